@@ -1,0 +1,13 @@
+//! The actors that own MyFSIO's state.
+//!
+//! An actor is the single writer of its state. It is a folder of `messages` (what may be asked), pure rules (plain
+//! functions and structs without I/O, clock or async), an `actor` (thin: one line per message), a `client` (the only way
+//! in) and an `error`. What is asked on every request, the owner publishes as an immutable snapshot behind its client;
+//! every change goes through the mailbox. Bodies of objects never do.
+//!
+//! Nothing in this crate knows HTTP or XML.
+
+pub mod call;
+pub mod clock;
+pub mod names;
+pub mod storage;

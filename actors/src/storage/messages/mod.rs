@@ -1,0 +1,17 @@
+//! What may be asked of Storage. Verbs change state and travel through the mailbox; queries are answered from the
+//! published snapshot by the client. Bodies travel as a [`FinishedBody`](super::FinishedBody): already hashed, and either small bytes or a staged file.
+
+mod bucket;
+mod listing;
+mod multipart;
+mod object;
+
+pub use bucket::{Bucket, CreateBucket, DeleteBucket, Usage, Versioning};
+pub use listing::{
+    CommonPrefix, KeyEntry, ListObjects, ListParts, ListUploads, ListVersions, ObjectPage, PartPage, UploadEntry,
+    UploadPage, VersionEntry, VersionPage,
+};
+pub use multipart::{AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, Upload};
+pub use object::{
+    Attributes, DeleteObject, Deleted, ETagCondition, Object, ObjectChecksum, PutObject, Stored, WriteConditions,
+};

@@ -1,0 +1,138 @@
+//! Multipart uploads.
+
+use std::sync::Arc;
+
+use actix::Message;
+
+use super::object::{Attributes, WriteConditions};
+use crate::names::{
+    CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber, Stamp, UploadId,
+};
+use crate::storage::{Bucket, FinishedBody, StorageError};
+
+/// Begins an upload. Errs: NoSuchBucket.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Arc<Upload>, StorageError>")]
+pub struct CreateUpload {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// Who initiated it, and will own the object.
+    pub owner: CanonicalId,
+    /// What the client said about the object.
+    pub attributes: Attributes,
+    /// The checksum algorithm and kind that the client chose.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+}
+
+/// An upload in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Its id; holds the time of its initiation.
+    pub id: UploadId,
+    /// The key.
+    pub key: ObjectKey,
+    /// Who initiated it.
+    pub owner: CanonicalId,
+    /// What the client said about the object.
+    pub attributes: Attributes,
+    /// The checksum algorithm and kind that the client chose.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+}
+
+/// Claims the place where a part's bytes go, before they arrive. Errs: NoSuchUpload.
+#[derive(Debug, Clone)]
+pub struct BeginPart {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// The upload.
+    pub upload: UploadId,
+    /// Which part.
+    pub number: PartNumber,
+    /// Declared size of the part in bytes.
+    pub size: u64,
+}
+
+/// Adds a part to an upload, replacing an earlier one of the same number. Errs: NoSuchUpload.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Part, StorageError>")]
+pub struct PutPart {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// The upload.
+    pub upload: UploadId,
+    /// Which part.
+    pub number: PartNumber,
+    /// The whole body, hashed; begun with [`BeginPart`].
+    pub body: FinishedBody,
+    /// The part's checksum to keep beside CRC-64/NVME.
+    pub checksum: Option<Checksum>,
+}
+
+/// A part, as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Which part.
+    pub number: PartNumber,
+    /// Size in bytes.
+    pub size: u64,
+    /// MD5 of the part.
+    pub etag: ETag,
+    /// CRC-64/NVME of the part.
+    pub crc64nvme: u64,
+    /// The checksum that the client asked for.
+    pub checksum: Option<Checksum>,
+    /// When it was committed.
+    pub stamp: Stamp,
+}
+
+/// One part as a Complete request lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompletedPart {
+    /// Which part.
+    pub number: PartNumber,
+    /// The ETag that its upload answered.
+    pub etag: ETag,
+    /// The checksum that the client believes it has.
+    pub checksum: Option<Checksum>,
+}
+
+/// Makes one object of the listed parts. Repeating the same request after success answers the same object.
+/// Errs: NoSuchUpload, InvalidPart, InvalidPartOrder, PartTooSmall, ObjectTooLarge, CompletedMismatch,
+/// PreconditionFailed, NoSuchKey (If-Match).
+#[derive(Debug, Clone)]
+pub struct CompleteUpload {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// The upload.
+    pub upload: UploadId,
+    /// The parts in the request's order; at least one.
+    pub parts: Vec<CompletedPart>,
+    /// Smallest size in bytes of a part that is not the last.
+    pub part_size_min: u64,
+    /// Size that the client says the object has (`x-amz-mp-object-size`).
+    pub expected_size: Option<u64>,
+    /// Checksum that the client says the object has.
+    pub expected_checksum: Option<Checksum>,
+    /// Preconditions on the current object.
+    pub conditions: WriteConditions,
+}
+
+/// Ends an upload and frees its parts. Errs: NoSuchUpload.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StorageError>")]
+pub struct AbortUpload {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// The upload.
+    pub upload: UploadId,
+}

@@ -1,0 +1,142 @@
+//! Objects.
+
+use std::sync::Arc;
+
+use actix::Message;
+
+use crate::names::{CanonicalId, Checksum, ChecksumKind, ETag, ObjectKey, Stamp, UploadId, VersionId};
+use crate::storage::{Bucket, FinishedBody, StorageError};
+
+/// What a client says about an object beside its bytes: kept and given back as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// `Content-Type`; absent means `binary/octet-stream`.
+    pub content_type: Option<String>,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// `Content-Disposition`.
+    pub content_disposition: Option<String>,
+    /// `Content-Encoding` without the `aws-chunked` token.
+    pub content_encoding: Option<String>,
+    /// `Content-Language`.
+    pub content_language: Option<String>,
+    /// `Expires`, verbatim.
+    pub expires: Option<String>,
+    /// `x-amz-website-redirect-location`.
+    pub website_redirect: Option<String>,
+    /// `x-amz-storage-class`; absent means STANDARD.
+    pub storage_class: Option<String>,
+    /// `x-amz-meta-*`: names in lower case without the prefix, in order of their names.
+    pub user_metadata: Vec<(String, String)>,
+    /// Object tags in the order given.
+    pub tags: Vec<(String, String)>,
+}
+
+/// The checksum that the writer asked for, beside the CRC-64/NVME that every object has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectChecksum {
+    /// Algorithm and value.
+    pub value: Checksum,
+    /// Whether it covers the bytes or the parts' checksums.
+    pub kind: ChecksumKind,
+}
+
+/// One version of an object, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its version id; `Null` in buckets without versioning.
+    pub version_id: VersionId,
+    /// Commit stamp: last-modified time, and mtime of the file.
+    pub stamp: Stamp,
+    /// Size in bytes.
+    pub size: u64,
+    /// Its ETag.
+    pub etag: ETag,
+    /// CRC-64/NVME over all bytes.
+    pub crc64nvme: u64,
+    /// The checksum that the writer asked for, if it is not the CRC-64/NVME.
+    pub checksum: Option<ObjectChecksum>,
+    /// Canonical id of its owner.
+    pub owner: CanonicalId,
+    /// What the client said about it.
+    pub attributes: Attributes,
+    /// The upload that made it, when it was assembled from parts: a repeated Complete is answered from this.
+    pub upload: Option<UploadId>,
+}
+
+/// A condition on an ETag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ETagCondition {
+    /// `*`: any current object.
+    Any,
+    /// One of these; texts that are no ETag of this server match nothing and may be left out.
+    OneOf(Vec<ETag>),
+}
+
+/// Preconditions of a write or delete, decided inside the commit. An absent object, or a delete marker, counts as missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WriteConditions {
+    /// The current object must match. A missing one errs NoSuchKey.
+    pub if_match: Option<ETagCondition>,
+    /// No current object may match. Else errs PreconditionFailed.
+    pub if_none_match: Option<ETagCondition>,
+    /// The current object's last-modified time in whole seconds must be this one (`x-amz-if-match-last-modified-time`).
+    pub if_match_last_modified: Option<u64>,
+    /// The current object's size must be this one (`x-amz-if-match-size`).
+    pub if_match_size: Option<u64>,
+}
+
+/// Stores an object under its key. Errs: NoSuchBucket, NoSuchKey (If-Match), PreconditionFailed.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Stored, StorageError>")]
+pub struct PutObject {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// Owner of the new object.
+    pub owner: CanonicalId,
+    /// What the client said about it.
+    pub attributes: Attributes,
+    /// The whole body, hashed.
+    pub body: FinishedBody,
+    /// The checksum to keep beside CRC-64/NVME; its value comes from the body's digests.
+    pub checksum: Option<ObjectChecksum>,
+    /// Preconditions.
+    pub conditions: WriteConditions,
+}
+
+/// A stored object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The new current version.
+    pub object: Arc<Object>,
+    /// Whether the bucket keeps versions, so that the version id is to be told.
+    pub versioned: bool,
+}
+
+/// Deletes the current object, or one version. A missing object is no error without conditions.
+/// Errs: NoSuchBucket, NoSuchKey (If-Match on a missing object), PreconditionFailed.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Deleted, StorageError>")]
+pub struct DeleteObject {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// The version to delete for good; none means the current object.
+    pub version: Option<VersionId>,
+    /// Owner of the delete marker if one is made.
+    pub owner: CanonicalId,
+    /// Preconditions.
+    pub conditions: WriteConditions,
+}
+
+/// What a delete did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Deleted {
+    /// The version that was deleted, or the delete marker that was made; none in buckets without versioning.
+    pub version_id: Option<VersionId>,
+    /// Whether that version is, or was, a delete marker.
+    pub delete_marker: bool,
+}

@@ -1,0 +1,3 @@
+//! MyFSIO: a single-node S3 server whose objects stay plain files.
+
+pub mod s3;

@@ -1,0 +1,234 @@
+//! The one table of S3 errors, and the error that the S3 layer passes around.
+//!
+//! Code, status and standing message come from the table only (S3 API Reference, "Error responses"). The client sees these,
+//! a request id and the context fields; what went wrong inside goes to the log.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+
+macro_rules! error_table {
+    ($($code:ident, $status:literal, $message:literal;)+) => {
+        /// An S3 error code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $(#[doc = $message] $code,)+
+        }
+
+        impl ErrorCode {
+            /// Every code of the table.
+            pub const ALL: &[Self] = &[$(Self::$code,)+];
+
+            /// The code as S3 spells it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)+ }
+            }
+
+            /// The HTTP status.
+            pub fn status(self) -> StatusCode {
+                let status: u16 = match self { $(Self::$code => $status,)+ };
+                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+
+            /// The standing message.
+            pub fn message(self) -> &'static str {
+                match self { $(Self::$code => $message,)+ }
+            }
+        }
+    };
+}
+
+error_table! {
+    AccessDenied, 403, "Access Denied";
+    AccessForbidden, 403, "CORSResponse: CORS is not enabled for this bucket.";
+    AuthorizationHeaderMalformed, 400, "The authorization header is malformed.";
+    AuthorizationQueryParametersError, 400, "The authorization query parameters are malformed.";
+    BadDigest, 400, "The Content-MD5 or checksum value that you specified did not match what the server received.";
+    BadRequest, 400, "The request is malformed.";
+    BucketAlreadyExists, 409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.";
+    BucketAlreadyOwnedByYou, 409, "Your previous request to create the named bucket succeeded and you already own it.";
+    BucketNotEmpty, 409, "The bucket you tried to delete is not empty.";
+    ConditionalRequestConflict, 409, "The conditional request cannot succeed due to a conflicting operation against this resource.";
+    CredentialsNotSupported, 400, "This request does not support credentials.";
+    EntityTooLarge, 400, "Your proposed upload exceeds the maximum allowed size.";
+    EntityTooSmall, 400, "Your proposed upload is smaller than the minimum allowed size.";
+    ExpiredToken, 400, "The provided token has expired.";
+    IllegalLocationConstraintException, 400, "The specified location constraint is not valid for this endpoint.";
+    IllegalVersioningConfigurationException, 400, "The versioning configuration specified in the request is not valid.";
+    IncompleteBody, 400, "You did not provide the number of bytes specified by the Content-Length HTTP header.";
+    InsufficientStorage, 507, "There is not enough space on the server's storage to complete the request.";
+    InternalError, 500, "We encountered an internal error. Please try again.";
+    InvalidAccessKeyId, 403, "The AWS Access Key Id you provided does not exist in our records.";
+    InvalidArgument, 400, "Invalid Argument";
+    InvalidBucketName, 400, "The specified bucket is not valid.";
+    InvalidBucketState, 409, "The request is not valid for the current state of the bucket.";
+    InvalidDigest, 400, "The Content-MD5 or checksum value that you specified is not valid.";
+    InvalidLocationConstraint, 400, "The specified location constraint is not valid.";
+    InvalidObjectState, 403, "The operation is not valid for the current state of the object.";
+    InvalidPart, 400, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
+    InvalidPartNumber, 416, "The requested partnumber is not satisfiable.";
+    InvalidPartOrder, 400, "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
+    InvalidPolicyDocument, 400, "The content of the form does not meet the conditions specified in the policy document.";
+    InvalidRange, 416, "The requested range is not satisfiable.";
+    InvalidRequest, 400, "Invalid Request";
+    InvalidSecurity, 403, "The provided security credentials are not valid.";
+    InvalidStorageClass, 400, "The storage class you specified is not valid.";
+    InvalidTag, 400, "The tag provided was not a valid tag.";
+    InvalidToken, 400, "The provided token is malformed or otherwise invalid.";
+    InvalidURI, 400, "Couldn't parse the specified URI.";
+    KeyTooLongError, 400, "Your key is too long.";
+    MalformedACLError, 400, "The XML you provided was not well-formed or did not validate against our published schema.";
+    MalformedPOSTRequest, 400, "The body of your POST request is not well-formed multipart/form-data.";
+    MalformedPolicy, 400, "This policy contains invalid Json.";
+    MalformedXML, 400, "The XML you provided was not well-formed or did not validate against our published schema.";
+    MaxMessageLengthExceeded, 400, "Your request was too large.";
+    MaxPostPreDataLengthExceededError, 400, "Your POST request fields preceding the upload file were too large.";
+    MetadataTooLarge, 400, "Your metadata headers exceed the maximum allowed metadata size.";
+    MethodNotAllowed, 405, "The specified method is not allowed against this resource.";
+    MissingContentLength, 411, "You must provide the Content-Length HTTP header.";
+    MissingRequestBodyError, 400, "Request Body is empty.";
+    MissingSecurityHeader, 400, "Your request was missing a required header.";
+    NoSuchBucket, 404, "The specified bucket does not exist.";
+    NoSuchBucketPolicy, 404, "The bucket policy does not exist.";
+    NoSuchCORSConfiguration, 404, "The CORS configuration does not exist.";
+    NoSuchKey, 404, "The specified key does not exist.";
+    NoSuchLifecycleConfiguration, 404, "The lifecycle configuration does not exist.";
+    NoSuchObjectLockConfiguration, 404, "The specified object does not have an ObjectLock configuration.";
+    NoSuchPublicAccessBlockConfiguration, 404, "The public access block configuration was not found.";
+    NoSuchTagSet, 404, "The TagSet does not exist.";
+    NoSuchUpload, 404, "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
+    NoSuchVersion, 404, "The specified version does not exist.";
+    NoSuchWebsiteConfiguration, 404, "The specified bucket does not have a website configuration.";
+    NotImplemented, 501, "A header or query you provided implies functionality that is not implemented.";
+    ObjectLockConfigurationNotFoundError, 404, "Object Lock configuration does not exist for this bucket.";
+    OwnershipControlsNotFoundError, 404, "The bucket ownership controls were not found.";
+    PreconditionFailed, 412, "At least one of the pre-conditions you specified did not hold.";
+    ReplicationConfigurationNotFoundError, 404, "The replication configuration was not found.";
+    RequestHeaderSectionTooLarge, 400, "Your request header section exceeds the maximum allowed size.";
+    RequestTimeTooSkewed, 403, "The difference between the request time and the server's time is too large.";
+    RequestTimeout, 400, "Your socket connection to the server was not read from or written to within the timeout period.";
+    ServerSideEncryptionConfigurationNotFoundError, 404, "The server side encryption configuration was not found.";
+    ServiceUnavailable, 503, "Service is unable to handle request.";
+    SignatureDoesNotMatch, 403, "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+    SlowDown, 503, "Please reduce your request rate.";
+    TooManyLoginAttempts, 403, "Too many wrong secret keys for this access key from your address. Try again later.";
+    UnexpectedContent, 400, "This request contains unsupported content.";
+    UserKeyMustBeSpecified, 400, "The bucket POST must contain the specified field name. If it is specified, check the order of the fields.";
+    XAmzContentSHA256Mismatch, 400, "The provided 'x-amz-content-sha256' header does not match what was computed.";
+}
+
+/// An error answer in the making: a row of the table, a message if the standing one says too little, fields of the
+/// `<Error>` element, headers, and the cause for the log.
+#[derive(Debug)]
+pub struct S3Error {
+    code: ErrorCode,
+    message: Option<Cow<'static, str>>,
+    fields: Vec<(&'static str, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<String>,
+}
+
+impl S3Error {
+    /// An error with the table's message.
+    pub fn new(code: ErrorCode) -> Self {
+        Self { code, message: None, fields: Vec::new(), headers: Vec::new(), cause: None }
+    }
+
+    /// An error with a message of its own, which the client sees.
+    pub fn with_message(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { message: Some(message.into()), ..Self::new(code) }
+    }
+
+    /// An internal error; `cause` goes to the log only.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self { cause: Some(cause.to_string()), ..Self::new(ErrorCode::InternalError) }
+    }
+
+    /// `InvalidArgument` with its two context fields.
+    pub fn invalid_argument(name: &str, value: &str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with_message(ErrorCode::InvalidArgument, message)
+            .field("ArgumentName", name)
+            .field("ArgumentValue", value)
+    }
+
+    /// Adds a field to the `<Error>` element, behind Code and Message.
+    pub fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// Adds a response header; one whose value is no legal header value is left out.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((HeaderName::from_static(name), value));
+        }
+        self
+    }
+
+    /// Sets what the log says beside the code.
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// The code.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The message that the client sees.
+    pub fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_else(|| self.code.message())
+    }
+
+    /// Fields of the `<Error>` element.
+    pub fn fields(&self) -> &[(&'static str, String)] {
+        &self.fields
+    }
+
+    /// Response headers.
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
+    /// What the log says.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+}
+
+impl fmt::Display for S3Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.message())?;
+        match &self.cause {
+            Some(cause) => write!(f, " ({cause})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for S3Error {}
+
+impl From<ErrorCode> for S3Error {
+    fn from(code: ErrorCode) -> Self {
+        Self::new(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        for (i, code) in ErrorCode::ALL.iter().enumerate() {
+            assert!(code.status().is_client_error() || code.status().is_server_error(), "{}", code.name());
+            assert!(!code.message().is_empty());
+            if let Some(next) = ErrorCode::ALL.get(i + 1) {
+                assert!(code.name() < next.name(), "{} and {} are out of order", code.name(), next.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The S3 API: socket → parse → authenticate → authorise → one message → reply.
+
+pub mod error;
