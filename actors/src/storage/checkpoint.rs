@@ -26,6 +26,11 @@ pub(super) fn checkpoint(
     generation: u64,
 ) -> Result<(), StorageError> {
     disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))?;
+    seal(index, position, generation)
+}
+
+/// The index's half of a checkpoint; alone when no file changed since the last one.
+pub(super) fn seal(index: &dyn Index, position: Position, generation: u64) -> Result<(), StorageError> {
     let row = CheckpointRow {
         sequence: position.sequence,
         segment: position.next.0,

@@ -149,7 +149,7 @@ impl Disk {
     pub fn stamp_of(&self, file: &File) -> io::Result<FileStamp> {
         let stat = rustix::fs::fstat(file)?;
         let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
-        let nanos = u64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+        let nanos = stat.st_mtime_nsec;
         let modified = Stamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanos));
         Ok(FileStamp { size: u64::try_from(stat.st_size).unwrap_or(0), modified })
     }

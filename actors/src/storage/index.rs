@@ -15,6 +15,9 @@ const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows"
 /// A row, or its removal.
 pub(super) type RowChange = (Vec<u8>, Option<Arc<[u8]>>);
 
+/// Takes key and value of one row; answers whether to go on.
+pub(super) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError> + 'a;
+
 /// An ordered map of rows.
 pub(super) trait Index: Send + Sync + std::fmt::Debug {
     /// A view that later batches do not change.
@@ -31,12 +34,7 @@ pub(super) trait Snapshot: Send {
     fn get(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, StorageError>;
     /// Calls `row` with each row from `start`, inclusive, to `end`, exclusive (empty: no bound), in order, until it
     /// answers `false`.
-    fn scan(
-        &self,
-        start: &[u8],
-        end: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
-    ) -> Result<(), StorageError>;
+    fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError>;
 }
 
 /// The embedded index in one file.
@@ -106,12 +104,7 @@ impl Snapshot for RedbSnapshot {
         Ok(self.table.get(key).map_err(failed)?.map(|guard| Arc::from(guard.value())))
     }
 
-    fn scan(
-        &self,
-        start: &[u8],
-        end: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
-    ) -> Result<(), StorageError> {
+    fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError> {
         let rows = if end.is_empty() {
             self.table.range::<&[u8]>(start..)
         } else if start >= end {

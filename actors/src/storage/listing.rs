@@ -60,12 +60,15 @@ fn common_prefix<'k>(key: &'k [u8], prefix: &str, delimiter: Option<&str>) -> Op
     std::str::from_utf8(key.get(..prefix.len() + at + delimiter.len())?).ok()
 }
 
+/// Takes row key, object key and row.
+type EntryVisitor<'a> = dyn FnMut(&[u8], Vec<u8>, &[u8]) -> Result<(), StorageError> + 'a;
+
 /// Walks one page, handing each row that is no part of a common prefix to `entry`.
 fn walk(
     view: &dyn Rows,
     table: &Table,
     query: Query<'_>,
-    entry: &mut dyn FnMut(&[u8], Vec<u8>, &[u8]) -> Result<(), StorageError>,
+    entry: &mut EntryVisitor<'_>,
 ) -> Result<Walked, StorageError> {
     let mut walked = Walked { common_prefixes: Vec::new(), next: None };
     if query.limit == 0 {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::StorageError;
-use super::index::{Index, RowChange, Snapshot};
+use super::index::{Index, RowChange, RowVisitor, Snapshot};
 
 type Value = Option<Arc<[u8]>>;
 
@@ -19,12 +19,7 @@ pub(super) trait Rows {
     /// The row of this key.
     fn get(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, StorageError>;
     /// Calls `row` with each row from `start`, inclusive, to `end`, exclusive, in order, until it answers `false`.
-    fn scan(
-        &self,
-        start: &[u8],
-        end: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
-    ) -> Result<(), StorageError>;
+    fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError>;
 
     /// The first key of the range, if any.
     fn first(&self, start: &[u8], end: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
@@ -99,12 +94,7 @@ impl Rows for LiveRows {
         }
     }
 
-    fn scan(
-        &self,
-        start: &[u8],
-        end: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
-    ) -> Result<(), StorageError> {
+    fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError> {
         self.view(start, end)?.scan(start, end, row)
     }
 }
@@ -123,12 +113,7 @@ impl Rows for RangeView {
         }
     }
 
-    fn scan(
-        &self,
-        start: &[u8],
-        end: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
-    ) -> Result<(), StorageError> {
+    fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError> {
         let first = self.recent.partition_point(|(k, _)| k.as_slice() < start);
         let upper = self.recent.get(first..).unwrap_or_default();
         let recent = upper.iter().take_while(|(k, _)| end.is_empty() || k.as_slice() < end);
@@ -139,8 +124,8 @@ impl Rows for RangeView {
 /// Calls `row` with the rows of `below`, overlaid by `recent`; both are in order.
 pub(super) fn merge<'a>(
     recent: impl Iterator<Item = &'a (Vec<u8>, Value)>,
-    row: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
-    below: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError>) -> Result<(), StorageError>,
+    row: &mut RowVisitor<'_>,
+    below: impl FnOnce(&mut RowVisitor<'_>) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     let mut recent = recent.peekable();
     let mut going = true;
@@ -185,12 +170,7 @@ pub(super) mod model {
             Ok(self.0.get(key).cloned())
         }
 
-        fn scan(
-            &self,
-            start: &[u8],
-            end: &[u8],
-            row: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
-        ) -> Result<(), StorageError> {
+        fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError> {
             for (key, value) in self.0.range(start.to_vec()..) {
                 if !end.is_empty() && key.as_slice() >= end || !row(key, value)? {
                     break;

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::checkpoint::{self, checkpoint};
+use super::checkpoint;
 use super::disk::Disk;
 use super::index::Index;
 use super::journal::{ReadBatch, Replay};
@@ -60,11 +60,15 @@ pub(super) fn recover(disk: &Disk, rows: &LiveRows) -> Result<Recovered, Storage
     replay_files(disk, rows, &replay, &saved, &doomed, &buckets)?;
     let generation = generation + 1;
     let trash = checkpoint::trash(disk);
-    checkpoint(disk, &*rows.index, position, generation)?;
+    let replayed = position.sequence - saved.sequence;
+    if replayed > 0 {
+        checkpoint::checkpoint(disk, &*rows.index, position, generation)?;
+    } else {
+        checkpoint::seal(&*rows.index, position, generation)?;
+    }
     trash.iter().for_each(|path| checkpoint::empty_trash(disk, path));
     let usage = load_usage(rows, &buckets)?;
     let bucket_id_next = read::<FormatRow>(rows, keys::META_FORMAT)?.map_or(1, |f| f.bucket_id_next);
-    let replayed = position.sequence - saved.sequence;
     Ok(Recovered { position, generation, buckets, usage, bucket_id_next, replayed })
 }
 

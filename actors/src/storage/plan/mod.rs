@@ -14,7 +14,7 @@ pub(super) use bucket::{DropBucket, NewBucket};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 
-use super::index::RowChange;
+use super::index::{RowChange, RowVisitor};
 use super::journal::Entry;
 use super::messages::{Bucket, Usage};
 use super::overlay::{LiveRows, Rows, merge};
@@ -75,12 +75,7 @@ impl Rows for BatchRows<'_> {
         }
     }
 
-    fn scan(
-        &self,
-        start: &[u8],
-        end: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
-    ) -> Result<(), StorageError> {
+    fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError> {
         let within = self.staged.range(start.to_vec()..).take_while(|(k, _)| end.is_empty() || k.as_slice() < end);
         let staged: Vec<_> = within.map(|(k, v)| (k.clone(), v.clone())).collect();
         merge(staged.iter(), row, |row| self.live.scan(start, end, row))
