@@ -5,8 +5,8 @@
 //! aws-chunked framing off and verifies each chunk before releasing it; [`post_form`] parses an upload form and
 //! [`post_policy`] checks its signed policy.
 //!
-//! Nothing in here decides what the principal may do, touches storage, or reads a clock: the time is passed in. All that
-//! compares a signature or secret compares in constant time.
+//! Nothing in here decides what the principal may do, touches storage, or reads a clock: the time is passed in. All
+//! that compares a signature or secret compares in constant time.
 
 pub mod authenticate;
 pub mod canonical;
