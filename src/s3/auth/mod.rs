@@ -1,6 +1,6 @@
 //! Who is asking.
 //!
-//! [`authenticate`] takes a plain view of a request's head and returns its principal: by Signature Version 4 in the
+//! [`authenticate()`] takes a plain view of a request's head and returns its principal: by Signature Version 4 in the
 //! `Authorization` header or in the query, by the header pair, or anonymous. Bodies follow: [`chunked`] takes the
 //! aws-chunked framing off and verifies each chunk before releasing it; [`post_form`] parses an upload form and
 //! [`post_policy`] checks its signed policy.

@@ -77,3 +77,33 @@ fn version_2_forms() {
     assert_eq!(form(Some("AAAAAAAAAAAAAAAAAAAAAAAAAAA=")), Err(ErrorCode::SignatureDoesNotMatch));
     assert_eq!(form(None), Err(ErrorCode::InvalidArgument));
 }
+
+/// The form of botocore 1.43's `generate_presigned_post`.
+#[test]
+fn a_form_of_botocore() {
+    let mut fields = [
+        ("key", "up/${filename}"),
+        ("x-amz-algorithm", "AWS4-HMAC-SHA256"),
+        ("x-amz-credential", "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request"),
+        ("x-amz-date", "20130524T000000Z"),
+        (
+            "policy",
+            concat!(
+                "eyJleHBpcmF0aW9uIjogIjIwMTMtMDUtMjRUMDE6MDA6MDBaIiwgImNvbmRpdGlvbnMiOiBbWyJjb250ZW50LWxlbmd0aC1yYW5n",
+                "ZSIsIDEsIDEwXSwgeyJidWNrZXQiOiAiYnVja2V0In0sIFsic3RhcnRzLXdpdGgiLCAiJGtleSIsICJ1cC8iXSwgeyJ4LWFtei1h",
+                "bGdvcml0aG0iOiAiQVdTNC1ITUFDLVNIQTI1NiJ9LCB7IngtYW16LWNyZWRlbnRpYWwiOiAiQUtJQUlPU0ZPRE5ON0VYQU1QTEUv",
+                "MjAxMzA1MjQvdXMtZWFzdC0xL3MzL2F3czRfcmVxdWVzdCJ9LCB7IngtYW16LWRhdGUiOiAiMjAxMzA1MjRUMDAwMDAwWiJ9XX0=",
+            ),
+        ),
+        ("x-amz-signature", "1c60860362e96b9bf434a8cca5df70412b0687b29cb06fbfc21284c4283ccddf"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    post_policy::substitute_filename(&mut fields, "a.txt");
+    let request = Request::new("POST", "/bucket", "", &[("host", HOST)]);
+    let keys = Keys::default();
+    let form = done(authenticate_form(&request.head(), &fields, "bucket", &request.settings, &keys, NOW)).unwrap();
+    let policy = form.policy.unwrap();
+    assert_eq!(policy.size_max(), 10);
+    assert!(policy.check_size(1).is_ok());
+    assert_eq!(policy.check_size(0).unwrap_err().code(), ErrorCode::EntityTooSmall);
+}
