@@ -1,3 +1,16 @@
 //! The S3 API: socket → parse → authenticate → authorise → one message → reply.
 
+pub mod authorize;
+pub mod body;
+pub mod checksum;
+pub mod conditional;
+pub mod context;
 pub mod error;
+pub mod headers;
+pub mod operation;
+pub mod preflight;
+pub mod query;
+pub mod range;
+pub mod respond;
+pub mod route;
+pub mod storage_error;
