@@ -117,6 +117,10 @@ pub async fn prepare(
     }
     let (decoder, limits) = body_limits(node, head, operation, &auth)?;
     let checks = match head.method {
+        // There the checksum headers are of the completed object, not of the document in the body.
+        Method::POST if operation == Operation::CompleteMultipartUpload => {
+            BodyChecks { sha256: authorize::content_sha256(&auth), ..BodyChecks::default() }
+        }
         Method::PUT | Method::POST => BodyChecks::parse(&head.headers, authorize::content_sha256(&auth))?,
         _ => BodyChecks { sha256: authorize::content_sha256(&auth), ..BodyChecks::default() },
     };

@@ -1,9 +1,10 @@
 //! What all listings share: limits, `encoding-type`, common prefixes, owners, and how an object's checksum is told.
 
-use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind};
+use myfsio_actors::names::{CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind};
 use myfsio_actors::storage::Object;
 
-use crate::s3::checksum::crc64nvme;
+use super::object_copy::checksum_element;
+use super::object_put::told_checksum;
 use crate::s3::context::Call;
 use crate::s3::error::S3Error;
 use crate::s3::query::Query;
@@ -100,7 +101,7 @@ impl Selection {
 #[derive(Debug)]
 pub struct Owners<'a> {
     call: &'a Call,
-    last: Option<(myfsio_actors::names::CanonicalId, String)>,
+    last: Option<(CanonicalId, String)>,
 }
 
 impl<'a> Owners<'a> {
@@ -110,7 +111,7 @@ impl<'a> Owners<'a> {
     }
 
     /// Writes `<Owner>` (or `<Initiator>`): canonical id and display name.
-    pub fn write(&mut self, xml: &mut XmlWriter, element: &'static str, owner: &myfsio_actors::names::CanonicalId) {
+    pub fn write(&mut self, xml: &mut XmlWriter, element: &'static str, owner: &CanonicalId) {
         if self.last.as_ref().is_none_or(|(id, _)| id != owner) {
             self.last = Some((owner.clone(), self.call.owner_name(owner)));
         }
@@ -122,32 +123,12 @@ impl<'a> Owners<'a> {
     }
 }
 
-/// Algorithm, kind and printed value of the checksum that S3 tells of an object: the one that the writer chose, else its
-/// CRC-64/NVME. A composite value ends with the number of parts.
-pub fn told_checksum(object: &Object) -> Option<(ChecksumAlgorithm, ChecksumKind, String)> {
-    match object.checksum {
-        Some(checksum) => {
-            let value = match (checksum.kind, object.etag.parts) {
-                (ChecksumKind::Composite, Some(parts)) => format!("{}-{parts}", checksum.value),
-                _ => checksum.value.to_string(),
-            };
-            Some((checksum.value.algorithm(), checksum.kind, value))
-        }
-        None => {
-            let value = crc64nvme(object.crc64nvme)?;
-            Some((value.algorithm(), ChecksumKind::FullObject, value.to_string()))
-        }
-    }
-}
-
-/// The XML element that carries a checksum's value.
-pub fn checksum_element(algorithm: ChecksumAlgorithm) -> &'static str {
-    match algorithm {
-        ChecksumAlgorithm::Crc32 => "ChecksumCRC32",
-        ChecksumAlgorithm::Crc32c => "ChecksumCRC32C",
-        ChecksumAlgorithm::Crc64Nvme => "ChecksumCRC64NVME",
-        ChecksumAlgorithm::Sha1 => "ChecksumSHA1",
-        ChecksumAlgorithm::Sha256 => "ChecksumSHA256",
+/// Writes the value and type of the checksum that S3 tells of an object.
+pub fn write_checksum(xml: &mut XmlWriter, object: &Object) {
+    let (told, kind) = told_checksum(object);
+    let algorithm = object.checksum.map_or(ChecksumAlgorithm::Crc64Nvme, |checksum| checksum.value.algorithm());
+    if let Some((_, value)) = told {
+        xml.text(checksum_element(algorithm), &value).value("ChecksumType", kind.name());
     }
 }
 
@@ -204,7 +185,9 @@ mod tests {
     #[test]
     fn markers_that_are_common_prefixes() {
         let listing = selection("prefix=a/&delimiter=/").unwrap();
-        for (marker, expected) in [("a/b/", true), ("a/b", false), ("a/", false), ("a/b/c", false), ("a/b/c/", false), ("b/", false)] {
+        for (marker, expected) in
+            [("a/b/", true), ("a/b", false), ("a/", false), ("a/b/c", false), ("a/b/c/", false), ("b/", false)]
+        {
             assert_eq!(listing.is_common_prefix(marker), expected, "{marker}");
         }
         assert!(!selection("").unwrap().is_common_prefix("a/"));
