@@ -5,6 +5,7 @@ pub mod body;
 pub mod checksum;
 pub mod conditional;
 pub mod context;
+pub mod dispatch;
 pub mod error;
 pub mod handlers;
 pub mod headers;

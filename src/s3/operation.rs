@@ -339,7 +339,9 @@ mod tests {
             match mark {
                 Q(name) | With(name) => query.push(format!("{name}=1")),
                 QueryIs(name, value) => query.push(format!("{name}={value}")),
-                H(name) => headers.insert(HeaderName::from_static(name), HeaderValue::from_static("/b/k")),
+                H(name) => {
+                    headers.insert(HeaderName::from_static(name), HeaderValue::from_static("/b/k"));
+                }
             };
         }
         (row.method.parse().unwrap(), Query::parse(&query.join("&")).unwrap(), headers)

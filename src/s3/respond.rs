@@ -3,13 +3,14 @@
 //! An error is `<Error>` without a namespace, of type exactly `application/xml` (a charset breaks some SDKs), and without
 //! a body where the method is HEAD. JSON routes answer errors as JSON.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SERVER};
 
 use super::error::{ErrorCode, S3Error};
+use super::xml::write::XmlWriter;
 
 /// What a handler gives back.
 pub type Answer = Result<HttpResponse, S3Error>;
@@ -99,22 +100,13 @@ pub fn add_common_headers(headers: &mut HeaderMap, request_id: RequestId, host_i
 
 /// The `<Error>` document of S3 API Reference, "Error responses".
 pub fn error_xml(error: &S3Error, asked: Asked<'_>) -> String {
-    let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
-    let mut element = |name: &str, text: &str| {
-        let _ = write!(body, "<{name}>");
-        escape_into(&mut body, text);
-        let _ = write!(body, "</{name}>");
-    };
-    element("Code", error.code().name());
-    element("Message", error.message());
+    let mut document = XmlWriter::bare("Error", 512);
+    document.text("Code", error.code().name()).text("Message", error.message());
     for (name, value) in error.fields() {
-        element(name, value);
+        document.text(name, value);
     }
-    element("Resource", asked.resource);
-    element("RequestId", &asked.request_id.to_string());
-    element("HostId", asked.host_id);
-    body.push_str("</Error>");
-    body
+    document.text("Resource", asked.resource).value("RequestId", asked.request_id).text("HostId", asked.host_id);
+    document.finish()
 }
 
 fn error_json(error: &S3Error, asked: Asked<'_>) -> String {
@@ -126,22 +118,6 @@ fn error_json(error: &S3Error, asked: Asked<'_>) -> String {
         }
     })
     .to_string()
-}
-
-/// Appends XML text: the five special characters as entities, control characters as character references, as S3 does.
-pub fn escape_into(target: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => target.push_str("&amp;"),
-            '<' => target.push_str("&lt;"),
-            '>' => target.push_str("&gt;"),
-            '"' => target.push_str("&quot;"),
-            c if u32::from(c) < 0x20 || matches!(c, '\u{7f}' | '\u{fffe}' | '\u{ffff}') => {
-                let _ = write!(target, "&#x{:x};", u32::from(c));
-            }
-            c => target.push(c),
-        }
-    }
 }
 
 #[cfg(test)]
