@@ -115,14 +115,19 @@ pub struct RequestedPart {
     pub checksums: Vec<(ChecksumAlgorithm, String)>,
 }
 
+/// A checksum that is no value of its algorithm, and so can match no part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MalformedChecksum;
+
 impl RequestedPart {
-    /// The part's checksum of `algorithm`, or of whatever algorithm was written if none is preferred. Errs with nothing
-    /// when it is no value of its algorithm and thus can match no part.
-    pub fn checksum(&self, preferred: Option<ChecksumAlgorithm>) -> Result<Option<Checksum>, ()> {
+    /// The part's checksum of the preferred algorithm if it was written, else of whichever was. Errs: MalformedChecksum.
+    pub fn checksum(&self, preferred: Option<ChecksumAlgorithm>) -> Result<Option<Checksum>, MalformedChecksum> {
         let of_preferred = self.checksums.iter().find(|(algorithm, _)| Some(*algorithm) == preferred);
         match of_preferred.or_else(|| self.checksums.first()) {
             None => Ok(None),
-            Some((algorithm, text)) => Checksum::parse_base64(*algorithm, text.trim()).map(Some).ok_or(()),
+            Some((algorithm, text)) => {
+                Checksum::parse_base64(*algorithm, text.trim()).map(Some).ok_or(MalformedChecksum)
+            }
         }
     }
 }
@@ -281,7 +286,7 @@ mod tests {
         assert_eq!(algorithm(Some(ChecksumAlgorithm::Crc64Nvme)), ChecksumAlgorithm::Crc64Nvme);
         assert_eq!(algorithm(None), ChecksumAlgorithm::Crc32);
         assert_eq!(part(&[]).checksum(None), Ok(None));
-        assert_eq!(part(&[(ChecksumAlgorithm::Sha1, "AA==")]).checksum(None), Err(()));
+        assert_eq!(part(&[(ChecksumAlgorithm::Sha1, "AA==")]).checksum(None), Err(MalformedChecksum));
     }
 
     proptest! {
