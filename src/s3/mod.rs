@@ -1,5 +1,6 @@
 //! The S3 API: socket → parse → authenticate → authorise → one message → reply.
 
+pub mod auth;
 pub mod authorize;
 pub mod body;
 pub mod checksum;
@@ -14,6 +15,7 @@ pub mod operation;
 pub mod preflight;
 pub mod query;
 pub mod range;
+pub mod request_head;
 pub mod respond;
 pub mod route;
 pub mod storage_error;
