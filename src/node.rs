@@ -10,10 +10,15 @@ use myfsio_actors::clock::SharedClock;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::Semaphore;
 
+use crate::s3::auth::AuthSettings;
+use crate::s3::authorize::Access;
+
 /// Settings that requests depend on.
 #[derive(Debug, Clone)]
 pub struct NodeSettings {
-    /// Region in the credential scope and in answers.
+    /// Settings of authentication.
+    pub auth: AuthSettings,
+    /// Region in answers.
     pub region: String,
     /// Domains under which a host's first labels name a bucket.
     pub base_domains: Vec<String>,
@@ -34,6 +39,8 @@ pub struct Node {
     pub settings: NodeSettings,
     /// Buckets and objects.
     pub storage: StorageClient,
+    /// Users and decisions.
+    pub access: Arc<dyn Access>,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
@@ -44,11 +51,11 @@ pub struct Node {
 
 impl Node {
     /// A node with all its places free.
-    pub fn new(settings: NodeSettings, storage: StorageClient, clock: SharedClock) -> Self {
+    pub fn new(settings: NodeSettings, storage: StorageClient, access: Arc<dyn Access>, clock: SharedClock) -> Self {
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
         let admission = Arc::new(Semaphore::new(settings.requests_max));
-        Self { settings, storage, clock, admission, host_id: STANDARD.encode(bytes) }
+        Self { settings, storage, access, clock, admission, host_id: STANDARD.encode(bytes) }
     }
 }

@@ -14,9 +14,9 @@ use futures_util::{Stream, StreamExt as _};
 use myfsio_actors::names::Checksum;
 use myfsio_actors::storage::{BodyWriter, FinishedBody};
 
+use super::auth::ChunkedDecoder;
 use super::checksum::{BodyChecks, Trailers};
 use super::error::{ErrorCode, S3Error};
-use super::preflight::ChunkedDecoder;
 
 type Incoming = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 

@@ -45,7 +45,7 @@ pub struct Call {
     pub request_id: RequestId,
     /// When its head had arrived.
     pub received: Stamp,
-    /// Address of the client, or of the proxy before it.
+    /// Address of the client, as far as it is known.
     pub peer: Option<IpAddr>,
     /// Whether it came over TLS.
     pub secure: bool,

@@ -8,36 +8,23 @@ use std::sync::Arc;
 
 use actix_http::RequestHead as HttpHead;
 use actix_web::http::Method;
-use bytes::Bytes;
 use myfsio_actors::names::Stamp;
 use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::authorize::{self, Authenticated, PayloadSigning, Primary};
+use super::auth::chunked::decoded_length;
+use super::auth::{ChunkedDecoder, authenticate};
+use super::authorize::{self, Authenticated, Facts, Keys, Primary};
 use super::body::{BodyLimits, too_large};
-use super::checksum::{BodyChecks, Trailers};
+use super::checksum::BodyChecks;
 use super::error::{ErrorCode, S3Error};
 use super::headers::text;
 use super::operation::{self, Operation};
 use super::query::Query;
+use super::request_head::RequestHead;
 use super::respond::RequestId;
 use super::route::Address;
 use crate::node::Node;
-
-/// Placeholder until the auth room is merged.
-#[derive(Debug)]
-pub struct ChunkedDecoder;
-
-impl ChunkedDecoder {
-    /// Decodes.
-    pub fn feed(&mut self, bytes: Bytes) -> Result<Vec<Bytes>, S3Error> {
-        Ok(vec![bytes])
-    }
-    /// Ends.
-    pub fn finish(self) -> Result<Trailers, S3Error> {
-        Ok(Vec::new())
-    }
-}
 
 /// Largest object that one request may write (S3 User Guide, "Uploading objects"), in bytes.
 pub const CONTENT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
@@ -55,7 +42,7 @@ pub struct Prepared {
     pub request_id: RequestId,
     /// When its head had arrived.
     pub received: Stamp,
-    /// Client or proxy.
+    /// Address of the client, as far as it is known.
     pub peer: Option<IpAddr>,
     /// What it asks for.
     pub operation: Operation,
@@ -96,7 +83,9 @@ pub async fn prepare(
     let operation = operation::resolve(&head.method, address.scope(), &query, &head.headers)?;
     let received = node.clock.now();
     let peer = head.peer_addr.map(|peer| peer.ip());
-    let auth = authenticate(node, head, received, peer).await?;
+    let seen = request_head(head, peer);
+    let auth = authenticate(&seen, &node.settings.auth, &Keys(&*node.access), received).await?;
+    let address_of_client = node.settings.auth.trusted_proxies.client_address(&seen);
     let (bucket_name, key) = address.clone().into_parts();
     let bucket = match &bucket_name {
         Some(name) if operation != Operation::CreateBucket => Some(node.storage.bucket(name)?),
@@ -105,7 +94,14 @@ pub async fn prepare(
     if operation.authorized_by_spine() {
         let primary = Primary {
             operation,
-            query: &query,
+            facts: Facts {
+                headers: &head.headers,
+                query: &query,
+                address: address_of_client,
+                secure: false,
+                now: received,
+                mechanism: auth.mechanism,
+            },
             bucket_name: bucket_name.as_ref(),
             bucket: bucket.as_deref(),
             key: key.as_ref(),
@@ -115,7 +111,7 @@ pub async fn prepare(
     if !operation.implemented() {
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
-    let (decoder, limits) = body_limits(node, head, operation, &auth)?;
+    let (decoder, limits) = body_limits(node, &seen, operation, &auth)?;
     let checks = match head.method {
         // There the checksum headers are of the completed object, not of the document in the body.
         Method::POST if operation == Operation::CompleteMultipartUpload => {
@@ -128,7 +124,7 @@ pub async fn prepare(
         permit,
         request_id,
         received,
-        peer,
+        peer: address_of_client,
         operation,
         address,
         bucket,
@@ -158,58 +154,41 @@ fn cors_preflight(head: &HttpHead) -> S3Error {
     S3Error::with_message(ErrorCode::BadRequest, "Insufficient information. Origin request header needed.")
 }
 
-async fn authenticate(
-    _node: &Node,
-    _head: &HttpHead,
-    _now: Stamp,
-    _peer: Option<IpAddr>,
-) -> Result<Authenticated, S3Error> {
-    Ok(Authenticated { principal: None, payload: PayloadSigning::Unsigned })
+/// The head as authentication reads it.
+fn request_head<'a>(head: &'a HttpHead, peer: Option<IpAddr>) -> RequestHead<'a> {
+    RequestHead {
+        method: head.method.as_str(),
+        path: head.uri.path().as_bytes(),
+        query: head.uri.query().unwrap_or_default(),
+        headers: &head.headers,
+        peer,
+        secure: false,
+    }
 }
 
 /// Size and framing of the body, from the head alone. Errs: MissingContentLength, EntityTooLarge, InvalidArgument.
 fn body_limits(
     node: &Node,
-    head: &HttpHead,
+    head: &RequestHead<'_>,
     operation: Operation,
     auth: &Authenticated,
 ) -> Result<(Option<ChunkedDecoder>, BodyLimits), S3Error> {
-    let length = text(&head.headers, "content-length").and_then(|value| value.trim().parse::<u64>().ok());
+    let length = text(head.headers, "content-length").and_then(|value| value.trim().parse::<u64>().ok());
     let is_chunked = head.headers.contains_key("transfer-encoding");
-    let is_framed = is_aws_chunked(auth);
-    let declared = match (is_framed, length) {
-        (true, _) => Some(decoded_length(head)?),
-        (false, Some(length)) => Some(length),
-        (false, None) if is_chunked => None,
-        (false, None) if operation.takes_content() => return Err(ErrorCode::MissingContentLength.into()),
-        (false, None) => Some(0),
+    let decoder = ChunkedDecoder::for_request(&auth.payload, head)?;
+    let declared = match (&decoder, length) {
+        (Some(_), _) => Some(decoded_length(head)?),
+        (None, Some(length)) => Some(length),
+        (None, None) if is_chunked => None,
+        (None, None) if operation.takes_content() => return Err(ErrorCode::MissingContentLength.into()),
+        (None, None) => Some(0),
     };
     let max = match operation.takes_content() {
         true => node.settings.max_upload_size.min(CONTENT_BYTES_MAX),
         false => DOCUMENT_BYTES_MAX,
     };
-    if let Some(size) = declared.filter(|size| *size > max) {
-        return Err(too_large(size, max));
+    match declared {
+        Some(size) if size > max => Err(too_large(size, max)),
+        _ => Ok((decoder, BodyLimits { declared, max, idle: node.settings.body_idle })),
     }
-    let limits = BodyLimits { declared, max, idle: node.settings.body_idle };
-    Ok((decoder(auth, declared.unwrap_or_default()), limits))
-}
-
-fn decoded_length(head: &HttpHead) -> Result<u64, S3Error> {
-    let value = text(&head.headers, "x-amz-decoded-content-length").ok_or(ErrorCode::MissingContentLength)?;
-    value.trim().parse().map_err(|_| {
-        S3Error::invalid_argument(
-            "x-amz-decoded-content-length",
-            &value,
-            "The decoded length is not a number of bytes.",
-        )
-    })
-}
-
-fn is_aws_chunked(_auth: &Authenticated) -> bool {
-    false
-}
-
-fn decoder(_auth: &Authenticated, _decoded_length: u64) -> Option<ChunkedDecoder> {
-    None
 }
