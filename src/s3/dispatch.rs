@@ -4,8 +4,7 @@ use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
     bucket, delete_objects, list_buckets, list_objects, list_versions, multipart_complete, multipart_create,
-    multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get, object_put,
-    post_object,
+    multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get, object_put, post_object,
 };
 use super::operation::Operation;
 use super::respond::Answer;

@@ -10,7 +10,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::ObjectKey;
-use myfsio_actors::storage::{Attributes, Bucket, BodyWriter, FinishedBody, PutObject, Stored, WriteConditions};
+use myfsio_actors::storage::{Attributes, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions};
 
 use super::object_put::{kept_checksum, stored_response};
 use crate::s3::auth::post_form::{FileHead, boundary_of};
@@ -94,9 +94,7 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
             call.auth = form.authenticated;
             Ok(Some(policy))
         }
-        (Some(_), false) => {
-            Err(S3Error::with_message(ErrorCode::InvalidArgument, "Only one auth mechanism allowed"))
-        }
+        (Some(_), false) => Err(S3Error::with_message(ErrorCode::InvalidArgument, "Only one auth mechanism allowed")),
     }
 }
 
@@ -226,7 +224,7 @@ impl Reply {
         let etag = stored.object.etag;
         match self {
             Self::Status(status) => {
-                *response.head_mut().status_mut() = *status;
+                *response.status_mut() = *status;
                 set_header(&mut response, "location", location);
             }
             Self::Document => {
@@ -240,7 +238,7 @@ impl Reply {
                 response = document;
             }
             Self::Redirect(url) => {
-                *response.head_mut().status_mut() = StatusCode::SEE_OTHER;
+                *response.status_mut() = StatusCode::SEE_OTHER;
                 set_header(&mut response, "location", &redirect_url(url, bucket.name.as_str(), key.as_str(), etag));
             }
         }
