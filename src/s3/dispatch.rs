@@ -4,7 +4,7 @@ use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
     bucket, delete_objects, list_buckets, list_objects, list_versions, multipart_complete, multipart_create,
-    multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get, object_put,
+    multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get, object_put, post_object,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -35,6 +35,7 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::AbortMultipartUpload => multipart_create::abort_multipart_upload(call).await,
         Operation::DeleteObjects => delete_objects::delete_objects(call).await,
         Operation::GetObjectAttributes => object_attributes::get_object_attributes(call).await,
+        Operation::PostObject => post_object::post_object(call).await,
         other => match bucket::unset_configuration(&call) {
             Some(answer) => answer,
             None => Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", other.name())),
