@@ -84,7 +84,9 @@ fn every_operation_for_every_caller() {
     let mut users = vec![
         json!({"access_key": "chief", "secret_key": "secret", "display_name": "chief", "root": true, "account_id": "111122223333", "policies": []}),
         json!({"access_key": "disabled", "secret_key": "secret", "display_name": "disabled", "enabled": false, "policies": [{"bucket": "*", "actions": ["*"]}]}),
-        account(json!({"access_key": "without", "secret_key": "secret", "display_name": "without", "policies": [{"bucket": "*", "actions": ["iam:list_users"]}]})),
+        account(
+            json!({"access_key": "without", "secret_key": "secret", "display_name": "without", "policies": [{"bucket": "*", "actions": ["iam:list_users"]}]}),
+        ),
         json!({"access_key": "with", "secret_key": "secret", "display_name": "with", "policies": [{"bucket": "*", "actions": ["*"]}]}),
     ];
     for (i, operation) in Operation::ALL.iter().enumerate() {
@@ -103,7 +105,13 @@ fn every_operation_for_every_caller() {
     let mut check = |operation: Operation, who: &str, reply: &Reply, allowed: bool| {
         let refused = reply.status == 403;
         if refused == allowed || reply.status == 500 {
-            failures.push(format!("{} as {who}: {} {} (expected {})", operation.name(), reply.status, reply.code(), if allowed { "not 403" } else { "403" }));
+            failures.push(format!(
+                "{} as {who}: {} {} (expected {})",
+                operation.name(),
+                reply.status,
+                reply.code(),
+                if allowed { "not 403" } else { "403" }
+            ));
         }
     };
     for (i, operation) in Operation::ALL.iter().enumerate() {
@@ -118,11 +126,21 @@ fn every_operation_for_every_caller() {
         check(operation, "nobody", &callers.ask(None, row, false), false);
         for by_signature in [false, true] {
             // The header pair locks a key out after five wrong secrets: each operation gets a key of its own.
-            check(operation, "wrong secret", &callers.ask(Some((&format!("own{i}"), "wrong")), row, by_signature), false);
+            check(
+                operation,
+                "wrong secret",
+                &callers.ask(Some((&format!("own{i}"), "wrong")), row, by_signature),
+                false,
+            );
             check(operation, "disabled", &callers.ask(Some(("disabled", "secret")), row, by_signature), false);
             if !open_to_every_caller(operation) && !decided_in_the_body(operation) {
                 check(operation, "without", &callers.ask(Some(("without", "secret")), row, by_signature), false);
-                check(operation, "every other action", &callers.ask(Some((&format!("rest{i}"), "secret")), row, by_signature), false);
+                check(
+                    operation,
+                    "every other action",
+                    &callers.ask(Some((&format!("rest{i}"), "secret")), row, by_signature),
+                    false,
+                );
             }
         }
     }
@@ -136,7 +154,12 @@ fn every_operation_for_every_caller() {
             continue;
         }
         for by_signature in [false, true] {
-            check(operation, "the action alone", &callers.ask(Some((&format!("own{i}"), "secret")), row, by_signature), true);
+            check(
+                operation,
+                "the action alone",
+                &callers.ask(Some((&format!("own{i}"), "secret")), row, by_signature),
+                true,
+            );
             check(operation, "every action", &callers.ask(Some(("with", "secret")), row, by_signature), true);
         }
     }

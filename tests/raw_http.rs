@@ -13,7 +13,10 @@ use support::{ADMIN, Node, Wire, element, sign};
 
 /// Start of a request as the admin by the header pair, up to the headers that a test adds.
 fn head(node: &Node, method: &str, target: &str) -> String {
-    format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nX-Access-Key: localadmin\r\nX-Secret-Key: localadmin\r\n", node.port)
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nX-Access-Key: localadmin\r\nX-Secret-Key: localadmin\r\n",
+        node.port
+    )
 }
 
 fn node() -> Node {
@@ -65,7 +68,9 @@ fn expect_100_continue_is_decided_before_the_body() {
     ];
     for (target, more, status, code) in cases {
         let mut wire = node.open();
-        wire.write(head(&node, "PUT", target) + more + &format!("Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"));
+        wire.write(
+            head(&node, "PUT", target) + more + &format!("Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"),
+        );
         let reply = wire.read("PUT");
         assert_eq!((reply.status, reply.code().as_str()), (status, code), "{target} {more}: {reply:?}");
         wire.write(evil);
@@ -124,9 +129,14 @@ fn lengths_are_taken_at_their_word() {
     node.ask("DELETE", "/bkt/k", &[], b"");
     // Length and chunks at once is how requests are smuggled.
     let mut wire = node.open();
-    wire.write(head(&node, "PUT", "/bkt/k") + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    wire.write(
+        head(&node, "PUT", "/bkt/k") + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    );
     if let Some(reply) = wire.try_read("PUT") {
-        assert!(reply.status == 400 || (reply.status == 200 && node.ask("GET", "/bkt/k", &[], b"").body == b"hello"), "{reply:?}");
+        assert!(
+            reply.status == 400 || (reply.status == 200 && node.ask("GET", "/bkt/k", &[], b"").body == b"hello"),
+            "{reply:?}"
+        );
     }
     node.ask("DELETE", "/bkt/k", &[], b"");
     let mut wire = node.open();
@@ -165,7 +175,9 @@ fn requests_follow_each_other_on_one_connection() {
 fn chunked_transfer_encoding() {
     let node = node();
     let mut wire = node.open();
-    wire.write(head(&node, "PUT", "/bkt/k") + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\n\r\n");
+    wire.write(
+        head(&node, "PUT", "/bkt/k") + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\n\r\n",
+    );
     let reply = wire.read("PUT");
     // S3 asks for a length; a node may also take the chunks, but then whole.
     match reply.status {
@@ -173,7 +185,13 @@ fn chunked_transfer_encoding() {
         status => assert!(matches!(status, 411 | 501), "{reply:?}"),
     }
     node.ask("DELETE", "/bkt/k", &[], b"");
-    for broken in ["5\r\nhel", "zz\r\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "ffffffffffffffffff\r\nhello", "-5\r\nhello\r\n0\r\n\r\n"] {
+    for broken in [
+        "5\r\nhel",
+        "zz\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhelloX\r\n0\r\n\r\n",
+        "ffffffffffffffffff\r\nhello",
+        "-5\r\nhello\r\n0\r\n\r\n",
+    ] {
         let mut wire = node.open();
         wire.write(head(&node, "PUT", "/bkt/k") + "Transfer-Encoding: chunked\r\n\r\n" + broken);
         wire.finish();
@@ -198,8 +216,18 @@ fn aws_chunked_garbage() {
         wire.try_read("PUT")
     };
     let bodies: [&[u8]; 12] = [
-        b"", b"5", b"5\r\n", b"5\r\nhel", b"5\r\nhello", b"5\r\nhello\r\n", b"\r\n\r\n", b"0", b"g\r\n", b"5\nhello\n0\n\n",
-        &[b'0'; 70_000], b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n",
+        b"",
+        b"5",
+        b"5\r\n",
+        b"5\r\nhel",
+        b"5\r\nhello",
+        b"5\r\nhello\r\n",
+        b"\r\n\r\n",
+        b"0",
+        b"g\r\n",
+        b"5\nhello\n0\n\n",
+        &[b'0'; 70_000],
+        b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n",
     ];
     for body in bodies {
         let reply = streaming("x-amz-decoded-content-length: 5\r\nx-amz-trailer: x-amz-checksum-crc32\r\n", body);
@@ -207,7 +235,12 @@ fn aws_chunked_garbage() {
         assert_eq!(status, 400, "{:?}", String::from_utf8_lossy(&body[..body.len().min(60)]));
     }
     let framed = b"5\r\nhello\r\n0\r\n\r\n";
-    for length in ["", "x-amz-decoded-content-length: x\r\n", "x-amz-decoded-content-length: -5\r\n", "x-amz-decoded-content-length: 99999999999999999999\r\n"] {
+    for length in [
+        "",
+        "x-amz-decoded-content-length: x\r\n",
+        "x-amz-decoded-content-length: -5\r\n",
+        "x-amz-decoded-content-length: 99999999999999999999\r\n",
+    ] {
         let reply = streaming(length, framed).unwrap();
         assert!(matches!(reply.status, 400 | 411), "{length}: {reply:?}");
     }
@@ -226,8 +259,17 @@ fn aws_chunked_garbage() {
 fn paths_are_never_normalised() {
     let node = node();
     let pairs = [
-        ("/bkt//", "/"), ("/bkt/a//b", "a//b"), ("/bkt/a/../b", "a/../b"), ("/bkt/../x", "../x"), ("/bkt/%2e%2e/x2", "../x2"), ("/bkt/.", "."),
-        ("/bkt/a/./b", "a/./b"), ("/bkt/%2e", "."), ("/bkt/a%2F%2Fb", "a//b"), ("/bkt/a+b", "a+b"), ("/bkt/~", "~"),
+        ("/bkt//", "/"),
+        ("/bkt/a//b", "a//b"),
+        ("/bkt/a/../b", "a/../b"),
+        ("/bkt/../x", "../x"),
+        ("/bkt/%2e%2e/x2", "../x2"),
+        ("/bkt/.", "."),
+        ("/bkt/a/./b", "a/./b"),
+        ("/bkt/%2e", "."),
+        ("/bkt/a%2F%2Fb", "a//b"),
+        ("/bkt/a+b", "a+b"),
+        ("/bkt/~", "~"),
     ];
     for (target, key) in pairs {
         // The signature is over the bytes as sent.
@@ -241,7 +283,18 @@ fn paths_are_never_normalised() {
         assert_eq!(node.ask("GET", target, &[], b"").body, target.as_bytes());
         assert_eq!(node.ask("DELETE", target, &[], b"").status, 204);
     }
-    for bad in ["/bkt/%", "/bkt/%2", "/bkt/%zz", "/bkt/%ff", "/bkt/a\u{1}b", "//", "/%2e%2e/x", "/../x", "/.myfsio.sys/config/iam.json", "/%2emyfsio.sys/x"] {
+    for bad in [
+        "/bkt/%",
+        "/bkt/%2",
+        "/bkt/%zz",
+        "/bkt/%ff",
+        "/bkt/a\u{1}b",
+        "//",
+        "/%2e%2e/x",
+        "/../x",
+        "/.myfsio.sys/config/iam.json",
+        "/%2emyfsio.sys/x",
+    ] {
         for method in ["GET", "PUT"] {
             let reply = node.ask(method, bad, &[], b"x");
             assert!((400..500).contains(&reply.status), "{method} {bad}: {reply:?}");
@@ -262,8 +315,13 @@ fn paths_are_never_normalised() {
 fn headers_twice_and_huge() {
     let node = node();
     let cases = [
-        "Range: bytes=0-1\r\nRange: bytes=2-3\r\n", "If-Match: \"a\"\r\nIf-Match: \"b\"\r\n", "x-amz-date: 1\r\nx-amz-date: 2\r\n", "Host: a\r\nHost: b\r\n",
-        "Authorization: AWS4-HMAC-SHA256 x\r\nAuthorization: AWS4-HMAC-SHA256 y\r\n", "X-Access-Key: other\r\n", "Content-Type: a\r\nContent-Type: b\r\n",
+        "Range: bytes=0-1\r\nRange: bytes=2-3\r\n",
+        "If-Match: \"a\"\r\nIf-Match: \"b\"\r\n",
+        "x-amz-date: 1\r\nx-amz-date: 2\r\n",
+        "Host: a\r\nHost: b\r\n",
+        "Authorization: AWS4-HMAC-SHA256 x\r\nAuthorization: AWS4-HMAC-SHA256 y\r\n",
+        "X-Access-Key: other\r\n",
+        "Content-Type: a\r\nContent-Type: b\r\n",
     ];
     for more in cases {
         let mut wire = node.open();
@@ -297,11 +355,13 @@ fn documents_that_are_bombs() {
     let node = node();
     let upload = element(&node.ask("POST", "/bkt/k?uploads", &[], b"").text(), "UploadId").unwrap();
     let complete = format!("/bkt/k?uploadId={upload}");
-    let entities: String = (1..20).map(|i| format!("<!ENTITY a{i} \"&a{};&a{};&a{};\">", i - 1, i - 1, i - 1)).collect();
+    let entities: String =
+        (1..20).map(|i| format!("<!ENTITY a{i} \"&a{};&a{};&a{};\">", i - 1, i - 1, i - 1)).collect();
     let bodies = [
         format!("<!DOCTYPE x [<!ENTITY a0 \"ha\">{entities}]><Delete><Object><Key>&a19;</Key></Object></Delete>"),
         "<!DOCTYPE x SYSTEM \"file:///etc/passwd\"><Delete/>".to_owned(),
-        "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><Delete><Object><Key>&e;</Key></Object></Delete>".to_owned(),
+        "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><Delete><Object><Key>&e;</Key></Object></Delete>"
+            .to_owned(),
         "<Delete>".repeat(100_000),
         format!("<Delete {}/>", "a=\"b\" ".repeat(50_000)),
         format!("<Delete><Object><Key>{}</Key></Object></Delete>", "k".repeat(3_000_000)),
@@ -367,7 +427,9 @@ fn answers_to_head_have_no_body() {
     let node = node();
     node.put("/bkt/k", b"hello");
     let mut wire = node.open();
-    for target in ["/bkt/k", "/bkt/none", "/bkt", "/no-such-bucket-here", "/no-such-bucket-here/k", "/bkt/k?partNumber=9"] {
+    for target in
+        ["/bkt/k", "/bkt/none", "/bkt", "/no-such-bucket-here", "/no-such-bucket-here/k", "/bkt/k?partNumber=9"]
+    {
         wire.write(head(&node, "HEAD", target) + "\r\n");
         wire.write(head(&node, "GET", "/healthz") + "\r\n");
         let reply = wire.read("HEAD");
@@ -403,43 +465,83 @@ fn one_way_to_say_who_you_are() {
 fn malformed_everything() {
     let node = node();
     let lines: [&[u8]; 14] = [
-        b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n folded: y\r\n\r\n", b"G\0T / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /bkt/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nA: \xff\xfe\r\n\r\n", b"PUT /bkt/k HTTP/1.0\r\n\r\n",
-        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n folded: y\r\n\r\n",
+        b"G\0T / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /bkt/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: \xff\xfe\r\n\r\n",
+        b"PUT /bkt/k HTTP/1.0\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
     ];
     for line in lines {
         let mut wire = node.open();
         wire.write(line);
         wire.finish();
         if let Some(reply) = wire.try_read("GET") {
-            assert!((400..502).contains(&reply.status) && reply.status != 500, "{:?}: {reply:?}", String::from_utf8_lossy(line));
+            assert!(
+                (400..502).contains(&reply.status) && reply.status != 500,
+                "{:?}: {reply:?}",
+                String::from_utf8_lossy(line)
+            );
         }
     }
     node.put("/bkt/k", b"hello");
     let queries = [
-        "max-keys=-1", "list-type=2&max-keys=9999999999999999999999", "list-type=2&continuation-token=%00", "uploads&max-uploads=x", "list-type=2&encoding-type=x",
-        "list-type=2&prefix=%ff", "versions&version-id-marker=x", "acl&policy",
+        "max-keys=-1",
+        "list-type=2&max-keys=9999999999999999999999",
+        "list-type=2&continuation-token=%00",
+        "uploads&max-uploads=x",
+        "list-type=2&encoding-type=x",
+        "list-type=2&prefix=%ff",
+        "versions&version-id-marker=x",
+        "acl&policy",
     ];
     for query in queries {
         let reply = node.ask("GET", &format!("/bkt?{query}"), &[], b"");
         assert!((400..500).contains(&reply.status), "{query}: {reply:?}");
     }
-    for query in ["partNumber=x", "partNumber=0", "partNumber=10001", "versionId=x", "uploadId=x", "response-content-type=a%0d%0aSet-Cookie:x"] {
+    for query in [
+        "partNumber=x",
+        "partNumber=0",
+        "partNumber=10001",
+        "versionId=x",
+        "uploadId=x",
+        "response-content-type=a%0d%0aSet-Cookie:x",
+    ] {
         let reply = node.ask("GET", &format!("/bkt/k?{query}"), &[], b"");
         assert!(reply.status < 500 && reply.header("set-cookie").is_none(), "{query}: {reply:?}");
         assert!(query.starts_with("response") || reply.status >= 400, "{query}: {reply:?}");
     }
     for (name, value) in [
-        ("If-Modified-Since", "yesterday"), ("If-Unmodified-Since", "\u{ff}"), ("If-Match", ""), ("If-None-Match", "\"unterminated"), ("Range", "bytes=99999999999999999999-"),
-        ("Range", "bytes=-99999999999999999999"), ("Range", "bytes=0-99999999999999999999999"), ("If-Range", "x"),
+        ("If-Modified-Since", "yesterday"),
+        ("If-Unmodified-Since", "\u{ff}"),
+        ("If-Match", ""),
+        ("If-None-Match", "\"unterminated"),
+        ("Range", "bytes=99999999999999999999-"),
+        ("Range", "bytes=-99999999999999999999"),
+        ("Range", "bytes=0-99999999999999999999999"),
+        ("If-Range", "x"),
     ] {
         let reply = node.ask("GET", "/bkt/k", &[(name, value)], b"");
         assert!(reply.status < 500, "{name}: {value}: {reply:?}");
     }
     for (name, value) in [
-        ("x-amz-checksum-crc32", "x"), ("x-amz-storage-class", "NOPE"), ("x-amz-copy-source", "x"), ("x-amz-copy-source", "%"), ("x-amz-acl", "nope"),
-        ("x-amz-sdk-checksum-algorithm", "MD4"), ("Content-MD5", "x"), ("If-None-Match", "x"), ("x-amz-content-sha256", "x"),
+        ("x-amz-checksum-crc32", "x"),
+        ("x-amz-storage-class", "NOPE"),
+        ("x-amz-copy-source", "x"),
+        ("x-amz-copy-source", "%"),
+        ("x-amz-acl", "nope"),
+        ("x-amz-sdk-checksum-algorithm", "MD4"),
+        ("Content-MD5", "x"),
+        ("If-None-Match", "x"),
+        ("x-amz-content-sha256", "x"),
     ] {
         let reply = node.ask("PUT", "/bkt/new", &[(name, value)], b"x");
         assert!((400..502).contains(&reply.status) && reply.status != 500, "{name}: {value}: {reply:?}");

@@ -95,7 +95,14 @@ impl Node {
     }
 
     /// One request on a connection of its own, as `who` by the header pair, or as nobody.
-    pub fn ask_as(&self, who: Option<(&str, &str)>, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub fn ask_as(
+        &self,
+        who: Option<(&str, &str)>,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
         let mut wire = self.open();
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n", self.port);
         if let Some((access, secret)) = who {
@@ -111,7 +118,14 @@ impl Node {
     }
 
     /// One request signed in its header (SigV4, unsigned payload) as `who`.
-    pub fn ask_signed(&self, who: (&str, &str), method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub fn ask_signed(
+        &self,
+        who: (&str, &str),
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
         let host = format!("127.0.0.1:{}", self.port);
         let signed = sign(who, method, target, &host, headers);
         let mut all: Vec<(&str, &str)> = headers.to_vec();
@@ -284,8 +298,10 @@ impl Wire {
         self.read.drain(..end + 4);
         let mut lines = head.split("\r\n");
         let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let headers: Vec<(String, String)> =
-            lines.filter_map(|l| l.split_once(':')).map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned())).collect();
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|l| l.split_once(':'))
+            .map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned()))
+            .collect();
         let mut reply = Reply { status, headers, body: Vec::new() };
         if status < 200 || status == 204 || status == 304 || method == "HEAD" {
             return Some(reply);
@@ -352,9 +368,18 @@ fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {
 
 /// Headers that sign a request (SigV4, UNSIGNED-PAYLOAD) over host and every `x-amz-*` header given. The query of
 /// `target` must already be encoded; its parameters are sorted here.
-pub fn sign(who: (&str, &str), method: &str, target: &str, host: &str, headers: &[(&str, &str)]) -> Vec<(String, String)> {
+pub fn sign(
+    who: (&str, &str),
+    method: &str,
+    target: &str,
+    host: &str,
+    headers: &[(&str, &str)],
+) -> Vec<(String, String)> {
     let stamp = amz_date(SystemTime::now());
-    let mut fixed = vec![("x-amz-content-sha256".to_owned(), "UNSIGNED-PAYLOAD".to_owned()), ("x-amz-date".to_owned(), stamp.clone())];
+    let mut fixed = vec![
+        ("x-amz-content-sha256".to_owned(), "UNSIGNED-PAYLOAD".to_owned()),
+        ("x-amz-date".to_owned(), stamp.clone()),
+    ];
     let mut canonical: Vec<(String, String)> = fixed.clone();
     canonical.push(("host".to_owned(), host.to_owned()));
     for (name, value) in headers {
@@ -382,7 +407,11 @@ pub fn sign(who: (&str, &str), method: &str, target: &str, host: &str, headers: 
     let signature = hex::encode(hmac_sha256(&key, &text));
     fixed.push((
         "Authorization".to_owned(),
-        format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={}, Signature={signature}", who.0, names.join(";")),
+        format!(
+            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={}, Signature={signature}",
+            who.0,
+            names.join(";")
+        ),
     ));
     fixed
 }
