@@ -424,3 +424,9 @@ fn amz_date(at: SystemTime) -> String {
     let month = months.iter().position(|m| *m == parts[2]).unwrap() + 1;
     format!("{}{month:02}{}T{}Z", parts[3], parts[1], parts[4].replace(':', ""))
 }
+
+/// Value of `x-amz-checksum-sha256` for a body.
+pub fn sha256_base64(body: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(Sha256::digest(body))
+}
