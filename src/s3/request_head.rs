@@ -1,7 +1,8 @@
 //! A plain view of a request's head: what authentication reads, and nothing of the server that received it.
 //!
 //! The path and the query are the bytes of the request target as received. Nothing in front may decode, normalise or
-//! collapse them: the signature is over these bytes. Under HTTP/2 the caller puts `:authority` into `headers` as `host`.
+//! collapse them: the signature is over these bytes. Under HTTP/2 the caller puts `:authority` into `headers` as
+//! `host`.
 
 use std::net::IpAddr;
 

@@ -47,8 +47,8 @@ pub struct Authenticated<P> {
     pub signed_at_seconds: Option<i64>,
 }
 
-/// Authenticates a request head. Errs: each S3 error that the mechanism's module names, InvalidArgument for two mechanisms
-/// at once, and those of the keeper of the keys.
+/// Authenticates a request head. Errs: each S3 error that the mechanism's module names, InvalidArgument for two
+/// mechanisms at once, and those of the keeper of the keys.
 pub async fn authenticate<C: Credentials>(
     head: &RequestHead<'_>,
     settings: &AuthSettings,
@@ -114,7 +114,8 @@ fn authorization<'a>(head: &RequestHead<'a>) -> Result<Option<&'a str>, S3Error>
 
 fn two_mechanisms(authorization: Option<&str>) -> S3Error {
     let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string \
-                   parameter, the X-Access-Key and X-Secret-Key headers or the Authorization header should be specified";
+                   parameter, the X-Access-Key and X-Secret-Key headers or the Authorization header should be \
+                   specified";
     let error = S3Error::with_message(ErrorCode::InvalidArgument, message);
     match authorization {
         Some(value) => error.field("ArgumentName", "Authorization").field("ArgumentValue", value),

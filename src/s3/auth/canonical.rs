@@ -1,5 +1,5 @@
-//! The canonical request of Signature Version 4 as S3 uses it: path as received, encoded once; query decoded and encoded
-//! again with the AWS set, sorted, duplicates kept; header values folded.
+//! The canonical request of Signature Version 4 as S3 uses it: path as received, encoded once; query decoded and
+//! encoded again with the AWS set, sorted, duplicates kept; header values folded.
 //!
 //! Plain functions of bytes. What must stay true: two requests with the same canonical request address the same bucket,
 //! key and parameters.
@@ -92,8 +92,8 @@ pub fn canonical_query(query: &str, leave_out: Option<&str>) -> String {
     out
 }
 
-/// The value of a header in the canonical request: trimmed, inner white space collapsed, repeats joined with a comma. An
-/// absent header is empty.
+/// The value of a header in the canonical request: trimmed, inner white space collapsed, repeats joined with a comma.
+/// An absent header is empty.
 pub fn folded_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
     let mut out = Vec::new();
     for (i, value) in headers.get_all(name).enumerate() {
@@ -111,8 +111,8 @@ pub fn folded_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
     out
 }
 
-/// What of a request is canonicalised otherwise than received: forwarded hosts that a signature is accepted for, and the
-/// edits that a hint tries.
+/// What of a request is canonicalised otherwise than received: forwarded hosts that a signature is accepted for, and
+/// the edits that a hint tries.
 #[derive(Debug, Clone, Default)]
 pub struct Reading<'a> {
     /// Method in place of the received one.

@@ -2,11 +2,12 @@
 //! Transferring Payload in Multiple Chunks" and "… Including Trailing Headers").
 //!
 //! No I/O: bytes go in as they arrive, verified bytes come out as slices of them.
-//! INVARIANT: a byte of a signed chunk leaves only after the chunk's signature was verified, so a chunk is held whole and
-//! its size is bounded. Each signature covers the one before, hence chunks cannot be replayed, reordered or left out.
+//! INVARIANT: a byte of a signed chunk leaves only after the chunk's signature was verified, so a chunk is held whole
+//! and its size is bounded. Each signature covers the one before, hence chunks cannot be replayed, reordered or left
+//! out.
 //!
-//! Tolerated, since clients do it: a blank line between the last chunk and the trailers, trailer lines that end in a bare
-//! line feed, and a missing line end at the very end. None of them can change what was signed.
+//! Tolerated, since clients do it: a blank line between the last chunk and the trailers, trailer lines that end in a
+//! bare line feed, and a missing line end at the very end. None of them can change what was signed.
 
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
@@ -176,8 +177,9 @@ impl ChunkedDecoder {
         }
     }
 
-    /// The decoder that a request's body needs; `None` when the body is not framed. Errs: MissingContentLength without
-    /// `x-amz-decoded-content-length`, InvalidArgument when that is no number, InvalidRequest for trailers that cannot come.
+    /// The decoder that a request's body needs; `None` when the body is not framed. Errs: MissingContentLength
+    /// without `x-amz-decoded-content-length`, InvalidArgument when that is no number, InvalidRequest for trailers
+    /// that cannot come.
     pub fn for_request(payload: &PayloadSigning, head: &RequestHead<'_>) -> Result<Option<Self>, S3Error> {
         let kind = match payload {
             PayloadSigning::Unsigned | PayloadSigning::Sha256(_) => return Ok(None),

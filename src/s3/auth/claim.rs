@@ -61,8 +61,8 @@ impl Place {
     }
 }
 
-/// Splits a credential and checks its scope against the node's region and service. Errs: the malformed error of `place`,
-/// with `Region` for a wrong region; InvalidAccessKeyId for an id that no key can have.
+/// Splits a credential and checks its scope against the node's region and service. Errs: the malformed error of
+/// `place`, with `Region` for a wrong region; InvalidAccessKeyId for an id that no key can have.
 pub fn parse_credential(text: &str, place: Place, settings: &AuthSettings) -> Result<(AccessKeyId, Scope), S3Error> {
     let Some((id, scope)) = Scope::parse_credential(text) else {
         let shape = "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".";

@@ -96,8 +96,8 @@ impl CredentialError {
             .field("AWSAccessKeyId", id.as_str()),
             Self::WellKnownSecret => S3Error::with_message(
                 ErrorCode::AccessDenied,
-                "This access key still has its well-known first-boot secret, which is accepted on loopback only. Give it \
-                 a secret of your own.",
+                "This access key still has its well-known first-boot secret, which is accepted on loopback only. Give \
+                 it a secret of your own.",
             ),
             Self::Busy => S3Error::new(ErrorCode::SlowDown),
             Self::Unavailable(_) => S3Error::new(ErrorCode::ServiceUnavailable),
@@ -111,7 +111,8 @@ pub trait Credentials {
     /// Who a key belongs to.
     type Principal;
 
-    /// The secret and the owner of an access key. `exposed`: the request shows that the node is reachable from elsewhere.
+    /// The secret and the owner of an access key. `exposed`: the request shows that the node is reachable from
+    /// elsewhere.
     fn credential(
         &self,
         id: &AccessKeyId,

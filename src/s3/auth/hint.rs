@@ -1,9 +1,10 @@
 //! Why a signature may not match although the secret is right: edits that proxies make between client and node. Each
 //! likely one is undone and tried; the first that fits is named to the client.
 //!
-//! A hint never lets a request in. The number of readings is bounded, since each costs a digest of the canonical request.
+//! A hint never lets a request in. Readings are bounded in number and in bytes, since each costs a digest of the
+//! canonical request and whoever knows an access key id can ask for it.
 
-use super::canonical::{Reading, canonical_path, encode};
+use super::canonical::{Reading, canonical_path, canonical_request, encode};
 use super::claim::Claim;
 use super::settings::{AuthSettings, claimed_host, split_port};
 use super::signing::SigningKey;
@@ -12,6 +13,8 @@ use crate::s3::request_head::RequestHead;
 
 /// Most readings tried for one request.
 const READINGS_MAX: usize = 96;
+/// Most bytes of canonical requests digested for one request's hint.
+const BYTES_MAX: usize = 256 * 1024;
 
 /// A value to try in place of the received one, and what it would mean.
 struct Guess {
@@ -27,9 +30,14 @@ impl Guess {
 
 /// The edit that explains the mismatch, as a sentence; `None` when none of the likely ones does.
 pub fn find(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, settings: &AuthSettings) -> Option<String> {
+    let canonical_bytes = canonical_request(head, &claim.signed, &Reading::default()).len().max(1);
+    let readings_max = (BYTES_MAX / canonical_bytes).min(READINGS_MAX);
+    if readings_max == 0 {
+        return None;
+    }
     let (hosts, paths) = (host_guesses(head, settings), path_guesses(head, settings));
     let both = hosts.iter().flat_map(|host| paths.iter().map(move |path| (host, path)));
-    for (host, path) in both.take(READINGS_MAX) {
+    for (host, path) in both.take(readings_max) {
         let reading = Reading { host: host.value.as_deref(), path: path.value.as_deref(), ..Reading::default() };
         if matches(head, claim, key, &reading) {
             let meanings: Vec<&str> = [host, path].map(|guess| guess.meaning.as_str()).into();
@@ -136,7 +144,8 @@ fn path_guesses(head: &RequestHead<'_>, settings: &AuthSettings) -> Vec<Guess> {
     for prefix in forwarded.into_iter().chain(configured).filter(|prefix| prefix.starts_with('/')) {
         let prefix = canonical_path(prefix.as_bytes());
         let stripped = format!(
-            "for the path with the prefix \"{prefix}\" (a proxy in front strips it from the path; give the client an endpoint without a path)"
+            "for the path with the prefix \"{prefix}\" (a proxy in front strips it from the path; give the client an \
+             endpoint without a path)"
         );
         add(format!("{prefix}{received}"), stripped);
         if let Some(rest) = received.strip_prefix(prefix.as_str()) {
@@ -144,9 +153,11 @@ fn path_guesses(head: &RequestHead<'_>, settings: &AuthSettings) -> Vec<Guess> {
             add(rest.to_owned(), format!("for the path without the prefix \"{prefix}\" (a proxy in front adds it)"));
         }
     }
-    let encoded_anew = "for the path with each byte percent-encoded anew (a proxy or the client changes the encoding of the path; let the proxy pass the path on as received)";
+    let encoded_anew = "for the path with each byte percent-encoded anew (a proxy or the client changes the encoding \
+                        of the path; let the proxy pass the path on as received)";
     add(encode(&decoded, true), encoded_anew.to_owned());
-    let encoded_twice = "for the path decoded once (a proxy in front encodes the path a second time; let it pass the path on as received)";
+    let encoded_twice = "for the path decoded once (a proxy in front encodes the path a second time; let it pass the \
+                         path on as received)";
     add(canonical_path(&decoded), encoded_twice.to_owned());
     if let Some((first, rest)) = received.get(1..).and_then(|path| path.split_once('/')) {
         add(

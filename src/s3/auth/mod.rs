@@ -1,12 +1,12 @@
 //! Who is asking.
 //!
-//! [`authenticate`] takes a plain view of a request's head and returns its principal: by Signature Version 4 in the
+//! [`authenticate()`] takes a plain view of a request's head and returns its principal: by Signature Version 4 in the
 //! `Authorization` header or in the query, by the header pair, or anonymous. Bodies follow: [`chunked`] takes the
 //! aws-chunked framing off and verifies each chunk before releasing it; [`post_form`] parses an upload form and
 //! [`post_policy`] checks its signed policy.
 //!
-//! Nothing in here decides what the principal may do, touches storage, or reads a clock: the time is passed in. All that
-//! compares a signature or secret compares in constant time.
+//! Nothing in here decides what the principal may do, touches storage, or reads a clock: the time is passed in. All
+//! that compares a signature or secret compares in constant time.
 
 pub mod authenticate;
 pub mod canonical;

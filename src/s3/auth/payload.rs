@@ -48,13 +48,15 @@ impl DeclaredPayload {
                 CONTENT_SHA256,
                 text,
                 "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, \
-                 STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+                 STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 \
+                 value.",
             )),
         }
     }
 
-    /// What the body of a request without a signature claims. An SDK without credentials frames a body with a trailer as
-    /// aws-chunked and sends no `x-amz-content-sha256`. Errs: as [`Self::parse`]; InvalidRequest for signed chunks.
+    /// What the body of a request without a signature claims. An SDK without credentials frames a body with a trailer
+    /// as aws-chunked and sends no `x-amz-content-sha256`. Errs: as [`Self::parse`]; InvalidRequest for signed
+    /// chunks.
     pub fn of_unsigned_request(head: &RequestHead<'_>) -> Result<Self, S3Error> {
         match head.header(CONTENT_SHA256).map(Self::parse).transpose()? {
             Some(Self::StreamingSigned { .. }) => {

@@ -1,8 +1,8 @@
 //! Who signed the policy of a POST upload form.
 //!
 //! Signature Version 4 forms sign with `x-amz-*` fields; Signature Version 2 forms (`AWSAccessKeyId`, `signature`:
-//! HMAC-SHA1 of the policy) are accepted too, since forms in use, ceph/s3-tests' among them, are signed so. A form without
-//! a policy is anonymous.
+//! HMAC-SHA1 of the policy) are accepted too, since forms in use, ceph/s3-tests' among them, are signed so. A form
+//! without a policy is anonymous.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -102,8 +102,8 @@ impl FormParser {
         }
     }
 
-    /// Takes the next bytes. Errs: MalformedPOSTRequest, MaxPostPreDataLengthExceededError, InvalidArgument when the form
-    /// ends without a file.
+    /// Takes the next bytes. Errs: MalformedPOSTRequest, MaxPostPreDataLengthExceededError, InvalidArgument when the
+    /// form ends without a file.
     pub fn feed(&mut self, input: Bytes) -> Result<Vec<FormEvent>, S3Error> {
         let mut events = Vec::new();
         match self.state {

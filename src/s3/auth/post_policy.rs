@@ -72,8 +72,10 @@ impl PostPolicy {
         let document: Value = serde_json::from_slice(&json).map_err(|_| invalid("Invalid Policy: Invalid JSON."))?;
         let expiration = document.get("expiration").and_then(Value::as_str);
         let expiration = expiration.ok_or_else(|| invalid("Invalid Policy: Policy missing expiration."))?;
-        let expires_at = OffsetDateTime::parse(expiration, &Rfc3339)
-            .map_err(|_| invalid("Invalid Policy: Invalid 'expiration' value."))?;
+        // ISO 8601 in UTC, `2007-12-01T12:00:00.000Z`; RFC 3339 would let a space stand for the `T`.
+        let shaped = expiration.as_bytes().get(10) == Some(&b'T') && expiration.ends_with('Z');
+        let expires_at = OffsetDateTime::parse(expiration, &Rfc3339).ok().filter(|_| shaped);
+        let expires_at = expires_at.ok_or_else(|| invalid("Invalid Policy: Invalid 'expiration' value."))?;
         let conditions = document.get("conditions").and_then(Value::as_array);
         let conditions = conditions.ok_or_else(|| invalid("Invalid Policy: Policy missing conditions."))?;
         let expires_at_seconds = expires_at.unix_timestamp();
@@ -89,7 +91,8 @@ impl PostPolicy {
             let mut pairs = simple.iter();
             let (Some((name, Value::String(value))), None) = (pairs.next(), pairs.next()) else {
                 return Err(invalid(
-                    "Invalid Policy: Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.",
+                    "Invalid Policy: Invalid Simple-Condition: Simple-Conditions must have exactly one property \
+                     specified.",
                 ));
             };
             let condition = Condition::Equals { name: name.to_ascii_lowercase(), value: value.clone() };
@@ -120,8 +123,8 @@ impl PostPolicy {
         Ok(())
     }
 
-    /// Checks the fields of a form that was sent to `bucket`; `${filename}` is already substituted. Errs: AccessDenied when
-    /// the policy has expired, a condition does not hold, or a field has none.
+    /// Checks the fields of a form that was sent to `bucket`; `${filename}` is already substituted. Errs:
+    /// AccessDenied when the policy has expired, a condition does not hold, or a field has none.
     pub fn check_fields(&self, fields: &Fields, bucket: &str, now: Stamp) -> Result<(), S3Error> {
         if seconds_of(now) >= self.expires_at_seconds {
             return Err(denied("Invalid according to Policy: Policy expired.".to_owned()));
@@ -216,7 +219,7 @@ mod tests {
             r#"{"expiration": "2013-05-25T00:00:00Z"}"#,
             r#"{"EXPIRATION": "2013-05-25T00:00:00Z", "conditions": []}"#,
             r#"{"expiration": "2013-05-25T00:00:00Z", "CONDITIONS": []}"#,
-            r#"{"expiration": "2013-05-25 00:00:00+00:00:01", "conditions": []}"#,
+            r#"{"expiration": "2013-05-25 00:00:00.123456+00:00", "conditions": []}"#,
             r#"{"expiration": "2013-05-25T00:00:00Z", "conditions": [{}]}"#,
             r#"{"expiration": "2013-05-25T00:00:00Z", "conditions": [{"a": "b", "c": "d"}]}"#,
             r#"{"expiration": "2013-05-25T00:00:00Z", "conditions": [["content-length-range", 0]]}"#,

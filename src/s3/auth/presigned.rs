@@ -1,7 +1,7 @@
 //! The query of a presigned URL (S3 API Reference, "Authenticating Requests: Using Query Parameters").
 //!
-//! `X-Amz-Expires` outside 1 to 604800 is refused with 403, as ceph/s3-tests expects; a value that is no number at all is
-//! a malformed query, 400.
+//! `X-Amz-Expires` outside 1 to 604800 is refused with 403, as ceph/s3-tests expects; a value that is no number at
+//! all is a malformed query, 400.
 
 use super::canonical::Signed;
 use super::claim::{
@@ -110,7 +110,8 @@ fn check_life(date: &AmzDate, expires: &str, now_seconds: i64) -> Result<(), S3E
     }
     if expires > EXPIRES_SECONDS_MAX {
         return Err(denied(
-            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than \
+             604800 seconds",
         ));
     }
     if date.seconds.saturating_sub(now_seconds) > SKEW_SECONDS_MAX {

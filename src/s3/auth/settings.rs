@@ -1,7 +1,7 @@
 //! What authentication is configured with, and what a proxy in front may claim.
 //!
-//! Two degrees of trust: the default ranges (loopback and private) are believed about the host and scheme that the client
-//! used; the client's address is believed only from proxies that the operator listed.
+//! Two degrees of trust: the default ranges (loopback and private) are believed about the host and scheme that the
+//! client used; the client's address is believed only from proxies that the operator listed.
 
 use std::net::IpAddr;
 use std::str::FromStr;

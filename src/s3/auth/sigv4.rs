@@ -1,5 +1,5 @@
-//! The `Authorization` header of Signature Version 4 (S3 API Reference, "Authenticating Requests: Using the Authorization
-//! Header").
+//! The `Authorization` header of Signature Version 4 (S3 API Reference, "Authenticating Requests: Using the
+//! Authorization Header").
 
 use super::canonical::Signed;
 use super::claim::{

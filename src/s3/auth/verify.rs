@@ -20,8 +20,8 @@ pub fn matches(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, reading:
     same_secret(expected.as_bytes(), claim.signature.as_bytes())
 }
 
-/// The hosts for which a signature is accepted: as received, then what a trusted proxy says the client used, then that of
-/// `API_BASE_URL`.
+/// The hosts for which a signature is accepted: as received, then what a trusted proxy says the client used, then
+/// that of `API_BASE_URL`.
 fn accepted_hosts<'a>(head: &RequestHead<'a>, settings: &'a AuthSettings) -> Vec<Option<&'a str>> {
     let mut hosts = vec![None];
     hosts.extend(forwarded_host(head, &settings.trusted_proxies).map(Some));
