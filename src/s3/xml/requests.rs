@@ -1,4 +1,4 @@
-//! Typed request documents: CreateBucketConfiguration, Delete, CompleteMultipartUpload.
+//! Typed request documents: CreateBucketConfiguration, Delete, CompleteMultipartUpload, Tagging.
 //!
 //! Unknown elements are refused where S3 refuses them: a document that asks for something this server does not know must
 //! not be half obeyed. What belongs to one entry only (a malformed version id, an ETag that cannot match) is left as text
@@ -115,14 +115,19 @@ pub struct RequestedPart {
     pub checksums: Vec<(ChecksumAlgorithm, String)>,
 }
 
+/// A checksum that is no value of its algorithm, and so can match no part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MalformedChecksum;
+
 impl RequestedPart {
-    /// The part's checksum of `algorithm`, or of whatever algorithm was written if none is preferred. Errs with nothing
-    /// when it is no value of its algorithm and thus can match no part.
-    pub fn checksum(&self, preferred: Option<ChecksumAlgorithm>) -> Result<Option<Checksum>, ()> {
+    /// The part's checksum of the preferred algorithm if it was written, else of whichever was. Errs: MalformedChecksum.
+    pub fn checksum(&self, preferred: Option<ChecksumAlgorithm>) -> Result<Option<Checksum>, MalformedChecksum> {
         let of_preferred = self.checksums.iter().find(|(algorithm, _)| Some(*algorithm) == preferred);
         match of_preferred.or_else(|| self.checksums.first()) {
             None => Ok(None),
-            Some((algorithm, text)) => Checksum::parse_base64(*algorithm, text.trim()).map(Some).ok_or(()),
+            Some((algorithm, text)) => {
+                Checksum::parse_base64(*algorithm, text.trim()).map(Some).ok_or(MalformedChecksum)
+            }
         }
     }
 }
@@ -165,6 +170,29 @@ fn requested_part(element: &Element) -> Result<RequestedPart, S3Error> {
         S3Error::invalid_argument("PartNumber", &part_number.to_string(), message)
     })?;
     Ok(RequestedPart { number, etag, checksums })
+}
+
+/// Reads `Tagging`: keys and values in their order; their number and characters are the caller's business. Errs:
+/// MalformedXML.
+pub fn tagging(body: &[u8]) -> Result<Vec<(String, String)>, MalformedXml> {
+    let root = read::parse(body, "Tagging")?;
+    let [tag_set] = root.branch()? else { return Err(MalformedXml::new("not one TagSet")) };
+    if tag_set.name != "TagSet" {
+        return Err(tag_set.unexpected());
+    }
+    tag_set.branch()?.iter().map(tag).collect()
+}
+
+fn tag(element: &Element) -> Result<(String, String), MalformedXml> {
+    let (mut key, mut value) = (None, None);
+    for child in element.branch()? {
+        match (element.name.as_str(), child.name.as_str()) {
+            ("Tag", "Key") if key.is_none() => key = Some(child.leaf()?.to_owned()),
+            ("Tag", "Value") if value.is_none() => value = Some(child.leaf()?.to_owned()),
+            _ => return Err(child.unexpected()),
+        }
+    }
+    key.zip(value).ok_or_else(|| MalformedXml::new("a tag without Key or Value"))
 }
 
 /// `xsd:boolean`, in any letter case as S3 takes it.
@@ -270,6 +298,18 @@ mod tests {
     }
 
     #[test]
+    fn tagging_documents() {
+        let read = |tags: &str| tagging(format!("<Tagging>\n <TagSet>{tags}</TagSet>\n</Tagging>").as_bytes());
+        assert_eq!(read("").unwrap(), []);
+        let tags = read("<Tag><Key>a</Key><Value/></Tag>\n<Tag><Value>2</Value><Key>b</Key></Tag>").unwrap();
+        assert_eq!(tags, [("a".to_owned(), String::new()), ("b".to_owned(), "2".to_owned())]);
+        for bad in ["<Tag/>", "<Tag><Key>a</Key></Tag>", "<Tog><Key>a</Key><Value/></Tog>", "x"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert!(tagging(b"<Tagging/>").is_err());
+    }
+
+    #[test]
     fn checksums_of_a_part() {
         let part = |checksums: &[(ChecksumAlgorithm, &str)]| RequestedPart {
             number: PartNumber::new(1).unwrap(),
@@ -281,7 +321,7 @@ mod tests {
         assert_eq!(algorithm(Some(ChecksumAlgorithm::Crc64Nvme)), ChecksumAlgorithm::Crc64Nvme);
         assert_eq!(algorithm(None), ChecksumAlgorithm::Crc32);
         assert_eq!(part(&[]).checksum(None), Ok(None));
-        assert_eq!(part(&[(ChecksumAlgorithm::Sha1, "AA==")]).checksum(None), Err(()));
+        assert_eq!(part(&[(ChecksumAlgorithm::Sha1, "AA==")]).checksum(None), Err(MalformedChecksum));
     }
 
     proptest! {
@@ -321,6 +361,7 @@ mod tests {
             let _ = create_bucket_configuration(&bytes);
             let _ = delete(&bytes);
             let _ = complete_multipart_upload(&bytes);
+            let _ = tagging(&bytes);
         }
     }
 }

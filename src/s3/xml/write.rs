@@ -85,6 +85,17 @@ impl XmlWriter {
         self
     }
 
+    /// An element with a key, prefix or marker, percent-encoded when the client asked for `encoding-type=url`.
+    pub fn key(&mut self, name: &'static str, text: &str, url: bool) -> &mut Self {
+        if !url {
+            return self.text(name, text);
+        }
+        self.start(name);
+        url_encode_into(&mut self.out, text);
+        self.end(name);
+        self
+    }
+
     /// An element with an ETag in quotation marks.
     pub fn etag(&mut self, etag: impl std::fmt::Display) -> &mut Self {
         self.start("ETag");
