@@ -5,15 +5,18 @@
 //! authorised and within its limits. A refusal before the body is read makes the HTTP layer close the connection after
 //! the answer, so leftovers of a body are never taken for a request.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_http::error::PayloadError;
 use actix_http::{HttpMessage as _, HttpService, KeepAlive, Payload, Request, RequestHead, Response};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
@@ -21,6 +24,7 @@ use actix_service::fn_service;
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::admin::health::health;
@@ -117,7 +121,11 @@ async fn expect(node: Arc<Node>, request: Request) -> Result<Request, Response<B
             Ok(request)
         }
         Ok(None) => Ok(request),
-        Err(error) => Err(refuse(&node, request.head(), request_id, &error)),
+        Err(error) => {
+            let (head, payload) = request.into_parts();
+            let hold = Hold { permit: None, payload: SharedPayload::new(payload) };
+            Err(refuse(&node, &head, request_id, &error, hold))
+        }
     }
 }
 
@@ -137,23 +145,30 @@ async fn answer(node: Arc<Node>, request: Request) -> Response<BoxBody> {
     let stashed = request.extensions_mut().remove::<Prepared>();
     let request_id = stashed.as_ref().map_or_else(RequestId::random, |prepared| prepared.request_id);
     let (mut head, payload) = request.into_parts();
+    let payload = SharedPayload::new(payload);
+    let hold = Hold { permit: None, payload: payload.clone() };
     let prepared = match stashed {
         Some(prepared) => Ok(prepared),
         None => match find_route(&node, &head) {
             Ok(Route::S3(address)) => preflight::prepare(&node, &head, address, request_id).await,
-            Ok(Route::Health) => return finish(&node, request_id, health(node.storage.failure()), None),
-            Ok(Route::Unbuilt) => return unbuilt(&node, &head, request_id),
+            Ok(Route::Health) => return finish(&node, request_id, health(node.storage.failure()), hold),
+            Ok(Route::Unbuilt) => return unbuilt(&node, &head, request_id, hold),
             Err(error) => Err(error),
         },
     };
     match prepared {
         Ok(prepared) => handle(&node, &mut head, payload, prepared).await,
-        Err(error) => refuse(&node, &head, request_id, &error),
+        Err(error) => refuse(&node, &head, request_id, &error, hold),
     }
 }
 
 /// Runs the handler; its answer keeps the request's place until the last byte is sent.
-async fn handle(node: &Arc<Node>, head: &mut RequestHead, payload: Payload, prepared: Prepared) -> Response<BoxBody> {
+async fn handle(
+    node: &Arc<Node>,
+    head: &mut RequestHead,
+    payload: Option<SharedPayload>,
+    prepared: Prepared,
+) -> Response<BoxBody> {
     let Prepared {
         permit,
         request_id,
@@ -169,6 +184,8 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, payload: Payload, prep
         decoder,
     } = prepared;
     let (bucket_name, key) = address.into_parts();
+    let hold = Hold { permit: Some(permit), payload: payload.clone() };
+    let incoming = stream::iter(payload).flatten();
     let call = Call {
         node: Arc::clone(node),
         operation,
@@ -184,14 +201,14 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, payload: Payload, prep
         received,
         peer,
         secure: false,
-        body: RequestBody::new(payload, decoder, limits, checks),
+        body: RequestBody::new(incoming, decoder, limits, checks),
     };
     match dispatch(call).await {
         Ok(response) => {
             tracing::debug!(%request_id, operation = operation.name(), status = response.status().as_u16(), "answered");
-            finish(node, request_id, response, Some(permit))
+            finish(node, request_id, response, hold)
         }
-        Err(error) => refuse(node, head, request_id, &error),
+        Err(error) => refuse(node, head, request_id, &error, hold),
     }
 }
 
@@ -201,7 +218,7 @@ fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {
     route::find(host, head.uri.path(), &node.settings.base_domains)
 }
 
-fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error) -> Response<BoxBody> {
+fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: Hold) -> Response<BoxBody> {
     let code = error.code();
     let (status, cause, path) = (code.status().as_u16(), error.cause().unwrap_or_default(), head.uri.path());
     if status == 500 || status == 507 {
@@ -221,10 +238,10 @@ fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Erro
     if head.method == Method::HEAD && matches!(code, ErrorCode::AccessDenied) {
         crate::s3::respond::set_header(&mut response, "x-amz-bucket-region", &node.settings.region);
     }
-    finish(node, request_id, response, None)
+    finish(node, request_id, response, hold)
 }
 
-fn unbuilt(node: &Node, head: &RequestHead, request_id: RequestId) -> Response<BoxBody> {
+fn unbuilt(node: &Node, head: &RequestHead, request_id: RequestId, hold: Hold) -> Response<BoxBody> {
     let error = S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.");
     let asked = Asked {
         request_id,
@@ -233,29 +250,32 @@ fn unbuilt(node: &Node, head: &RequestHead, request_id: RequestId) -> Response<B
         is_head: head.method == Method::HEAD,
         as_json: true,
     };
-    finish(node, request_id, error_response(&error, asked), None)
+    finish(node, request_id, error_response(&error, asked), hold)
 }
 
-fn finish(
-    node: &Node,
-    request_id: RequestId,
-    response: HttpResponse,
-    permit: Option<OwnedSemaphorePermit>,
-) -> Response<BoxBody> {
+fn finish(node: &Node, request_id: RequestId, response: HttpResponse, hold: Hold) -> Response<BoxBody> {
     let mut response: Response<BoxBody> = response.into();
     add_common_headers(response.headers_mut(), request_id, &node.host_id);
-    match permit {
-        Some(permit) if !matches!(response.body().size(), BodySize::None | BodySize::Sized(0)) => {
-            response.map_body(|_, body| BoxBody::new(Held { body, _permit: permit }))
-        }
-        _ => response,
+    if hold.payload.is_none() && hold.permit.is_none() {
+        return response;
     }
+    response.map_body(|_, body| BoxBody::new(Held { body, _hold: hold }))
 }
 
-/// A response body that keeps its request's place until it is sent or dropped.
+/// What a response keeps until its last byte is sent: the request's place, and its body.
+///
+/// While the body lives, the HTTP layer knows that nobody has read it to its end: it then announces the close of the
+/// connection, takes in leftovers for [`DISCONNECT_TIMEOUT`] and closes. Dropped early, a chunked body would be taken in
+/// without end.
+struct Hold {
+    permit: Option<OwnedSemaphorePermit>,
+    payload: Option<SharedPayload>,
+}
+
+/// A response body with what it keeps.
 struct Held {
     body: BoxBody,
-    _permit: OwnedSemaphorePermit,
+    _hold: Hold,
 }
 
 impl MessageBody for Held {
@@ -267,5 +287,31 @@ impl MessageBody for Held {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+/// A request's body, read by its handler and kept by its response.
+#[derive(Clone)]
+struct SharedPayload(Rc<RefCell<Payload>>);
+
+impl SharedPayload {
+    /// The body, if the request has one.
+    fn new(payload: Payload) -> Option<Self> {
+        match payload {
+            Payload::None => None,
+            payload => Some(Self(Rc::new(RefCell::new(payload)))),
+        }
+    }
+}
+
+impl Stream for SharedPayload {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.0.try_borrow_mut() {
+            Ok(mut payload) => Pin::new(&mut *payload).poll_next(cx),
+            // The response only keeps it, so nobody else ever reads.
+            Err(_) => Poll::Ready(None),
+        }
     }
 }

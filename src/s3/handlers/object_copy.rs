@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, ChecksumAlgorithm, ObjectKey, VersionId};
 use myfsio_actors::storage::{Attributes, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
 
 use super::object_get::missing;
 use super::object_put::{kept_checksum, told_checksum};
+use super::slow_answer::{self, Done};
 use crate::s3::conditional::ReadConditions;
 use crate::s3::context::{Call, parse_version};
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{self, refuse_unbuilt, text};
 use crate::s3::preflight::CONTENT_BYTES_MAX;
 use crate::s3::query::percent_decode;
-use crate::s3::respond::{Answer, set_header, xml};
+use crate::s3::respond::Answer;
 use crate::s3::route::parse_key;
 use crate::s3::xml::write::XmlWriter;
 
@@ -123,14 +123,17 @@ pub async fn copy_object(call: Call) -> Answer {
     let plan = DigestPlan { sha256: false, checksum: algorithm.or(kept) };
     let source_version = source.version_id();
     let writer = call.storage().begin_body(Some(size), plan)?;
-    let body = call.storage().copy_body(source.opened, 0..size, writer).await?;
-    let checksum = body.digests().checksum.and_then(kept_checksum);
-    let owner = call.owner_id();
-    let message = PutObject { bucket, key, owner, attributes, body, checksum, conditions };
-    Ok(copied(&call.storage().put_object(message).await?, source_version))
+    let (storage, owner) = (call.storage().clone(), call.owner_id());
+    let work = async move {
+        let body = storage.copy_body(source.opened, 0..size, writer).await?;
+        let checksum = body.digests().checksum.and_then(kept_checksum);
+        let message = PutObject { bucket, key, owner, attributes, body, checksum, conditions };
+        Ok(copied(&storage.put_object(message).await?, source_version))
+    };
+    slow_answer::answer(&call, work).await
 }
 
-fn copied(stored: &Stored, source_version: Option<VersionId>) -> actix_web::HttpResponse {
+fn copied(stored: &Stored, source_version: Option<VersionId>) -> Done {
     let object = &stored.object;
     let mut document = XmlWriter::new("CopyObjectResult");
     document.time("LastModified", object.stamp).etag(object.etag);
@@ -141,14 +144,9 @@ fn copied(stored: &Stored, source_version: Option<VersionId>) -> actix_web::Http
             document.text(element, &value).text("ChecksumType", kind.name());
         }
     }
-    let mut response = xml(StatusCode::OK, document.finish());
-    if stored.versioned {
-        set_header(&mut response, "x-amz-version-id", &object.version_id.to_string());
-    }
-    if let Some(version) = source_version {
-        set_header(&mut response, "x-amz-copy-source-version-id", &version.to_string());
-    }
-    response
+    let version = stored.versioned.then(|| ("x-amz-version-id", object.version_id.to_string()));
+    let from = source_version.map(|version| ("x-amz-copy-source-version-id", version.to_string()));
+    Done { document: document.finish(), headers: version.into_iter().chain(from).collect() }
 }
 
 /// The XML element of a checksum.

@@ -1,4 +1,4 @@
-//! Answers of work that may take long: CompleteMultipartUpload and UploadPartCopy.
+//! Answers of work that may take long: CompleteMultipartUpload, CopyObject and UploadPartCopy.
 //!
 //! The work runs as a task of its own, so a client that goes away does not undo half of it. If it is done soon the answer
 //! is an ordinary one. Else 200 is sent with the XML declaration, then white space while the work goes on, so that neither
