@@ -19,9 +19,13 @@ pytestmark = [pytest.mark.skipif(AWS is None, reason="the aws cli is not install
 
 @pytest.fixture
 def aws(server, tmp_path):
+    # The first generation of the cli signs URLs with SigV2 unless told; the second knows SigV4 only.
+    config = tmp_path / "config"
+    config.write_text("[default]\ns3 =\n  signature_version = s3v4\n")
+
     def run(*arguments, ok=True):
         env = {**os.environ, "AWS_ACCESS_KEY_ID": getattr(server, "access", "localadmin"), "AWS_SECRET_ACCESS_KEY": getattr(server, "secret", "localadmin"),
-               "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+               "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
                "AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true"}
         done = subprocess.run([AWS, "--endpoint-url", server.endpoint, *map(str, arguments)], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert (done.returncode == 0) == ok, (arguments, done.returncode, done.stdout[-2000:], done.stderr[-2000:])

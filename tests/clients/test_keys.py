@@ -43,7 +43,8 @@ def test_one_key(s3, bucket, key):
     s3.put_object(Bucket=bucket, Key=key, Body=b"again")
     assert body_of(s3, bucket, key) == b"again"
     s3.delete_object(Bucket=bucket, Key=key)
-    with refused(404, "NoSuchKey"):
+    # A key that XML cannot carry may make the error document one that the client cannot read.
+    with refused(404, "NoSuchKey", *(["404"] if key == KEYS["control"] else [])):
         s3.get_object(Bucket=bucket, Key=key)
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 

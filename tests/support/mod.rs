@@ -35,7 +35,7 @@ impl Node {
         let cwd = dir.path().join("cwd");
         std::fs::create_dir(&cwd).unwrap();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_myfsio"))
+        let child = Command::new(binary())
             .current_dir(&cwd)
             .env_clear()
             .env("HOME", &cwd)
@@ -193,6 +193,11 @@ impl Drop for Node {
             eprintln!("the node's log:\n{}", self.log());
         }
     }
+}
+
+/// The node under test: the built one, or the one that `MYFSIO_BIN` names.
+fn binary() -> String {
+    std::env::var("MYFSIO_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_myfsio").to_owned())
 }
 
 /// A port that was free a moment ago.
