@@ -9,7 +9,7 @@ from unittest import mock
 
 import botocore.auth
 import pytest
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -142,9 +142,15 @@ def test_tampered_presigned_urls(s3, bucket):
 
 def test_expired_presigned_url(server, s3, bucket):
     past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=100)
-    with mock.patch.object(botocore.auth, "get_current_datetime", return_value=past.replace(tzinfo=None)):
-        url = s3.generate_presigned_url("list_objects_v2", {"Bucket": bucket}, ExpiresIn=30)
-        good = s3.generate_presigned_url("list_objects_v2", {"Bucket": bucket}, ExpiresIn=3600)
+
+    def presign(expires):
+        request = AWSRequest(method="GET", url=f"{server.endpoint}/{bucket}?list-type=2")
+        who = Credentials(getattr(server, "access", "localadmin"), getattr(server, "secret", "localadmin"))
+        with mock.patch.object(botocore.auth, "get_current_datetime", return_value=past.replace(tzinfo=None)):
+            S3SigV4QueryAuth(who, "s3", "us-east-1", expires=expires).add_auth(request)
+        return request.url
+
+    url, good = presign(30), presign(3600)
     assert fetch(good)[0] == 200
     status, _, body = fetch(url)
     assert (status, code_of(body)) == (403, "AccessDenied") and b"Request has expired" in body and b"<Expires>" in body and b"<ServerTime>" in body
