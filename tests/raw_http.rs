@@ -35,7 +35,10 @@ fn assert_clean(node: &Node) {
         let left: Vec<_> = node
             .files_with_bytes(&node.root().join(".myfsio.sys"))
             .into_iter()
-            .filter(|path| path.components().any(|c| c.as_os_str() == "tmp" || c.as_os_str() == "uploads"))
+            .filter(|path| {
+                path.strip_prefix(node.root())
+                    .is_ok_and(|p| p.components().any(|c| c.as_os_str() == "tmp" || c.as_os_str() == "uploads"))
+            })
             .collect();
         if left.is_empty() {
             break;
@@ -377,7 +380,10 @@ fn documents_that_are_bombs() {
             // With the integrity that S3 asks for, so that the reader of documents meets the bomb itself.
             let sum = support::sha256_base64(body.as_bytes());
             let reply = node.ask(method, target, &[("x-amz-checksum-sha256", &sum)], body.as_bytes());
-            assert!((400..500).contains(&reply.status), "{target} {:.60}: {reply:?}", body);
+            // A document that is sound but for a key too long is answered key by key.
+            let refused =
+                (400..500).contains(&reply.status) || (reply.status == 200 && reply.text().contains("<Error>"));
+            assert!(refused, "{target} {body:.60}: {}", reply.status);
         }
     }
     assert!(node.resident_bytes() < before + (64 << 20), "memory grew from {before} to {}", node.resident_bytes());
@@ -392,7 +398,11 @@ fn a_client_that_stops_sending_is_refused() {
     let stalls: [(String, &[u8]); 4] = [
         (head(&node, "PUT", "/bkt/k") + "Content-Length: 1000\r\n\r\n", b"hello"),
         (head(&node, "PUT", "/bkt/k") + "Content-Length: 1000000\r\n\r\n", &[b'x'; 300_000]),
-        (head(&node, "POST", "/bkt?delete") + "Content-Length: 1000\r\n\r\n", b"<Delete>"),
+        (
+            head(&node, "POST", "/bkt?delete")
+                + "Content-MD5: AAAAAAAAAAAAAAAAAAAAAA==\r\nContent-Length: 1000\r\n\r\n",
+            b"<Delete>",
+        ),
         (head(&node, "PUT", "/bkt/k") + "Transfer-Encoding: chunked\r\n\r\n", b"5\r\nhel"),
     ];
     let mut wires: Vec<Wire> = stalls
@@ -541,7 +551,6 @@ fn malformed_everything() {
         ("x-amz-acl", "nope"),
         ("x-amz-sdk-checksum-algorithm", "MD4"),
         ("Content-MD5", "x"),
-        ("If-None-Match", "x"),
         ("x-amz-content-sha256", "x"),
     ] {
         let reply = node.ask("PUT", "/bkt/new", &[(name, value)], b"x");
