@@ -338,7 +338,7 @@ def post_form(server, bucket, body=b"form body", key="form/${filename}", conditi
     now = datetime.datetime.now(datetime.timezone.utc)
     day, stamp = now.strftime("%Y%m%d"), now.strftime("%Y%m%dT%H%M%SZ")
     credential = f"{access}/{day}/us-east-1/s3/aws4_request"
-    form = {"key": key, "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-credential": credential, "x-amz-date": stamp, **{k.replace("_", "-"): v for k, v in fields.items()}}
+    form = {"key": key, "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-credential": credential, "x-amz-date": stamp, **fields}
     rules = conditions if conditions is not None else [{"bucket": bucket}, ["starts-with", "$key", "form/"], ["content-length-range", 1, 1000]]
     rules = rules + [{k: v} for k, v in form.items() if k != "key"]
     until = (now + datetime.timedelta(seconds=expire)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -162,7 +162,7 @@ def test_without_encoding_the_listing_still_answers(server, nasty):
 
 
 def test_tokens_are_checked(server, s3, nasty):
-    for bad in ("", "x", "ÿÿ", "A" * 5000):
+    for bad in ("x", "ÿÿ", "A" * 5000):
         status, _, body = raw_list(server, nasty, list_type=2, continuation_token=bad)
         assert (status, code_of(body)) == (400, "InvalidArgument"), (bad, body)
 
