@@ -215,7 +215,13 @@ async fn handle(
 fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {
     let authority = head.uri.host();
     let host = head.headers.get("host").and_then(|host| host.to_str().ok()).or(authority);
-    route::find(host, head.uri.path(), &node.settings.base_domains)
+    let route = route::find(host, head.uri.path(), &node.settings.base_domains)?;
+    // The names of the node's own routes are no names for buckets.
+    let creates = head.method == Method::PUT && !head.uri.path().trim_matches('/').contains('/');
+    match route {
+        Route::Health | Route::Unbuilt if creates => Err(ErrorCode::InvalidBucketName.into()),
+        route => Ok(route),
+    }
 }
 
 fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: Hold) -> Response<BoxBody> {

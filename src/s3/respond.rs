@@ -3,6 +3,7 @@
 //! An error is `<Error>` without a namespace, of type exactly `application/xml` (a charset breaks some SDKs), and without
 //! a body where the method is HEAD. JSON routes answer errors as JSON.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::HttpResponse;
@@ -103,10 +104,26 @@ pub fn error_xml(error: &S3Error, asked: Asked<'_>) -> String {
     let mut document = XmlWriter::bare("Error", 512);
     document.text("Code", error.code().name()).text("Message", error.message());
     for (name, value) in error.fields() {
-        document.text(name, value);
+        document.text(name, &legible(value));
     }
     document.text("Resource", asked.resource).value("RequestId", asked.request_id).text("HostId", asked.host_id);
     document.finish()
+}
+
+/// The value with characters that XML 1.0 has no way to write percent-encoded: an error that the client's parser refuses
+/// would tell nothing at all.
+fn legible(value: &str) -> Cow<'_, str> {
+    let illegal =
+        |c: char| (c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
+    if !value.contains(illegal) {
+        return Cow::Borrowed(value);
+    }
+    let mut bytes = [0; 4];
+    let encode = |c: char| match illegal(c) {
+        true => c.encode_utf8(&mut bytes).bytes().map(|b| format!("%{b:02X}")).collect(),
+        false => c.to_string(),
+    };
+    Cow::Owned(value.chars().map(encode).collect())
 }
 
 fn error_json(error: &S3Error, asked: Asked<'_>) -> String {
@@ -130,11 +147,11 @@ mod tests {
 
     #[test]
     fn errors_read_as_s3_writes_them() {
-        let error = S3Error::new(ErrorCode::NoSuchKey).field("Key", "a&b");
+        let error = S3Error::new(ErrorCode::NoSuchKey).field("Key", "a&b\u{1}");
         assert_eq!(
             error_xml(&error, asked(false, false)),
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code><Message>The specified key does \
-             not exist.</Message><Key>a&amp;b</Key><Resource>/b/&lt;k&gt;&amp;&#x1;</Resource>\
+             not exist.</Message><Key>a&amp;b%01</Key><Resource>/b/&lt;k&gt;&amp;&#x1;</Resource>\
              <RequestId>00000000000000FF</RequestId><HostId>host</HostId></Error>"
         );
         let response = error_response(&error, asked(false, false));
