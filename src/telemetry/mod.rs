@@ -105,7 +105,9 @@ fn log_panics() {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(place, "panic: {}", info.payload_as_str().unwrap_or("of unknown kind"));
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+            tracing::error!(place, "panic: {}", text.unwrap_or("of unknown kind"));
             before(info);
         }));
     });
