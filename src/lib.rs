@@ -1,8 +1,11 @@
 //! MyFSIO: a single-node S3 server whose objects stay plain files.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod node;
 pub mod s3;
+pub mod server;
 pub mod telemetry;
 
 use config::Config;

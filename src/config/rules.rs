@@ -14,9 +14,6 @@ pub fn check(config: &Config, values: &Values) -> Result<(), ConfigError> {
         (None, Some(_)) => return Err(values.complain("tls_key_path", "needs TLS_CERT_PATH beside it")),
         _ => {}
     }
-    if !config.secret_key_previous.is_empty() && config.secret_key.is_none() {
-        return Err(values.complain("secret_key_previous", "needs SECRET_KEY, which then seals anew"));
-    }
     if config.storage_root.as_os_str().is_empty() {
         return Err(values.complain("storage_root", "needs a value"));
     }
@@ -57,8 +54,6 @@ mod tests {
         assert!(verdict(&[("port", "0"), ("ui_port", "0")]).0.is_ok(), "two free ports differ");
         assert!(verdict(&[("tls_cert_path", "c.pem")]).0.is_err());
         assert!(verdict(&[("tls_key_path", "k.pem")]).0.is_err());
-        assert!(verdict(&[("secret_key_previous", "old")]).0.is_err());
-        assert!(verdict(&[("secret_key_previous", "old"), ("secret_key", "new")]).0.is_ok());
     }
 
     #[test]

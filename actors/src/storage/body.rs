@@ -1,60 +1,294 @@
-//! STUB of the interface; being written.
+//! Bodies on their way in: hashed as they arrive; small ones stay in memory for the journal, larger ones go to a staged file.
+//!
+//! Two buffers take turns: while a pool thread hashes and writes one, the request fills the other. Memory per upload is
+//! bounded by both, whatever the size of the object.
+
+use std::fs::File;
+use std::sync::Arc;
+
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
-use super::StorageError;
-use crate::names::{Checksum, ChecksumAlgorithm};
+use super::digest::{DigestPlan, Digests, Hasher};
+use super::disk::{self, Disk};
+use super::io_pool::IoPool;
+use super::staging::{StagedFile, Staging};
+use super::uploads::GridSlot;
+use super::{StorageError, disk::STAGING_FOLDER};
 
-/// Which digests of a body are wanted beside MD5 and CRC-64/NVME, which every body gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DigestPlan {
-    /// SHA-256, to compare with `x-amz-content-sha256`.
-    pub sha256: bool,
-    /// The checksum that the client chose.
-    pub checksum: Option<ChecksumAlgorithm>,
+/// Bytes that are hashed and written at a time.
+const CHUNK_BYTES: usize = 512 << 10;
+/// Bodies up to this size are hashed on the request's own thread: a hop costs more.
+const HASH_INLINE_BYTES: usize = 32 << 10;
+
+/// What a body writer needs of the engine.
+#[derive(Debug, Clone)]
+pub(super) struct BodyTools {
+    pub pool: IoPool,
+    pub staging: Arc<Staging>,
+    pub disk: Arc<Disk>,
+    /// Largest body that goes through the journal, in bytes.
+    pub inline_bytes_max: usize,
 }
 
-/// Digests of a whole body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Digests {
-    /// MD5.
-    pub md5: [u8; 16],
-    /// CRC-64/NVME.
-    pub crc64nvme: u64,
-    /// SHA-256, if planned (or if the planned checksum is SHA-256).
-    pub sha256: Option<[u8; 32]>,
-    /// The planned checksum; also when it is CRC-64/NVME or SHA-256.
-    pub checksum: Option<Checksum>,
+/// Where a whole body is.
+#[derive(Debug)]
+pub(super) enum BodyPlace {
+    /// In memory, for the journal.
+    Inline(Bytes),
+    /// In a staged file, durable.
+    Staged(StagedFile),
+}
+
+/// The staged bytes of a part: a slot of the upload's grid, or a file of its own. Dropping it uncommitted frees it.
+#[derive(Debug)]
+pub(super) enum StagedPart {
+    Grid(GridSlot),
+    Side(StagedFile),
+}
+
+impl StagedPart {
+    pub fn file_name(&self) -> &str {
+        match self {
+            Self::Grid(slot) => slot.file_name(),
+            Self::Side(file) => file.name(),
+        }
+    }
+
+    pub fn offset(&self) -> u64 {
+        match self {
+            Self::Grid(slot) => slot.offset(),
+            Self::Side(_) => 0,
+        }
+    }
+
+    pub fn grid(&self) -> Option<u64> {
+        match self {
+            Self::Grid(slot) => Some(slot.grid()),
+            Self::Side(_) => None,
+        }
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        match self {
+            Self::Grid(slot) => Some(slot.file()),
+            Self::Side(file) => file.file(),
+        }
+    }
+
+    /// From here on a row names the bytes.
+    pub fn commit(self) {
+        match self {
+            Self::Grid(slot) => slot.commit(),
+            Self::Side(file) => drop(file.keep()),
+        }
+    }
+}
+
+/// Where the writer puts bytes.
+#[derive(Debug)]
+enum Target {
+    /// Nothing is decided: the bytes are still few.
+    Memory,
+    Object(StagedFile),
+    Part(StagedPart),
+}
+
+/// What travels to the pool and back.
+#[derive(Debug)]
+struct Work {
+    hasher: Hasher,
+    target: Target,
+    written: u64,
+    buffer: Vec<u8>,
+}
+
+impl Work {
+    /// Hashes and writes the buffer, and empties it.
+    fn put(&mut self, tools: &BodyTools) -> Result<(), StorageError> {
+        if matches!(self.target, Target::Memory) {
+            self.target = Target::Object(tools.staging.take()?);
+        }
+        let (file, base) = match &self.target {
+            Target::Memory => (None, 0),
+            Target::Object(file) => (file.file(), 0),
+            Target::Part(part) => (part.file(), part.offset()),
+        };
+        let file = file.ok_or(StorageError::BodyUnfinished)?;
+        self.hasher.update(&self.buffer);
+        disk::write_all_at(&file, &self.buffer, base + self.written)
+            .map_err(|e| StorageError::io("write", STAGING_FOLDER, e))?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Puts the rest and makes everything durable.
+    fn end(&mut self, tools: &BodyTools) -> Result<(), StorageError> {
+        self.put(tools)?;
+        let file = match &self.target {
+            Target::Memory => None,
+            Target::Object(file) => file.file(),
+            Target::Part(part) => part.file(),
+        };
+        let file = file.ok_or(StorageError::BodyUnfinished)?;
+        tools.disk.sync_data(&file).map_err(|e| StorageError::io("sync", STAGING_FOLDER, e))
+    }
 }
 
 /// Takes a body as it arrives. Dropping it unfinished leaves nothing behind.
 #[derive(Debug)]
-pub struct BodyWriter {}
+pub struct BodyWriter {
+    tools: BodyTools,
+    /// Size that the client declared, in bytes.
+    declared: Option<u64>,
+    /// Bytes taken so far.
+    size: u64,
+    buffer: Vec<u8>,
+    /// At rest here, or with the pool.
+    work: Option<Box<Work>>,
+    under_way: Option<oneshot::Receiver<Result<Box<Work>, StorageError>>>,
+}
 
 impl BodyWriter {
-    /// Takes the next bytes; waits while the disk is behind, so memory stays bounded.
-    pub async fn write(&mut self, _chunk: Bytes) -> Result<(), StorageError> {
-        unimplemented!()
+    pub(super) fn for_object(tools: BodyTools, declared: Option<u64>, plan: DigestPlan) -> Self {
+        Self::new(tools, declared, plan, Target::Memory)
+    }
+
+    pub(super) fn for_part(tools: BodyTools, declared: u64, plan: DigestPlan, part: StagedPart) -> Self {
+        Self::new(tools, Some(declared), plan, Target::Part(part))
+    }
+
+    fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target) -> Self {
+        let work = Work { hasher: Hasher::new(plan), target, written: 0, buffer: Vec::new() };
+        let expected = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX).min(CHUNK_BYTES);
+        let buffer = Vec::with_capacity(expected);
+        Self { tools, declared, size: 0, buffer, work: Some(Box::new(work)), under_way: None }
+    }
+
+    /// Takes the next bytes; waits while the disk is behind, so memory stays bounded. Errs: BodyUnfinished when the body
+    /// grows beyond its declared size.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), StorageError> {
+        self.size += chunk.len() as u64;
+        if self.declared.is_some_and(|declared| self.size > declared) {
+            return Err(StorageError::BodyUnfinished);
+        }
+        let mut rest = chunk.as_ref();
+        while !rest.is_empty() {
+            let room = CHUNK_BYTES - self.buffer.len().min(CHUNK_BYTES);
+            let (now, later) = rest.split_at(rest.len().min(room));
+            self.buffer.extend_from_slice(now);
+            rest = later;
+            if self.buffer.len() >= CHUNK_BYTES {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the work under way and takes it back.
+    async fn settle(&mut self) -> Result<Box<Work>, StorageError> {
+        if let Some(answer) = self.under_way.take() {
+            return answer.await.map_err(|_| StorageError::BodyUnfinished)?;
+        }
+        self.work.take().ok_or(StorageError::BodyUnfinished)
+    }
+
+    /// Hands the full buffer to the pool and goes on with the other one.
+    async fn flush(&mut self) -> Result<(), StorageError> {
+        let mut work = self.settle().await?;
+        std::mem::swap(&mut work.buffer, &mut self.buffer);
+        let (reply, answer) = oneshot::channel();
+        self.under_way = Some(answer);
+        let (pool, tools) = (self.tools.pool.clone(), self.tools.clone());
+        let job = async move {
+            let done = pool
+                .run(move || {
+                    work.put(&tools)?;
+                    Ok(work)
+                })
+                .await;
+            let _nobody = reply.send(done);
+        };
+        tokio::task::spawn(job);
+        Ok(())
     }
 
     /// Ends the body: all its bytes are hashed, and durable when they are not small. Whether it is committed is decided
-    /// later; dropping the result leaves nothing behind.
-    pub async fn finish(self) -> Result<FinishedBody, StorageError> {
-        unimplemented!()
+    /// later; dropping the result leaves nothing behind. Errs: BodyUnfinished when it is shorter than declared.
+    pub async fn finish(mut self) -> Result<FinishedBody, StorageError> {
+        if self.declared.is_some_and(|declared| self.size != declared) {
+            return Err(StorageError::BodyUnfinished);
+        }
+        let mut work = self.settle().await?;
+        let size = self.size;
+        if matches!(work.target, Target::Memory) && self.buffer.len() <= self.tools.inline_bytes_max {
+            let body = std::mem::take(&mut self.buffer);
+            let mut hasher = work.hasher;
+            let hash = move || {
+                hasher.update(&body);
+                Ok((hasher.finish(), body))
+            };
+            let small = size <= HASH_INLINE_BYTES as u64;
+            let (digests, body) = if small { hash()? } else { self.tools.pool.run(hash).await? };
+            let place = FinishedPlace::Object(BodyPlace::Inline(body.into()));
+            return Ok(FinishedBody { size, digests, place });
+        }
+        std::mem::swap(&mut work.buffer, &mut self.buffer);
+        let tools = self.tools.clone();
+        let end = move || {
+            work.end(&tools)?;
+            Ok(work)
+        };
+        let work = self.tools.pool.run(end).await?;
+        let digests = work.hasher.finish();
+        let place = match work.target {
+            Target::Memory => return Err(StorageError::BodyUnfinished),
+            Target::Object(file) => FinishedPlace::Object(BodyPlace::Staged(file)),
+            Target::Part(part) => FinishedPlace::Part(part),
+        };
+        Ok(FinishedBody { size, digests, place })
     }
+}
+
+#[derive(Debug)]
+enum FinishedPlace {
+    Object(BodyPlace),
+    Part(StagedPart),
 }
 
 /// A whole, hashed body that no object refers to yet.
 #[derive(Debug)]
-pub struct FinishedBody {}
+pub struct FinishedBody {
+    size: u64,
+    digests: Digests,
+    place: FinishedPlace,
+}
 
 impl FinishedBody {
     /// Size in bytes.
     pub fn size(&self) -> u64 {
-        unimplemented!()
+        self.size
     }
 
     /// Its digests.
     pub fn digests(&self) -> &Digests {
-        unimplemented!()
+        &self.digests
+    }
+
+    /// Takes it apart for an object. Errs when it was begun as a part.
+    pub(super) fn into_object(self) -> Result<(Digests, BodyPlace), StorageError> {
+        match self.place {
+            FinishedPlace::Object(place) => Ok((self.digests, place)),
+            FinishedPlace::Part(_) => Err(StorageError::BodyUnfinished),
+        }
+    }
+
+    /// Takes it apart for a part. Errs when it was begun as an object.
+    pub(super) fn into_part(self) -> Result<(u64, Digests, StagedPart), StorageError> {
+        match self.place {
+            FinishedPlace::Part(part) => Ok((self.size, self.digests, part)),
+            FinishedPlace::Object(_) => Err(StorageError::BodyUnfinished),
+        }
     }
 }

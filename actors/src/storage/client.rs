@@ -1,139 +1,316 @@
-//! STUB of the interface; being written.
+//! The only way into Storage. Questions are answered from the published state at once; changes go through the mailbox.
+
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::*;
-use crate::names::{BucketName, ObjectKey, VersionId};
+use actix::Actor;
+use futures_util::StreamExt as _;
 
-/// The only way into Storage. Cheap to clone.
+use super::actor::{Commit, Stop, StorageActor};
+use super::body::{BodyWriter, FinishedBody};
+use super::digest::DigestPlan;
+use super::disk::{Disk, is_absent};
+use super::engine::{Engine, Shared, StorageSettings};
+use super::messages::*;
+use super::overlay::Rows;
+use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
+use super::read::{self, ObjectPart, OpenObject, object_row};
+use super::{StorageError, complete, keys, listing};
+use crate::call::{CallError, Door};
+use crate::clock::SharedClock;
+use crate::names::{BucketName, ObjectKey, UploadId, VersionId};
+
+/// Commits under way at once; further ones are refused as Busy.
+const COMMITS_MAX: usize = 4096;
+/// How long a commit may take before its caller is told so; it is carried out all the same.
+const COMMIT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Storage's client. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct StorageClient {}
+pub struct StorageClient {
+    door: Door<StorageActor>,
+    shared: Arc<Shared>,
+}
 
 impl StorageClient {
-    /// The bucket of this name. Errs: NoSuchBucket.
-    pub fn bucket(&self, _name: &BucketName) -> Result<Arc<Bucket>, StorageError> {
-        unimplemented!()
+    /// Opens the data directory and starts the actor on the current arbiter. Blocks while the journal is replayed.
+    pub fn start(settings: &StorageSettings, clock: SharedClock) -> Result<Self, StorageError> {
+        let engine = Engine::start(settings, clock)?;
+        let shared = Arc::clone(&engine.shared);
+        let address = StorageActor::new(engine).start();
+        Ok(Self { door: Door::new(address, COMMITS_MAX, COMMIT_DEADLINE), shared })
     }
-    /// All buckets in order of their names.
-    pub fn buckets(&self) -> Vec<Arc<Bucket>> {
-        unimplemented!()
+
+    /// What the threads share, for tests that look behind the curtain.
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
-    /// What a bucket holds.
-    pub fn usage(&self, _bucket: &Bucket) -> Result<Usage, StorageError> {
-        unimplemented!()
+
+    /// Drains and seals everything. Later changes are refused.
+    pub async fn stop(&self) -> Result<(), StorageError> {
+        Ok(self.door.call(Stop).await?)
     }
+
+    async fn commit<M: Mutation>(&self, mutation: M) -> Result<M::Output, StorageError> {
+        self.door.call(Commit(mutation)).await.map_err(|error| match error {
+            CallError::Busy => StorageError::Busy,
+            other => other.into(),
+        })
+    }
+
     /// Why nothing is acknowledged any more; none while all is well.
     pub fn failure(&self) -> Option<String> {
-        unimplemented!()
+        self.shared.failure()
     }
+
+    /// The bucket of this name. Errs: NoSuchBucket.
+    pub fn bucket(&self, name: &BucketName) -> Result<Arc<Bucket>, StorageError> {
+        let found = self.shared.buckets.get(name).map(|bucket| Arc::clone(&bucket));
+        found.ok_or_else(|| StorageError::NoSuchBucket { bucket: name.clone() })
+    }
+
+    /// All buckets in order of their names.
+    pub fn buckets(&self) -> Vec<Arc<Bucket>> {
+        let mut buckets: Vec<_> = self.shared.buckets.iter().map(|bucket| Arc::clone(&bucket)).collect();
+        buckets.sort_by(|a, b| a.name.cmp(&b.name));
+        buckets
+    }
+
+    /// What a bucket holds.
+    pub fn usage(&self, bucket: &Bucket) -> Usage {
+        self.shared.usage.get(&bucket.id).map(|usage| *usage).unwrap_or_default()
+    }
+
     /// See [`CreateBucket`].
-    pub async fn create_bucket(&self, _message: CreateBucket) -> Result<Arc<Bucket>, StorageError> {
-        unimplemented!()
+    pub async fn create_bucket(&self, message: CreateBucket) -> Result<Arc<Bucket>, StorageError> {
+        self.commit(NewBucket(message)).await
     }
+
     /// See [`DeleteBucket`].
-    pub async fn delete_bucket(&self, _message: DeleteBucket) -> Result<(), StorageError> {
-        unimplemented!()
+    pub async fn delete_bucket(&self, message: DeleteBucket) -> Result<(), StorageError> {
+        let (shared, bucket) = (Arc::clone(&self.shared), Arc::clone(&message.bucket));
+        self.shared.tools.pool.run(move || check_empty(&shared, &bucket)).await?;
+        self.commit(DropBucket(message)).await
     }
+
     /// The current object, or one version of it. Errs: NoSuchKey, NoSuchVersion, IsDeleteMarker.
     pub fn object(
         &self,
-        _bucket: &Bucket,
-        _key: &ObjectKey,
-        _version: Option<VersionId>,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        version: Option<VersionId>,
     ) -> Result<Arc<Object>, StorageError> {
-        unimplemented!()
+        Ok(Arc::new(object_row(&self.shared.rows, bucket, key, version)?.into_object()?))
     }
+
     /// The same, opened for reading.
     pub async fn open_object(
         &self,
-        _bucket: &Bucket,
-        _key: &ObjectKey,
-        _version: Option<VersionId>,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        version: Option<VersionId>,
     ) -> Result<OpenObject, StorageError> {
-        unimplemented!()
+        read::open(&self.shared, bucket, key, version)
     }
-    /// The parts of an assembled object; empty for one written by a single request.
-    pub fn object_parts(&self, _bucket: &Bucket, _object: &Object) -> Result<Vec<ObjectPart>, StorageError> {
-        unimplemented!()
+
+    /// The parts of an assembled object; none for one written by a single request.
+    pub fn object_parts(&self, bucket: &Bucket, object: &Object) -> Result<Vec<ObjectPart>, StorageError> {
+        read::object_parts(&self.shared.rows, bucket, object)
     }
+
     /// Begins a body for [`PutObject`]; `size` is the declared size in bytes, if known.
-    pub fn begin_body(&self, _size: Option<u64>, _digests: DigestPlan) -> Result<BodyWriter, StorageError> {
-        unimplemented!()
+    pub fn begin_body(&self, size: Option<u64>, digests: DigestPlan) -> Result<BodyWriter, StorageError> {
+        if let Some(reason) = self.failure() {
+            return Err(StorageError::Unavailable { reason });
+        }
+        Ok(BodyWriter::for_object(self.shared.tools.clone(), size, digests))
     }
-    /// Begins a body for [`PutPart`]. Errs: NoSuchUpload.
-    pub async fn begin_part(&self, _begin: BeginPart, _digests: DigestPlan) -> Result<BodyWriter, StorageError> {
-        unimplemented!()
+
+    /// Begins a body for [`PutPart`]. The upload's checksum algorithm is planned if none is. Errs: NoSuchUpload.
+    pub async fn begin_part(&self, begin: BeginPart, mut digests: DigestPlan) -> Result<BodyWriter, StorageError> {
+        if let Some(reason) = self.failure() {
+            return Err(StorageError::Unavailable { reason });
+        }
+        let upload = self.upload(&begin.bucket, &begin.key, begin.upload)?;
+        digests.checksum = digests.checksum.or(upload.checksum.map(|(algorithm, _)| algorithm));
+        let shared = Arc::clone(&self.shared);
+        let size = begin.size;
+        let claim = move || {
+            let entry = shared.uploads.entry(&shared.rows, &shared.disk, begin.bucket.id, begin.upload)?;
+            entry.claim(begin.number, begin.size, &shared.tools.staging)
+        };
+        let part = self.shared.tools.pool.run(claim).await?;
+        Ok(BodyWriter::for_part(self.shared.tools.clone(), size, digests, part))
     }
-    /// Copies a range of an object into a body, off the request's thread. Verified like a read.
+
+    /// Copies a range of an object into a body. Verified like a read.
     pub async fn copy_body(
         &self,
-        _source: OpenObject,
-        _range: Range<u64>,
-        _target: BodyWriter,
+        source: OpenObject,
+        range: Range<u64>,
+        mut target: BodyWriter,
     ) -> Result<FinishedBody, StorageError> {
-        unimplemented!()
+        let mut reader = source.read(range);
+        while let Some(chunk) = reader.next().await {
+            target.write(chunk?).await?;
+        }
+        target.finish().await
     }
+
     /// See [`PutObject`].
-    pub async fn put_object(&self, _message: PutObject) -> Result<Stored, StorageError> {
-        unimplemented!()
+    pub async fn put_object(&self, message: PutObject) -> Result<Stored, StorageError> {
+        self.commit(message).await
     }
+
     /// See [`DeleteObject`].
-    pub async fn delete_object(&self, _message: DeleteObject) -> Result<Deleted, StorageError> {
-        unimplemented!()
+    pub async fn delete_object(&self, message: DeleteObject) -> Result<Deleted, StorageError> {
+        self.commit(message).await
     }
+
     /// Checks write conditions against the state now, before a body is read; the commit decides.
-    pub fn precheck(
-        &self,
-        _bucket: &Bucket,
-        _key: &ObjectKey,
-        _conditions: &WriteConditions,
-    ) -> Result<(), StorageError> {
-        unimplemented!()
+    pub fn precheck(&self, bucket: &Bucket, key: &ObjectKey, conditions: &WriteConditions) -> Result<(), StorageError> {
+        let current = match object_row(&self.shared.rows, bucket, key, None) {
+            Ok(row) => Some(row),
+            Err(StorageError::NoSuchKey { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        check_conditions(conditions, key, current.as_ref())
     }
+
     /// See [`ListObjects`].
-    pub async fn list_objects(&self, _query: ListObjects) -> Result<ObjectPage, StorageError> {
-        unimplemented!()
+    pub async fn list_objects(&self, query: ListObjects) -> Result<ObjectPage, StorageError> {
+        let shared = Arc::clone(&self.shared);
+        let list = move || {
+            let (start, end) = keys::objects(query.bucket.id);
+            listing::list_objects(&shared.rows.view(&start, &end)?, &query)
+        };
+        self.shared.tools.pool.run(list).await
     }
+
     /// See [`ListVersions`].
-    pub async fn list_versions(&self, _query: ListVersions) -> Result<VersionPage, StorageError> {
-        unimplemented!()
+    pub async fn list_versions(&self, query: ListVersions) -> Result<VersionPage, StorageError> {
+        let shared = Arc::clone(&self.shared);
+        let list = move || {
+            let (start, end) = keys::objects(query.bucket.id);
+            listing::list_versions(&shared.rows.view(&start, &end)?, &query)
+        };
+        self.shared.tools.pool.run(list).await
     }
+
     /// See [`CreateUpload`].
-    pub async fn create_upload(&self, _message: CreateUpload) -> Result<Arc<Upload>, StorageError> {
-        unimplemented!()
+    pub async fn create_upload(&self, message: CreateUpload) -> Result<Arc<Upload>, StorageError> {
+        self.commit(NewUpload(message)).await
     }
+
     /// The upload of this id. Errs: NoSuchUpload.
-    pub fn upload(
-        &self,
-        _bucket: &Bucket,
-        _key: &ObjectKey,
-        _id: crate::names::UploadId,
-    ) -> Result<Arc<Upload>, StorageError> {
-        unimplemented!()
+    pub fn upload(&self, bucket: &Bucket, key: &ObjectKey, id: UploadId) -> Result<Arc<Upload>, StorageError> {
+        complete::find_upload(&self.shared.rows, bucket.id, key, id)
     }
+
     /// See [`PutPart`].
-    pub async fn put_part(&self, _message: PutPart) -> Result<Part, StorageError> {
-        unimplemented!()
+    pub async fn put_part(&self, mut message: PutPart) -> Result<Part, StorageError> {
+        message.checksum = message.checksum.or(message.body.digests().checksum);
+        self.commit(NewPart(message)).await
     }
+
     /// See [`ListParts`].
-    pub async fn list_parts(&self, _query: ListParts) -> Result<PartPage, StorageError> {
-        unimplemented!()
+    pub async fn list_parts(&self, query: ListParts) -> Result<PartPage, StorageError> {
+        let upload = self.upload(&query.bucket, &query.key, query.upload)?;
+        let shared = Arc::clone(&self.shared);
+        let list = move || {
+            let (start, end) = keys::parts(query.bucket.id, query.upload);
+            listing::list_parts(&shared.rows.view(&start, &end)?, &query, upload)
+        };
+        self.shared.tools.pool.run(list).await
     }
+
     /// See [`ListUploads`].
-    pub async fn list_uploads(&self, _query: ListUploads) -> Result<UploadPage, StorageError> {
-        unimplemented!()
+    pub async fn list_uploads(&self, query: ListUploads) -> Result<UploadPage, StorageError> {
+        let shared = Arc::clone(&self.shared);
+        let list = move || {
+            let (start, end) = keys::uploads(query.bucket.id);
+            listing::list_uploads(&shared.rows.view(&start, &end)?, &query)
+        };
+        self.shared.tools.pool.run(list).await
     }
+
     /// Checks a Complete request against the parts, cheaply, before any is assembled: the same refusals as
     /// [`StorageClient::complete_upload`] for whatever can be known now.
-    pub fn precheck_complete(&self, _message: &CompleteUpload) -> Result<(), StorageError> {
-        unimplemented!()
+    pub fn precheck_complete(&self, request: &CompleteUpload) -> Result<(), StorageError> {
+        match complete::check(&self.shared.rows, request) {
+            Err(StorageError::NoSuchUpload { .. }) if complete::already_done(&self.shared.rows, request)?.is_some() => {
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
+
     /// See [`CompleteUpload`].
-    pub async fn complete_upload(&self, _message: CompleteUpload) -> Result<Stored, StorageError> {
-        unimplemented!()
+    pub async fn complete_upload(&self, request: CompleteUpload) -> Result<Stored, StorageError> {
+        if let Err(StorageError::NoSuchUpload { upload }) = self.upload(&request.bucket, &request.key, request.upload) {
+            let done = complete::already_done(&self.shared.rows, &request)?;
+            return done.ok_or(StorageError::NoSuchUpload { upload });
+        }
+        let shared = &self.shared;
+        let entry = shared.uploads.entry(&shared.rows, &shared.disk, request.bucket.id, request.upload)?;
+        let _turn = entry.turn.lock().await;
+        let retry = request.clone();
+        let (work_shared, work_entry) = (Arc::clone(shared), Arc::clone(&entry));
+        let prepared = shared.tools.pool.run(move || complete::prepare(&work_shared, &work_entry, request)).await;
+        let result = match prepared {
+            Ok(finish) => self.commit(finish).await,
+            Err(error) => Err(error),
+        };
+        entry.reopen();
+        match result {
+            // Another request of the same list was first.
+            Err(StorageError::NoSuchUpload { upload }) => {
+                shared.uploads.remove(upload);
+                let done = complete::already_done(&shared.rows, &retry)?;
+                done.ok_or(StorageError::NoSuchUpload { upload })
+            }
+            other => other,
+        }
     }
+
     /// See [`AbortUpload`].
-    pub async fn abort_upload(&self, _message: AbortUpload) -> Result<(), StorageError> {
-        unimplemented!()
+    pub async fn abort_upload(&self, message: AbortUpload) -> Result<(), StorageError> {
+        self.commit(EndUpload(message)).await
     }
+}
+
+/// Refuses a bucket whose folder holds files that no row knows: they would vanish with it.
+fn check_empty(shared: &Shared, bucket: &Bucket) -> Result<(), StorageError> {
+    let not_empty = |unknown_file| StorageError::BucketNotEmpty { bucket: bucket.name.clone(), unknown_file };
+    for (start, end) in [keys::objects(bucket.id), keys::versions(bucket.id)] {
+        if shared.rows.first(&start, &end)?.is_some() {
+            return Err(not_empty(None));
+        }
+    }
+    shared.progress.wait_materialised(shared.progress.position().sequence)?;
+    match first_file(&shared.disk, Path::new(bucket.name.as_str()), 0) {
+        Ok(None) => Ok(()),
+        Ok(Some(path)) => Err(not_empty(path.strip_prefix(bucket.name.as_str()).map(Path::to_owned).ok())),
+        Err(e) if is_absent(&e) => Ok(()),
+        Err(e) => Err(StorageError::io("list", bucket.name.as_str(), e)),
+    }
+}
+
+/// Folders deeper than any key are not looked into.
+const DEPTH_MAX: usize = 1024;
+
+fn first_file(disk: &Disk, folder: &Path, depth: usize) -> std::io::Result<Option<PathBuf>> {
+    for (name, is_folder) in disk.list(folder)? {
+        let path = folder.join(name);
+        if !is_folder || depth >= DEPTH_MAX {
+            return Ok(Some(path));
+        }
+        if let Some(found) = first_file(disk, &path, depth + 1)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }

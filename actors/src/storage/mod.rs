@@ -1,13 +1,47 @@
-//! Storage: buckets, objects, versions, uploads.
+//! Storage: buckets, objects, uploads; the one owner of what lies under STORAGE_ROOT but for the JSON stores.
+//!
+//! The way of a write: the client streams the body into memory or a staged file (`body`, `staging`), the actor hands the
+//! mutation to the committer, which turns it into a transaction by pure rules (`plan`), writes it to the journal in a batch
+//! with others, makes it visible (`overlay`) and answers. Behind the answer, one thread brings rows into the index, another
+//! puts plain files in place (`materialise`), a third makes both durable now and then (`checkpoint`), so that segments of the
+//! journal can be used again. `recovery` does again at the start what was not checkpointed.
+//!
+//! The way of a read: row from overlay or index, bytes from journal or file (`read`), no mailbox. docs/design.md says more.
 
+mod actor;
 mod body;
+mod checkpoint;
 mod client;
+mod committer;
+mod complete;
+mod digest;
+mod disk;
+mod engine;
 mod error;
+mod index;
+mod io_pool;
+mod journal;
+mod keys;
+mod listing;
+mod materialise;
 mod messages;
+mod overlay;
+mod parts;
+mod plan;
+mod progress;
 mod read;
+mod recovery;
+mod rows;
+mod staging;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod uploads;
 
-pub use body::{BodyWriter, DigestPlan, Digests, FinishedBody};
+pub use body::{BodyWriter, FinishedBody};
 pub use client::StorageClient;
+pub use digest::{DigestPlan, Digests};
+pub use engine::StorageSettings;
 pub use error::StorageError;
 pub use messages::*;
 pub use read::{ObjectPart, ObjectReader, OpenObject};

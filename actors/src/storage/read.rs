@@ -1,4 +1,10 @@
-//! STUB of the interface; being written.
+//! Reading objects: the row first, then its bytes — from the journal while the file does not stand yet, else from the file.
+//!
+//! Row and file belong together by size and modification time. When they do not, the key was overwritten in between and the
+//! row is read again; a reader never gets bytes of one version under the headers of another.
+
+use std::fs::File;
+use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,33 +13,243 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::{Object, StorageError};
-use crate::names::{Checksum, PartNumber};
+use super::disk::{self, FileStamp};
+use super::engine::{PendingBytes, Shared};
+use super::io_pool::IoPool;
+use super::journal::JournalBytes;
+use super::messages::{Bucket, Object};
+use super::overlay::Rows;
+use super::plan::place_of;
+use super::rows::{self, Location, ObjectRow};
+use super::steps::{Place, overflow_path, staged_path};
+use super::{StorageError, keys};
+use crate::names::{Checksum, ObjectKey, PartNumber, Stamp, VersionId};
+
+/// Bytes read at a time.
+const CHUNK_BYTES: u64 = 256 << 10;
+/// How often a row is read again when its file is not there.
+const ATTEMPTS: usize = 8;
+
+/// The row of the current object, or of one version of it.
+pub(super) fn object_row(
+    rows: &dyn Rows,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<ObjectRow, StorageError> {
+    let row = rows.get(&keys::object(bucket.id, key.as_bytes()))?;
+    let row = row.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
+    let current = |row: &ObjectRow| match row.version {
+        None => VersionId::Null,
+        Some(random) => VersionId::Unique { stamp: Stamp(row.stamp), random },
+    };
+    match (row, version) {
+        (Some(row), None) => Ok(row),
+        (Some(row), Some(version)) if current(&row) == version => Ok(row),
+        (_, Some(version)) => Err(StorageError::NoSuchVersion { key: key.clone(), version }),
+        (None, None) => Err(StorageError::NoSuchKey { key: key.clone(), delete_marker: None }),
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Bits {
+    None,
+    Journal(JournalBytes),
+    File(Arc<File>),
+}
+
+/// Opens the current object, or one version of it.
+pub(super) fn open(
+    shared: &Arc<Shared>,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<OpenObject, StorageError> {
+    let mut last: Option<Place> = None;
+    for _ in 0..ATTEMPTS {
+        let row = object_row(&shared.rows, bucket, key, version)?;
+        let place = place_of(bucket, key, &row);
+        if let Some(bits) = find(shared, &row, &place)? {
+            let object = Arc::new(row.into_object()?);
+            return Ok(OpenObject { object, bits, pool: shared.tools.pool.clone() });
+        }
+        // The same row twice without its bytes: they are on their way from one place to the other, for an instant.
+        if last.as_ref() == Some(&place) {
+            std::thread::yield_now();
+        }
+        last = Some(place);
+    }
+    let path = last.map(|place| place.path().display().to_string()).unwrap_or_default();
+    Err(StorageError::Corrupt { what: format!("the file {path}, which was removed or changed by another program") })
+}
+
+/// The bytes of a row, if they are where they should be.
+fn find(shared: &Shared, row: &ObjectRow, place: &Place) -> Result<Option<Bits>, StorageError> {
+    if row.location == Location::Folder {
+        return Ok(Some(Bits::None));
+    }
+    let pending = shared.pending.get(&Stamp(row.stamp)).map(|p| p.value().clone());
+    match pending {
+        Some(PendingBytes::Journal(bytes)) => return Ok(Some(Bits::Journal(bytes))),
+        Some(PendingBytes::Staged(name)) => {
+            // No stamp yet: the file of this name belongs to this row alone.
+            if let Ok(file) = shared.disk.open_file(&staged_path(&name)) {
+                return Ok(Some(Bits::File(Arc::new(file))));
+            }
+        }
+        None => {}
+    }
+    let wanted = FileStamp { size: row.size, modified: shared.disk.rounded(Stamp(row.stamp)) };
+    let own = place.path();
+    let overflow = || overflow_path(crate::names::BucketId(place.bucket_id), &place.key, Stamp(place.stamp));
+    // A plain file that found something unknown in its place went to overflow; its row learns of it a little later.
+    let fallback = (place.location == Location::Plain).then(overflow);
+    for path in std::iter::once(own).chain(fallback) {
+        match shared.disk.open_file(&path) {
+            Ok(file) => {
+                let there = shared.disk.stamp_of(&file).map_err(|e| StorageError::io("look at", &path, e))?;
+                if there == wanted {
+                    return Ok(Some(Bits::File(Arc::new(file))));
+                }
+            }
+            Err(e) if disk::is_absent(&e) => {}
+            Err(e) => return Err(StorageError::io("open", path, e)),
+        }
+    }
+    Ok(None)
+}
 
 /// An object opened for reading: row and bytes belong together, whatever is written to the key meanwhile.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OpenObject {
     /// The object.
     pub object: Arc<Object>,
+    bits: Bits,
+    pool: IoPool,
 }
 
 impl OpenObject {
     /// Streams the bytes of `range`, which lies within the object. A read of all bytes is verified: a small one before
     /// the first byte, a larger one before the last chunk.
-    pub fn read(self, _range: Range<u64>) -> ObjectReader {
-        unimplemented!()
+    pub fn read(self, range: Range<u64>) -> ObjectReader {
+        let end = range.end.min(self.object.size);
+        let whole = range.start == 0 && end == self.object.size;
+        let digest = whole.then(|| crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme));
+        ObjectReader {
+            at: range.start.min(end),
+            end,
+            digest,
+            expected: self.object.crc64nvme,
+            source: self,
+            waiting: None,
+        }
     }
 }
 
+type Reading = Pin<Box<dyn Future<Output = Result<Vec<u8>, StorageError>> + Send>>;
+
 /// Bytes of an object, in order. Ends early with an error when they cannot be read or are not those that were stored.
-#[derive(Debug)]
-pub struct ObjectReader {}
+pub struct ObjectReader {
+    source: OpenObject,
+    at: u64,
+    end: u64,
+    digest: Option<crc_fast::Digest>,
+    expected: u64,
+    waiting: Option<Reading>,
+}
+
+impl std::fmt::Debug for ObjectReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObjectReader").field("at", &self.at).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl ObjectReader {
+    /// Takes a chunk that was read; the last one of a whole object only if all bytes are the stored ones.
+    fn accept(&mut self, chunk: Vec<u8>) -> Result<Bytes, StorageError> {
+        self.at += chunk.len() as u64;
+        if let Some(digest) = &mut self.digest {
+            digest.update(&chunk);
+            if self.at == self.end && digest.finalize() != self.expected {
+                let what = format!("an object of {} bytes with ETag {}", self.end, self.source.object.etag);
+                tracing::error!(what, "stored bytes do not match their checksum");
+                return Err(StorageError::Corrupt { what });
+            }
+        }
+        Ok(chunk.into())
+    }
+
+    fn fail(&mut self, error: StorageError) -> Poll<Option<Result<Bytes, StorageError>>> {
+        self.at = self.end;
+        self.waiting = None;
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+fn read_error(error: std::io::Error) -> StorageError {
+    StorageError::io("read", "object", error)
+}
 
 impl Stream for ObjectReader {
     type Item = Result<Bytes, StorageError>;
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        unimplemented!()
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.at >= this.end {
+            return Poll::Ready(None);
+        }
+        if this.waiting.is_none() {
+            let size = usize::try_from((this.end - this.at).min(CHUNK_BYTES)).unwrap_or(0);
+            let at = this.at;
+            match &this.source.bits {
+                Bits::None => return Poll::Ready(None),
+                Bits::Journal(bytes) => {
+                    let result = bytes.read().map(|all| slice(&all, at, size));
+                    return match result.and_then(|chunk| this.accept(chunk)) {
+                        Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
+                        Err(error) => this.fail(error),
+                    };
+                }
+                Bits::File(file) => {
+                    let mut buffer = vec![0; size];
+                    match disk::read_cached(file, &mut buffer, at) {
+                        Ok(Some(())) => {
+                            return match this.accept(buffer) {
+                                Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
+                                Err(error) => this.fail(error),
+                            };
+                        }
+                        Ok(None) => {
+                            let (file, pool) = (Arc::clone(file), this.source.pool.clone());
+                            this.waiting = Some(Box::pin(async move {
+                                pool.run(move || {
+                                    disk::read_exact_at(&file, &mut buffer, at).map_err(read_error)?;
+                                    Ok(buffer)
+                                })
+                                .await
+                            }));
+                        }
+                        Err(error) => return this.fail(read_error(error)),
+                    }
+                }
+            }
+        }
+        let Some(waiting) = &mut this.waiting else { return Poll::Ready(None) };
+        let result = match waiting.as_mut().poll(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(result) => result,
+        };
+        this.waiting = None;
+        match result.and_then(|chunk| this.accept(chunk)) {
+            Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
+            Err(error) => this.fail(error),
+        }
     }
+}
+
+fn slice(all: &[u8], at: u64, size: usize) -> Vec<u8> {
+    let start = usize::try_from(at).unwrap_or(usize::MAX);
+    all.get(start..start.saturating_add(size)).unwrap_or_default().to_vec()
 }
 
 /// A part of an assembled object.
@@ -47,4 +263,23 @@ pub struct ObjectPart {
     pub size: u64,
     /// Its checksum, if the client asked for one.
     pub checksum: Option<Checksum>,
+}
+
+/// The parts of an assembled object; none for one written by a single request.
+pub(super) fn object_parts(rows: &dyn Rows, bucket: &Bucket, object: &Object) -> Result<Vec<ObjectPart>, StorageError> {
+    let Some(row) = rows.get(&keys::part_list(bucket.id, object.stamp))? else { return Ok(Vec::new()) };
+    let list: rows::PartListRow = rows::decode(&row)?;
+    let algorithm = list.algorithm()?;
+    let mut offset = 0;
+    let parts = list.parts.iter().filter_map(|item| {
+        let part = ObjectPart {
+            number: PartNumber::new(u32::from(item.number)).ok()?,
+            offset,
+            size: item.size,
+            checksum: algorithm.and_then(|algorithm| Checksum::from_bytes(algorithm, &item.checksum)),
+        };
+        offset += item.size;
+        Some(part)
+    });
+    Ok(parts.collect())
 }

@@ -1,10 +1,8 @@
 //! Buckets.
 
-use actix::Message;
+use std::sync::Arc;
 
 use crate::names::{BucketId, BucketName, CanonicalId, Stamp};
-use crate::storage::StorageError;
-use std::sync::Arc;
 
 /// Versioning state of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,8 +32,7 @@ pub struct Bucket {
 }
 
 /// Creates a bucket. Errs: BucketExists.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Arc<Bucket>, StorageError>")]
+#[derive(Debug)]
 pub struct CreateBucket {
     /// Its name.
     pub name: BucketName,
@@ -44,8 +41,7 @@ pub struct CreateBucket {
 }
 
 /// Deletes an empty bucket, with its uploads in progress. Errs: NoSuchBucket, BucketNotEmpty.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), StorageError>")]
+#[derive(Debug)]
 pub struct DeleteBucket {
     /// The bucket, as looked up when the request was authorised.
     pub bucket: Arc<Bucket>,

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use actix::Message;
-
 use super::object::{Attributes, WriteConditions};
 use crate::names::{
     CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber, Stamp, UploadId,
 };
-use crate::storage::{Bucket, FinishedBody, StorageError};
+use crate::storage::{Bucket, FinishedBody};
 
 /// Begins an upload. Errs: NoSuchBucket.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Arc<Upload>, StorageError>")]
+#[derive(Debug)]
 pub struct CreateUpload {
     /// The bucket, as looked up when the request was authorised.
     pub bucket: Arc<Bucket>,
@@ -57,8 +54,7 @@ pub struct BeginPart {
 }
 
 /// Adds a part to an upload, replacing an earlier one of the same number. Errs: NoSuchUpload.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Part, StorageError>")]
+#[derive(Debug)]
 pub struct PutPart {
     /// The bucket, as looked up when the request was authorised.
     pub bucket: Arc<Bucket>,
@@ -126,8 +122,7 @@ pub struct CompleteUpload {
 }
 
 /// Ends an upload and frees its parts. Errs: NoSuchUpload.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), StorageError>")]
+#[derive(Debug)]
 pub struct AbortUpload {
     /// The bucket, as looked up when the request was authorised.
     pub bucket: Arc<Bucket>,

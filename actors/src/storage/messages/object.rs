@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use actix::Message;
-
 use crate::names::{CanonicalId, Checksum, ChecksumKind, ETag, ObjectKey, Stamp, UploadId, VersionId};
-use crate::storage::{Bucket, FinishedBody, StorageError};
+use crate::storage::{Bucket, FinishedBody};
 
 /// What a client says about an object beside its bytes: kept and given back as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -87,8 +85,7 @@ pub struct WriteConditions {
 }
 
 /// Stores an object under its key. Errs: NoSuchBucket, NoSuchKey (If-Match), PreconditionFailed.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Stored, StorageError>")]
+#[derive(Debug)]
 pub struct PutObject {
     /// The bucket, as looked up when the request was authorised.
     pub bucket: Arc<Bucket>,
@@ -117,8 +114,7 @@ pub struct Stored {
 
 /// Deletes the current object, or one version. A missing object is no error without conditions.
 /// Errs: NoSuchBucket, NoSuchKey (If-Match on a missing object), PreconditionFailed.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Deleted, StorageError>")]
+#[derive(Debug)]
 pub struct DeleteObject {
     /// The bucket, as looked up when the request was authorised.
     pub bucket: Arc<Bucket>,

@@ -1,0 +1,200 @@
+//! The committer: the one thread that writes the journal. Mutations become transactions here, one after the other, and are
+//! answered once their batch is durable.
+//!
+//! SAFETY OF ORDER: plan → write and sync the batch → publish (pending bytes first, then rows, then buckets and counters) →
+//! hand to index and files → answer. Nothing is visible before it is durable, and everything is visible before it is
+//! answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, RecvError, Sender, select};
+use tokio::sync::oneshot;
+
+use super::StorageError;
+use super::engine::Shared;
+use super::index::RowChange;
+use super::journal::{Entry, Journal, JournalBytes};
+use super::plan::{BatchRows, Effect, Mutation, Planner, Relocate, State};
+
+/// Entries of one batch at most.
+const BATCH_ENTRIES_MAX: usize = 256;
+/// Bytes of one batch at most.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+type Answer = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
+type Plan = Box<dyn FnOnce(&mut Planner<'_>) -> Planned + Send>;
+
+enum Planned {
+    /// Answer when the batch is durable.
+    Commit(Answer),
+    /// The mutation was refused.
+    Refused(Answer),
+}
+
+/// A mutation on its way to the committer.
+pub(super) struct Proposal {
+    plan: Plan,
+}
+
+impl Proposal {
+    /// A proposal and where its answer will come.
+    pub fn new<M: Mutation>(mutation: M) -> (Self, oneshot::Receiver<Result<M::Output, StorageError>>) {
+        let (reply, answer) = oneshot::channel();
+        // Whoever asked may be gone; the commit stands all the same.
+        let plan: Plan = Box::new(move |planner| match mutation.plan(planner) {
+            Ok(output) => Planned::Commit(Box::new(move |outcome: Result<(), StorageError>| {
+                let _nobody = reply.send(outcome.map(|()| output));
+            })),
+            Err(refusal) => Planned::Refused(Box::new(move |_| {
+                let _nobody = reply.send(Err(refusal));
+            })),
+        });
+        (Self { plan }, answer)
+    }
+}
+
+/// A durable batch on its way to the index and the files.
+#[derive(Debug)]
+pub(super) struct CommittedBatch {
+    pub sequence: u64,
+    pub entries: Vec<CommittedEntry>,
+}
+
+/// An entry without its body.
+#[derive(Debug)]
+pub(super) struct CommittedEntry {
+    pub changes: Vec<RowChange>,
+    pub steps: Vec<super::steps::Step>,
+    pub body: Option<JournalBytes>,
+}
+
+pub(super) struct Committer {
+    pub shared: Arc<Shared>,
+    pub journal: Journal,
+    pub state: State,
+    pub proposals: Receiver<Proposal>,
+    pub relocations: Receiver<Relocate>,
+    pub applier: Sender<Arc<CommittedBatch>>,
+    pub materialiser: Sender<Arc<CommittedBatch>>,
+}
+
+#[derive(Default)]
+struct Batch {
+    staged: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
+    entries: Vec<Entry>,
+    effects: Vec<Vec<Effect>>,
+    answers: Vec<Answer>,
+    refusals: Vec<Answer>,
+    bytes: usize,
+}
+
+impl Committer {
+    /// Runs until every sender of proposals is gone.
+    pub fn run(mut self) {
+        while let Ok(first) = self.wait() {
+            let mut batch = Batch::default();
+            self.plan(&mut batch, first);
+            while batch.entries.len() < BATCH_ENTRIES_MAX && batch.bytes < self.batch_bytes_max() {
+                let Ok(next) = self.proposals.try_recv() else { break };
+                self.plan(&mut batch, next);
+            }
+            while let Ok(relocation) = self.relocations.try_recv() {
+                self.plan(&mut batch, Proposal::new(relocation).0);
+            }
+            self.commit(batch);
+        }
+    }
+
+    fn wait(&self) -> Result<Proposal, RecvError> {
+        select! {
+            recv(self.proposals) -> proposal => proposal,
+            recv(self.relocations) -> relocation => match relocation {
+                Ok(relocation) => Ok(Proposal::new(relocation).0),
+                Err(_) => self.proposals.recv(),
+            },
+        }
+    }
+
+    fn batch_bytes_max(&self) -> usize {
+        BATCH_BYTES_MAX.min(usize::try_from(self.journal.batch_bytes_max() / 4).unwrap_or(BATCH_BYTES_MAX))
+    }
+
+    fn plan(&mut self, batch: &mut Batch, proposal: Proposal) {
+        let rows = BatchRows { staged: std::mem::take(&mut batch.staged), live: &self.shared.rows };
+        let mut planner = Planner::new(&rows, &mut self.state);
+        let planned = (proposal.plan)(&mut planner);
+        let (entry, effects) = (planner.entry, planner.effects);
+        batch.staged = rows.staged;
+        match planned {
+            Planned::Refused(answer) => batch.refusals.push(answer),
+            Planned::Commit(answer) => {
+                for effect in &effects {
+                    if let Effect::UsageChanged(bucket, usage) = effect {
+                        self.state.usage.insert(*bucket, *usage);
+                    }
+                }
+                for (key, value) in &entry.changes {
+                    batch.bytes += key.len() + value.as_ref().map_or(0, |v| v.len());
+                    batch.staged.insert(key.clone(), value.clone());
+                }
+                batch.bytes += entry.body.as_ref().map_or(0, |b| b.len()) + 64;
+                batch.answers.push(answer);
+                batch.entries.push(entry);
+                batch.effects.push(effects);
+            }
+        }
+    }
+
+    /// Makes a batch durable, visible and answered. After a failure nothing is acknowledged any more.
+    fn commit(&mut self, batch: Batch) {
+        let idle = batch.entries.iter().all(|e| e.changes.is_empty() && e.steps.is_empty());
+        let result = match self.shared.failure() {
+            Some(reason) => Err(reason),
+            None if idle => Ok(()),
+            None => self.write(batch.entries, batch.effects).map_err(|error| {
+                let reason = format!("the journal could not be written: {error}");
+                self.shared.fail(&reason);
+                reason
+            }),
+        };
+        for answer in batch.answers {
+            let outcome = result.clone().map_err(|reason| StorageError::Unavailable { reason });
+            answer(outcome);
+        }
+        batch.refusals.into_iter().for_each(|answer| answer(Ok(())));
+    }
+
+    fn write(&mut self, entries: Vec<Entry>, effects: Vec<Vec<Effect>>) -> Result<(), StorageError> {
+        while let Err(up_to) = self.journal.room_for(&entries) {
+            self.shared.progress.ask_checkpoint();
+            self.shared.progress.wait_checkpointed(up_to)?;
+            self.journal.release(up_to);
+            if self.journal.room_for(&entries).is_err() {
+                // Checkpointed, but a reader still holds bytes of the segment: it is done in a moment.
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        let written = self.journal.append(&entries)?;
+        let mut changes = Vec::new();
+        let mut committed = Vec::with_capacity(entries.len());
+        for ((entry, body), effects) in entries.into_iter().zip(written.bodies).zip(effects) {
+            for effect in &effects {
+                self.shared.publish_bytes(effect, body.as_ref());
+            }
+            changes.extend_from_slice(&entry.changes);
+            committed.push((CommittedEntry { changes: entry.changes, steps: entry.steps, body }, effects));
+        }
+        self.shared.rows.overlay.publish(written.sequence, &changes);
+        for effect in committed.iter().flat_map(|(_, effects)| effects) {
+            self.shared.publish_effect(effect);
+        }
+        self.shared.progress.committed(written.sequence, written.next, self.state.stamp_last);
+        let entries = committed.into_iter().map(|(entry, _)| entry).collect();
+        let batch = Arc::new(CommittedBatch { sequence: written.sequence, entries });
+        // Full channels hold the committer back: so the overlay stays bounded.
+        let closed = |_| StorageError::Unavailable { reason: "a storage thread has ended".to_owned() };
+        self.applier.send(Arc::clone(&batch)).map_err(closed)?;
+        self.materialiser.send(batch).map_err(closed)
+    }
+}

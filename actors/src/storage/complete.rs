@@ -1,0 +1,88 @@
+//! Putting an upload's parts together, before the commit: which file is the object's, and copying what is not in it yet.
+
+use std::sync::Arc;
+
+use super::StorageError;
+use super::disk;
+use super::engine::Shared;
+use super::keys;
+use super::messages::{CompleteUpload, Stored, Upload};
+use super::overlay::Rows;
+use super::parts::{self, Assembly, Copy, Layout};
+use super::plan::{Finish, FinishedFile, check_conditions};
+use super::read::object_row;
+use super::rows::{self, UploadRow};
+use super::steps::staged_path;
+use super::uploads::{UploadEntry, stored_parts};
+use crate::names::{ETag, ObjectKey, UploadId};
+use md5::{Digest as _, Md5};
+
+/// The upload of this id and key.
+pub(super) fn find_upload(
+    rows: &dyn Rows,
+    bucket: crate::names::BucketId,
+    key: &ObjectKey,
+    id: UploadId,
+) -> Result<Arc<Upload>, StorageError> {
+    let row = rows.get(&keys::upload(bucket, key, id))?.ok_or(StorageError::NoSuchUpload { upload: id })?;
+    Ok(Arc::new(rows::decode::<UploadRow>(&row)?.into_upload(key.clone(), id)?))
+}
+
+/// The object that an earlier, identical request made of this upload.
+pub(super) fn already_done(rows: &dyn Rows, request: &CompleteUpload) -> Result<Option<Stored>, StorageError> {
+    let Ok(row) = object_row(rows, &request.bucket, &request.key, None) else { return Ok(None) };
+    let object = row.into_object()?;
+    let mut md5 = Md5::new();
+    request.parts.iter().for_each(|p| md5.update(p.etag.md5));
+    let etag = ETag { md5: md5.finalize().into(), parts: u16::try_from(request.parts.len()).ok() };
+    let same = object.upload == Some(request.upload) && object.etag == etag;
+    Ok(same.then(|| Stored { object: Arc::new(object), versioned: false }))
+}
+
+/// Checks a request against upload, parts and current object as they are now.
+pub(super) fn check(rows: &dyn Rows, request: &CompleteUpload) -> Result<(Arc<Upload>, Assembly), StorageError> {
+    let upload = find_upload(rows, request.bucket.id, &request.key, request.upload)?;
+    let stored = stored_parts(rows, request.bucket.id, request.upload)?;
+    let assembly = parts::assemble(request, &upload, &stored)?;
+    let current = match object_row(rows, &request.bucket, &request.key, None) {
+        Ok(row) => Some(row),
+        Err(StorageError::NoSuchKey { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    check_conditions(&request.conditions, &request.key, current.as_ref())?;
+    Ok((upload, assembly))
+}
+
+/// Puts the object together and makes it durable; blocks. The caller holds the upload's turn.
+pub(super) fn prepare(shared: &Shared, entry: &UploadEntry, request: CompleteUpload) -> Result<Finish, StorageError> {
+    let writing = entry.close();
+    let (upload, assembly) = check(&shared.rows, &request)?;
+    let stored = stored_parts(&shared.rows, request.bucket.id, request.upload)?;
+    let file = match parts::layout(&assembly.parts, &stored, writing) {
+        Layout::InPlace { file, copies } => {
+            if !copies.is_empty() {
+                let path = staged_path(&file);
+                let target = shared.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
+                copy_all(shared, &copies, &target)?;
+            }
+            FinishedFile::Own(file)
+        }
+        Layout::Fresh { copies } => {
+            let staged = shared.tools.staging.take()?;
+            let target = staged.file().ok_or(StorageError::BodyUnfinished)?;
+            copy_all(shared, &copies, &target)?;
+            FinishedFile::Fresh(staged)
+        }
+    };
+    Ok(Finish { request, upload, assembly, file })
+}
+
+fn copy_all(shared: &Shared, copies: &[Copy], target: &std::fs::File) -> Result<(), StorageError> {
+    for copy in copies {
+        let path = staged_path(&copy.file);
+        let source = shared.disk.open_file(&path).map_err(|e| StorageError::io("open", &path, e))?;
+        disk::copy_range(&source, copy.from, target, copy.to, copy.size)
+            .map_err(|e| StorageError::io("copy", &path, e))?;
+    }
+    shared.disk.sync_data(target).map_err(|e| StorageError::io("sync", "assembled object", e))
+}

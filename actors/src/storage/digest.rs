@@ -1,0 +1,113 @@
+//! Digests of a body as it streams by.
+
+use md5::{Digest as _, Md5};
+use sha1::Sha1;
+use sha2::Sha256;
+
+use crate::names::{Checksum, ChecksumAlgorithm};
+
+/// Which digests of a body are wanted beside MD5 and CRC-64/NVME, which every body gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DigestPlan {
+    /// SHA-256, to compare with `x-amz-content-sha256`.
+    pub sha256: bool,
+    /// The checksum that the client chose.
+    pub checksum: Option<ChecksumAlgorithm>,
+}
+
+/// Digests of a whole body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digests {
+    /// MD5.
+    pub md5: [u8; 16],
+    /// CRC-64/NVME.
+    pub crc64nvme: u64,
+    /// SHA-256, if planned (or if the planned checksum is SHA-256).
+    pub sha256: Option<[u8; 32]>,
+    /// The planned checksum; also when it is CRC-64/NVME or SHA-256.
+    pub checksum: Option<Checksum>,
+}
+
+/// All planned digests at once.
+#[derive(Debug)]
+pub(super) struct Hasher {
+    md5: Md5,
+    crc64: crc_fast::Digest,
+    sha256: Option<Sha256>,
+    sha1: Option<Sha1>,
+    crc32: Option<crc_fast::Digest>,
+    checksum: Option<ChecksumAlgorithm>,
+}
+
+impl Hasher {
+    pub fn new(plan: DigestPlan) -> Self {
+        let wants = |algorithm| plan.checksum == Some(algorithm);
+        let crc32 = match plan.checksum {
+            Some(ChecksumAlgorithm::Crc32) => Some(crc_fast::CrcAlgorithm::Crc32IsoHdlc),
+            Some(ChecksumAlgorithm::Crc32c) => Some(crc_fast::CrcAlgorithm::Crc32Iscsi),
+            _ => None,
+        };
+        Self {
+            md5: Md5::new(),
+            crc64: crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme),
+            sha256: (plan.sha256 || wants(ChecksumAlgorithm::Sha256)).then(Sha256::new),
+            sha1: wants(ChecksumAlgorithm::Sha1).then(Sha1::new),
+            crc32: crc32.map(crc_fast::Digest::new),
+            checksum: plan.checksum,
+        }
+    }
+
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        self.crc64.update(bytes);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(bytes);
+        }
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.update(bytes);
+        }
+        if let Some(crc32) = &mut self.crc32 {
+            crc32.update(bytes);
+        }
+    }
+
+    pub fn finish(self) -> Digests {
+        let crc64nvme = self.crc64.finalize();
+        let sha256: Option<[u8; 32]> = self.sha256.map(|s| s.finalize().into());
+        let checksum = self.checksum.and_then(|algorithm| match algorithm {
+            ChecksumAlgorithm::Crc64Nvme => Checksum::from_bytes(algorithm, &crc64nvme.to_be_bytes()),
+            ChecksumAlgorithm::Sha256 => Checksum::from_bytes(algorithm, &sha256?),
+            ChecksumAlgorithm::Sha1 => Checksum::from_bytes(algorithm, &self.sha1?.finalize()),
+            ChecksumAlgorithm::Crc32 | ChecksumAlgorithm::Crc32c => {
+                Checksum::from_bytes(algorithm, &(self.crc32?.finalize() as u32).to_be_bytes())
+            }
+        });
+        Digests { md5: self.md5.finalize().into(), crc64nvme, sha256, checksum }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn check_values_of_the_standards() {
+        // "123456789" is the check input of the CRC catalogue; the digests are those of RFC 1321 and FIPS 180.
+        let cases = [
+            (ChecksumAlgorithm::Crc32, "cbf43926"),
+            (ChecksumAlgorithm::Crc32c, "e3069283"),
+            (ChecksumAlgorithm::Crc64Nvme, "ae8b14860a799888"),
+            (ChecksumAlgorithm::Sha1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
+            (ChecksumAlgorithm::Sha256, "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
+        ];
+        for (algorithm, expected) in cases {
+            let mut hasher = Hasher::new(DigestPlan { sha256: false, checksum: Some(algorithm) });
+            hasher.update(b"1234");
+            hasher.update(b"56789");
+            let digests = hasher.finish();
+            assert_eq!(hex::encode(digests.checksum.unwrap().bytes()), expected);
+            assert_eq!(hex::encode(digests.md5), "25f9e794323b453885f5181f1b624d0b");
+            assert_eq!(digests.crc64nvme, 0xae8b_1486_0a79_9888);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! What the threads of Storage share, and their start and end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use dashmap::DashMap;
+use parking_lot::RwLock;
+
+use super::body::BodyTools;
+use super::committer::{CommittedBatch, Committer, Proposal};
+use super::disk::{Disk, SYSTEM_FOLDER};
+use super::index::RedbIndex;
+use super::io_pool::IoPool;
+use super::journal::{Journal, JournalBytes};
+use super::messages::{Bucket, Usage};
+use super::overlay::{LiveRows, Overlay};
+use super::plan::{Effect, State};
+use super::progress::Progress;
+use super::recovery::{self, Recovered};
+use super::rows::CheckpointRow;
+use super::staging::Staging;
+use super::uploads::UploadTable;
+use super::{StorageError, checkpoint, materialise};
+use crate::clock::SharedClock;
+use crate::names::{BucketId, BucketName, KEY_BYTES_MAX, Stamp};
+
+/// Proposals that may wait for the committer; further ones are refused as Busy.
+const PROPOSALS_MAX: usize = 4096;
+/// Batches that may wait for the index or the files; a full queue holds the committer back.
+const BATCHES_MAX: usize = 64;
+/// Longest path that file systems take, in bytes.
+const PATH_BYTES_MAX: usize = 4095;
+
+/// How a node's storage is set up.
+#[derive(Debug, Clone)]
+pub struct StorageSettings {
+    /// STORAGE_ROOT.
+    pub root: PathBuf,
+    /// Whether acknowledged writes survive power loss (`DURABILITY=strict`), or a process crash only.
+    pub strict: bool,
+    /// Size of a journal segment in bytes when the journal is made; there are four.
+    pub journal_segment_bytes: u64,
+    /// Largest body that goes through the journal, in bytes.
+    pub inline_body_bytes: usize,
+    /// Cache of the index in bytes.
+    pub index_cache_bytes: usize,
+}
+
+/// Bytes of a committed object whose own file does not stand yet.
+#[derive(Debug, Clone)]
+pub(super) enum PendingBytes {
+    Journal(JournalBytes),
+    Staged(String),
+}
+
+/// What the client and the threads share. Readers use it directly; only the committer and those behind it change it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub disk: Arc<Disk>,
+    pub rows: LiveRows,
+    pub pending: DashMap<Stamp, PendingBytes>,
+    pub buckets: DashMap<BucketName, Arc<Bucket>>,
+    pub usage: DashMap<BucketId, Usage>,
+    pub progress: Progress,
+    pub uploads: UploadTable,
+    pub tools: BodyTools,
+    pub generation: u64,
+    failure: RwLock<Option<String>>,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    /// Why nothing is acknowledged any more; none while all is well.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.read().clone()
+    }
+
+    /// From here on nothing is acknowledged. The first reason stays.
+    pub fn fail(&self, reason: &str) {
+        tracing::error!(reason, "storage has failed and accepts no more writes");
+        self.failure.write().get_or_insert_with(|| reason.to_owned());
+        self.progress.give_up();
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Lets readers find the bytes of a new object; comes before its row is visible.
+    pub fn publish_bytes(&self, effect: &Effect, body: Option<&JournalBytes>) {
+        if let Effect::BytesPending(stamp, staged) = effect {
+            let bytes = match (staged, body) {
+                (Some(name), _) => PendingBytes::Staged(name.clone()),
+                (None, Some(body)) => PendingBytes::Journal(body.clone()),
+                (None, None) => return,
+            };
+            self.pending.insert(*stamp, bytes);
+        }
+    }
+
+    /// Makes what is kept outside of rows visible.
+    pub fn publish_effect(&self, effect: &Effect) {
+        match effect {
+            Effect::BucketCreated(bucket) => drop(self.buckets.insert(bucket.name.clone(), Arc::clone(bucket))),
+            Effect::BucketDeleted(name, id) => {
+                self.buckets.remove_if(name, |_, bucket| bucket.id == *id);
+                self.usage.remove(id);
+            }
+            Effect::UsageChanged(bucket, usage) => drop(self.usage.insert(*bucket, *usage)),
+            Effect::UploadEnded(id) => self.uploads.remove(*id),
+            Effect::BytesPending(..) => {}
+        }
+    }
+}
+
+/// The running threads of Storage.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub shared: Arc<Shared>,
+    proposals: Sender<Proposal>,
+    followers: Vec<JoinHandle<()>>,
+    checkpointer: JoinHandle<()>,
+}
+
+impl Engine {
+    /// Opens the data directory, replays what is outstanding, and starts the threads.
+    pub fn start(settings: &StorageSettings, clock: SharedClock) -> Result<Self, StorageError> {
+        let root = &settings.root;
+        let disk = Arc::new(Disk::open(root, settings.strict).map_err(|e| StorageError::io("open", root, e))?);
+        let index_path = root.join(SYSTEM_FOLDER).join("index.redb");
+        let index = Arc::new(RedbIndex::open(&index_path, settings.index_cache_bytes)?);
+        let rows = LiveRows { overlay: Arc::new(Overlay::default()), index };
+        let recovered = recovery::recover(&disk, &rows)?;
+        if recovered.replayed > 0 {
+            tracing::info!(batches = recovered.replayed, "replayed the journal");
+        }
+        let staging = Staging::new(Arc::clone(&disk), recovered.generation);
+        let swept = staging.sweep(&recovery::named_staged_files(&rows)?)?;
+        tracing::debug!(swept, "staged files of unfinished requests removed");
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let pool = IoPool::start((threads * 2).max(4))?;
+        let inline_bytes_max = settings.inline_body_bytes;
+        let tools = BodyTools { pool, staging, disk: Arc::clone(&disk), inline_bytes_max };
+        let checkpoint = CheckpointRow {
+            sequence: recovered.position.sequence,
+            segment: recovered.position.next.0,
+            offset: recovered.position.next.1,
+            stamp: recovered.position.stamp.0,
+            generation: recovered.generation,
+        };
+        let journal = Journal::open(&disk, settings.journal_segment_bytes, &checkpoint, settings.strict)?;
+        let shared = Arc::new(Shared {
+            pending: DashMap::new(),
+            buckets: recovered.buckets.clone().into_iter().collect(),
+            usage: recovered.usage.clone().into_iter().collect(),
+            progress: Progress::at(recovered.position),
+            uploads: UploadTable::default(),
+            generation: recovered.generation,
+            failure: RwLock::new(None),
+            stopping: AtomicBool::new(false),
+            rows,
+            tools,
+            disk,
+        });
+        Self::spawn(shared, journal, recovered, clock)
+    }
+
+    fn spawn(
+        shared: Arc<Shared>,
+        journal: Journal,
+        recovered: Recovered,
+        clock: SharedClock,
+    ) -> Result<Self, StorageError> {
+        let (proposals, proposed) = bounded(PROPOSALS_MAX);
+        let (relocate, relocations) = unbounded();
+        let (applier, to_apply) = bounded(BATCHES_MAX);
+        let (materialiser, to_materialise) = bounded(BATCHES_MAX);
+        let state = State {
+            buckets: recovered.buckets,
+            usage: recovered.usage,
+            bucket_id_next: recovered.bucket_id_next,
+            stamp_last: recovered.position.stamp,
+            clock,
+            time_step: shared.disk.time_step(),
+            folds_case: shared.disk.folds_case(),
+            plain_key_bytes_max: plain_key_bytes_max(shared.disk.root().as_os_str().len()),
+        };
+        let committer = Committer {
+            shared: Arc::clone(&shared),
+            journal,
+            state,
+            proposals: proposed,
+            relocations,
+            applier,
+            materialiser,
+        };
+        let followers = vec![
+            spawn("committer", &shared, move |_| committer.run())?,
+            spawn("index", &shared, move |shared| apply(shared, &to_apply))?,
+            spawn("files", &shared, move |shared| materialise::run(shared, &to_materialise, &relocate))?,
+        ];
+        let checkpointer = spawn("checkpoint", &shared, checkpoint::run)?;
+        Ok(Self { shared, proposals, followers, checkpointer })
+    }
+
+    /// The committer's door.
+    pub fn proposals(&self) -> Sender<Proposal> {
+        self.proposals.clone()
+    }
+
+    /// Lets everything proposed so far be committed and follow, seals the index, and ends the threads.
+    pub fn stop(self) {
+        drop(self.proposals);
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        for thread in self.followers {
+            let _reported = thread.join();
+        }
+        self.shared.progress.close();
+        let _reported = self.checkpointer.join();
+    }
+}
+
+/// Room for a key below the root: bucket name, separators and the longest path count.
+fn plain_key_bytes_max(root_bytes: usize) -> usize {
+    PATH_BYTES_MAX.saturating_sub(root_bytes + 64 + 2).min(KEY_BYTES_MAX)
+}
+
+/// Starts a thread whose panic poisons storage instead of being lost.
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    work: impl FnOnce(&Arc<Shared>) + Send + 'static,
+) -> Result<JoinHandle<()>, StorageError> {
+    struct Poison(Arc<Shared>);
+    impl Drop for Poison {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                self.0.fail("a storage thread panicked");
+            }
+        }
+    }
+    let poison = Poison(Arc::clone(shared));
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || work(&poison.0))
+        .map_err(|e| StorageError::io("start", "thread", e))
+}
+
+/// The thread that brings committed rows into the index, several batches in one of its transactions when they queue up.
+fn apply(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>) {
+    while let Ok(first) = batches.recv() {
+        let mut group = vec![first];
+        group.extend(batches.try_iter().take(BATCHES_MAX));
+        let entries = group.iter().flat_map(|batch| &batch.entries);
+        let changes: Vec<_> = entries.flat_map(|entry| entry.changes.iter().cloned()).collect();
+        if let Err(error) = shared.rows.index.apply(&changes) {
+            return shared.fail(&format!("the index could not be written: {error}"));
+        }
+        for batch in &group {
+            for entry in &batch.entries {
+                shared.rows.overlay.retire(batch.sequence, &entry.changes);
+            }
+            shared.progress.applied(batch.sequence);
+        }
+    }
+}

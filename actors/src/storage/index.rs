@@ -1,0 +1,123 @@
+//! The ordered index: bytes to bytes, with atomic batches, snapshots and durable checkpoints.
+//!
+//! The journal in front makes writes durable, so a batch is applied without any sync and is lost on a crash unless a
+//! checkpoint followed; recovery applies it again. redb's own contract fits this: a non-durable commit rolls back whole.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{Database, Durability, ReadableDatabase, TableDefinition};
+
+use super::StorageError;
+
+const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
+
+/// A row, or its removal.
+pub(super) type RowChange = (Vec<u8>, Option<Arc<[u8]>>);
+
+/// Takes key and value of one row; answers whether to go on.
+pub(super) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError> + 'a;
+
+/// An ordered map of rows.
+pub(super) trait Index: Send + Sync + std::fmt::Debug {
+    /// A view that later batches do not change.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError>;
+    /// Applies all changes or none; not durable before the next checkpoint.
+    fn apply(&self, changes: &[RowChange]) -> Result<(), StorageError>;
+    /// Applies `changes` and makes these and everything applied before durable.
+    fn checkpoint(&self, changes: &[RowChange]) -> Result<(), StorageError>;
+}
+
+/// A frozen view of an [`Index`].
+pub(super) trait Snapshot: Send {
+    /// The row of this key.
+    fn get(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, StorageError>;
+    /// Calls `row` with each row from `start`, inclusive, to `end`, exclusive (empty: no bound), in order, until it
+    /// answers `false`.
+    fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError>;
+}
+
+/// The embedded index in one file.
+#[derive(Debug)]
+pub(super) struct RedbIndex {
+    database: Database,
+}
+
+fn failed(error: impl Into<redb::Error>) -> StorageError {
+    match error.into() {
+        redb::Error::Io(e) => StorageError::io("use", "index", e),
+        other => StorageError::Index(other.to_string()),
+    }
+}
+
+impl RedbIndex {
+    /// Opens or creates the index file; `cache_bytes` bounds its cache.
+    pub fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
+        let database = Database::builder().set_cache_size(cache_bytes).create(path).map_err(failed)?;
+        let index = Self { database };
+        index.write(&[], true)?;
+        Ok(index)
+    }
+
+    fn write(&self, changes: &[RowChange], durable: bool) -> Result<(), StorageError> {
+        let mut transaction = self.database.begin_write().map_err(failed)?;
+        if durable {
+            transaction.set_quick_repair(true);
+        } else {
+            transaction.set_durability(Durability::None).map_err(failed)?;
+        }
+        {
+            let mut table = transaction.open_table(ROWS).map_err(failed)?;
+            for (key, value) in changes {
+                match value {
+                    Some(value) => drop(table.insert(key.as_slice(), &**value).map_err(failed)?),
+                    None => drop(table.remove(key.as_slice()).map_err(failed)?),
+                }
+            }
+        }
+        transaction.commit().map_err(failed)
+    }
+}
+
+impl Index for RedbIndex {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
+        let transaction = self.database.begin_read().map_err(failed)?;
+        let table = transaction.open_table(ROWS).map_err(failed)?;
+        Ok(Box::new(RedbSnapshot { table }))
+    }
+
+    fn apply(&self, changes: &[RowChange]) -> Result<(), StorageError> {
+        self.write(changes, false)
+    }
+
+    fn checkpoint(&self, changes: &[RowChange]) -> Result<(), StorageError> {
+        self.write(changes, true)
+    }
+}
+
+struct RedbSnapshot {
+    table: redb::ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
+
+impl Snapshot for RedbSnapshot {
+    fn get(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, StorageError> {
+        Ok(self.table.get(key).map_err(failed)?.map(|guard| Arc::from(guard.value())))
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError> {
+        let rows = if end.is_empty() {
+            self.table.range::<&[u8]>(start..)
+        } else if start >= end {
+            return Ok(());
+        } else {
+            self.table.range::<&[u8]>(start..end)
+        };
+        for item in rows.map_err(failed)? {
+            let (key, value) = item.map_err(failed)?;
+            if !row(key.value(), value.value())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! Keys of the index's rows. One ordered map holds every table; the first byte says which.
+//!
+//! INVARIANT: within a table, byte order of the encoded keys is the order that listings need: object keys bytewise, versions
+//! of a key newest first, uploads of a key by initiation, parts by number.
+
+use crate::names::{BucketId, BucketName, ObjectKey, PartNumber, Stamp, UploadId};
+
+const BUCKET: u8 = b'B';
+const OBJECT: u8 = b'O';
+const PART: u8 = b'P';
+const PART_LIST: u8 = b'L';
+const UPLOAD: u8 = b'W';
+const USAGE: u8 = b'U';
+const VERSION: u8 = b'V';
+
+/// Where the journal stood at the last checkpoint.
+pub(super) const META_CHECKPOINT: &[u8] = b"M/checkpoint";
+/// The format of the index and the next bucket id.
+pub(super) const META_FORMAT: &[u8] = b"M/format";
+
+/// A range of encoded keys: from the first, inclusive, to the second, exclusive.
+pub(super) type KeyRange = (Vec<u8>, Vec<u8>);
+
+pub(super) fn bucket(name: &BucketName) -> Vec<u8> {
+    [&[BUCKET], name.as_str().as_bytes()].concat()
+}
+
+pub(super) fn buckets() -> KeyRange {
+    (vec![BUCKET], vec![BUCKET + 1])
+}
+
+pub(super) fn usage(id: BucketId) -> Vec<u8> {
+    of_bucket(USAGE, id)
+}
+
+pub(super) fn object(id: BucketId, key: &[u8]) -> Vec<u8> {
+    let mut row = of_bucket(OBJECT, id);
+    row.extend_from_slice(key);
+    row
+}
+
+/// All current objects of a bucket.
+pub(super) fn objects(id: BucketId) -> KeyRange {
+    whole_bucket(OBJECT, id)
+}
+
+/// The object key inside the key of a row of [`objects`].
+pub(super) fn object_key(row: &[u8]) -> &[u8] {
+    row.get(9..).unwrap_or_default()
+}
+
+/// All noncurrent versions and delete markers of a bucket.
+pub(super) fn versions(id: BucketId) -> KeyRange {
+    whole_bucket(VERSION, id)
+}
+
+/// The upload `id` of a key.
+pub(super) fn upload(bucket: BucketId, key: &ObjectKey, id: UploadId) -> Vec<u8> {
+    let mut row = of_bucket(UPLOAD, bucket);
+    push_terminated(&mut row, key.as_bytes());
+    push_upload(&mut row, id);
+    row
+}
+
+/// All uploads in progress of a bucket.
+pub(super) fn uploads(id: BucketId) -> KeyRange {
+    whole_bucket(UPLOAD, id)
+}
+
+/// Key and id inside the key of a row of [`uploads`].
+pub(super) fn split_upload(row: &[u8]) -> Option<(Vec<u8>, UploadId)> {
+    let (key, rest) = split_terminated(row.get(9..)?)?;
+    let (stamp, random) = rest.split_at_checked(8)?;
+    let stamp = Stamp(u64::from_be_bytes(stamp.try_into().ok()?));
+    Some((key, UploadId { stamp, random: u64::from_be_bytes(random.try_into().ok()?) }))
+}
+
+pub(super) fn part(bucket: BucketId, upload: UploadId, number: PartNumber) -> Vec<u8> {
+    let mut row = of_bucket(PART, bucket);
+    push_upload(&mut row, upload);
+    row.extend_from_slice(&number.get().to_be_bytes());
+    row
+}
+
+/// All parts of an upload, in order of their numbers.
+pub(super) fn parts(bucket: BucketId, upload: UploadId) -> KeyRange {
+    let mut start = of_bucket(PART, bucket);
+    push_upload(&mut start, upload);
+    let end = successor(&start);
+    (start, end)
+}
+
+/// All parts of all uploads of all buckets.
+pub(super) fn all_parts() -> KeyRange {
+    (vec![PART], vec![PART + 1])
+}
+
+/// The part number inside the key of a row of [`parts`].
+pub(super) fn part_number(row: &[u8]) -> Option<PartNumber> {
+    let digits = row.get(row.len().checked_sub(2)?..)?;
+    PartNumber::new(u32::from(u16::from_be_bytes(digits.try_into().ok()?))).ok()
+}
+
+/// The parts of an assembled object, by the stamp of the object.
+pub(super) fn part_list(bucket: BucketId, object: Stamp) -> Vec<u8> {
+    let mut row = of_bucket(PART_LIST, bucket);
+    row.extend_from_slice(&object.0.to_be_bytes());
+    row
+}
+
+/// The smallest key behind every key that begins with `prefix`; empty (no bound) when there is none.
+pub(super) fn successor(prefix: &[u8]) -> Vec<u8> {
+    let mut next = prefix.to_vec();
+    while let Some(last) = next.pop() {
+        if last < 0xff {
+            next.push(last + 1);
+            return next;
+        }
+    }
+    next
+}
+
+fn of_bucket(table: u8, id: BucketId) -> Vec<u8> {
+    let mut row = Vec::with_capacity(64);
+    row.push(table);
+    row.extend_from_slice(&id.0.to_be_bytes());
+    row
+}
+
+fn whole_bucket(table: u8, id: BucketId) -> KeyRange {
+    let start = of_bucket(table, id);
+    let end = successor(&start);
+    (start, end)
+}
+
+fn push_upload(row: &mut Vec<u8>, id: UploadId) {
+    row.extend_from_slice(&id.stamp.0.to_be_bytes());
+    row.extend_from_slice(&id.random.to_be_bytes());
+}
+
+/// Appends `key` so that what follows cannot disturb the order of keys: NUL becomes `00 FF`, the end is `00 01`.
+pub(super) fn push_terminated(row: &mut Vec<u8>, key: &[u8]) {
+    push_escaped(row, key);
+    row.extend_from_slice(&[0, 1]);
+}
+
+/// Appends the beginning of a key, as [`push_terminated`] would, without its end.
+pub(super) fn push_escaped(row: &mut Vec<u8>, key: &[u8]) {
+    for &byte in key {
+        row.push(byte);
+        if byte == 0 {
+            row.push(0xff);
+        }
+    }
+}
+
+fn split_terminated(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut key = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    loop {
+        match rest {
+            [0, 1, tail @ ..] => return Some((key, tail)),
+            [0, 0xff, tail @ ..] => {
+                key.push(0);
+                rest = tail;
+            }
+            [byte, tail @ ..] if *byte != 0 => {
+                key.push(*byte);
+                rest = tail;
+            }
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn upload_row(key: &[u8], stamp: u64) -> Vec<u8> {
+        let mut row = of_bucket(UPLOAD, BucketId(7));
+        push_terminated(&mut row, key);
+        push_upload(&mut row, UploadId { stamp: Stamp(stamp), random: 9 });
+        row
+    }
+
+    proptest! {
+        #[test]
+        fn terminated_keys_keep_their_order(a in prop::collection::vec(0u8..4, 0..6), b in prop::collection::vec(0u8..4, 0..6), s in any::<u64>(), t in any::<u64>()) {
+            let expected = a.cmp(&b).then(s.cmp(&t));
+            prop_assert_eq!(upload_row(&a, s).cmp(&upload_row(&b, t)), expected);
+            let (key, id) = split_upload(&upload_row(&a, s)).unwrap();
+            prop_assert_eq!((key, id.stamp.0), (a, s));
+        }
+    }
+
+    #[test]
+    fn successor_skips_the_whole_prefix() {
+        assert_eq!(successor(b"a/"), b"a0");
+        assert_eq!(successor(b"a\xff\xff"), b"b");
+        assert_eq!(successor(b"\xff"), b"");
+    }
+}

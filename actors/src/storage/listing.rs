@@ -1,0 +1,241 @@
+//! Listings as pure rules over ordered rows: prefixes, delimiters, markers and exact truncation. No I/O of their own.
+//!
+//! Cost is that of the page, not of the bucket: behind a common prefix the scan seeks to its end.
+
+use std::sync::Arc;
+
+use super::messages::{
+    KeyEntry, ListObjects, ListParts, ListUploads, ListVersions, ObjectPage, PartPage, Upload, UploadPage,
+    VersionEntry, VersionPage,
+};
+use super::overlay::Rows;
+use super::rows::{self, ObjectRow, PartRow, UploadRow};
+use super::{StorageError, keys};
+use crate::names::{BucketId, ObjectKey, VersionId};
+
+/// How the keys of a table become row keys and back.
+struct Table {
+    /// The row key at which keys that begin with these bytes begin.
+    start_of: fn(BucketId, &[u8]) -> Vec<u8>,
+    /// The object key inside a row key.
+    key_of: fn(&[u8]) -> Option<Vec<u8>>,
+}
+
+const OBJECTS: Table = Table { start_of: keys::object, key_of: |row| Some(keys::object_key(row).to_vec()) };
+const UPLOADS: Table = Table {
+    start_of: |bucket, key| {
+        let (mut row, _) = keys::uploads(bucket);
+        keys::push_escaped(&mut row, key);
+        row
+    },
+    key_of: |row| keys::split_upload(row).map(|(key, _)| key),
+};
+
+struct Query<'q> {
+    bucket: BucketId,
+    prefix: &'q str,
+    delimiter: Option<&'q str>,
+    limit: usize,
+    /// First row key to look at.
+    start: Vec<u8>,
+}
+
+/// What stands last on a page.
+enum Last {
+    Key(Vec<u8>),
+    Prefix(String),
+}
+
+struct Walked {
+    common_prefixes: Vec<String>,
+    /// The last item, when more follow.
+    next: Option<Last>,
+}
+
+/// The part of `key` up to the first delimiter behind the prefix, if it has one.
+fn common_prefix<'k>(key: &'k [u8], prefix: &str, delimiter: Option<&str>) -> Option<&'k str> {
+    let delimiter = delimiter?.as_bytes();
+    let rest = key.get(prefix.len()..)?;
+    let at = rest.windows(delimiter.len().max(1)).position(|w| w == delimiter)?;
+    std::str::from_utf8(key.get(..prefix.len() + at + delimiter.len())?).ok()
+}
+
+/// Takes row key, object key and row.
+type EntryVisitor<'a> = dyn FnMut(&[u8], Vec<u8>, &[u8]) -> Result<(), StorageError> + 'a;
+
+/// Walks one page, handing each row that is no part of a common prefix to `entry`.
+fn walk(
+    view: &dyn Rows,
+    table: &Table,
+    query: Query<'_>,
+    entry: &mut EntryVisitor<'_>,
+) -> Result<Walked, StorageError> {
+    let mut walked = Walked { common_prefixes: Vec::new(), next: None };
+    if query.limit == 0 {
+        return Ok(walked);
+    }
+    let first = (table.start_of)(query.bucket, query.prefix.as_bytes());
+    let end = keys::successor(&first);
+    let mut start = query.start.max(first);
+    let (mut count, mut last, mut more) = (0, None, false);
+    loop {
+        let mut jump = None;
+        view.scan(&start, &end, &mut |row_key, value| {
+            if count == query.limit {
+                more = true;
+                return Ok(false);
+            }
+            let key = (table.key_of)(row_key).ok_or_else(|| StorageError::Index("malformed row key".to_owned()))?;
+            count += 1;
+            if let Some(common) = common_prefix(&key, query.prefix, query.delimiter) {
+                jump = Some(keys::successor(&(table.start_of)(query.bucket, common.as_bytes())));
+                walked.common_prefixes.push(common.to_owned());
+                last = Some(Last::Prefix(common.to_owned()));
+                return Ok(false);
+            }
+            last = Some(Last::Key(key.clone()));
+            entry(row_key, key, value)?;
+            Ok(true)
+        })?;
+        match jump {
+            Some(next) if next < end => start = next,
+            _ => break,
+        }
+    }
+    walked.next = if more { last } else { None };
+    Ok(walked)
+}
+
+fn text(key: Vec<u8>) -> Result<String, StorageError> {
+    String::from_utf8(key).map_err(|_| StorageError::Index("key that is not UTF-8".to_owned()))
+}
+
+fn object_key(key: &[u8]) -> Result<ObjectKey, StorageError> {
+    ObjectKey::parse(key).map_err(|e| StorageError::Index(format!("malformed key: {e}")))
+}
+
+fn behind(table: &Table, bucket: BucketId, after: &str, is_prefix: bool) -> Vec<u8> {
+    let mut row = (table.start_of)(bucket, after.as_bytes());
+    if is_prefix {
+        return keys::successor(&row);
+    }
+    // Behind one key means at the smallest longer one; in escaped tables `00 02` is behind its end mark `00 01`.
+    if std::ptr::fn_addr_eq(table.start_of, OBJECTS.start_of) {
+        row.push(0)
+    } else {
+        row.extend_from_slice(&[0, 2])
+    }
+    row
+}
+
+/// A page of current objects.
+pub(super) fn list_objects(view: &dyn Rows, query: &ListObjects) -> Result<ObjectPage, StorageError> {
+    let bucket = query.bucket.id;
+    let start = query.after.as_ref().map(|after| behind(&OBJECTS, bucket, after, query.after_is_prefix));
+    let mut entries = Vec::new();
+    let walk_query = Query {
+        bucket,
+        prefix: &query.prefix,
+        delimiter: query.delimiter.as_deref().filter(|d| !d.is_empty()),
+        limit: query.limit,
+        start: start.unwrap_or_default(),
+    };
+    let walked = walk(view, &OBJECTS, walk_query, &mut |_, key, value| {
+        let object = rows::decode::<ObjectRow>(value)?.into_object()?;
+        entries.push(KeyEntry { key: object_key(&key)?, object: Arc::new(object) });
+        Ok(())
+    })?;
+    let (next, next_is_prefix) = match walked.next {
+        Some(Last::Key(key)) => (Some(text(key)?), false),
+        Some(Last::Prefix(prefix)) => (Some(prefix), true),
+        None => (None, false),
+    };
+    Ok(ObjectPage { entries, common_prefixes: walked.common_prefixes, next, next_is_prefix })
+}
+
+/// A page of versions. No bucket keeps noncurrent versions yet, so each key has its current one.
+pub(super) fn list_versions(view: &dyn Rows, query: &ListVersions) -> Result<VersionPage, StorageError> {
+    let bucket = query.bucket.id;
+    let delimiter = query.delimiter.as_deref().filter(|d| !d.is_empty());
+    let start = query.key_after.as_ref().map(|after| {
+        let is_prefix = common_prefix(after.as_bytes(), &query.prefix, delimiter).is_some_and(|p| p == after.as_str());
+        behind(&OBJECTS, bucket, after, is_prefix)
+    });
+    let mut entries = Vec::new();
+    let walk_query =
+        Query { bucket, prefix: &query.prefix, delimiter, limit: query.limit, start: start.unwrap_or_default() };
+    let walked = walk(view, &OBJECTS, walk_query, &mut |_, key, value| {
+        let object = rows::decode::<ObjectRow>(value)?.into_object()?;
+        entries.push(VersionEntry {
+            key: object_key(&key)?,
+            version_id: object.version_id,
+            is_latest: true,
+            last_modified: object.stamp,
+            owner: object.owner.clone(),
+            object: Some(Arc::new(object)),
+        });
+        Ok(())
+    })?;
+    let next = match walked.next {
+        Some(Last::Key(key)) => Some((text(key)?, entries.last().map(|e: &VersionEntry| e.version_id))),
+        Some(Last::Prefix(prefix)) => Some((prefix, None::<VersionId>)),
+        None => None,
+    };
+    Ok(VersionPage { entries, common_prefixes: walked.common_prefixes, next })
+}
+
+/// A page of uploads in progress.
+pub(super) fn list_uploads(view: &dyn Rows, query: &ListUploads) -> Result<UploadPage, StorageError> {
+    let bucket = query.bucket.id;
+    let delimiter = query.delimiter.as_deref().filter(|d| !d.is_empty());
+    let start = match (&query.key_after, query.upload_after) {
+        (Some(key), Some(upload)) => {
+            let mut row = keys::upload(bucket, &object_key(key.as_bytes())?, upload);
+            row.push(0);
+            Some(row)
+        }
+        (Some(key), None) => {
+            let is_prefix = common_prefix(key.as_bytes(), &query.prefix, delimiter).is_some_and(|p| p == key.as_str());
+            Some(behind(&UPLOADS, bucket, key, is_prefix))
+        }
+        (None, _) => None,
+    };
+    let mut entries: Vec<Arc<Upload>> = Vec::new();
+    let walk_query =
+        Query { bucket, prefix: &query.prefix, delimiter, limit: query.limit, start: start.unwrap_or_default() };
+    let walked = walk(view, &UPLOADS, walk_query, &mut |row_key, key, value| {
+        let (_, id) = keys::split_upload(row_key).ok_or_else(|| StorageError::Index("malformed row".to_owned()))?;
+        entries.push(Arc::new(rows::decode::<UploadRow>(value)?.into_upload(object_key(&key)?, id)?));
+        Ok(())
+    })?;
+    let next = match walked.next {
+        Some(Last::Key(key)) => Some((text(key)?, entries.last().map(|u| u.id))),
+        Some(Last::Prefix(prefix)) => Some((prefix, None)),
+        None => None,
+    };
+    Ok(UploadPage { entries, common_prefixes: walked.common_prefixes, next })
+}
+
+/// A page of the parts of `upload`.
+pub(super) fn list_parts(view: &dyn Rows, query: &ListParts, upload: Arc<Upload>) -> Result<PartPage, StorageError> {
+    let (first, end) = keys::parts(query.bucket.id, query.upload);
+    let mut page = PartPage { upload, parts: Vec::new(), next: None };
+    if query.limit == 0 {
+        return Ok(page);
+    }
+    let mut more = false;
+    view.scan(&first, &end, &mut |row_key, value| {
+        let number = keys::part_number(row_key).ok_or_else(|| StorageError::Index("malformed row".to_owned()))?;
+        if u32::from(number.get()) <= query.number_after {
+            return Ok(true);
+        }
+        if page.parts.len() == query.limit {
+            more = true;
+            return Ok(false);
+        }
+        page.parts.push(rows::decode::<PartRow>(value)?.to_part(number)?);
+        Ok(true)
+    })?;
+    page.next = if more { page.parts.last().map(|p| p.number) } else { None };
+    Ok(page)
+}

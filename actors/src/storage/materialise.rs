@@ -1,0 +1,289 @@
+//! From the journal to plain files: carries out the steps of committed entries, in commit order, on one thread.
+//!
+//! Only this room changes names under a bucket's folder, so there is no race between making and removing folders. A new file
+//! is written beside its place and renamed into it, so a person or a reader never sees half of one.
+//!
+//! INVARIANT: steps may be carried out again after a crash, from any point. Files carry the stamp of their commit as their
+//! modification time; on replay a file with the same or a later stamp means that the step was done before.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::StorageError;
+use super::committer::CommittedBatch;
+use super::disk::{self, Disk, STAGING_FOLDER, is_absent, is_blocked};
+use super::engine::Shared;
+use super::index::RowChange;
+use super::keys;
+use super::overlay::Rows;
+use super::plan::Relocate;
+use super::rows::{self, FileTag, Location};
+use super::steps::{Place, Source, Step, is_plain_path, staged_path, system_folder, trash_path};
+use crate::names::{BucketId, BucketName, Stamp};
+
+/// Pause before work is tried again that the file system refused (full, or failing).
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Carries out steps on files.
+pub(super) struct Materialiser<'a> {
+    pub disk: &'a Disk,
+    /// Rows as they are now: tells whether an empty folder is still a key of its own.
+    pub rows: &'a dyn Rows,
+    /// Ids of buckets by name, for the same purpose.
+    pub bucket_id: &'a dyn Fn(&str) -> Option<BucketId>,
+    /// Set while the journal is replayed: buckets that a later step deletes.
+    pub replay: Option<&'a HashSet<u64>>,
+}
+
+/// What the row of an object must learn.
+pub(super) enum Outcome {
+    Done,
+    /// The file could not be put at its plain path and lies in overflow.
+    Moved(Place),
+}
+
+impl Materialiser<'_> {
+    /// Carries out one step; `changes` are the rows of its entry, `body` reads its body.
+    pub fn carry_out(
+        &self,
+        step: &Step,
+        changes: &[RowChange],
+        body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
+    ) -> Result<Outcome, StorageError> {
+        match step {
+            Step::MakeBucket { name } => io_at("make", name, self.disk.make_folders(Path::new(name)))?,
+            Step::TrashBucket { id, name } => self.trash_bucket(*id, name)?,
+            Step::Write { place, source, row, .. } => {
+                let row = usize::try_from(*row).ok().and_then(|at| changes.get(at)).and_then(|(_, row)| row.as_deref());
+                return self.write(place, source, row, step, body);
+            }
+            Step::Remove { place } => self.remove(place)?,
+            Step::MakeFolder { bucket, key } => self.make_folder(bucket, key)?,
+            Step::RemoveFolder { bucket, key } => self.remove_folder(bucket, key)?,
+            Step::Discard { name } => self.discard(name)?,
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn is_doomed(&self, bucket: u64) -> bool {
+        self.replay.is_some_and(|doomed| doomed.contains(&bucket))
+    }
+
+    fn trash_bucket(&self, id: u64, name: &str) -> Result<(), StorageError> {
+        let trash = trash_path(id);
+        let done = self.replay.is_some() && self.disk.list(&trash).is_ok();
+        if !done {
+            match self.disk.rename(Path::new(name), &trash) {
+                Err(e) if is_absent(&e) => {}
+                other => io_at("move away", name, other)?,
+            }
+        }
+        let own = system_folder(BucketId(id));
+        match self.disk.rename(&own, &trash.with_extension("system")) {
+            Err(e) if is_absent(&e) => Ok(()),
+            other => io_at("move away", &own, other),
+        }
+    }
+
+    fn write(
+        &self,
+        place: &Place,
+        source: &Source,
+        row: Option<&[u8]>,
+        step: &Step,
+        body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
+    ) -> Result<Outcome, StorageError> {
+        if self.is_doomed(place.bucket_id) {
+            return match source {
+                Source::Staged { name } => self.discard(name).map(|()| Outcome::Done),
+                Source::Journal => Ok(Outcome::Done),
+            };
+        }
+        if self.replay.is_some() && self.is_done(place, source)? {
+            return Ok(Outcome::Done);
+        }
+        let Step::Write { size, .. } = step else { return Ok(Outcome::Done) };
+        let staged = self.prepare(place, source, *size, row, body)?;
+        match self.put_in_place(&staged, &place.path()) {
+            Ok(()) => Ok(Outcome::Done),
+            Err(e) if is_blocked(&e) && place.location == Location::Plain => {
+                tracing::warn!(bucket = place.bucket, key = place.key, error = %e, "something unknown stands in the way of an object's file; it goes to overflow");
+                let moved = Place { location: Location::Overflow, ..place.clone() };
+                io_at("put in place", moved.path(), self.put_in_place(&staged, &moved.path()))?;
+                Ok(Outcome::Moved(place.clone()))
+            }
+            Err(e) => Err(StorageError::io("put in place", place.path(), e)),
+        }
+    }
+
+    /// On replay: whether the file of this step, or of a later one, stands already.
+    fn is_done(&self, place: &Place, source: &Source) -> Result<bool, StorageError> {
+        if let Source::Staged { name } = source {
+            let left = self.disk.stamp_at(&staged_path(name)).map_err(|e| StorageError::io("look at", name, e))?;
+            return Ok(left.is_none());
+        }
+        let path = place.path();
+        let there = self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e))?;
+        Ok(there.is_some_and(|there| there.modified >= self.disk.rounded(Stamp(place.stamp))))
+    }
+
+    /// Brings the file into its final state under its staged name; answers that name.
+    fn prepare(
+        &self,
+        place: &Place,
+        source: &Source,
+        size: u64,
+        row: Option<&[u8]>,
+        body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
+    ) -> Result<std::path::PathBuf, StorageError> {
+        let (path, file) = match source {
+            Source::Journal => {
+                let path = Path::new(STAGING_FOLDER).join("next");
+                let file = self.disk.create(&path).map_err(|e| StorageError::io("create", &path, e))?;
+                io_at("write", &path, disk::write_all_at(&file, &body()?, 0))?;
+                (path, file)
+            }
+            Source::Staged { name } => {
+                let path = staged_path(name);
+                let file = self.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
+                // Bytes of parts that were left out may lie behind the object's end.
+                let there = self.disk.stamp_of(&file).map_err(|e| StorageError::io("look at", &path, e))?;
+                if there.size != size {
+                    io_at("cut", &path, file.set_len(size))?;
+                }
+                (path, file)
+            }
+        };
+        if let Some(row) = row {
+            let key = (place.location != Location::Plain).then_some(place.key.as_str());
+            let tag = FileTag { key: key.map(str::to_owned), row: row.to_vec() };
+            disk::set_tag(&file, &rows::encode(&tag)?);
+        }
+        io_at("set the time of", &path, disk::set_modified(&file, self.disk.rounded(Stamp(place.stamp))))?;
+        Ok(path)
+    }
+
+    fn put_in_place(&self, staged: &Path, target: &Path) -> io::Result<()> {
+        match self.disk.rename(staged, target) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                if let Some(folder) = target.parent() {
+                    self.disk.make_folders(folder)?;
+                }
+                self.disk.rename(staged, target)
+            }
+            other => other,
+        }
+    }
+
+    fn remove(&self, place: &Place) -> Result<(), StorageError> {
+        if self.is_doomed(place.bucket_id) {
+            return Ok(());
+        }
+        let path = place.path();
+        if self.replay.is_some() {
+            let there = self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e))?;
+            if there.is_some_and(|there| there.modified > self.disk.rounded(Stamp(place.stamp))) {
+                return Ok(());
+            }
+        }
+        match self.disk.remove_file(&path) {
+            Err(e) if is_absent(&e) => {}
+            other => io_at("remove", &path, other)?,
+        }
+        if place.location == Location::Plain {
+            self.remove_empty_parents(&place.bucket, &place.key);
+        }
+        Ok(())
+    }
+
+    /// Removes the folders above a removed file as far as they are empty and no key of their own.
+    fn remove_empty_parents(&self, bucket: &str, key: &str) {
+        let Some(id) = (self.bucket_id)(bucket) else { return };
+        let mut folder = key;
+        while let Some((parent, _)) = folder.trim_end_matches('/').rsplit_once('/') {
+            let folder_key = keys::object(id, format!("{parent}/").as_bytes());
+            let is_key = self.rows.get(&folder_key).map_or(true, |row| row.is_some());
+            if is_key || self.disk.remove_folder(&Path::new(bucket).join(parent)).is_err() {
+                return;
+            }
+            folder = parent;
+        }
+    }
+
+    fn make_folder(&self, bucket: &str, key: &str) -> Result<(), StorageError> {
+        let folder = key.trim_end_matches('/');
+        if !is_plain_path(folder) || folder.len() + 1 != key.len() {
+            return Ok(());
+        }
+        let path = Path::new(bucket).join(folder);
+        match self.disk.make_folders(&path) {
+            // A file stands there: the key lives in its row alone.
+            Err(e) if is_absent(&e) => Ok(()),
+            other => io_at("make", &path, other),
+        }
+    }
+
+    fn remove_folder(&self, bucket: &str, key: &str) -> Result<(), StorageError> {
+        let folder = key.trim_end_matches('/');
+        if is_plain_path(folder) && self.disk.remove_folder(&Path::new(bucket).join(folder)).is_ok() {
+            self.remove_empty_parents(bucket, folder);
+        }
+        Ok(())
+    }
+
+    fn discard(&self, name: &str) -> Result<(), StorageError> {
+        match self.disk.remove_file(&staged_path(name)) {
+            Err(e) if is_absent(&e) => Ok(()),
+            other => io_at("remove", staged_path(name), other),
+        }
+    }
+}
+
+fn io_at(action: &'static str, path: impl AsRef<Path>, result: io::Result<()>) -> Result<(), StorageError> {
+    result.map_err(|e| StorageError::io(action, path.as_ref(), e))
+}
+
+/// The thread: follows the journal until it ends.
+pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>, relocations: &Sender<Relocate>) {
+    let bucket_id = |name: &str| {
+        let name = BucketName::parse(name).ok()?;
+        shared.buckets.get(&name).map(|bucket| bucket.id)
+    };
+    for batch in batches {
+        let files = Materialiser { disk: &shared.disk, rows: &shared.rows, bucket_id: &bucket_id, replay: None };
+        for entry in &batch.entries {
+            let body = || match &entry.body {
+                Some(body) => body.read(),
+                None => Ok(Vec::new()),
+            };
+            for step in &entry.steps {
+                // Nothing may be skipped: a later step builds on this one. Meanwhile the journal holds the bytes.
+                loop {
+                    match files.carry_out(step, &entry.changes, &body) {
+                        Ok(Outcome::Done) => break,
+                        Ok(Outcome::Moved(place)) => {
+                            let _stopping = relocations.send(Relocate(place));
+                            break;
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "an object's file could not be written; trying again");
+                            if shared.is_stopping() {
+                                return shared.progress.give_up();
+                            }
+                            std::thread::sleep(RETRY);
+                        }
+                    }
+                }
+                if let Step::Write { place, .. } = step {
+                    shared.pending.remove(&Stamp(place.stamp));
+                }
+            }
+        }
+        shared.progress.materialised(batch.sequence);
+    }
+}

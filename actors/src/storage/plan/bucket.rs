@@ -1,0 +1,84 @@
+//! Creating and deleting buckets.
+
+use std::sync::Arc;
+
+use super::{Effect, Mutation, Planner};
+use crate::names::BucketId;
+use crate::storage::messages::{Bucket, CreateBucket, DeleteBucket, Versioning};
+use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, PartRow};
+use crate::storage::steps::Step;
+use crate::storage::{StorageError, keys};
+
+pub(in crate::storage) struct NewBucket(pub CreateBucket);
+
+impl Mutation for NewBucket {
+    type Output = Arc<Bucket>;
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
+        let CreateBucket { name, owner } = self.0;
+        if let Some(existing) = planner.state.buckets.get(&name) {
+            return Err(StorageError::BucketExists { bucket: name, owner: existing.owner.clone() });
+        }
+        let id = BucketId(planner.state.bucket_id_next);
+        let created = planner.stamp(None);
+        let bucket = Arc::new(Bucket { id, name: name.clone(), owner, created, versioning: Versioning::Off });
+        planner.change(keys::bucket(&name), Some(rows::encode(&BucketRow::of(&bucket))?));
+        let format = FormatRow { version: FORMAT_VERSION, bucket_id_next: id.0 + 1 };
+        planner.change(keys::META_FORMAT.to_vec(), Some(rows::encode(&format)?));
+        planner.step(Step::MakeBucket { name: name.as_str().to_owned() });
+        planner.state.bucket_id_next = id.0 + 1;
+        planner.state.buckets.insert(name, Arc::clone(&bucket));
+        planner.effects.push(Effect::BucketCreated(Arc::clone(&bucket)));
+        Ok(bucket)
+    }
+}
+
+pub(in crate::storage) struct DropBucket(pub DeleteBucket);
+
+impl Mutation for DropBucket {
+    type Output = ();
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
+        let bucket = planner.live(&self.0.bucket)?;
+        for (start, end) in [keys::objects(bucket.id), keys::versions(bucket.id)] {
+            if planner.rows.first(&start, &end)?.is_some() {
+                return Err(StorageError::BucketNotEmpty { bucket: bucket.name.clone(), unknown_file: None });
+            }
+        }
+        drop_uploads(planner, bucket.id)?;
+        planner.change(keys::bucket(&bucket.name), None);
+        planner.change(keys::usage(bucket.id), None);
+        planner.step(Step::TrashBucket { id: bucket.id.0, name: bucket.name.as_str().to_owned() });
+        planner.state.buckets.remove(&bucket.name);
+        planner.state.usage.remove(&bucket.id);
+        planner.effects.push(Effect::BucketDeleted(bucket.name.clone(), bucket.id));
+        Ok(())
+    }
+}
+
+/// Ends all uploads in progress of a bucket: they do not keep it from being deleted.
+fn drop_uploads(planner: &mut Planner<'_>, bucket: BucketId) -> Result<(), StorageError> {
+    let (start, end) = keys::uploads(bucket);
+    let mut uploads = Vec::new();
+    planner.rows.scan(&start, &end, &mut |row_key, _| {
+        uploads.push(row_key.to_vec());
+        Ok(true)
+    })?;
+    for row_key in uploads {
+        if let Some((_, upload)) = keys::split_upload(&row_key) {
+            let (start, end) = keys::parts(bucket, upload);
+            let mut parts = Vec::new();
+            planner.rows.scan(&start, &end, &mut |part_key, value| {
+                parts.push((part_key.to_vec(), rows::decode::<PartRow>(value)?.file));
+                Ok(true)
+            })?;
+            for (part_key, file) in parts {
+                planner.change(part_key, None);
+                planner.step(Step::Discard { name: file });
+            }
+            planner.effects.push(Effect::UploadEnded(upload));
+        }
+        planner.change(row_key, None);
+    }
+    Ok(())
+}

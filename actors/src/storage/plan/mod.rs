@@ -1,0 +1,144 @@
+//! From a message to a transaction: what a mutation changes, decided against the rows as they are at its turn.
+//!
+//! The committer calls these rules one after the other, so a precondition that holds here holds when the batch is durable.
+//! They read rows and hand out stamps; they do no I/O of their own.
+
+mod bucket;
+mod multipart;
+mod object;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+pub(super) use bucket::{DropBucket, NewBucket};
+pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
+pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
+
+use super::index::{RowChange, RowVisitor};
+use super::journal::Entry;
+use super::messages::{Bucket, Usage};
+use super::overlay::{LiveRows, Rows, merge};
+use super::rows::{self, UsageRow};
+use super::steps::Step;
+use super::{StorageError, keys};
+use crate::clock::SharedClock;
+use crate::names::{BucketId, BucketName, Stamp};
+
+/// A change of state, as the committer takes it.
+pub(super) trait Mutation: Send + 'static {
+    /// What a success answers.
+    type Output: Send + 'static;
+    /// Plans the change. An error leaves no trace: the planner drops what was planned so far.
+    fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError>;
+}
+
+/// What readers must learn once a batch is durable.
+#[derive(Debug)]
+pub(super) enum Effect {
+    BucketCreated(Arc<Bucket>),
+    BucketDeleted(BucketName, BucketId),
+    UsageChanged(BucketId, Usage),
+    /// The object of this stamp has its bytes in the entry's body, or in this staged file, until its own file stands.
+    BytesPending(Stamp, Option<String>),
+    /// An upload ended; its part table entry can go.
+    UploadEnded(crate::names::UploadId),
+}
+
+/// What the committer knows beside the rows.
+#[derive(Debug)]
+pub(super) struct State {
+    pub buckets: HashMap<BucketName, Arc<Bucket>>,
+    pub usage: HashMap<BucketId, Usage>,
+    pub bucket_id_next: u64,
+    pub stamp_last: Stamp,
+    pub clock: SharedClock,
+    /// Stamps of one key differ by at least this many nanoseconds.
+    pub time_step: u64,
+    /// Whether the file system takes names that differ in case for the same.
+    pub folds_case: bool,
+    /// Longest key that still fits a path below the root, in bytes.
+    pub plain_key_bytes_max: usize,
+}
+
+/// Rows inside a batch: those of earlier mutations of the batch over the live ones.
+#[derive(Debug)]
+pub(super) struct BatchRows<'a> {
+    pub staged: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
+    pub live: &'a LiveRows,
+}
+
+impl Rows for BatchRows<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, StorageError> {
+        match self.staged.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.live.get(key),
+        }
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8], row: &mut RowVisitor<'_>) -> Result<(), StorageError> {
+        let within = self.staged.range(start.to_vec()..).take_while(|(k, _)| end.is_empty() || k.as_slice() < end);
+        let staged: Vec<_> = within.map(|(k, v)| (k.clone(), v.clone())).collect();
+        merge(staged.iter(), row, |row| self.live.scan(start, end, row))
+    }
+}
+
+/// Gathers one transaction.
+pub(super) struct Planner<'a> {
+    pub rows: &'a dyn Rows,
+    pub state: &'a mut State,
+    pub entry: Entry,
+    pub effects: Vec<Effect>,
+}
+
+impl<'a> Planner<'a> {
+    pub fn new(rows: &'a dyn Rows, state: &'a mut State) -> Self {
+        Self { rows, state, entry: Entry::default(), effects: Vec::new() }
+    }
+
+    /// Sets or removes a row; answers the number of the change within the entry.
+    pub fn change(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> u32 {
+        self.entry.changes.push((key, value.map(Arc::from)) as RowChange);
+        u32::try_from(self.entry.changes.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    pub fn step(&mut self, step: Step) {
+        self.entry.steps.push(step);
+    }
+
+    /// The bucket as it is now, if it is still the one that the request was authorised for.
+    pub fn live(&self, bucket: &Bucket) -> Result<Arc<Bucket>, StorageError> {
+        match self.state.buckets.get(&bucket.name) {
+            Some(now) if now.id == bucket.id => Ok(Arc::clone(now)),
+            _ => Err(StorageError::NoSuchBucket { bucket: bucket.name.clone() }),
+        }
+    }
+
+    /// The time of this commit: later than any stamp before it, and distinguishable from `previous` of the same key.
+    pub fn stamp(&mut self, previous: Option<Stamp>) -> Stamp {
+        let step = self.state.time_step;
+        let beyond = previous.map_or(0, |p| p.0 - p.0 % step + step);
+        let now = self.state.clock.now().0.max(self.state.stamp_last.0 + 1).max(beyond);
+        self.state.stamp_last = Stamp(now);
+        Stamp(now)
+    }
+
+    /// Changes a bucket's counters.
+    pub fn count(&mut self, bucket: BucketId, change: impl FnOnce(&mut Usage)) -> Result<(), StorageError> {
+        let mut usage = self.state.usage.get(&bucket).copied().unwrap_or_default();
+        change(&mut usage);
+        let row = rows::encode(&UsageRow::from(usage))?;
+        self.change(keys::usage(bucket), Some(row));
+        self.effects.push(Effect::UsageChanged(bucket, usage));
+        Ok(())
+    }
+}
+
+/// Adds `added` to a counter and takes `removed` away; a counter never wraps.
+fn shift(counter: &mut u64, added: u64, removed: u64) {
+    *counter = counter.saturating_add(added).saturating_sub(removed);
+}
+
+/// 64 bits that cannot be guessed.
+fn random() -> Result<u64, StorageError> {
+    getrandom::u64().map_err(|e| StorageError::io("draw", "random bits", std::io::Error::other(e)))
+}

@@ -1,0 +1,168 @@
+//! Beginning, filling, completing and ending uploads.
+
+use std::sync::Arc;
+
+use super::{Effect, Mutation, ObjectWrite, Planner, random};
+use crate::names::{BucketId, Stamp, UploadId, VersionId};
+use crate::storage::body::BodyPlace;
+use crate::storage::messages::{AbortUpload, CompleteUpload, CreateUpload, Object, Part, PutPart, Stored, Upload};
+use crate::storage::parts::{Assembly, StoredPart};
+use crate::storage::rows::{self, PartListRow, PartRow, UploadRow};
+use crate::storage::staging::StagedFile;
+use crate::storage::steps::Step;
+use crate::storage::{StorageError, keys};
+
+pub(in crate::storage) struct NewUpload(pub CreateUpload);
+
+impl Mutation for NewUpload {
+    type Output = Arc<Upload>;
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
+        let CreateUpload { bucket, key, owner, attributes, checksum } = self.0;
+        let bucket = planner.live(&bucket)?;
+        let id = UploadId { stamp: planner.stamp(None), random: random()? };
+        let upload = Upload { id, key, owner, attributes, checksum };
+        let row = rows::encode(&UploadRow::of(&upload))?;
+        planner.change(keys::upload(bucket.id, &upload.key, id), Some(row));
+        Ok(Arc::new(upload))
+    }
+}
+
+/// A part whose bytes are staged.
+pub(in crate::storage) struct NewPart(pub PutPart);
+
+impl Mutation for NewPart {
+    type Output = Part;
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<Part, StorageError> {
+        let PutPart { bucket, key, upload, number, body, checksum } = self.0;
+        let bucket = planner.live(&bucket)?;
+        if planner.rows.get(&keys::upload(bucket.id, &key, upload))?.is_none() {
+            return Err(StorageError::NoSuchUpload { upload });
+        }
+        let (size, digests, staged) = body.into_part()?;
+        let row_key = keys::part(bucket.id, upload, number);
+        let previous = planner.rows.get(&row_key)?.map(|row| rows::decode::<PartRow>(&row)).transpose()?;
+        let mut row = PartRow {
+            stamp: planner.stamp(None).0,
+            size,
+            md5: digests.md5,
+            crc64nvme: digests.crc64nvme,
+            checksum_algorithm: None,
+            checksum: Vec::new(),
+            file: staged.file_name().to_owned(),
+            offset: staged.offset(),
+            grid: staged.grid(),
+        };
+        row.set_checksum(checksum);
+        let part = row.to_part(number)?;
+        planner.change(row_key, Some(rows::encode(&row)?));
+        if let Some(previous) = previous.filter(|p| p.grid.is_none()) {
+            planner.step(Step::Discard { name: previous.file });
+        }
+        staged.commit();
+        Ok(part)
+    }
+}
+
+/// An upload whose parts have been put together.
+pub(in crate::storage) struct Finish {
+    pub request: CompleteUpload,
+    pub upload: Arc<Upload>,
+    pub assembly: Assembly,
+    /// The file that holds the object; its guard removes it when the commit is refused, unless it is the upload's own.
+    pub file: FinishedFile,
+}
+
+/// The staged file of an assembled object.
+pub(in crate::storage) enum FinishedFile {
+    /// One of the upload's own files: stays with the upload when the commit is refused.
+    Own(String),
+    /// A file made for this request.
+    Fresh(StagedFile),
+}
+
+impl Mutation for Finish {
+    type Output = Stored;
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
+        let CompleteUpload { bucket, key, upload: id, conditions, .. } = &self.request;
+        let bucket = planner.live(bucket)?;
+        if planner.rows.get(&keys::upload(bucket.id, key, *id))?.is_none() {
+            return Err(StorageError::NoSuchUpload { upload: *id });
+        }
+        let stored = stored_parts(planner, bucket.id, *id)?;
+        for listed in &self.assembly.parts {
+            if !stored.contains(listed) {
+                return Err(StorageError::InvalidPart { part: listed.number, etag: listed.part.etag });
+            }
+        }
+        let object = Object {
+            version_id: VersionId::Null,
+            stamp: Stamp(0),
+            size: self.assembly.size,
+            etag: self.assembly.etag,
+            crc64nvme: self.assembly.crc64nvme,
+            checksum: self.assembly.checksum,
+            owner: self.upload.owner.clone(),
+            attributes: self.upload.attributes.clone(),
+            upload: Some(*id),
+        };
+        let file = match self.file {
+            FinishedFile::Own(name) => StagedFile::adopted(name),
+            FinishedFile::Fresh(file) => file,
+        };
+        let name = file.name().to_owned();
+        let bytes = BodyPlace::Staged(file);
+        let stored_object = ObjectWrite { bucket: &bucket, key, conditions, object, bytes }.plan(planner)?;
+        let parts: Vec<Part> = self.assembly.parts.iter().map(|p| p.part).collect();
+        let list = rows::encode(&PartListRow::of(&parts))?;
+        planner.change(keys::part_list(bucket.id, stored_object.object.stamp), Some(list));
+        end_upload(planner, bucket.id, key, *id, &stored, Some(&name));
+        Ok(stored_object)
+    }
+}
+
+pub(in crate::storage) struct EndUpload(pub AbortUpload);
+
+impl Mutation for EndUpload {
+    type Output = ();
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
+        let AbortUpload { bucket, key, upload } = self.0;
+        let bucket = planner.live(&bucket)?;
+        if planner.rows.get(&keys::upload(bucket.id, &key, upload))?.is_none() {
+            return Err(StorageError::NoSuchUpload { upload });
+        }
+        let stored = stored_parts(planner, bucket.id, upload)?;
+        end_upload(planner, bucket.id, &key, upload, &stored, None);
+        Ok(())
+    }
+}
+
+fn stored_parts(planner: &Planner<'_>, bucket: BucketId, id: UploadId) -> Result<Vec<StoredPart>, StorageError> {
+    crate::storage::uploads::stored_parts(planner.rows, bucket, id)
+}
+
+/// Removes the rows of an upload and its files but `kept`, which is the new object's.
+fn end_upload(
+    planner: &mut Planner<'_>,
+    bucket: BucketId,
+    key: &crate::names::ObjectKey,
+    id: UploadId,
+    stored: &[StoredPart],
+    kept: Option<&str>,
+) {
+    planner.change(keys::upload(bucket, key, id), None);
+    let mut files: Vec<&str> = Vec::new();
+    for part in stored {
+        planner.change(keys::part(bucket, id, part.number), None);
+        if Some(part.row.file.as_str()) != kept && !files.contains(&part.row.file.as_str()) {
+            files.push(&part.row.file);
+        }
+    }
+    for name in files {
+        planner.step(Step::Discard { name: name.to_owned() });
+    }
+    planner.effects.push(Effect::UploadEnded(id));
+}

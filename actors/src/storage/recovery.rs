@@ -1,0 +1,168 @@
+//! The start: what was journalled and not yet checkpointed is done again. Its cost is that of the uncheckpointed work, never
+//! that of the objects.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::checkpoint;
+use super::disk::Disk;
+use super::index::Index;
+use super::journal::{ReadBatch, Replay};
+use super::materialise::Materialiser;
+use super::messages::{Bucket, Usage};
+use super::overlay::{LiveRows, Rows};
+use super::progress::Position;
+use super::rows::{self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow, PartRow, UsageRow};
+use super::steps::Step;
+use super::{StorageError, keys};
+use crate::names::{BucketId, BucketName, Stamp};
+
+/// Where a recovered node goes on.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub position: Position,
+    pub generation: u64,
+    pub buckets: HashMap<BucketName, Arc<Bucket>>,
+    pub usage: HashMap<BucketId, Usage>,
+    pub bucket_id_next: u64,
+    /// Batches that were replayed.
+    pub replayed: u64,
+}
+
+/// Replays the journal over `index` and files, checkpoints, and reads what the node keeps in memory.
+pub(super) fn recover(disk: &Disk, rows: &LiveRows) -> Result<Recovered, StorageError> {
+    let format = read::<FormatRow>(rows, keys::META_FORMAT)?;
+    if let Some(format) = format
+        && format.version != FORMAT_VERSION
+    {
+        let message = format!("the data directory has format {}, this program knows {FORMAT_VERSION}", format.version);
+        return Err(StorageError::Unavailable { reason: message });
+    }
+    let saved = read::<CheckpointRow>(rows, keys::META_CHECKPOINT)?.unwrap_or_default();
+    let replay = Replay::open(disk)?;
+    let mut position =
+        Position { sequence: saved.sequence, next: (saved.segment, saved.offset), stamp: Stamp(saved.stamp) };
+    let mut generation = saved.generation;
+    let mut doomed = HashSet::new();
+    for_each_batch(&replay, &mut position, &mut |batch, stamp| {
+        generation = generation.max(batch.generation);
+        apply(&*rows.index, batch, stamp, &mut doomed)
+    })?;
+    let highest = replay.highest_sequence()?;
+    if highest > position.sequence {
+        let message = format!(
+            "the journal ends at batch {} but holds batch {highest}: acknowledged writes are lost; run `myfsio fsck`",
+            position.sequence
+        );
+        return Err(StorageError::Unavailable { reason: message });
+    }
+    let buckets = load_buckets(rows)?;
+    replay_files(disk, rows, &replay, &saved, &doomed, &buckets)?;
+    let generation = generation + 1;
+    let trash = checkpoint::trash(disk);
+    let replayed = position.sequence - saved.sequence;
+    if replayed > 0 {
+        checkpoint::checkpoint(disk, &*rows.index, position, generation)?;
+    } else {
+        checkpoint::seal(&*rows.index, position, generation)?;
+    }
+    trash.iter().for_each(|path| checkpoint::empty_trash(disk, path));
+    let usage = load_usage(rows, &buckets)?;
+    let bucket_id_next = read::<FormatRow>(rows, keys::META_FORMAT)?.map_or(1, |f| f.bucket_id_next);
+    Ok(Recovered { position, generation, buckets, usage, bucket_id_next, replayed })
+}
+
+fn read<T: for<'b> minicbor::Decode<'b, ()>>(rows: &dyn Rows, key: &[u8]) -> Result<Option<T>, StorageError> {
+    rows.get(key)?.map(|row| rows::decode(&row)).transpose()
+}
+
+fn for_each_batch(
+    replay: &Replay,
+    position: &mut Position,
+    work: &mut dyn FnMut(&ReadBatch, &mut Stamp) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    while let Some(batch) = replay.next(position.sequence, position.next)? {
+        work(&batch, &mut position.stamp)?;
+        position.sequence = batch.sequence;
+        position.next = batch.next;
+    }
+    Ok(())
+}
+
+fn apply(
+    index: &dyn Index,
+    batch: &ReadBatch,
+    stamp: &mut Stamp,
+    doomed: &mut HashSet<u64>,
+) -> Result<(), StorageError> {
+    let changes: Vec<_> = batch.entries.iter().flat_map(|e| e.changes.iter().cloned()).collect();
+    index.apply(&changes)?;
+    for step in batch.entries.iter().flat_map(|e| &e.steps) {
+        match step {
+            Step::TrashBucket { id, .. } => drop(doomed.insert(*id)),
+            Step::Write { place, .. } => *stamp = (*stamp).max(Stamp(place.stamp)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn replay_files(
+    disk: &Disk,
+    rows: &LiveRows,
+    replay: &Replay,
+    saved: &CheckpointRow,
+    doomed: &HashSet<u64>,
+    buckets: &HashMap<BucketName, Arc<Bucket>>,
+) -> Result<(), StorageError> {
+    let bucket_id = |name: &str| BucketName::parse(name).ok().and_then(|name| buckets.get(&name)).map(|b| b.id);
+    let files = Materialiser { disk, rows, bucket_id: &bucket_id, replay: Some(doomed) };
+    let mut position =
+        Position { sequence: saved.sequence, next: (saved.segment, saved.offset), stamp: Stamp(saved.stamp) };
+    for_each_batch(replay, &mut position, &mut |batch, _| {
+        for entry in &batch.entries {
+            let body = || Ok(entry.body.as_deref().unwrap_or_default().to_vec());
+            for step in &entry.steps {
+                // A file that had to go to overflow is found there by its readers; its row is told by `fsck`.
+                files.carry_out(step, &entry.changes, &body)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn load_buckets(rows: &dyn Rows) -> Result<HashMap<BucketName, Arc<Bucket>>, StorageError> {
+    let (start, end) = keys::buckets();
+    let mut buckets = HashMap::new();
+    rows.scan(&start, &end, &mut |key, row| {
+        let name = rows::bucket_name(key)?;
+        let bucket = rows::decode::<BucketRow>(row)?.into_bucket(name.clone())?;
+        buckets.insert(name, Arc::new(bucket));
+        Ok(true)
+    })?;
+    Ok(buckets)
+}
+
+fn load_usage(
+    rows: &dyn Rows,
+    buckets: &HashMap<BucketName, Arc<Bucket>>,
+) -> Result<HashMap<BucketId, Usage>, StorageError> {
+    let mut usage = HashMap::new();
+    for bucket in buckets.values() {
+        if let Some(row) = read::<UsageRow>(rows, &keys::usage(bucket.id))? {
+            usage.insert(bucket.id, row.into());
+        }
+    }
+    Ok(usage)
+}
+
+/// Staged files that parts of uploads in progress name.
+pub(super) fn named_staged_files(rows: &dyn Rows) -> Result<HashSet<String>, StorageError> {
+    let (start, end) = keys::all_parts();
+    let mut names = HashSet::new();
+    rows.scan(&start, &end, &mut |_, row| {
+        names.insert(rows::decode::<PartRow>(row)?.file);
+        Ok(true)
+    })?;
+    Ok(names)
+}

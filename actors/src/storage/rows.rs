@@ -1,0 +1,427 @@
+//! Rows as they stand in the index, in the journal, and — beside each file — in its extended attribute.
+//!
+//! Rows are CBOR arrays: a field is found by its place, so a place is never reused, a new field goes behind the last one
+//! and is optional. Older rows then read as if it were absent.
+
+use minicbor::{Decode, Encode};
+
+use super::messages::{Attributes, Bucket, Object, ObjectChecksum, Part, Upload, Usage, Versioning};
+use super::{StorageError, keys};
+use crate::names::{
+    BucketId, BucketName, CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber, Stamp,
+    UploadId, VersionId,
+};
+
+/// Where the bytes of an object lie; `paths.rs` turns it into a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(super) enum Location {
+    /// The ordinary file `<bucket>/<key>`.
+    #[n(0)]
+    Plain,
+    /// No bytes: a key that ends in `/` is a folder.
+    #[n(1)]
+    Folder,
+    /// A file of its own under `.myfsio.sys`, since the key is no path, or something stands in its way.
+    #[n(2)]
+    Overflow,
+}
+
+#[derive(Debug, Clone, Encode, Decode)]
+pub(super) struct BucketRow {
+    #[n(0)]
+    pub id: u64,
+    #[n(1)]
+    pub owner: String,
+    #[n(2)]
+    pub created: u64,
+    #[n(3)]
+    pub versioning: u8,
+}
+
+#[derive(Debug, Clone, Copy, Default, Encode, Decode)]
+pub(super) struct UsageRow {
+    #[n(0)]
+    pub objects: u64,
+    #[n(1)]
+    pub bytes: u64,
+    #[n(2)]
+    pub versions: u64,
+}
+
+#[derive(Debug, Clone, Encode, Decode)]
+pub(super) struct ChecksumRow {
+    #[n(0)]
+    pub algorithm: u8,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub value: Vec<u8>,
+    #[n(2)]
+    pub composite: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(super) struct AttributesRow {
+    #[n(0)]
+    pub content_type: Option<String>,
+    #[n(1)]
+    pub cache_control: Option<String>,
+    #[n(2)]
+    pub content_disposition: Option<String>,
+    #[n(3)]
+    pub content_encoding: Option<String>,
+    #[n(4)]
+    pub content_language: Option<String>,
+    #[n(5)]
+    pub expires: Option<String>,
+    #[n(6)]
+    pub website_redirect: Option<String>,
+    #[n(7)]
+    pub storage_class: Option<String>,
+    #[n(8)]
+    pub user_metadata: Vec<(String, String)>,
+    #[n(9)]
+    pub tags: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, Encode, Decode)]
+pub(super) struct ObjectRow {
+    #[n(0)]
+    pub stamp: u64,
+    #[n(1)]
+    pub size: u64,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub md5: [u8; 16],
+    #[n(3)]
+    pub parts: Option<u16>,
+    #[n(4)]
+    pub crc64nvme: u64,
+    #[n(5)]
+    pub location: Location,
+    /// Random half of the version id; absent for the null version.
+    #[n(6)]
+    pub version: Option<u64>,
+    #[n(7)]
+    pub owner: String,
+    #[n(8)]
+    pub checksum: Option<ChecksumRow>,
+    #[n(9)]
+    pub attributes: AttributesRow,
+    #[n(10)]
+    pub upload: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Encode, Decode)]
+pub(super) struct UploadRow {
+    #[n(0)]
+    pub owner: String,
+    #[n(1)]
+    pub attributes: AttributesRow,
+    #[n(2)]
+    pub checksum_algorithm: Option<u8>,
+    #[n(3)]
+    pub checksum_composite: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(super) struct PartRow {
+    #[n(0)]
+    pub stamp: u64,
+    #[n(1)]
+    pub size: u64,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub md5: [u8; 16],
+    #[n(3)]
+    pub crc64nvme: u64,
+    #[n(4)]
+    pub checksum_algorithm: Option<u8>,
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub checksum: Vec<u8>,
+    /// Staged file that holds the bytes.
+    #[n(6)]
+    pub file: String,
+    /// First byte within that file.
+    #[n(7)]
+    pub offset: u64,
+    /// Size of the slots of that file when it is the upload's grid; absent for a file of this part alone.
+    #[n(8)]
+    pub grid: Option<u64>,
+}
+
+/// A part of an assembled object.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(super) struct PartListItem {
+    #[n(0)]
+    pub number: u16,
+    #[n(1)]
+    pub size: u64,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub checksum: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Encode, Decode)]
+pub(super) struct PartListRow {
+    #[n(0)]
+    pub checksum_algorithm: Option<u8>,
+    #[n(1)]
+    pub parts: Vec<PartListItem>,
+}
+
+/// The copy of a row that goes with a file, in its extended attribute `user.myfsio`.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(super) struct FileTag {
+    /// The key, when the file's path does not tell it.
+    #[n(0)]
+    pub key: Option<String>,
+    /// The object's row.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub row: Vec<u8>,
+}
+
+/// How far the index and the files follow the journal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub(super) struct CheckpointRow {
+    /// Every batch up to this sequence number is in the index and in the files, durably.
+    #[n(0)]
+    pub sequence: u64,
+    /// Segment in which the next batch stands, if it was written.
+    #[n(1)]
+    pub segment: u32,
+    /// Its first byte within that segment.
+    #[n(2)]
+    pub offset: u64,
+    /// Highest stamp handed out so far.
+    #[n(3)]
+    pub stamp: u64,
+    /// Generation of the node that wrote it.
+    #[n(4)]
+    pub generation: u64,
+}
+
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+pub(super) struct FormatRow {
+    #[n(0)]
+    pub version: u32,
+    #[n(1)]
+    pub bucket_id_next: u64,
+}
+
+/// Version of the formats of rows, journal and layout that this program writes and reads.
+pub(super) const FORMAT_VERSION: u32 = 1;
+
+/// Encodes a row.
+pub(super) fn encode<T: Encode<()>>(row: &T) -> Result<Vec<u8>, StorageError> {
+    minicbor::to_vec(row).map_err(|e| StorageError::Index(format!("row not encodable: {e}")))
+}
+
+/// Decodes a row; a broken one is corruption, never absence.
+pub(super) fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, StorageError> {
+    minicbor::decode(bytes).map_err(|e| StorageError::Index(format!("row not decodable: {e}")))
+}
+
+fn algorithm_code(algorithm: ChecksumAlgorithm) -> u8 {
+    match algorithm {
+        ChecksumAlgorithm::Crc32 => 1,
+        ChecksumAlgorithm::Crc32c => 2,
+        ChecksumAlgorithm::Crc64Nvme => 3,
+        ChecksumAlgorithm::Sha1 => 4,
+        ChecksumAlgorithm::Sha256 => 5,
+    }
+}
+
+fn algorithm_of(code: u8) -> Result<ChecksumAlgorithm, StorageError> {
+    ChecksumAlgorithm::ALL
+        .into_iter()
+        .find(|a| algorithm_code(*a) == code)
+        .ok_or_else(|| StorageError::Index(format!("unknown checksum algorithm {code}")))
+}
+
+fn owner_of(text: &str) -> Result<CanonicalId, StorageError> {
+    CanonicalId::parse(text).map_err(|_| StorageError::Index(format!("malformed owner {text:?}")))
+}
+
+impl From<&Attributes> for AttributesRow {
+    fn from(a: &Attributes) -> Self {
+        Self {
+            content_type: a.content_type.clone(),
+            cache_control: a.cache_control.clone(),
+            content_disposition: a.content_disposition.clone(),
+            content_encoding: a.content_encoding.clone(),
+            content_language: a.content_language.clone(),
+            expires: a.expires.clone(),
+            website_redirect: a.website_redirect.clone(),
+            storage_class: a.storage_class.clone(),
+            user_metadata: a.user_metadata.clone(),
+            tags: a.tags.clone(),
+        }
+    }
+}
+
+impl From<AttributesRow> for Attributes {
+    fn from(a: AttributesRow) -> Self {
+        Self {
+            content_type: a.content_type,
+            cache_control: a.cache_control,
+            content_disposition: a.content_disposition,
+            content_encoding: a.content_encoding,
+            content_language: a.content_language,
+            expires: a.expires,
+            website_redirect: a.website_redirect,
+            storage_class: a.storage_class,
+            user_metadata: a.user_metadata,
+            tags: a.tags,
+        }
+    }
+}
+
+impl BucketRow {
+    pub fn of(bucket: &Bucket) -> Self {
+        let versioning = match bucket.versioning {
+            Versioning::Off => 0,
+            Versioning::Enabled => 1,
+            Versioning::Suspended => 2,
+        };
+        Self { id: bucket.id.0, owner: bucket.owner.as_str().to_owned(), created: bucket.created.0, versioning }
+    }
+
+    pub fn into_bucket(self, name: BucketName) -> Result<Bucket, StorageError> {
+        let versioning = match self.versioning {
+            0 => Versioning::Off,
+            1 => Versioning::Enabled,
+            2 => Versioning::Suspended,
+            other => return Err(StorageError::Index(format!("unknown versioning state {other}"))),
+        };
+        let owner = owner_of(&self.owner)?;
+        Ok(Bucket { id: BucketId(self.id), name, owner, created: Stamp(self.created), versioning })
+    }
+}
+
+impl From<UsageRow> for Usage {
+    fn from(row: UsageRow) -> Self {
+        Self { objects: row.objects, bytes: row.bytes, versions: row.versions }
+    }
+}
+
+impl From<Usage> for UsageRow {
+    fn from(usage: Usage) -> Self {
+        Self { objects: usage.objects, bytes: usage.bytes, versions: usage.versions }
+    }
+}
+
+impl ObjectRow {
+    pub fn of(object: &Object, location: Location) -> Self {
+        let version = match object.version_id {
+            VersionId::Null => None,
+            VersionId::Unique { random, .. } => Some(random),
+        };
+        let checksum = object.checksum.map(|c| ChecksumRow {
+            algorithm: algorithm_code(c.value.algorithm()),
+            value: c.value.bytes().to_vec(),
+            composite: c.kind == ChecksumKind::Composite,
+        });
+        Self {
+            stamp: object.stamp.0,
+            size: object.size,
+            md5: object.etag.md5,
+            parts: object.etag.parts,
+            crc64nvme: object.crc64nvme,
+            location,
+            version,
+            owner: object.owner.as_str().to_owned(),
+            checksum,
+            attributes: (&object.attributes).into(),
+            upload: object.upload.map(|u| (u.stamp.0, u.random)),
+        }
+    }
+
+    pub fn into_object(self) -> Result<Object, StorageError> {
+        let stamp = Stamp(self.stamp);
+        let checksum = match self.checksum {
+            None => None,
+            Some(row) => {
+                let value = Checksum::from_bytes(algorithm_of(row.algorithm)?, &row.value)
+                    .ok_or_else(|| StorageError::Index("checksum of wrong length".to_owned()))?;
+                let kind = if row.composite { ChecksumKind::Composite } else { ChecksumKind::FullObject };
+                Some(ObjectChecksum { value, kind })
+            }
+        };
+        Ok(Object {
+            version_id: self.version.map_or(VersionId::Null, |random| VersionId::Unique { stamp, random }),
+            stamp,
+            size: self.size,
+            etag: ETag { md5: self.md5, parts: self.parts },
+            crc64nvme: self.crc64nvme,
+            checksum,
+            owner: owner_of(&self.owner)?,
+            attributes: self.attributes.into(),
+            upload: self.upload.map(|(stamp, random)| UploadId { stamp: Stamp(stamp), random }),
+        })
+    }
+}
+
+impl UploadRow {
+    pub fn of(upload: &Upload) -> Self {
+        Self {
+            owner: upload.owner.as_str().to_owned(),
+            attributes: (&upload.attributes).into(),
+            checksum_algorithm: upload.checksum.map(|(a, _)| algorithm_code(a)),
+            checksum_composite: upload.checksum.is_some_and(|(_, k)| k == ChecksumKind::Composite),
+        }
+    }
+
+    pub fn into_upload(self, key: ObjectKey, id: UploadId) -> Result<Upload, StorageError> {
+        let kind = if self.checksum_composite { ChecksumKind::Composite } else { ChecksumKind::FullObject };
+        let checksum = match self.checksum_algorithm {
+            Some(code) => Some((algorithm_of(code)?, kind)),
+            None => None,
+        };
+        Ok(Upload { id, key, owner: owner_of(&self.owner)?, attributes: self.attributes.into(), checksum })
+    }
+}
+
+impl PartRow {
+    pub fn to_part(&self, number: PartNumber) -> Result<Part, StorageError> {
+        let checksum = match self.checksum_algorithm {
+            Some(code) => Checksum::from_bytes(algorithm_of(code)?, &self.checksum),
+            None => None,
+        };
+        Ok(Part {
+            number,
+            size: self.size,
+            etag: ETag::single(self.md5),
+            crc64nvme: self.crc64nvme,
+            checksum,
+            stamp: Stamp(self.stamp),
+        })
+    }
+
+    pub fn set_checksum(&mut self, checksum: Option<Checksum>) {
+        self.checksum_algorithm = checksum.map(|c| algorithm_code(c.algorithm()));
+        self.checksum = checksum.map(|c| c.bytes().to_vec()).unwrap_or_default();
+    }
+}
+
+impl PartListRow {
+    pub fn of(parts: &[Part]) -> Self {
+        let checksum_algorithm = parts.first().and_then(|p| p.checksum).map(|c| algorithm_code(c.algorithm()));
+        let item = |p: &Part| PartListItem {
+            number: p.number.get(),
+            size: p.size,
+            checksum: p.checksum.map(|c| c.bytes().to_vec()).unwrap_or_default(),
+        };
+        Self { checksum_algorithm, parts: parts.iter().map(item).collect() }
+    }
+
+    pub fn algorithm(&self) -> Result<Option<ChecksumAlgorithm>, StorageError> {
+        self.checksum_algorithm.map(algorithm_of).transpose()
+    }
+}
+
+/// The name of a bucket inside the key of its row.
+pub(super) fn bucket_name(row_key: &[u8]) -> Result<BucketName, StorageError> {
+    let (start, _) = keys::buckets();
+    row_key
+        .strip_prefix(start.as_slice())
+        .and_then(|name| std::str::from_utf8(name).ok())
+        .and_then(|name| BucketName::parse(name).ok())
+        .ok_or_else(|| StorageError::Index("malformed bucket row".to_owned()))
+}

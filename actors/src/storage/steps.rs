@@ -1,0 +1,164 @@
+//! What a commit asks of the plain files, as it stands in the journal, and the paths of objects.
+
+use std::path::{Path, PathBuf};
+
+use minicbor::{Decode, Encode};
+use sha2::{Digest as _, Sha256};
+
+use super::disk::{BUCKETS_FOLDER, STAGING_FOLDER, TRASH_FOLDER};
+use super::rows::Location;
+use crate::names::{BucketId, Stamp};
+
+/// The place of one version of one object.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Place {
+    #[n(0)]
+    pub bucket_id: u64,
+    #[n(1)]
+    pub bucket: String,
+    #[n(2)]
+    pub key: String,
+    #[n(3)]
+    pub location: Location,
+    #[n(4)]
+    pub stamp: u64,
+}
+
+/// Where the bytes of a new file come from.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Source {
+    /// The body that stands in the same journal entry.
+    #[n(0)]
+    Journal,
+    /// A staged file, which becomes the object's file.
+    #[n(1)]
+    Staged {
+        #[n(0)]
+        name: String,
+    },
+}
+
+/// One piece of work on files. Steps are carried out in commit order, and again after a crash: each first looks at what is
+/// there and does nothing when it was done before.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Step {
+    /// Makes the folder of a new bucket.
+    #[n(0)]
+    MakeBucket {
+        #[n(0)]
+        name: String,
+    },
+    /// Moves the folder of a deleted bucket away, before its name can be used again.
+    #[n(1)]
+    TrashBucket {
+        #[n(0)]
+        id: u64,
+        #[n(1)]
+        name: String,
+    },
+    /// Puts an object's file at its place.
+    #[n(2)]
+    Write {
+        #[n(0)]
+        place: Place,
+        #[n(1)]
+        source: Source,
+        #[n(2)]
+        size: u64,
+        /// Which change of the entry is the object's row; its copy goes with the file.
+        #[n(3)]
+        row: u32,
+    },
+    /// Removes an object's file, and folders that become empty by it.
+    #[n(3)]
+    Remove {
+        #[n(0)]
+        place: Place,
+    },
+    /// Makes the folder that a key ending in `/` stands for, if nothing is in its way.
+    #[n(4)]
+    MakeFolder {
+        #[n(0)]
+        bucket: String,
+        #[n(1)]
+        key: String,
+    },
+    /// Removes that folder if it is empty.
+    #[n(5)]
+    RemoveFolder {
+        #[n(0)]
+        bucket: String,
+        #[n(1)]
+        key: String,
+    },
+    /// Removes a staged file that no row names any more.
+    #[n(6)]
+    Discard {
+        #[n(0)]
+        name: String,
+    },
+}
+
+impl Place {
+    /// The path, relative to the root.
+    pub fn path(&self) -> PathBuf {
+        match self.location {
+            Location::Plain | Location::Folder => Path::new(&self.bucket).join(&self.key),
+            Location::Overflow => overflow_path(BucketId(self.bucket_id), &self.key, Stamp(self.stamp)),
+        }
+    }
+}
+
+/// The overflow file of one version: named by its key's digest and its stamp, so that versions never share a file.
+pub(super) fn overflow_path(bucket: BucketId, key: &str, stamp: Stamp) -> PathBuf {
+    let digest = hex::encode(Sha256::digest(key.as_bytes()));
+    let (folder, name) = (digest.get(..2).unwrap_or_default(), digest.get(2..40).unwrap_or_default());
+    system_folder(bucket).join("overflow").join(folder).join(format!("{name}-{:016x}", stamp.0))
+}
+
+/// A bucket's folder below `.myfsio.sys`; by id, so that it never belongs to a later bucket of the same name.
+pub(super) fn system_folder(bucket: BucketId) -> PathBuf {
+    Path::new(BUCKETS_FOLDER).join(bucket.0.to_string())
+}
+
+/// A staged file.
+pub(super) fn staged_path(name: &str) -> PathBuf {
+    Path::new(STAGING_FOLDER).join(name)
+}
+
+/// Where the folder of a deleted bucket goes.
+pub(super) fn trash_path(id: u64) -> PathBuf {
+    Path::new(TRASH_FOLDER).join(id.to_string())
+}
+
+/// Whether a key can be the path of an ordinary file: segments of 1 to 255 bytes, none of them `.` or `..`, no NUL.
+pub(super) fn is_plain_path(key: &str) -> bool {
+    key.split('/').all(|segment| (1..=255).contains(&segment.len()) && segment != "." && segment != "..")
+        && !key.contains('\0')
+}
+
+/// The folders on the way to a plain key: `a` and `a/b` for `a/b/c`.
+pub(super) fn folders_of(key: &str) -> impl Iterator<Item = &str> {
+    key.match_indices('/').filter_map(|(at, _)| key.get(..at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_paths() {
+        for key in ["a", "a/b", "...", "a b", "\u{1}", &"x".repeat(255), ".myfsio.sys"] {
+            assert!(is_plain_path(key), "{key:?}");
+        }
+        for key in ["a//b", "/a", "a/", "..", "a/../b", "./a", "a/.", "a\0b", &"x".repeat(256)] {
+            assert!(!is_plain_path(key), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn folders() {
+        assert_eq!(folders_of("a/b/c").collect::<Vec<_>>(), ["a", "a/b"]);
+        assert_eq!(folders_of("a").count(), 0);
+    }
+}

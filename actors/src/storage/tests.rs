@@ -1,0 +1,533 @@
+//! Storage as its client sees it: whole commits against a real directory, reopened, and replayed from copies taken while it
+//! ran — which is what a crash of the process leaves.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::names::{BucketName, CanonicalId, ETag, ObjectKey, PartNumber};
+
+struct Node {
+    client: StorageClient,
+    root: tempfile::TempDir,
+}
+
+fn settings(root: &Path) -> StorageSettings {
+    StorageSettings {
+        root: root.to_owned(),
+        strict: true,
+        journal_segment_bytes: 1 << 20,
+        inline_body_bytes: 16 << 10,
+        index_cache_bytes: 1 << 20,
+    }
+}
+
+fn open(root: &Path) -> StorageClient {
+    StorageClient::start(&settings(root), Arc::new(SystemClock)).unwrap()
+}
+
+fn node() -> Node {
+    let root = tempfile::tempdir().unwrap();
+    Node { client: open(root.path()), root }
+}
+
+fn owner() -> CanonicalId {
+    CanonicalId::from_bytes([7; 32])
+}
+
+fn key(text: &str) -> ObjectKey {
+    ObjectKey::parse(text.as_bytes()).unwrap()
+}
+
+fn body(seed: usize, size: usize) -> Bytes {
+    (0..size).map(|i| ((i * 31 + seed * 7 + i / 251) % 256) as u8).collect::<Vec<_>>().into()
+}
+
+async fn bucket(client: &StorageClient, name: &str) -> Arc<Bucket> {
+    let name = BucketName::parse(name).unwrap();
+    client.create_bucket(CreateBucket { name, owner: owner() }).await.unwrap()
+}
+
+async fn try_put(
+    client: &StorageClient,
+    bucket: &Arc<Bucket>,
+    name: &str,
+    bytes: Bytes,
+    conditions: WriteConditions,
+) -> Result<Stored, StorageError> {
+    let mut writer = client.begin_body(Some(bytes.len() as u64), DigestPlan::default())?;
+    for chunk in bytes.chunks(100_000) {
+        writer.write(bytes.slice_ref(chunk)).await?;
+    }
+    let body = writer.finish().await?;
+    let message = PutObject {
+        bucket: Arc::clone(bucket),
+        key: key(name),
+        owner: owner(),
+        attributes: Attributes { content_type: Some("text/plain".to_owned()), ..Attributes::default() },
+        body,
+        checksum: None,
+        conditions,
+    };
+    client.put_object(message).await
+}
+
+async fn put(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, bytes: Bytes) -> Stored {
+    try_put(client, bucket, name, bytes, WriteConditions::default()).await.unwrap()
+}
+
+async fn get(client: &StorageClient, bucket: &Bucket, name: &str) -> Result<Vec<u8>, StorageError> {
+    let open = client.open_object(bucket, &key(name), None).await?;
+    let size = open.object.size;
+    let mut reader = open.read(0..size);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = reader.next().await {
+        bytes.extend_from_slice(&chunk?);
+    }
+    Ok(bytes)
+}
+
+async fn delete(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
+    let message = DeleteObject {
+        bucket: Arc::clone(bucket),
+        key: key(name),
+        version: None,
+        owner: owner(),
+        conditions: WriteConditions::default(),
+    };
+    client.delete_object(message).await.unwrap();
+}
+
+async fn list(client: &StorageClient, bucket: &Arc<Bucket>) -> Vec<String> {
+    let query = ListObjects {
+        bucket: Arc::clone(bucket),
+        prefix: String::new(),
+        delimiter: None,
+        after: None,
+        after_is_prefix: false,
+        limit: 1000,
+    };
+    let page = client.list_objects(query).await.unwrap();
+    page.entries.iter().map(|e| e.key.as_str().to_owned()).collect()
+}
+
+/// A copy of the data directory as it is now, between two checkpoints: what a killed process leaves.
+fn crashed_copy(node: &Node) -> tempfile::TempDir {
+    let progress = &node.client.shared().progress;
+    loop {
+        let before = progress.position().sequence;
+        progress.wait_followed(before).unwrap();
+        let checkpointed = progress.wait_checkpointed(0).map(|()| progress.is_checkpoint_behind()).unwrap();
+        let copy = copy_of(node.root.path());
+        if progress.is_checkpoint_behind() == checkpointed && progress.position().sequence == before {
+            return copy;
+        }
+    }
+}
+
+fn copy_of(root: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let status = std::process::Command::new("cp").arg("-a").arg(root.join(".")).arg(copy.path()).status().unwrap();
+    assert!(status.success());
+    copy
+}
+
+/// Waits until pool threads have given back the staged files of dropped bodies; answers those that are not empty.
+async fn staged_leftovers(root: &Path) -> Vec<PathBuf> {
+    let mut left = Vec::new();
+    for _ in 0..100 {
+        left = files_below(&root.join(".myfsio.sys/tmp"));
+        left.retain(|file| file.metadata().is_ok_and(|m| m.len() > 0));
+        if left.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    left
+}
+
+fn files_below(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+const NASTY: [&str; 22] = [
+    "a",
+    "a/",
+    "a/b",
+    "a//b",
+    "../x",
+    ".",
+    "..",
+    "./a",
+    "a/../b",
+    "/",
+    "/lead",
+    "trail/",
+    "Case",
+    "case",
+    "e\u{301}",
+    "é",
+    "\u{1}ctl\n",
+    "sp ace",
+    "plus+",
+    "%41",
+    "a-b",
+    "nul\0key",
+];
+
+#[actix::test]
+async fn bytes_come_back_at_every_stage() {
+    let node = node();
+    let bucket = bucket(&node.client, "stages").await;
+    let sizes = [0, 1, 100, 16 << 10, (16 << 10) + 1, 600_000, 3_000_000];
+    for (seed, size) in sizes.into_iter().enumerate() {
+        let name = format!("dir/{size}");
+        let stored = put(&node.client, &bucket, &name, body(seed, size)).await;
+        assert_eq!(get(&node.client, &bucket, &name).await.unwrap(), body(seed, size), "at once, {size}");
+        assert_eq!(stored.object.size, size as u64);
+    }
+    node.client.stop().await.unwrap();
+    for (seed, size) in sizes.into_iter().enumerate() {
+        let file = node.root.path().join(format!("stages/dir/{size}"));
+        assert_eq!(std::fs::read(file).unwrap(), body(seed, size), "plain file, {size}");
+    }
+    let copy = copy_of(node.root.path());
+    let client = open(copy.path());
+    let bucket = client.bucket(&BucketName::parse("stages").unwrap()).unwrap();
+    for (seed, size) in sizes.into_iter().enumerate() {
+        assert_eq!(get(&client, &bucket, &format!("dir/{size}")).await.unwrap(), body(seed, size), "reopened, {size}");
+    }
+    assert_eq!(client.usage(&bucket).objects, 7);
+    assert_eq!(client.usage(&bucket).bytes, sizes.iter().sum::<usize>() as u64);
+}
+
+#[actix::test]
+async fn the_whole_key_space_is_stored_and_listed_in_byte_order() {
+    let node = node();
+    let bucket = bucket(&node.client, "keys").await;
+    let long = ["x".repeat(300), format!("{}/y", "s".repeat(300)), "k".repeat(1024)];
+    let names: Vec<&str> = NASTY.into_iter().chain(long.iter().map(String::as_str)).collect();
+    for reversed in [false, true] {
+        let mut order = names.clone();
+        if reversed {
+            order.reverse();
+        }
+        for (seed, name) in order.iter().enumerate() {
+            put(&node.client, &bucket, name, body(seed, 50 + seed)).await;
+        }
+        let mut sorted = names.clone();
+        sorted.sort_unstable_by_key(|name| name.as_bytes());
+        assert_eq!(list(&node.client, &bucket).await, sorted);
+        for (seed, name) in order.iter().enumerate() {
+            assert_eq!(get(&node.client, &bucket, name).await.unwrap(), body(seed, 50 + seed), "{name:?}");
+        }
+        let copy = crashed_copy(&node);
+        let reopened = open(copy.path());
+        for (seed, name) in order.iter().enumerate() {
+            let read = get(&reopened, &bucket, name).await;
+            assert_eq!(read.unwrap(), body(seed, 50 + seed), "replayed {name:?}");
+        }
+        for name in &order {
+            delete(&node.client, &bucket, name).await;
+        }
+        assert!(list(&node.client, &bucket).await.is_empty());
+    }
+    node.client.delete_bucket(DeleteBucket { bucket }).await.unwrap();
+    node.client.stop().await.unwrap();
+    assert!(!node.root.path().join("keys").exists());
+    assert!(files_below(&node.root.path().join(".myfsio.sys/buckets")).is_empty());
+    assert!(files_below(&node.root.path().join(".myfsio.sys/trash")).is_empty());
+}
+
+#[actix::test]
+async fn folders_follow_their_last_file() {
+    let node = node();
+    let bucket = bucket(&node.client, "folders").await;
+    put(&node.client, &bucket, "a/b/c", body(1, 10)).await;
+    put(&node.client, &bucket, "a/", Bytes::new()).await;
+    delete(&node.client, &bucket, "a/b/c").await;
+    put(&node.client, &bucket, "other", body(1, 10)).await;
+    node.client.stop().await.unwrap();
+    assert!(node.root.path().join("folders/a").is_dir());
+    assert!(!node.root.path().join("folders/a/b").exists());
+}
+
+#[actix::test]
+async fn a_replay_never_brings_back_what_was_overwritten_or_deleted() {
+    let node = node();
+    let first = bucket(&node.client, "first").await;
+    put(&node.client, &first, "over", body(1, 100)).await;
+    put(&node.client, &first, "over", body(2, 700_000)).await;
+    put(&node.client, &first, "back", body(3, 700_000)).await;
+    put(&node.client, &first, "back", body(4, 100)).await;
+    put(&node.client, &first, "gone/deep", body(5, 100)).await;
+    put(&node.client, &first, "gone/large", body(6, 700_000)).await;
+    delete(&node.client, &first, "gone/deep").await;
+    delete(&node.client, &first, "gone/large").await;
+    let second = bucket(&node.client, "second").await;
+    put(&node.client, &second, "x", body(7, 100)).await;
+    delete(&node.client, &second, "x").await;
+    node.client.delete_bucket(DeleteBucket { bucket: Arc::clone(&second) }).await.unwrap();
+    let third = bucket(&node.client, "second").await;
+    assert_ne!(second.id, third.id);
+    put(&node.client, &third, "y", body(8, 100)).await;
+    for _ in 0..2 {
+        let copy = crashed_copy(&node);
+        let reopened = open(copy.path());
+        assert_eq!(get(&reopened, &first, "over").await.unwrap(), body(2, 700_000));
+        assert_eq!(get(&reopened, &first, "back").await.unwrap(), body(4, 100));
+        assert_eq!(list(&reopened, &first).await, ["back", "over"]);
+        assert_eq!(list(&reopened, &third).await, ["y"]);
+        assert_eq!(get(&reopened, &third, "y").await.unwrap(), body(8, 100));
+        assert_eq!(reopened.usage(&first), Usage { objects: 2, bytes: 700_100, versions: 0 });
+        reopened.stop().await.unwrap();
+        let names: Vec<_> = files_below(copy.path())
+            .into_iter()
+            .filter_map(|p| p.strip_prefix(copy.path()).ok().map(Path::to_owned))
+            .filter(|p| !p.starts_with(".myfsio.sys"))
+            .collect();
+        assert_eq!(names, [PathBuf::from("first/back"), "first/over".into(), "second/y".into()]);
+        assert!(!copy.path().join("first/gone").exists());
+    }
+}
+
+#[actix::test]
+async fn the_journal_goes_round_under_sustained_writes() {
+    let node = node();
+    let bucket = bucket(&node.client, "round").await;
+    let writers = (0..8usize).map(|writer| {
+        let (client, bucket) = (node.client.clone(), Arc::clone(&bucket));
+        async move {
+            for n in 0..80 {
+                put(&client, &bucket, &format!("{writer}/{n}"), body(writer * 100 + n, 15_000)).await;
+            }
+        }
+    });
+    futures_util::future::join_all(writers).await;
+    let copy = crashed_copy(&node);
+    for client in [node.client.clone(), open(copy.path())] {
+        for writer in 0..8 {
+            for n in 0..80 {
+                let read = get(&client, &bucket, &format!("{writer}/{n}")).await.unwrap();
+                assert_eq!(read, body(writer * 100 + n, 15_000));
+            }
+        }
+        assert_eq!(client.usage(&bucket), Usage { objects: 640, bytes: 640 * 15_000, versions: 0 });
+    }
+}
+
+#[actix::test]
+async fn conditions_are_decided_in_the_commit() {
+    let node = node();
+    let bucket = bucket(&node.client, "conditions").await;
+    let absent = WriteConditions { if_none_match: Some(ETagCondition::Any), ..WriteConditions::default() };
+    let racers = (0..20).map(|n| try_put(&node.client, &bucket, "k", body(n, 10), absent.clone()));
+    let won: Vec<_> = futures_util::future::join_all(racers).await.into_iter().filter_map(Result::ok).collect();
+    assert_eq!(won.len(), 1);
+    let matching =
+        |etag: ETag| WriteConditions { if_match: Some(ETagCondition::OneOf(vec![etag])), ..WriteConditions::default() };
+    let etag = won[0].object.etag;
+    let next = try_put(&node.client, &bucket, "k", body(50, 10), matching(etag)).await.unwrap();
+    let stale = try_put(&node.client, &bucket, "k", body(51, 10), matching(etag)).await;
+    assert!(matches!(stale, Err(StorageError::PreconditionFailed { condition: "If-Match" })));
+    let missing = try_put(&node.client, &bucket, "none", body(51, 10), matching(etag)).await;
+    assert!(matches!(missing, Err(StorageError::NoSuchKey { .. })));
+    let wrong_size = WriteConditions { if_match_size: Some(11), ..matching(next.object.etag) };
+    let message =
+        DeleteObject { bucket: bucket.clone(), key: key("k"), version: None, owner: owner(), conditions: wrong_size };
+    assert!(matches!(node.client.delete_object(message).await, Err(StorageError::PreconditionFailed { .. })));
+}
+
+async fn part(
+    client: &StorageClient,
+    bucket: &Arc<Bucket>,
+    upload: &Upload,
+    number: u32,
+    bytes: Bytes,
+) -> CompletedPart {
+    let number = PartNumber::new(number).unwrap();
+    let begin = BeginPart {
+        bucket: Arc::clone(bucket),
+        key: upload.key.clone(),
+        upload: upload.id,
+        number,
+        size: bytes.len() as u64,
+    };
+    let mut writer = client.begin_part(begin, DigestPlan::default()).await.unwrap();
+    writer.write(bytes).await.unwrap();
+    let body = writer.finish().await.unwrap();
+    let message = PutPart {
+        bucket: Arc::clone(bucket),
+        key: upload.key.clone(),
+        upload: upload.id,
+        number,
+        body,
+        checksum: None,
+    };
+    let part = client.put_part(message).await.unwrap();
+    CompletedPart { number, etag: part.etag, checksum: None }
+}
+
+async fn begin(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) -> Arc<Upload> {
+    let message = CreateUpload {
+        bucket: Arc::clone(bucket),
+        key: key(name),
+        owner: owner(),
+        attributes: Attributes::default(),
+        checksum: None,
+    };
+    client.create_upload(message).await.unwrap()
+}
+
+fn completion(bucket: &Arc<Bucket>, upload: &Upload, parts: Vec<CompletedPart>) -> CompleteUpload {
+    CompleteUpload {
+        bucket: Arc::clone(bucket),
+        key: upload.key.clone(),
+        upload: upload.id,
+        parts,
+        part_size_min: 1,
+        expected_size: None,
+        expected_checksum: None,
+        conditions: WriteConditions::default(),
+    }
+}
+
+#[actix::test]
+async fn parts_in_any_order_sizes_and_repetition_make_their_object() {
+    let node = node();
+    let bucket = bucket(&node.client, "parts").await;
+    // Each case: parts in order of upload as (number, size); a repeated number replaces the earlier part.
+    let cases: [&[(u32, usize)]; 7] = [
+        &[(1, 700_000), (2, 700_000), (3, 100)],
+        &[(3, 100), (2, 700_000), (1, 700_000)],
+        &[(2, 5), (1, 6), (3, 7)],
+        &[(1, 1000), (2, 1000), (2, 1000), (3, 10)],
+        &[(1, 1000), (2, 400), (3, 1000)],
+        &[(5, 1000), (900, 1000), (10_000, 30)],
+        &[(7, 123_456)],
+    ];
+    for (case, uploads) in cases.into_iter().enumerate() {
+        let name = format!("case/{case}");
+        let upload = begin(&node.client, &bucket, &name).await;
+        let mut parts = std::collections::BTreeMap::new();
+        for (seed, (number, size)) in uploads.iter().enumerate() {
+            let bytes = body(case * 10 + seed, *size);
+            let done = part(&node.client, &bucket, &upload, *number, bytes.clone()).await;
+            parts.insert(*number, (done, bytes));
+        }
+        // A part that is left out of the list.
+        part(&node.client, &bucket, &upload, 9_999, body(99, 900_000)).await;
+        let expected: Vec<u8> = parts.values().flat_map(|(_, bytes)| bytes.to_vec()).collect();
+        let request = completion(&bucket, &upload, parts.values().map(|(done, _)| *done).collect());
+        let stored = node.client.complete_upload(request.clone()).await.unwrap();
+        assert_eq!(get(&node.client, &bucket, &name).await.unwrap(), expected, "case {case}");
+        let again = node.client.complete_upload(request).await.unwrap();
+        assert_eq!(again.object, stored.object, "repeated, case {case}");
+        let copy = crashed_copy(&node);
+        let reopened = open(copy.path());
+        assert_eq!(get(&reopened, &bucket, &name).await.unwrap(), expected, "replayed, case {case}");
+        let kept = node.client.object_parts(&bucket, &stored.object).unwrap();
+        assert_eq!(kept.len(), parts.len());
+        assert_eq!(kept.last().map(|p| p.offset + p.size), Some(expected.len() as u64));
+    }
+    node.client.stop().await.unwrap();
+    assert_eq!(std::fs::read(node.root.path().join("parts/case/2")).unwrap().len(), 18);
+}
+
+#[actix::test]
+async fn an_upload_goes_on_after_a_restart_and_leaves_nothing_when_aborted() {
+    let node = node();
+    let bucket = bucket(&node.client, "restart").await;
+    let upload = begin(&node.client, &bucket, "k").await;
+    let first = part(&node.client, &bucket, &upload, 1, body(1, 500_000)).await;
+    let doomed = begin(&node.client, &bucket, "doomed").await;
+    part(&node.client, &bucket, &doomed, 1, body(9, 500_000)).await;
+    let copy = crashed_copy(&node);
+    let client = open(copy.path());
+    let second = part(&client, &bucket, &upload, 2, body(2, 500_000)).await;
+    client.complete_upload(completion(&bucket, &upload, vec![first, second])).await.unwrap();
+    assert_eq!(get(&client, &bucket, "k").await.unwrap(), [body(1, 500_000), body(2, 500_000)].concat());
+    let abort = AbortUpload { bucket: Arc::clone(&bucket), key: doomed.key.clone(), upload: doomed.id };
+    client.abort_upload(abort).await.unwrap();
+    client.stop().await.unwrap();
+    assert_eq!(staged_leftovers(copy.path()).await, Vec::<PathBuf>::new());
+}
+
+#[actix::test]
+async fn an_unfinished_body_leaves_nothing() {
+    let node = node();
+    let mut writer = node.client.begin_body(Some(2_000_000), DigestPlan::default()).unwrap();
+    writer.write(body(1, 1_500_000)).await.unwrap();
+    assert!(matches!(writer.finish().await, Err(StorageError::BodyUnfinished)));
+    let mut writer = node.client.begin_body(Some(10), DigestPlan::default()).unwrap();
+    assert!(matches!(writer.write(body(1, 11)).await, Err(StorageError::BodyUnfinished)));
+    drop(writer);
+    node.client.stop().await.unwrap();
+    assert_eq!(staged_leftovers(node.root.path()).await, Vec::<PathBuf>::new());
+}
+
+#[actix::test]
+async fn a_flipped_bit_is_never_served() {
+    let node = node();
+    let bucket = bucket(&node.client, "bits").await;
+    for (name, size) in [("small", 1000), ("large", 900_000)] {
+        let stored = put(&node.client, &bucket, name, body(1, size)).await;
+        node.client
+            .create_bucket(CreateBucket { name: BucketName::parse(&format!("sync-{name}")).unwrap(), owner: owner() })
+            .await
+            .unwrap();
+        let path = node.root.path().join("bits").join(name);
+        while !path.exists() {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        std::os::unix::fs::FileExt::write_at(&file, &[0xff; 3], 500).unwrap();
+        disk::set_modified(&file, stored.object.stamp).unwrap();
+        assert!(matches!(get(&node.client, &bucket, name).await, Err(StorageError::Corrupt { .. })), "{name}");
+    }
+}
+
+#[actix::test]
+async fn a_bucket_with_a_strangers_file_is_not_deleted() {
+    let node = node();
+    let bucket = bucket(&node.client, "stranger").await;
+    put(&node.client, &bucket, "x", body(1, 5)).await;
+    delete(&node.client, &bucket, "x").await;
+    std::fs::create_dir_all(node.root.path().join("stranger/sub")).unwrap();
+    std::fs::write(node.root.path().join("stranger/sub/notes.txt"), "mine").unwrap();
+    let refused = node.client.delete_bucket(DeleteBucket { bucket: Arc::clone(&bucket) }).await;
+    let Err(StorageError::BucketNotEmpty { unknown_file: Some(file), .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(file, Path::new("sub/notes.txt"));
+    std::fs::remove_file(node.root.path().join("stranger/sub/notes.txt")).unwrap();
+    node.client.delete_bucket(DeleteBucket { bucket }).await.unwrap();
+}
+
+#[actix::test]
+async fn a_strangers_folder_in_the_way_costs_no_object() {
+    let node = node();
+    let bucket = bucket(&node.client, "inway").await;
+    std::fs::create_dir_all(node.root.path().join("inway/k/sub")).unwrap();
+    put(&node.client, &bucket, "k", body(1, 100)).await;
+    put(&node.client, &bucket, "big", body(2, 100)).await;
+    for _ in 0..50 {
+        assert_eq!(get(&node.client, &bucket, "k").await.unwrap(), body(1, 100));
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    put(&node.client, &bucket, "k", body(3, 100)).await;
+    node.client.stop().await.unwrap();
+    let copy = copy_of(node.root.path());
+    let client = open(copy.path());
+    assert_eq!(get(&client, &bucket, "k").await.unwrap(), body(3, 100));
+    assert_eq!(files_below(&node.root.path().join(".myfsio.sys/buckets")).len(), 1, "one version, one file");
+}

@@ -1,0 +1,3 @@
+//! Routes of the node's own beside the S3 API.
+
+pub mod health;

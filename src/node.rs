@@ -1,0 +1,61 @@
+//! The node as the HTTP side sees it: clients of the actors, the settings that requests depend on, and the places for
+//! requests under way. Shared by all workers; holds no state of its own beside the places.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use myfsio_actors::clock::SharedClock;
+use myfsio_actors::storage::StorageClient;
+use tokio::sync::Semaphore;
+
+use crate::s3::auth::AuthSettings;
+use crate::s3::authorize::Access;
+
+/// Settings that requests depend on.
+#[derive(Debug, Clone)]
+pub struct NodeSettings {
+    /// Settings of authentication.
+    pub auth: AuthSettings,
+    /// Region in answers.
+    pub region: String,
+    /// Domains under which a host's first labels name a bucket.
+    pub base_domains: Vec<String>,
+    /// Most bytes of one request's content.
+    pub max_upload_size: u64,
+    /// Smallest part that is not the last, in bytes.
+    pub multipart_min_part_size: u64,
+    /// Most requests under way at once.
+    pub requests_max: usize,
+    /// How long a client may send nothing while a body is due.
+    pub body_idle: Duration,
+}
+
+/// The node.
+#[derive(Debug)]
+pub struct Node {
+    /// Settings.
+    pub settings: NodeSettings,
+    /// Buckets and objects.
+    pub storage: StorageClient,
+    /// Users and decisions.
+    pub access: Arc<dyn Access>,
+    /// Time.
+    pub clock: SharedClock,
+    /// Places for requests under way.
+    pub admission: Arc<Semaphore>,
+    /// `x-amz-id-2` of every response: names this run of the node.
+    pub host_id: String,
+}
+
+impl Node {
+    /// A node with all its places free.
+    pub fn new(settings: NodeSettings, storage: StorageClient, access: Arc<dyn Access>, clock: SharedClock) -> Self {
+        let mut bytes = [0; 24];
+        // Only a name in responses and logs: without random numbers it stays zero.
+        let _ = getrandom::fill(&mut bytes);
+        let admission = Arc::new(Semaphore::new(settings.requests_max));
+        Self { settings, storage, access, clock, admission, host_id: STANDARD.encode(bytes) }
+    }
+}

@@ -1,0 +1,160 @@
+//! Who is asking: picks the one mechanism that a request uses and carries it through.
+//!
+//! A request without any is anonymous; whether that suffices is for the policy to say. A request with two is refused:
+//! which of them was meant cannot be known.
+
+use std::sync::Arc;
+
+use myfsio_actors::names::{AccessKeyId, Stamp};
+
+use super::chunked::ChunkSigner;
+use super::claim::{Claim, invalid_token};
+use super::credentials::Credentials;
+use super::payload::{DeclaredPayload, PayloadSigning};
+use super::settings::{AuthSettings, exposed};
+use super::signing::seconds_of;
+use super::{header_pair, presigned, sigv4, verify};
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::request_head::RequestHead;
+
+/// How a request proved who sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Not at all.
+    Anonymous,
+    /// `Authorization` header.
+    SigV4Header,
+    /// Presigned query.
+    SigV4Query,
+    /// `X-Access-Key` and `X-Secret-Key`.
+    HeaderPair,
+    /// Signed policy of a POST form.
+    PostForm,
+}
+
+/// An authenticated request.
+#[derive(Debug)]
+pub struct Authenticated<P> {
+    /// Who asks; `None` is anonymous.
+    pub principal: Option<Arc<P>>,
+    /// The access key that was used.
+    pub access_key_id: Option<AccessKeyId>,
+    /// How it was proven.
+    pub mechanism: Mechanism,
+    /// How the body is to be read and checked.
+    pub payload: PayloadSigning,
+    /// Time of signing, in seconds since the Unix epoch.
+    pub signed_at_seconds: Option<i64>,
+}
+
+/// Authenticates a request head. Errs: each S3 error that the mechanism's module names, InvalidArgument for two
+/// mechanisms at once, and those of the keeper of the keys.
+pub async fn authenticate<C: Credentials>(
+    head: &RequestHead<'_>,
+    settings: &AuthSettings,
+    credentials: &C,
+    now: Stamp,
+) -> Result<Authenticated<C::Principal>, S3Error> {
+    let authorization = authorization(head)?;
+    let is_presigned = presigned::is_presigned(head);
+    let is_version_2 = presigned::is_version_2(head);
+    let pair = header_pair::find(head)?;
+    let used = [authorization.is_some(), is_presigned, is_version_2, pair.is_some()];
+    if used.iter().filter(|used| **used).count() > 1 {
+        return Err(two_mechanisms(authorization));
+    }
+    let now_seconds = seconds_of(now);
+    if let Some(authorization) = authorization {
+        let claim = sigv4::parse(head, authorization, settings, now_seconds)?;
+        return verified(head, settings, credentials, claim, Mechanism::SigV4Header).await;
+    }
+    if is_presigned {
+        let claim = presigned::parse(head, settings, now_seconds)?;
+        return verified(head, settings, credentials, claim, Mechanism::SigV4Query).await;
+    }
+    if is_version_2 {
+        return Err(sigv4::unsupported_mechanism());
+    }
+    let payload = unsigned_payload(head)?;
+    let Some((access_key_id, secret)) = pair else {
+        return Ok(Authenticated {
+            principal: None,
+            access_key_id: None,
+            mechanism: Mechanism::Anonymous,
+            payload,
+            signed_at_seconds: None,
+        });
+    };
+    if head.headers.contains_key("x-amz-security-token") {
+        return Err(invalid_token());
+    }
+    let address = settings.trusted_proxies.client_address(head);
+    let checked = credentials.verify_secret(&access_key_id, secret, address, exposed(head)).await;
+    let principal = checked.map_err(|error| error.into_s3(&access_key_id))?;
+    Ok(Authenticated {
+        principal: Some(principal),
+        access_key_id: Some(access_key_id),
+        mechanism: Mechanism::HeaderPair,
+        payload,
+        signed_at_seconds: None,
+    })
+}
+
+/// The `Authorization` header; an empty one counts as absent. Errs: InvalidArgument when given twice or not as text.
+fn authorization<'a>(head: &RequestHead<'a>) -> Result<Option<&'a str>, S3Error> {
+    let mut values = head.headers.get_all("authorization");
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(two_mechanisms(None));
+    }
+    let unsupported = || S3Error::invalid_argument("Authorization", "", "Unsupported Authorization Type");
+    let text = first.to_str().map_err(|_| unsupported())?.trim();
+    Ok((!text.is_empty()).then_some(text))
+}
+
+fn two_mechanisms(authorization: Option<&str>) -> S3Error {
+    let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string \
+                   parameter, the X-Access-Key and X-Secret-Key headers or the Authorization header should be \
+                   specified";
+    let error = S3Error::with_message(ErrorCode::InvalidArgument, message);
+    match authorization {
+        Some(value) => error.field("ArgumentName", "Authorization").field("ArgumentValue", value),
+        None => error,
+    }
+}
+
+fn unsigned_payload(head: &RequestHead<'_>) -> Result<PayloadSigning, S3Error> {
+    Ok(match DeclaredPayload::of_unsigned_request(head)? {
+        DeclaredPayload::Sha256(digest) => PayloadSigning::Sha256(digest),
+        DeclaredPayload::StreamingUnsignedTrailer => PayloadSigning::StreamingUnsignedTrailer,
+        DeclaredPayload::Unsigned | DeclaredPayload::StreamingSigned { .. } => PayloadSigning::Unsigned,
+    })
+}
+
+async fn verified<C: Credentials>(
+    head: &RequestHead<'_>,
+    settings: &AuthSettings,
+    credentials: &C,
+    claim: Claim,
+    mechanism: Mechanism,
+) -> Result<Authenticated<C::Principal>, S3Error> {
+    let found = credentials.credential(&claim.access_key_id, exposed(head)).await;
+    let credential = found.map_err(|error| error.into_s3(&claim.access_key_id))?;
+    let key = verify::verify(head, &claim, credential.secret.expose(), settings)?;
+    let payload = match claim.payload {
+        DeclaredPayload::Unsigned => PayloadSigning::Unsigned,
+        DeclaredPayload::Sha256(digest) => PayloadSigning::Sha256(digest),
+        DeclaredPayload::StreamingUnsignedTrailer => PayloadSigning::StreamingUnsignedTrailer,
+        DeclaredPayload::StreamingSigned { trailer } => PayloadSigning::StreamingSigned {
+            signer: ChunkSigner::new(key, &claim.date, &claim.scope, claim.signature),
+            trailer,
+        },
+    };
+    Ok(Authenticated {
+        principal: Some(credential.principal),
+        access_key_id: Some(claim.access_key_id),
+        mechanism,
+        payload,
+        signed_at_seconds: Some(claim.date.seconds),
+    })
+}

@@ -1,0 +1,255 @@
+//! The canonical request of Signature Version 4 as S3 uses it: path as received, encoded once; query decoded and
+//! encoded again with the AWS set, sorted, duplicates kept; header values folded.
+//!
+//! Plain functions of bytes. What must stay true: two requests with the same canonical request address the same bucket,
+//! key and parameters.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use actix_web::http::header::HeaderMap;
+
+use super::signing::{ALGORITHM, AmzDate, Scope, sha256_hex};
+use crate::s3::request_head::{RequestHead, decode_query_part};
+
+/// Whether SigV4 leaves the byte unencoded everywhere (RFC 3986 unreserved).
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn push_encoded(out: &mut String, byte: u8) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "%{byte:02X}");
+}
+
+/// Percent-encodes with the AWS set: unreserved characters stay, all else becomes upper-case escapes.
+pub fn encode(bytes: &[u8], keep_slash: bool) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        if is_unreserved(byte) || (keep_slash && byte == b'/') {
+            out.push(char::from(byte));
+        } else {
+            push_encoded(&mut out, byte);
+        }
+    }
+    out
+}
+
+/// The path as received, with the characters encoded that a client should have encoded: existing escapes, `/` and
+/// unreserved characters stay as they are. An empty path is `/`.
+pub fn canonical_path(path: &[u8]) -> String {
+    if path.is_empty() {
+        return "/".to_owned();
+    }
+    let mut out = String::with_capacity(path.len());
+    for (i, &byte) in path.iter().enumerate() {
+        let hex_at = |at: usize| path.get(at).is_some_and(u8::is_ascii_hexdigit);
+        if is_unreserved(byte) || byte == b'/' || (byte == b'%' && hex_at(i + 1) && hex_at(i + 2)) {
+            out.push(char::from(byte));
+        } else {
+            push_encoded(&mut out, byte);
+        }
+    }
+    out
+}
+
+/// The two forms in which clients sign a path: with the characters encoded that S3 wants encoded, and exactly as sent.
+/// Both name the same key.
+pub fn path_forms(path: &[u8]) -> Vec<String> {
+    let mut forms = vec![canonical_path(path)];
+    if let Ok(raw) = std::str::from_utf8(path)
+        && !raw.is_empty()
+        && !raw.bytes().any(|b| b.is_ascii_control())
+        && forms.iter().all(|form| form != raw)
+    {
+        forms.push(raw.to_owned());
+    }
+    forms
+}
+
+/// The canonical query: every pair but `leave_out`, decoded, encoded with the AWS set, sorted by encoded name and then
+/// value; a parameter without `=` gets one.
+pub fn canonical_query(query: &str, leave_out: Option<&str>) -> String {
+    let mut pairs: Vec<(String, String)> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (encode(&decode_query_part(name), false), encode(&decode_query_part(value), false))
+        })
+        .filter(|(name, _)| leave_out.is_none_or(|left_out| left_out != name))
+        .collect();
+    pairs.sort();
+    let mut out = String::with_capacity(query.len() + pairs.len());
+    for (i, (name, value)) in pairs.iter().enumerate() {
+        if i > 0 {
+            out.push('&');
+        }
+        out.push_str(name);
+        out.push('=');
+        out.push_str(value);
+    }
+    out
+}
+
+/// The value of a header in the canonical request: trimmed, inner white space collapsed, repeats joined with a comma.
+/// An absent header is empty.
+pub fn folded_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (i, value) in headers.get_all(name).enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        let words = value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        for (j, word) in words.enumerate() {
+            if j > 0 {
+                out.push(b' ');
+            }
+            out.extend_from_slice(word);
+        }
+    }
+    out
+}
+
+/// What of a request is canonicalised otherwise than received: forwarded hosts that a signature is accepted for, and
+/// the edits that a hint tries.
+#[derive(Debug, Clone, Default)]
+pub struct Reading<'a> {
+    /// Method in place of the received one.
+    pub method: Option<&'a str>,
+    /// Canonical path in place of the received one.
+    pub path: Option<&'a str>,
+    /// Value of `host` in place of the received one.
+    pub host: Option<&'a str>,
+    /// One further header and its value in place of the received one.
+    pub header: Option<(&'a str, &'a str)>,
+}
+
+/// What the signature covers, beside the request itself.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// Names of the signed headers, lower case, in the order the client gave.
+    pub headers: Vec<String>,
+    /// The payload line: a SHA-256 in hexadecimal or one of the literal values.
+    pub payload: String,
+    /// Query parameter that the canonical query leaves out.
+    pub leave_out: Option<&'static str>,
+}
+
+/// The canonical request.
+pub fn canonical_request(head: &RequestHead<'_>, signed: &Signed, reading: &Reading<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    out.extend_from_slice(reading.method.unwrap_or(head.method).as_bytes());
+    out.push(b'\n');
+    let path = reading.path.map_or_else(|| Cow::Owned(canonical_path(head.path)), Cow::Borrowed);
+    out.extend_from_slice(path.as_bytes());
+    out.push(b'\n');
+    out.extend_from_slice(canonical_query(head.query, signed.leave_out).as_bytes());
+    out.push(b'\n');
+    for name in &signed.headers {
+        out.extend_from_slice(name.as_bytes());
+        out.push(b':');
+        match (reading.host, reading.header) {
+            (Some(host), _) if name == "host" => out.extend_from_slice(host.as_bytes()),
+            (_, Some((other, value))) if name == other => out.extend_from_slice(value.as_bytes()),
+            _ => out.extend_from_slice(&folded_header(head.headers, name)),
+        }
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    out.extend_from_slice(signed.headers.join(";").as_bytes());
+    out.push(b'\n');
+    out.extend_from_slice(signed.payload.as_bytes());
+    out
+}
+
+/// The string to sign of a canonical request.
+pub fn string_to_sign(date: &AmzDate, scope: &Scope, canonical_request: &[u8]) -> String {
+    format!("{ALGORITHM}\n{}\n{scope}\n{}", date.text, sha256_hex(canonical_request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn paths_are_encoded_once() {
+        for (path, canonical) in [
+            ("", "/"),
+            ("/a+b", "/a%2Bb"),
+            ("/a%2Bb", "/a%2Bb"),
+            ("/a%2bb", "/a%2bb"),
+            ("/a//b/../c/./", "/a//b/../c/./"),
+            ("/a b$é%", "/a%20b%24%C3%A9%25"),
+            ("/%zz%4", "/%25zz%254"),
+        ] {
+            assert_eq!(canonical_path(path.as_bytes()), canonical, "{path}");
+        }
+        assert_eq!(path_forms(b"/a!b"), ["/a%21b", "/a!b"]);
+        assert_eq!(path_forms(b"/ab"), ["/ab"]);
+    }
+
+    #[test]
+    fn queries_are_sorted_and_encoded() {
+        for (query, canonical) in [
+            ("acl", "acl="),
+            ("lifecycle=", "lifecycle="),
+            ("prefix=a+b&max-keys=2", "max-keys=2&prefix=a%20b"),
+            ("b=2&a=2&a=1&&a=1", "a=1&a=1&a=2&b=2"),
+            ("k=a/b%2fc%7e&%6b=1", "k=1&k=a%2Fb%2Fc~"),
+            ("a-b=1&a=2&aB=3", "a=2&a-b=1&aB=3"),
+            ("x=a=b&y=%zz", "x=a%3Db&y=%25zz"),
+        ] {
+            assert_eq!(canonical_query(query, None), canonical, "{query}");
+        }
+        assert_eq!(
+            canonical_query("X-Amz-Signature=1&x-amz-signature=2", Some("X-Amz-Signature")),
+            "x-amz-signature=2"
+        );
+    }
+
+    #[test]
+    fn headers_are_folded() {
+        use actix_web::http::header::{HeaderName, HeaderValue};
+        let mut headers = HeaderMap::new();
+        let name = HeaderName::from_static("x-amz-meta-a");
+        headers.append(name.clone(), HeaderValue::from_static("  a   b\tc "));
+        headers.append(name, HeaderValue::from_static("d"));
+        assert_eq!(folded_header(&headers, "x-amz-meta-a"), b"a b c,d");
+        assert_eq!(folded_header(&headers, "x-amz-meta-b"), b"");
+    }
+
+    proptest! {
+        #[test]
+        fn encoding_is_reversible(bytes in proptest::collection::vec(any::<u8>(), 0..64), slash: bool) {
+            let encoded = encode(&bytes, slash);
+            let decoded: Vec<u8> = percent_encoding::percent_decode_str(&encoded).collect();
+            prop_assert_eq!(decoded, bytes);
+        }
+
+        #[test]
+        fn canonical_paths_are_fixed_points_naming_the_same_key(path in proptest::collection::vec(any::<u8>(), 1..64)) {
+            let canonical = canonical_path(&path);
+            prop_assert_eq!(&canonical_path(canonical.as_bytes()), &canonical);
+            let before: Vec<u8> = percent_encoding::percent_decode(&path).collect();
+            let after: Vec<u8> = percent_encoding::percent_decode_str(&canonical).collect();
+            prop_assert_eq!(before, after);
+        }
+
+        #[test]
+        fn canonical_queries_do_not_depend_on_order_or_encoding(
+            mut pairs in proptest::collection::vec(("[a-z]{1,3}", any::<Vec<u8>>()), 0..6), seed: u64,
+        ) {
+            let write = |pairs: &[(String, Vec<u8>)], all: bool| pairs.iter().map(|(name, value)| {
+                let value = if all { value.iter().map(|b| format!("%{b:02x}")).collect() } else { encode(value, true) };
+                format!("{name}={value}")
+            }).collect::<Vec<_>>().join("&");
+            let once = canonical_query(&write(&pairs, false), None);
+            let turn = usize::try_from(seed % 7).unwrap();
+            if !pairs.is_empty() { let n = pairs.len(); pairs.rotate_left(turn % n); }
+            prop_assert_eq!(canonical_query(&write(&pairs, true), None), once.clone());
+            prop_assert_eq!(canonical_query(&once, None), once);
+        }
+    }
+}

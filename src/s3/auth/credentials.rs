@@ -1,0 +1,130 @@
+//! What authentication asks of whoever keeps the access keys, and how their refusals read to a client.
+//!
+//! `exposed` goes with every question: the well-known first-boot secret is refused on requests that show that the node
+//! can be reached from elsewhere, and only the keeper of the keys knows which secret that is.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use myfsio_actors::names::{AccessKeyId, Stamp};
+
+use super::signing::{iso8601, seconds_of};
+use crate::s3::error::{ErrorCode, S3Error};
+
+/// A secret access key. `Debug` hides it.
+#[derive(Clone)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Wraps a secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+/// The secret of an access key and who signs with it.
+#[derive(Debug)]
+pub struct Credential<P> {
+    /// Secret access key.
+    pub secret: SecretText,
+    /// Who it belongs to.
+    pub principal: Arc<P>,
+}
+
+/// Why an access key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// No such access key.
+    #[error("no such access key")]
+    NoSuchAccessKey,
+    /// The key or its user is disabled.
+    #[error("the access key is disabled")]
+    Disabled,
+    /// The key or its user has expired.
+    #[error("the access key has expired")]
+    Expired,
+    /// Too many wrong secrets for this key from this address.
+    #[error("locked out after too many wrong secrets")]
+    LockedOut {
+        /// When the lock ends.
+        until: Stamp,
+    },
+    /// The secret is not the key's.
+    #[error("wrong secret access key")]
+    WrongSecret,
+    /// The well-known secret on a request from elsewhere.
+    #[error("the well-known secret is accepted on loopback only")]
+    WellKnownSecret,
+    /// The keeper is overloaded.
+    #[error("too many look-ups are waiting")]
+    Busy,
+    /// The keeper cannot answer; the text goes to the log.
+    #[error("access keys cannot be looked up: {0}")]
+    Unavailable(String),
+}
+
+impl CredentialError {
+    /// The S3 error of a request that named `id`.
+    pub fn into_s3(self, id: &AccessKeyId) -> S3Error {
+        let unusable = |message: &'static str| {
+            S3Error::with_message(ErrorCode::InvalidAccessKeyId, message).field("AWSAccessKeyId", id.as_str())
+        };
+        let error = match &self {
+            Self::NoSuchAccessKey => S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", id.as_str()),
+            Self::Disabled => unusable("The AWS Access Key Id you provided is disabled."),
+            Self::Expired => unusable("The AWS Access Key Id you provided has expired."),
+            Self::LockedOut { until } => {
+                S3Error::new(ErrorCode::TooManyLoginAttempts).field("Until", iso8601(seconds_of(*until)))
+            }
+            Self::WrongSecret => S3Error::with_message(
+                ErrorCode::AccessDenied,
+                "The secret access key you provided is not that of the access key id you provided.",
+            )
+            .field("AWSAccessKeyId", id.as_str()),
+            Self::WellKnownSecret => S3Error::with_message(
+                ErrorCode::AccessDenied,
+                "This access key still has its well-known first-boot secret, which is accepted on loopback only. Give \
+                 it a secret of your own.",
+            ),
+            Self::Busy => S3Error::new(ErrorCode::SlowDown),
+            Self::Unavailable(_) => S3Error::new(ErrorCode::ServiceUnavailable),
+        };
+        error.because(self)
+    }
+}
+
+/// The keeper of access keys.
+pub trait Credentials {
+    /// Who a key belongs to.
+    type Principal;
+
+    /// The secret and the owner of an access key. `exposed`: the request shows that the node is reachable from
+    /// elsewhere.
+    fn credential(
+        &self,
+        id: &AccessKeyId,
+        exposed: bool,
+    ) -> impl Future<Output = Result<Credential<Self::Principal>, CredentialError>>;
+
+    /// Compares a secret in constant time and counts wrong ones against key and address.
+    fn verify_secret(
+        &self,
+        id: &AccessKeyId,
+        secret: &str,
+        address: Option<IpAddr>,
+        exposed: bool,
+    ) -> impl Future<Output = Result<Arc<Self::Principal>, CredentialError>>;
+}

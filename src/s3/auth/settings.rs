@@ -1,0 +1,305 @@
+//! What authentication is configured with, and what a proxy in front may claim.
+//!
+//! Two degrees of trust: the default ranges (loopback and private) are believed about the host and scheme that the
+//! client used; the client's address is believed only from proxies that the operator listed.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::s3::request_head::RequestHead;
+
+/// Settings of authentication.
+#[derive(Debug, Clone)]
+pub struct AuthSettings {
+    /// Region of the credential scope (`AWS_REGION`).
+    pub region: String,
+    /// Service of the credential scope (`AWS_SERVICE`).
+    pub service: String,
+    /// Public URL of the API (`API_BASE_URL`).
+    pub api_base_url: Option<PublicUrl>,
+    /// Proxies whose forwarded headers count (`TRUSTED_PROXIES`).
+    pub trusted_proxies: TrustedProxies,
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            service: "s3".to_owned(),
+            api_base_url: None,
+            trusted_proxies: TrustedProxies::default(),
+        }
+    }
+}
+
+/// The text is not what the setting takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSetting {
+    /// Not an address or an address range.
+    #[error("`{0}` is not an IP address or a range such as 10.0.0.0/8")]
+    Cidr(String),
+    /// Not a public URL.
+    #[error("`{0}` is not a URL of the form http(s)://host[:port][/prefix]")]
+    Url(String),
+}
+
+/// A public URL: scheme, host with port, path prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// Whether the scheme is https.
+    pub https: bool,
+    /// Host, lower case, with its port unless that is the scheme's own.
+    pub authority: String,
+    /// Path prefix without a trailing slash; empty when there is none.
+    pub path_prefix: String,
+}
+
+impl FromStr for PublicUrl {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        let bad = || InvalidSetting::Url(text.to_owned());
+        let (scheme, rest) = text.trim().split_once("://").ok_or_else(bad)?;
+        let https = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(bad()),
+        };
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let odd = |b: u8| !b.is_ascii_graphic() || matches!(b, b'@' | b'?' | b'#');
+        if authority.is_empty() || authority.bytes().chain(path.bytes()).any(odd) {
+            return Err(bad());
+        }
+        let default_port = if https { ":443" } else { ":80" };
+        let authority = authority.to_ascii_lowercase();
+        let authority = authority.strip_suffix(default_port).unwrap_or(&authority).to_owned();
+        let path = path.trim_end_matches('/');
+        let path_prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
+        Ok(Self { https, authority, path_prefix })
+    }
+}
+
+/// An address range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cidr {
+    address: IpAddr,
+    prefix_bits: u8,
+}
+
+impl Cidr {
+    /// Whether the address lies in the range. An IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let bits = u32::from(self.prefix_bits);
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+                u32::from(own) & mask == u32::from(other) & mask
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+                u128::from(own) & mask == u128::from(other) & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        let bad = || InvalidSetting::Cidr(text.to_owned());
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.trim().parse().map_err(|_| bad())?;
+        let bits_max = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = bits.map_or(Ok(bits_max), |bits| bits.trim().parse().map_err(|_| bad()))?;
+        if prefix_bits <= bits_max { Ok(Self { address, prefix_bits }) } else { Err(bad()) }
+    }
+}
+
+/// Proxies whose forwarded headers count.
+#[derive(Debug, Clone)]
+pub struct TrustedProxies {
+    ranges: Vec<Cidr>,
+    explicitly_listed: bool,
+}
+
+impl Default for TrustedProxies {
+    /// Loopback and private ranges (RFC 1918, RFC 4193, link-local), believed about host and scheme only.
+    fn default() -> Self {
+        let v4 = |a, b, prefix_bits| Cidr { address: IpAddr::from([a, b, 0, 0]), prefix_bits };
+        let v6 =
+            |first, last, prefix_bits| Cidr { address: IpAddr::from([first, 0, 0, 0, 0, 0, 0, last]), prefix_bits };
+        let ranges = vec![
+            v4(127, 0, 8),
+            v4(10, 0, 8),
+            v4(172, 16, 12),
+            v4(192, 168, 16),
+            v4(169, 254, 16),
+            v6(0, 1, 128),
+            v6(0xfc00, 0, 7),
+            v6(0xfe80, 0, 10),
+        ];
+        Self { ranges, explicitly_listed: false }
+    }
+}
+
+impl TrustedProxies {
+    /// Parses a comma list; these proxies are believed about the client's address too.
+    pub fn parse(list: &str) -> Result<Self, InvalidSetting> {
+        let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let ranges = entries.map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self { ranges, explicitly_listed: true })
+    }
+
+    /// Whether the operator listed the proxies, so that the client address they report may be believed.
+    pub fn explicitly_listed(&self) -> bool {
+        self.explicitly_listed
+    }
+
+    /// Whether the peer is one of the proxies: its word on host and scheme counts.
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.ranges.iter().any(|range| range.contains(peer)))
+    }
+
+    /// The client's address: the peer's, or, behind a listed proxy, the last address of `X-Forwarded-For` that is not
+    /// itself such a proxy.
+    pub fn client_address(&self, head: &RequestHead<'_>) -> Option<IpAddr> {
+        if !self.explicitly_listed || !self.trusts(head.peer) {
+            return head.peer;
+        }
+        let hops: Vec<&str> = head
+            .headers
+            .get_all("x-forwarded-for")
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .collect();
+        let mut client = head.peer;
+        for hop in hops.iter().rev() {
+            let Ok(address) = hop.parse::<IpAddr>() else { break };
+            client = Some(address);
+            if !self.trusts(client) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+/// The first `X-Forwarded-Host`, when the peer is a trusted proxy.
+pub fn forwarded_host<'a>(head: &RequestHead<'a>, proxies: &TrustedProxies) -> Option<&'a str> {
+    if proxies.trusts(head.peer) { claimed_host(head) } else { None }
+}
+
+/// The first `X-Forwarded-Host`, whoever sent it.
+pub fn claimed_host<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
+    let host = head.header("x-forwarded-host")?.split(',').next()?.trim();
+    (!host.is_empty()).then_some(host)
+}
+
+/// Whether the request shows that the node can be reached from elsewhere: a forwarded header, a `Host` that is not
+/// loopback, or a peer that is not. The well-known secret is refused on such a request.
+pub fn exposed(head: &RequestHead<'_>) -> bool {
+    let forwarded = head.headers.keys().any(|name| {
+        let name = name.as_str();
+        name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip" | "via")
+    });
+    let distant = head.peer.is_some_and(|peer| !peer.to_canonical().is_loopback());
+    forwarded || distant || !is_loopback_host(head.host())
+}
+
+/// Splits a `Host` value into name and port. The brackets of an IPv6 address stay.
+pub fn split_port(host: &str) -> (&str, Option<&str>) {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|b| b.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            (name, Some(port))
+        }
+        _ => (host, None),
+    }
+}
+
+fn is_loopback_host(host: &str) -> bool {
+    let name = split_port(host).0.to_ascii_lowercase();
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&name);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => bare == "localhost" || bare.ends_with(".localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    fn head(headers: &HeaderMap, peer: [u8; 4]) -> RequestHead<'_> {
+        RequestHead { method: "GET", path: b"/", query: "", headers, peer: Some(IpAddr::from(peer)), secure: false }
+    }
+
+    #[test]
+    fn ranges() {
+        let range: Cidr = "172.16.0.0/12".parse().unwrap();
+        assert!(range.contains("172.31.255.255".parse().unwrap()));
+        assert!(range.contains("::ffff:172.16.0.1".parse().unwrap()));
+        assert!(!range.contains("172.32.0.0".parse().unwrap()));
+        let all: Cidr = "0.0.0.0/0".parse().unwrap();
+        assert!(all.contains("8.8.8.8".parse().unwrap()) && !all.contains("::1".parse().unwrap()));
+        assert!("::1".parse::<Cidr>().unwrap().contains("::1".parse().unwrap()));
+        for bad in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "a"] {
+            assert!(bad.parse::<Cidr>().is_err(), "{bad}");
+        }
+        assert!(TrustedProxies::default().trusts(Some("192.168.7.1".parse().unwrap())));
+        assert!(TrustedProxies::default().trusts(Some("fd00::1".parse().unwrap())));
+        assert!(!TrustedProxies::default().trusts(Some("8.8.8.8".parse().unwrap())));
+    }
+
+    #[test]
+    fn public_urls() {
+        let url: PublicUrl = "HTTPS://S3.Example.com:443/files/".parse().unwrap();
+        assert_eq!((url.https, url.authority.as_str(), url.path_prefix.as_str()), (true, "s3.example.com", "/files"));
+        assert_eq!("http://a:9000".parse::<PublicUrl>().unwrap().authority, "a:9000");
+        for bad in ["", "a", "ftp://a", "http://", "http://u@a", "http://a/?q"] {
+            assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_listed_proxies_speak_for_the_client() {
+        let map = headers(&[("x-forwarded-for", "1.1.1.1, 8.8.8.8, 10.0.0.2")]);
+        let seen = |proxies: &TrustedProxies, peer| proxies.client_address(&head(&map, peer)).unwrap().to_string();
+        assert_eq!(seen(&TrustedProxies::default(), [10, 0, 0, 1]), "10.0.0.1");
+        let listed = TrustedProxies::parse("10.0.0.0/8").unwrap();
+        assert_eq!(seen(&listed, [10, 0, 0, 1]), "8.8.8.8");
+        assert_eq!(seen(&listed, [9, 9, 9, 9]), "9.9.9.9");
+    }
+
+    #[test]
+    fn exposure() {
+        for (pairs, peer, expected) in [
+            (&[("host", "localhost:5000")][..], [127, 0, 0, 1], false),
+            (&[("host", "b.localhost")][..], [127, 0, 0, 1], false),
+            (&[("host", "[::1]:5000")][..], [127, 0, 0, 1], false),
+            (&[("host", "127.0.0.2")][..], [127, 0, 0, 1], false),
+            (&[("host", "localhost")][..], [10, 0, 0, 1], true),
+            (&[("host", "example.com")][..], [127, 0, 0, 1], true),
+            (&[("host", "localhost.example.com")][..], [127, 0, 0, 1], true),
+            (&[][..], [127, 0, 0, 1], true),
+            (&[("host", "localhost"), ("x-forwarded-proto", "http")][..], [127, 0, 0, 1], true),
+            (&[("host", "localhost"), ("forwarded", "for=1.1.1.1")][..], [127, 0, 0, 1], true),
+        ] {
+            let map = headers(pairs);
+            assert_eq!(exposed(&head(&map, peer)), expected, "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The arithmetic of Signature Version 4: dates, credential scopes, the signing key and the signatures made with it.
+//!
+//! INVARIANT: signatures are compared in constant time only, by [`same_secret`]; no secret appears in `Debug` output.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use myfsio_actors::names::Stamp;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
+
+/// The algorithm that S3 clients name in headers, queries and forms.
+pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// Lower-case hexadecimal SHA-256 of no bytes.
+pub const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// HMAC-SHA256 of `message`.
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    // HMAC takes keys of any length, so the error case cannot occur; should it, no signature matches an empty key's.
+    let Ok(mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else {
+        return [0; 32];
+    };
+    mac.chain_update(message).finalize().into_bytes().into()
+}
+
+/// Lower-case hexadecimal SHA-256.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Whether two secrets are the same bytes, in time that depends on their lengths only.
+pub fn same_secret(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+/// Credential scope: date, region, service (SigV4, "Credential").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Day as `YYYYMMDD`.
+    pub date: String,
+    /// Region.
+    pub region: String,
+    /// Service.
+    pub service: String,
+}
+
+impl Scope {
+    /// Splits `access-key-id/date/region/service/aws4_request`. `None` when a part is missing or malformed.
+    pub fn parse_credential(credential: &str) -> Option<(&str, Self)> {
+        // From the right: the scope's parts cannot hold a slash, whatever stands before them.
+        let mut parts = credential.rsplitn(5, '/');
+        let terminator = parts.next()?;
+        let (service, region, date) = (parts.next()?, parts.next()?, parts.next()?);
+        let access_key_id = parts.next()?;
+        let dated = date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit());
+        let good = terminator == "aws4_request" && dated && !access_key_id.is_empty();
+        good.then(|| (access_key_id, Self { date: date.into(), region: region.into(), service: service.into() }))
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/aws4_request", self.date, self.region, self.service)
+    }
+}
+
+/// The key derived from a secret access key for one scope.
+#[derive(Clone)]
+pub struct SigningKey([u8; 32]);
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(…)")
+    }
+}
+
+impl SigningKey {
+    /// Derives the key (SigV4, "Derive a signing key").
+    pub fn derive(secret: &str, scope: &Scope) -> Self {
+        let date = hmac_sha256(format!("AWS4{secret}").as_bytes(), scope.date.as_bytes());
+        let region = hmac_sha256(&date, scope.region.as_bytes());
+        let service = hmac_sha256(&region, scope.service.as_bytes());
+        Self(hmac_sha256(&service, b"aws4_request"))
+    }
+
+    /// The signature of a string to sign: 64 lower-case hexadecimal digits.
+    pub fn sign(&self, string_to_sign: &[u8]) -> String {
+        hex::encode(hmac_sha256(&self.0, string_to_sign))
+    }
+}
+
+/// A time as SigV4 writes it, `YYYYMMDD'T'HHMMSS'Z'`, with the second it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AmzDate {
+    /// The 16 characters.
+    pub text: String,
+    /// Seconds since the Unix epoch.
+    pub seconds: i64,
+}
+
+impl AmzDate {
+    /// Parses the basic ISO 8601 form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let shaped = text.len() == 16
+            && text.bytes().enumerate().all(|(i, b)| match i {
+                8 => b == b'T',
+                15 => b == b'Z',
+                _ => b.is_ascii_digit(),
+            });
+        if !shaped {
+            return None;
+        }
+        let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+        let seconds = PrimitiveDateTime::parse(text, format).ok()?.assume_utc().unix_timestamp();
+        Some(Self { text: text.into(), seconds })
+    }
+
+    /// Parses an HTTP date (RFC 9110 §5.6.7), as the `Date` header carries it.
+    pub fn parse_http(text: &str) -> Option<Self> {
+        Self::from_seconds(OffsetDateTime::from(httpdate::parse_http_date(text).ok()?).unix_timestamp())
+    }
+
+    /// The date of a second.
+    pub fn from_seconds(seconds: i64) -> Option<Self> {
+        let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+        let text = OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(format).ok()?;
+        Some(Self { text, seconds })
+    }
+
+    /// The day, `YYYYMMDD`.
+    pub fn day(&self) -> &str {
+        self.text.get(..8).unwrap_or_default()
+    }
+}
+
+/// Whole seconds of a stamp, signed for differences.
+pub fn seconds_of(now: Stamp) -> i64 {
+    i64::try_from(now.seconds()).unwrap_or(i64::MAX)
+}
+
+/// A second as S3's error fields write it, `YYYY-MM-DDTHH:MM:SSZ`.
+pub fn iso8601(seconds: i64) -> String {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|time| time.format(format).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_split_from_the_right() {
+        let (id, scope) = Scope::parse_credential("AKID/20130524/us-east-1/s3/aws4_request").unwrap();
+        assert_eq!((id, scope.to_string().as_str()), ("AKID", "20130524/us-east-1/s3/aws4_request"));
+        for bad in ["", "AKID", "/20130524/r/s3/aws4_request", "A/2013052/r/s3/aws4_request", "A/20130524/r/s3/aws4"] {
+            assert!(Scope::parse_credential(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_are_strict() {
+        let date = AmzDate::parse("20130524T000000Z").unwrap();
+        assert_eq!((date.seconds, date.day()), (1_369_353_600, "20130524"));
+        assert_eq!(AmzDate::parse_http("Fri, 24 May 2013 00:00:00 GMT").unwrap(), date);
+        for bad in ["", "20130524T000000", "20131324T000000Z", "+0130524T000000Z", "2013-05-24T00:00Z"] {
+            assert!(AmzDate::parse(bad).is_none(), "{bad}");
+        }
+        assert_eq!(iso8601(date.seconds), "2013-05-24T00:00:00Z");
+    }
+}

@@ -1,0 +1,94 @@
+//! The `Authorization` header of Signature Version 4 (S3 API Reference, "Authenticating Requests: Using the
+//! Authorization Header").
+
+use super::canonical::Signed;
+use super::claim::{
+    Claim, Place, check_scope_date, check_signed_headers, check_skew, invalid_token, parse_credential,
+    parse_signed_headers,
+};
+use super::payload::{CONTENT_SHA256, DeclaredPayload};
+use super::settings::AuthSettings;
+use super::signing::{ALGORITHM, AmzDate};
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::request_head::RequestHead;
+
+/// The three components of the header.
+struct Components<'a> {
+    credential: &'a str,
+    signed_headers: &'a str,
+    signature: &'a str,
+}
+
+/// Parses and checks all that needs no secret. Errs: InvalidRequest (Signature Version 2), InvalidArgument (another
+/// scheme), AuthorizationHeaderMalformed, AccessDenied (no date, unsigned headers), RequestTimeTooSkewed, InvalidToken,
+/// and the errors of `x-amz-content-sha256`.
+pub fn parse(
+    head: &RequestHead<'_>,
+    authorization: &str,
+    settings: &AuthSettings,
+    now_seconds: i64,
+) -> Result<Claim, S3Error> {
+    let components = parse_components(authorization)?;
+    let (access_key_id, scope) = parse_credential(components.credential, Place::Header, settings)?;
+    let date = request_date(head)?;
+    check_scope_date(&scope, &date, Place::Header)?;
+    check_skew(&date, now_seconds)?;
+    let Some(payload_text) = head.header(CONTENT_SHA256) else {
+        let message = "Missing required header for this request: x-amz-content-sha256";
+        return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
+    };
+    let payload = DeclaredPayload::parse(payload_text)?;
+    let headers = parse_signed_headers(components.signed_headers);
+    check_signed_headers(head, &headers, None)?;
+    if head.headers.contains_key("x-amz-security-token") {
+        return Err(invalid_token());
+    }
+    let signed = Signed { headers, payload: payload_text.to_owned(), leave_out: None };
+    Ok(Claim { access_key_id, scope, date, signed, signature: components.signature.to_owned(), payload })
+}
+
+fn parse_components(authorization: &str) -> Result<Components<'_>, S3Error> {
+    let (scheme, rest) = authorization.split_once(char::is_whitespace).unwrap_or((authorization, ""));
+    if scheme == "AWS" || (scheme.starts_with("AWS4-") && scheme != ALGORITHM) {
+        return Err(unsupported_mechanism());
+    }
+    if scheme != ALGORITHM {
+        return Err(S3Error::invalid_argument("Authorization", authorization, "Unsupported Authorization Type"));
+    }
+    let (mut credential, mut signed_headers, mut signature) = (None, None, None);
+    for component in rest.split(',').map(str::trim).filter(|component| !component.is_empty()) {
+        let (name, value) = component.split_once('=').unwrap_or((component, ""));
+        let slot = match name.trim() {
+            "Credential" => &mut credential,
+            "SignedHeaders" => &mut signed_headers,
+            "Signature" => &mut signature,
+            _ => continue,
+        };
+        if slot.replace(value.trim()).is_some() {
+            return Err(Place::Header.malformed("a component is given twice."));
+        }
+    }
+    match (credential, signed_headers, signature) {
+        (Some(credential), Some(signed_headers), Some(signature)) => {
+            Ok(Components { credential, signed_headers, signature })
+        }
+        _ => Err(Place::Header.malformed(
+            "the authorization header requires three components: Credential, SignedHeaders, and Signature.",
+        )),
+    }
+}
+
+/// The refusal of Signature Version 2 and of algorithms that the node does not know.
+pub fn unsupported_mechanism() -> S3Error {
+    let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+    S3Error::with_message(ErrorCode::InvalidRequest, message)
+}
+
+/// `x-amz-date`, or `Date` when that is absent; either may have either form.
+fn request_date(head: &RequestHead<'_>) -> Result<AmzDate, S3Error> {
+    let text = head.header("x-amz-date").or_else(|| head.header("date")).unwrap_or_default();
+    AmzDate::parse(text).or_else(|| AmzDate::parse_http(text)).ok_or_else(|| {
+        let message = "AWS authentication requires a valid Date or x-amz-date header";
+        S3Error::with_message(ErrorCode::AccessDenied, message)
+    })
+}

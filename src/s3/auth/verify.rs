@@ -1,0 +1,82 @@
+//! Whether a claim's signature is the one that its secret makes, and what the refusal says when it is not.
+
+use std::fmt::Write as _;
+
+use super::canonical::{Reading, canonical_request, path_forms, string_to_sign};
+use super::claim::Claim;
+use super::hint;
+use super::settings::{AuthSettings, forwarded_host};
+use super::signing::{SigningKey, same_secret};
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::request_head::RequestHead;
+
+/// Longest canonical request whose bytes the error spells out in hexadecimal; three characters for each.
+const SPELLED_BYTES_MAX: usize = 8 * 1024;
+
+/// Whether the claim's signature fits the request in one reading.
+pub fn matches(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, reading: &Reading<'_>) -> bool {
+    let canonical = canonical_request(head, &claim.signed, reading);
+    let expected = key.sign(string_to_sign(&claim.date, &claim.scope, &canonical).as_bytes());
+    same_secret(expected.as_bytes(), claim.signature.as_bytes())
+}
+
+/// The hosts for which a signature is accepted: as received, then what a trusted proxy says the client used, then
+/// that of `API_BASE_URL`.
+fn accepted_hosts<'a>(head: &RequestHead<'a>, settings: &'a AuthSettings) -> Vec<Option<&'a str>> {
+    let mut hosts = vec![None];
+    hosts.extend(forwarded_host(head, &settings.trusted_proxies).map(Some));
+    hosts.extend(settings.api_base_url.as_ref().map(|url| Some(url.authority.as_str())));
+    hosts
+}
+
+/// Verifies the signature. Errs: SignatureDoesNotMatch with what the node computed, and a hint when a likely edit of a
+/// proxy explains the difference.
+pub fn verify(
+    head: &RequestHead<'_>,
+    claim: &Claim,
+    secret: &str,
+    settings: &AuthSettings,
+) -> Result<SigningKey, S3Error> {
+    let key = SigningKey::derive(secret, &claim.scope);
+    let paths = path_forms(head.path);
+    for host in accepted_hosts(head, settings) {
+        for path in &paths {
+            let reading = Reading { host, path: Some(path), ..Reading::default() };
+            if matches(head, claim, &key, &reading) {
+                return Ok(key);
+            }
+        }
+    }
+    let error = mismatch(head, claim);
+    Err(match hint::find(head, claim, &key, settings) {
+        Some(hint) => error.field("Hint", hint),
+        None => error,
+    })
+}
+
+/// `SignatureDoesNotMatch` with the strings that the node signed (S3 API Reference, "Error responses").
+fn mismatch(head: &RequestHead<'_>, claim: &Claim) -> S3Error {
+    let canonical = canonical_request(head, &claim.signed, &Reading::default());
+    let to_sign = string_to_sign(&claim.date, &claim.scope, &canonical);
+    let error = S3Error::new(ErrorCode::SignatureDoesNotMatch)
+        .field("AWSAccessKeyId", claim.access_key_id.as_str())
+        .field("StringToSign", to_sign.as_str())
+        .field("SignatureProvided", claim.signature.as_str())
+        .field("StringToSignBytes", spell(to_sign.as_bytes()))
+        .field("CanonicalRequest", String::from_utf8_lossy(&canonical));
+    if canonical.len() > SPELLED_BYTES_MAX {
+        return error;
+    }
+    error.field("CanonicalRequestBytes", spell(&canonical))
+}
+
+/// Bytes in hexadecimal, separated by spaces.
+pub fn spell(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 3);
+    for (i, byte) in bytes.iter().enumerate() {
+        let separator = if i == 0 { "" } else { " " };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{separator}{byte:02x}");
+    }
+    out
+}

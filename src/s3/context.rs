@@ -1,0 +1,123 @@
+//! What a handler gets: one request, routed, authenticated and authorised on its own resource, with its body still
+//! unread.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
+use myfsio_actors::storage::{Bucket, StorageClient, WriteConditions};
+
+use super::authorize::{self, Authenticated};
+use super::body::RequestBody;
+use super::checksum::BodyChecks;
+use super::error::{ErrorCode, S3Error};
+use super::operation::Operation;
+use super::query::Query;
+use super::respond::RequestId;
+use crate::node::Node;
+
+/// One request on its way to a handler.
+#[derive(Debug)]
+pub struct Call {
+    /// The node that serves it.
+    pub node: Arc<Node>,
+    /// What it asks for.
+    pub operation: Operation,
+    /// The bucket's name; none for the service.
+    pub bucket_name: Option<BucketName>,
+    /// The bucket, as looked up when the request was authorised; none for the service and for CreateBucket.
+    pub bucket: Option<Arc<Bucket>>,
+    /// The decoded key; none for the service and buckets.
+    pub key: Option<ObjectKey>,
+    /// The decoded query.
+    pub query: Query,
+    /// The headers as received.
+    pub headers: HeaderMap,
+    /// The method.
+    pub method: Method,
+    /// The path as received.
+    pub raw_path: String,
+    /// Who asks.
+    pub auth: Authenticated,
+    /// Names the request in responses and logs.
+    pub request_id: RequestId,
+    /// When its head had arrived.
+    pub received: Stamp,
+    /// Address of the client, as far as it is known.
+    pub peer: Option<IpAddr>,
+    /// Whether it came over TLS.
+    pub secure: bool,
+    /// Its body.
+    pub body: RequestBody,
+}
+
+impl Call {
+    /// Storage.
+    pub fn storage(&self) -> &StorageClient {
+        &self.node.storage
+    }
+
+    /// The bucket that the request addresses. Errs: NoSuchBucket.
+    pub fn bucket(&self) -> Result<Arc<Bucket>, S3Error> {
+        self.bucket.clone().ok_or_else(|| ErrorCode::NoSuchBucket.into())
+    }
+
+    /// The key that the request addresses. Errs: InvalidRequest when there is none.
+    pub fn key(&self) -> Result<ObjectKey, S3Error> {
+        self.key
+            .clone()
+            .ok_or_else(|| S3Error::with_message(ErrorCode::InvalidRequest, "The request addresses no object."))
+    }
+
+    /// `versionId` of the query. Errs: InvalidArgument when it is empty or no version id of this node.
+    pub fn version(&self) -> Result<Option<VersionId>, S3Error> {
+        self.query.get("versionId").map(parse_version).transpose()
+    }
+
+    /// Asks for a permission on a further resource: a copy source, or a key of a batch. Errs: AccessDenied.
+    pub fn authorize(&self, action: &str, bucket: &Bucket, key: Option<&str>) -> Result<(), S3Error> {
+        authorize::further(self, action, bucket, key)
+    }
+
+    /// Whether the caller may list the bucket: decides between 404 and 403 for a missing key.
+    pub fn may_list(&self, bucket: &Bucket) -> bool {
+        self.authorize("s3:ListBucket", bucket, None).is_ok()
+    }
+
+    /// Whether the bucket belongs in the caller's ListBuckets.
+    pub fn sees_bucket(&self, bucket: &Bucket) -> bool {
+        authorize::sees_bucket(self, bucket)
+    }
+
+    /// Canonical id that the caller's new objects and buckets belong to; the anonymous one without credentials.
+    pub fn owner_id(&self) -> CanonicalId {
+        authorize::owner_id(&self.auth)
+    }
+
+    /// Display name of an owner; empty when unknown.
+    pub fn owner_name(&self, owner: &CanonicalId) -> String {
+        authorize::owner_name(&self.node, owner)
+    }
+
+    /// Whether the request carries no credentials.
+    pub fn is_anonymous(&self) -> bool {
+        authorize::is_anonymous(&self.auth)
+    }
+
+    /// What the request says about the integrity of its body, from its headers. Errs: InvalidDigest, InvalidRequest.
+    pub fn body_checks(&self) -> Result<BodyChecks, S3Error> {
+        BodyChecks::parse(&self.headers, authorize::content_sha256(&self.auth))
+    }
+
+    /// `If-Match` and `If-None-Match` of a write. Errs: InvalidArgument when malformed.
+    pub fn write_conditions(&self) -> Result<WriteConditions, S3Error> {
+        super::conditional::write_conditions(&self.headers)
+    }
+}
+
+/// Parses a version id as clients send it. Errs: InvalidArgument.
+pub fn parse_version(text: &str) -> Result<VersionId, S3Error> {
+    VersionId::parse(text).map_err(|_| S3Error::invalid_argument("versionId", text, "Invalid version id specified"))
+}

@@ -1,0 +1,44 @@
+//! From an operation to its handler.
+
+use super::context::Call;
+use super::error::{ErrorCode, S3Error};
+use super::handlers::{
+    bucket, delete_objects, list_buckets, list_objects, list_versions, multipart_complete, multipart_create,
+    multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get, object_put, post_object,
+};
+use super::operation::Operation;
+use super::respond::Answer;
+
+/// Runs the handler of a request that was let through.
+pub async fn dispatch(call: Call) -> Answer {
+    match call.operation {
+        Operation::CreateBucket => bucket::create_bucket(call).await,
+        Operation::HeadBucket => bucket::head_bucket(&call),
+        Operation::DeleteBucket => bucket::delete_bucket(call).await,
+        Operation::GetBucketLocation => bucket::get_bucket_location(&call),
+        Operation::GetBucketVersioning => bucket::get_bucket_versioning(&call),
+        Operation::GetObject => object_get::get_object(call).await,
+        Operation::HeadObject => object_get::head_object(call).await,
+        Operation::PutObject => object_put::put_object(call).await,
+        Operation::CopyObject => object_copy::copy_object(call).await,
+        Operation::DeleteObject => object_delete::delete_object(call).await,
+        Operation::ListBuckets => list_buckets::list_buckets(call).await,
+        Operation::ListObjects => list_objects::list_objects(call).await,
+        Operation::ListObjectsV2 => list_objects::list_objects_v2(call).await,
+        Operation::ListObjectVersions => list_versions::list_object_versions(call).await,
+        Operation::ListMultipartUploads => multipart_list::list_multipart_uploads(call).await,
+        Operation::ListParts => multipart_list::list_parts(call).await,
+        Operation::CreateMultipartUpload => multipart_create::create_multipart_upload(call).await,
+        Operation::UploadPart => multipart_part::upload_part(call).await,
+        Operation::UploadPartCopy => multipart_part::upload_part_copy(call).await,
+        Operation::CompleteMultipartUpload => multipart_complete::complete_multipart_upload(call).await,
+        Operation::AbortMultipartUpload => multipart_create::abort_multipart_upload(call).await,
+        Operation::DeleteObjects => delete_objects::delete_objects(call).await,
+        Operation::GetObjectAttributes => object_attributes::get_object_attributes(call).await,
+        Operation::PostObject => post_object::post_object(call).await,
+        other => match bucket::unset_configuration(&call) {
+            Some(answer) => answer,
+            None => Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", other.name())),
+        },
+    }
+}

@@ -1,0 +1,160 @@
+//! Buckets: create, look, delete, and what is told of configurations that nobody can set yet.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use myfsio_actors::storage::{CreateBucket, DeleteBucket, StorageError, Versioning};
+
+use crate::s3::context::Call;
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::headers::{not_implemented, refuse_unbuilt, text};
+use crate::s3::operation::Operation;
+use crate::s3::respond::{Answer, empty, set_header, xml};
+use crate::s3::xml::requests::{CREATE_BUCKET_BYTES_MAX, create_bucket_configuration};
+use crate::s3::xml::write::XmlWriter;
+
+/// The region whose buckets have an empty location constraint, and where creating one's own bucket again succeeds.
+const CLASSIC_REGION: &str = "us-east-1";
+
+/// S3 API Reference, CreateBucket.
+pub async fn create_bucket(mut call: Call) -> Answer {
+    refuse_unbuilt(&call.headers)?;
+    refuse_bucket_features(&call)?;
+    let document = call.body.collect(CREATE_BUCKET_BYTES_MAX).await?;
+    if !document.is_empty() {
+        let constraint = create_bucket_configuration(&document)?.location_constraint;
+        check_location(constraint.as_deref(), &call.node.settings.region)?;
+    }
+    let name = call.bucket_name.clone().ok_or(ErrorCode::InvalidBucketName)?;
+    let owner = call.owner_id();
+    let region = &call.node.settings.region;
+    match call.storage().create_bucket(CreateBucket { name: name.clone(), owner: owner.clone() }).await {
+        Ok(_) => {}
+        Err(StorageError::BucketExists { owner: holder, .. }) if holder == owner => {
+            if region != CLASSIC_REGION {
+                return Err(S3Error::new(ErrorCode::BucketAlreadyOwnedByYou).field("BucketName", name.as_str()));
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let mut response = empty(StatusCode::OK);
+    set_header(&mut response, "location", &format!("/{name}"));
+    Ok(response)
+}
+
+fn refuse_bucket_features(call: &Call) -> Result<(), S3Error> {
+    let asks = |name: &str| text(&call.headers, name).filter(|value| !value.eq_ignore_ascii_case("false"));
+    if let Some(value) = asks("x-amz-bucket-object-lock-enabled") {
+        return Err(not_implemented("x-amz-bucket-object-lock-enabled", &value));
+    }
+    match text(&call.headers, "x-amz-object-ownership").as_deref() {
+        None | Some("ObjectWriter") => Ok(()),
+        Some(other) => Err(not_implemented("x-amz-object-ownership", other)),
+    }
+}
+
+/// A location constraint names this node's region or is absent. Errs: IllegalLocationConstraintException,
+/// InvalidLocationConstraint.
+fn check_location(constraint: Option<&str>, region: &str) -> Result<(), S3Error> {
+    match constraint {
+        None => Ok(()),
+        Some(asked) if asked == region || (asked == "EU" && region == "eu-west-1") => Ok(()),
+        Some(asked) if asked.split('-').count() >= 3 => Err(S3Error::with_message(
+            ErrorCode::IllegalLocationConstraintException,
+            format!(
+                "The {asked} location constraint is incompatible for the region specific endpoint this request was sent to."
+            ),
+        )),
+        Some(asked) => Err(S3Error::new(ErrorCode::InvalidLocationConstraint).field("LocationConstraint", asked)),
+    }
+}
+
+/// S3 API Reference, HeadBucket.
+pub fn head_bucket(call: &Call) -> Answer {
+    call.bucket()?;
+    let mut response = empty(StatusCode::OK);
+    set_header(&mut response, "x-amz-bucket-region", &call.node.settings.region);
+    set_header(&mut response, "x-amz-access-point-alias", "false");
+    Ok(response)
+}
+
+/// S3 API Reference, DeleteBucket.
+pub async fn delete_bucket(call: Call) -> Answer {
+    let bucket = call.bucket()?;
+    call.storage().delete_bucket(DeleteBucket { bucket }).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// S3 API Reference, GetBucketLocation: empty for us-east-1.
+pub fn get_bucket_location(call: &Call) -> Answer {
+    call.bucket()?;
+    let region = call.node.settings.region.as_str();
+    let mut document = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint xmlns=\"");
+    document.push_str(crate::s3::xml::write::NAMESPACE);
+    document.push_str("\">");
+    if region != CLASSIC_REGION {
+        crate::s3::xml::write::escape_into(&mut document, region);
+    }
+    document.push_str("</LocationConstraint>");
+    Ok(xml(StatusCode::OK, document))
+}
+
+/// S3 API Reference, GetBucketVersioning: no status while versioning was never enabled.
+pub fn get_bucket_versioning(call: &Call) -> Answer {
+    let mut document = XmlWriter::new("VersioningConfiguration");
+    match call.bucket()?.versioning {
+        Versioning::Off => {}
+        Versioning::Enabled => {
+            document.text("Status", "Enabled");
+        }
+        Versioning::Suspended => {
+            document.text("Status", "Suspended");
+        }
+    }
+    Ok(xml(StatusCode::OK, document.finish()))
+}
+
+/// What S3 answers for a configuration that is not set; none when the operation reads no configuration.
+pub fn unset_configuration(call: &Call) -> Option<Answer> {
+    let code = match call.operation {
+        Operation::GetBucketPolicy => ErrorCode::NoSuchBucketPolicy,
+        Operation::GetBucketCors => ErrorCode::NoSuchCORSConfiguration,
+        Operation::GetBucketLifecycleConfiguration => ErrorCode::NoSuchLifecycleConfiguration,
+        Operation::GetBucketTagging => ErrorCode::NoSuchTagSet,
+        Operation::GetBucketWebsite => ErrorCode::NoSuchWebsiteConfiguration,
+        Operation::GetBucketEncryption => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
+        Operation::GetBucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
+        Operation::GetObjectLockConfiguration => ErrorCode::ObjectLockConfigurationNotFoundError,
+        Operation::GetPublicAccessBlock => ErrorCode::NoSuchPublicAccessBlockConfiguration,
+        Operation::GetBucketOwnershipControls => ErrorCode::OwnershipControlsNotFoundError,
+        Operation::GetBucketLogging => return Some(Ok(empty_document("BucketLoggingStatus"))),
+        Operation::GetBucketNotificationConfiguration => return Some(Ok(empty_document("NotificationConfiguration"))),
+        Operation::GetBucketAccelerateConfiguration => return Some(Ok(empty_document("AccelerateConfiguration"))),
+        Operation::GetBucketRequestPayment => {
+            let mut document = XmlWriter::new("RequestPaymentConfiguration");
+            document.text("Payer", "BucketOwner");
+            return Some(Ok(xml(StatusCode::OK, document.finish())));
+        }
+        _ => return None,
+    };
+    let name = call.bucket_name.as_ref().map(|name| name.as_str()).unwrap_or_default();
+    Some(Err(S3Error::new(code).field("BucketName", name)))
+}
+
+fn empty_document(root: &'static str) -> HttpResponse {
+    xml(StatusCode::OK, XmlWriter::new(root).finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn location_constraints() {
+        let code = |constraint, region| check_location(constraint, region).map_err(|e| e.code());
+        assert_eq!(code(None, "us-east-1"), Ok(()));
+        assert_eq!(code(Some("us-east-1"), "us-east-1"), Ok(()));
+        assert_eq!(code(Some("EU"), "eu-west-1"), Ok(()));
+        assert_eq!(code(Some("eu-west-1"), "us-east-1"), Err(ErrorCode::IllegalLocationConstraintException));
+        assert_eq!(code(Some("moon"), "us-east-1"), Err(ErrorCode::InvalidLocationConstraint));
+    }
+}

@@ -1,0 +1,19 @@
+//! One function per operation: extract, one message to Storage, respond. `dispatch` is the only place that calls them.
+
+pub mod bucket;
+pub mod delete_objects;
+pub mod list_buckets;
+pub mod list_objects;
+pub mod list_versions;
+pub mod listing;
+pub mod multipart_complete;
+pub mod multipart_create;
+pub mod multipart_list;
+pub mod multipart_part;
+pub mod object_attributes;
+pub mod object_copy;
+pub mod object_delete;
+pub mod object_get;
+pub mod object_put;
+pub mod post_object;
+pub mod slow_answer;

@@ -1,0 +1,91 @@
+//! PutObject: what can be refused is refused before the body, the digests are compared before the commit.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey};
+use myfsio_actors::storage::{Attributes, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions};
+
+use crate::node::Node;
+use crate::s3::checksum::crc64nvme;
+use crate::s3::conditional::write_conditions;
+use crate::s3::context::Call;
+use crate::s3::error::S3Error;
+use crate::s3::headers::{attributes, refuse_unbuilt};
+use crate::s3::respond::{Answer, empty, set_header};
+
+/// S3 API Reference, PutObject.
+pub async fn put_object(mut call: Call) -> Answer {
+    let (bucket, key) = (call.bucket()?, call.key()?);
+    let (attributes, conditions) = check_head(&call.node, &call.headers, &bucket, &key)?;
+    if !attributes.tags.is_empty() {
+        call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
+    }
+    let checks = call.body_checks()?;
+    let writer = call.storage().begin_body(call.body.declared_size(), checks.plan())?;
+    let (body, checksum) = call.body.write_to(writer, &checks).await?;
+    let owner = call.owner_id();
+    let checksum = checksum.and_then(kept_checksum);
+    let message = PutObject { bucket, key, owner, attributes, body, checksum, conditions };
+    Ok(stored_response(&call.storage().put_object(message).await?))
+}
+
+/// Everything that the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs:
+/// those of the attributes, NotImplemented, PreconditionFailed, NoSuchKey.
+pub fn check_head(
+    node: &Node,
+    headers: &HeaderMap,
+    bucket: &Bucket,
+    key: &ObjectKey,
+) -> Result<(Attributes, WriteConditions), S3Error> {
+    refuse_unbuilt(headers)?;
+    let attributes = attributes(headers)?;
+    let conditions = write_conditions(headers)?;
+    node.storage.precheck(bucket, key, &conditions)?;
+    Ok((attributes, conditions))
+}
+
+/// The checksum to keep beside CRC-64/NVME, which every object has.
+pub fn kept_checksum(value: Checksum) -> Option<ObjectChecksum> {
+    (value.algorithm() != ChecksumAlgorithm::Crc64Nvme)
+        .then_some(ObjectChecksum { value, kind: ChecksumKind::FullObject })
+}
+
+/// ETag, version id and checksum of what was stored.
+pub fn stored_response(stored: &Stored) -> HttpResponse {
+    let object = &stored.object;
+    let mut response = empty(StatusCode::OK);
+    set_header(&mut response, "etag", &format!("\"{}\"", object.etag));
+    if stored.versioned {
+        set_header(&mut response, "x-amz-version-id", &object.version_id.to_string());
+    }
+    set_checksum(&mut response, object);
+    response
+}
+
+/// The object's checksum as S3 tells it: the one that the writer chose, else CRC-64/NVME.
+pub fn set_checksum(response: &mut HttpResponse, object: &Object) {
+    let (value, kind) = told_checksum(object);
+    if let Some((name, text)) = value {
+        set_header(response, name, &text);
+        set_header(response, "x-amz-checksum-type", kind.name());
+    }
+}
+
+/// Header name, text and kind of the checksum that S3 tells of an object. A composite one ends in the number of parts.
+pub fn told_checksum(object: &Object) -> (Option<(&'static str, String)>, ChecksumKind) {
+    match &object.checksum {
+        Some(checksum) => {
+            let header = checksum.value.algorithm().header();
+            let text = match (checksum.kind, object.etag.parts) {
+                (ChecksumKind::Composite, Some(parts)) => format!("{}-{parts}", checksum.value),
+                _ => checksum.value.to_string(),
+            };
+            (Some((header, text)), checksum.kind)
+        }
+        None => {
+            let value = crc64nvme(object.crc64nvme);
+            (value.map(|value| (value.algorithm().header(), value.to_string())), ChecksumKind::FullObject)
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What a client says about an object beside its bytes: read from request headers, given back on reads.
+//!
+//! Shared by PutObject, CopyObject, CreateMultipartUpload and the form upload, so that an object has the same attributes
+//! whichever way it came. Headers of features that are not built are refused, never ignored.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use myfsio_actors::storage::Attributes;
+
+use super::error::{ErrorCode, S3Error};
+use super::query::Query;
+
+/// Most bytes of all user metadata names and values together (S3 User Guide, "Working with object metadata").
+pub const METADATA_BYTES_MAX: usize = 2048;
+/// Most tags of an object.
+pub const TAGS_MAX: usize = 10;
+/// What an object without a content type is.
+pub const CONTENT_TYPE_DEFAULT: &str = "binary/octet-stream";
+
+const TAG_KEY_CHARS_MAX: usize = 128;
+const TAG_VALUE_CHARS_MAX: usize = 256;
+const METADATA_PREFIX: &str = "x-amz-meta-";
+const STORAGE_CLASSES: [&str; 12] = [
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "OUTPOSTS",
+    "GLACIER_IR",
+    "SNOW",
+    "EXPRESS_ONEZONE",
+    "FSX_OPENZFS",
+];
+const CANNED_ACLS: [&str; 8] = [
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+    "log-delivery-write",
+];
+
+/// The first value of a header as text; bytes that are not UTF-8 are read as ISO-8859-1.
+pub fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).map(value_text)
+}
+
+fn value_text(value: &HeaderValue) -> String {
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.as_bytes().iter().map(|&byte| char::from(byte)).collect(),
+    }
+}
+
+/// Reads everything that a write says about its object. Errs: MetadataTooLarge, InvalidStorageClass, InvalidArgument
+/// and InvalidTag for tags and the redirect location.
+pub fn attributes(headers: &HeaderMap) -> Result<Attributes, S3Error> {
+    let filled = |name| text(headers, name).filter(|value| !value.is_empty());
+    Ok(Attributes {
+        content_type: filled("content-type"),
+        cache_control: filled("cache-control"),
+        content_disposition: filled("content-disposition"),
+        content_encoding: filled("content-encoding").and_then(|value| without_aws_chunked(&value)),
+        content_language: filled("content-language"),
+        expires: filled("expires"),
+        website_redirect: website_redirect(headers)?,
+        storage_class: storage_class(headers)?,
+        user_metadata: user_metadata(headers)?,
+        tags: match text(headers, "x-amz-tagging") {
+            Some(value) => parse_tagging(&value)?,
+            None => Vec::new(),
+        },
+    })
+}
+
+/// `x-amz-storage-class`; none for STANDARD. Errs: InvalidStorageClass.
+pub fn storage_class(headers: &HeaderMap) -> Result<Option<String>, S3Error> {
+    match text(headers, "x-amz-storage-class") {
+        None => Ok(None),
+        Some(class) if class == "STANDARD" => Ok(None),
+        Some(class) if STORAGE_CLASSES.contains(&class.as_str()) => Ok(Some(class)),
+        Some(class) => Err(S3Error::new(ErrorCode::InvalidStorageClass).field("StorageClassRequested", class)),
+    }
+}
+
+/// `x-amz-website-redirect-location`. Errs: InvalidArgument unless it is a path or an http(s) URL of at most 2 KiB.
+pub fn website_redirect(headers: &HeaderMap) -> Result<Option<String>, S3Error> {
+    let Some(location) = text(headers, "x-amz-website-redirect-location") else { return Ok(None) };
+    let good_start = ["/", "http://", "https://"].iter().any(|start| location.starts_with(start));
+    if good_start && location.len() <= METADATA_BYTES_MAX {
+        return Ok(Some(location));
+    }
+    Err(S3Error::invalid_argument(
+        "x-amz-website-redirect-location",
+        &location,
+        "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+    ))
+}
+
+/// Refuses headers of features that are not built. Errs: NotImplemented; InvalidArgument for an unknown canned ACL.
+pub fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), S3Error> {
+    const PREFIXES: [&str; 5] = [
+        "x-amz-server-side-encryption",
+        "x-amz-copy-source-server-side-encryption",
+        "x-amz-object-lock-",
+        "x-amz-grant-",
+        "x-amz-write-offset-bytes",
+    ];
+    for name in headers.keys() {
+        if PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
+            return Err(not_implemented(name.as_str(), &text(headers, name.as_str()).unwrap_or_default()));
+        }
+    }
+    match text(headers, "x-amz-acl").as_deref() {
+        None | Some("private" | "bucket-owner-full-control") => Ok(()),
+        Some(acl) if CANNED_ACLS.contains(&acl) => Err(not_implemented("x-amz-acl", acl)),
+        Some(acl) => Err(S3Error::invalid_argument("x-amz-acl", acl, "The canned ACL is not one of S3's.")),
+    }
+}
+
+/// Refuses encryption parameters on a read: no object is encrypted. Errs: InvalidRequest.
+pub fn refuse_read_encryption(headers: &HeaderMap) -> Result<(), S3Error> {
+    if headers.keys().any(|name| name.as_str().starts_with("x-amz-server-side-encryption")) {
+        return Err(S3Error::with_message(
+            ErrorCode::InvalidRequest,
+            "The encryption parameters are not applicable to this object.",
+        ));
+    }
+    Ok(())
+}
+
+/// The refusal of a header whose feature is not built.
+pub fn not_implemented(header: &str, value: &str) -> S3Error {
+    S3Error::with_message(
+        ErrorCode::NotImplemented,
+        "A header you provided implies functionality that is not implemented",
+    )
+    .field("Header", header)
+    .field("AdditionalMessage", value)
+}
+
+/// `Content-Encoding` without the transport's own token; none when nothing else is left.
+pub fn without_aws_chunked(value: &str) -> Option<String> {
+    let is_transport = |token: &str| token.trim().eq_ignore_ascii_case("aws-chunked");
+    if !value.split(',').any(is_transport) {
+        return Some(value.to_owned());
+    }
+    let kept: Vec<&str> =
+        value.split(',').filter(|token| !is_transport(token)).map(str::trim).filter(|t| !t.is_empty()).collect();
+    (!kept.is_empty()).then(|| kept.join(", "))
+}
+
+/// `x-amz-meta-*`: names in lower case without the prefix, repeated values joined with commas. Errs: MetadataTooLarge.
+pub fn user_metadata(headers: &HeaderMap) -> Result<Vec<(String, String)>, S3Error> {
+    let mut metadata: Vec<(String, String)> = Vec::new();
+    for name in headers.keys() {
+        let Some(short) = name.as_str().strip_prefix(METADATA_PREFIX) else { continue };
+        let values: Vec<String> = headers.get_all(name).map(value_text).collect();
+        metadata.push((short.to_owned(), values.join(",")));
+    }
+    check_metadata_size(&metadata)?;
+    metadata.sort();
+    Ok(metadata)
+}
+
+/// Checks the limit on user metadata. Errs: MetadataTooLarge.
+pub fn check_metadata_size(metadata: &[(String, String)]) -> Result<(), S3Error> {
+    let size: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size > METADATA_BYTES_MAX {
+        return Err(S3Error::new(ErrorCode::MetadataTooLarge)
+            .field("Size", size.to_string())
+            .field("MaxSizeAllowed", METADATA_BYTES_MAX.to_string()));
+    }
+    Ok(())
+}
+
+/// Reads the query-encoded tags of `x-amz-tagging`. Errs: InvalidArgument when malformed, InvalidTag beyond the limits.
+pub fn parse_tagging(value: &str) -> Result<Vec<(String, String)>, S3Error> {
+    let malformed = || {
+        S3Error::invalid_argument(
+            "x-amz-tagging",
+            value,
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+        )
+    };
+    let query = Query::parse(value).map_err(|_| malformed())?;
+    let tags: Vec<(String, String)> = query.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let twice = |(i, (key, _)): (usize, &(String, String))| tags.iter().skip(i + 1).any(|(other, _)| other == key);
+    if tags.iter().enumerate().any(twice) {
+        return Err(malformed());
+    }
+    check_tags(&tags)?;
+    Ok(tags)
+}
+
+/// Checks number, lengths and characters of object tags. Errs: InvalidTag.
+pub fn check_tags(tags: &[(String, String)]) -> Result<(), S3Error> {
+    let invalid =
+        |message: &'static str, key: &str| S3Error::with_message(ErrorCode::InvalidTag, message).field("TagKey", key);
+    if tags.len() > TAGS_MAX {
+        return Err(S3Error::with_message(ErrorCode::InvalidTag, "Object tags cannot be greater than 10"));
+    }
+    let legal = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
+    for (key, value) in tags {
+        let key_chars = key.chars().count();
+        if key_chars == 0 || key_chars > TAG_KEY_CHARS_MAX || !key.chars().all(legal) || key.starts_with("aws:") {
+            return Err(invalid("The TagKey you have provided is invalid", key));
+        }
+        if value.chars().count() > TAG_VALUE_CHARS_MAX || !value.chars().all(legal) {
+            return Err(invalid("The TagValue you have provided is invalid", key));
+        }
+    }
+    Ok(())
+}
+
+/// Puts an object's attributes on the response of a read.
+pub fn write_attributes(response: &mut HttpResponse, attributes: &Attributes) {
+    let headers = response.headers_mut();
+    let mut set = |name: &'static str, value: Option<&str>| {
+        if let Some(value) = value
+            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    set("content-type", Some(attributes.content_type.as_deref().unwrap_or(CONTENT_TYPE_DEFAULT)));
+    set("cache-control", attributes.cache_control.as_deref());
+    set("content-disposition", attributes.content_disposition.as_deref());
+    set("content-encoding", attributes.content_encoding.as_deref());
+    set("content-language", attributes.content_language.as_deref());
+    set("expires", attributes.expires.as_deref());
+    set("x-amz-website-redirect-location", attributes.website_redirect.as_deref());
+    set("x-amz-storage-class", attributes.storage_class.as_deref());
+    for (name, value) in &attributes.user_metadata {
+        let name = HeaderName::from_bytes(format!("{METADATA_PREFIX}{name}").as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(mail_safe(value).as_bytes())) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Text as it is when ASCII, else as an encoded word of RFC 2047, as S3 returns it.
+pub fn mail_safe(value: &str) -> String {
+    if value.is_ascii() { value.to_owned() } else { format!("=?UTF-8?B?{}?=", STANDARD.encode(value)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn attributes_come_back_as_they_were() {
+        let request = headers(&[
+            ("content-type", b"text/plain; charset=utf-8"),
+            ("content-encoding", b"gzip,aws-chunked"),
+            ("expires", b"whenever"),
+            ("x-amz-meta-b", b"2"),
+            ("x-amz-meta-a", b"1"),
+            ("x-amz-meta-a", b"one"),
+            ("x-amz-meta-u", "é".as_bytes()),
+            ("x-amz-meta-l", b"\xe9"),
+            ("x-amz-storage-class", b"STANDARD_IA"),
+            ("x-amz-tagging", b"k=v%20w&e="),
+        ]);
+        let attributes = attributes(&request).unwrap();
+        assert_eq!(attributes.tags, [("k".to_owned(), "v w".to_owned()), ("e".to_owned(), String::new())]);
+        let mut response = HttpResponse::Ok().finish();
+        write_attributes(&mut response, &attributes);
+        let get = |name: &str| text(response.headers(), name).unwrap();
+        assert_eq!(get("content-type"), "text/plain; charset=utf-8");
+        assert_eq!(get("content-encoding"), "gzip");
+        assert_eq!(get("expires"), "whenever");
+        assert_eq!(get("x-amz-meta-a"), "1,one");
+        assert_eq!(get("x-amz-meta-u"), "=?UTF-8?B?w6k=?=");
+        assert_eq!(get("x-amz-meta-l"), "=?UTF-8?B?w6k=?=");
+        assert_eq!(get("x-amz-storage-class"), "STANDARD_IA");
+    }
+
+    #[test]
+    fn aws_chunked_is_only_transport() {
+        let table = [
+            ("aws-chunked", None),
+            ("AWS-Chunked,", None),
+            ("gzip", Some("gzip")),
+            ("aws-chunked,gzip", Some("gzip")),
+            ("deflate, gzip, aws-chunked", Some("deflate, gzip")),
+            ("gzip,deflate", Some("gzip,deflate")),
+        ];
+        for (value, expected) in table {
+            assert_eq!(without_aws_chunked(value).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn limits_are_told() {
+        let code = |pairs: &[(&'static str, &[u8])]| attributes(&headers(pairs)).map(|_| ()).map_err(|e| e.code());
+        assert_eq!(code(&[("x-amz-meta-a", &[b'x'; 2047])]), Ok(()));
+        assert_eq!(code(&[("x-amz-meta-a", &[b'x'; 2048])]), Err(ErrorCode::MetadataTooLarge));
+        assert_eq!(code(&[("x-amz-storage-class", b"COLD")]), Err(ErrorCode::InvalidStorageClass));
+        assert_eq!(code(&[("x-amz-website-redirect-location", b"ftp://x")]), Err(ErrorCode::InvalidArgument));
+        assert_eq!(code(&[("x-amz-tagging", b"a=1&a=2")]), Err(ErrorCode::InvalidArgument));
+        assert_eq!(code(&[("x-amz-tagging", b"a=%zz")]), Err(ErrorCode::InvalidArgument));
+        assert_eq!(code(&[("x-amz-tagging", b"=1")]), Err(ErrorCode::InvalidTag));
+        assert_eq!(code(&[("x-amz-tagging", b"a&b&c&d&e&f&g&h&i&j&k")]), Err(ErrorCode::InvalidTag));
+        assert_eq!(code(&[("x-amz-tagging", &[b'x'; 129])]), Err(ErrorCode::InvalidTag));
+    }
+
+    #[test]
+    fn unbuilt_features_are_refused() {
+        let code = |pairs: &[(&'static str, &[u8])]| refuse_unbuilt(&headers(pairs)).map_err(|e| e.code());
+        assert_eq!(code(&[("x-amz-acl", b"private"), ("content-type", b"a/b")]), Ok(()));
+        assert_eq!(code(&[("x-amz-acl", b"public-read")]), Err(ErrorCode::NotImplemented));
+        assert_eq!(code(&[("x-amz-acl", b"shared")]), Err(ErrorCode::InvalidArgument));
+        assert_eq!(code(&[("x-amz-server-side-encryption", b"AES256")]), Err(ErrorCode::NotImplemented));
+        assert_eq!(code(&[("x-amz-object-lock-mode", b"GOVERNANCE")]), Err(ErrorCode::NotImplemented));
+        assert_eq!(code(&[("x-amz-grant-read", b"id=1")]), Err(ErrorCode::NotImplemented));
+    }
+}

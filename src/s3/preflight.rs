@@ -1,0 +1,194 @@
+//! Everything that is decided before the body is read: route, operation, caller, permission, size.
+//!
+//! It runs once per request: for `Expect: 100-continue` before the interim response, else just before the handler. A
+//! refusal here costs the client no upload and the node no memory.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_http::RequestHead as HttpHead;
+use actix_web::http::Method;
+use myfsio_actors::names::Stamp;
+use myfsio_actors::storage::Bucket;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::auth::chunked::decoded_length;
+use super::auth::{ChunkedDecoder, authenticate};
+use super::authorize::{self, Authenticated, Facts, Keys, Primary};
+use super::body::{BodyLimits, too_large};
+use super::checksum::BodyChecks;
+use super::error::{ErrorCode, S3Error};
+use super::headers::text;
+use super::operation::{self, Operation};
+use super::query::Query;
+use super::request_head::RequestHead;
+use super::respond::RequestId;
+use super::route::Address;
+use crate::node::Node;
+
+/// Largest object that one request may write (S3 User Guide, "Uploading objects"), in bytes.
+pub const CONTENT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+/// Largest document in a request body, in bytes; each handler sets its own, smaller limit.
+const DOCUMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Most bytes of all header names and values together.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// A request that may go to its handler.
+#[derive(Debug)]
+pub struct Prepared {
+    /// One of the node's places for requests under way.
+    pub permit: OwnedSemaphorePermit,
+    /// Its id.
+    pub request_id: RequestId,
+    /// When its head had arrived.
+    pub received: Stamp,
+    /// Address of the client, as far as it is known.
+    pub peer: Option<IpAddr>,
+    /// What it asks for.
+    pub operation: Operation,
+    /// What it addresses.
+    pub address: Address,
+    /// The bucket, unless it is to be created.
+    pub bucket: Option<Arc<Bucket>>,
+    /// The decoded query.
+    pub query: Query,
+    /// Who asks.
+    pub auth: Authenticated,
+    /// Claims about the body.
+    pub checks: BodyChecks,
+    /// Limits of the body.
+    pub limits: BodyLimits,
+    /// The decoder of the body's framing.
+    pub decoder: Option<ChunkedDecoder>,
+}
+
+/// Takes one of the node's places for requests under way. Errs: SlowDown when all are taken.
+pub fn admit(node: &Node) -> Result<OwnedSemaphorePermit, S3Error> {
+    Arc::clone(&node.admission).try_acquire_owned().map_err(|_| ErrorCode::SlowDown.into())
+}
+
+/// Decides whether a request of the S3 API may go to its handler.
+pub async fn prepare(
+    node: &Arc<Node>,
+    head: &HttpHead,
+    address: Address,
+    request_id: RequestId,
+) -> Result<Prepared, S3Error> {
+    let permit = admit(node)?;
+    check_head_size(head)?;
+    let query = Query::parse(head.uri.query().unwrap_or_default())?;
+    if head.method == Method::OPTIONS {
+        return Err(cors_preflight(head));
+    }
+    let operation = operation::resolve(&head.method, address.scope(), &query, &head.headers)?;
+    let received = node.clock.now();
+    let peer = head.peer_addr.map(|peer| peer.ip());
+    let seen = request_head(head, peer);
+    let auth = authenticate(&seen, &node.settings.auth, &Keys(&*node.access), received).await?;
+    let address_of_client = node.settings.auth.trusted_proxies.client_address(&seen);
+    let (bucket_name, key) = address.clone().into_parts();
+    let bucket = match &bucket_name {
+        Some(name) if operation != Operation::CreateBucket => Some(node.storage.bucket(name)?),
+        _ => None,
+    };
+    if operation.authorized_by_spine() {
+        let primary = Primary {
+            operation,
+            facts: Facts {
+                headers: &head.headers,
+                query: &query,
+                address: address_of_client,
+                secure: false,
+                now: received,
+                mechanism: auth.mechanism,
+            },
+            bucket_name: bucket_name.as_ref(),
+            bucket: bucket.as_deref(),
+            key: key.as_ref(),
+        };
+        authorize::primary(node, &auth, &primary).await?;
+    }
+    if !operation.implemented() {
+        return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
+    }
+    let (decoder, limits) = body_limits(node, &seen, operation, &auth)?;
+    let checks = match head.method {
+        // There the checksum headers are of the completed object, not of the document in the body.
+        Method::POST if operation == Operation::CompleteMultipartUpload => {
+            BodyChecks { sha256: authorize::content_sha256(&auth), ..BodyChecks::default() }
+        }
+        Method::PUT | Method::POST => BodyChecks::parse(&head.headers, authorize::content_sha256(&auth))?,
+        _ => BodyChecks { sha256: authorize::content_sha256(&auth), ..BodyChecks::default() },
+    };
+    Ok(Prepared {
+        permit,
+        request_id,
+        received,
+        peer: address_of_client,
+        operation,
+        address,
+        bucket,
+        query,
+        auth,
+        checks,
+        limits,
+        decoder,
+    })
+}
+
+fn check_head_size(head: &HttpHead) -> Result<(), S3Error> {
+    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > HEADER_BYTES_MAX {
+        return Err(
+            S3Error::new(ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", HEADER_BYTES_MAX.to_string())
+        );
+    }
+    Ok(())
+}
+
+/// No bucket has CORS rules, so every preflight is refused; it is never authenticated.
+fn cors_preflight(head: &HttpHead) -> S3Error {
+    if head.headers.contains_key("origin") && head.headers.contains_key("access-control-request-method") {
+        return S3Error::new(ErrorCode::AccessForbidden).field("Method", "OPTIONS").field("ResourceType", "BUCKET");
+    }
+    S3Error::with_message(ErrorCode::BadRequest, "Insufficient information. Origin request header needed.")
+}
+
+/// The head as authentication reads it.
+fn request_head<'a>(head: &'a HttpHead, peer: Option<IpAddr>) -> RequestHead<'a> {
+    RequestHead {
+        method: head.method.as_str(),
+        path: head.uri.path().as_bytes(),
+        query: head.uri.query().unwrap_or_default(),
+        headers: &head.headers,
+        peer,
+        secure: false,
+    }
+}
+
+/// Size and framing of the body, from the head alone. Errs: MissingContentLength, EntityTooLarge, InvalidArgument.
+fn body_limits(
+    node: &Node,
+    head: &RequestHead<'_>,
+    operation: Operation,
+    auth: &Authenticated,
+) -> Result<(Option<ChunkedDecoder>, BodyLimits), S3Error> {
+    let length = text(head.headers, "content-length").and_then(|value| value.trim().parse::<u64>().ok());
+    let is_chunked = head.headers.contains_key("transfer-encoding");
+    let decoder = ChunkedDecoder::for_request(&auth.payload, head)?;
+    let declared = match (&decoder, length) {
+        (Some(_), _) => Some(decoded_length(head)?),
+        (None, Some(length)) => Some(length),
+        (None, None) if is_chunked => None,
+        (None, None) if operation.takes_content() => return Err(ErrorCode::MissingContentLength.into()),
+        (None, None) => Some(0),
+    };
+    let max = match operation.takes_content() {
+        true => node.settings.max_upload_size.min(CONTENT_BYTES_MAX),
+        false => DOCUMENT_BYTES_MAX,
+    };
+    match declared {
+        Some(size) if size > max => Err(too_large(size, max)),
+        _ => Ok((decoder, BodyLimits { declared, max, idle: node.settings.body_idle })),
+    }
+}

@@ -1,0 +1,59 @@
+//! A plain view of a request's head: what authentication reads, and nothing of the server that received it.
+//!
+//! The path and the query are the bytes of the request target as received. Nothing in front may decode, normalise or
+//! collapse them: the signature is over these bytes. Under HTTP/2 the caller puts `:authority` into `headers` as
+//! `host`.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::HeaderMap;
+
+/// The head of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// Method, upper case as received.
+    pub method: &'a str,
+    /// Path bytes as received, without the query.
+    pub path: &'a [u8],
+    /// Query as received, without `?`; empty when there is none.
+    pub query: &'a str,
+    /// Header fields.
+    pub headers: &'a HeaderMap,
+    /// Address of the other end of the connection.
+    pub peer: Option<IpAddr>,
+    /// Whether the connection is TLS.
+    pub secure: bool,
+}
+
+impl<'a> RequestHead<'a> {
+    /// The first value of a header as text, trimmed; `None` when absent or not visible ASCII.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+    }
+
+    /// The `Host` header; empty when absent.
+    pub fn host(&self) -> &'a str {
+        self.header("host").unwrap_or_default()
+    }
+
+    /// The decoded name/value pairs of the query, in their order; `+` is a space, a parameter without `=` has an empty
+    /// value.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> + use<'a> {
+        self.query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let text = |part: &str| String::from_utf8_lossy(&decode_query_part(part)).into_owned();
+            (text(name), text(value))
+        })
+    }
+
+    /// The first value of the query parameter `name` (case-sensitive, as S3's are).
+    pub fn query_value(&self, name: &str) -> Option<String> {
+        self.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value)
+    }
+}
+
+/// Decodes one name or value of a query: `+` is a space, `%XX` a byte, a broken escape stays as it is.
+pub fn decode_query_part(part: &str) -> Vec<u8> {
+    let spaced = part.replace('+', " ");
+    percent_encoding::percent_decode_str(&spaced).collect()
+}

@@ -1,0 +1,195 @@
+//! From host and path to what a request addresses. Pure.
+//!
+//! The path is taken as sent: nothing is collapsed or normalised, each segment's escapes are decoded once, and `+` is a
+//! plus sign. Path-style and virtual-hosted addressing differ only here; the signature is over the untouched path.
+
+use myfsio_actors::names::{BucketName, InvalidObjectKey, KEY_BYTES_MAX, ObjectKey};
+
+use super::error::{ErrorCode, S3Error};
+use super::operation::Scope;
+use super::query::percent_decode;
+
+/// First path segments that are the node's own routes.
+const OWN_ROUTES: [&str; 6] = ["presign", "bucket-policy", "kms", "bucket", "_myfsio", "v20180820"];
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// The S3 API.
+    S3(Address),
+    /// `/healthz`.
+    Health,
+    /// A route of the node's own that is not built; speaks JSON.
+    Unbuilt,
+}
+
+/// What a request of the S3 API addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// The node.
+    Service,
+    /// A bucket.
+    Bucket(BucketName),
+    /// A key in a bucket.
+    Object(BucketName, ObjectKey),
+}
+
+impl Address {
+    /// Its scope.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Service => Scope::Service,
+            Self::Bucket(_) => Scope::Bucket,
+            Self::Object(..) => Scope::Object,
+        }
+    }
+
+    /// Bucket and key.
+    pub fn into_parts(self) -> (Option<BucketName>, Option<ObjectKey>) {
+        match self {
+            Self::Service => (None, None),
+            Self::Bucket(bucket) => (Some(bucket), None),
+            Self::Object(bucket, key) => (Some(bucket), Some(key)),
+        }
+    }
+}
+
+/// Finds the route. Errs: InvalidBucketName, KeyTooLongError, InvalidURI for malformed escapes and keys that are not
+/// UTF-8.
+pub fn find(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> Result<Route, S3Error> {
+    let path = raw_path.strip_prefix('/').unwrap_or(raw_path);
+    if let Some(bucket) = host.and_then(|host| virtual_bucket(host, base_domains)) {
+        return address(Some(&bucket), path).map(Route::S3);
+    }
+    let (first, rest) = match path.split_once('/') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (path, None),
+    };
+    match first {
+        "healthz" if rest.is_none_or(str::is_empty) => Ok(Route::Health),
+        own if OWN_ROUTES.contains(&own) => Ok(Route::Unbuilt),
+        "" if rest.is_none() => Ok(Route::S3(Address::Service)),
+        bucket => address(Some(bucket), rest.unwrap_or_default()).map(Route::S3),
+    }
+}
+
+fn address(raw_bucket: Option<&str>, raw_key: &str) -> Result<Address, S3Error> {
+    let Some(raw_bucket) = raw_bucket else { return Ok(Address::Service) };
+    let bucket = String::from_utf8(decode(raw_bucket)?).map_err(|_| uri_error())?;
+    let bucket = BucketName::parse(&bucket).map_err(|reason| {
+        S3Error::new(ErrorCode::InvalidBucketName).field("BucketName", bucket.as_str()).because(reason)
+    })?;
+    if raw_key.is_empty() {
+        return Ok(Address::Bucket(bucket));
+    }
+    Ok(Address::Object(bucket, parse_key(&decode(raw_key)?)?))
+}
+
+/// A key from decoded bytes. Errs: KeyTooLongError, InvalidURI.
+pub fn parse_key(bytes: &[u8]) -> Result<ObjectKey, S3Error> {
+    ObjectKey::parse(bytes).map_err(|error| match error {
+        InvalidObjectKey::TooLong { size } => S3Error::new(ErrorCode::KeyTooLongError)
+            .field("Size", size.to_string())
+            .field("MaxSizeAllowed", KEY_BYTES_MAX.to_string()),
+        InvalidObjectKey::Empty | InvalidObjectKey::NotUtf8 => uri_error().because(error),
+    })
+}
+
+fn decode(raw: &str) -> Result<Vec<u8>, S3Error> {
+    percent_decode(raw.as_bytes(), false).ok_or_else(uri_error)
+}
+
+fn uri_error() -> S3Error {
+    ErrorCode::InvalidURI.into()
+}
+
+/// The bucket that a host names under the longest base domain it ends with; none for a base domain itself and for
+/// other hosts.
+fn virtual_bucket(host: &str, base_domains: &[String]) -> Option<String> {
+    let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
+    let under = |domain: &&String| {
+        host.strip_suffix(domain.to_ascii_lowercase().as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let domain = base_domains.iter().filter(under).max_by_key(|domain| domain.len())?;
+    let bucket = host.get(..host.len().checked_sub(domain.len() + 1)?)?;
+    (!bucket.is_empty()).then(|| bucket.to_owned())
+}
+
+/// A host without its port; an IPv6 literal keeps its brackets.
+pub fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find_path(path: &str) -> Result<Route, ErrorCode> {
+        find(Some("localhost:5000"), path, &[]).map_err(|e| e.code())
+    }
+
+    fn object(bucket: &str, key: &str) -> Result<Route, ErrorCode> {
+        let key = ObjectKey::parse(key.as_bytes()).unwrap();
+        Ok(Route::S3(Address::Object(BucketName::parse(bucket).unwrap(), key)))
+    }
+
+    fn bucket(name: &str) -> Result<Route, ErrorCode> {
+        Ok(Route::S3(Address::Bucket(BucketName::parse(name).unwrap())))
+    }
+
+    #[test]
+    fn keys_are_what_stands_behind_the_bucket() {
+        assert_eq!(find_path("/"), Ok(Route::S3(Address::Service)));
+        assert_eq!(find_path("/abc"), bucket("abc"));
+        assert_eq!(find_path("/abc/"), bucket("abc"));
+        for (path, key) in [
+            ("/abc/k", "k"),
+            ("/abc//k", "/k"),
+            ("/abc/a//b/", "a//b/"),
+            ("/abc/../x", "../x"),
+            ("/abc/./", "./"),
+            ("/abc/a+b%20c%2Bd", "a+b c+d"),
+            ("/abc/%252F", "%2F"),
+            ("/abc/%2e%2e/%00", "../\0"),
+            ("/abc/e%CC%81", "e\u{301}"),
+        ] {
+            assert_eq!(find_path(path), object("abc", key), "{path}");
+        }
+    }
+
+    #[test]
+    fn malformed_paths_are_refused() {
+        assert_eq!(find_path("/abc/%zz"), Err(ErrorCode::InvalidURI));
+        assert_eq!(find_path("/abc/%ff"), Err(ErrorCode::InvalidURI));
+        assert_eq!(find_path("/Ab/k"), Err(ErrorCode::InvalidBucketName));
+        assert_eq!(find_path("//k"), Err(ErrorCode::InvalidBucketName));
+        assert_eq!(find_path(&format!("/abc/{}", "k".repeat(1025))), Err(ErrorCode::KeyTooLongError));
+        assert!(find_path(&format!("/abc/{}", "%20".repeat(1024))).is_ok());
+    }
+
+    #[test]
+    fn own_routes_are_no_buckets() {
+        assert_eq!(find_path("/healthz"), Ok(Route::Health));
+        for path in ["/presign/b/k", "/bucket-policy/b", "/kms", "/bucket/b", "/_myfsio/metrics", "/v20180820/tags/x"] {
+            assert_eq!(find_path(path), Ok(Route::Unbuilt), "{path}");
+        }
+        assert_eq!(find_path("/presigned/k"), object("presigned", "k"));
+    }
+
+    #[test]
+    fn hosts_name_buckets_under_base_domains() {
+        let domains = ["example.com".to_owned(), "s3.example.com".to_owned()];
+        let find = |host: &str, path: &str| find(Some(host), path, &domains).map_err(|e| e.code());
+        assert_eq!(find("s3.example.com:5000", "/abc/k"), object("abc", "k"));
+        assert_eq!(find("abc.s3.example.com:5000", "/x/k"), object("abc", "x/k"));
+        assert_eq!(find("My.Bucket.S3.example.com", "/"), bucket("my.bucket"));
+        assert_eq!(find("abc.example.com", "/healthz"), object("abc", "healthz"));
+        assert_eq!(find("badexample.com", "/abc/k"), object("abc", "k"));
+        assert_eq!(find("[::1]:5000", "/abc/k"), object("abc", "k"));
+        assert_eq!(find("127.0.0.1", "/abc/k"), object("abc", "k"));
+    }
+}

@@ -1,0 +1,77 @@
+//! Storage's refusals as S3 errors: one exhaustive match. What the client must not see goes to the log.
+
+use myfsio_actors::storage::StorageError;
+
+use super::conditional::http_date;
+use super::error::{ErrorCode, S3Error};
+
+impl From<StorageError> for S3Error {
+    fn from(error: StorageError) -> Self {
+        let cause = error.to_string();
+        match error {
+            StorageError::NoSuchBucket { bucket } => {
+                Self::new(ErrorCode::NoSuchBucket).field("BucketName", bucket.as_str())
+            }
+            StorageError::BucketExists { bucket, owner: _ } => {
+                Self::new(ErrorCode::BucketAlreadyExists).field("BucketName", bucket.as_str())
+            }
+            StorageError::BucketNotEmpty { bucket, unknown_file } => {
+                let error = Self::new(ErrorCode::BucketNotEmpty).field("BucketName", bucket.as_str());
+                match unknown_file {
+                    Some(file) => error.field("UnknownFile", file.to_string_lossy()),
+                    None => error,
+                }
+            }
+            StorageError::NoSuchKey { key, delete_marker } => {
+                let error = Self::new(ErrorCode::NoSuchKey).field("Key", key.as_str());
+                match delete_marker {
+                    Some(version) => {
+                        error.header("x-amz-delete-marker", "true").header("x-amz-version-id", &version.to_string())
+                    }
+                    None => error,
+                }
+            }
+            StorageError::NoSuchVersion { key, version } => {
+                Self::new(ErrorCode::NoSuchVersion).field("Key", key.as_str()).field("VersionId", version.to_string())
+            }
+            StorageError::IsDeleteMarker { key: _, version, last_modified } => Self::new(ErrorCode::MethodNotAllowed)
+                .field("Method", "GET")
+                .field("ResourceType", "DeleteMarker")
+                .header("allow", "DELETE")
+                .header("x-amz-delete-marker", "true")
+                .header("x-amz-version-id", &version.to_string())
+                .header("last-modified", &http_date(last_modified)),
+            StorageError::NoSuchUpload { upload } => {
+                Self::new(ErrorCode::NoSuchUpload).field("UploadId", upload.to_string())
+            }
+            StorageError::InvalidPart { part, etag } => {
+                Self::new(ErrorCode::InvalidPart).field("PartNumber", part.to_string()).field("ETag", etag.to_string())
+            }
+            StorageError::InvalidPartOrder => ErrorCode::InvalidPartOrder.into(),
+            StorageError::PartTooSmall { part, etag, size, size_min } => Self::new(ErrorCode::EntityTooSmall)
+                .field("ProposedSize", size.to_string())
+                .field("MinSizeAllowed", size_min.to_string())
+                .field("PartNumber", part.to_string())
+                .field("ETag", etag.to_string()),
+            StorageError::ObjectTooLarge { size, size_max } => super::body::too_large(size, size_max),
+            StorageError::CompletedMismatch { what: "checksum" } => Self::with_message(
+                ErrorCode::BadDigest,
+                "The checksum you specified did not match the calculated checksum.",
+            ),
+            StorageError::CompletedMismatch { what } => Self::with_message(
+                ErrorCode::InvalidRequest,
+                format!("The object's {what} does not match the value that the request specifies."),
+            ),
+            StorageError::PreconditionFailed { condition } => {
+                Self::new(ErrorCode::PreconditionFailed).field("Condition", condition)
+            }
+            StorageError::BodyUnfinished => ErrorCode::IncompleteBody.into(),
+            StorageError::NoSpace => Self::new(ErrorCode::InsufficientStorage).because(cause),
+            StorageError::Busy => Self::new(ErrorCode::SlowDown).because(cause),
+            StorageError::TimedOut | StorageError::Unavailable { .. } => {
+                Self::new(ErrorCode::ServiceUnavailable).because(cause)
+            }
+            StorageError::Corrupt { .. } | StorageError::Io { .. } | StorageError::Index(_) => Self::internal(cause),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! XML of the S3 API: a bounded reader, typed request documents, and a small writer.
+//!
+//! Nothing else in the crate parses or prints XML, so the limits, the refusal of DTDs and the escaping stand in one
+//! place each.
+
+pub mod read;
+pub mod requests;
+pub mod write;
+
+pub use read::{Element, MalformedXml};
+pub use write::XmlWriter;

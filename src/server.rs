@@ -1,0 +1,271 @@
+//! The listener and the spine: from a connection's requests to answers.
+//!
+//! Built on actix-http's HTTP/1.1 service directly, without routing or middleware, for two reasons: the path must stay
+//! as the client sent it, and `Expect: 100-continue` must be answered only once the request is authenticated,
+//! authorised and within its limits. A refusal before the body is read makes the HTTP layer close the connection after
+//! the answer, so leftovers of a body are never taken for a request.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_http::{HttpMessage as _, HttpService, KeepAlive, Payload, Request, RequestHead, Response};
+use actix_rt::net::TcpStream;
+use actix_server::{Server, ServerHandle};
+use actix_service::fn_service;
+use actix_web::HttpResponse;
+use actix_web::http::Method;
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use crate::admin::health::health;
+use crate::node::Node;
+use crate::s3::body::RequestBody;
+use crate::s3::context::Call;
+use crate::s3::dispatch::dispatch;
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::handlers::object_put;
+use crate::s3::operation::Operation;
+use crate::s3::preflight::{self, Prepared};
+use crate::s3::respond::{Asked, RequestId, add_common_headers, error_response};
+use crate::s3::route::{self, Address, Route};
+
+/// How long an idle connection stays open.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a refused client may go on sending before the connection is cut.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a response that are buffered before the socket is written.
+const WRITE_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Settings of the listener.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Worker threads.
+    pub workers: usize,
+    /// How long a client may take to send a request's head.
+    pub head_timeout: Duration,
+    /// How long requests under way may take to end after a stop.
+    pub shutdown_timeout: Duration,
+}
+
+/// Stops a server: idle connections at once, others when their request has ended or the shutdown timeout has passed.
+#[derive(Debug, Clone)]
+pub struct Stopper {
+    handle: ServerHandle,
+    draining: watch::Sender<bool>,
+}
+
+impl Stopper {
+    /// Stops accepting and waits for the requests under way.
+    pub async fn stop(&self) {
+        self.draining.send_replace(true);
+        self.handle.stop(true).await;
+    }
+}
+
+/// A server on a bound listener; it runs when the [`Server`] is awaited. Errs: the listener cannot be registered.
+pub fn serve(node: Arc<Node>, listener: TcpListener, settings: &ServerSettings) -> io::Result<(Server, Stopper)> {
+    let (draining, _) = watch::channel(false);
+    let (signal, head_timeout) = (draining.clone(), settings.head_timeout);
+    let server = Server::build()
+        .workers(settings.workers)
+        .shutdown_timeout(settings.shutdown_timeout.as_secs())
+        .disable_signals()
+        .listen("s3", listener, move || {
+            let (expecting, serving, signal) = (Arc::clone(&node), Arc::clone(&node), signal.clone());
+            HttpService::build()
+                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                .client_request_timeout(head_timeout)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .h1_write_buffer_size(WRITE_BUFFER_BYTES)
+                .graceful_shutdown_signal(move || {
+                    let mut draining = signal.subscribe();
+                    async move {
+                        // An error means that the stopper is gone: then nobody asks to drain.
+                        if draining.wait_for(|draining| *draining).await.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                    }
+                })
+                .on_connect_ext(|socket: &TcpStream, _| {
+                    // Without it small answers wait for the client's acknowledgement; failing only costs time.
+                    let _ = socket.set_nodelay(true);
+                })
+                .expect(fn_service(move |request: Request| expect(Arc::clone(&expecting), request)))
+                .h1(fn_service(move |request: Request| {
+                    let node = Arc::clone(&serving);
+                    async move { Ok::<_, Infallible>(answer(node, request).await) }
+                }))
+                .tcp()
+        })?
+        .run();
+    let stopper = Stopper { handle: server.handle(), draining };
+    Ok((server, stopper))
+}
+
+/// Decides on a request whose client waits for `100 Continue`; what was decided travels on with the request.
+async fn expect(node: Arc<Node>, request: Request) -> Result<Request, Response<BoxBody>> {
+    let request_id = RequestId::random();
+    match prepare(&node, request.head(), request_id).await {
+        Ok(Some(prepared)) => {
+            request.extensions_mut().insert(prepared);
+            Ok(request)
+        }
+        Ok(None) => Ok(request),
+        Err(error) => Err(refuse(&node, request.head(), request_id, &error)),
+    }
+}
+
+/// What is decided before `100 Continue`; none for routes that read no body.
+async fn prepare(node: &Arc<Node>, head: &RequestHead, request_id: RequestId) -> Result<Option<Prepared>, S3Error> {
+    let Route::S3(address) = find_route(node, head)? else { return Ok(None) };
+    let prepared = preflight::prepare(node, head, address, request_id).await?;
+    if let (Operation::PutObject, Some(bucket), Address::Object(_, key)) =
+        (prepared.operation, &prepared.bucket, &prepared.address)
+    {
+        object_put::check_head(node, &head.headers, bucket, key)?;
+    }
+    Ok(Some(prepared))
+}
+
+async fn answer(node: Arc<Node>, request: Request) -> Response<BoxBody> {
+    let stashed = request.extensions_mut().remove::<Prepared>();
+    let request_id = stashed.as_ref().map_or_else(RequestId::random, |prepared| prepared.request_id);
+    let (mut head, payload) = request.into_parts();
+    let prepared = match stashed {
+        Some(prepared) => Ok(prepared),
+        None => match find_route(&node, &head) {
+            Ok(Route::S3(address)) => preflight::prepare(&node, &head, address, request_id).await,
+            Ok(Route::Health) => return finish(&node, request_id, health(node.storage.failure()), None),
+            Ok(Route::Unbuilt) => return unbuilt(&node, &head, request_id),
+            Err(error) => Err(error),
+        },
+    };
+    match prepared {
+        Ok(prepared) => handle(&node, &mut head, payload, prepared).await,
+        Err(error) => refuse(&node, &head, request_id, &error),
+    }
+}
+
+/// Runs the handler; its answer keeps the request's place until the last byte is sent.
+async fn handle(node: &Arc<Node>, head: &mut RequestHead, payload: Payload, prepared: Prepared) -> Response<BoxBody> {
+    let Prepared {
+        permit,
+        request_id,
+        received,
+        peer,
+        operation,
+        address,
+        bucket,
+        query,
+        auth,
+        checks,
+        limits,
+        decoder,
+    } = prepared;
+    let (bucket_name, key) = address.into_parts();
+    let call = Call {
+        node: Arc::clone(node),
+        operation,
+        bucket_name,
+        bucket,
+        key,
+        query,
+        headers: std::mem::take(&mut head.headers),
+        method: head.method.clone(),
+        raw_path: head.uri.path().to_owned(),
+        auth,
+        request_id,
+        received,
+        peer,
+        secure: false,
+        body: RequestBody::new(payload, decoder, limits, checks),
+    };
+    match dispatch(call).await {
+        Ok(response) => {
+            tracing::debug!(%request_id, operation = operation.name(), status = response.status().as_u16(), "answered");
+            finish(node, request_id, response, Some(permit))
+        }
+        Err(error) => refuse(node, head, request_id, &error),
+    }
+}
+
+fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {
+    let authority = head.uri.host();
+    let host = head.headers.get("host").and_then(|host| host.to_str().ok()).or(authority);
+    route::find(host, head.uri.path(), &node.settings.base_domains)
+}
+
+fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error) -> Response<BoxBody> {
+    let code = error.code();
+    let (status, cause, path) = (code.status().as_u16(), error.cause().unwrap_or_default(), head.uri.path());
+    if status == 500 || status == 507 {
+        tracing::error!(%request_id, method = %head.method, path, code = code.name(), cause, "failed");
+    } else {
+        tracing::debug!(%request_id, method = %head.method, path, code = code.name(), cause, "refused");
+    }
+    let asked = Asked {
+        request_id,
+        host_id: &node.host_id,
+        resource: path,
+        is_head: head.method == Method::HEAD,
+        as_json: false,
+    };
+    let mut response = error_response(error, asked);
+    // HeadBucket tells the region also to those who may not look into the bucket.
+    if head.method == Method::HEAD && matches!(code, ErrorCode::AccessDenied) {
+        crate::s3::respond::set_header(&mut response, "x-amz-bucket-region", &node.settings.region);
+    }
+    finish(node, request_id, response, None)
+}
+
+fn unbuilt(node: &Node, head: &RequestHead, request_id: RequestId) -> Response<BoxBody> {
+    let error = S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.");
+    let asked = Asked {
+        request_id,
+        host_id: &node.host_id,
+        resource: head.uri.path(),
+        is_head: head.method == Method::HEAD,
+        as_json: true,
+    };
+    finish(node, request_id, error_response(&error, asked), None)
+}
+
+fn finish(
+    node: &Node,
+    request_id: RequestId,
+    response: HttpResponse,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Response<BoxBody> {
+    let mut response: Response<BoxBody> = response.into();
+    add_common_headers(response.headers_mut(), request_id, &node.host_id);
+    match permit {
+        Some(permit) if !matches!(response.body().size(), BodySize::None | BodySize::Sized(0)) => {
+            response.map_body(|_, body| BoxBody::new(Held { body, _permit: permit }))
+        }
+        _ => response,
+    }
+}
+
+/// A response body that keeps its request's place until it is sent or dropped.
+struct Held {
+    body: BoxBody,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl MessageBody for Held {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}

@@ -1,0 +1,150 @@
+"""Buckets: create, head, list, location, delete, and sub-resources that are not set."""
+
+import re
+import uuid
+
+import pytest
+
+from util import code_of, refused, signed
+
+
+def name():
+    return f"b-{uuid.uuid4().hex[:12]}"
+
+
+def test_life_of_a_bucket(s3):
+    b = name()
+    reply = s3.create_bucket(Bucket=b)
+    assert reply["Location"] == "/" + b
+    assert s3.head_bucket(Bucket=b)["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"] == "us-east-1"
+    assert b in [x["Name"] for x in s3.list_buckets()["Buckets"]]
+    assert s3.get_bucket_location(Bucket=b)["LocationConstraint"] is None
+    assert s3.delete_bucket(Bucket=b)["ResponseMetadata"]["HTTPStatusCode"] == 204
+    with refused(404):
+        s3.head_bucket(Bucket=b)
+    with refused(404, "NoSuchBucket"):
+        s3.delete_bucket(Bucket=b)
+    with refused(404, "NoSuchBucket"):
+        s3.list_objects_v2(Bucket=b)
+    with refused(404, "NoSuchBucket"):
+        s3.put_object(Bucket=b, Key="k", Body=b"x")
+    with refused(404, "NoSuchBucket"):
+        s3.get_object(Bucket=b, Key="k")
+
+
+def test_create_again_is_success_in_us_east_1(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"stays")
+    s3.create_bucket(Bucket=bucket)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"stays"
+
+
+def test_delete_of_a_bucket_with_objects(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    with refused(409, "BucketNotEmpty"):
+        s3.delete_bucket(Bucket=bucket)
+
+
+def test_a_recreated_bucket_is_empty(s3):
+    b = name()
+    for _ in range(3):
+        s3.create_bucket(Bucket=b)
+        assert s3.list_objects_v2(Bucket=b)["KeyCount"] == 0
+        s3.put_object(Bucket=b, Key="folder/k", Body=b"x")
+        s3.delete_object(Bucket=b, Key="folder/k")
+        s3.delete_bucket(Bucket=b)
+
+
+@pytest.mark.parametrize("bad", ["ab", "a" * 64, "Upper", "under_score", "192.168.5.4", "xn--b", "a..b", "-a-b", "a-b-",
+                                 "b-s3alias", ".ab", "ab.", "healthz", "presign", "kms", "bucket", "ui"])
+def test_bad_names(server, bad):
+    status, _, body = signed(server, "PUT", "/" + bad)
+    # The first path segment of the node's own routes may answer MethodNotAllowed before any bucket is thought of.
+    assert status in (400, 405) and code_of(body) in ("InvalidBucketName", "MethodNotAllowed"), body
+
+
+@pytest.mark.parametrize("good", ["abc", "a.b.c", "a-b", "0ab", "a" * 63])
+def test_good_names(s3, good):
+    s3.create_bucket(Bucket=good)
+    s3.delete_bucket(Bucket=good)
+
+
+def test_location_constraint(server, s3):
+    doc = '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>'
+    b = name()
+    status, _, body = signed(server, "PUT", "/" + b, (doc % "eu-nowhere-9").encode())
+    assert status == 400 and code_of(body) in ("InvalidLocationConstraint", "IllegalLocationConstraintException"), body
+    status, _, body = signed(server, "PUT", "/" + b, b"<CreateBucketConfiguration><Locat")
+    assert (status, code_of(body)) == (400, "MalformedXML")
+    with refused(404):
+        s3.head_bucket(Bucket=b)
+
+
+def test_list_buckets_pages_and_prefix(s3):
+    prefix = name()
+    names = [f"{prefix}-{i}" for i in range(5)]
+    for b in names:
+        s3.create_bucket(Bucket=b)
+    got, token = [], None
+    while True:
+        reply = s3.list_buckets(Prefix=prefix, MaxBuckets=2, **({"ContinuationToken": token} if token else {}))
+        assert len(reply["Buckets"]) <= 2
+        got += [b["Name"] for b in reply["Buckets"]]
+        token = reply.get("ContinuationToken")
+        if not token:
+            break
+    assert got == names
+    owner = s3.list_buckets()["Owner"]
+    assert re.fullmatch("[0-9a-f]{64}", owner["ID"])
+    for b in names:
+        s3.delete_bucket(Bucket=b)
+
+
+@pytest.mark.parametrize("call, code", [
+    ("get_bucket_policy", "NoSuchBucketPolicy"), ("get_bucket_cors", "NoSuchCORSConfiguration"),
+    ("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration"), ("get_bucket_tagging", "NoSuchTagSet"),
+    ("get_bucket_website", "NoSuchWebsiteConfiguration"),
+    ("get_bucket_encryption", "ServerSideEncryptionConfigurationNotFoundError"),
+    ("get_bucket_replication", "ReplicationConfigurationNotFoundError"),
+    ("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError"),
+    ("get_public_access_block", "NoSuchPublicAccessBlockConfiguration"),
+    ("get_bucket_ownership_controls", "OwnershipControlsNotFoundError"),
+])
+def test_unset_sub_resources(s3, bucket, call, code):
+    with refused(404, code):
+        getattr(s3, call)(Bucket=bucket)
+
+
+def test_unset_versioning_and_logging_are_empty(s3, bucket):
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
+
+
+@pytest.mark.parametrize("method, target", [
+    ("PUT", "/{b}?analytics&id=1"), ("GET", "/{b}?inventory&id=1"), ("PUT", "/{b}?accelerate"), ("PUT", "/{b}/k?torrent"),
+    ("PUT", "/{b}/k?renameObject"), ("POST", "/{b}/k?select&select-type=2"), ("PUT", "/{b}?metrics&id=x"),
+])
+def test_known_sub_resources_never_fall_through(server, s3, bucket, method, target):
+    status, _, body = signed(server, method, target.format(b=bucket), b"<x/>")
+    assert status in (400, 405, 501), (status, body)
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_unknown_query_parameters_are_ignored(server, bucket):
+    assert signed(server, "PUT", f"/{bucket}/k?x-id=PutObject&foo=bar", b"x")[0] == 200
+    assert signed(server, "GET", f"/{bucket}/k?x-id=GetObject&foo=bar")[2] == b"x"
+
+
+def test_request_ids_and_content_type_on_errors(server):
+    status, headers, body = signed(server, "GET", "/no-such-bucket-here/k")
+    assert (status, code_of(body)) == (404, "NoSuchBucket")
+    assert headers["content-type"] == "application/xml"
+    assert headers["x-amz-request-id"] and headers["x-amz-id-2"]
+    text = body.decode()
+    assert f"<RequestId>{headers['x-amz-request-id']}</RequestId>" in text and "<HostId>" in text
+    assert "<BucketName>no-such-bucket-here</BucketName>" in text and "<Resource>" in text
+    assert "<Error>" in text  # without a name space
+
+
+def test_request_ids_on_success(server, bucket):
+    headers = signed(server, "GET", "/" + bucket)[1]
+    assert headers["x-amz-request-id"] and headers["x-amz-id-2"]
