@@ -1,0 +1,66 @@
+# `make test` needs a Rust toolchain, Python 3 with venv, and a network or cache for crates and Python packages; everything
+# else it installs itself, below target/ and tests/clients/.venv.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Where cargo puts what it builds, also when the environment says otherwise.
+TARGET := $(if $(CARGO_TARGET_DIR),$(abspath $(CARGO_TARGET_DIR)),$(CURDIR)/target)
+PYTHON ?= python3
+VENV := tests/clients/.venv
+# The mark inside changes with the pinned versions, so a changed requirements.txt renews the folder.
+VENV_READY := $(VENV)/ready
+PYTEST_ARGS ?=
+
+.PHONY: help build run test test-rust test-clients crash check gates ci fmt clean-clients
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+build: ## build the node (debug)
+	cargo build --locked
+
+run: ## run a node for development (config/dev.toml)
+	cargo run -- --config config/dev.toml
+
+test: build test-rust test-clients ## all tests: Rust, then the S3 clients against the built node
+
+test-rust: ## unit, property, conformance and raw-socket tests
+	cargo test --workspace --locked
+
+ifneq ($(wildcard tests/clients/requirements.txt),)
+test-clients: build $(VENV_READY) ## boto3 and the aws cli against the built node
+	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
+	    $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
+
+crash: build $(VENV_READY) ## kill -9 under load and compare, the client tests of durability only
+	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
+	    $(VENV)/bin/python -m pytest tests/clients/test_durability.py $(PYTEST_ARGS)
+else
+test-clients crash:
+	@echo "SKIPPED: $@: tests/clients/requirements.txt is missing, the client tests did NOT run" >&2
+endif
+
+$(VENV_READY): tests/clients/requirements.txt
+	@echo "Setting up $(VENV): a Python environment with the pinned clients of tests/clients/requirements.txt"
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	touch $@
+
+check: ## what a machine judges quickly: format, layers, clippy
+	cargo fmt --all --check
+	.ci/layers
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+gates: ## every gate of CI, without the tests
+	.ci/run gates
+
+ci: ## all of CI
+	.ci/run
+
+fmt: ## format
+	cargo fmt --all
+
+clean-clients: ## remove the Python environment
+	rm -rf $(VENV)

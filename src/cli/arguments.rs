@@ -1,0 +1,185 @@
+//! Reading the arguments into a `Request`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
+
+use crate::config::{Inputs, Kind, SETTINGS};
+
+/// Which listeners a node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// API and console.
+    All,
+    /// The API, and the console only on its private socket.
+    Api,
+    /// Only the console's front.
+    Ui,
+}
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Run a node.
+    Serve {
+        /// Which listeners.
+        mode: Mode,
+        /// The settings.
+        inputs: Inputs,
+    },
+    /// Print every setting.
+    ConfigShow(Inputs),
+    /// Check every setting and change nothing.
+    ConfigCheck(Inputs),
+    /// Ask the node of this configuration how it is.
+    Healthcheck(Inputs),
+    /// Print the version.
+    Version,
+}
+
+/// Reads `arguments`, the program's name first. The error holds the text and the exit status of wrong usage, or of
+/// `--help`.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let serve = |matches: &ArgMatches| {
+        let mode = match matches.get_one::<String>("mode").map(String::as_str) {
+            Some("api") => Mode::Api,
+            Some("ui") => Mode::Ui,
+            _ => Mode::All,
+        };
+        Request::Serve { mode, inputs: inputs(matches) }
+    };
+    Ok(match matches.subcommand() {
+        Some(("config", config)) => match config.subcommand() {
+            Some(("check", check)) => Request::ConfigCheck(inputs(check)),
+            Some((_, show)) => Request::ConfigShow(inputs(show)),
+            None => Request::ConfigShow(inputs(config)),
+        },
+        Some(("healthcheck", healthcheck)) => Request::Healthcheck(inputs(healthcheck)),
+        Some(("version", _)) => Request::Version,
+        Some((_, matches)) => serve(matches),
+        None => serve(&matches),
+    })
+}
+
+/// The grammar. The flags of settings are global: they may stand before or behind the command.
+fn command() -> Command {
+    let mode = Arg::new("mode")
+        .long("mode")
+        .value_name("MODE")
+        .value_parser(PossibleValuesParser::new(["all", "api", "ui"]))
+        .default_value("all")
+        .help("Which listeners to run");
+    let file = Arg::new("config file")
+        .long("config")
+        .value_name("FILE")
+        .global(true)
+        .value_parser(value_parser!(PathBuf))
+        .help("Configuration file [default: config/myfsio.toml if it exists]");
+    let config = Command::new("config")
+        .about("Show or check the configuration")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("show").about("Print every setting with its source, secrets masked"))
+        .subcommand(Command::new("check").about("Check every setting and path, and change nothing"));
+    Command::new("myfsio")
+        .about("An S3 server whose objects stay plain files")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_subcommand(true)
+        .arg(mode.clone().hide(true))
+        .arg(file)
+        .args(SETTINGS.iter().filter_map(|setting| {
+            let flag = Arg::new(setting.key)
+                .long(setting.flag()?)
+                .global(true)
+                .action(ArgAction::Set)
+                .help_heading(setting.group)
+                .hide_short_help(true)
+                .help(setting.help);
+            Some(match setting.kind {
+                // The `=` is required, so that the word behind a bare flag stays the command.
+                Kind::Boolean => {
+                    flag.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("true|false")
+                }
+                Kind::Integer => flag.value_name("NUMBER"),
+                Kind::Path => flag.value_name("PATH"),
+                Kind::List | Kind::SecretList => flag.value_name("LIST"),
+                Kind::Text | Kind::Secret => flag.value_name("TEXT"),
+            })
+        }))
+        .after_help(
+            "Without a command: serve. --help lists every setting as a flag; each is also an environment variable\n\
+             (--storage-root is STORAGE_ROOT) and a key of the configuration file (storage_root). Secrets have no flag.",
+        )
+        .subcommand(Command::new("serve").about("Run the node (the default)").arg(mode))
+        .subcommand(config)
+        .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))
+        .subcommand(Command::new("version").about("Print the version"))
+}
+
+fn inputs(matches: &ArgMatches) -> Inputs {
+    let flags: BTreeMap<&'static str, String> = SETTINGS
+        .iter()
+        .filter(|setting| !setting.kind.is_secret())
+        .filter_map(|setting| matches.get_one::<String>(setting.key).map(|text| (setting.key, text.clone())))
+        .collect();
+    Inputs { flags, file: matches.get_one::<PathBuf>("config file").cloned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(line: &str) -> Result<Request, Error> {
+        parse(std::iter::once("myfsio").chain(line.split_whitespace()).map(OsString::from))
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn no_arguments_serve() {
+        for line in ["", "serve", "--port 5001", "serve --mode all", "--mode all"] {
+            assert!(matches!(request(line), Ok(Request::Serve { mode: Mode::All, .. })), "{line}");
+        }
+        assert!(matches!(request("serve --mode ui"), Ok(Request::Serve { mode: Mode::Ui, .. })));
+        assert!(matches!(request("--mode api"), Ok(Request::Serve { mode: Mode::Api, .. })));
+    }
+
+    #[test]
+    fn flags_stand_before_or_behind_the_command() {
+        for line in [
+            "serve --port 5001 --config a.toml --kms-enabled",
+            "--port 5001 --config a.toml --kms-enabled serve",
+            "--kms-enabled=true --port=5001 serve --config=a.toml",
+        ] {
+            let Ok(Request::Serve { inputs, .. }) = request(line) else { panic!("{line}") };
+            assert_eq!(inputs.flags.get("port").unwrap(), "5001", "{line}");
+            assert_eq!(inputs.flags.get("kms_enabled").unwrap(), "true", "{line}");
+            assert_eq!(inputs.flags.len(), 2);
+            assert_eq!(inputs.file.unwrap(), PathBuf::from("a.toml"));
+        }
+        let Ok(Request::ConfigShow(inputs)) = request("config show --storage-root /x") else { panic!() };
+        assert_eq!(inputs.flags.get("storage_root").unwrap(), "/x");
+        assert!(
+            matches!(request("--port 1 config check"), Ok(Request::ConfigCheck(inputs)) if inputs.flags.len() == 1)
+        );
+    }
+
+    #[test]
+    fn wrong_usage_exits_with_2_and_help_with_0() {
+        for line in
+            ["nonsense", "--secret-key x", "serve --mode x", "--port", "config", "config look", "--port 1 --port 2"]
+        {
+            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        for line in ["--help", "-h", "--version", "config show --help"] {
+            assert_eq!(request(line).unwrap_err().exit_code(), 0, "{line}");
+        }
+    }
+}

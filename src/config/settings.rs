@@ -1,0 +1,153 @@
+//! The table of settings, and `Config`, the struct of typed values that it yields.
+//!
+//! A setting is added by one row here. Its variable, flag, key in the file, default, help text, line of `config show`,
+//! entry of `config/default.toml` and of `docs/configuration.md`, and field of `Config` all come from that row (a test
+//! compares the two documents with the table).
+//!
+//! Ranges stand in the parsers' type parameters: smallest and largest value, both allowed.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::parse;
+use super::resolve::Values;
+use super::setting::{ConfigError, DefaultValue, Kind, Setting};
+use super::types::{Durability, LogFormat, Secret, TrustedProxies};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+const TIB: u64 = 1024 * GIB;
+
+macro_rules! settings {
+    ($($group:literal { $(
+        $variable:literal $field:ident : $type:ty = $kind:ident $default:expr, $parse:expr, $help:literal;
+    )+ })+) => {
+        /// The table of settings, in the order in which help and documents show them.
+        pub static SETTINGS: &[Setting] = &[$($(
+            Setting {
+                group: $group,
+                variable: $variable,
+                key: stringify!($field),
+                kind: Kind::$kind,
+                default: $default,
+                help: $help,
+            },
+        )+)+];
+
+        /// Everything that an operator can set, parsed and in range. Fields are named after the variables.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $($( #[doc = $help] pub $field: $type, )+)+
+        }
+
+        impl Config {
+            /// Turns every value into its type; the first that does not fit is the error.
+            pub(super) fn from_values(values: &Values) -> Result<Self, ConfigError> {
+                Ok(Self { $($( $field: values.parse(stringify!($field), $parse)?, )+)+ })
+            }
+        }
+    };
+}
+
+use DefaultValue::{Cores, Text, UnderStorageRoot, Unset};
+
+settings! {
+    "Data and listeners" {
+        "STORAGE_ROOT" storage_root: PathBuf = Path Text("./data"), parse::path,
+            "Home of all buckets: the object `key` of `bucket` is the file `STORAGE_ROOT/bucket/key`.";
+        "HOST" host: IpAddr = Text Text("127.0.0.1"), parse::host,
+            "Address that both listeners bind: an IPv4 or IPv6 address, or `localhost`.";
+        "PORT" port: u16 = Integer Text("5000"), parse::number::<u16, 0, 65_535>,
+            "Port of the S3 API; 0 takes a free one.";
+        "UI_PORT" ui_port: u16 = Integer Text("5100"), parse::number::<u16, 0, 65_535>,
+            "Port of the console; 0 takes a free one.";
+        "API_BASE_URL" api_base_url: Option<String> = Text Unset, parse::base_url,
+            "Public http or https URL of the API, for presigned URLs. Unset: forwarded headers of trusted proxies, else the host of the request.";
+        "TRUSTED_PROXIES" trusted_proxies: TrustedProxies = List Unset, parse::trusted_proxies,
+            "Addresses or CIDR ranges of proxies whose forwarded headers are believed; `none` for no proxy at all. Unset: loopback and private ranges, and those only for the host and scheme of generated URLs.";
+        "BASE_DOMAINS" base_domains: Vec<String> = List Unset, parse::domains,
+            "Domains under which buckets are served as `bucket.domain` (virtual-hosted style).";
+        "TLS_CERT_PATH" tls_cert_path: Option<PathBuf> = Path Unset, parse::optional_path,
+            "PEM file with the certificate chain of both listeners; needs TLS_KEY_PATH.";
+        "TLS_KEY_PATH" tls_key_path: Option<PathBuf> = Path Unset, parse::optional_path,
+            "PEM file with the private key; needs TLS_CERT_PATH.";
+    }
+    "Requests" {
+        "MAX_UPLOAD_SIZE" max_upload_size: u64 = Integer Text("1073741824"), parse::number::<u64, 1, { 5 * TIB }>,
+            "Largest body of one request, in bytes. A multipart object may be larger, up to 5 TiB.";
+        "MULTIPART_MIN_PART_SIZE" multipart_min_part_size: u64 = Integer Text("5242880"), parse::number::<u64, 1, { 5 * GIB }>,
+            "Smallest part of a multipart upload but the last, in bytes, checked when it is completed.";
+        "REQUESTS_MAX" requests_max: usize = Integer Text("1024"), parse::number::<usize, 1, 1_000_000>,
+            "Requests under way at once; more are answered 503 SlowDown.";
+        "REQUEST_TIMEOUT_SECONDS" request_timeout_seconds: u64 = Integer Text("60"), parse::number::<u64, 1, 3_600>,
+            "A client that sends nothing for this long while a body is due is refused with RequestTimeout.";
+        "SHUTDOWN_TIMEOUT_SECONDS" shutdown_timeout_seconds: u64 = Integer Text("30"), parse::number::<u64, 0, 3_600>,
+            "How long a stopping node waits for requests under way.";
+        "HTTP_WORKERS" http_workers: usize = Integer Cores, parse::number::<usize, 1, 1_024>,
+            "Threads that serve HTTP.";
+        "UI_PAGE_SIZE" ui_page_size: usize = Integer Text("100"), parse::number::<usize, 1, 1_000>,
+            "Rows on one page of a console listing.";
+    }
+    "Storage" {
+        "DURABILITY" durability: Durability = Text Text("strict"), parse::durability,
+            "`strict`: an acknowledged write survives power loss; `relaxed`: it survives a crash of the process only.";
+        "JOURNAL_SEGMENT_BYTES" journal_segment_bytes: u64 = Integer Text("33554432"), parse::number::<u64, MIB, GIB>,
+            "Size of each of the journal's segments, in bytes.";
+        "INLINE_BODY_BYTES" inline_body_bytes: u64 = Integer Text("131072"), parse::number::<u64, 0, MIB>,
+            "Bodies up to this many bytes are committed within the journal, larger ones through their own file.";
+        "INDEX_CACHE_BYTES" index_cache_bytes: usize = Integer Text("67108864"), parse::number::<usize, MIB, { 64 * GIB }>,
+            "Memory for the cache of the index, in bytes.";
+        "LIFECYCLE_DAY_SECONDS" lifecycle_day_seconds: u64 = Integer Text("86400"), parse::number::<u64, 1, 86_400>,
+            "Length of the day that lifecycle rules count in, in seconds; shorter ones are for tests.";
+    }
+    "Users and signatures" {
+        "AWS_REGION" aws_region: String = Text Text("us-east-1"), parse::scope_word,
+            "Region in the credential scope of signatures.";
+        "AWS_SERVICE" aws_service: String = Text Text("s3"), parse::scope_word,
+            "Service in the credential scope of signatures.";
+        "IAM_CONFIG" iam_config: PathBuf = Path UnderStorageRoot(".myfsio.sys/config/iam.json"), parse::path,
+            "File of users, access keys and their policies.";
+        "BUCKET_POLICY_PATH" bucket_policy_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/config/bucket_policies.json"), parse::path,
+            "File of bucket policies.";
+        "ADMIN_ACCESS_KEY" admin_access_key: Option<String> = Text Unset, parse::access_key,
+            "Access key id of the administrator that the first start creates.";
+        "ADMIN_SECRET_KEY" admin_secret_key: Option<Secret> = Secret Unset, parse::secret::<8>,
+            "Secret access key of the administrator that the first start creates; at least 8 characters.";
+        "SECRET_KEY" secret_key: Option<Secret> = Secret Unset, parse::secret_key,
+            "Signs console sessions and seals stored secrets. Unset or `dev-secret-key`: a random one is created once under STORAGE_ROOT.";
+        "SECRET_KEY_PREVIOUS" secret_key_previous: Vec<Secret> = SecretList Unset, parse::secrets,
+            "Former values of SECRET_KEY: what they sealed is opened and sealed anew.";
+        "METRICS_TOKEN" metrics_token: Option<Secret> = Secret Unset, parse::secret::<16>,
+            "Bearer token that may read the metrics, since scrapers cannot sign; at least 16 characters.";
+    }
+    "Encryption" {
+        "ENCRYPTION_ENABLED" encryption_enabled: bool = Boolean Text("false"), parse::boolean,
+            "Server-side encryption.";
+        "KMS_ENABLED" kms_enabled: bool = Boolean Text("false"), parse::boolean,
+            "Key management and its routes.";
+        "KMS_KEYS_PATH" kms_keys_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/keys/kms_keys.json"), parse::path,
+            "File of the keys. `STORAGE_ROOT/kms_keys.json` is used when it exists and the default does not.";
+        "ENCRYPTION_MASTER_KEY_PATH" encryption_master_key_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/keys/master.key"), parse::path,
+            "File of the master key. `STORAGE_ROOT/master.key` is used when it exists and the default does not.";
+    }
+    "Logs" {
+        "LOG_LEVEL" log_level: String = Text Text("info"), parse::log_level,
+            "`error`, `warn`, `info`, `debug`, `trace` or `off`, and `target=level` for parts, separated by commas.";
+        "LOG_FORMAT" log_format: LogFormat = Text Text("text"), parse::log_format,
+            "`text`, or `json` for one object a line.";
+        "LOG_DIR" log_dir: Option<PathBuf> = Path Unset, parse::optional_path,
+            "Folder of the rotating `app.log`. Unset: standard error.";
+        "LOG_FILE_BYTES" log_file_bytes: u64 = Integer Text("16777216"), parse::number::<u64, { 64 * KIB }, GIB>,
+            "Size at which `app.log` is rotated, in bytes.";
+        "LOG_FILES_KEPT" log_files_kept: u32 = Integer Text("5"), parse::number::<u32, 1, 1_000>,
+            "Rotated log files that are kept (`app.log.1` is the youngest).";
+    }
+}
+
+impl Config {
+    /// Whether both listeners can be reached from this machine only.
+    pub fn is_loopback(&self) -> bool {
+        self.host.to_canonical().is_loopback()
+    }
+}
