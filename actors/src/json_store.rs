@@ -1,5 +1,5 @@
-//! The JSON files that people edit by hand while the node runs (docs/storage-layout.md): reading, noticing changes,
-//! writing.
+//! The JSON files that people edit by hand while the node runs (`iam.json`, `bucket_policies.json`): reading,
+//! noticing changes, writing.
 //!
 //! One actor owns a [`JsonStore`] and is its only writer inside the node; people are the others. So: a change is noticed
 //! by inode, size and times; a broken edit leaves the last good state in force and is never overwritten; every write of

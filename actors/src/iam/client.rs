@@ -19,7 +19,7 @@ use super::principal::{Credential, Principal};
 use crate::call::Door;
 use crate::clock::SharedClock;
 use crate::json_store::{FileProblem, FileStamp, JsonStore, Snapshot, StoreError};
-use crate::names::{AccessKeyId, CanonicalId, Stamp};
+use crate::names::{AccessKeyId, CanonicalId};
 use crate::seal::{Sealer, SecretKey};
 
 const CALLS_MAX: usize = 256;
@@ -197,11 +197,6 @@ impl IamClient {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.shared.path
-    }
-
-    /// The time by which ends are judged.
-    pub fn now(&self) -> Stamp {
-        self.shared.clock.now()
     }
 
     /// See [`ListUsers`].

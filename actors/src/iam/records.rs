@@ -1,4 +1,4 @@
-//! The shape of `iam.json` (docs/iam.md). Fields that are not listed here are kept as they are.
+//! The shape of `iam.json`. Fields that are not listed here are kept as they are.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

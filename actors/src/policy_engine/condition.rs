@@ -149,7 +149,8 @@ mod tests {
     fn table() {
         const P: &str = "s3:prefix";
         const T: &str = "s3:RequestObjectTagKeys";
-        let rows: &[(Value, &[(&'static str, &str)], bool)] = &[
+        type Row = (Value, &'static [(&'static str, &'static str)], bool);
+        let rows: &[Row] = &[
             (json!({"StringEquals": {"s3:prefix": "a"}}), &[(P, "a")], true),
             (json!({"StringEquals": {"S3:PREFIX": "a"}}), &[(P, "a")], true),
             (json!({"StringEquals": {"s3:prefix": ["a", "b"]}}), &[(P, "b")], true),

@@ -191,7 +191,7 @@ fn parse_resources(
             return Err(invalid(&format!("uses `{name}`, which is no policy variable")));
         }
         match kind {
-            Kind::Bucket(bucket) => check_bucket_resource(text, bucket, syntax).map_err(|reason| invalid(reason))?,
+            Kind::Bucket(bucket) => check_bucket_resource(text, bucket, syntax).map_err(invalid)?,
             Kind::Identity if text != "*" && text.splitn(6, ':').count() != 6 => {
                 return Err(invalid("is a malformed ARN"));
             }
