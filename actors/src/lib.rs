@@ -9,5 +9,9 @@
 
 pub mod call;
 pub mod clock;
+pub mod iam;
+pub mod json_store;
 pub mod names;
+pub mod policy_engine;
+pub mod seal;
 pub mod storage;

@@ -1,0 +1,226 @@
+//! The only way into IAM: lookups on the published directory, changes by message.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ArbiterHandle};
+use parking_lot::Mutex;
+
+use super::actor::Iam;
+use super::directory::{Directory, IamFile, KeyEntry};
+use super::error::IamError;
+use super::first_boot::{SeededAdmin, WELL_KNOWN_ACCESS_KEY, WELL_KNOWN_SECRET, first_admin, first_document};
+use super::lockout::Lockout;
+use super::messages::{CreateUser, DeleteUser, ListUsers, NewCredential, Reload, RotateKey, SetPolicies, UserSummary};
+use super::principal::{Credential, Principal};
+use crate::call::Door;
+use crate::clock::SharedClock;
+use crate::json_store::{FileProblem, FileStamp, JsonStore, Snapshot, StoreError};
+use crate::names::{AccessKeyId, CanonicalId};
+use crate::seal::{Sealer, SecretKey};
+
+const CALLS_MAX: usize = 256;
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What IAM starts from.
+#[derive(Debug, Clone)]
+pub struct IamSettings {
+    /// `IAM_CONFIG`; made on the first start.
+    pub path: PathBuf,
+    /// Whether the node listens on this machine's own addresses only.
+    pub host_is_loopback: bool,
+    /// `ADMIN_ACCESS_KEY`.
+    pub admin_access_key: Option<String>,
+    /// `ADMIN_SECRET_KEY`.
+    pub admin_secret_key: Option<SecretKey>,
+    /// Seals the secrets that the node writes.
+    pub sealer: Sealer,
+}
+
+/// IAM, started.
+#[derive(Debug)]
+pub struct IamStart {
+    /// The client.
+    pub client: IamClient,
+    /// The administrator, if this start made one: to be shown once, on the terminal only.
+    pub seeded: Option<SeededAdmin>,
+}
+
+/// The client. Cheap to clone.
+#[derive(Clone)]
+pub struct IamClient {
+    door: Door<Iam>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    directory: Snapshot<Directory>,
+    path: PathBuf,
+    clock: SharedClock,
+    /// The access key that the operator gave the well-known secret on purpose.
+    well_known_by_operator: Option<String>,
+    /// Not the actor's: it is asked on every request with the header pair and outlives nothing. Held for a few map
+    /// operations, never across an await.
+    lockout: Mutex<Lockout>,
+    /// Compared with when the access key is unknown, so that this takes as long.
+    decoy: SecretKey,
+}
+
+impl fmt::Debug for IamClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IamClient").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
+impl IamClient {
+    /// Reads the users, makes the first administrator when there is no file yet, and starts the actor on `arbiter`, which
+    /// its file writes may block for milliseconds. Errs: the file cannot be read or written, has a mistake, or holds a
+    /// secret sealed under an unknown key.
+    pub fn start(settings: IamSettings, clock: SharedClock, arbiter: &ArbiterHandle) -> Result<IamStart, IamError> {
+        let IamSettings { path, host_is_loopback, admin_access_key, admin_secret_key, sealer } = settings;
+        let admin_secret = admin_secret_key.as_ref().map(SecretKey::expose);
+        let by_operator = admin_secret == Some(WELL_KNOWN_SECRET);
+        let known_key = || admin_access_key.clone().unwrap_or_else(|| WELL_KNOWN_ACCESS_KEY.to_owned());
+        let well_known_by_operator = by_operator.then(known_key);
+        let stat = |source| StoreError::Io { path: path.clone(), doing: "stat", source };
+        let seeded = match FileStamp::of(&path).map_err(stat)? {
+            Some(_) => None,
+            None => Some(first_admin(admin_access_key.as_deref(), admin_secret, host_is_loopback)?),
+        };
+        let first = seeded.as_ref().map(|admin| first_document(admin, &sealer)).transpose()?;
+        let empty = serde_json::json!({"users": []});
+        let store = JsonStore::open(path.clone(), IamFile { sealer }, first.as_ref(), &empty, clock.now())?;
+        let directory = store.snapshot();
+        let mut actor = Iam::new(store, clock.clone());
+        actor.tidy();
+        let address = Iam::start_in_arbiter(arbiter, move |_| actor);
+        let shared = Shared {
+            directory,
+            path,
+            clock,
+            well_known_by_operator,
+            lockout: Mutex::default(),
+            decoy: SecretKey::random()?,
+        };
+        let client = Self { door: Door::new(address, CALLS_MAX, DEADLINE), shared: Arc::new(shared) };
+        Ok(IamStart { client, seeded })
+    }
+
+    /// Takes up a hand edit of the file, if there is one: one `stat` otherwise.
+    pub async fn refresh(&self) -> Result<(), IamError> {
+        if self.shared.directory.load().is_current(&self.shared.path) {
+            return Ok(());
+        }
+        Ok(self.door.call(Reload).await?)
+    }
+
+    /// The secret and user of an access key. `exposed`: the request carries a forwarded header or a Host that is not
+    /// loopback. Errs: NoSuchAccessKey, Disabled, Expired, WellKnownRefused.
+    pub async fn credential(&self, id: &AccessKeyId, exposed: bool) -> Result<Credential, IamError> {
+        self.refresh().await?;
+        let directory = self.directory();
+        let entry = directory.key(id).ok_or_else(|| IamError::NoSuchAccessKey(id.clone()))?;
+        self.check(id, entry, exposed)?;
+        Ok(Credential { secret: entry.secret.clone(), principal: Arc::clone(&entry.principal) })
+    }
+
+    /// The user of an access key whose secret is presented as it is. Errs: as [`Self::credential`], WrongSecret, and
+    /// LockedOut after five wrong secrets from this address in fifteen minutes.
+    pub async fn verify_secret(
+        &self,
+        id: &AccessKeyId,
+        secret: &str,
+        address: Option<IpAddr>,
+        exposed: bool,
+    ) -> Result<Arc<Principal>, IamError> {
+        self.refresh().await?;
+        let directory = self.directory();
+        let now = self.shared.clock.now();
+        let Some(entry) = directory.key(id) else {
+            let _ = self.shared.decoy.is(secret);
+            return Err(IamError::NoSuchAccessKey(id.clone()));
+        };
+        if let Some(until) = self.shared.lockout.lock().locked_until(id, address, now) {
+            return Err(IamError::LockedOut { access_key: id.clone(), until });
+        }
+        if !entry.secret.is(secret) {
+            self.shared.lockout.lock().count(id, address, now);
+            return Err(IamError::WrongSecret(id.clone()));
+        }
+        self.shared.lockout.lock().forget(id, address);
+        self.check(id, entry, exposed)?;
+        Ok(Arc::clone(&entry.principal))
+    }
+
+    fn check(&self, id: &AccessKeyId, entry: &KeyEntry, exposed: bool) -> Result<(), IamError> {
+        let by_operator = self.shared.well_known_by_operator.as_deref() == Some(id.as_str());
+        if exposed && entry.is_well_known && !by_operator {
+            return Err(IamError::WellKnownRefused(id.clone()));
+        }
+        if !entry.is_enabled {
+            return Err(IamError::Disabled(id.clone()));
+        }
+        if entry.expires_at.is_over(self.shared.clock.now()) {
+            return Err(IamError::Expired(id.clone()));
+        }
+        Ok(())
+    }
+
+    /// The users as last published, without looking at the file.
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.shared.directory.load().state)
+    }
+
+    /// Display name of the owner of a bucket or object.
+    pub fn owner_display_name(&self, id: &CanonicalId) -> Option<String> {
+        self.directory().display_name(id).map(str::to_owned)
+    }
+
+    /// Whether exactly one user goes by `name`: user id, access key, display or user name.
+    pub fn is_known(&self, name: &str) -> bool {
+        self.directory().find(name).is_some()
+    }
+
+    /// Whether an enabled access key still has the well-known secret.
+    pub fn has_well_known_secret(&self) -> bool {
+        self.directory().well_known_key().is_some()
+    }
+
+    /// Why the file's present content is not in force; none while it is.
+    pub fn problem(&self) -> Option<FileProblem> {
+        self.shared.directory.load().problem.clone()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// See [`ListUsers`].
+    pub async fn users(&self) -> Result<Vec<UserSummary>, IamError> {
+        Ok(self.door.call(ListUsers).await?)
+    }
+
+    /// See [`CreateUser`].
+    pub async fn create_user(&self, message: CreateUser) -> Result<NewCredential, IamError> {
+        Ok(self.door.call(message).await?)
+    }
+
+    /// See [`DeleteUser`].
+    pub async fn delete_user(&self, message: DeleteUser) -> Result<UserSummary, IamError> {
+        Ok(self.door.call(message).await?)
+    }
+
+    /// See [`RotateKey`].
+    pub async fn rotate_key(&self, message: RotateKey) -> Result<NewCredential, IamError> {
+        Ok(self.door.call(message).await?)
+    }
+
+    /// See [`SetPolicies`].
+    pub async fn set_policies(&self, message: SetPolicies) -> Result<(), IamError> {
+        Ok(self.door.call(message).await?)
+    }
+}

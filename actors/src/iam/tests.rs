@@ -1,0 +1,355 @@
+//! The actor with its file: first start, lookups, hand edits, changes, lock-out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::names::{AccessKeyId, Stamp};
+use crate::seal::Sealer;
+
+struct Node {
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    settings: IamSettings,
+}
+
+impl Node {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = IamSettings {
+            path: folder.path().join("config/iam.json"),
+            host_is_loopback: true,
+            admin_access_key: None,
+            admin_secret_key: None,
+            sealer: sealer("key one", &[]),
+        };
+        Self { folder, clock: Arc::new(ManualClock::new(Stamp(1_000_000_000))), settings }
+    }
+
+    fn with_file(document: &Value) -> Self {
+        let node = Self::new();
+        node.write(&document.to_string());
+        node
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("config/iam.json")
+    }
+
+    fn write(&self, text: &str) {
+        fs::create_dir_all(self.path().parent().unwrap()).unwrap();
+        fs::write(self.path(), text).unwrap();
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.path()).unwrap()
+    }
+
+    fn document(&self) -> Value {
+        serde_json::from_str(&self.text()).unwrap()
+    }
+
+    fn start(&self) -> Result<IamStart, IamError> {
+        IamClient::start(self.settings.clone(), self.clock.clone(), &actix::Arbiter::current())
+    }
+
+    fn client(&self) -> IamClient {
+        self.start().unwrap().client
+    }
+}
+
+fn sealer(current: &str, previous: &[&str]) -> Sealer {
+    let previous: Vec<SecretKey> = previous.iter().map(|key| SecretKey::new(key)).collect();
+    Sealer::new(&SecretKey::new(current), &previous).unwrap()
+}
+
+fn id(text: &str) -> AccessKeyId {
+    AccessKeyId::parse(text).unwrap()
+}
+
+fn users(users: Value) -> Value {
+    json!({"users": users, "note": "kept"})
+}
+
+/// SHA-256 of `ann`.
+const ANN_ID: &str = "49915e0d7d4b402e3017d010bc1c0e83cac6c797d6c16e66340fe3268693a6a1";
+
+#[actix::test]
+async fn the_first_start_on_loopback_seeds_the_well_known_admin() {
+    let node = Node::new();
+    let start = node.start().unwrap();
+    let seeded = start.seeded.unwrap();
+    assert_eq!((seeded.access_key.as_str(), seeded.secret_key.expose()), ("localadmin", "localadmin"));
+    assert!(seeded.well_known && start.client.has_well_known_secret());
+    assert_eq!(fs::metadata(node.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    let user = &node.document()["users"][0];
+    assert_eq!(user["secret_key"], "localadmin");
+    assert_eq!(user["user_id"].as_str().unwrap().len(), 64);
+    let actions = json!(["list", "read", "write", "delete", "share", "policy", "replication", "iam:*"]);
+    assert_eq!(user["policies"], json!([{"bucket": "*", "actions": actions}]));
+
+    let key = id("localadmin");
+    let credential = start.client.credential(&key, false).await.unwrap();
+    assert!(credential.principal.is_root);
+    assert!(matches!(start.client.credential(&key, true).await, Err(IamError::WellKnownRefused(_))));
+    let refused = start.client.verify_secret(&key, "localadmin", None, true).await;
+    assert!(matches!(refused, Err(IamError::WellKnownRefused(_))));
+    assert!(node.start().unwrap().seeded.is_none(), "only the first start seeds");
+}
+
+#[actix::test]
+async fn on_other_addresses_the_secret_is_random_and_sealed() {
+    let mut node = Node::new();
+    node.settings.host_is_loopback = false;
+    let start = node.start().unwrap();
+    let seeded = start.seeded.unwrap();
+    assert!(!seeded.well_known && seeded.secret_key.expose().len() == 40);
+    assert!(!node.text().contains(seeded.secret_key.expose()));
+    let credential = start.client.credential(&seeded.access_key, true).await.unwrap();
+    assert_eq!(credential.secret.expose(), seeded.secret_key.expose());
+}
+
+#[actix::test]
+async fn the_operator_may_choose_the_admin_even_the_well_known_one() {
+    let mut node = Node::new();
+    node.settings.admin_access_key = Some("chief".to_owned());
+    node.settings.admin_secret_key = Some(SecretKey::new("long enough"));
+    let start = node.start().unwrap();
+    assert_eq!(start.client.credential(&id("chief"), true).await.unwrap().secret.expose(), "long enough");
+    assert!(!node.text().contains("long enough"));
+
+    let mut node = Node::new();
+    node.settings.host_is_loopback = false;
+    node.settings.admin_secret_key = Some(SecretKey::new("localadmin"));
+    let client = node.client();
+    assert!(client.credential(&id("localadmin"), true).await.is_ok());
+}
+
+#[actix::test]
+async fn absent_ids_are_written_back_and_never_given_on() {
+    let user = |key: &str| json!({"access_key": key, "secret_key": "secret", "display_name": key, "color": "red"});
+    let node = Node::with_file(&users(json!([user("ann")])));
+    let client = node.client();
+    let ann = client.credential(&id("ann"), true).await.unwrap().principal.user_id.clone();
+    assert_eq!(ann.as_str(), ANN_ID);
+    assert_eq!(node.document()["users"][0]["user_id"], ann.as_str());
+    assert_eq!(node.document()["users"][0]["secret_key"], "secret", "writing ids back leaves secrets as typed");
+    assert_eq!((&node.document()["note"], &node.document()["users"][0]["color"]), (&json!("kept"), &json!("red")));
+
+    // Her key is renamed by hand, and another user gets the old one.
+    let mut document = node.document();
+    document["users"][0]["access_key"] = json!("ann2");
+    document["users"].as_array_mut().unwrap().push(user("ann"));
+    node.write(&document.to_string());
+    assert_eq!(client.credential(&id("ann2"), true).await.unwrap().principal.user_id, ann);
+    let other = client.credential(&id("ann"), true).await.unwrap().principal.user_id.clone();
+    assert_ne!(other, ann);
+    assert_eq!(node.document()["users"][1]["user_id"], other.as_str());
+
+    client.delete_user(DeleteUser { user: ann.as_str().to_owned() }).await.unwrap();
+    let mut document = node.document();
+    document["users"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"access_key": "thief", "secret_key": "s", "user_id": ann.as_str()}));
+    node.write(&document.to_string());
+    client.refresh().await.unwrap();
+    assert!(client.problem().unwrap().reason.contains("another user has, or had"));
+}
+
+#[actix::test]
+async fn hand_edits_count_at_once_and_broken_ones_never() {
+    let user = |enabled: bool| {
+        users(json!([{"access_key": "ann", "secret_key": "secret", "enabled": enabled, "policies": []}]))
+    };
+    let node = Node::with_file(&user(true));
+    let client = node.client();
+    assert!(client.credential(&id("ann"), true).await.is_ok());
+    node.write(&user(false).to_string());
+    assert!(matches!(client.credential(&id("ann"), true).await, Err(IamError::Disabled(_))));
+    node.write(&user(true).to_string());
+    assert!(client.credential(&id("ann"), true).await.is_ok());
+
+    for broken in [
+        "{\"users\": [\n\n{]}",
+        "{\"users\": {}}",
+        "{\"users\": [{\"display_name\": \"nobody\"}]}",
+        "{\"users\": [{\"access_key\": \"ann\"}]}",
+        "{\"users\": [{\"access_key\": \"a/b\", \"secret_key\": \"s\"}]}",
+        "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\", \"account_id\": \"12\"}]}",
+        "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\", \"enabled\": \"yes\"}]}",
+        "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\", \"enabled\": true, \"enabled\": false}]}",
+        "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\", \"policies\": [{\"Statement\": []}]}]}",
+        "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\"}, {\"access_key\": \"ann\", \"secret_key\": \"t\"}]}",
+        "{\"users\": [{\"access_key\": \"ann\", \"secret_key_sealed\": \"v1:00000000:AAAA\"}]}",
+    ] {
+        node.write(broken);
+        assert!(client.credential(&id("ann"), true).await.is_ok(), "{broken}");
+        assert!(client.problem().unwrap().to_string().contains("iam.json, line "), "{broken}");
+        let create = CreateUser { display_name: "Bob".to_owned(), policies: json!([]), ..Default::default() };
+        assert!(matches!(client.create_user(create).await, Err(IamError::Store(_))), "{broken}");
+        assert_eq!(node.text(), broken);
+        assert!(matches!(node.start(), Err(IamError::Store(_))), "{broken}");
+    }
+    fs::remove_file(node.path()).unwrap();
+    assert!(client.credential(&id("ann"), true).await.is_ok());
+    node.write(&users(json!([])).to_string());
+    assert!(matches!(client.credential(&id("ann"), true).await, Err(IamError::NoSuchAccessKey(_))));
+    assert!(client.problem().is_none());
+}
+
+#[actix::test]
+async fn ends_and_further_keys() {
+    let node = Node::with_file(&users(json!([{
+        "display_name": "ann", "user_id": "a".repeat(64), "expires_at": 1000,
+        "access_keys": [
+            {"access_key": "k1", "secret_key": "s1"},
+            {"access_key": "k2", "secret_key": "s2", "enabled": false},
+            {"access_key": "k3", "secret_key": "s3", "expires_at": "1970-01-01T00:01:00Z"},
+        ],
+    }])));
+    let client = node.client();
+    let look = async |key: &str| client.credential(&id(key), true).await;
+    assert!(look("k1").await.is_ok() && look("k3").await.is_ok());
+    assert!(matches!(look("k2").await, Err(IamError::Disabled(_))));
+    node.clock.set(Stamp(60_000_000_000));
+    assert!(matches!(look("k3").await, Err(IamError::Expired(_))));
+    node.clock.set(Stamp(1_000_000_000_000));
+    assert!(matches!(look("k1").await, Err(IamError::Expired(_))));
+    let rotate = |user: &str| client.rotate_key(RotateKey { user: user.to_owned() });
+    assert!(matches!(rotate("ann").await, Err(IamError::InvalidInput { .. })));
+    let rotated = rotate("k3").await.unwrap();
+    assert_eq!(rotated.access_key, id("k3"));
+    assert_eq!(node.document()["users"][0]["access_keys"][2].get("secret_key"), None);
+    assert!(!node.text().contains("s1") && node.text().contains("secret_key_sealed"), "writing seals the others too");
+}
+
+#[actix::test]
+async fn users_are_created_listed_changed_and_deleted() {
+    let node = Node::new();
+    let client = node.client();
+    let policies = json!([{"bucket": "backup-bucket", "actions": ["write", "read", "list"]}]);
+    let create =
+        |name: &str| CreateUser { display_name: name.to_owned(), policies: policies.clone(), ..CreateUser::default() };
+    let new = client.create_user(create("Replication User")).await.unwrap();
+    assert!(!node.text().contains(new.secret_key.expose()));
+    let principal = client.verify_secret(&new.access_key, new.secret_key.expose(), None, true).await.unwrap();
+    let admin = client.credential(&id("localadmin"), false).await.unwrap().principal;
+    assert_eq!(principal.account_id, admin.account_id, "it joins its creator's account");
+    assert!(!principal.is_root && admin.is_root);
+    assert_eq!(principal.user_id, new.user_id);
+    assert_eq!(client.owner_display_name(&new.user_id).as_deref(), Some("Replication User"));
+    assert_eq!(client.users().await.unwrap().len(), 2);
+
+    let rotated = client.rotate_key(RotateKey { user: "Replication User".to_owned() }).await.unwrap();
+    assert_eq!(rotated.access_key, new.access_key);
+    let old = client.verify_secret(&new.access_key, new.secret_key.expose(), None, true).await;
+    assert!(matches!(old, Err(IamError::WrongSecret(_))));
+    assert!(client.verify_secret(&new.access_key, rotated.secret_key.expose(), None, true).await.is_ok());
+
+    let set = |policies: Value| client.set_policies(SetPolicies { user: new.access_key.as_str().to_owned(), policies });
+    set(json!([{"bucket": "*", "actions": ["list"]}])).await.unwrap();
+    assert_eq!(node.document()["users"][1]["policies"], json!([{"bucket": "*", "actions": ["list"]}]));
+    for bad in [json!({}), json!([{"bucket": "*", "actions": ["fly"]}]), json!([{"Statement": []}])] {
+        assert!(matches!(set(bad).await, Err(IamError::MalformedPolicy(_))));
+    }
+
+    let taken = CreateUser { access_key: Some("localadmin".to_owned()), ..create("x") };
+    assert!(matches!(client.create_user(taken).await, Err(IamError::AlreadyExists(_))));
+    for bad in [
+        CreateUser { display_name: " ".to_owned(), ..create("x") },
+        CreateUser { access_key: Some("a b".to_owned()), ..create("x") },
+        CreateUser { secret_key: Some("short".to_owned()), ..create("x") },
+        CreateUser { user_name: Some("a b".to_owned()), ..create("x") },
+    ] {
+        assert!(matches!(client.create_user(bad).await, Err(IamError::InvalidInput { .. })));
+    }
+    let gone = client.delete_user(DeleteUser { user: new.access_key.as_str().to_owned() }).await.unwrap();
+    assert_eq!(gone.user_id, new.user_id);
+    assert!(matches!(client.credential(&new.access_key, true).await, Err(IamError::NoSuchAccessKey(_))));
+    let again = client.delete_user(DeleteUser { user: new.access_key.as_str().to_owned() }).await;
+    assert!(matches!(again, Err(IamError::NoSuchUser(_))));
+    assert_eq!(node.document()["former_users"][0]["user_id"], new.user_id.as_str());
+}
+
+#[actix::test]
+async fn a_change_keeps_hand_edits_that_nobody_has_looked_at_yet() {
+    let node = Node::new();
+    let client = node.client();
+    let mut document = node.document();
+    document["users"].as_array_mut().unwrap().push(json!({"access_key": "typed", "secret_key": "by hand", "x": 1}));
+    document["groups"] = json!([{"name": "g"}]);
+    node.write(&document.to_string());
+    let create = CreateUser { display_name: "New".to_owned(), policies: json!([]), ..CreateUser::default() };
+    client.create_user(create).await.unwrap();
+    let after = node.document();
+    assert_eq!(after["groups"], json!([{"name": "g"}]));
+    assert_eq!((after["users"][1]["access_key"].as_str(), after["users"][1]["x"].as_i64()), (Some("typed"), Some(1)));
+    assert_eq!(client.credential(&id("typed"), true).await.unwrap().secret.expose(), "by hand");
+    assert_eq!(client.users().await.unwrap().len(), 3);
+}
+
+#[actix::test]
+async fn five_wrong_secrets_lock_the_key_for_the_address() {
+    let node = Node::with_file(&users(json!([{"access_key": "ann", "secret_key": "right"}])));
+    let client = node.client();
+    let (here, there) = ("192.0.2.1".parse().ok(), "192.0.2.2".parse().ok());
+    let try_it = async |secret: &str, address| client.verify_secret(&id("ann"), secret, address, true).await;
+    for _ in 0..5 {
+        assert!(matches!(try_it("wrong", here).await, Err(IamError::WrongSecret(_))));
+    }
+    let until = Stamp(crate::clock::Clock::now(node.clock.as_ref()).0 + 15 * 60 * 1_000_000_000);
+    assert!(matches!(try_it("right", here).await, Err(IamError::LockedOut { until: end, .. }) if end == until));
+    assert!(try_it("right", there).await.is_ok());
+    assert!(client.credential(&id("ann"), true).await.is_ok(), "signatures are not locked");
+    node.clock.advance(Duration::from_secs(15 * 60));
+    assert!(try_it("right", here).await.is_ok());
+    for _ in 0..20 {
+        let unknown = client.verify_secret(&id("nobody"), "x", here, true).await;
+        assert!(matches!(unknown, Err(IamError::NoSuchAccessKey(_))));
+    }
+}
+
+#[actix::test]
+async fn sealed_secrets_need_their_key_and_move_to_the_new_one() {
+    let mut node = Node::new();
+    node.settings.host_is_loopback = false;
+    let secret = node.start().unwrap().seeded.unwrap().secret_key;
+    let sealed = node.text();
+    node.settings.sealer = sealer("key two", &[]);
+    let error = node.start().unwrap_err().to_string();
+    assert!(error.contains("iam.json, line ") && error.contains(sealer("key one", &[]).key_id()), "{error}");
+    assert_eq!(node.text(), sealed, "a start that cannot unseal changes nothing");
+    node.settings.sealer = sealer("key two", &["key one"]);
+    assert_eq!(node.client().credential(&id("localadmin"), true).await.unwrap().secret.expose(), secret.expose());
+    assert!(!node.text().contains(sealer("key one", &[]).key_id()));
+    node.settings.sealer = sealer("key two", &[]);
+    assert!(node.start().is_ok());
+}
+
+#[actix::test]
+async fn accounts_and_names() {
+    let node = Node::with_file(&users(json!([
+        {"access_key": "ann", "secret_key": "s", "account_id": "111111111111", "root": true, "display_name": "Ann"},
+        {"access_key": "bob", "secret_key": "s", "account_id": "111111111111", "path": "/team/", "user_name": "bob"},
+        {"access_key": "cat", "secret_key": "s", "account_id": "222222222222", "display_name": "Same"},
+        {"access_key": "dan", "secret_key": "s", "display_name": "Same"},
+    ])));
+    let client = node.client();
+    let look = async |key: &str| client.credential(&id(key), true).await.unwrap().principal;
+    let (ann, bob, cat, dan) = (look("ann").await, look("bob").await, look("cat").await, look("dan").await);
+    assert_eq!([ann.is_root, bob.is_root, cat.is_root, dan.is_root], [true, false, true, true]);
+    assert_eq!(ann.arn(), "arn:aws:iam::111111111111:root");
+    assert_eq!(bob.arn(), "arn:aws:iam::111111111111:user/team/bob");
+    assert!(bob.has_path_and_name("team/bob") && !bob.has_path_and_name("bob"));
+    assert_eq!(dan.account_id, account_id_of(&dan.user_id));
+    assert_eq!(dan.account_id.len(), 12);
+    assert!(ann.is_called("Ann") && ann.is_called("ann") && !cat.is_called("Same") && cat.is_called("cat"));
+    assert!(client.is_known("Ann") && !client.is_known("Same") && client.is_known(dan.user_id.as_str()));
+}

@@ -1,0 +1,102 @@
+//! The single writer of `bucket_policies.json`.
+
+use actix::{Actor, Context, Handler};
+use serde_json::{Map, Value};
+
+use super::error::{InvalidPolicy, PolicyError};
+use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
+use super::parse::parse_bucket_policy;
+use super::policies::PolicyFile;
+use crate::clock::SharedClock;
+use crate::iam::IamClient;
+use crate::json_store::JsonStore;
+
+/// Owns the bucket policies.
+#[derive(Debug)]
+pub struct PolicyEngine {
+    store: JsonStore<PolicyFile>,
+    iam: IamClient,
+    clock: SharedClock,
+}
+
+impl PolicyEngine {
+    pub(super) fn new(store: JsonStore<PolicyFile>, iam: IamClient, clock: SharedClock) -> Self {
+        Self { store, iam, clock }
+    }
+
+    fn put(&mut self, message: &PutBucketPolicy) -> Result<(), PolicyError> {
+        let malformed = |source| PolicyError::Malformed { bucket: message.bucket.clone(), source };
+        let (value, document) = parse_bucket_policy(&message.text, &message.bucket).map_err(malformed)?;
+        for (index, statement) in document.statements.iter().enumerate() {
+            let mut names = statement.principals.iter().flat_map(|principals| principals.bare_names());
+            if let Some(name) = names.find(|name| !self.iam.is_known(name)) {
+                let place = format!("Statement[{index}].Principal");
+                return Err(malformed(InvalidPolicy::new(place, format!("`{name}` is no principal of this node"))));
+            }
+        }
+        self.store.edit(self.clock.now(), |file| {
+            edit_policies(file, |policies| {
+                policies.insert(message.bucket.as_str().to_owned(), value.clone());
+            });
+            Ok(())
+        })
+    }
+
+    fn delete(&mut self, message: &DeleteBucketPolicy) -> Result<(), PolicyError> {
+        let has_policy =
+            |file: &Value| file.get("policies").is_some_and(|all| all.get(message.bucket.as_str()).is_some());
+        self.store.reload(self.clock.now());
+        if !has_policy(self.store.document()) && self.store.snapshot().load().problem.is_none() {
+            return Ok(());
+        }
+        self.store.edit(self.clock.now(), |file| {
+            edit_policies(file, |policies| {
+                policies.shift_remove(message.bucket.as_str());
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Changes `policies` in the file's document; the schema has checked that it is an object or absent.
+fn edit_policies(file: &mut Value, change: impl FnOnce(&mut Map<String, Value>)) {
+    if let Value::Object(file) = file
+        && let Value::Object(policies) = file.entry("policies").or_insert_with(|| Value::Object(Map::new()))
+    {
+        change(policies);
+    }
+}
+
+impl Actor for PolicyEngine {
+    type Context = Context<Self>;
+}
+
+impl Handler<Reload> for PolicyEngine {
+    type Result = Result<(), PolicyError>;
+
+    fn handle(&mut self, _: Reload, _: &mut Self::Context) -> Self::Result {
+        let before = self.store.snapshot().load_full();
+        self.store.reload(self.clock.now());
+        let after = self.store.snapshot().load_full();
+        if !std::sync::Arc::ptr_eq(&before.state, &after.state) {
+            super::client::log_broken(&after.state);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<PutBucketPolicy> for PolicyEngine {
+    type Result = Result<(), PolicyError>;
+
+    fn handle(&mut self, message: PutBucketPolicy, _: &mut Self::Context) -> Self::Result {
+        self.put(&message)
+    }
+}
+
+impl Handler<DeleteBucketPolicy> for PolicyEngine {
+    type Result = Result<(), PolicyError>;
+
+    fn handle(&mut self, message: DeleteBucketPolicy, _: &mut Self::Context) -> Self::Result {
+        self.delete(&message)
+    }
+}

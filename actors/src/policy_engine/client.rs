@@ -1,0 +1,134 @@
+//! The only way into PolicyEngine: decisions on the published snapshot, changes by message.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ArbiterHandle};
+
+use super::actor::PolicyEngine;
+use super::context::{Facts, RequestContext};
+use super::error::PolicyError;
+use super::evaluate::{self, AccessRequest, Decision, Surroundings};
+use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
+use super::policies::{BucketPolicies, PolicyFile};
+use crate::call::Door;
+use crate::clock::SharedClock;
+use crate::iam::{IamClient, Principal};
+use crate::json_store::{FileProblem, JsonStore, Snapshot};
+use crate::names::{BucketName, CanonicalId};
+
+const CALLS_MAX: usize = 256;
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What PolicyEngine starts from.
+#[derive(Debug, Clone)]
+pub struct PolicyEngineSettings {
+    /// `BUCKET_POLICY_PATH`; need not exist.
+    pub path: PathBuf,
+}
+
+/// The client. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PolicyEngineClient {
+    door: Door<PolicyEngine>,
+    policies: Snapshot<BucketPolicies>,
+    iam: IamClient,
+    path: Arc<Path>,
+}
+
+impl PolicyEngineClient {
+    /// Reads the policy file and starts the actor on `arbiter`, which its file writes may block for milliseconds. Errs:
+    /// the file cannot be read, or is not JSON.
+    pub fn start(
+        settings: PolicyEngineSettings,
+        iam: IamClient,
+        clock: SharedClock,
+        arbiter: &ArbiterHandle,
+    ) -> Result<Self, PolicyError> {
+        let store = JsonStore::open(settings.path.clone(), PolicyFile, None, &PolicyFile::empty(), clock.now())?;
+        let policies = store.snapshot();
+        log_broken(&policies.load().state);
+        let actor = PolicyEngine::new(store, iam.clone(), clock);
+        let address = PolicyEngine::start_in_arbiter(arbiter, move |_| actor);
+        let door = Door::new(address, CALLS_MAX, DEADLINE);
+        Ok(Self { door, policies, iam, path: Arc::from(settings.path) })
+    }
+
+    /// Takes up a hand edit of the policy file, if there is one: one `stat` otherwise. To be called before the first
+    /// [`Self::decide`] of a request.
+    pub async fn refresh(&self) -> Result<(), PolicyError> {
+        if self.policies.load().is_current(&self.path) {
+            return Ok(());
+        }
+        Ok(self.door.call(Reload).await?)
+    }
+
+    /// Whether the caller may, and why. Runs here and now.
+    pub fn decide(&self, request: &AccessRequest<'_>) -> Decision {
+        let published = self.policies.load();
+        let policy = request.bucket.and_then(|bucket| published.state.get(bucket));
+        let directory = self.iam.directory();
+        let bucket_account = request.bucket_owner.map(|owner| directory.account_of(owner));
+        let object_account = request.object_owner.map(|owner| directory.account_of(owner));
+        let around = Surroundings {
+            policy: policy.map(|policy| policy.document.as_ref()),
+            bucket_account: bucket_account.as_deref(),
+            object_account: object_account.as_deref(),
+        };
+        evaluate::decide(request, &around)
+    }
+
+    /// Whether the caller's ListBuckets shows a bucket that it does not own.
+    pub fn may_list(&self, principal: &Principal, bucket: &BucketName) -> bool {
+        evaluate::may_list(principal, bucket)
+    }
+
+    /// Whether the caller's ListBuckets shows the bucket: since the caller or its account owns it, or its identity
+    /// policies let it list it.
+    pub fn sees_bucket(&self, principal: &Principal, bucket: &BucketName, owner: &CanonicalId) -> bool {
+        let is_bound = principal.policies.iter().any(|policy| policy.is_short());
+        let owns = *owner == principal.user_id
+            || (!is_bound && *self.iam.directory().account_of(owner) == *principal.account_id);
+        owns || self.may_list(principal, bucket)
+    }
+
+    /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users`.
+    pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
+        let facts = Facts { principal: Some(principal), context, resource_account: None };
+        evaluate::is_administrator(principal, &facts)
+    }
+
+    /// The bucket's policy as JSON text.
+    pub fn policy_text(&self, bucket: &BucketName) -> Option<Arc<str>> {
+        self.policies.load().state.get(bucket).map(|policy| Arc::clone(&policy.text))
+    }
+
+    /// Why the policy file's present content is not in force; none while it is.
+    pub fn problem(&self) -> Option<FileProblem> {
+        self.policies.load().problem.clone()
+    }
+
+    /// Why the bucket's policy is broken, so that it refuses everybody but owner and administrators.
+    pub fn policy_problem(&self, bucket: &BucketName) -> Option<String> {
+        let published = self.policies.load();
+        let mistake = published.state.get(bucket)?.document.as_ref().err()?;
+        Some(mistake.to_string())
+    }
+
+    /// See [`PutBucketPolicy`].
+    pub async fn put_bucket_policy(&self, message: PutBucketPolicy) -> Result<(), PolicyError> {
+        Ok(self.door.call(message).await?)
+    }
+
+    /// See [`DeleteBucketPolicy`].
+    pub async fn delete_bucket_policy(&self, message: DeleteBucketPolicy) -> Result<(), PolicyError> {
+        Ok(self.door.call(message).await?)
+    }
+}
+
+pub(super) fn log_broken(policies: &BucketPolicies) {
+    for (bucket, mistake) in policies.broken() {
+        tracing::error!(bucket, "the bucket's policy is broken and refuses everybody but its owner: {mistake}");
+    }
+}

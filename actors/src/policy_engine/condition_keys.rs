@@ -1,0 +1,119 @@
+//! The condition keys that a policy may name (Service Authorization Reference, "Condition keys for Amazon S3"; IAM User
+//! Guide, "AWS global condition context keys"). A policy with any other key is refused, since a condition that is never
+//! evaluated is a door that only looks locked.
+
+const GLOBAL_KEYS: &[&str] = &[
+    "CalledVia",
+    "CalledViaFirst",
+    "CalledViaLast",
+    "CurrentTime",
+    "EpochTime",
+    "FederatedProvider",
+    "MultiFactorAuthAge",
+    "MultiFactorAuthPresent",
+    "PrincipalAccount",
+    "PrincipalArn",
+    "PrincipalIsAWSService",
+    "PrincipalOrgID",
+    "PrincipalOrgPaths",
+    "PrincipalServiceName",
+    "PrincipalType",
+    "Referer",
+    "RequestedRegion",
+    "ResourceAccount",
+    "ResourceOrgID",
+    "ResourceOrgPaths",
+    "SecureTransport",
+    "SourceAccount",
+    "SourceArn",
+    "SourceIdentity",
+    "SourceIp",
+    "SourceVpc",
+    "SourceVpce",
+    "TagKeys",
+    "TokenIssueTime",
+    "UserAgent",
+    "UserId",
+    "UserName",
+    "ViaAWSService",
+    "VpcSourceIp",
+];
+
+const GLOBAL_PREFIXES: &[&str] = &["PrincipalTag/", "RequestTag/", "ResourceTag/"];
+
+const S3_KEYS: &[&str] = &[
+    "AccessPointNetworkOrigin",
+    "DataAccessPointAccount",
+    "DataAccessPointArn",
+    "InventoryAccessibleOptionalFields",
+    "LocationConstraint",
+    "ObjectCreationOperation",
+    "RequestObjectTagKeys",
+    "ResourceAccount",
+    "TlsVersion",
+    "VersionId",
+    "authType",
+    "delimiter",
+    "if-match",
+    "if-none-match",
+    "locationconstraint",
+    "max-keys",
+    "object-lock-legal-hold",
+    "object-lock-mode",
+    "object-lock-remaining-retention-days",
+    "object-lock-retain-until-date",
+    "prefix",
+    "signatureAge",
+    "signatureversion",
+    "x-amz-acl",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
+    "x-amz-metadata-directive",
+    "x-amz-object-ownership",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-storage-class",
+    "x-amz-website-redirect-location",
+];
+
+const S3_PREFIXES: &[&str] = &["ExistingObjectTag/", "RequestObjectTag/", "BucketTag/"];
+
+/// Whether policies may ask for `key`, such as `aws:SourceIp` or `s3:ExistingObjectTag/team`, in any letter case. Keys of
+/// services other than S3 are allowed where `other_services` is set.
+pub(super) fn is_known(key: &str, other_services: bool) -> bool {
+    let Some((service, name)) = key.split_once(':') else {
+        return false;
+    };
+    let (keys, prefixes) = match service.to_ascii_lowercase().as_str() {
+        "aws" => (GLOBAL_KEYS, GLOBAL_PREFIXES),
+        "s3" => (S3_KEYS, S3_PREFIXES),
+        _ => return other_services && !service.is_empty() && !name.is_empty(),
+    };
+    let is_tag = |prefix: &&str| {
+        name.split_at_checked(prefix.len())
+            .is_some_and(|(head, tag)| head.eq_ignore_ascii_case(prefix) && !tag.is_empty())
+    };
+    keys.iter().any(|known| known.eq_ignore_ascii_case(name)) || prefixes.iter().any(is_tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_and_unknown() {
+        for key in ["aws:SourceIp", "AWS:sourceip", "s3:prefix", "s3:ExistingObjectTag/team", "aws:PrincipalTag/a/b"] {
+            assert!(is_known(key, false), "{key}");
+        }
+        for key in ["", "SourceIp", "aws:", "aws:Foo", "s3:ExistingObjectTag/", "s3:nothing", "kms:ViaService"] {
+            assert!(!is_known(key, false), "{key}");
+        }
+        assert!(is_known("kms:ViaService", true));
+    }
+}

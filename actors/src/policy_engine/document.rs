@@ -1,0 +1,103 @@
+//! A parsed policy document and whether its statements apply to a request.
+
+use super::condition::Condition;
+use super::context::Facts;
+use super::pattern::Pattern;
+use super::principal::{Meant, PrincipalClause};
+
+/// Longest bucket policy, in bytes (S3 User Guide, "Bucket policies").
+pub const DOCUMENT_BYTES_MAX: usize = 20 * 1024;
+
+/// What a statement does when it applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Permits, unless another denies.
+    Allow,
+    /// Refuses, whatever else permits.
+    Deny,
+}
+
+/// Patterns of which one must fit, or, when negated, none may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Clause {
+    pub patterns: Vec<Pattern>,
+    pub negated: bool,
+}
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Statement {
+    pub sid: Option<Box<str>>,
+    pub effect: Effect,
+    /// `None` in identity policies: whoever holds the policy.
+    pub principals: Option<PrincipalClause>,
+    pub actions: Clause,
+    /// Patterns over whole ARNs.
+    pub resources: Clause,
+    pub conditions: Vec<Condition>,
+}
+
+/// A policy document.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Document {
+    pub statements: Vec<Statement>,
+}
+
+/// What is asked for, as documents see it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// Canonical name with service: `s3:GetObject`.
+    pub action: &'a str,
+    /// ARN of the resource.
+    pub resource: &'a str,
+}
+
+impl Statement {
+    /// How the statement applies to the caller and request: not, by the caller's account, or directly.
+    pub fn applies(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Meant {
+        let meant = self.principals.as_ref().map_or(Meant::Directly, |clause| clause.means(facts.principal));
+        if meant == Meant::Not {
+            return Meant::Not;
+        }
+        let lookup = |name: &str| facts.variable(name);
+        let fits = |clause: &Clause, text: &str, ignoring_case: bool| {
+            clause.negated
+                != clause.patterns.iter().any(|pattern| match ignoring_case {
+                    true => pattern.matches_ignoring_case(text, &lookup),
+                    false => pattern.matches(text, &lookup),
+                })
+        };
+        let applies = fits(&self.actions, asked.action, true)
+            && fits(&self.resources, asked.resource, false)
+            && self.conditions.iter().all(|condition| condition.holds(facts));
+        if applies { meant } else { Meant::Not }
+    }
+}
+
+/// What a document says to a request; a number is the index of the deciding statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Denied(usize),
+    Allowed(usize),
+    /// Allowed to the caller's account, which may give it on.
+    AllowedToAccount(usize),
+    Silent,
+}
+
+impl Document {
+    /// Asks every statement: the first deny decides, else the strongest allow.
+    pub fn verdict(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Verdict {
+        let mut verdict = Verdict::Silent;
+        for (index, statement) in self.statements.iter().enumerate() {
+            verdict = match (statement.applies(asked, facts), statement.effect, verdict) {
+                (Meant::Not, _, _) => continue,
+                (_, Effect::Deny, _) => return Verdict::Denied(index),
+                (_, Effect::Allow, Verdict::Allowed(first)) => Verdict::Allowed(first),
+                (Meant::Directly, Effect::Allow, _) => Verdict::Allowed(index),
+                (Meant::ByAccount, Effect::Allow, Verdict::AllowedToAccount(first)) => Verdict::AllowedToAccount(first),
+                (Meant::ByAccount, Effect::Allow, _) => Verdict::AllowedToAccount(index),
+            };
+        }
+        verdict
+    }
+}

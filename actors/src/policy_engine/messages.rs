@@ -1,0 +1,29 @@
+//! What PolicyEngine may be asked to change.
+
+use actix::Message;
+
+use super::error::PolicyError;
+use crate::names::BucketName;
+
+/// Reads the policy file again if it changed.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PolicyError>")]
+pub struct Reload;
+
+/// Sets a bucket's policy; durable on reply. Errs: Malformed.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), PolicyError>")]
+pub struct PutBucketPolicy {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The document as sent: JSON text of at most [`super::DOCUMENT_BYTES_MAX`] bytes.
+    pub text: String,
+}
+
+/// Removes a bucket's policy, if it has one; durable on reply.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), PolicyError>")]
+pub struct DeleteBucketPolicy {
+    /// The bucket.
+    pub bucket: BucketName,
+}

@@ -1,0 +1,39 @@
+//! PolicyEngine: whether a principal may do an action to a resource, and why.
+//!
+//! Deciding is pure: (request, identity policies, bucket policy, who owns what) in, decision with its reason out. The
+//! actor only owns `bucket_policies.json`; what it compiled is published, and [`PolicyEngineClient::decide`] runs on the
+//! request's own thread. The grammar is that of the IAM User Guide, "IAM JSON policy elements reference"; identity
+//! policies also come in the short form `{"bucket", "actions", "prefix"}`.
+//!
+//! INVARIANT: an explicit deny is never outvoted, and a policy that does not parse allows nothing.
+
+mod actions;
+mod actor;
+mod client;
+mod condition;
+mod condition_keys;
+mod condition_operators;
+mod context;
+mod document;
+mod error;
+mod evaluate;
+mod grant;
+mod identity;
+mod messages;
+mod parse;
+mod pattern;
+mod policies;
+mod principal;
+#[cfg(test)]
+mod tests;
+
+pub use actions::{ACTIONS, ActionRow, Capability, Coarse, find_action};
+pub use client::{PolicyEngineClient, PolicyEngineSettings};
+pub use context::RequestContext;
+pub use document::{DOCUMENT_BYTES_MAX, Effect};
+pub use error::{InvalidPolicy, PolicyError};
+pub use evaluate::{AccessRequest, Decision, Reason, Source, StatementRef};
+pub use identity::IdentityPolicy;
+pub use messages::{DeleteBucketPolicy, PutBucketPolicy};
+pub(crate) use parse::refuse_ambiguous;
+pub(crate) use principal::is_account_id;

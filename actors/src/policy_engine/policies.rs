@@ -1,0 +1,74 @@
+//! `bucket_policies.json`: `{"policies": {"<bucket>": {…}}}`, compiled.
+//!
+//! A policy with a mistake stays in the file and in the state, as a broken one: leaving it out would open what it closes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::document::Document;
+use super::error::InvalidPolicy;
+use super::parse::{Kind, parse_document, refuse_ambiguous};
+use crate::json_store::{Mistake, Schema};
+use crate::names::BucketName;
+
+/// A bucket's policy.
+#[derive(Debug)]
+pub(super) struct BucketPolicy {
+    /// As JSON text.
+    pub text: Arc<str>,
+    /// Parsed, or why not.
+    pub document: Result<Document, InvalidPolicy>,
+}
+
+/// The compiled policies of all buckets.
+#[derive(Debug, Default)]
+pub(super) struct BucketPolicies {
+    by_bucket: HashMap<String, BucketPolicy>,
+}
+
+impl BucketPolicies {
+    /// The policy of a bucket.
+    pub fn get(&self, bucket: &BucketName) -> Option<&BucketPolicy> {
+        self.by_bucket.get(bucket.as_str())
+    }
+
+    /// Buckets whose policy is broken, with the mistake.
+    pub fn broken(&self) -> impl Iterator<Item = (&str, &InvalidPolicy)> {
+        self.by_bucket.iter().filter_map(|(name, policy)| Some((name.as_str(), policy.document.as_ref().err()?)))
+    }
+}
+
+/// How the file is read.
+#[derive(Debug)]
+pub(super) struct PolicyFile;
+
+impl PolicyFile {
+    /// The document of a node without bucket policies.
+    pub fn empty() -> Value {
+        serde_json::json!({"policies": {}})
+    }
+}
+
+impl Schema for PolicyFile {
+    type State = BucketPolicies;
+
+    fn compile(&self, text: &str, document: &Value) -> Result<BucketPolicies, Mistake> {
+        refuse_ambiguous(text)?;
+        let map = document.as_object().ok_or_else(|| Mistake::near(text, "", "must be a JSON object".to_owned()))?;
+        let policies = match map.get("policies") {
+            None => return Ok(BucketPolicies::default()),
+            Some(Value::Object(policies)) => policies,
+            Some(_) => return Err(Mistake::near(text, "policies", "`policies` must be a JSON object".to_owned())),
+        };
+        let mut by_bucket = HashMap::with_capacity(policies.len());
+        for (name, value) in policies {
+            let bucket = BucketName::parse(name)
+                .map_err(|error| Mistake::near(text, name, format!("`{name}` is no bucket name: {error}")))?;
+            let document = parse_document(value, Kind::Bucket(&bucket));
+            by_bucket.insert(name.clone(), BucketPolicy { text: Arc::from(value.to_string()), document });
+        }
+        Ok(BucketPolicies { by_bucket })
+    }
+}

@@ -1,0 +1,231 @@
+//! Whom a statement of a bucket policy means (IAM User Guide, "AWS JSON policy elements: Principal").
+//!
+//! Naming an account (`123456789012` or `arn:aws:iam::123456789012:root`) gives its root the right, and lets the account
+//! give it on to its users; naming a user gives it to that user. A deny for an account is one for everybody in it.
+
+use serde_json::Value;
+
+use super::error::InvalidPolicy;
+use crate::iam::Principal;
+use crate::names::CanonicalId;
+
+/// Most principals of one statement.
+const NAMES_MAX: usize = 1000;
+
+/// How a caller is meant by a statement, in ascending strength.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Meant {
+    Not,
+    /// As a member of a named account.
+    ByAccount,
+    Directly,
+}
+
+/// One name in `Principal`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Name {
+    Everyone,
+    Account(String),
+    User {
+        account: String,
+        /// Path and user name, such as `team/ann`.
+        path_and_name: String,
+    },
+    Canonical(CanonicalId),
+    /// User id, access key id, or a display name that only one user has.
+    Bare(String),
+    /// A service, role, session or federation: nobody on this node.
+    Other,
+}
+
+/// `Principal` or `NotPrincipal`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PrincipalClause {
+    names: Vec<Name>,
+    negated: bool,
+}
+
+impl PrincipalClause {
+    /// Parses the value of `Principal` (or of `NotPrincipal`, when `negated`).
+    pub fn parse(value: &Value, negated: bool, place: &str) -> Result<Self, InvalidPolicy> {
+        let mut names = Vec::new();
+        match value {
+            Value::String(text) if text == "*" => names.push(Name::Everyone),
+            Value::Object(kinds) if !kinds.is_empty() => {
+                for (kind, values) in kinds {
+                    let place = format!("{place}.{kind}");
+                    for text in texts(values, &place)? {
+                        names.push(parse_name(kind, text, &place)?);
+                    }
+                }
+            }
+            _ => return Err(InvalidPolicy::new(place, "must be \"*\" or an object such as {\"AWS\": …}")),
+        }
+        if names.len() > NAMES_MAX {
+            return Err(InvalidPolicy::new(place, format!("names more than {NAMES_MAX} principals")));
+        }
+        Ok(Self { names, negated })
+    }
+
+    /// How the caller is meant; `None` is the anonymous caller.
+    pub fn means(&self, caller: Option<&Principal>) -> Meant {
+        let strongest = self.names.iter().map(|name| name.means(caller)).max().unwrap_or(Meant::Not);
+        match (self.negated, strongest) {
+            (false, meant) => meant,
+            (true, Meant::Not) => Meant::Directly,
+            (true, _) => Meant::Not,
+        }
+    }
+
+    /// Names that are neither ARNs nor ids of accounts, and so must be known to the node.
+    pub fn bare_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter_map(|name| match name {
+            Name::Bare(text) => Some(text.as_str()),
+            _ => None,
+        })
+    }
+}
+
+impl Name {
+    fn means(&self, caller: Option<&Principal>) -> Meant {
+        let Some(caller) = caller else {
+            return if *self == Self::Everyone { Meant::Directly } else { Meant::Not };
+        };
+        let directly = |yes| if yes { Meant::Directly } else { Meant::Not };
+        match self {
+            Self::Everyone => Meant::Directly,
+            Self::Account(account) if *account != caller.account_id => Meant::Not,
+            Self::Account(_) => {
+                if caller.is_root {
+                    Meant::Directly
+                } else {
+                    Meant::ByAccount
+                }
+            }
+            Self::User { account, path_and_name } => {
+                directly(*account == caller.account_id && caller.has_path_and_name(path_and_name))
+            }
+            Self::Canonical(id) => directly(*id == caller.user_id),
+            Self::Bare(text) => directly(caller.is_called(text)),
+            Self::Other => Meant::Not,
+        }
+    }
+}
+
+/// A text, or a list of at least one text.
+pub(super) fn texts<'a>(value: &'a Value, place: &str) -> Result<Vec<&'a str>, InvalidPolicy> {
+    let list = match value {
+        Value::Array(list) if !list.is_empty() => list.as_slice(),
+        Value::Array(_) => return Err(InvalidPolicy::new(place, "is an empty list")),
+        single => std::slice::from_ref(single),
+    };
+    let as_text = |value: &'a Value| value.as_str();
+    list.iter()
+        .map(as_text)
+        .collect::<Option<Vec<&str>>>()
+        .ok_or_else(|| InvalidPolicy::new(place, "must be a text or a list of texts"))
+}
+
+/// Whether `text` is an AWS account id: twelve digits.
+pub(crate) fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn parse_name(kind: &str, text: &str, place: &str) -> Result<Name, InvalidPolicy> {
+    let invalid = |reason: &str| InvalidPolicy::new(place, format!("`{text}` {reason}"));
+    match kind {
+        "AWS" => parse_aws(text).map_err(invalid),
+        "CanonicalUser" => CanonicalId::parse(&text.to_ascii_lowercase())
+            .map(Name::Canonical)
+            .map_err(|_| invalid("is not a canonical user id (64 hexadecimal digits)")),
+        "Service" | "Federated" if !text.is_empty() => Ok(Name::Other),
+        "Service" | "Federated" => Err(invalid("is empty")),
+        _ => Err(InvalidPolicy::new(place, "is not a kind of principal (AWS, CanonicalUser, Federated, Service)")),
+    }
+}
+
+fn parse_aws(text: &str) -> Result<Name, &'static str> {
+    if text == "*" {
+        return Ok(Name::Everyone);
+    }
+    if is_account_id(text) {
+        return Ok(Name::Account(text.to_owned()));
+    }
+    if !text.starts_with("arn:") {
+        let plain = (1..=128).contains(&text.len()) && !text.contains(['*', '?']) && !text.contains(char::is_control);
+        return if plain { Ok(Name::Bare(text.to_owned())) } else { Err("names no principal") };
+    }
+    let mut parts = text.splitn(6, ':').skip(1);
+    let (partition, service) = (parts.next(), parts.next());
+    let (region, account, resource) = (parts.next(), parts.next(), parts.next());
+    let (Some("aws" | "aws-cn" | "aws-us-gov"), Some(service), Some(""), Some(account), Some(resource)) =
+        (partition, service, region, account, resource)
+    else {
+        return Err("is a malformed ARN");
+    };
+    if resource.contains(['*', '?']) {
+        return Err("has a wildcard; only \"*\" alone is allowed");
+    }
+    let user = resource.strip_prefix("user/").filter(|rest| !rest.is_empty() && !rest.ends_with('/'));
+    match (service, user) {
+        // Without an account, as Ceph writes it: a user by one of its own names.
+        ("iam", Some(user)) if account.is_empty() => Ok(Name::Bare(user.to_owned())),
+        _ if !is_account_id(account) => Err("has no account of twelve digits"),
+        ("iam", Some(user)) => Ok(Name::User { account: account.to_owned(), path_and_name: user.to_owned() }),
+        ("iam", None) if resource == "root" => Ok(Name::Account(account.to_owned())),
+        ("iam", None) if resource.strip_prefix("role/").is_some_and(|rest| !rest.is_empty()) => Ok(Name::Other),
+        ("sts", None) if resource.starts_with("assumed-role/") || resource.starts_with("federated-user/") => {
+            Ok(Name::Other)
+        }
+        _ => Err("is an ARN that names no principal"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn refused() {
+        for value in [
+            json!("ann"),
+            json!({}),
+            json!([]),
+            json!({"AWS": []}),
+            json!({"AWS": 5}),
+            json!({"AWS": ""}),
+            json!({"AWS": "ann*"}),
+            json!({"AWS": "arn:aws:iam::123:user/ann"}),
+            json!({"AWS": "arn:aws:iam::123456789012:user/"}),
+            json!({"AWS": "arn:aws:iam::123456789012:user/*"}),
+            json!({"AWS": "arn:aws:iam::123456789012:group/x"}),
+            json!({"AWS": "arn:aws:iam:us-east-1:123456789012:root"}),
+            json!({"AWS": "arn:aws:iam::123456789012"}),
+            json!({"AWS": "arn:aws:s3:::bucket"}),
+            json!({"CanonicalUser": "abc"}),
+            json!({"Wizard": "x"}),
+        ] {
+            assert!(PrincipalClause::parse(&value, false, "Principal").is_err(), "{value}");
+        }
+        for value in [
+            json!("*"),
+            json!({"AWS": "*"}),
+            json!({"AWS": ["123456789012", "arn:aws:iam::123456789012:root", "localadmin"]}),
+            json!({"AWS": "arn:aws:iam:::user/ann", "Service": "logging.s3.amazonaws.com"}),
+        ] {
+            assert!(PrincipalClause::parse(&value, false, "Principal").is_ok(), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_anonymous_caller_is_everyone_only() {
+        let means = |value, negated| PrincipalClause::parse(&value, negated, "P").unwrap().means(None);
+        assert_eq!(means(json!("*"), false), Meant::Directly);
+        assert_eq!(means(json!({"AWS": "*"}), false), Meant::Directly);
+        assert_eq!(means(json!({"AWS": "123456789012"}), false), Meant::Not);
+        assert_eq!(means(json!({"AWS": "123456789012"}), true), Meant::Directly);
+        assert_eq!(means(json!("*"), true), Meant::Not);
+    }
+}
