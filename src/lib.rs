@@ -1,4 +1,7 @@
 //! MyFSIO: a single-node S3 server whose objects stay plain files.
+//!
+//! `config` and `cli` say what is wanted, `start` starts and stops it, `server` takes requests from sockets, `s3` and `admin`
+//! answer them by asking the actors of the crate `myfsio_actors`.
 
 pub mod admin;
 pub mod cli;
@@ -6,21 +9,7 @@ pub mod config;
 pub mod node;
 pub mod s3;
 pub mod server;
+mod start;
 pub mod telemetry;
 
-use config::Config;
-
-/// A node that cannot start or has failed.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Its logs.
-    #[error(transparent)]
-    Logs(#[from] telemetry::TelemetryError),
-}
-
-/// Runs a node until it is told to stop.
-pub fn run(config: Config) -> Result<(), RunError> {
-    let _logs = telemetry::start(&config)?;
-    tracing::info!(storage_root = %config.storage_root.display(), "MyFSIO {}", env!("CARGO_PKG_VERSION"));
-    Ok(())
-}
+pub use start::{RunError, run};

@@ -40,7 +40,7 @@ pub struct Node {
     /// Buckets and objects.
     pub storage: StorageClient,
     /// Users and decisions.
-    pub access: Arc<dyn Access>,
+    pub access: Access,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
@@ -51,7 +51,7 @@ pub struct Node {
 
 impl Node {
     /// A node with all its places free.
-    pub fn new(settings: NodeSettings, storage: StorageClient, access: Arc<dyn Access>, clock: SharedClock) -> Self {
+    pub fn new(settings: NodeSettings, storage: StorageClient, access: Access, clock: SharedClock) -> Self {
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);

@@ -118,9 +118,17 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Loopback and the private ranges of RFC 1918 and RFC 4193.
-    pub const PRIVATE: [&str; 6] =
-        ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"];
+    /// Loopback, the private ranges of RFC 1918 and RFC 4193, and link-local addresses.
+    pub const PRIVATE: [&str; 8] = [
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    ];
 
     /// What holds when no operator listed any.
     pub fn private_ranges() -> Self {
@@ -152,7 +160,7 @@ mod tests {
             ("10.0.0.0/8", "10.255.1.2", "11.0.0.0"),
             ("172.16.0.0/12", "172.31.255.255", "172.32.0.0"),
             ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
-            ("fc00::/7", "fdff::1", "fe80::1"),
+            ("fc00::/7", "fdff::1", "fe00::1"),
             ("::1", "::1", "::2"),
         ] {
             let range = Network::parse(range).unwrap();

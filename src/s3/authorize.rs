@@ -1,34 +1,23 @@
 //! Whether the caller may: one question to the PolicyEngine per touched resource, on decoded names.
 //!
 //! [`Access`] is all that the S3 layer asks of IAM and the PolicyEngine; this file and `preflight` are the only ones
-//! that use it.
+//! that use it. Why a request was refused goes to the log under its request id; the client reads only that it was.
 
-use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
-use futures_util::future::BoxFuture;
+use myfsio_actors::iam::{IamClient, IamError, Principal};
 use myfsio_actors::names::{AccessKeyId, BucketName, CanonicalId, ObjectKey, Stamp};
+use myfsio_actors::policy_engine::{AccessRequest, PolicyEngineClient, RequestContext};
 use myfsio_actors::storage::Bucket;
 
-use super::auth::{Credential, CredentialError, Credentials, Mechanism, PayloadSigning};
+use super::auth::{Credential, CredentialError, Credentials, Mechanism, PayloadSigning, SecretText};
 use super::context::Call;
-use super::error::S3Error;
+use super::error::{ErrorCode, S3Error};
 use super::operation::Operation;
 use super::query::Query;
 use crate::node::Node;
-
-/// Who asks.
-#[derive(Debug)]
-pub struct Principal {
-    /// Canonical id.
-    pub user_id: CanonicalId,
-    /// Access key of the request.
-    pub access_key: AccessKeyId,
-    /// Display name.
-    pub display_name: String,
-}
 
 /// An authenticated request.
 pub type Authenticated = super::auth::Authenticated<Principal>;
@@ -50,6 +39,60 @@ pub struct Facts<'a> {
     pub mechanism: Mechanism,
 }
 
+/// Query parameters that are condition keys of the same name.
+const QUERY_KEYS: [(&str, &str); 4] = [
+    ("prefix", "s3:prefix"),
+    ("delimiter", "s3:delimiter"),
+    ("max-keys", "s3:max-keys"),
+    ("versionId", "s3:VersionId"),
+];
+
+/// Headers that are condition keys.
+const HEADER_KEYS: [(&str, &str); 16] = [
+    ("user-agent", "aws:UserAgent"),
+    ("referer", "aws:Referer"),
+    ("x-amz-acl", "s3:x-amz-acl"),
+    ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
+    ("x-amz-grant-read", "s3:x-amz-grant-read"),
+    ("x-amz-grant-read-acp", "s3:x-amz-grant-read-acp"),
+    ("x-amz-grant-write", "s3:x-amz-grant-write"),
+    ("x-amz-grant-write-acp", "s3:x-amz-grant-write-acp"),
+    ("x-amz-copy-source", "s3:x-amz-copy-source"),
+    ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
+    ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
+    ("x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption-aws-kms-key-id"),
+    ("x-amz-storage-class", "s3:x-amz-storage-class"),
+    ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
+    ("if-match", "s3:if-match"),
+    ("if-none-match", "s3:if-none-match"),
+];
+
+impl Facts<'_> {
+    /// The request as conditions of policies see it.
+    fn context(&self) -> RequestContext {
+        let mut context = RequestContext::new(self.now, self.address, self.secure);
+        for (name, key) in QUERY_KEYS {
+            if let Some(value) = self.query.get(name) {
+                context.add(key, value);
+            }
+        }
+        for (name, key) in HEADER_KEYS {
+            if let Some(value) = self.headers.get(name).and_then(|value| value.to_str().ok()) {
+                context.add(key, value);
+            }
+        }
+        let (kind, version) = match self.mechanism {
+            Mechanism::SigV4Header => ("REST-HEADER", "AWS4-HMAC-SHA256"),
+            Mechanism::SigV4Query => ("REST-QUERY-STRING", "AWS4-HMAC-SHA256"),
+            Mechanism::PostForm => ("POST", "AWS4-HMAC-SHA256"),
+            Mechanism::HeaderPair | Mechanism::Anonymous => return context,
+        };
+        context.add("s3:authType", kind);
+        context.add("s3:signatureversion", version);
+        context
+    }
+}
+
 /// One question: may this principal do this to that.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
@@ -68,44 +111,59 @@ pub struct Question<'a> {
 }
 
 /// What the S3 layer asks of IAM and the PolicyEngine.
-pub trait Access: Debug + Send + Sync {
-    /// See [`Credentials::credential`].
-    fn credential<'a>(
-        &'a self,
-        id: &'a AccessKeyId,
-        exposed: bool,
-    ) -> BoxFuture<'a, Result<Credential<Principal>, CredentialError>>;
-
-    /// See [`Credentials::verify_secret`].
-    fn verify_secret<'a>(
-        &'a self,
-        id: &'a AccessKeyId,
-        secret: &'a str,
-        address: Option<IpAddr>,
-        exposed: bool,
-    ) -> BoxFuture<'a, Result<Arc<Principal>, CredentialError>>;
-
-    /// Takes in policies that were edited on disk since the last request.
-    fn refresh(&self) -> BoxFuture<'_, ()>;
-
-    /// Decides. Errs: AccessDenied.
-    fn decide(&self, question: &Question<'_>) -> Result<(), S3Error>;
-
-    /// Whether a bucket belongs in the principal's ListBuckets.
-    fn sees_bucket(&self, principal: &Principal, bucket: &Bucket) -> bool;
-
-    /// Display name of an owner; none when unknown.
-    fn owner_name(&self, owner: &CanonicalId) -> Option<String>;
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Users and their keys.
+    pub iam: IamClient,
+    /// Decisions.
+    pub policy_engine: PolicyEngineClient,
 }
 
-/// [`Access`] as the keeper of keys that authentication asks.
-pub struct Keys<'a>(pub &'a dyn Access);
+impl Access {
+    /// Takes in policies that were edited on disk since the last request. A broken edit leaves the last good state in
+    /// force, so it is no reason to refuse.
+    pub async fn refresh(&self) {
+        if let Err(error) = self.policy_engine.refresh().await {
+            tracing::warn!(%error, "bucket policies could not be read again");
+        }
+    }
 
-impl Credentials for Keys<'_> {
+    /// Decides. Errs: AccessDenied.
+    pub fn decide(&self, question: &Question<'_>) -> Result<(), S3Error> {
+        let context = question.facts.context();
+        let decision = self.policy_engine.decide(&AccessRequest {
+            principal: question.principal,
+            action: question.action,
+            bucket: question.bucket,
+            bucket_owner: question.bucket_owner,
+            key: question.key,
+            object_owner: None,
+            context: &context,
+        });
+        match decision.allowed {
+            true => Ok(()),
+            false => Err(S3Error::new(ErrorCode::AccessDenied)
+                .because(format_args!("{} is denied: {:?}", question.action, decision.reason))),
+        }
+    }
+
+    /// Whether a bucket belongs in the principal's ListBuckets.
+    pub fn sees_bucket(&self, principal: &Principal, bucket: &Bucket) -> bool {
+        self.policy_engine.sees_bucket(principal, &bucket.name, &bucket.owner)
+    }
+
+    /// Display name of an owner; none when unknown.
+    pub fn owner_name(&self, owner: &CanonicalId) -> Option<String> {
+        self.iam.owner_display_name(owner)
+    }
+}
+
+impl Credentials for Access {
     type Principal = Principal;
 
     async fn credential(&self, id: &AccessKeyId, exposed: bool) -> Result<Credential<Principal>, CredentialError> {
-        self.0.credential(id, exposed).await
+        let found = self.iam.credential(id, exposed).await.map_err(refusal)?;
+        Ok(Credential { secret: SecretText::new(found.secret.expose()), principal: found.principal })
     }
 
     async fn verify_secret(
@@ -115,7 +173,27 @@ impl Credentials for Keys<'_> {
         address: Option<IpAddr>,
         exposed: bool,
     ) -> Result<Arc<Principal>, CredentialError> {
-        self.0.verify_secret(id, secret, address, exposed).await
+        self.iam.verify_secret(id, secret, address, exposed).await.map_err(refusal)
+    }
+}
+
+fn refusal(error: IamError) -> CredentialError {
+    match error {
+        IamError::NoSuchAccessKey(_) => CredentialError::NoSuchAccessKey,
+        IamError::Disabled(_) => CredentialError::Disabled,
+        IamError::Expired(_) => CredentialError::Expired,
+        IamError::WellKnownRefused(_) => CredentialError::WellKnownSecret,
+        IamError::WrongSecret(_) => CredentialError::WrongSecret,
+        IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
+        IamError::Busy => CredentialError::Busy,
+        IamError::NoSuchUser(_)
+        | IamError::AlreadyExists(_)
+        | IamError::InvalidInput { .. }
+        | IamError::MalformedPolicy(_)
+        | IamError::Store(_)
+        | IamError::Seal(_)
+        | IamError::Stopped
+        | IamError::TimedOut => CredentialError::Unavailable(error.to_string()),
     }
 }
 

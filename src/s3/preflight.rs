@@ -13,8 +13,9 @@ use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::chunked::decoded_length;
+use super::auth::settings::client_address;
 use super::auth::{ChunkedDecoder, authenticate};
-use super::authorize::{self, Authenticated, Facts, Keys, Primary};
+use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, too_large};
 use super::checksum::BodyChecks;
 use super::error::{ErrorCode, S3Error};
@@ -84,8 +85,8 @@ pub async fn prepare(
     let received = node.clock.now();
     let peer = head.peer_addr.map(|peer| peer.ip());
     let seen = request_head(head, peer);
-    let auth = authenticate(&seen, &node.settings.auth, &Keys(&*node.access), received).await?;
-    let address_of_client = node.settings.auth.trusted_proxies.client_address(&seen);
+    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await?;
+    let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();
     let bucket = match &bucket_name {
         Some(name) if operation != Operation::CreateBucket => Some(node.storage.bucket(name)?),

@@ -11,7 +11,7 @@ use super::chunked::ChunkSigner;
 use super::claim::{Claim, invalid_token};
 use super::credentials::Credentials;
 use super::payload::{DeclaredPayload, PayloadSigning};
-use super::settings::{AuthSettings, exposed};
+use super::settings::{AuthSettings, client_address, exposed};
 use super::signing::seconds_of;
 use super::{header_pair, presigned, sigv4, verify};
 use crate::s3::error::{ErrorCode, S3Error};
@@ -88,7 +88,7 @@ pub async fn authenticate<C: Credentials>(
     if head.headers.contains_key("x-amz-security-token") {
         return Err(invalid_token());
     }
-    let address = settings.trusted_proxies.client_address(head);
+    let address = client_address(head, &settings.trusted_proxies);
     let checked = credentials.verify_secret(&access_key_id, secret, address, exposed(head)).await;
     let principal = checked.map_err(|error| error.into_s3(&access_key_id))?;
     Ok(Authenticated {

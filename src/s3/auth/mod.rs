@@ -36,4 +36,4 @@ pub use post_auth::{AuthenticatedForm, authenticate_form};
 pub use post_form::{FormEvent, FormParser};
 pub use post_policy::PostPolicy;
 pub use presigned::EXPIRES_SECONDS_MAX;
-pub use settings::{AuthSettings, Cidr, PublicUrl, TrustedProxies};
+pub use settings::{AuthSettings, PublicUrl};

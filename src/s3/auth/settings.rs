@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::config::TrustedProxies;
 use crate::s3::request_head::RequestHead;
 
 /// Settings of authentication.
@@ -27,7 +28,7 @@ impl Default for AuthSettings {
             region: "us-east-1".to_owned(),
             service: "s3".to_owned(),
             api_base_url: None,
-            trusted_proxies: TrustedProxies::default(),
+            trusted_proxies: TrustedProxies::private_ranges(),
         }
     }
 }
@@ -35,9 +36,6 @@ impl Default for AuthSettings {
 /// The text is not what the setting takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSetting {
-    /// Not an address or an address range.
-    #[error("`{0}` is not an IP address or a range such as 10.0.0.0/8")]
-    Cidr(String),
     /// Not a public URL.
     #[error("`{0}` is not a URL of the form http(s)://host[:port][/prefix]")]
     Url(String),
@@ -79,117 +77,34 @@ impl FromStr for PublicUrl {
     }
 }
 
-/// An address range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cidr {
-    address: IpAddr,
-    prefix_bits: u8,
-}
-
-impl Cidr {
-    /// Whether the address lies in the range. An IPv4 address mapped into IPv6 counts as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let bits = u32::from(self.prefix_bits);
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-                u32::from(own) & mask == u32::from(other) & mask
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-                u128::from(own) & mask == u128::from(other) & mask
-            }
-            _ => false,
+/// The client's address: the peer's, or, behind a listed proxy, the last address of `X-Forwarded-For` that is not
+/// itself such a proxy.
+pub fn client_address(head: &RequestHead<'_>, proxies: &TrustedProxies) -> Option<IpAddr> {
+    let listed = |peer: Option<IpAddr>| peer.is_some_and(|peer| proxies.may_name_client(peer));
+    if !listed(head.peer) {
+        return head.peer;
+    }
+    let hops: Vec<&str> = head
+        .headers
+        .get_all("x-forwarded-for")
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
+    let mut client = head.peer;
+    for hop in hops.iter().rev() {
+        let Ok(address) = hop.parse::<IpAddr>() else { break };
+        client = Some(address);
+        if !listed(client) {
+            break;
         }
     }
-}
-
-impl FromStr for Cidr {
-    type Err = InvalidSetting;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
-        let bad = || InvalidSetting::Cidr(text.to_owned());
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.trim().parse().map_err(|_| bad())?;
-        let bits_max = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = bits.map_or(Ok(bits_max), |bits| bits.trim().parse().map_err(|_| bad()))?;
-        if prefix_bits <= bits_max { Ok(Self { address, prefix_bits }) } else { Err(bad()) }
-    }
-}
-
-/// Proxies whose forwarded headers count.
-#[derive(Debug, Clone)]
-pub struct TrustedProxies {
-    ranges: Vec<Cidr>,
-    explicitly_listed: bool,
-}
-
-impl Default for TrustedProxies {
-    /// Loopback and private ranges (RFC 1918, RFC 4193, link-local), believed about host and scheme only.
-    fn default() -> Self {
-        let v4 = |a, b, prefix_bits| Cidr { address: IpAddr::from([a, b, 0, 0]), prefix_bits };
-        let v6 =
-            |first, last, prefix_bits| Cidr { address: IpAddr::from([first, 0, 0, 0, 0, 0, 0, last]), prefix_bits };
-        let ranges = vec![
-            v4(127, 0, 8),
-            v4(10, 0, 8),
-            v4(172, 16, 12),
-            v4(192, 168, 16),
-            v4(169, 254, 16),
-            v6(0, 1, 128),
-            v6(0xfc00, 0, 7),
-            v6(0xfe80, 0, 10),
-        ];
-        Self { ranges, explicitly_listed: false }
-    }
-}
-
-impl TrustedProxies {
-    /// Parses a comma list; these proxies are believed about the client's address too.
-    pub fn parse(list: &str) -> Result<Self, InvalidSetting> {
-        let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        let ranges = entries.map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self { ranges, explicitly_listed: true })
-    }
-
-    /// Whether the operator listed the proxies, so that the client address they report may be believed.
-    pub fn explicitly_listed(&self) -> bool {
-        self.explicitly_listed
-    }
-
-    /// Whether the peer is one of the proxies: its word on host and scheme counts.
-    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
-        peer.is_some_and(|peer| self.ranges.iter().any(|range| range.contains(peer)))
-    }
-
-    /// The client's address: the peer's, or, behind a listed proxy, the last address of `X-Forwarded-For` that is not
-    /// itself such a proxy.
-    pub fn client_address(&self, head: &RequestHead<'_>) -> Option<IpAddr> {
-        if !self.explicitly_listed || !self.trusts(head.peer) {
-            return head.peer;
-        }
-        let hops: Vec<&str> = head
-            .headers
-            .get_all("x-forwarded-for")
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .collect();
-        let mut client = head.peer;
-        for hop in hops.iter().rev() {
-            let Ok(address) = hop.parse::<IpAddr>() else { break };
-            client = Some(address);
-            if !self.trusts(client) {
-                break;
-            }
-        }
-        client
-    }
+    client
 }
 
 /// The first `X-Forwarded-Host`, when the peer is a trusted proxy.
 pub fn forwarded_host<'a>(head: &RequestHead<'a>, proxies: &TrustedProxies) -> Option<&'a str> {
-    if proxies.trusts(head.peer) { claimed_host(head) } else { None }
+    if head.peer.is_some_and(|peer| proxies.may_name_host(peer)) { claimed_host(head) } else { None }
 }
 
 /// The first `X-Forwarded-Host`, whoever sent it.
@@ -248,23 +163,6 @@ mod tests {
     }
 
     #[test]
-    fn ranges() {
-        let range: Cidr = "172.16.0.0/12".parse().unwrap();
-        assert!(range.contains("172.31.255.255".parse().unwrap()));
-        assert!(range.contains("::ffff:172.16.0.1".parse().unwrap()));
-        assert!(!range.contains("172.32.0.0".parse().unwrap()));
-        let all: Cidr = "0.0.0.0/0".parse().unwrap();
-        assert!(all.contains("8.8.8.8".parse().unwrap()) && !all.contains("::1".parse().unwrap()));
-        assert!("::1".parse::<Cidr>().unwrap().contains("::1".parse().unwrap()));
-        for bad in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "a"] {
-            assert!(bad.parse::<Cidr>().is_err(), "{bad}");
-        }
-        assert!(TrustedProxies::default().trusts(Some("192.168.7.1".parse().unwrap())));
-        assert!(TrustedProxies::default().trusts(Some("fd00::1".parse().unwrap())));
-        assert!(!TrustedProxies::default().trusts(Some("8.8.8.8".parse().unwrap())));
-    }
-
-    #[test]
     fn public_urls() {
         let url: PublicUrl = "HTTPS://S3.Example.com:443/files/".parse().unwrap();
         assert_eq!((url.https, url.authority.as_str(), url.path_prefix.as_str()), (true, "s3.example.com", "/files"));
@@ -277,9 +175,10 @@ mod tests {
     #[test]
     fn only_listed_proxies_speak_for_the_client() {
         let map = headers(&[("x-forwarded-for", "1.1.1.1, 8.8.8.8, 10.0.0.2")]);
-        let seen = |proxies: &TrustedProxies, peer| proxies.client_address(&head(&map, peer)).unwrap().to_string();
-        assert_eq!(seen(&TrustedProxies::default(), [10, 0, 0, 1]), "10.0.0.1");
-        let listed = TrustedProxies::parse("10.0.0.0/8").unwrap();
+        let seen = |proxies: &TrustedProxies, peer| client_address(&head(&map, peer), proxies).unwrap().to_string();
+        assert_eq!(seen(&TrustedProxies::private_ranges(), [10, 0, 0, 1]), "10.0.0.1");
+        let listed =
+            TrustedProxies { networks: vec![crate::config::Network::parse("10.0.0.0/8").unwrap()], explicit: true };
         assert_eq!(seen(&listed, [10, 0, 0, 1]), "8.8.8.8");
         assert_eq!(seen(&listed, [9, 9, 9, 9]), "9.9.9.9");
     }

@@ -16,7 +16,7 @@ use super::object_put::{kept_checksum, stored_response};
 use crate::s3::auth::post_form::{FileHead, boundary_of};
 use crate::s3::auth::post_policy::{Fields, field, substitute_filename};
 use crate::s3::auth::{FormEvent, FormParser, PostPolicy, authenticate_form};
-use crate::s3::authorize::Keys;
+
 use crate::s3::body::too_large;
 use crate::s3::checksum::BodyChecks;
 use crate::s3::context::Call;
@@ -84,8 +84,8 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
         secure: call.secure,
     };
     let settings = &call.node.settings.auth;
-    let keys = Keys(&*call.node.access);
-    let form = authenticate_form(&head, fields, bucket.name.as_str(), settings, &keys, call.received).await?;
+    let keys = &call.node.access;
+    let form = authenticate_form(&head, fields, bucket.name.as_str(), settings, keys, call.received).await?;
     // The spine asks for no permission here, so it has not taken in edited policies either.
     call.node.access.refresh().await;
     match (form.policy, call.is_anonymous()) {

@@ -1,0 +1,180 @@
+//! From a configuration to a running node and back: what is started in which order, and drained in reverse.
+//!
+//! Order of start: port, storage (replays its journal), users, policies, then requests. A taken port or a broken file
+//! stops the start before anything listens.
+
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Arbiter;
+use myfsio_actors::clock::{SharedClock, SystemClock};
+use myfsio_actors::iam::{IamClient, IamError, IamSettings, SeededAdmin};
+use myfsio_actors::json_store::StoreError;
+use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, PolicyError};
+use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
+use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Config, Durability, Secret};
+use crate::node::{Node, NodeSettings};
+use crate::s3::auth::{AuthSettings, settings::InvalidSetting};
+use crate::s3::authorize::Access;
+use crate::server::{self, ServerSettings};
+use crate::telemetry;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A node that cannot start, or has failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Its logs.
+    #[error(transparent)]
+    Logs(#[from] telemetry::TelemetryError),
+    /// Its port.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Its threads or signals.
+    #[error("cannot start: {0}")]
+    Start(io::Error),
+    /// Its data directory, or the journal while it ran.
+    #[error("storage: {0}")]
+    Storage(#[from] StorageError),
+    /// Its users.
+    #[error("users: {0}")]
+    Iam(#[from] IamError),
+    /// Its bucket policies.
+    #[error("bucket policies: {0}")]
+    Policies(#[from] PolicyError),
+    /// Its secret key.
+    #[error("SECRET_KEY: {0}")]
+    SecretKey(#[from] StoreError),
+    /// Sealing with it.
+    #[error("SECRET_KEY: {0}")]
+    Seal(#[from] SealError),
+    /// A setting that only its user can judge.
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+}
+
+/// Runs a node until it is told to stop. Errs when it cannot start, or when storage failed while it ran.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let _logs = telemetry::start(&config)?;
+    actix::System::new().block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), RunError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
+    let address = SocketAddr::new(config.host, config.port);
+    let listener = TcpListener::bind(address).map_err(|source| RunError::Listen { address, source })?;
+    let address = listener.local_addr().map_err(RunError::Start)?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    let storage = StorageClient::start(&storage_settings(&config), Arc::clone(&clock))?;
+    let (access, seeded) = start_access(&config, &clock)?;
+    let node = Arc::new(Node::new(node_settings(&config)?, storage.clone(), access.clone(), clock));
+    let settings = ServerSettings {
+        workers: config.http_workers,
+        head_timeout: HEAD_TIMEOUT,
+        shutdown_timeout: Duration::from_secs(config.shutdown_timeout_seconds),
+    };
+    let (server, stopper) = server::serve(node, listener, &settings).map_err(RunError::Start)?;
+    greet(&config, address, seeded.as_ref(), &access.iam);
+    let running = tokio::task::spawn_local(server);
+    stop_asked(&mut interrupt, &mut terminate).await;
+    tracing::info!("stopping: requests under way are finished first");
+    tokio::select! {
+        () = stopper.stop() => {}
+        () = stop_asked(&mut interrupt, &mut terminate) => tracing::warn!("asked again: requests under way are cut off"),
+    }
+    running.abort();
+    let failure = storage.failure();
+    storage.stop().await?;
+    match failure {
+        Some(reason) => Err(StorageError::Unavailable { reason }.into()),
+        None => {
+            tracing::info!("stopped; everything is sealed");
+            Ok(())
+        }
+    }
+}
+
+async fn stop_asked(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn storage_settings(config: &Config) -> StorageSettings {
+    StorageSettings {
+        root: config.storage_root.clone(),
+        strict: config.durability == Durability::Strict,
+        journal_segment_bytes: config.journal_segment_bytes,
+        inline_body_bytes: usize::try_from(config.inline_body_bytes).unwrap_or(usize::MAX),
+        index_cache_bytes: config.index_cache_bytes,
+    }
+}
+
+fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
+    let api_base_url = config.api_base_url.as_deref().map(str::parse).transpose()?;
+    let auth = AuthSettings {
+        region: config.aws_region.clone(),
+        service: config.aws_service.clone(),
+        api_base_url,
+        trusted_proxies: config.trusted_proxies.clone(),
+    };
+    Ok(NodeSettings {
+        auth,
+        region: config.aws_region.clone(),
+        base_domains: config.base_domains.clone(),
+        max_upload_size: config.max_upload_size,
+        multipart_min_part_size: config.multipart_min_part_size,
+        requests_max: config.requests_max,
+        body_idle: Duration::from_secs(config.request_timeout_seconds),
+    })
+}
+
+/// Starts IAM and the PolicyEngine on an arbiter of their own: their file writes must not hold up commits.
+fn start_access(config: &Config, clock: &SharedClock) -> Result<(Access, Option<SeededAdmin>), RunError> {
+    let secret_of = |secret: &Secret| SecretKey::new(secret.expose());
+    let path = config.storage_root.join(".myfsio.sys/config/.secret");
+    let secret = resolve_secret_key(config.secret_key.as_ref().map(Secret::expose), &path)?;
+    let previous: Vec<SecretKey> = config.secret_key_previous.iter().map(secret_of).collect();
+    let settings = IamSettings {
+        path: config.iam_config.clone(),
+        host_is_loopback: config.is_loopback(),
+        admin_access_key: config.admin_access_key.clone(),
+        admin_secret_key: config.admin_secret_key.as_ref().map(secret_of),
+        sealer: Sealer::new(&secret, &previous)?,
+    };
+    let arbiter = Arbiter::new().handle();
+    let iam = IamClient::start(settings, Arc::clone(clock), &arbiter)?;
+    let policies = PolicyEngineSettings { path: config.bucket_policy_path.clone() };
+    let policy_engine = PolicyEngineClient::start(policies, iam.client.clone(), Arc::clone(clock), &arbiter)?;
+    Ok((Access { iam: iam.client, policy_engine }, iam.seeded))
+}
+
+/// Tells the terminal where the node is, and the first administrator's secret once; never the log.
+fn greet(config: &Config, address: SocketAddr, seeded: Option<&SeededAdmin>, iam: &IamClient) {
+    let data = std::path::absolute(&config.storage_root).unwrap_or_else(|_| config.storage_root.clone());
+    let mut lines =
+        format!("MyFSIO {}\n  S3 API  http://{address}\n  data    {}\n", env!("CARGO_PKG_VERSION"), data.display());
+    if let Some(admin) = seeded {
+        let (key, secret) = (admin.access_key.as_str(), admin.secret_key.expose());
+        lines.push_str(&format!("  The first administrator was made; the secret is shown only now:\n  access key {key}\n  secret key {secret}\n"));
+    }
+    // A closed terminal is no reason not to run.
+    let _ = io::stdout().lock().write_all(lines.as_bytes());
+    tracing::info!(%address, data = %data.display(), "MyFSIO {} is ready", env!("CARGO_PKG_VERSION"));
+    if iam.has_well_known_secret() {
+        tracing::warn!("an access key has the well-known secret `localadmin`; it is accepted from this machine only");
+    }
+}
