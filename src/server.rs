@@ -29,7 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::admin::health::health;
 use crate::node::Node;
-use crate::s3::auth;
+use crate::s3::auth::sigv2;
 use crate::s3::body::RequestBody;
 use crate::s3::context::Call;
 use crate::s3::dispatch::dispatch;
@@ -217,7 +217,7 @@ async fn handle(
 
 /// Headers that the query of a presigned URL carries become headers, for authentication and handlers alike.
 fn adopt_headers(head: &mut RequestHead) {
-    auth::adopt_headers(head.uri.query().unwrap_or_default(), &mut head.headers);
+    sigv2::adopt_headers(head.uri.query().unwrap_or_default(), &mut head.headers);
 }
 
 fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {

@@ -22,7 +22,7 @@ pub mod post_policy;
 mod presigned;
 pub mod settings;
 pub mod signing;
-mod sigv2;
+pub mod sigv2;
 mod sigv4;
 mod verify;
 
@@ -38,4 +38,3 @@ pub use post_form::{FormEvent, FormParser};
 pub use post_policy::PostPolicy;
 pub use presigned::EXPIRES_SECONDS_MAX;
 pub use settings::{AuthSettings, Cidr, PublicUrl, TrustedProxies};
-pub use sigv2::adopt_headers;
