@@ -29,6 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::admin::health::health;
 use crate::node::Node;
+use crate::s3::auth::sigv2;
 use crate::s3::body::RequestBody;
 use crate::s3::context::Call;
 use crate::s3::dispatch::dispatch;
@@ -113,8 +114,9 @@ pub fn serve(node: Arc<Node>, listener: TcpListener, settings: &ServerSettings) 
 }
 
 /// Decides on a request whose client waits for `100 Continue`; what was decided travels on with the request.
-async fn expect(node: Arc<Node>, request: Request) -> Result<Request, Response<BoxBody>> {
+async fn expect(node: Arc<Node>, mut request: Request) -> Result<Request, Response<BoxBody>> {
     let request_id = RequestId::random();
+    adopt_headers(request.head_mut());
     match prepare(&node, request.head(), request_id).await {
         Ok(Some(prepared)) => {
             request.extensions_mut().insert(prepared);
@@ -145,13 +147,16 @@ async fn answer(node: Arc<Node>, request: Request) -> Response<BoxBody> {
     let stashed = request.extensions_mut().remove::<Prepared>();
     let request_id = stashed.as_ref().map_or_else(RequestId::random, |prepared| prepared.request_id);
     let (mut head, payload) = request.into_parts();
+    adopt_headers(&mut head);
     let payload = SharedPayload::new(payload);
     let hold = Hold { permit: None, payload: payload.clone() };
     let prepared = match stashed {
         Some(prepared) => Ok(prepared),
         None => match find_route(&node, &head) {
             Ok(Route::S3(address)) => preflight::prepare(&node, &head, address, request_id).await,
-            Ok(Route::Health) => return finish(&node, request_id, health(node.storage.failure()), hold),
+            Ok(Route::Health) => {
+                return finish(&node, request_id, health(node.storage.failure(), node.storage.trouble()), hold);
+            }
             Ok(Route::Unbuilt) => return unbuilt(&node, &head, request_id, hold),
             Err(error) => Err(error),
         },
@@ -212,10 +217,13 @@ async fn handle(
     }
 }
 
+/// Headers that the query of a presigned URL carries become headers, for authentication and handlers alike.
+fn adopt_headers(head: &mut RequestHead) {
+    sigv2::adopt_headers(head.uri.query().unwrap_or_default(), &mut head.headers);
+}
+
 fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {
-    let authority = head.uri.host();
-    let host = head.headers.get("host").and_then(|host| host.to_str().ok()).or(authority);
-    let route = route::find(host, head.uri.path(), &node.settings.base_domains)?;
+    let route = route::find(route::host(head), head.uri.path(), &node.settings.base_domains)?;
     // The names of the node's own routes are no names for buckets.
     let creates = head.method == Method::PUT && !head.uri.path().trim_matches('/').contains('/');
     match route {

@@ -92,7 +92,7 @@ settings! {
     "Storage" {
         "DURABILITY" durability: Durability = Text Text("strict"), parse::durability,
             "`strict`: an acknowledged write survives power loss; `relaxed`: it survives a crash of the process only.";
-        "JOURNAL_SEGMENT_BYTES" journal_segment_bytes: u64 = Integer Text("33554432"), parse::number::<u64, MIB, GIB>,
+        "JOURNAL_SEGMENT_BYTES" journal_segment_bytes: u64 = Integer Text("33554432"), parse::number::<u64, { 4 * MIB }, GIB>,
             "Size of each of the journal's segments, in bytes.";
         "INLINE_BODY_BYTES" inline_body_bytes: u64 = Integer Text("131072"), parse::number::<u64, 0, MIB>,
             "Bodies up to this many bytes are committed within the journal, larger ones through their own file.";

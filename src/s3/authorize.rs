@@ -84,6 +84,8 @@ impl Facts<'_> {
         let (kind, version) = match self.mechanism {
             Mechanism::SigV4Header => ("REST-HEADER", "AWS4-HMAC-SHA256"),
             Mechanism::SigV4Query => ("REST-QUERY-STRING", "AWS4-HMAC-SHA256"),
+            Mechanism::SigV2Header => ("REST-HEADER", "AWS"),
+            Mechanism::SigV2Query => ("REST-QUERY-STRING", "AWS"),
             Mechanism::PostForm => ("POST", "AWS4-HMAC-SHA256"),
             Mechanism::HeaderPair | Mechanism::Anonymous => return context,
         };

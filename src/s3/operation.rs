@@ -292,6 +292,11 @@ fn sub_resources<'a>(method: &Method, scope: Scope, query: &'a Query) -> impl It
         .filter(|name| query.has(name))
 }
 
+/// Whether a parameter of this name selects an operation.
+pub fn is_sub_resource(name: &str) -> bool {
+    Operation::ALL.iter().flat_map(|op| op.row().marks).any(|mark| matches!(mark, Q(marked) if *marked == name))
+}
+
 fn unclaimed(row: &Row, name: &'static str, method: &Method, scope: Scope, query: &Query) -> S3Error {
     let claimed = row.marks.iter().find_map(|mark| if let Q(claimed) = mark { Some(*claimed) } else { None });
     match claimed {

@@ -24,7 +24,7 @@ use super::operation::{self, Operation};
 use super::query::Query;
 use super::request_head::RequestHead;
 use super::respond::RequestId;
-use super::route::Address;
+use super::route::{self, Address};
 use crate::node::Node;
 
 /// Largest object that one request may write (S3 User Guide, "Uploading objects"), in bytes.
@@ -84,7 +84,8 @@ pub async fn prepare(
     let operation = operation::resolve(&head.method, address.scope(), &query, &head.headers)?;
     let received = node.clock.now();
     let peer = head.peer_addr.map(|peer| peer.ip());
-    let seen = request_head(head, peer);
+    let virtual_bucket = route::virtual_bucket(route::host(head).unwrap_or_default(), &node.settings.base_domains);
+    let seen = request_head(head, virtual_bucket.as_deref(), peer);
     let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await?;
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();
@@ -156,11 +157,12 @@ fn cors_preflight(head: &HttpHead) -> S3Error {
 }
 
 /// The head as authentication reads it.
-fn request_head<'a>(head: &'a HttpHead, peer: Option<IpAddr>) -> RequestHead<'a> {
+fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: Option<IpAddr>) -> RequestHead<'a> {
     RequestHead {
         method: head.method.as_str(),
         path: head.uri.path().as_bytes(),
         query: head.uri.query().unwrap_or_default(),
+        virtual_bucket,
         headers: &head.headers,
         peer,
         secure: false,

@@ -17,6 +17,8 @@ pub struct RequestHead<'a> {
     pub path: &'a [u8],
     /// Query as received, without `?`; empty when there is none.
     pub query: &'a str,
+    /// The bucket that the host names (virtual-hosted style), if it names one.
+    pub virtual_bucket: Option<&'a str>,
     /// Header fields.
     pub headers: &'a HeaderMap,
     /// Address of the other end of the connection.
@@ -39,17 +41,22 @@ impl<'a> RequestHead<'a> {
     /// The decoded name/value pairs of the query, in their order; `+` is a space, a parameter without `=` has an empty
     /// value.
     pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> + use<'a> {
-        self.query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let text = |part: &str| String::from_utf8_lossy(&decode_query_part(part)).into_owned();
-            (text(name), text(value))
-        })
+        query_pairs(self.query)
     }
 
     /// The first value of the query parameter `name` (case-sensitive, as S3's are).
     pub fn query_value(&self, name: &str) -> Option<String> {
         self.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value)
     }
+}
+
+/// The decoded name/value pairs of a query; see [`RequestHead::query_pairs`].
+pub fn query_pairs<'a>(query: &'a str) -> impl Iterator<Item = (String, String)> + use<'a> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let text = |part: &str| String::from_utf8_lossy(&decode_query_part(part)).into_owned();
+        (text(name), text(value))
+    })
 }
 
 /// Decodes one name or value of a query: `+` is a space, `%XX` a byte, a broken escape stays as it is.

@@ -3,6 +3,7 @@
 //! The path is taken as sent: nothing is collapsed or normalised, each segment's escapes are decoded once, and `+` is a
 //! plus sign. Path-style and virtual-hosted addressing differ only here; the signature is over the untouched path.
 
+use actix_http::RequestHead;
 use myfsio_actors::names::{BucketName, InvalidObjectKey, KEY_BYTES_MAX, ObjectKey};
 
 use super::error::{ErrorCode, S3Error};
@@ -52,6 +53,11 @@ impl Address {
             Self::Object(bucket, key) => (Some(bucket), Some(key)),
         }
     }
+}
+
+/// The host that a request names: its `Host` header, else that of its target.
+pub fn host(head: &RequestHead) -> Option<&str> {
+    head.headers.get("host").and_then(|host| host.to_str().ok()).or(head.uri.host())
 }
 
 /// Finds the route. Errs: InvalidBucketName, KeyTooLongError, InvalidURI for malformed escapes and keys that are not
@@ -105,7 +111,7 @@ fn uri_error() -> S3Error {
 
 /// The bucket that a host names under the longest base domain it ends with; none for a base domain itself and for
 /// other hosts.
-fn virtual_bucket(host: &str, base_domains: &[String]) -> Option<String> {
+pub fn virtual_bucket(host: &str, base_domains: &[String]) -> Option<String> {
     let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
     let under = |domain: &&String| {
         host.strip_suffix(domain.to_ascii_lowercase().as_str())

@@ -15,6 +15,11 @@ impl From<StorageError> for S3Error {
             StorageError::BucketExists { bucket, owner: _ } => {
                 Self::new(ErrorCode::BucketAlreadyExists).field("BucketName", bucket.as_str())
             }
+            StorageError::NameTaken { bucket } => Self::with_message(
+                ErrorCode::BucketAlreadyExists,
+                "A file that is no bucket has this name in the server's data directory.",
+            )
+            .field("BucketName", bucket.as_str()),
             StorageError::BucketNotEmpty { bucket, unknown_file } => {
                 let error = Self::new(ErrorCode::BucketNotEmpty).field("BucketName", bucket.as_str());
                 match unknown_file {

@@ -378,3 +378,55 @@ def test_post_form(server, s3, bucket):
     status, _, body = post_form(server, bucket, body=b"")
     assert (status, code_of(body)) == (400, "EntityTooSmall")
     assert [c["Key"] for c in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["form/up.txt"]
+
+
+@pytest.mark.local
+def test_signature_version_2_headers(local_node, s3, bucket):
+    v2 = local_node.client(signature_version="s3")
+    key = "a b+c/ü%~!'()*"
+    assert bucket in [b["Name"] for b in v2.list_buckets()["Buckets"]]
+    v2.put_object(Bucket=bucket, Key=key, Body=b"two", ContentType="text/x", Metadata={"m": "v  w"})
+    assert s3.head_object(Bucket=bucket, Key=key)["Metadata"] == {"m": "v  w"}
+    got = v2.get_object(Bucket=bucket, Key=key, ResponseContentType="text/plain; charset=utf-8")
+    assert (got["Body"].read(), got["ContentType"]) == (b"two", "text/plain; charset=utf-8")
+    assert [o["Key"] for o in v2.list_objects_v2(Bucket=bucket, Prefix="a b+")["Contents"]] == [key]
+    with refused(404, "ServerSideEncryptionConfigurationNotFoundError"):
+        v2.get_bucket_encryption(Bucket=bucket)  # boto3 does not sign this sub-resource
+    upload = v2.create_multipart_upload(Bucket=bucket, Key="m")["UploadId"]
+    part = v2.upload_part(Bucket=bucket, Key="m", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
+    v2.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": [{"ETag": part, "PartNumber": 1}]})
+    v2.copy_object(Bucket=bucket, Key="n", CopySource={"Bucket": bucket, "Key": "m"})
+    assert not v2.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": k} for k in ("m", "n", key)]}).get("Errors")
+    with refused(403, "SignatureDoesNotMatch"):
+        local_node.client(secret="wrong", signature_version="s3").list_buckets()
+    with refused(403, "InvalidAccessKeyId"):
+        local_node.client(access="NOBODY", signature_version="s3").list_buckets()
+
+
+@pytest.mark.local
+def test_signature_version_2_urls(local_node, s3, bucket):
+    v2 = local_node.client(signature_version=None)
+    args = {"Bucket": bucket, "Key": "a b+c/ü%"}
+    put = v2.generate_presigned_url("put_object", {**args, "ContentType": "text/x", "Metadata": {"m": "v"}})
+    assert "AWSAccessKeyId=" in put
+    # What the URL carries in place of headers is obeyed, and cannot be overruled.
+    assert fetch(put, "PUT", b"by url")[0] == 200
+    head = s3.head_object(**args)
+    assert (head["ContentType"], head["Metadata"]) == ("text/x", {"m": "v"})
+    status, _, body = fetch(put, "PUT", b"x", {"Content-Type": "text/y"})
+    assert (status, code_of(body)) == (403, "SignatureDoesNotMatch") and b"<StringToSign>" in body
+    get = v2.generate_presigned_url("get_object", {**args, "ResponseContentType": "image/png"}, ExpiresIn=60)
+    status, headers, body = fetch(get)
+    assert (status, headers["content-type"], body) == (200, "image/png", b"by url")
+    for evil in (get.replace("%20", "%21"), get + "&versionId=null", get + "&acl", get.replace("image", "text"), get.replace("Expires=", "Expires=9")):
+        status, _, body = fetch(evil)
+        assert (status, code_of(body)) == (403, "SignatureDoesNotMatch"), evil
+    status, _, body = fetch(v2.generate_presigned_url("get_object", args, ExpiresIn=-5))
+    assert (status, code_of(body)) == (403, "AccessDenied") and b"Request has expired" in body and b"<Expires>" in body and b"<ServerTime>" in body
+    for missing in ("Signature", "Expires", "AWSAccessKeyId"):
+        parts = urllib.parse.urlsplit(get)
+        query = [(k, v) for k, v in urllib.parse.parse_qsl(parts.query) if k != missing]
+        status, _, body = fetch(parts._replace(query=urllib.parse.urlencode(query)).geturl())
+        assert (status, code_of(body)) == (403, "AccessDenied") and b"requires the Signature, Expires and AWSAccessKeyId" in body
+    assert fetch(v2.generate_presigned_url("list_objects_v2", {"Bucket": bucket}))[0] == 200
+    assert fetch(v2.generate_presigned_url("delete_object", args), "DELETE")[0] == 204

@@ -26,17 +26,18 @@ pub(super) fn checkpoint(
     generation: u64,
 ) -> Result<(), StorageError> {
     disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))?;
-    seal(index, position, generation)
+    seal(disk, index, position, generation)
 }
 
 /// The index's half of a checkpoint; alone when no file changed since the last one.
-pub(super) fn seal(index: &dyn Index, position: Position, generation: u64) -> Result<(), StorageError> {
+pub(super) fn seal(disk: &Disk, index: &dyn Index, position: Position, generation: u64) -> Result<(), StorageError> {
     let row = CheckpointRow {
         sequence: position.sequence,
         segment: position.next.0,
         offset: position.next.1,
         stamp: position.stamp.0,
         generation,
+        relaxed: !disk.is_strict(),
     };
     index.checkpoint(&[(keys::META_CHECKPOINT.to_vec(), Some(Arc::from(rows::encode(&row)?)))])
 }
@@ -51,7 +52,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         {
             if shared.is_stopping() {
                 tracing::error!(%error, "no last checkpoint; the next start replays the journal");
-                return;
+                return shared.progress.give_up();
             }
             shared.fail(&format!("a checkpoint failed: {error}"));
             return;

@@ -26,6 +26,8 @@ use crate::names::{BucketName, ObjectKey, UploadId, VersionId};
 const COMMITS_MAX: usize = 4096;
 /// How long a commit may take before its caller is told so; it is carried out all the same.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a request waits for files to follow the journal.
+const FOLLOW_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Storage's client. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -66,6 +68,20 @@ impl StorageClient {
         self.shared.failure()
     }
 
+    /// What keeps files from following the journal for now, such as a full device; none while all is well.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble().map(|trouble| trouble.reason)
+    }
+
+    /// Whether new bodies are taken. Errs: Unavailable, NoSpace.
+    fn accepting(&self) -> Result<(), StorageError> {
+        match (self.failure(), self.shared.trouble()) {
+            (Some(reason), _) => Err(StorageError::Unavailable { reason }),
+            (None, Some(trouble)) if trouble.no_space => Err(StorageError::NoSpace),
+            (None, _) => Ok(()),
+        }
+    }
+
     /// The bucket of this name. Errs: NoSuchBucket.
     pub fn bucket(&self, name: &BucketName) -> Result<Arc<Bucket>, StorageError> {
         let found = self.shared.buckets.get(name).map(|bucket| Arc::clone(&bucket));
@@ -86,14 +102,42 @@ impl StorageClient {
 
     /// See [`CreateBucket`].
     pub async fn create_bucket(&self, message: CreateBucket) -> Result<Arc<Bucket>, StorageError> {
+        let (shared, name) = (Arc::clone(&self.shared), message.name.clone());
+        self.shared.tools.pool.run(move || check_free(&shared, name)).await?;
         self.commit(NewBucket(message)).await
     }
 
     /// See [`DeleteBucket`].
     pub async fn delete_bucket(&self, message: DeleteBucket) -> Result<(), StorageError> {
         let (shared, bucket) = (Arc::clone(&self.shared), Arc::clone(&message.bucket));
-        self.shared.tools.pool.run(move || check_empty(&shared, &bucket)).await?;
+        self.shared.long_pool.run(move || check_empty(&shared, &bucket)).await?;
+        self.end_uploads(&message.bucket).await?;
         self.commit(DropBucket(message)).await
+    }
+
+    /// Ends the uploads of a bucket that is about to go, one commit each: together they may be too large for one.
+    async fn end_uploads(&self, bucket: &Arc<Bucket>) -> Result<(), StorageError> {
+        loop {
+            let query = ListUploads {
+                bucket: Arc::clone(bucket),
+                prefix: String::new(),
+                delimiter: None,
+                key_after: None,
+                upload_after: None,
+                limit: 100,
+            };
+            let page = self.list_uploads(query).await?;
+            for upload in &page.entries {
+                let (bucket, key) = (Arc::clone(bucket), upload.key.clone());
+                match self.abort_upload(AbortUpload { bucket, key, upload: upload.id }).await {
+                    Ok(()) | Err(StorageError::NoSuchUpload { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if page.next.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// The current object, or one version of it. Errs: NoSuchKey, NoSuchVersion, IsDeleteMarker.
@@ -123,24 +167,25 @@ impl StorageClient {
 
     /// Begins a body for [`PutObject`]; `size` is the declared size in bytes, if known.
     pub fn begin_body(&self, size: Option<u64>, digests: DigestPlan) -> Result<BodyWriter, StorageError> {
-        if let Some(reason) = self.failure() {
-            return Err(StorageError::Unavailable { reason });
-        }
+        self.accepting()?;
         Ok(BodyWriter::for_object(self.shared.tools.clone(), size, digests))
     }
 
     /// Begins a body for [`PutPart`]. The upload's checksum algorithm is planned if none is. Errs: NoSuchUpload.
     pub async fn begin_part(&self, begin: BeginPart, mut digests: DigestPlan) -> Result<BodyWriter, StorageError> {
-        if let Some(reason) = self.failure() {
-            return Err(StorageError::Unavailable { reason });
-        }
+        self.accepting()?;
         let upload = self.upload(&begin.bucket, &begin.key, begin.upload)?;
         digests.checksum = digests.checksum.or(upload.checksum.map(|(algorithm, _)| algorithm));
         let shared = Arc::clone(&self.shared);
         let size = begin.size;
         let claim = move || {
-            let entry = shared.uploads.entry(&shared.rows, &shared.disk, begin.bucket.id, begin.upload)?;
-            entry.claim(begin.number, begin.size, &shared.tools.staging)
+            let entry = shared.uploads.entry(&shared.rows, begin.bucket.id, begin.upload)?;
+            // It may have ended before its entry was there to be told.
+            if let Err(gone) = complete::find_upload(&shared.rows, begin.bucket.id, &begin.key, begin.upload) {
+                shared.uploads.remove(begin.upload);
+                return Err(gone);
+            }
+            entry.claim(begin.number, begin.size, &shared.disk, &shared.tools.staging)
         };
         let part = self.shared.tools.pool.run(claim).await?;
         Ok(BodyWriter::for_part(self.shared.tools.clone(), size, digests, part))
@@ -255,16 +300,15 @@ impl StorageClient {
             return done.ok_or(StorageError::NoSuchUpload { upload });
         }
         let shared = &self.shared;
-        let entry = shared.uploads.entry(&shared.rows, &shared.disk, request.bucket.id, request.upload)?;
-        let _turn = entry.turn.lock().await;
+        let entry = shared.uploads.entry(&shared.rows, request.bucket.id, request.upload)?;
+        let closing = entry.close().await;
         let retry = request.clone();
-        let (work_shared, work_entry) = (Arc::clone(shared), Arc::clone(&entry));
-        let prepared = shared.tools.pool.run(move || complete::prepare(&work_shared, &work_entry, request)).await;
+        let working = Arc::clone(shared);
+        let prepared = shared.long_pool.run(move || complete::prepare(&working, closing, request)).await;
         let result = match prepared {
             Ok(finish) => self.commit(finish).await,
             Err(error) => Err(error),
         };
-        entry.reopen();
         match result {
             // Another request of the same list was first.
             Err(StorageError::NoSuchUpload { upload }) => {
@@ -282,6 +326,16 @@ impl StorageClient {
     }
 }
 
+/// Refuses a bucket whose folder cannot be, since something else has its name.
+fn check_free(shared: &Shared, name: BucketName) -> Result<(), StorageError> {
+    match shared.disk.list(Path::new(name.as_str())) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(_) if shared.buckets.contains_key(&name) => Ok(()),
+        Err(_) => Err(StorageError::NameTaken { bucket: name }),
+    }
+}
+
 /// Refuses a bucket whose folder holds files that no row knows: they would vanish with it.
 fn check_empty(shared: &Shared, bucket: &Bucket) -> Result<(), StorageError> {
     let not_empty = |unknown_file| StorageError::BucketNotEmpty { bucket: bucket.name.clone(), unknown_file };
@@ -290,7 +344,7 @@ fn check_empty(shared: &Shared, bucket: &Bucket) -> Result<(), StorageError> {
             return Err(not_empty(None));
         }
     }
-    shared.progress.wait_materialised(shared.progress.position().sequence)?;
+    shared.progress.wait_materialised(shared.progress.position().sequence, FOLLOW_PATIENCE)?;
     match first_file(&shared.disk, Path::new(bucket.name.as_str()), 0) {
         Ok(None) => Ok(()),
         Ok(Some(path)) => Err(not_empty(path.strip_prefix(bucket.name.as_str()).map(Path::to_owned).ok())),

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::StorageError;
 use super::engine::Shared;
 use super::index::RowChange;
-use super::journal::{Entry, Journal, JournalBytes};
+use super::journal::{EncodedEntry, Entry, Journal, JournalBytes};
 use super::plan::{BatchRows, Effect, Mutation, Planner, Relocate, State};
 
 /// Entries of one batch at most.
@@ -83,6 +83,7 @@ pub(super) struct Committer {
 struct Batch {
     staged: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
     entries: Vec<Entry>,
+    encoded: Vec<EncodedEntry>,
     effects: Vec<Vec<Effect>>,
     answers: Vec<Answer>,
     refusals: Vec<Answer>,
@@ -117,7 +118,7 @@ impl Committer {
     }
 
     fn batch_bytes_max(&self) -> usize {
-        BATCH_BYTES_MAX.min(usize::try_from(self.journal.batch_bytes_max() / 4).unwrap_or(BATCH_BYTES_MAX))
+        BATCH_BYTES_MAX.min(self.journal.entry_bytes_max() / 2)
     }
 
     fn plan(&mut self, batch: &mut Batch, proposal: Proposal) {
@@ -129,16 +130,23 @@ impl Committer {
         match planned {
             Planned::Refused(answer) => batch.refusals.push(answer),
             Planned::Commit(answer) => {
+                let encoded = match EncodedEntry::of(&entry) {
+                    Ok(encoded) if encoded.size() <= self.journal.entry_bytes_max() => encoded,
+                    Ok(_) => {
+                        return answer(Err(StorageError::Index("a transaction too large for the journal".to_owned())));
+                    }
+                    Err(error) => return answer(Err(error)),
+                };
                 for effect in &effects {
                     if let Effect::UsageChanged(bucket, usage) = effect {
                         self.state.usage.insert(*bucket, *usage);
                     }
                 }
                 for (key, value) in &entry.changes {
-                    batch.bytes += key.len() + value.as_ref().map_or(0, |v| v.len());
                     batch.staged.insert(key.clone(), value.clone());
                 }
-                batch.bytes += entry.body.as_ref().map_or(0, |b| b.len()) + 64;
+                batch.bytes += encoded.size();
+                batch.encoded.push(encoded);
                 batch.answers.push(answer);
                 batch.entries.push(entry);
                 batch.effects.push(effects);
@@ -152,7 +160,7 @@ impl Committer {
         let result = match self.shared.failure() {
             Some(reason) => Err(reason),
             None if idle => Ok(()),
-            None => self.write(batch.entries, batch.effects).map_err(|error| {
+            None => self.write(batch.entries, &batch.encoded, batch.effects).map_err(|error| {
                 let reason = format!("the journal could not be written: {error}");
                 self.shared.fail(&reason);
                 reason
@@ -165,17 +173,22 @@ impl Committer {
         batch.refusals.into_iter().for_each(|answer| answer(Ok(())));
     }
 
-    fn write(&mut self, entries: Vec<Entry>, effects: Vec<Vec<Effect>>) -> Result<(), StorageError> {
-        while let Err(up_to) = self.journal.room_for(&entries) {
+    fn write(
+        &mut self,
+        entries: Vec<Entry>,
+        encoded: &[EncodedEntry],
+        effects: Vec<Vec<Effect>>,
+    ) -> Result<(), StorageError> {
+        while let Err(up_to) = self.journal.room_for(encoded) {
             self.shared.progress.ask_checkpoint();
             self.shared.progress.wait_checkpointed(up_to)?;
             self.journal.release(up_to);
-            if self.journal.room_for(&entries).is_err() {
-                // Checkpointed, but a reader still holds bytes of the segment: it is done in a moment.
+            if self.journal.room_for(encoded).is_err() {
+                // Checkpointed, but a reader is just now copying bytes out of the segment: it is done in a moment.
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
         }
-        let written = self.journal.append(&entries)?;
+        let written = self.journal.append(encoded, self.state.stamp_last)?;
         let mut changes = Vec::new();
         let mut committed = Vec::with_capacity(entries.len());
         for ((entry, body), effects) in entries.into_iter().zip(written.bodies).zip(effects) {

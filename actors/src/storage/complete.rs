@@ -13,7 +13,7 @@ use super::plan::{Finish, FinishedFile, check_conditions};
 use super::read::object_row;
 use super::rows::{self, UploadRow};
 use super::steps::staged_path;
-use super::uploads::{UploadEntry, stored_parts};
+use super::uploads::{Closing, stored_parts};
 use crate::names::{ETag, ObjectKey, UploadId};
 use md5::{Digest as _, Md5};
 
@@ -24,7 +24,7 @@ pub(super) fn find_upload(
     key: &ObjectKey,
     id: UploadId,
 ) -> Result<Arc<Upload>, StorageError> {
-    let row = rows.get(&keys::upload(bucket, key, id))?.ok_or(StorageError::NoSuchUpload { upload: id })?;
+    let row = rows.get(&keys::upload(bucket, key.as_bytes(), id))?.ok_or(StorageError::NoSuchUpload { upload: id })?;
     Ok(Arc::new(rows::decode::<UploadRow>(&row)?.into_upload(key.clone(), id)?))
 }
 
@@ -53,11 +53,14 @@ pub(super) fn check(rows: &dyn Rows, request: &CompleteUpload) -> Result<(Arc<Up
     Ok((upload, assembly))
 }
 
-/// Puts the object together and makes it durable; blocks. The caller holds the upload's turn.
-pub(super) fn prepare(shared: &Shared, entry: &UploadEntry, request: CompleteUpload) -> Result<Finish, StorageError> {
-    let writing = entry.close();
+/// Puts the object together and makes it durable; blocks, for as long as copying takes.
+pub(super) fn prepare(shared: &Shared, closing: Closing, request: CompleteUpload) -> Result<Finish, StorageError> {
+    let taken = closing.taken();
     let (upload, assembly) = check(&shared.rows, &request)?;
     let stored = stored_parts(&shared.rows, request.bucket.id, request.upload)?;
+    // A slot without a row is being written, or its part is on its way into the journal.
+    let settled = |number: &u16| stored.iter().any(|p| p.number.get() == *number && p.row.grid.is_some());
+    let writing = !taken.iter().all(settled);
     let file = match parts::layout(&assembly.parts, &stored, writing) {
         Layout::InPlace { file, copies } => {
             if !copies.is_empty() {
@@ -74,7 +77,7 @@ pub(super) fn prepare(shared: &Shared, entry: &UploadEntry, request: CompleteUpl
             FinishedFile::Fresh(staged)
         }
     };
-    Ok(Finish { request, upload, assembly, file })
+    Ok(Finish { request, upload, assembly, file, closing })
 }
 
 fn copy_all(shared: &Shared, copies: &[Copy], target: &std::fs::File) -> Result<(), StorageError> {

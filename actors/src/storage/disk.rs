@@ -69,6 +69,11 @@ impl Disk {
         Ok(disk)
     }
 
+    /// Whether acknowledged writes are synced.
+    pub fn is_strict(&self) -> bool {
+        self.strict
+    }
+
     /// The root, for messages.
     pub fn root(&self) -> &Path {
         &self.root
@@ -318,10 +323,12 @@ fn copy_by_hand(from: &File, mut source: u64, to: &File, mut target: u64, mut le
 
 /// Whether an error says that no ordinary file of that name is there.
 pub(super) fn is_absent(error: &io::Error) -> bool {
-    is_blocked(error) || error.kind() == io::ErrorKind::NotFound
+    let forbidden = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy);
+    (is_blocked(error) && !forbidden) || error.kind() == io::ErrorKind::NotFound
 }
 
-/// Whether an error says that something else stands at, or on the way to, a name, or that the name is impossible here.
+/// Whether an error is about one name only: something else stands at it or on the way to it, it may not be touched, or it is
+/// impossible here.
 pub(super) fn is_blocked(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -331,6 +338,9 @@ pub(super) fn is_blocked(error: &io::Error) -> bool {
             | io::ErrorKind::InvalidFilename
             | io::ErrorKind::DirectoryNotEmpty
             | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::TooManyLinks
     ) || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
         || error.raw_os_error() == Some(Errno::XDEV.raw_os_error())
         || error.raw_os_error() == Some(Errno::NXIO.raw_os_error())

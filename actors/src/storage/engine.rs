@@ -31,6 +31,8 @@ use crate::names::{BucketId, BucketName, KEY_BYTES_MAX, Stamp};
 const PROPOSALS_MAX: usize = 4096;
 /// Batches that may wait for the index or the files; a full queue holds the committer back.
 const BATCHES_MAX: usize = 64;
+/// Threads for work that may take long.
+const LONG_THREADS: usize = 2;
 /// Longest path that file systems take, in bytes.
 const PATH_BYTES_MAX: usize = 4095;
 
@@ -67,9 +69,21 @@ pub(super) struct Shared {
     pub progress: Progress,
     pub uploads: UploadTable,
     pub tools: BodyTools,
+    /// For work that may take long: copying an object's parts together, walking a bucket's folder.
+    pub long_pool: IoPool,
     pub generation: u64,
     failure: RwLock<Option<String>>,
+    trouble: RwLock<Option<Trouble>>,
     stopping: AtomicBool,
+}
+
+/// What keeps files from following the journal, for now.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    /// The device is full.
+    pub no_space: bool,
+    /// For people.
+    pub reason: String,
 }
 
 impl Shared {
@@ -83,6 +97,20 @@ impl Shared {
         tracing::error!(reason, "storage has failed and accepts no more writes");
         self.failure.write().get_or_insert_with(|| reason.to_owned());
         self.progress.give_up();
+    }
+
+    /// What keeps files from following the journal, if anything does.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.read().clone()
+    }
+
+    /// Tells, or takes back, that files cannot follow the journal.
+    pub fn set_trouble(&self, error: Option<&StorageError>) {
+        if error.is_none() && self.trouble.read().is_none() {
+            return;
+        }
+        *self.trouble.write() =
+            error.map(|e| Trouble { no_space: matches!(e, StorageError::NoSpace), reason: e.to_string() });
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -143,6 +171,7 @@ impl Engine {
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let pool = IoPool::start((threads * 2).max(4))?;
         let inline_bytes_max = settings.inline_body_bytes;
+        let long_pool = IoPool::start(LONG_THREADS)?;
         let tools = BodyTools { pool, staging, disk: Arc::clone(&disk), inline_bytes_max };
         let checkpoint = CheckpointRow {
             sequence: recovered.position.sequence,
@@ -150,6 +179,7 @@ impl Engine {
             offset: recovered.position.next.1,
             stamp: recovered.position.stamp.0,
             generation: recovered.generation,
+            relaxed: !settings.strict,
         };
         let journal = Journal::open(&disk, settings.journal_segment_bytes, &checkpoint, settings.strict)?;
         let shared = Arc::new(Shared {
@@ -160,8 +190,10 @@ impl Engine {
             uploads: UploadTable::default(),
             generation: recovered.generation,
             failure: RwLock::new(None),
+            trouble: RwLock::new(None),
             stopping: AtomicBool::new(false),
             rows,
+            long_pool,
             tools,
             disk,
         });

@@ -23,6 +23,12 @@ pub enum StorageError {
         /// Who owns it.
         owner: CanonicalId,
     },
+    /// Something that is no folder stands where the bucket's folder would.
+    #[error("a file that is no bucket stands at {bucket} in the data directory")]
+    NameTaken {
+        /// The name asked for.
+        bucket: BucketName,
+    },
     /// The bucket holds objects, versions, or files that the node does not know.
     #[error("bucket {bucket} is not empty")]
     BucketNotEmpty {

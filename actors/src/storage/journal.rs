@@ -19,6 +19,7 @@ use super::disk::{self, Disk, JOURNAL_FOLDER};
 use super::index::RowChange;
 use super::rows::{self, CheckpointRow};
 use super::steps::Step;
+use crate::names::Stamp;
 
 const MAGIC: u64 = u64::from_be_bytes(*b"myfsioJ1");
 const HEADER_BYTES: usize = 64;
@@ -33,6 +34,40 @@ pub(super) struct Entry {
     pub changes: Vec<RowChange>,
     pub steps: Vec<Step>,
     pub body: Option<Bytes>,
+}
+
+/// An entry as it will stand in a batch: its head, then its body.
+#[derive(Debug)]
+pub(super) struct EncodedEntry {
+    head: Vec<u8>,
+    body: Option<Bytes>,
+}
+
+impl EncodedEntry {
+    /// Encodes an entry.
+    pub fn of(entry: &Entry) -> Result<Self, StorageError> {
+        let mut head = Vec::with_capacity(512);
+        put_u32(&mut head, entry.changes.len())?;
+        for (key, value) in &entry.changes {
+            put_u32(&mut head, key.len())?;
+            match value {
+                Some(value) => put_u32(&mut head, value.len())?,
+                None => head.extend_from_slice(&REMOVED.to_be_bytes()),
+            }
+            head.extend_from_slice(key);
+            head.extend_from_slice(value.as_deref().unwrap_or_default());
+        }
+        let steps = rows::encode(&entry.steps)?;
+        put_u32(&mut head, steps.len())?;
+        head.extend_from_slice(&steps);
+        put_u32(&mut head, entry.body.as_ref().map_or(0, |b| b.len() + 1))?;
+        Ok(Self { head, body: entry.body.clone() })
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> usize {
+        self.head.len() + self.body.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 /// Bytes in the journal. Holding it keeps the segment from being reused.
@@ -81,8 +116,35 @@ pub(super) struct Journal {
     offset: u64,
     sequence_next: u64,
     generation: u64,
+    salt: Salt,
     buffer: Vec<u8>,
     strict: bool,
+}
+
+/// Random bytes of this journal, part of every checksum: whoever writes an object cannot make its bytes look like a batch.
+type Salt = [u8; 16];
+
+/// The journal's salt; made, and made durable, before its segments.
+fn salt(disk: &Disk) -> Result<Salt, StorageError> {
+    let path = Path::new(JOURNAL_FOLDER).join("salt");
+    let unfinished = path.with_extension("new");
+    let load = || {
+        let mut salt = Salt::default();
+        match disk.open_file(&path) {
+            Ok(file) => disk::read_exact_at(&file, &mut salt, 0)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                getrandom::fill(&mut salt).map_err(std::io::Error::other)?;
+                let file = disk.create(&unfinished)?;
+                disk::write_all_at(&file, &salt, 0)?;
+                file.sync_all()?;
+                disk.rename(&unfinished, &path)?;
+                disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
+            }
+            Err(e) => return Err(e),
+        }
+        Ok(salt)
+    };
+    load().map_err(|e| StorageError::io("use", path.clone(), e))
 }
 
 fn segment_path(number: usize) -> PathBuf {
@@ -108,18 +170,19 @@ impl Journal {
             offset: position.offset,
             sequence_next: position.sequence + 1,
             generation: position.generation,
+            salt: salt(disk)?,
             buffer: Vec::new(),
             strict,
         })
     }
 
-    /// Largest batch that fits a segment, in bytes.
-    pub fn batch_bytes_max(&self) -> u64 {
-        self.segment_bytes
+    /// Largest entry that a batch may hold, in bytes: two of them, or one and a full batch of others, fit a segment.
+    pub fn entry_bytes_max(&self) -> usize {
+        usize::try_from(self.segment_bytes / 2).unwrap_or(usize::MAX) - BLOCK_BYTES as usize
     }
 
     /// Whether the entries can be written now; else the sequence up to which a checkpoint must come first.
-    pub fn room_for(&self, entries: &[Entry]) -> Result<(), u64> {
+    pub fn room_for(&self, entries: &[EncodedEntry]) -> Result<(), u64> {
         let bytes = batch_bytes(entries);
         if self.offset + bytes <= self.segment_bytes {
             return Ok(());
@@ -140,10 +203,15 @@ impl Journal {
         }
     }
 
-    /// Writes one batch and makes it durable. After an error the journal must not be used again.
-    pub fn append(&mut self, entries: &[Entry]) -> Result<Written, StorageError> {
+    /// Writes one batch and makes it durable; `stamp` is the highest handed out so far. After an error the journal must not
+    /// be used again.
+    pub fn append(&mut self, entries: &[EncodedEntry], stamp: Stamp) -> Result<Written, StorageError> {
         let sequence = self.sequence_next;
-        let body_offsets = encode_batch(&mut self.buffer, entries, sequence, self.generation)?;
+        let header = Header { generation: self.generation, sequence, stamp, ..Header::default() };
+        let body_offsets = encode_batch(&mut self.buffer, entries, header, &self.salt);
+        if self.buffer.len() as u64 > self.segment_bytes {
+            return Err(StorageError::Index("a batch larger than a segment of the journal".to_owned()));
+        }
         if self.offset + self.buffer.len() as u64 > self.segment_bytes {
             self.active = (self.active + 1) % SEGMENTS;
             self.offset = 0;
@@ -203,63 +271,84 @@ fn open_segment(disk: &Disk, number: usize, bytes: u64) -> Result<File, StorageE
     make().map_err(|e| failed("make", number, e))
 }
 
-fn batch_bytes(entries: &[Entry]) -> u64 {
-    let rows =
-        |e: &Entry| e.changes.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, |v| v.len()) + 8).sum::<usize>();
-    // Steps hold a key and a name or two; 4 KiB each is more than they can need.
-    let entry = |e: &Entry| 16 + rows(e) + e.steps.len() * 4096 + e.body.as_ref().map_or(0, Bytes::len);
-    let payload = HEADER_BYTES + entries.iter().map(entry).sum::<usize>();
-    (payload as u64).next_multiple_of(BLOCK_BYTES)
+fn batch_bytes(entries: &[EncodedEntry]) -> u64 {
+    let payload: usize = entries.iter().map(EncodedEntry::size).sum();
+    ((HEADER_BYTES + payload) as u64).next_multiple_of(BLOCK_BYTES)
 }
 
 /// Encodes a batch, padded to whole blocks; answers offset and length of each entry's body within it.
 fn encode_batch(
     out: &mut Vec<u8>,
-    entries: &[Entry],
-    sequence: u64,
-    generation: u64,
-) -> Result<Vec<Option<(u64, usize)>>, StorageError> {
+    entries: &[EncodedEntry],
+    mut header: Header,
+    salt: &Salt,
+) -> Vec<Option<(u64, usize)>> {
     out.clear();
     out.resize(HEADER_BYTES, 0);
     let mut bodies = Vec::with_capacity(entries.len());
     for entry in entries {
-        put_u32(out, entry.changes.len())?;
-        for (key, value) in &entry.changes {
-            put_u32(out, key.len())?;
-            match value {
-                Some(value) => put_u32(out, value.len())?,
-                None => out.extend_from_slice(&REMOVED.to_be_bytes()),
-            }
-            out.extend_from_slice(key);
-            out.extend_from_slice(value.as_deref().unwrap_or_default());
-        }
-        let steps = rows::encode(&entry.steps)?;
-        put_u32(out, steps.len())?;
-        out.extend_from_slice(&steps);
-        let body = entry.body.as_deref();
-        put_u32(out, body.map_or(0, |b| b.len() + 1))?;
-        bodies.push(body.map(|b| (out.len() as u64, b.len())));
-        out.extend_from_slice(body.unwrap_or_default());
+        out.extend_from_slice(&entry.head);
+        bodies.push(entry.body.as_ref().map(|b| (out.len() as u64, b.len())));
+        out.extend_from_slice(entry.body.as_deref().unwrap_or_default());
     }
-    let payload = out.len() - HEADER_BYTES;
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    for field in [MAGIC, generation, sequence, payload as u64, entries.len() as u64] {
-        header.extend_from_slice(&field.to_be_bytes());
-    }
-    let crc = batch_crc(&header, out.get(HEADER_BYTES..).unwrap_or_default());
-    header.extend_from_slice(&crc.to_be_bytes());
-    if let Some(place) = out.get_mut(..header.len()) {
-        place.copy_from_slice(&header);
+    header.payload = (out.len() - HEADER_BYTES) as u64;
+    header.entries = entries.len() as u64;
+    header.crc = header.checksum(out.get(HEADER_BYTES..).unwrap_or_default(), salt);
+    if let Some(place) = out.first_chunk_mut::<HEADER_BYTES>() {
+        *place = header.to_bytes();
     }
     out.resize(out.len().next_multiple_of(BLOCK_BYTES as usize), 0);
-    Ok(bodies)
+    bodies
 }
 
-fn batch_crc(header: &[u8], payload: &[u8]) -> u64 {
-    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
-    digest.update(header);
-    digest.update(payload);
-    digest.finalize()
+/// What stands before the entries of a batch.
+#[derive(Debug, Clone, Copy, Default)]
+struct Header {
+    generation: u64,
+    sequence: u64,
+    /// Highest stamp handed out when the batch was written.
+    stamp: Stamp,
+    payload: u64,
+    entries: u64,
+    crc: u64,
+}
+
+impl Header {
+    fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let fields = [MAGIC, self.generation, self.sequence, self.stamp.0, self.payload, self.entries, self.crc, 0];
+        let mut bytes = [0; HEADER_BYTES];
+        for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
+            place.copy_from_slice(&field.to_be_bytes());
+        }
+        bytes
+    }
+
+    fn parse(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
+        let mut fields = bytes.chunks_exact(8).filter_map(|f| f.try_into().ok().map(u64::from_be_bytes));
+        let magic = fields.next()?;
+        let header = Self {
+            generation: fields.next()?,
+            sequence: fields.next()?,
+            stamp: Stamp(fields.next()?),
+            payload: fields.next()?,
+            entries: fields.next()?,
+            crc: fields.next()?,
+        };
+        (magic == MAGIC).then_some(header)
+    }
+
+    /// Over salt, header and payload.
+    fn checksum(self, payload: &[u8], salt: &Salt) -> u64 {
+        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        digest.update(salt);
+        digest.update(&Self { crc: 0, ..self }.to_bytes());
+        digest.update(payload);
+        digest.finalize()
+    }
+
+    fn bytes_on_disk(self) -> u64 {
+        (HEADER_BYTES as u64).saturating_add(self.payload).next_multiple_of(BLOCK_BYTES)
+    }
 }
 
 fn put_u32(out: &mut Vec<u8>, value: usize) -> Result<(), StorageError> {
@@ -273,7 +362,8 @@ fn put_u32(out: &mut Vec<u8>, value: usize) -> Result<(), StorageError> {
 #[derive(Debug)]
 pub(super) struct ReadBatch {
     pub sequence: u64,
-    pub generation: u64,
+    /// Highest stamp handed out when it was written.
+    pub stamp: Stamp,
     pub entries: Vec<Entry>,
     /// Where the next batch would stand.
     pub next: (u32, u64),
@@ -284,11 +374,14 @@ pub(super) struct ReadBatch {
 pub(super) struct Replay {
     segments: Vec<File>,
     segment_bytes: u64,
+    salt: Salt,
+    /// Generation of the run that wrote what is to be read: batches of earlier runs do not count.
+    generation: u64,
 }
 
 impl Replay {
-    /// Opens whatever segments are there.
-    pub fn open(disk: &Disk) -> Result<Self, StorageError> {
+    /// Opens whatever segments are there; `generation` is that of the last checkpoint.
+    pub fn open(disk: &Disk, generation: u64) -> Result<Self, StorageError> {
         let mut segments = Vec::new();
         let mut segment_bytes = 0;
         for number in 0..SEGMENTS {
@@ -301,7 +394,7 @@ impl Replay {
                 Err(e) => return Err(failed("open", number, e)),
             }
         }
-        Ok(Self { segments, segment_bytes })
+        Ok(Self { segments, segment_bytes, salt: salt(disk)?, generation })
     }
 
     /// The batch after `sequence`, which stands at `position` or, if it did not fit there, at the start of the next
@@ -310,8 +403,9 @@ impl Replay {
         let (segment, offset) = position;
         let following = (segment + 1) % SEGMENTS as u32;
         for (segment, offset) in [(segment, offset), (following, 0)] {
-            if let Some(batch) = self.read_at(segment, offset)?
-                && batch.sequence == sequence + 1
+            let header = self.header_at(segment, offset)?;
+            if let Some(header) = header.filter(|h| h.sequence == sequence + 1)
+                && let Some(batch) = self.read(header, segment, offset)?
             {
                 return Ok(Some(batch));
             }
@@ -325,77 +419,50 @@ impl Replay {
         for segment in 0..self.segments.len() as u32 {
             let mut offset = 0;
             while offset + HEADER_BYTES as u64 <= self.segment_bytes {
-                match self.header_at(segment, offset)? {
-                    Some((sequence, bytes)) if sequence > highest => match self.read_at(segment, offset)? {
-                        Some(batch) => {
-                            highest = batch.sequence;
-                            offset += bytes;
-                        }
-                        None => offset += BLOCK_BYTES,
-                    },
-                    Some((_, bytes)) => offset += bytes,
-                    None => offset += BLOCK_BYTES,
+                let header = self.header_at(segment, offset)?;
+                let later = header.filter(|h| h.sequence > highest);
+                if let Some(header) = later
+                    && self.payload_of(header, segment, offset)?.is_some()
+                {
+                    highest = header.sequence;
                 }
+                offset += BLOCK_BYTES;
             }
         }
         Ok(highest)
     }
 
-    /// Sequence and size on disk, if a header of plausible content stands there.
-    fn header_at(&self, segment: u32, offset: u64) -> Result<Option<(u64, u64)>, StorageError> {
-        Ok(self.raw_header(segment, offset)?.map(|h| {
-            let bytes = (HEADER_BYTES as u64 + h.payload).next_multiple_of(BLOCK_BYTES);
-            (h.sequence, bytes)
-        }))
-    }
-
-    fn raw_header(&self, segment: u32, offset: u64) -> Result<Option<Header>, StorageError> {
+    /// A header of this generation, if one that fits the segment stands there.
+    fn header_at(&self, segment: u32, offset: u64) -> Result<Option<Header>, StorageError> {
         let number = usize::try_from(segment).unwrap_or(usize::MAX);
         let Some(file) = self.segments.get(number) else { return Ok(None) };
         if offset + HEADER_BYTES as u64 > self.segment_bytes {
             return Ok(None);
         }
-        let mut bytes = [0; 48];
+        let mut bytes = [0; HEADER_BYTES];
         disk::read_exact_at(file, &mut bytes, offset).map_err(|e| failed("read", number, e))?;
-        let mut fields = bytes.chunks_exact(8).filter_map(|f| f.try_into().ok().map(u64::from_be_bytes));
-        let mut field = || fields.next().unwrap_or(0);
-        let (magic, generation, sequence, payload, entries, crc) =
-            (field(), field(), field(), field(), field(), field());
-        let fits = offset.saturating_add(HEADER_BYTES as u64).saturating_add(payload) <= self.segment_bytes;
-        let prefix: [u8; 40] = bytes.first_chunk().copied().unwrap_or([0; 40]);
-        Ok((magic == MAGIC && fits).then_some(Header { generation, sequence, payload, entries, crc, prefix }))
+        let fits = |h: &Header| offset.saturating_add(h.bytes_on_disk()) <= self.segment_bytes;
+        Ok(Header::parse(&bytes).filter(|h| h.generation == self.generation && fits(h)))
     }
 
-    fn read_at(&self, segment: u32, offset: u64) -> Result<Option<ReadBatch>, StorageError> {
-        let Some(header) = self.raw_header(segment, offset)? else { return Ok(None) };
+    /// The payload, if its checksum holds.
+    fn payload_of(&self, header: Header, segment: u32, offset: u64) -> Result<Option<Bytes>, StorageError> {
         let number = usize::try_from(segment).unwrap_or(usize::MAX);
         let Some(file) = self.segments.get(number) else { return Ok(None) };
         let mut payload = vec![0; usize::try_from(header.payload).unwrap_or(0)];
         disk::read_exact_at(file, &mut payload, offset + HEADER_BYTES as u64).map_err(|e| failed("read", number, e))?;
-        if batch_crc(&header.prefix, &payload) != header.crc {
-            return Ok(None);
-        }
-        let entries = decode_entries(&payload.into(), header.entries)?;
-        let bytes = (HEADER_BYTES as u64 + header.payload).next_multiple_of(BLOCK_BYTES);
-        Ok(Some(ReadBatch {
-            sequence: header.sequence,
-            generation: header.generation,
-            entries,
-            next: (segment, offset + bytes),
-        }))
+        Ok((header.checksum(&payload, &self.salt) == header.crc).then(|| payload.into()))
+    }
+
+    fn read(&self, header: Header, segment: u32, offset: u64) -> Result<Option<ReadBatch>, StorageError> {
+        let Some(payload) = self.payload_of(header, segment, offset)? else { return Ok(None) };
+        let entries = decode_entries(&payload, header.entries)?;
+        let next = (segment, offset + header.bytes_on_disk());
+        Ok(Some(ReadBatch { sequence: header.sequence, stamp: header.stamp, entries, next }))
     }
 }
 
-struct Header {
-    generation: u64,
-    sequence: u64,
-    payload: u64,
-    entries: u64,
-    crc: u64,
-    prefix: [u8; 40],
-}
-
-/// Decodes what [`encode_batch`] wrote. Its checksum held, so anything unreadable is a fault of a program, not of a disk.
+/// Decodes what [`EncodedEntry::of`] wrote. Its checksum held, so anything unreadable is a fault of a program, not of a disk.
 fn decode_entries(payload: &Bytes, count: u64) -> Result<Vec<Entry>, StorageError> {
     let malformed = || StorageError::Index("malformed journal entry".to_owned());
     let mut rest = payload.clone();
@@ -423,16 +490,20 @@ fn decode_entries(payload: &Bytes, count: u64) -> Result<Vec<Entry>, StorageErro
 mod tests {
     use super::*;
 
-    fn entry(n: u8, body: usize) -> Entry {
+    fn entry(n: u8, body: usize) -> EncodedEntry {
+        EncodedEntry::of(&plain(n, body)).unwrap()
+    }
+
+    fn plain(n: u8, body: usize) -> Entry {
         Entry {
             changes: vec![(vec![n], Some(Arc::from([n, n].as_slice()))), (vec![n, 0], None)],
-            steps: vec![Step::MakeBucket { name: format!("b{n}") }],
+            steps: vec![Step::MakeBucket { id: 1, name: format!("b{n}") }],
             body: Some(vec![n; body].into()),
         }
     }
 
     fn at(sequence: u64, next: (u32, u64)) -> CheckpointRow {
-        CheckpointRow { sequence, segment: next.0, offset: next.1, stamp: 0, generation: 1 }
+        CheckpointRow { sequence, segment: next.0, offset: next.1, stamp: 0, generation: 1, relaxed: false }
     }
 
     #[test]
@@ -444,11 +515,11 @@ mod tests {
         for n in 1..=10u8 {
             let batch = [entry(n, 5000), entry(n, 0)];
             assert!(journal.room_for(&batch).is_ok(), "{n}");
-            let written = journal.append(&batch).unwrap();
+            let written = journal.append(&batch, Stamp(7)).unwrap();
             assert_eq!(written.sequence, u64::from(n));
             assert_eq!(written.bodies[0].as_ref().unwrap().read().unwrap(), vec![n; 5000]);
         }
-        let replay = Replay::open(&disk).unwrap();
+        let replay = Replay::open(&disk, 1).unwrap();
         let (mut sequence, mut position) = (0, (0, 0));
         while let Some(batch) = replay.next(sequence, position).unwrap() {
             assert_eq!(batch.entries[0].body.as_ref().unwrap()[0], batch.sequence as u8);
@@ -469,7 +540,7 @@ mod tests {
         let mut first = None;
         for _ in 0..4 {
             assert!(journal.room_for(&batch).is_ok());
-            let written = journal.append(&batch).unwrap();
+            let written = journal.append(&batch, Stamp(7)).unwrap();
             first.get_or_insert(written);
         }
         assert_eq!(journal.room_for(&batch), Err(1));
@@ -485,8 +556,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let disk = Disk::open(root.path(), false).unwrap();
         let mut journal = Journal::open(&disk, 1 << 15, &at(0, (0, 0)), false).unwrap();
-        let first = journal.append(&[entry(1, 10)]).unwrap();
-        journal.append(&[entry(2, 6000)]).unwrap();
+        let first = journal.append(&[entry(1, 10)], Stamp(7)).unwrap();
+        journal.append(&[entry(2, 6000)], Stamp(7)).unwrap();
         let path = root.path().join(segment_path(0));
         let whole = std::fs::read(&path).unwrap();
         let batch_end = 4096 + HEADER_BYTES + 6000;
@@ -494,13 +565,13 @@ mod tests {
             let mut torn = whole.clone();
             torn[cut..].fill(0);
             std::fs::write(&path, &torn).unwrap();
-            let replay = Replay::open(&disk).unwrap();
+            let replay = Replay::open(&disk, 1).unwrap();
             let read = replay.next(0, (0, 0)).unwrap().unwrap();
             assert_eq!(read.next, first.next);
             assert!(replay.next(1, read.next).unwrap().is_none(), "cut at {cut}");
         }
         std::fs::write(&path, &whole).unwrap();
-        assert!(Replay::open(&disk).unwrap().next(1, first.next).unwrap().is_some());
+        assert!(Replay::open(&disk, 1).unwrap().next(1, first.next).unwrap().is_some());
     }
 
     #[test]
@@ -509,15 +580,33 @@ mod tests {
         let disk = Disk::open(root.path(), false).unwrap();
         let mut journal = Journal::open(&disk, 1 << 15, &at(0, (0, 0)), false).unwrap();
         for n in 1..=3 {
-            journal.append(&[entry(n, 10)]).unwrap();
+            journal.append(&[entry(n, 10)], Stamp(7)).unwrap();
         }
         let path = root.path().join(segment_path(0));
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[4096 + 70] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
-        let replay = Replay::open(&disk).unwrap();
+        let replay = Replay::open(&disk, 1).unwrap();
         let first = replay.next(0, (0, 0)).unwrap().unwrap();
         assert!(replay.next(1, first.next).unwrap().is_none());
         assert_eq!(replay.highest_sequence().unwrap(), 3);
+    }
+
+    #[test]
+    fn bytes_of_an_object_never_pass_for_a_batch() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = Disk::open(root.path(), false).unwrap();
+        let mut journal = Journal::open(&disk, 1 << 16, &at(0, (0, 0)), false).unwrap();
+        // A body that holds what another journal would take for its next batch, at every block.
+        let mut forged = Vec::new();
+        let header = Header { generation: 1, sequence: 2, ..Header::default() };
+        encode_batch(&mut forged, &[entry(9, 10)], header, &[0; 16]);
+        let fill = 4096 - HEADER_BYTES - EncodedEntry::of(&plain(1, 0)).unwrap().head.len();
+        let mut body = vec![0; fill];
+        body.extend_from_slice(&forged);
+        let carrier = Entry { body: Some(body.into()), ..plain(1, 0) };
+        journal.append(&[EncodedEntry::of(&carrier).unwrap()], Stamp(7)).unwrap();
+        assert_eq!(Replay::open(&disk, 1).unwrap().highest_sequence().unwrap(), 1);
+        assert_eq!(Replay::open(&disk, 2).unwrap().highest_sequence().unwrap(), 0, "of another generation");
     }
 }

@@ -3,7 +3,7 @@
 //! INVARIANT: within a table, byte order of the encoded keys is the order that listings need: object keys bytewise, versions
 //! of a key newest first, uploads of a key by initiation, parts by number.
 
-use crate::names::{BucketId, BucketName, ObjectKey, PartNumber, Stamp, UploadId};
+use crate::names::{BucketId, BucketName, PartNumber, Stamp, UploadId};
 
 const BUCKET: u8 = b'B';
 const OBJECT: u8 = b'O';
@@ -55,9 +55,9 @@ pub(super) fn versions(id: BucketId) -> KeyRange {
 }
 
 /// The upload `id` of a key.
-pub(super) fn upload(bucket: BucketId, key: &ObjectKey, id: UploadId) -> Vec<u8> {
+pub(super) fn upload(bucket: BucketId, key: &[u8], id: UploadId) -> Vec<u8> {
     let mut row = of_bucket(UPLOAD, bucket);
-    push_terminated(&mut row, key.as_bytes());
+    push_terminated(&mut row, key);
     push_upload(&mut row, id);
     row
 }

@@ -190,7 +190,7 @@ pub(super) fn list_uploads(view: &dyn Rows, query: &ListUploads) -> Result<Uploa
     let delimiter = query.delimiter.as_deref().filter(|d| !d.is_empty());
     let start = match (&query.key_after, query.upload_after) {
         (Some(key), Some(upload)) => {
-            let mut row = keys::upload(bucket, &object_key(key.as_bytes())?, upload);
+            let mut row = keys::upload(bucket, key.as_bytes(), upload);
             row.push(0);
             Some(row)
         }

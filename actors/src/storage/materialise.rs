@@ -56,15 +56,18 @@ impl Materialiser<'_> {
         body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
     ) -> Result<Outcome, StorageError> {
         match step {
-            Step::MakeBucket { name } => io_at("make", name, self.disk.make_folders(Path::new(name)))?,
+            Step::MakeBucket { id, .. } if self.is_doomed(*id) => {}
+            Step::MakeBucket { name, .. } => io_at("make", name, self.disk.make_folders(Path::new(name)))?,
             Step::TrashBucket { id, name } => self.trash_bucket(*id, name)?,
             Step::Write { place, source, row, .. } => {
                 let row = usize::try_from(*row).ok().and_then(|at| changes.get(at)).and_then(|(_, row)| row.as_deref());
                 return self.write(place, source, row, step, body);
             }
             Step::Remove { place } => self.remove(place)?,
-            Step::MakeFolder { bucket, key } => self.make_folder(bucket, key)?,
-            Step::RemoveFolder { bucket, key } => self.remove_folder(bucket, key)?,
+            Step::MakeFolder { bucket_id, .. } | Step::RemoveFolder { bucket_id, .. } if self.is_doomed(*bucket_id) => {
+            }
+            Step::MakeFolder { bucket, key, .. } => self.make_folder(bucket, key)?,
+            Step::RemoveFolder { bucket, key, .. } => self.remove_folder(bucket, key),
             Step::Discard { name } => self.discard(name)?,
         }
         Ok(Outcome::Done)
@@ -79,7 +82,8 @@ impl Materialiser<'_> {
         let done = self.replay.is_some() && self.disk.list(&trash).is_ok();
         if !done {
             match self.disk.rename(Path::new(name), &trash) {
-                Err(e) if is_absent(&e) => {}
+                // Somebody removed it. The mark says that this was done: on replay a later bucket may have the name.
+                Err(e) if is_absent(&e) => io_at("make", &trash, self.disk.make_folders(&trash))?,
                 other => io_at("move away", name, other)?,
             }
         }
@@ -104,10 +108,10 @@ impl Materialiser<'_> {
                 Source::Journal => Ok(Outcome::Done),
             };
         }
-        if self.replay.is_some() && self.is_done(place, source)? {
+        let Step::Write { size, .. } = step else { return Ok(Outcome::Done) };
+        if self.replay.is_some() && self.is_done(place, source, *size, row)? {
             return Ok(Outcome::Done);
         }
-        let Step::Write { size, .. } = step else { return Ok(Outcome::Done) };
         let staged = self.prepare(place, source, *size, row, body)?;
         match self.put_in_place(&staged, &place.path()) {
             Ok(()) => Ok(Outcome::Done),
@@ -121,15 +125,25 @@ impl Materialiser<'_> {
         }
     }
 
-    /// On replay: whether the file of this step, or of a later one, stands already.
-    fn is_done(&self, place: &Place, source: &Source) -> Result<bool, StorageError> {
-        if let Source::Staged { name } = source {
-            let left = self.disk.stamp_at(&staged_path(name)).map_err(|e| StorageError::io("look at", name, e))?;
-            return Ok(left.is_none());
-        }
+    /// On replay: whether the file of this step, or of a later one, stands already. The bytes of a body from the journal are
+    /// written again unless a later version stands there: its name and time may have reached the disk before its bytes.
+    fn is_done(&self, place: &Place, source: &Source, size: u64, row: Option<&[u8]>) -> Result<bool, StorageError> {
         let path = place.path();
-        let there = self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e))?;
-        Ok(there.is_some_and(|there| there.modified >= self.disk.rounded(Stamp(place.stamp))))
+        let look = || self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e));
+        let own = self.disk.rounded(Stamp(place.stamp));
+        let Source::Staged { name } = source else {
+            return Ok(look()?.is_some_and(|there| there.modified > own));
+        };
+        let left = self.disk.stamp_at(&staged_path(name)).map_err(|e| StorageError::io("look at", name, e))?;
+        if left.is_some() {
+            return Ok(false);
+        }
+        // Its bytes were synced before the commit, but what was done to it since may be lost.
+        if look()?.is_some_and(|there| there.modified < own || (there.modified == own && there.size != size)) {
+            let file = self.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
+            self.finish(&file, &path, place, size, row)?;
+        }
+        Ok(true)
     }
 
     /// Brings the file into its final state under its staged name; answers that name.
@@ -151,21 +165,33 @@ impl Materialiser<'_> {
             Source::Staged { name } => {
                 let path = staged_path(name);
                 let file = self.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
-                // Bytes of parts that were left out may lie behind the object's end.
-                let there = self.disk.stamp_of(&file).map_err(|e| StorageError::io("look at", &path, e))?;
-                if there.size != size {
-                    io_at("cut", &path, file.set_len(size))?;
-                }
                 (path, file)
             }
         };
+        self.finish(&file, &path, place, size, row)?;
+        Ok(path)
+    }
+
+    /// Gives a file the size, the copy of its row and the time that belong to its object.
+    fn finish(
+        &self,
+        file: &std::fs::File,
+        path: &Path,
+        place: &Place,
+        size: u64,
+        row: Option<&[u8]>,
+    ) -> Result<(), StorageError> {
+        // Bytes of parts that were left out may lie behind the object's end.
+        let there = self.disk.stamp_of(file).map_err(|e| StorageError::io("look at", path, e))?;
+        if there.size != size {
+            io_at("cut", path, file.set_len(size))?;
+        }
         if let Some(row) = row {
             let key = (place.location != Location::Plain).then_some(place.key.as_str());
             let tag = FileTag { key: key.map(str::to_owned), row: row.to_vec() };
-            disk::set_tag(&file, &rows::encode(&tag)?);
+            disk::set_tag(file, &rows::encode(&tag)?);
         }
-        io_at("set the time of", &path, disk::set_modified(&file, self.disk.rounded(Stamp(place.stamp))))?;
-        Ok(path)
+        io_at("set the time of", path, disk::set_modified(file, self.disk.rounded(Stamp(place.stamp))))
     }
 
     fn put_in_place(&self, staged: &Path, target: &Path) -> io::Result<()> {
@@ -185,20 +211,38 @@ impl Materialiser<'_> {
             return Ok(());
         }
         let path = place.path();
-        if self.replay.is_some() {
-            let there = self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e))?;
-            if there.is_some_and(|there| there.modified > self.disk.rounded(Stamp(place.stamp))) {
-                return Ok(());
-            }
+        if self.replay.is_some() && self.is_taken_over(place)? {
+            return Ok(());
         }
         match self.disk.remove_file(&path) {
+            Err(e) if is_blocked(&e) => {
+                tracing::warn!(path = %path.display(), error = %e, "the file of a deleted object could not be removed");
+            }
             Err(e) if is_absent(&e) => {}
             other => io_at("remove", &path, other)?,
+        }
+        if self.replay.is_some() && place.location == Location::Plain {
+            // The replay may have found the path taken by a later key and put this version into overflow.
+            let moved = Place { location: Location::Overflow, ..place.clone() };
+            let _mostly_absent = self.disk.remove_file(&moved.path());
         }
         if place.location == Location::Plain {
             self.remove_empty_parents(&place.bucket, &place.key);
         }
         Ok(())
+    }
+
+    /// On replay: whether the path belongs to a later version of the key, whose own step may have been done already.
+    fn is_taken_over(&self, place: &Place) -> Result<bool, StorageError> {
+        let path = place.path();
+        let there = self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e))?;
+        if there.is_some_and(|there| there.modified > self.disk.rounded(Stamp(place.stamp))) {
+            return Ok(true);
+        }
+        // Where times are coarse, both versions may show the same: the row, which is already the last one, tells.
+        let row = self.rows.get(&keys::object(BucketId(place.bucket_id), place.key.as_bytes()))?;
+        let row = row.map(|row| rows::decode::<rows::ObjectRow>(&row)).transpose()?;
+        Ok(row.is_some_and(|row| row.location == place.location && row.stamp > place.stamp))
     }
 
     /// Removes the folders above a removed file as far as they are empty and no key of their own.
@@ -228,12 +272,12 @@ impl Materialiser<'_> {
         }
     }
 
-    fn remove_folder(&self, bucket: &str, key: &str) -> Result<(), StorageError> {
+    fn remove_folder(&self, bucket: &str, key: &str) {
         let folder = key.trim_end_matches('/');
-        if is_plain_path(folder) && self.disk.remove_folder(&Path::new(bucket).join(folder)).is_ok() {
+        let is_folder = is_plain_path(folder) && folder.len() + 1 == key.len();
+        if is_folder && self.disk.remove_folder(&Path::new(bucket).join(folder)).is_ok() {
             self.remove_empty_parents(bucket, folder);
         }
-        Ok(())
     }
 
     fn discard(&self, name: &str) -> Result<(), StorageError> {
@@ -272,6 +316,7 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
                         }
                         Err(error) => {
                             tracing::error!(%error, "an object's file could not be written; trying again");
+                            shared.set_trouble(Some(&error));
                             if shared.is_stopping() {
                                 return shared.progress.give_up();
                             }
@@ -284,6 +329,7 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
                 }
             }
         }
+        shared.set_trouble(None);
         shared.progress.materialised(batch.sequence);
     }
 }

@@ -217,6 +217,7 @@ mod tests {
             file: file.to_owned(),
             offset,
             grid,
+            left_grid: None,
         };
         row.set_checksum(checksum);
         StoredPart { number, part: row.to_part(number).unwrap(), row }

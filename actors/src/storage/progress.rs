@@ -110,6 +110,18 @@ impl Progress {
         marks.committed.sequence > marks.checkpointed
     }
 
+    /// Waits until the files have followed up to `sequence`. Errs: Busy after `patience`.
+    pub fn wait_materialised(&self, sequence: u64, patience: Duration) -> Result<(), StorageError> {
+        let deadline = std::time::Instant::now() + patience;
+        let mut marks = self.marks.lock();
+        while marks.materialised < sequence {
+            if marks.over || self.bell.wait_until(&mut marks, deadline).timed_out() {
+                return Err(StorageError::Busy);
+            }
+        }
+        Ok(())
+    }
+
     fn wait(&self, reached: impl Fn(&Marks) -> bool) -> Result<(), StorageError> {
         let mut marks = self.marks.lock();
         while !reached(&marks) {
@@ -128,10 +140,5 @@ impl Progress {
     /// Waits until index and files have followed up to `sequence`.
     pub fn wait_followed(&self, sequence: u64) -> Result<(), StorageError> {
         self.wait(|m| m.applied >= sequence && m.materialised >= sequence)
-    }
-
-    /// Waits until the files have followed up to `sequence`.
-    pub fn wait_materialised(&self, sequence: u64) -> Result<(), StorageError> {
-        self.wait(|m| m.materialised >= sequence)
     }
 }

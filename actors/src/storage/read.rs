@@ -16,7 +16,6 @@ use futures_util::Stream;
 use super::disk::{self, FileStamp};
 use super::engine::{PendingBytes, Shared};
 use super::io_pool::IoPool;
-use super::journal::JournalBytes;
 use super::messages::{Bucket, Object};
 use super::overlay::Rows;
 use super::plan::place_of;
@@ -54,7 +53,7 @@ pub(super) fn object_row(
 #[derive(Debug, Clone)]
 enum Bits {
     None,
-    Journal(JournalBytes),
+    Memory(Bytes),
     File(Arc<File>),
 }
 
@@ -90,7 +89,8 @@ fn find(shared: &Shared, row: &ObjectRow, place: &Place) -> Result<Option<Bits>,
     }
     let pending = shared.pending.get(&Stamp(row.stamp)).map(|p| p.value().clone());
     match pending {
-        Some(PendingBytes::Journal(bytes)) => return Ok(Some(Bits::Journal(bytes))),
+        // Copied now: a slow reader must not keep a segment of the journal from being used again.
+        Some(PendingBytes::Journal(bytes)) => return Ok(Some(Bits::Memory(bytes.read()?.into()))),
         Some(PendingBytes::Staged(name)) => {
             // No stamp yet: the file of this name belongs to this row alone.
             if let Ok(file) = shared.disk.open_file(&staged_path(&name)) {
@@ -166,7 +166,8 @@ impl std::fmt::Debug for ObjectReader {
 
 impl ObjectReader {
     /// Takes a chunk that was read; the last one of a whole object only if all bytes are the stored ones.
-    fn accept(&mut self, chunk: Vec<u8>) -> Result<Bytes, StorageError> {
+    fn accept(&mut self, chunk: impl Into<Bytes>) -> Result<Bytes, StorageError> {
+        let chunk: Bytes = chunk.into();
         self.at += chunk.len() as u64;
         if let Some(digest) = &mut self.digest {
             digest.update(&chunk);
@@ -176,7 +177,7 @@ impl ObjectReader {
                 return Err(StorageError::Corrupt { what });
             }
         }
-        Ok(chunk.into())
+        Ok(chunk)
     }
 
     fn fail(&mut self, error: StorageError) -> Poll<Option<Result<Bytes, StorageError>>> {
@@ -203,9 +204,9 @@ impl Stream for ObjectReader {
             let at = this.at;
             match &this.source.bits {
                 Bits::None => return Poll::Ready(None),
-                Bits::Journal(bytes) => {
-                    let result = bytes.read().map(|all| slice(&all, at, size));
-                    return match result.and_then(|chunk| this.accept(chunk)) {
+                Bits::Memory(all) => {
+                    let chunk = slice(all, at, size);
+                    return match this.accept(chunk) {
                         Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
                         Err(error) => this.fail(error),
                     };
@@ -247,9 +248,9 @@ impl Stream for ObjectReader {
     }
 }
 
-fn slice(all: &[u8], at: u64, size: usize) -> Vec<u8> {
-    let start = usize::try_from(at).unwrap_or(usize::MAX);
-    all.get(start..start.saturating_add(size)).unwrap_or_default().to_vec()
+fn slice(all: &Bytes, at: u64, size: usize) -> Bytes {
+    let start = usize::try_from(at).unwrap_or(usize::MAX).min(all.len());
+    all.slice(start..start.saturating_add(size).min(all.len()))
 }
 
 /// A part of an assembled object.

@@ -39,32 +39,37 @@ pub(super) fn recover(disk: &Disk, rows: &LiveRows) -> Result<Recovered, Storage
         return Err(StorageError::Unavailable { reason: message });
     }
     let saved = read::<CheckpointRow>(rows, keys::META_CHECKPOINT)?.unwrap_or_default();
-    let replay = Replay::open(disk)?;
+    let replay = Replay::open(disk, saved.generation)?;
     let mut position =
         Position { sequence: saved.sequence, next: (saved.segment, saved.offset), stamp: Stamp(saved.stamp) };
-    let mut generation = saved.generation;
     let mut doomed = HashSet::new();
-    for_each_batch(&replay, &mut position, &mut |batch, stamp| {
-        generation = generation.max(batch.generation);
-        apply(&*rows.index, batch, stamp, &mut doomed)
-    })?;
+    for_each_batch(&replay, &mut position, &mut |batch| apply(&*rows.index, batch, &mut doomed))?;
     let highest = replay.highest_sequence()?;
-    if highest > position.sequence {
+    if highest > position.sequence && saved.relaxed {
+        let (end, highest) = (position.sequence, highest);
+        tracing::warn!(
+            end,
+            highest,
+            "the journal has a hole, as DURABILITY=relaxed allows; what follows it is dropped"
+        );
+    } else if highest > position.sequence {
         let message = format!(
-            "the journal ends at batch {} but holds batch {highest}: acknowledged writes are lost; run `myfsio fsck`",
+            "the journal ends at batch {} but holds batch {highest}: the disk lost acknowledged writes between them; \
+             restore the data directory from a backup, or keep a copy of .myfsio.sys/journal for inspection and remove it \
+             to go on from the last checkpoint",
             position.sequence
         );
         return Err(StorageError::Unavailable { reason: message });
     }
     let buckets = load_buckets(rows)?;
     replay_files(disk, rows, &replay, &saved, &doomed, &buckets)?;
-    let generation = generation + 1;
+    let generation = saved.generation + 1;
     let trash = checkpoint::trash(disk);
     let replayed = position.sequence - saved.sequence;
     if replayed > 0 {
         checkpoint::checkpoint(disk, &*rows.index, position, generation)?;
     } else {
-        checkpoint::seal(&*rows.index, position, generation)?;
+        checkpoint::seal(disk, &*rows.index, position, generation)?;
     }
     trash.iter().for_each(|path| checkpoint::empty_trash(disk, path));
     let usage = load_usage(rows, &buckets)?;
@@ -79,29 +84,23 @@ fn read<T: for<'b> minicbor::Decode<'b, ()>>(rows: &dyn Rows, key: &[u8]) -> Res
 fn for_each_batch(
     replay: &Replay,
     position: &mut Position,
-    work: &mut dyn FnMut(&ReadBatch, &mut Stamp) -> Result<(), StorageError>,
+    work: &mut dyn FnMut(&ReadBatch) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     while let Some(batch) = replay.next(position.sequence, position.next)? {
-        work(&batch, &mut position.stamp)?;
+        work(&batch)?;
+        position.stamp = position.stamp.max(batch.stamp);
         position.sequence = batch.sequence;
         position.next = batch.next;
     }
     Ok(())
 }
 
-fn apply(
-    index: &dyn Index,
-    batch: &ReadBatch,
-    stamp: &mut Stamp,
-    doomed: &mut HashSet<u64>,
-) -> Result<(), StorageError> {
+fn apply(index: &dyn Index, batch: &ReadBatch, doomed: &mut HashSet<u64>) -> Result<(), StorageError> {
     let changes: Vec<_> = batch.entries.iter().flat_map(|e| e.changes.iter().cloned()).collect();
     index.apply(&changes)?;
     for step in batch.entries.iter().flat_map(|e| &e.steps) {
-        match step {
-            Step::TrashBucket { id, .. } => drop(doomed.insert(*id)),
-            Step::Write { place, .. } => *stamp = (*stamp).max(Stamp(place.stamp)),
-            _ => {}
+        if let Step::TrashBucket { id, .. } = step {
+            doomed.insert(*id);
         }
     }
     Ok(())
@@ -119,7 +118,7 @@ fn replay_files(
     let files = Materialiser { disk, rows, bucket_id: &bucket_id, replay: Some(doomed) };
     let mut position =
         Position { sequence: saved.sequence, next: (saved.segment, saved.offset), stamp: Stamp(saved.stamp) };
-    for_each_batch(replay, &mut position, &mut |batch, _| {
+    for_each_batch(replay, &mut position, &mut |batch| {
         for entry in &batch.entries {
             let body = || Ok(entry.body.as_deref().unwrap_or_default().to_vec());
             for step in &entry.steps {
@@ -161,7 +160,8 @@ pub(super) fn named_staged_files(rows: &dyn Rows) -> Result<HashSet<String>, Sto
     let (start, end) = keys::all_parts();
     let mut names = HashSet::new();
     rows.scan(&start, &end, &mut |_, row| {
-        names.insert(rows::decode::<PartRow>(row)?.file);
+        let row = rows::decode::<PartRow>(row)?;
+        names.extend(std::iter::once(row.file).chain(row.left_grid));
         Ok(true)
     })?;
     Ok(names)

@@ -145,6 +145,10 @@ pub(super) struct PartRow {
     /// Size of the slots of that file when it is the upload's grid; absent for a file of this part alone.
     #[n(8)]
     pub grid: Option<u64>,
+    /// The grid's file, when an earlier part of this number had a slot in it: it must go with the upload, though no other
+    /// row may name it.
+    #[n(9)]
+    pub left_grid: Option<String>,
 }
 
 /// A part of an assembled object.
@@ -195,6 +199,9 @@ pub(super) struct CheckpointRow {
     /// Generation of the node that wrote it.
     #[n(4)]
     pub generation: u64,
+    /// Whether what follows is written without syncs: power loss may then leave holes in the journal.
+    #[n(5)]
+    pub relaxed: bool,
 }
 
 #[derive(Debug, Clone, Copy, Encode, Decode)]

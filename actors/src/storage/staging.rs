@@ -69,8 +69,11 @@ impl Staging {
 
     /// Takes a name back whose file no row names.
     fn give_back(&self, name: String, file: Option<&File>) {
+        let emptied = match file {
+            Some(file) => file.set_len(0).is_ok(),
+            None => self.disk.open_writable(&staged_path(&name)).is_ok_and(|file| file.set_len(0).is_ok()),
+        };
         let mut spare = self.spare.lock();
-        let emptied = file.is_some_and(|f| f.set_len(0).is_ok());
         if emptied && spare.names.len() < SPARE_MAX {
             spare.names.push(name);
         } else if let Err(error) = self.disk.remove_file(&staged_path(&name)) {
@@ -107,11 +110,6 @@ impl StagedFile {
         Self { name, file: None, owner: None }
     }
 
-    /// The same, open.
-    pub fn adopted_open(name: String, file: File) -> Self {
-        Self { name, file: Some(Arc::new(file)), owner: None }
-    }
-
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -120,6 +118,11 @@ impl StagedFile {
     /// The open file.
     pub fn file(&self) -> Option<Arc<File>> {
         self.file.clone()
+    }
+
+    /// Gives the open file away; the name stays.
+    pub fn take_handle(&mut self) -> Option<Arc<File>> {
+        self.file.take()
     }
 
     /// From here on rows name the file.

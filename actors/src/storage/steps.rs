@@ -46,6 +46,8 @@ pub(super) enum Step {
     #[n(0)]
     MakeBucket {
         #[n(0)]
+        id: u64,
+        #[n(1)]
         name: String,
     },
     /// Moves the folder of a deleted bucket away, before its name can be used again.
@@ -79,16 +81,20 @@ pub(super) enum Step {
     #[n(4)]
     MakeFolder {
         #[n(0)]
-        bucket: String,
+        bucket_id: u64,
         #[n(1)]
+        bucket: String,
+        #[n(2)]
         key: String,
     },
     /// Removes that folder if it is empty.
     #[n(5)]
     RemoveFolder {
         #[n(0)]
-        bucket: String,
+        bucket_id: u64,
         #[n(1)]
+        bucket: String,
+        #[n(2)]
         key: String,
     },
     /// Removes a staged file that no row names any more.

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -23,6 +23,8 @@ use crate::names::{BucketId, PartNumber, UploadId};
 
 /// Different sizes remembered while no grid is chosen.
 const SIZES_MAX: usize = 16;
+/// Uploads remembered; beyond, those that nobody works on are forgotten and rebuilt from their rows when they go on.
+const UPLOADS_MAX: usize = 4096;
 
 /// The uploads that something was done with in this run of the node.
 #[derive(Debug, Default)]
@@ -35,7 +37,7 @@ pub(super) struct UploadTable {
 pub(super) struct UploadEntry {
     slots: Mutex<Slots>,
     /// Complete requests of one upload take turns: two must not copy into the same file.
-    pub turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -45,10 +47,11 @@ struct Slots {
     /// Sizes declared so far, until one is declared twice.
     sizes: Vec<u64>,
     file: Option<StagedFile>,
+    /// The grid's file while a part is being written into it; else it is closed.
+    handle: Weak<File>,
+    /// Slots that hold a part, or will: also those whose rows are not visible yet.
     taken: HashSet<u16>,
-    /// Parts being written into the grid.
-    writing: usize,
-    /// A Complete request is at work: no new part may touch the grid.
+    /// A Complete request is at work, or the upload has ended: no new part may touch the grid.
     closing: bool,
 }
 
@@ -67,34 +70,31 @@ pub(super) fn stored_parts(rows: &dyn Rows, bucket: BucketId, id: UploadId) -> R
 
 impl UploadTable {
     /// The entry of an upload whose row exists, made from its parts if need be.
-    pub fn entry(
-        &self,
-        rows: &dyn Rows,
-        disk: &Disk,
-        bucket: BucketId,
-        id: UploadId,
-    ) -> Result<Arc<UploadEntry>, StorageError> {
+    pub fn entry(&self, rows: &dyn Rows, bucket: BucketId, id: UploadId) -> Result<Arc<UploadEntry>, StorageError> {
         if let Some(entry) = self.uploads.get(&id) {
             return Ok(Arc::clone(&entry));
+        }
+        if self.uploads.len() >= UPLOADS_MAX {
+            self.uploads.retain(|_, entry| Arc::strong_count(entry) > 1);
         }
         let mut slots = Slots::default();
         for part in stored_parts(rows, bucket, id)? {
             let Some(grid) = part.row.grid else { continue };
             if slots.file.is_none() {
-                let path = staged_path(&part.row.file);
-                let file = disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
-                slots.file = Some(StagedFile::adopted_open(part.row.file.clone(), file));
+                slots.file = Some(StagedFile::adopted(part.row.file.clone()));
                 slots.grid = Some(grid);
             }
             slots.taken.insert(part.number.get());
         }
-        let entry = Arc::new(UploadEntry { slots: Mutex::new(slots), turn: tokio::sync::Mutex::new(()) });
+        let entry = Arc::new(UploadEntry { slots: Mutex::new(slots), turn: Arc::default() });
         Ok(Arc::clone(&self.uploads.entry(id).or_insert(entry)))
     }
 
-    /// Forgets an upload that ended.
+    /// Forgets an upload that ended; whoever still holds its entry can claim nothing any more.
     pub fn remove(&self, id: UploadId) {
-        self.uploads.remove(&id);
+        if let Some((_, entry)) = self.uploads.remove(&id) {
+            entry.slots.lock().closing = true;
+        }
     }
 }
 
@@ -104,39 +104,54 @@ impl UploadEntry {
         self: &Arc<Self>,
         number: PartNumber,
         size: u64,
+        disk: &Disk,
         staging: &Arc<Staging>,
     ) -> Result<StagedPart, StorageError> {
         let mut slots = self.slots.lock();
         slots.choose_grid(number, size);
         if let Some((grid, offset)) = slots.slot_for(number, size) {
-            if slots.file.is_none() {
-                slots.file = Some(staging.take()?);
-            }
-            let (name, file) = match &slots.file {
-                Some(staged) => (staged.name().to_owned(), staged.file()),
-                None => (String::new(), None),
-            };
-            if let Some(file) = file {
-                slots.taken.insert(number.get());
-                slots.writing += 1;
-                let entry = Arc::clone(self);
-                return Ok(StagedPart::Grid(GridSlot { entry, number, name, file, offset, grid, committed: false }));
-            }
+            let (name, file) = slots.open(disk, staging)?;
+            slots.taken.insert(number.get());
+            let entry = Arc::clone(self);
+            return Ok(StagedPart::Grid(GridSlot { entry, number, name, file, offset, grid, committed: false }));
         }
         drop(slots);
         Ok(StagedPart::Side(staging.take()?))
     }
 
-    /// Keeps further parts out of the grid while a Complete request is at work; answers whether one is being written now.
-    pub fn close(&self) -> bool {
-        let mut slots = self.slots.lock();
-        slots.closing = true;
-        slots.writing > 0
+    /// Waits for this request's turn and keeps further parts out of the grid until the guard is dropped.
+    pub async fn close(self: &Arc<Self>) -> Closing {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        self.slots.lock().closing = true;
+        Closing { entry: Arc::clone(self), ended: false, _turn: turn }
+    }
+}
+
+/// A Complete request at work on an upload. Dropping it lets parts go on, unless the upload ended.
+#[derive(Debug)]
+pub(super) struct Closing {
+    entry: Arc<UploadEntry>,
+    ended: bool,
+    _turn: tokio::sync::OwnedMutexGuard<()>,
+}
+
+impl Closing {
+    /// Slots that hold a part or are being written; to be asked before the rows are read.
+    pub fn taken(&self) -> HashSet<u16> {
+        self.entry.slots.lock().taken.clone()
     }
 
-    /// The Complete request was refused: parts may go on.
-    pub fn reopen(&self) {
-        self.slots.lock().closing = false;
+    /// The upload ended with this request: its file is the object's now.
+    pub fn end(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.entry.slots.lock().closing = false;
+        }
     }
 }
 
@@ -150,6 +165,23 @@ impl Slots {
         } else if self.sizes.len() < SIZES_MAX {
             self.sizes.push(size);
         }
+    }
+
+    /// Name and handle of the grid's file, which is made when there is none.
+    fn open(&mut self, disk: &Disk, staging: &Arc<Staging>) -> Result<(String, Arc<File>), StorageError> {
+        let staged = match &mut self.file {
+            Some(staged) => staged,
+            none => none.insert(staging.take()?),
+        };
+        let name = staged.name().to_owned();
+        let path = staged_path(&name);
+        let open = || disk.open_writable(&path).map(Arc::new).map_err(|e| StorageError::io("open", &path, e));
+        let file = match staged.take_handle().or(self.handle.upgrade()) {
+            Some(file) => file,
+            None => open()?,
+        };
+        self.handle = Arc::downgrade(&file);
+        Ok((name, file))
     }
 
     fn slot_for(&self, number: PartNumber, size: u64) -> Option<(u64, u64)> {
@@ -198,7 +230,6 @@ impl GridSlot {
 impl Drop for GridSlot {
     fn drop(&mut self) {
         let mut slots = self.entry.slots.lock();
-        slots.writing = slots.writing.saturating_sub(1);
         if !self.committed {
             slots.taken.remove(&self.number.get());
         } else if let Some(file) = &mut slots.file {
@@ -215,43 +246,48 @@ mod tests {
         PartNumber::new(n).unwrap()
     }
 
-    fn fixture() -> (tempfile::TempDir, Arc<Staging>, Arc<UploadEntry>) {
+    fn fixture() -> (tempfile::TempDir, Arc<Disk>, Arc<Staging>, Arc<UploadEntry>) {
         let root = tempfile::tempdir().unwrap();
         let disk = Arc::new(Disk::open(root.path(), false).unwrap());
-        let entry = UploadEntry { slots: Mutex::default(), turn: tokio::sync::Mutex::new(()) };
-        (root, Staging::new(disk, 1), Arc::new(entry))
+        let entry = UploadEntry { slots: Mutex::default(), turn: Arc::default() };
+        (root, Arc::clone(&disk), Staging::new(disk, 1), Arc::new(entry))
     }
 
-    #[test]
-    fn part_one_or_a_repeated_size_makes_the_grid() {
-        let (_root, staging, entry) = fixture();
-        let third = entry.claim(number(3), 10, &staging).unwrap();
+    #[actix::test]
+    async fn part_one_or_a_repeated_size_makes_the_grid() {
+        let (_root, disk, staging, entry) = fixture();
+        let third = entry.claim(number(3), 10, &disk, &staging).unwrap();
         assert_eq!(third.grid(), None);
-        let second = entry.claim(number(2), 10, &staging).unwrap();
+        let second = entry.claim(number(2), 10, &disk, &staging).unwrap();
         assert_eq!((second.grid(), second.offset()), (Some(10), 10));
-        let last = entry.claim(number(4), 7, &staging).unwrap();
+        let last = entry.claim(number(4), 7, &disk, &staging).unwrap();
         assert_eq!((last.grid(), last.offset()), (Some(10), 30));
-        let long = entry.claim(number(5), 11, &staging).unwrap();
+        let long = entry.claim(number(5), 11, &disk, &staging).unwrap();
         assert_eq!(long.grid(), None);
-        assert!(entry.close());
+        let closing = entry.close().await;
+        assert_eq!(closing.taken(), HashSet::from([2, 4]));
         drop((second, last));
-        assert!(!entry.close());
-        assert_eq!(entry.claim(number(1), 10, &staging).unwrap().grid(), None, "closing");
+        assert!(closing.taken().is_empty());
+        assert_eq!(entry.claim(number(1), 10, &disk, &staging).unwrap().grid(), None, "closing");
+        drop(closing);
+        assert_eq!(entry.claim(number(1), 10, &disk, &staging).unwrap().grid(), Some(10), "refused");
+        entry.close().await.end();
+        assert_eq!(entry.claim(number(2), 10, &disk, &staging).unwrap().grid(), None, "ended");
     }
 
     #[test]
     fn a_part_sent_again_never_touches_the_first() {
-        let (_root, staging, entry) = fixture();
-        let first = entry.claim(number(1), 10, &staging).unwrap();
-        assert_eq!(entry.claim(number(1), 10, &staging).unwrap().grid(), None, "being written");
+        let (_root, disk, staging, entry) = fixture();
+        let first = entry.claim(number(1), 10, &disk, &staging).unwrap();
+        assert_eq!(entry.claim(number(1), 10, &disk, &staging).unwrap().grid(), None, "being written");
         first.commit();
-        assert_eq!(entry.claim(number(1), 10, &staging).unwrap().grid(), None, "committed");
+        assert_eq!(entry.claim(number(1), 10, &disk, &staging).unwrap().grid(), None, "committed");
     }
 
     #[test]
     fn a_failed_part_frees_its_slot() {
-        let (_root, staging, entry) = fixture();
-        drop(entry.claim(number(1), 10, &staging).unwrap());
-        assert_eq!(entry.claim(number(1), 10, &staging).unwrap().grid(), Some(10));
+        let (_root, disk, staging, entry) = fixture();
+        drop(entry.claim(number(1), 10, &disk, &staging).unwrap());
+        assert_eq!(entry.claim(number(1), 10, &disk, &staging).unwrap().grid(), Some(10));
     }
 }

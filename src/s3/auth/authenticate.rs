@@ -13,7 +13,7 @@ use super::credentials::Credentials;
 use super::payload::{DeclaredPayload, PayloadSigning};
 use super::settings::{AuthSettings, client_address, exposed};
 use super::signing::seconds_of;
-use super::{header_pair, presigned, sigv4, verify};
+use super::{header_pair, presigned, sigv2, sigv4, verify};
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::request_head::RequestHead;
 
@@ -26,6 +26,10 @@ pub enum Mechanism {
     SigV4Header,
     /// Presigned query.
     SigV4Query,
+    /// `Authorization` header of Signature Version 2.
+    SigV2Header,
+    /// Query of Signature Version 2.
+    SigV2Query,
     /// `X-Access-Key` and `X-Secret-Key`.
     HeaderPair,
     /// Signed policy of a POST form.
@@ -57,13 +61,17 @@ pub async fn authenticate<C: Credentials>(
 ) -> Result<Authenticated<C::Principal>, S3Error> {
     let authorization = authorization(head)?;
     let is_presigned = presigned::is_presigned(head);
-    let is_version_2 = presigned::is_version_2(head);
+    let is_version_2 = sigv2::is_query(head);
     let pair = header_pair::find(head)?;
     let used = [authorization.is_some(), is_presigned, is_version_2, pair.is_some()];
     if used.iter().filter(|used| **used).count() > 1 {
         return Err(two_mechanisms(authorization));
     }
     let now_seconds = seconds_of(now);
+    if let Some(authorization) = authorization.filter(|text| sigv2::is_header(text)) {
+        let claim = sigv2::parse_header(head, authorization, now_seconds)?;
+        return verified_version_2(head, credentials, claim, Mechanism::SigV2Header).await;
+    }
     if let Some(authorization) = authorization {
         let claim = sigv4::parse(head, authorization, settings, now_seconds)?;
         return verified(head, settings, credentials, claim, Mechanism::SigV4Header).await;
@@ -73,7 +81,8 @@ pub async fn authenticate<C: Credentials>(
         return verified(head, settings, credentials, claim, Mechanism::SigV4Query).await;
     }
     if is_version_2 {
-        return Err(sigv4::unsupported_mechanism());
+        let claim = sigv2::parse_query(head, now_seconds)?;
+        return verified_version_2(head, credentials, claim, Mechanism::SigV2Query).await;
     }
     let payload = unsigned_payload(head)?;
     let Some((access_key_id, secret)) = pair else {
@@ -156,5 +165,25 @@ async fn verified<C: Credentials>(
         mechanism,
         payload,
         signed_at_seconds: Some(claim.date.seconds),
+    })
+}
+
+/// Version 2 never signs the body; what the headers say of it holds all the same.
+async fn verified_version_2<C: Credentials>(
+    head: &RequestHead<'_>,
+    credentials: &C,
+    claim: sigv2::Claim,
+    mechanism: Mechanism,
+) -> Result<Authenticated<C::Principal>, S3Error> {
+    let payload = unsigned_payload(head)?;
+    let found = credentials.credential(&claim.access_key_id, exposed(head)).await;
+    let credential = found.map_err(|error| error.into_s3(&claim.access_key_id))?;
+    sigv2::verify(head, &claim, credential.secret.expose())?;
+    Ok(Authenticated {
+        principal: Some(credential.principal),
+        access_key_id: Some(claim.access_key_id),
+        mechanism,
+        payload,
+        signed_at_seconds: claim.signed_at_seconds,
     })
 }

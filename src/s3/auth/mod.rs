@@ -1,7 +1,7 @@
 //! Who is asking.
 //!
-//! [`authenticate()`] takes a plain view of a request's head and returns its principal: by Signature Version 4 in the
-//! `Authorization` header or in the query, by the header pair, or anonymous. Bodies follow: [`chunked`] takes the
+//! [`authenticate()`] takes a plain view of a request's head and returns its principal: by Signature Version 4 or 2 in
+//! the `Authorization` header or in the query, by the header pair, or anonymous. Bodies follow: [`chunked`] takes the
 //! aws-chunked framing off and verifies each chunk before releasing it; [`post_form`] parses an upload form and
 //! [`post_policy`] checks its signed policy.
 //!
@@ -22,6 +22,7 @@ pub mod post_policy;
 mod presigned;
 pub mod settings;
 pub mod signing;
+pub mod sigv2;
 mod sigv4;
 mod verify;
 

@@ -6,9 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use myfsio_actors::names::{AccessKeyId, Stamp};
-use sha1::Sha1;
 
 use super::authenticate::{Authenticated, Mechanism};
 use super::claim::{Place, check_scope_date, invalid_token, parse_credential};
@@ -16,7 +14,7 @@ use super::credentials::Credentials;
 use super::payload::PayloadSigning;
 use super::post_policy::{Fields, PostPolicy, field};
 use super::settings::{AuthSettings, exposed};
-use super::signing::{ALGORITHM, AmzDate, Scope, SigningKey, same_secret};
+use super::signing::{ALGORITHM, AmzDate, Scope, SigningKey, hmac_sha1, same_secret};
 use super::verify::spell;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::request_head::RequestHead;
@@ -125,9 +123,8 @@ fn is_valid(signature: &Signature<'_>, secret: &str, policy_text: &str) -> bool 
             same_secret(expected.as_bytes(), hex.as_bytes())
         }
         Signature::Version2 { base64 } => {
-            let Ok(mac) = <Hmac<Sha1> as KeyInit>::new_from_slice(secret.as_bytes()) else { return false };
-            let expected = mac.chain_update(policy_text.as_bytes()).finalize().into_bytes();
-            STANDARD.decode(base64.trim()).is_ok_and(|provided| same_secret(expected.as_ref(), &provided))
+            let expected = hmac_sha1(secret.as_bytes(), policy_text.as_bytes());
+            STANDARD.decode(base64.trim()).is_ok_and(|provided| same_secret(&expected, &provided))
         }
     }
 }

@@ -36,11 +36,6 @@ pub fn is_presigned(head: &RequestHead<'_>) -> bool {
         .any(|(name, _)| matches!(name.as_str(), "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
 }
 
-/// Whether the query carries a Signature Version 2.
-pub fn is_version_2(head: &RequestHead<'_>) -> bool {
-    head.query_pairs().any(|(name, _)| name == "AWSAccessKeyId")
-}
-
 /// Parses and checks all that needs no secret. Errs: AuthorizationQueryParametersError, AccessDenied (expired, not yet
 /// valid, `X-Amz-Expires` out of range, unsigned headers), InvalidToken, and the errors of `x-amz-content-sha256`.
 pub fn parse(head: &RequestHead<'_>, settings: &AuthSettings, now_seconds: i64) -> Result<Claim, S3Error> {

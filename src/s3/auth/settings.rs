@@ -159,7 +159,15 @@ mod tests {
     }
 
     fn head(headers: &HeaderMap, peer: [u8; 4]) -> RequestHead<'_> {
-        RequestHead { method: "GET", path: b"/", query: "", headers, peer: Some(IpAddr::from(peer)), secure: false }
+        RequestHead {
+            method: "GET",
+            path: b"/",
+            query: "",
+            virtual_bucket: None,
+            headers,
+            peer: Some(IpAddr::from(peer)),
+            secure: false,
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The arithmetic of Signature Version 4: dates, credential scopes, the signing key and the signatures made with it.
+//! The arithmetic of signatures: dates, credential scopes, the signing key and the signatures made with it.
 //!
 //! INVARIANT: signatures are compared in constant time only, by [`same_secret`]; no secret appears in `Debug` output.
 
@@ -6,6 +6,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use myfsio_actors::names::Stamp;
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use time::macros::format_description;
@@ -21,6 +22,15 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     // HMAC takes keys of any length, so the error case cannot occur; should it, no signature matches an empty key's.
     let Ok(mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else {
         return [0; 32];
+    };
+    mac.chain_update(message).finalize().into_bytes().into()
+}
+
+/// HMAC-SHA1 of `message`, the signature of Version 2.
+pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
+    // As above, no key is refused.
+    let Ok(mac) = <Hmac<Sha1> as KeyInit>::new_from_slice(key) else {
+        return [0; 20];
     };
     mac.chain_update(message).finalize().into_bytes().into()
 }

@@ -19,7 +19,7 @@ struct Components<'a> {
     signature: &'a str,
 }
 
-/// Parses and checks all that needs no secret. Errs: InvalidRequest (Signature Version 2), InvalidArgument (another
+/// Parses and checks all that needs no secret. Errs: InvalidRequest (another algorithm), InvalidArgument (another
 /// scheme), AuthorizationHeaderMalformed, AccessDenied (no date, unsigned headers), RequestTimeTooSkewed, InvalidToken,
 /// and the errors of `x-amz-content-sha256`.
 pub fn parse(
@@ -49,8 +49,8 @@ pub fn parse(
 
 fn parse_components(authorization: &str) -> Result<Components<'_>, S3Error> {
     let (scheme, rest) = authorization.split_once(char::is_whitespace).unwrap_or((authorization, ""));
-    if scheme == "AWS" || (scheme.starts_with("AWS4-") && scheme != ALGORITHM) {
-        return Err(unsupported_mechanism());
+    if scheme.starts_with("AWS4-") && scheme != ALGORITHM {
+        return Err(unsupported_algorithm());
     }
     if scheme != ALGORITHM {
         return Err(S3Error::invalid_argument("Authorization", authorization, "Unsupported Authorization Type"));
@@ -78,8 +78,8 @@ fn parse_components(authorization: &str) -> Result<Components<'_>, S3Error> {
     }
 }
 
-/// The refusal of Signature Version 2 and of algorithms that the node does not know.
-pub fn unsupported_mechanism() -> S3Error {
+/// The refusal of algorithms that the node does not know.
+fn unsupported_algorithm() -> S3Error {
     let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
     S3Error::with_message(ErrorCode::InvalidRequest, message)
 }

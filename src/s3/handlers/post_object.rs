@@ -79,6 +79,7 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
         method: call.method.as_str(),
         path: call.raw_path.as_bytes(),
         query: "",
+        virtual_bucket: None,
         headers: &call.headers,
         peer: call.peer,
         secure: call.secure,

@@ -25,7 +25,7 @@ impl Mutation for NewBucket {
         planner.change(keys::bucket(&name), Some(rows::encode(&BucketRow::of(&bucket))?));
         let format = FormatRow { version: FORMAT_VERSION, bucket_id_next: id.0 + 1 };
         planner.change(keys::META_FORMAT.to_vec(), Some(rows::encode(&format)?));
-        planner.step(Step::MakeBucket { name: name.as_str().to_owned() });
+        planner.step(Step::MakeBucket { id: id.0, name: name.as_str().to_owned() });
         planner.state.bucket_id_next = id.0 + 1;
         planner.state.buckets.insert(name, Arc::clone(&bucket));
         planner.effects.push(Effect::BucketCreated(Arc::clone(&bucket)));
@@ -56,7 +56,10 @@ impl Mutation for DropBucket {
     }
 }
 
-/// Ends all uploads in progress of a bucket: they do not keep it from being deleted.
+/// Parts that one deletion of a bucket may end; its uploads are ended beforehand, these came in between.
+const PARTS_MAX: usize = 1000;
+
+/// Ends the last uploads in progress of a bucket: they do not keep it from being deleted. Errs: Busy when they are many.
 fn drop_uploads(planner: &mut Planner<'_>, bucket: BucketId) -> Result<(), StorageError> {
     let (start, end) = keys::uploads(bucket);
     let mut uploads = Vec::new();
@@ -69,12 +72,17 @@ fn drop_uploads(planner: &mut Planner<'_>, bucket: BucketId) -> Result<(), Stora
             let (start, end) = keys::parts(bucket, upload);
             let mut parts = Vec::new();
             planner.rows.scan(&start, &end, &mut |part_key, value| {
-                parts.push((part_key.to_vec(), rows::decode::<PartRow>(value)?.file));
-                Ok(true)
+                parts.push((part_key.to_vec(), rows::decode::<PartRow>(value)?));
+                Ok(parts.len() <= PARTS_MAX)
             })?;
-            for (part_key, file) in parts {
+            if planner.entry.changes.len() + parts.len() > PARTS_MAX {
+                return Err(StorageError::Busy);
+            }
+            for (part_key, row) in parts {
                 planner.change(part_key, None);
-                planner.step(Step::Discard { name: file });
+                for name in std::iter::once(row.file).chain(row.left_grid) {
+                    planner.step(Step::Discard { name });
+                }
             }
             planner.effects.push(Effect::UploadEnded(upload));
         }

@@ -10,6 +10,7 @@ use crate::storage::parts::{Assembly, StoredPart};
 use crate::storage::rows::{self, PartListRow, PartRow, UploadRow};
 use crate::storage::staging::StagedFile;
 use crate::storage::steps::Step;
+use crate::storage::uploads::Closing;
 use crate::storage::{StorageError, keys};
 
 pub(in crate::storage) struct NewUpload(pub CreateUpload);
@@ -23,7 +24,7 @@ impl Mutation for NewUpload {
         let id = UploadId { stamp: planner.stamp(None), random: random()? };
         let upload = Upload { id, key, owner, attributes, checksum };
         let row = rows::encode(&UploadRow::of(&upload))?;
-        planner.change(keys::upload(bucket.id, &upload.key, id), Some(row));
+        planner.change(keys::upload(bucket.id, upload.key.as_bytes(), id), Some(row));
         Ok(Arc::new(upload))
     }
 }
@@ -37,7 +38,7 @@ impl Mutation for NewPart {
     fn plan(self, planner: &mut Planner<'_>) -> Result<Part, StorageError> {
         let PutPart { bucket, key, upload, number, body, checksum } = self.0;
         let bucket = planner.live(&bucket)?;
-        if planner.rows.get(&keys::upload(bucket.id, &key, upload))?.is_none() {
+        if planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?.is_none() {
             return Err(StorageError::NoSuchUpload { upload });
         }
         let (size, digests, staged) = body.into_part()?;
@@ -53,6 +54,10 @@ impl Mutation for NewPart {
             file: staged.file_name().to_owned(),
             offset: staged.offset(),
             grid: staged.grid(),
+            left_grid: previous.as_ref().and_then(|p| match p.grid {
+                Some(_) => Some(p.file.clone()),
+                None => p.left_grid.clone(),
+            }),
         };
         row.set_checksum(checksum);
         let part = row.to_part(number)?;
@@ -72,6 +77,8 @@ pub(in crate::storage) struct Finish {
     pub assembly: Assembly,
     /// The file that holds the object; its guard removes it when the commit is refused, unless it is the upload's own.
     pub file: FinishedFile,
+    /// Keeps parts away from that file until it is decided.
+    pub closing: Closing,
 }
 
 /// The staged file of an assembled object.
@@ -88,7 +95,7 @@ impl Mutation for Finish {
     fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
         let CompleteUpload { bucket, key, upload: id, conditions, .. } = &self.request;
         let bucket = planner.live(bucket)?;
-        if planner.rows.get(&keys::upload(bucket.id, key, *id))?.is_none() {
+        if planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), *id))?.is_none() {
             return Err(StorageError::NoSuchUpload { upload: *id });
         }
         let stored = stored_parts(planner, bucket.id, *id)?;
@@ -119,6 +126,7 @@ impl Mutation for Finish {
         let list = rows::encode(&PartListRow::of(&parts))?;
         planner.change(keys::part_list(bucket.id, stored_object.object.stamp), Some(list));
         end_upload(planner, bucket.id, key, *id, &stored, Some(&name));
+        self.closing.end();
         Ok(stored_object)
     }
 }
@@ -131,7 +139,7 @@ impl Mutation for EndUpload {
     fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
         let AbortUpload { bucket, key, upload } = self.0;
         let bucket = planner.live(&bucket)?;
-        if planner.rows.get(&keys::upload(bucket.id, &key, upload))?.is_none() {
+        if planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?.is_none() {
             return Err(StorageError::NoSuchUpload { upload });
         }
         let stored = stored_parts(planner, bucket.id, upload)?;
@@ -153,12 +161,14 @@ fn end_upload(
     stored: &[StoredPart],
     kept: Option<&str>,
 ) {
-    planner.change(keys::upload(bucket, key, id), None);
+    planner.change(keys::upload(bucket, key.as_bytes(), id), None);
     let mut files: Vec<&str> = Vec::new();
     for part in stored {
         planner.change(keys::part(bucket, id, part.number), None);
-        if Some(part.row.file.as_str()) != kept && !files.contains(&part.row.file.as_str()) {
-            files.push(&part.row.file);
+        for name in std::iter::once(&part.row.file).chain(&part.row.left_grid) {
+            if Some(name.as_str()) != kept && !files.contains(&name.as_str()) {
+                files.push(name);
+            }
         }
     }
     for name in files {

@@ -28,12 +28,9 @@ pub(in crate::storage) fn check_conditions(
     {
         return failed("If-None-Match");
     }
-    let wants_object = conditions.if_match.is_some()
-        || conditions.if_match_last_modified.is_some()
-        || conditions.if_match_size.is_some();
     let Some(row) = current else {
         let missing = || StorageError::NoSuchKey { key: key.clone(), delete_marker: None };
-        return if wants_object { Err(missing()) } else { Ok(()) };
+        return if conditions.if_match.is_some() { Err(missing()) } else { Ok(()) };
     };
     if conditions.if_match.as_ref().is_some_and(|condition| !matches(condition, row)) {
         return failed("If-Match");
@@ -87,7 +84,11 @@ impl ObjectWrite<'_> {
 fn plan_file(planner: &mut Planner<'_>, place: &Place, size: u64, row: u32, bytes: BodyPlace) {
     let stamp = Stamp(place.stamp);
     if place.key.ends_with('/') {
-        planner.step(Step::MakeFolder { bucket: place.bucket.clone(), key: place.key.clone() });
+        planner.step(Step::MakeFolder {
+            bucket_id: place.bucket_id,
+            bucket: place.bucket.clone(),
+            key: place.key.clone(),
+        });
     }
     if place.location == Location::Folder {
         if let BodyPlace::Staged(file) = bytes {
@@ -138,8 +139,8 @@ fn drop_previous(
         planner.step(Step::Remove { place });
     }
     if new.is_none() && key.as_str().ends_with('/') {
-        let (bucket, key) = (bucket.name.as_str().to_owned(), key.as_str().to_owned());
-        planner.step(Step::RemoveFolder { bucket, key });
+        let (name, key) = (bucket.name.as_str().to_owned(), key.as_str().to_owned());
+        planner.step(Step::RemoveFolder { bucket_id: bucket.id.0, bucket: name, key });
     }
 }
 

@@ -17,6 +17,7 @@ use crate::s3::request_head::RequestHead;
 mod forms;
 mod mechanisms;
 mod published;
+mod version_2;
 
 const ID: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -77,6 +78,7 @@ struct Request {
     method: &'static str,
     path: String,
     query: String,
+    virtual_bucket: Option<&'static str>,
     headers: HeaderMap,
     settings: AuthSettings,
     peer: [u8; 4],
@@ -89,6 +91,7 @@ impl Request {
             method,
             path: path.to_owned(),
             query: query.to_owned(),
+            virtual_bucket: None,
             headers: HeaderMap::new(),
             settings: AuthSettings::default(),
             peer: [127, 0, 0, 1],
@@ -109,6 +112,7 @@ impl Request {
             method: self.method,
             path: self.path.as_bytes(),
             query: &self.query,
+            virtual_bucket: self.virtual_bucket,
             headers: &self.headers,
             peer: Some(IpAddr::from(self.peer)),
             secure: false,
