@@ -3,8 +3,9 @@
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
-    bucket, delete_objects, list_buckets, list_objects, list_versions, multipart_complete, multipart_create,
-    multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get, object_put, post_object,
+    bucket, bucket_policy, delete_objects, list_buckets, list_objects, list_versions, multipart_complete,
+    multipart_create, multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get,
+    object_put, post_object,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -17,6 +18,9 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::DeleteBucket => bucket::delete_bucket(call).await,
         Operation::GetBucketLocation => bucket::get_bucket_location(&call),
         Operation::GetBucketVersioning => bucket::get_bucket_versioning(&call),
+        Operation::GetBucketPolicy => bucket_policy::get_bucket_policy(&call),
+        Operation::PutBucketPolicy => bucket_policy::put_bucket_policy(call).await,
+        Operation::DeleteBucketPolicy => bucket_policy::delete_bucket_policy(call).await,
         Operation::GetObject => object_get::get_object(call).await,
         Operation::HeadObject => object_get::head_object(call).await,
         Operation::PutObject => object_put::put_object(call).await,

@@ -114,7 +114,7 @@ operation_table! {
     ListBuckets GET Service [] "s3:ListAllMyBuckets" "s3:ListAllMyBuckets" true;
 
     CreateBucket PUT Bucket [] "s3:CreateBucket" "s3:CreateBucket" true;
-    HeadBucket HEAD Bucket [] "s3:ListBucket" "s3:ListBucket" true;
+    HeadBucket HEAD Bucket [] "s3:HeadBucket" "s3:HeadBucket" true;
     DeleteBucket DELETE Bucket [] "s3:DeleteBucket" "s3:DeleteBucket" true;
     ListObjects GET Bucket [] "s3:ListBucket" "s3:ListBucket" true;
     ListObjectsV2 GET Bucket [QueryIs("list-type", "2")] "s3:ListBucket" "s3:ListBucket" true;
@@ -129,8 +129,8 @@ operation_table! {
     GetBucketAcl GET Bucket [Q("acl")] "s3:GetBucketAcl" "s3:GetBucketAcl" false;
     PutBucketAcl PUT Bucket [Q("acl")] "s3:PutBucketAcl" "s3:PutBucketAcl" false;
     GetBucketPolicy GET Bucket [Q("policy")] "s3:GetBucketPolicy" "s3:GetBucketPolicy" true;
-    PutBucketPolicy PUT Bucket [Q("policy")] "s3:PutBucketPolicy" "s3:PutBucketPolicy" false;
-    DeleteBucketPolicy DELETE Bucket [Q("policy")] "s3:DeleteBucketPolicy" "s3:DeleteBucketPolicy" false;
+    PutBucketPolicy PUT Bucket [Q("policy")] "s3:PutBucketPolicy" "s3:PutBucketPolicy" true;
+    DeleteBucketPolicy DELETE Bucket [Q("policy")] "s3:DeleteBucketPolicy" "s3:DeleteBucketPolicy" true;
     GetBucketPolicyStatus GET Bucket [Q("policyStatus")] "s3:GetBucketPolicyStatus" "s3:GetBucketPolicyStatus" false;
     GetBucketCors GET Bucket [Q("cors")] "s3:GetBucketCORS" "s3:GetBucketCORS" true;
     PutBucketCors PUT Bucket [Q("cors")] "s3:PutBucketCORS" "s3:PutBucketCORS" false;

@@ -133,8 +133,11 @@ def test_every_key_is_asked(node):
     copier.copy_object(Bucket="shared", Key="copy", CopySource="shared/k")
     with refused(403, "AccessDenied"):
         copier.copy_object(Bucket="shared", Key="copy", CopySource="private/k")
+    # boto3 encodes what it is given, so the slash arrives as %2F: decoded once, it is the same source.
+    encoded = node.client("copier", "copier-secret")
+    encoded.meta.events.register("before-sign.s3.CopyObject", lambda request, **_: request.headers.replace_header("x-amz-copy-source", "private%2Fk"))
     with refused(403, "AccessDenied"):
-        copier.copy_object(Bucket="shared", Key="copy", CopySource="private%2Fk")
+        encoded.copy_object(Bucket="shared", Key="copy", CopySource="private/k")
     upload = copier.create_multipart_upload(Bucket="shared", Key="copy")["UploadId"]
     with refused(403, "AccessDenied"):
         copier.upload_part_copy(Bucket="shared", Key="copy", UploadId=upload, PartNumber=1, CopySource="private/k")

@@ -174,8 +174,12 @@ pub(super) struct IamFile {
 impl Schema for IamFile {
     type State = Directory;
 
-    fn compile(&self, text: &str, _document: &Value) -> Result<Directory, Mistake> {
+    fn compile(&self, text: &str, document: &Value) -> Result<Directory, Mistake> {
         refuse_ambiguous(text)?;
+        // serde would take an empty array for a record without fields.
+        if !document.is_object() {
+            return Err(Mistake::near(text, "[", "the file is not a JSON object".to_owned()));
+        }
         // From the text rather than the document, for the lines of mistakes.
         let file: FileRecord = serde_json::from_str(text)?;
         build(&file, &self.sealer).map_err(|problem| Mistake::near(text, &problem.word, problem.reason))

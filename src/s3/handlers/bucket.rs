@@ -6,6 +6,7 @@ use myfsio_actors::storage::{CreateBucket, DeleteBucket, StorageError, Versionin
 
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::handlers::bucket_policy::drop_policy;
 use crate::s3::headers::{not_implemented, refuse_unbuilt, text};
 use crate::s3::operation::Operation;
 use crate::s3::respond::{Answer, empty, set_header, xml};
@@ -27,6 +28,9 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     let name = call.bucket_name.clone().ok_or(ErrorCode::InvalidBucketName)?;
     let owner = call.owner_id();
     let region = &call.node.settings.region;
+    if call.storage().bucket(&name).is_err() {
+        drop_policy(&call.node, &name).await?;
+    }
     match call.storage().create_bucket(CreateBucket { name: name.clone(), owner: owner.clone() }).await {
         Ok(_) => {}
         Err(StorageError::BucketExists { owner: holder, .. }) if holder == owner => {
@@ -80,7 +84,9 @@ pub fn head_bucket(call: &Call) -> Answer {
 /// S3 API Reference, DeleteBucket.
 pub async fn delete_bucket(call: Call) -> Answer {
     let bucket = call.bucket()?;
+    let name = bucket.name.clone();
     call.storage().delete_bucket(DeleteBucket { bucket }).await?;
+    drop_policy(&call.node, &name).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -116,7 +122,6 @@ pub fn get_bucket_versioning(call: &Call) -> Answer {
 /// What S3 answers for a configuration that is not set; none when the operation reads no configuration.
 pub fn unset_configuration(call: &Call) -> Option<Answer> {
     let code = match call.operation {
-        Operation::GetBucketPolicy => ErrorCode::NoSuchBucketPolicy,
         Operation::GetBucketCors => ErrorCode::NoSuchCORSConfiguration,
         Operation::GetBucketLifecycleConfiguration => ErrorCode::NoSuchLifecycleConfiguration,
         Operation::GetBucketTagging => ErrorCode::NoSuchTagSet,

@@ -1,6 +1,7 @@
 //! One function per operation: extract, one message to Storage, respond. `dispatch` is the only place that calls them.
 
 pub mod bucket;
+pub mod bucket_policy;
 pub mod delete_objects;
 pub mod list_buckets;
 pub mod list_objects;

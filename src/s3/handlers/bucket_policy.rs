@@ -1,0 +1,63 @@
+//! Bucket policies: read, put, delete. The PolicyEngine keeps them and judges their grammar.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use myfsio_actors::names::BucketName;
+use myfsio_actors::policy_engine::{DeleteBucketPolicy, PolicyError, PutBucketPolicy};
+
+use crate::node::Node;
+use crate::s3::context::Call;
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::respond::{Answer, empty};
+
+/// Largest policy document in bytes (S3 User Guide, "Bucket policies").
+const POLICY_BYTES_MAX: usize = 20 * 1024;
+
+/// S3 API Reference, GetBucketPolicy: the document as it was put.
+pub fn get_bucket_policy(call: &Call) -> Answer {
+    let bucket = call.bucket()?;
+    let text = call.node.access.policy_engine.policy_text(&bucket.name);
+    let text =
+        text.ok_or_else(|| S3Error::new(ErrorCode::NoSuchBucketPolicy).field("BucketName", bucket.name.as_str()))?;
+    Ok(HttpResponse::build(StatusCode::OK).insert_header((CONTENT_TYPE, "application/json")).body(text.to_string()))
+}
+
+/// S3 API Reference, PutBucketPolicy. Errs: MalformedPolicy with the place of the mistake.
+pub async fn put_bucket_policy(mut call: Call) -> Answer {
+    let bucket = call.bucket()?.name.clone();
+    let document = call.body.collect(POLICY_BYTES_MAX).await?;
+    if document.is_empty() {
+        return Err(ErrorCode::MissingRequestBodyError.into());
+    }
+    let malformed = || S3Error::with_message(ErrorCode::MalformedPolicy, "Policies must be valid JSON in UTF-8.");
+    let text = String::from_utf8(document.to_vec()).map_err(|_| malformed())?;
+    call.node.access.policy_engine.put_bucket_policy(PutBucketPolicy { bucket, text }).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// S3 API Reference, DeleteBucketPolicy; deleting none is no error.
+pub async fn delete_bucket_policy(call: Call) -> Answer {
+    drop_policy(&call.node, &call.bucket()?.name).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Removes what may be left of a bucket's policy: with the bucket, and before another of its name is made.
+pub async fn drop_policy(node: &Node, bucket: &BucketName) -> Result<(), S3Error> {
+    if node.access.policy_engine.policy_text(bucket).is_some() {
+        node.access.policy_engine.delete_bucket_policy(DeleteBucketPolicy { bucket: bucket.clone() }).await?;
+    }
+    Ok(())
+}
+
+impl From<PolicyError> for S3Error {
+    fn from(error: PolicyError) -> Self {
+        match &error {
+            PolicyError::Malformed { source, .. } => Self::with_message(ErrorCode::MalformedPolicy, source.to_string()),
+            PolicyError::Busy => Self::new(ErrorCode::SlowDown),
+            PolicyError::Stopped | PolicyError::TimedOut => Self::new(ErrorCode::ServiceUnavailable),
+            PolicyError::Store(_) => Self::internal(&error),
+        }
+        .because(error)
+    }
+}
