@@ -192,7 +192,7 @@ operation_table! {
     UpdateBucketMetadataJournalTableConfiguration PUT Bucket [Q("metadataJournalTable")] "s3:UpdateBucketMetadataJournalTableConfiguration" "s3:UpdateBucketMetadataJournalTableConfiguration" false;
     GetBucketAbac GET Bucket [Q("abac")] "s3:GetBucketAbac" "s3:GetBucketAbac" false;
     PutBucketAbac PUT Bucket [Q("abac")] "s3:PutBucketAbac" "s3:PutBucketAbac" false;
-    CreateSession GET Bucket [Q("session")] "s3express:CreateSession" "s3express:CreateSession" false;
+    CreateSession GET Bucket [Q("session")] "s3:ListBucket" "s3:ListBucket" false;
     GetBucketQuota GET Bucket [Q("quota")] "s3:GetBucketQuota" "s3:GetBucketQuota" false;
     PutBucketQuota PUT Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" false;
     DeleteBucketQuota DELETE Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" false;
