@@ -26,6 +26,7 @@ use actix_web::http::Method;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tracing::Instrument as _;
 
 use crate::admin::health::health;
 use crate::node::Node;
@@ -39,6 +40,7 @@ use crate::s3::operation::Operation;
 use crate::s3::preflight::{self, Prepared};
 use crate::s3::respond::{Asked, RequestId, add_common_headers, error_response};
 use crate::s3::route::{self, Address, Route};
+use crate::telemetry::request_span;
 
 /// How long an idle connection stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -208,7 +210,11 @@ async fn handle(
         secure: false,
         body: RequestBody::new(incoming, decoder, limits, checks),
     };
-    match dispatch(call).await {
+    let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
+    if let Some(principal) = &call.auth.principal {
+        span.record("principal", principal.access_key.as_str());
+    }
+    match dispatch(call).instrument(span).await {
         Ok(response) => {
             tracing::debug!(%request_id, operation = operation.name(), status = response.status().as_u16(), "answered");
             finish(node, request_id, response, hold)

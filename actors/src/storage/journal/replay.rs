@@ -1,0 +1,115 @@
+//! Reading the journal back: from the last checkpoint to the first batch that is short, broken or not the next.
+
+use std::fs::File;
+
+use bytes::Bytes;
+
+use super::batch::{BLOCK_BYTES, Entry, HEADER_BYTES, Header, Salt, decode_entries};
+use super::{SEGMENTS, failed, salt, segment_path};
+use crate::names::Stamp;
+use crate::storage::StorageError;
+use crate::storage::disk::{self, Disk};
+
+/// A batch read back.
+#[derive(Debug)]
+pub(in crate::storage) struct ReadBatch {
+    pub sequence: u64,
+    /// Highest stamp handed out when it was written.
+    pub stamp: Stamp,
+    pub entries: Vec<Entry>,
+    /// Where the next batch would stand.
+    pub next: (u32, u64),
+}
+
+/// Reads the journal from a checkpoint to its end.
+#[derive(Debug)]
+pub(in crate::storage) struct Replay {
+    segments: Vec<File>,
+    segment_bytes: u64,
+    salt: Salt,
+    /// Generation of the run that wrote what is to be read: batches of earlier runs do not count.
+    generation: u64,
+}
+
+impl Replay {
+    /// Opens whatever segments are there; `generation` is that of the last checkpoint.
+    pub fn open(disk: &Disk, generation: u64) -> Result<Self, StorageError> {
+        let mut segments = Vec::new();
+        let mut segment_bytes = 0;
+        for number in 0..SEGMENTS {
+            match disk.open_file(&segment_path(number)) {
+                Ok(file) => {
+                    segment_bytes = disk.stamp_of(&file).map_err(|e| failed("look at", number, e))?.size;
+                    segments.push(file);
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => break,
+                Err(e) => return Err(failed("open", number, e)),
+            }
+        }
+        Ok(Self { segments, segment_bytes, salt: salt(disk)?, generation })
+    }
+
+    /// The batch after `sequence`, which stands at `position` or, if it did not fit there, at the start of the next
+    /// segment; none at the end of the journal.
+    pub fn next(&self, sequence: u64, position: (u32, u64)) -> Result<Option<ReadBatch>, StorageError> {
+        let (segment, offset) = position;
+        let following = (segment + 1) % SEGMENTS as u32;
+        for (segment, offset) in [(segment, offset), (following, 0)] {
+            let header = self.header_at(segment, offset)?;
+            if let Some(header) = header.filter(|h| h.sequence == sequence + 1)
+                && let Some(batch) = self.read(header, segment, offset)?
+            {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The highest sequence of any valid batch of any segment: beyond the end of the journal there must be none.
+    pub fn highest_sequence(&self) -> Result<u64, StorageError> {
+        let mut highest = 0;
+        for segment in 0..self.segments.len() as u32 {
+            let mut offset = 0;
+            while offset + HEADER_BYTES as u64 <= self.segment_bytes {
+                let header = self.header_at(segment, offset)?;
+                let later = header.filter(|h| h.sequence > highest);
+                if let Some(header) = later
+                    && self.payload_of(header, segment, offset)?.is_some()
+                {
+                    highest = header.sequence;
+                }
+                offset += BLOCK_BYTES;
+            }
+        }
+        Ok(highest)
+    }
+
+    /// A header of this generation, if one that fits the segment stands there.
+    fn header_at(&self, segment: u32, offset: u64) -> Result<Option<Header>, StorageError> {
+        let number = usize::try_from(segment).unwrap_or(usize::MAX);
+        let Some(file) = self.segments.get(number) else { return Ok(None) };
+        if offset + HEADER_BYTES as u64 > self.segment_bytes {
+            return Ok(None);
+        }
+        let mut bytes = [0; HEADER_BYTES];
+        disk::read_exact_at(file, &mut bytes, offset).map_err(|e| failed("read", number, e))?;
+        let fits = |h: &Header| offset.saturating_add(h.bytes_on_disk()) <= self.segment_bytes;
+        Ok(Header::parse(&bytes).filter(|h| h.generation == self.generation && fits(h)))
+    }
+
+    /// The payload, if its checksum holds.
+    fn payload_of(&self, header: Header, segment: u32, offset: u64) -> Result<Option<Bytes>, StorageError> {
+        let number = usize::try_from(segment).unwrap_or(usize::MAX);
+        let Some(file) = self.segments.get(number) else { return Ok(None) };
+        let mut payload = vec![0; usize::try_from(header.payload).unwrap_or(0)];
+        disk::read_exact_at(file, &mut payload, offset + HEADER_BYTES as u64).map_err(|e| failed("read", number, e))?;
+        Ok((header.checksum(&payload, &self.salt) == header.crc).then(|| payload.into()))
+    }
+
+    fn read(&self, header: Header, segment: u32, offset: u64) -> Result<Option<ReadBatch>, StorageError> {
+        let Some(payload) = self.payload_of(header, segment, offset)? else { return Ok(None) };
+        let entries = decode_entries(&payload, header.entries)?;
+        let next = (segment, offset + header.bytes_on_disk());
+        Ok(Some(ReadBatch { sequence: header.sequence, stamp: header.stamp, entries, next }))
+    }
+}
