@@ -79,6 +79,7 @@ impl Stopper {
 pub fn serve(node: Arc<Node>, listener: TcpListener, settings: &ServerSettings) -> io::Result<(Server, Stopper)> {
     let (draining, _) = watch::channel(false);
     let (signal, head_timeout) = (draining.clone(), settings.head_timeout);
+    let stalled_ms = u32::try_from(node.settings.body_idle.as_millis()).unwrap_or(u32::MAX);
     let server = Server::build()
         .workers(settings.workers)
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
@@ -99,9 +100,11 @@ pub fn serve(node: Arc<Node>, listener: TcpListener, settings: &ServerSettings) 
                         }
                     }
                 })
-                .on_connect_ext(|socket: &TcpStream, _| {
+                .on_connect_ext(move |socket: &TcpStream, _| {
                     // Without it small answers wait for the client's acknowledgement; failing only costs time.
                     let _ = socket.set_nodelay(true);
+                    // A client that stops reading its answer would keep its place among the requests for ever.
+                    let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, stalled_ms);
                 })
                 .expect(fn_service(move |request: Request| expect(Arc::clone(&expecting), request)))
                 .h1(fn_service(move |request: Request| {

@@ -81,7 +81,7 @@ settings! {
         "REQUESTS_MAX" requests_max: usize = Integer Text("1024"), parse::number::<usize, 1, 1_000_000>,
             "Requests under way at once; more are answered 503 SlowDown.";
         "REQUEST_TIMEOUT_SECONDS" request_timeout_seconds: u64 = Integer Text("60"), parse::number::<u64, 1, 3_600>,
-            "A client that sends nothing for this long while a body is due is refused with RequestTimeout.";
+            "A client that sends nothing for this long while a body is due is refused with RequestTimeout; one that takes nothing of its answer for this long is cut off.";
         "SHUTDOWN_TIMEOUT_SECONDS" shutdown_timeout_seconds: u64 = Integer Text("30"), parse::number::<u64, 0, 3_600>,
             "How long a stopping node waits for requests under way.";
         "HTTP_WORKERS" http_workers: usize = Integer Cores, parse::number::<usize, 1, 1_024>,
