@@ -30,12 +30,12 @@ use tracing::Instrument as _;
 
 use crate::admin::health::health;
 use crate::node::Node;
-use crate::s3::auth::sigv2;
+use crate::s3::auth::{presigned, sigv2};
 use crate::s3::body::RequestBody;
 use crate::s3::context::Call;
 use crate::s3::dispatch::dispatch;
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::handlers::object_put;
+use crate::s3::handlers::{multipart_part, object_put};
 use crate::s3::operation::Operation;
 use crate::s3::preflight::{self, Prepared};
 use crate::s3::respond::{Asked, RequestId, add_common_headers, error_response};
@@ -145,6 +145,11 @@ async fn prepare(node: &Arc<Node>, head: &RequestHead, request_id: RequestId) ->
     {
         object_put::check_head(node, &head.headers, bucket, key)?;
     }
+    if let (Operation::UploadPart, Some(bucket), Address::Object(_, key)) =
+        (prepared.operation, &prepared.bucket, &prepared.address)
+    {
+        multipart_part::check_head(node, &head.headers, &prepared.query, bucket, key)?;
+    }
     Ok(Some(prepared))
 }
 
@@ -194,7 +199,8 @@ async fn handle(
         decoder,
     } = prepared;
     let (bucket_name, key) = address.into_parts();
-    let hold = Hold { permit: Some(permit), payload: payload.clone() };
+    let place = Arc::new(permit);
+    let hold = Hold { permit: Some(Arc::clone(&place)), payload: payload.clone() };
     let incoming = stream::iter(payload).flatten();
     let call = Call {
         node: Arc::clone(node),
@@ -208,6 +214,7 @@ async fn handle(
         raw_path: head.uri.path().to_owned(),
         auth,
         request_id,
+        place,
         received,
         peer,
         secure: false,
@@ -228,7 +235,9 @@ async fn handle(
 
 /// Headers that the query of a presigned URL carries become headers, for authentication and handlers alike.
 fn adopt_headers(head: &mut RequestHead) {
-    sigv2::adopt_headers(head.uri.query().unwrap_or_default(), &mut head.headers);
+    let query = head.uri.query().unwrap_or_default();
+    sigv2::adopt_headers(query, &mut head.headers);
+    presigned::adopt_headers(query, &mut head.headers);
 }
 
 fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {
@@ -291,7 +300,7 @@ fn finish(node: &Node, request_id: RequestId, response: HttpResponse, hold: Hold
 /// connection, takes in leftovers for [`DISCONNECT_TIMEOUT`] and closes. Dropped early, a chunked body would be taken in
 /// without end.
 struct Hold {
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Arc<OwnedSemaphorePermit>>,
     payload: Option<SharedPayload>,
 }
 

@@ -68,6 +68,8 @@ fn expect_100_continue_is_decided_before_the_body() {
         ("/no-such-bucket-here/k", "", 404, "NoSuchBucket"),
         ("/bkt/k", "If-Match: \"x\"\r\n", 404, "NoSuchKey"),
         ("/bkt/k", "Content-MD5: nonsense\r\n", 400, "InvalidDigest"),
+        ("/bkt/k?partNumber=1&uploadId=00000000000000000000000000000000", "", 404, "NoSuchUpload"),
+        ("/bkt/k?partNumber=0&uploadId=00000000000000000000000000000000", "", 400, "InvalidArgument"),
     ];
     for (target, more, status, code) in cases {
         let mut wire = node.open();

@@ -250,6 +250,33 @@ pub struct Primary<'a> {
     pub facts: Facts<'a>,
 }
 
+/// Refuses a bucket that is not of the account that the client expects it to be of: by account id, or by the owner's
+/// canonical id. Errs: AccessDenied.
+pub fn expect_owner(node: &Node, headers: &HeaderMap, header: &str, bucket: &Bucket) -> Result<(), S3Error> {
+    let Some(expected) = headers.get(header) else { return Ok(()) };
+    let directory = node.access.iam.directory();
+    let holds = |owner: &str| expected.as_bytes() == owner.as_bytes();
+    if holds(&directory.account_of(&bucket.owner)) || holds(bucket.owner.as_str()) {
+        return Ok(());
+    }
+    Err(S3Error::new(ErrorCode::AccessDenied).because(format_args!("{header} names another account")))
+}
+
+/// Whether a write asks for what only a reader may learn: an ETag, size or time of the object that is there (S3 User Guide,
+/// "Conditional requests").
+fn compares(operation: Operation, headers: &HeaderMap) -> bool {
+    let writes = matches!(
+        operation,
+        Operation::PutObject | Operation::CopyObject | Operation::CompleteMultipartUpload | Operation::DeleteObject
+    );
+    let by_etag = |name: &str| headers.get_all(name).any(|value| value.as_bytes().trim_ascii() != b"*");
+    writes
+        && (by_etag("if-match")
+            || by_etag("if-none-match")
+            || headers.contains_key("x-amz-if-match-size")
+            || headers.contains_key("x-amz-if-match-last-modified-time"))
+}
+
 /// Asks for the permission of the request's own resource. Errs: AccessDenied.
 pub async fn primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>) -> Result<(), S3Error> {
     node.access.refresh().await;
@@ -262,8 +289,8 @@ pub async fn primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>) -
         facts: primary.facts,
     };
     node.access.decide(&question)?;
-    // S3 asks for reading the object beside reading its attributes.
-    if primary.operation == Operation::GetObjectAttributes {
+    // S3 asks for reading the object beside reading its attributes, or comparing with them.
+    if primary.operation == Operation::GetObjectAttributes || compares(primary.operation, primary.facts.headers) {
         question.action = Operation::GetObject.action(primary.facts.query.has("versionId"));
         node.access.decide(&question)?;
     }

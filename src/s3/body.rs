@@ -27,9 +27,13 @@ pub struct BodyLimits {
     pub declared: Option<u64>,
     /// Most bytes of content.
     pub max: u64,
-    /// Longest wait for the next bytes.
+    /// Longest wait for the next bytes, and head start of the lowest rate.
     pub idle: Duration,
 }
+
+/// Lowest average rate at which a body may arrive, in bytes per second: a client that drips bytes must not keep its place
+/// among the requests for days.
+const RATE_MIN: u64 = 1024;
 
 /// The body of one request.
 pub struct RequestBody {
@@ -39,6 +43,10 @@ pub struct RequestBody {
     limits: BodyLimits,
     checks: BodyChecks,
     received: u64,
+    /// Bytes as they came from the socket, framing included.
+    arrived: u64,
+    /// When the first bytes were waited for.
+    began: Option<tokio::time::Instant>,
     trailers: Trailers,
     ended: bool,
 }
@@ -68,6 +76,8 @@ impl RequestBody {
             limits,
             checks,
             received: 0,
+            arrived: 0,
+            began: None,
             trailers: Vec::new(),
             ended: false,
         }
@@ -119,10 +129,17 @@ impl RequestBody {
     }
 
     async fn receive(&mut self) -> Result<Option<Bytes>, S3Error> {
-        match tokio::time::timeout(self.limits.idle, self.incoming.next()).await {
+        let now = tokio::time::Instant::now();
+        let began = *self.began.get_or_insert(now);
+        let slowest = began + self.limits.idle + Duration::from_secs(self.arrived / RATE_MIN);
+        let deadline = slowest.min(now + self.limits.idle);
+        match tokio::time::timeout_at(deadline, self.incoming.next()).await {
             Err(_) => Err(ErrorCode::RequestTimeout.into()),
             Ok(None) => Ok(None),
-            Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+            Ok(Some(Ok(bytes))) => {
+                self.arrived = self.arrived.saturating_add(bytes.len() as u64);
+                Ok(Some(bytes))
+            }
             Ok(Some(Err(error))) => Err(S3Error::new(ErrorCode::IncompleteBody).because(error)),
         }
     }
@@ -224,6 +241,17 @@ mod tests {
         assert_eq!(refusal(body(vec![Ok("abc")], None, 2).collect(10).await), ErrorCode::EntityTooLarge);
         assert_eq!(refusal(body(vec![Ok("abc")], None, 9).collect(2).await), ErrorCode::MaxMessageLengthExceeded);
         assert_eq!(refusal(body(vec![Ok("abc")], Some(3), 9).collect(2).await), ErrorCode::MaxMessageLengthExceeded);
+    }
+
+    #[actix_rt::test]
+    async fn a_client_that_drips_is_given_up() {
+        let drops = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Some((Ok(Bytes::from_static(b"x")), ()))
+        });
+        let limits = BodyLimits { declared: Some(1_000_000), max: 1_000_000, idle: Duration::from_millis(100) };
+        let mut dripping = RequestBody::new(drops, None, limits, BodyChecks::default());
+        assert_eq!(refusal(dripping.collect(1_000_000).await), ErrorCode::RequestTimeout);
     }
 
     #[actix_rt::test]

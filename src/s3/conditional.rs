@@ -35,22 +35,29 @@ impl ReadConditions {
     /// The conditions of GetObject and HeadObject.
     pub fn of_read(headers: &HeaderMap) -> Self {
         Self {
-            if_match: text(headers, "if-match").map(|value| etag_condition(&value, true)),
-            if_none_match: text(headers, "if-none-match").map(|value| etag_condition(&value, false)),
+            if_match: list(headers, "if-match").map(|value| etag_condition(&value, true)),
+            if_none_match: list(headers, "if-none-match").map(|value| etag_condition(&value, false)),
             if_modified_since: text(headers, "if-modified-since").and_then(|value| date_seconds(&value)),
             if_unmodified_since: text(headers, "if-unmodified-since").and_then(|value| date_seconds(&value)),
         }
     }
 
-    /// The conditions on the source of CopyObject and UploadPartCopy.
-    pub fn of_copy_source(headers: &HeaderMap) -> Self {
-        let get = |name| text(headers, name);
-        Self {
-            if_match: get("x-amz-copy-source-if-match").map(|value| etag_condition(&value, true)),
-            if_none_match: get("x-amz-copy-source-if-none-match").map(|value| etag_condition(&value, false)),
-            if_modified_since: get("x-amz-copy-source-if-modified-since").and_then(|value| date_seconds(&value)),
-            if_unmodified_since: get("x-amz-copy-source-if-unmodified-since").and_then(|value| date_seconds(&value)),
-        }
+    /// The conditions on the source of CopyObject and UploadPartCopy. They guard a write, so none is dropped for being
+    /// malformed. Errs: InvalidArgument.
+    pub fn of_copy_source(headers: &HeaderMap) -> Result<Self, S3Error> {
+        let date = |name| match text(headers, name) {
+            Some(value) => match date_seconds(&value) {
+                Some(seconds) => Ok(Some(seconds)),
+                None => Err(S3Error::invalid_argument(name, &value, "The time is not an HTTP date.")),
+            },
+            None => Ok(None),
+        };
+        Ok(Self {
+            if_match: guard(headers, "x-amz-copy-source-if-match", true)?,
+            if_none_match: guard(headers, "x-amz-copy-source-if-none-match", false)?,
+            if_modified_since: date("x-amz-copy-source-if-modified-since")?,
+            if_unmodified_since: date("x-amz-copy-source-if-unmodified-since")?,
+        })
     }
 
     /// Decides in the order of RFC 9110 §13.2.2: an ETag condition overrules the date condition of its kind.
@@ -84,17 +91,28 @@ impl ReadConditions {
 /// `If-Match` and `If-None-Match` of a write. `If-None-Match` takes ETags as well as `*`. Errs: InvalidArgument when a
 /// header is empty.
 pub fn write_conditions(headers: &HeaderMap) -> Result<WriteConditions, S3Error> {
-    let condition = |name: &str, strong| match text(headers, name) {
+    Ok(WriteConditions {
+        if_match: guard(headers, "if-match", true)?,
+        if_none_match: guard(headers, "if-none-match", false)?,
+        ..WriteConditions::default()
+    })
+}
+
+/// A header that is a list, whole: its lines count as one (RFC 9110 §5.3).
+fn list(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines: Vec<String> =
+        headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
+/// A condition that guards a write. Errs: InvalidArgument when it is empty.
+fn guard(headers: &HeaderMap, name: &str, strong: bool) -> Result<Option<ETagCondition>, S3Error> {
+    match list(headers, name) {
         Some(value) if value.trim().is_empty() => {
             Err(S3Error::invalid_argument(name, &value, "A condition needs an ETag or *."))
         }
         value => Ok(value.map(|value| etag_condition(&value, strong))),
-    };
-    Ok(WriteConditions {
-        if_match: condition("if-match", true)?,
-        if_none_match: condition("if-none-match", false)?,
-        ..WriteConditions::default()
-    })
+    }
 }
 
 /// The conditions of DeleteObject: those of a write, the last-modified time and the size. Errs: InvalidArgument.
@@ -118,8 +136,7 @@ pub fn delete_conditions(headers: &HeaderMap) -> Result<WriteConditions, S3Error
 /// Reads `*` or a list of ETags, quoted or not. Weak ones never match where the comparison is strong; what is no ETag of
 /// this server matches nothing.
 pub fn etag_condition(value: &str, strong: bool) -> ETagCondition {
-    let value = value.trim();
-    if value == "*" {
+    if value.split(',').any(|tag| tag.trim() == "*") {
         return ETagCondition::Any;
     }
     let tags = value.split(',').map(str::trim).filter_map(|tag| match tag.strip_prefix("W/") {

@@ -9,6 +9,8 @@ use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
 use myfsio_actors::storage::{Bucket, StorageClient, WriteConditions};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::authorize::{self, Authenticated};
 use super::body::RequestBody;
 use super::checksum::BodyChecks;
@@ -43,6 +45,8 @@ pub struct Call {
     pub auth: Authenticated,
     /// Names the request in responses and logs.
     pub request_id: RequestId,
+    /// Its place among the requests under way: work that goes on without its client keeps it.
+    pub place: Arc<OwnedSemaphorePermit>,
     /// When its head had arrived.
     pub received: Stamp,
     /// Address of the client, as far as it is known.

@@ -93,6 +93,9 @@ pub async fn prepare(
         Some(name) if operation != Operation::CreateBucket => Some(node.storage.bucket(name)?),
         _ => None,
     };
+    if let Some(bucket) = &bucket {
+        authorize::expect_owner(node, &head.headers, "x-amz-expected-bucket-owner", bucket)?;
+    }
     if operation.authorized_by_spine() {
         let primary = Primary {
             operation,

@@ -63,6 +63,8 @@ def test_sync_of_a_folder(aws, tmp_path, s3, bucket):
         path = source / f"d{i % 7}" / f"sub {i % 3}" / f"file-{i}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data(i * 37 % 9000, i))
+        # S3 tells times in whole seconds: a file of this very second would look newer than its object.
+        os.utime(path, (1_700_000_000 + i, 1_700_000_000 + i))
     aws("s3", "sync", source, f"s3://{bucket}/tree", "--no-progress")
     assert aws("s3", "sync", source, f"s3://{bucket}/tree", "--no-progress") == ""  # nothing left to do
     listed = aws("s3", "ls", f"s3://{bucket}", "--recursive", "--summarize")

@@ -206,3 +206,33 @@ def test_admin_from_the_environment(node_factory):
     node.client("root-key", "root-secret-value").create_bucket(Bucket="bkt")
     with refused(403, "InvalidAccessKeyId"):
         node.client().list_buckets()
+
+
+def test_comparing_needs_reading(node):
+    admin = node.client()
+    etag = admin.put_object(Bucket="shared", Key="compared", Body=b"x")["ETag"]
+    node.add_users(user("blind", ["write", "delete"]), user("seeing", ["read", "write", "delete"]))
+    blind, seeing = node.client("blind", "blind-secret"), node.client("seeing", "seeing-secret")
+    with refused(403, "AccessDenied"):
+        blind.put_object(Bucket="shared", Key="compared", Body=b"y", IfMatch=etag)
+    with refused(403, "AccessDenied"):
+        blind.delete_object(Bucket="shared", Key="compared", IfMatch=etag)
+    answer = blind.delete_objects(Bucket="shared", Delete={"Objects": [{"Key": "compared", "ETag": etag}]})
+    assert [e["Code"] for e in answer["Errors"]] == ["AccessDenied"]
+    with refused(412, "PreconditionFailed"):
+        blind.put_object(Bucket="shared", Key="compared", Body=b"y", IfNoneMatch="*")
+    seeing.delete_object(Bucket="shared", Key="compared", IfMatch=etag)
+
+
+def test_the_expected_owner(node):
+    admin = node.client()
+    owner = admin.list_buckets()["Owner"]["ID"]
+    assert admin.get_object(Bucket="shared", Key="k", ExpectedBucketOwner=owner)["Body"].read() == b"shared"
+    for ask in (
+        lambda: admin.get_object(Bucket="shared", Key="k", ExpectedBucketOwner="111122223333"),
+        lambda: admin.put_object(Bucket="shared", Key="k", Body=b"no", ExpectedBucketOwner="111122223333"),
+        lambda: admin.copy_object(Bucket="shared", Key="c", CopySource="private/k", ExpectedSourceBucketOwner="111122223333"),
+    ):
+        with refused(403, "AccessDenied"):
+            ask()
+    assert admin.get_object(Bucket="shared", Key="k")["Body"].read() == b"shared"

@@ -110,7 +110,12 @@ pub fn parse_signed_headers(text: &str) -> Vec<String> {
 
 /// Refuses a request with headers that must be signed and are not: `host` and every `x-amz-*` but `exempt`.
 pub fn check_signed_headers(head: &RequestHead<'_>, signed: &[String], exempt: Option<&str>) -> Result<(), S3Error> {
-    let is_signed = |name: &str| signed.iter().any(|s| s == name);
+    // A header that stands in for a parameter of the query is signed with the query.
+    let from_query = |name: &str| {
+        let value = head.header(name).unwrap_or_default();
+        head.query_pairs().any(|(parameter, text)| parameter.eq_ignore_ascii_case(name) && text == value)
+    };
+    let is_signed = |name: &str| signed.iter().any(|s| s == name) || (name != "host" && from_query(name));
     let mut missing: Vec<&str> = head
         .headers
         .keys()

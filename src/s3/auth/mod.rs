@@ -19,7 +19,7 @@ pub mod payload;
 pub mod post_auth;
 pub mod post_form;
 pub mod post_policy;
-mod presigned;
+pub mod presigned;
 pub mod settings;
 pub mod signing;
 pub mod sigv2;

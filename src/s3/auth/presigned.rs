@@ -3,6 +3,8 @@
 //! `X-Amz-Expires` outside 1 to 604800 is refused with 403, as ceph/s3-tests expects; a value that is no number at
 //! all is a malformed query, 400.
 
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+
 use super::canonical::Signed;
 use super::claim::{
     Claim, Place, SKEW_SECONDS_MAX, check_scope_date, check_signed_headers, invalid_token, parse_credential,
@@ -12,7 +14,7 @@ use super::payload::{CONTENT_SHA256, DeclaredPayload, UNSIGNED};
 use super::settings::AuthSettings;
 use super::signing::{ALGORITHM, AmzDate, iso8601};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::RequestHead;
+use crate::s3::request_head::{RequestHead, query_pairs};
 
 /// Longest life of a presigned URL, in seconds: a week.
 pub const EXPIRES_SECONDS_MAX: i64 = 604_800;
@@ -34,6 +36,36 @@ struct Parameters {
 pub fn is_presigned(head: &RequestHead<'_>) -> bool {
     head.query_pairs()
         .any(|(name, _)| matches!(name.as_str(), "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
+}
+
+/// Makes headers of the `x-amz-*` parameters that some SDKs sign into the query in place of headers (metadata, ACL, storage
+/// class, tags …), so that what is signed is also obeyed. Those of the signature itself stay out, and so do checksums: an
+/// SDK that presigns knows no body yet. A header that is there already stays.
+pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
+    if !query.contains("X-Amz-Signature=") {
+        return;
+    }
+    const OWN: [&str; 8] = [
+        "x-amz-algorithm",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-signedheaders",
+        "x-amz-signature",
+        "x-amz-security-token",
+        CONTENT_SHA256,
+    ];
+    for (name, value) in query_pairs(query) {
+        let name = name.to_ascii_lowercase();
+        let checks = name.starts_with("x-amz-checksum-") || name.starts_with("x-amz-sdk-");
+        if !name.starts_with("x-amz-") || checks || OWN.contains(&name.as_str()) || headers.contains_key(&name) {
+            continue;
+        }
+        let header = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()));
+        if let (Ok(name), Ok(value)) = header {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// Parses and checks all that needs no secret. Errs: AuthorizationQueryParametersError, AccessDenied (expired, not yet

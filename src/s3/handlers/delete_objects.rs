@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use futures_util::{StreamExt as _, stream};
 use myfsio_actors::names::{KEY_BYTES_MAX, ObjectKey, VersionId};
-use myfsio_actors::storage::{Bucket, DeleteObject, Deleted, WriteConditions};
+use myfsio_actors::storage::{Bucket, DeleteObject, Deleted, ETagCondition, WriteConditions};
 
 use crate::s3::conditional::{date_seconds, etag_condition};
 use crate::s3::context::Call;
@@ -58,6 +58,9 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
     call.authorize(action, bucket, Some(key.as_str()))?;
     let version = version_of(object)?;
     let conditions = conditions_of(object)?;
+    if conditions != WriteConditions::default() && conditions.if_match != Some(ETagCondition::Any) {
+        call.authorize("s3:GetObject", bucket, Some(key.as_str()))?;
+    }
     let message = DeleteObject { bucket: Arc::clone(bucket), key, version, owner: call.owner_id(), conditions };
     Ok(call.storage().delete_object(message).await?)
 }

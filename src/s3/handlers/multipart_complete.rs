@@ -9,7 +9,7 @@ use super::multipart_create::{checksum_kind, upload_id};
 use super::slow_answer::{self, Done};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::headers::text;
+use crate::s3::headers::{refuse_unbuilt, text};
 use crate::s3::query::Query;
 use crate::s3::respond::Answer;
 use crate::s3::xml::XmlWriter;
@@ -18,6 +18,7 @@ use crate::s3::xml::requests::{self, COMPLETE_BYTES_MAX, RequestedPart};
 /// S3 API Reference, CompleteMultipartUpload. Errs: MalformedXML, InvalidPart, InvalidPartOrder, EntityTooSmall,
 /// BadDigest, InvalidRequest, NoSuchUpload, PreconditionFailed; when the work is slow, in the body of a 200.
 pub async fn complete_multipart_upload(mut call: Call) -> Answer {
+    refuse_unbuilt(&call.headers)?;
     let body = call.body.collect(COMPLETE_BYTES_MAX).await?;
     let message = completion(&call, &body)?;
     call.storage().precheck_complete(&message)?;

@@ -4,18 +4,20 @@ use std::ops::Range;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
-use myfsio_actors::names::ChecksumAlgorithm;
-use myfsio_actors::storage::{BeginPart, DigestPlan, Part, PutPart, Upload};
+use myfsio_actors::names::{ChecksumAlgorithm, ObjectKey};
+use myfsio_actors::storage::{BeginPart, Bucket, DigestPlan, Part, PutPart, Upload};
 
 use super::listing::write_part_checksum;
 use super::multipart_create::{part_number, upload_id};
 use super::object_copy::Source;
 use super::slow_answer::{self, Done};
+use crate::node::Node;
 use crate::s3::checksum::{BodyChecks, ChecksumClaim};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{refuse_unbuilt, text};
 use crate::s3::preflight::CONTENT_BYTES_MAX;
+use crate::s3::query::Query;
 use crate::s3::respond::{Answer, empty, set_header};
 use crate::s3::xml::XmlWriter;
 
@@ -37,6 +39,21 @@ pub async fn upload_part(mut call: Call) -> Answer {
         set_header(&mut response, checksum.algorithm().header(), &checksum.to_string());
     }
     Ok(response)
+}
+
+/// What the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs: NotImplemented,
+/// InvalidArgument, NoSuchUpload.
+pub fn check_head(
+    node: &Node,
+    headers: &HeaderMap,
+    query: &Query,
+    bucket: &Bucket,
+    key: &ObjectKey,
+) -> Result<(), S3Error> {
+    refuse_unbuilt(headers)?;
+    part_number(query)?;
+    node.storage.upload(bucket, key, upload_id(query)?)?;
+    Ok(())
 }
 
 /// S3 API Reference, UploadPartCopy. Errs: NoSuchUpload, InvalidArgument for the range, and those of the source.

@@ -9,6 +9,7 @@ use myfsio_actors::storage::{Attributes, Bucket, DigestPlan, OpenObject, PutObje
 use super::object_get::missing;
 use super::object_put::{kept_checksum, told_checksum};
 use super::slow_answer::{self, Done};
+use crate::s3::authorize::expect_owner;
 use crate::s3::conditional::ReadConditions;
 use crate::s3::context::{Call, parse_version};
 use crate::s3::error::{ErrorCode, S3Error};
@@ -77,6 +78,7 @@ impl Source {
     pub async fn open(call: &Call) -> Result<Self, S3Error> {
         let name = CopySource::of(&call.headers)?;
         let bucket = call.storage().bucket(&name.bucket)?;
+        expect_owner(&call.node, &call.headers, "x-amz-source-expected-bucket-owner", &bucket)?;
         let action = if name.version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
         call.authorize(action, &bucket, Some(name.key.as_str()))?;
         let opened = call.storage().open_object(&bucket, &name.key, name.version).await;
@@ -87,7 +89,7 @@ impl Source {
             ),
             error => error,
         })?;
-        ReadConditions::of_copy_source(&call.headers).require_for_copy(&opened.object.etag, opened.object.stamp)?;
+        ReadConditions::of_copy_source(&call.headers)?.require_for_copy(&opened.object.etag, opened.object.stamp)?;
         Ok(Self { name, bucket, opened })
     }
 
@@ -116,6 +118,12 @@ pub async fn copy_object(call: Call) -> Answer {
     }
     refuse_idle_copy(&call, &bucket, &key, &source, algorithm)?;
     let attributes = copied_attributes(&call.headers, &source.opened.object.attributes)?;
+    let replaces_tags = text(&call.headers, "x-amz-tagging-directive").is_some_and(|d| d == "REPLACE");
+    if !attributes.tags.is_empty() && !replaces_tags {
+        let versioned = source.name.version.is_some();
+        let action = if versioned { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
+        call.authorize(action, &source.bucket, Some(source.name.key.as_str()))?;
+    }
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use myfsio_actors::names::{ChecksumKind, PartNumber, VersionId};
 use myfsio_actors::storage::{Bucket, Object, OpenObject, StorageError, Versioning};
@@ -85,8 +85,8 @@ fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObj
     let selection = select(call, bucket, object)?;
     let (status, range) = match &selection {
         Selection::Whole => (StatusCode::OK, 0..object.size),
-        // A part of an empty object has no byte that Content-Range could name.
-        Selection::Part { range, .. } if object.size == 0 => (StatusCode::OK, range.clone()),
+        // An empty part has no byte that Content-Range could name.
+        Selection::Part { range, .. } if range.is_empty() => (StatusCode::OK, range.clone()),
         Selection::Range(range) | Selection::Part { range, .. } => (StatusCode::PARTIAL_CONTENT, range.clone()),
     };
     let size = range.end.saturating_sub(range.start);
@@ -95,7 +95,7 @@ fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObj
             HttpResponse::build(status).body(SizedStream::new(size, opened.read(range.clone())))
         }
         Some(_) => empty(status),
-        None => HttpResponse::build(status).body(NoBody(size)),
+        None => HttpResponse::build(status).no_chunking(size).body(NoBody),
     };
     describe(&mut response, call, bucket, object);
     if status == StatusCode::PARTIAL_CONTENT {
@@ -104,6 +104,9 @@ fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObj
     set_integrity(&mut response, &call.headers, object, &selection);
     for (parameter, header) in OVERRIDES {
         if let Some(value) = call.query.get(parameter) {
+            if HeaderValue::from_str(value).is_err() {
+                return Err(S3Error::invalid_argument(parameter, value, "This is no value that a header can have."));
+            }
             set_header(&mut response, header, value);
         }
     }
@@ -210,14 +213,15 @@ fn set_integrity(response: &mut HttpResponse, headers: &HeaderMap, object: &Obje
     }
 }
 
-/// The body of a HEAD response: its size is told, its bytes are not.
-struct NoBody(u64);
+/// The body of a HEAD response: Content-Length tells its size, its bytes are not sent. A stream rather than a sized body,
+/// since the HTTP layer forgets that it answers a HEAD once it has read a pipelined request behind it.
+struct NoBody;
 
 impl MessageBody for NoBody {
     type Error = std::convert::Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.0)
+        BodySize::Stream
     }
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {

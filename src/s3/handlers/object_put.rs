@@ -17,6 +17,9 @@ use crate::s3::respond::{Answer, empty, set_header};
 /// S3 API Reference, PutObject.
 pub async fn put_object(mut call: Call) -> Answer {
     let (bucket, key) = (call.bucket()?, call.key()?);
+    if let Some(version) = call.query.get("versionId") {
+        return Err(S3Error::invalid_argument("versionId", version, "This operation does not accept a version-id."));
+    }
     let (attributes, conditions) = check_head(&call.node, &call.headers, &bucket, &key)?;
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -39,7 +40,11 @@ type Work = JoinHandle<Result<Done, S3Error>>;
 
 /// Runs `work` to its end, whoever waits for it, and answers as described above.
 pub async fn answer(call: &Call, work: impl Future<Output = Result<Done, S3Error>> + 'static) -> Answer {
-    let mut task = actix_rt::spawn(work);
+    let place = Arc::clone(&call.place);
+    let mut task = actix_rt::spawn(async move {
+        let _place = place;
+        work.await
+    });
     let Ok(result) = tokio::time::timeout(PATIENCE, &mut task).await else {
         let late =
             Late { request_id: call.request_id, host_id: call.node.host_id.clone(), resource: call.raw_path.clone() };
