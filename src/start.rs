@@ -86,7 +86,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
         shutdown_timeout: Duration::from_secs(config.shutdown_timeout_seconds),
     };
     let (server, stopper) = server::serve(node, listener, &settings).map_err(RunError::Start)?;
-    greet(&config, address, seeded.as_ref(), &access.iam);
+    greet(&config, address, seeded.as_ref());
     let running = tokio::task::spawn_local(server);
     stop_asked(&mut interrupt, &mut terminate).await;
     tracing::info!("stopping: requests under way are finished first");
@@ -163,18 +163,16 @@ fn start_access(config: &Config, clock: &SharedClock) -> Result<(Access, Option<
 }
 
 /// Tells the terminal where the node is, and the first administrator's secret once; never the log.
-fn greet(config: &Config, address: SocketAddr, seeded: Option<&SeededAdmin>, iam: &IamClient) {
+fn greet(config: &Config, address: SocketAddr, seeded: Option<&SeededAdmin>) {
     let data = std::path::absolute(&config.storage_root).unwrap_or_else(|_| config.storage_root.clone());
     let mut lines =
         format!("MyFSIO {}\n  S3 API  http://{address}\n  data    {}\n", env!("CARGO_PKG_VERSION"), data.display());
     if let Some(admin) = seeded {
         let (key, secret) = (admin.access_key.as_str(), admin.secret_key.expose());
-        lines.push_str(&format!("  The first administrator was made; the secret is shown only now:\n  access key {key}\n  secret key {secret}\n"));
+        let note = if admin.well_known { "well known, for this machine only" } else { "shown only now" };
+        lines.push_str(&format!("  access key  {key}\n  secret key  {secret}  ({note})\n"));
     }
     // A closed terminal is no reason not to run.
     let _ = io::stdout().lock().write_all(lines.as_bytes());
     tracing::info!(%address, data = %data.display(), "MyFSIO {} is ready", env!("CARGO_PKG_VERSION"));
-    if iam.has_well_known_secret() {
-        tracing::warn!("an access key has the well-known secret `localadmin`; it is accepted from this machine only");
-    }
 }
