@@ -437,28 +437,17 @@ fn a_client_that_stops_sending_is_refused() {
 
 #[test]
 fn a_client_that_stops_reading_is_cut_off() {
-    let node = Node::start(&[("REQUEST_TIMEOUT_SECONDS", "1"), ("REQUESTS_MAX", "2")]);
+    let node = Node::start(&[("REQUEST_TIMEOUT_SECONDS", "1")]);
     node.create_bucket("bkt");
     node.put("/bkt/large", &vec![7; 32 << 20]);
-    let mut stalled: Vec<Wire> = (0..2)
-        .map(|_| {
-            let mut wire = node.open();
-            wire.write(head(&node, "GET", "/bkt/large") + "\r\n");
-            wire
-        })
-        .collect();
-    // Both places are taken until the node gives the readers up; then others are served again.
-    let start = Instant::now();
-    for wanted in [503, 200] {
-        while node.status("/bkt") != wanted {
-            assert!(start.elapsed() < Duration::from_secs(20), "no {wanted}: the readers keep their places");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-    for wire in &mut stalled {
-        wire.patience(Duration::from_secs(5));
-        assert!(wire.try_read("GET").is_none_or(|reply| reply.body.len() < 32 << 20), "it got everything");
-    }
+    let mut stalled = node.open();
+    stalled.write(head(&node, "GET", "/bkt/large") + "\r\n");
+    // Nothing tells from outside when it is given up but that the rest never comes.
+    std::thread::sleep(Duration::from_secs(8));
+    stalled.patience(Duration::from_secs(5));
+    let got = stalled.try_read("GET").map_or(0, |reply| reply.body.len());
+    assert!(got < 32 << 20, "it got everything");
+    assert!(node.healthy());
 }
 
 #[test]
