@@ -18,7 +18,7 @@ use super::overlay::Rows;
 use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
 use super::read::{self, ObjectPart, OpenObject, object_row};
 use super::{StorageError, complete, keys, listing};
-use crate::call::{CallError, Door};
+use crate::call::Door;
 use crate::clock::SharedClock;
 use crate::names::{BucketName, ObjectKey, UploadId, VersionId};
 
@@ -57,10 +57,7 @@ impl StorageClient {
     }
 
     async fn commit<M: Mutation>(&self, mutation: M) -> Result<M::Output, StorageError> {
-        self.door.call(Commit(mutation)).await.map_err(|error| match error {
-            CallError::Busy => StorageError::Busy,
-            other => other.into(),
-        })
+        Ok(self.door.call(Commit(mutation)).await?)
     }
 
     /// Why nothing is acknowledged any more; none while all is well.

@@ -59,9 +59,9 @@ impl Materialiser<'_> {
             Step::MakeBucket { id, .. } if self.is_doomed(*id) => {}
             Step::MakeBucket { name, .. } => io_at("make", name, self.disk.make_folders(Path::new(name)))?,
             Step::TrashBucket { id, name } => self.trash_bucket(*id, name)?,
-            Step::Write { place, source, row, .. } => {
+            Step::Write { place, source, size, row } => {
                 let row = usize::try_from(*row).ok().and_then(|at| changes.get(at)).and_then(|(_, row)| row.as_deref());
-                return self.write(place, source, row, step, body);
+                return self.write(place, source, *size, row, body);
             }
             Step::Remove { place } => self.remove(place)?,
             Step::MakeFolder { bucket_id, .. } | Step::RemoveFolder { bucket_id, .. } if self.is_doomed(*bucket_id) => {
@@ -98,8 +98,8 @@ impl Materialiser<'_> {
         &self,
         place: &Place,
         source: &Source,
+        size: u64,
         row: Option<&[u8]>,
-        step: &Step,
         body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
     ) -> Result<Outcome, StorageError> {
         if self.is_doomed(place.bucket_id) {
@@ -108,11 +108,10 @@ impl Materialiser<'_> {
                 Source::Journal => Ok(Outcome::Done),
             };
         }
-        let Step::Write { size, .. } = step else { return Ok(Outcome::Done) };
-        if self.replay.is_some() && self.is_done(place, source, *size, row)? {
+        if self.replay.is_some() && self.is_done(place, source, size, row)? {
             return Ok(Outcome::Done);
         }
-        let staged = self.prepare(place, source, *size, row, body)?;
+        let staged = self.prepare(place, source, size, row, body)?;
         match self.put_in_place(&staged, &place.path()) {
             Ok(()) => Ok(Outcome::Done),
             Err(e) if is_blocked(&e) && place.location == Location::Plain => {
