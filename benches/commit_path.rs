@@ -1,6 +1,6 @@
 //! What a durable write costs: small objects through Storage, strict and relaxed, beside the same bytes each in a file of
 //! its own that is synced and renamed (what a server without a journal must do). One run, interleaved, medians of three
-//! rounds: `cargo bench --bench commit_path`.
+//! rounds: `cargo bench --bench commit_path`, or `-- 64` for that number of writers alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
@@ -19,10 +19,9 @@ const ROUND: Duration = Duration::from_secs(4);
 const ROUNDS: usize = 3;
 
 /// Writes per second of `writers` concurrent writers through Storage.
-async fn storage(strict: bool, writers: usize, body: &Bytes) -> f64 {
-    let root = tempfile::tempdir_in(".").unwrap();
+async fn storage(strict: bool, root: &Path, writers: usize, body: &Bytes) -> f64 {
     let settings = StorageSettings {
-        root: root.path().to_owned(),
+        root: root.to_owned(),
         strict,
         journal_segment_bytes: 32 << 20,
         inline_body_bytes: 128 << 10,
@@ -62,12 +61,11 @@ async fn storage(strict: bool, writers: usize, body: &Bytes) -> f64 {
 }
 
 /// The same with a file, two syncs and a rename for each object.
-fn file_by_file(writers: usize, body: &Bytes) -> f64 {
-    let root = tempfile::tempdir_in(".").unwrap();
+fn file_by_file(root: &Path, writers: usize, body: &Bytes) -> f64 {
     let (start, written) = (Instant::now(), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for writer in 0..writers {
-            let (root, written) = (root.path(), &written);
+            let written = &written;
             scope.spawn(move || {
                 let folder = root.join(writer.to_string());
                 std::fs::create_dir(&folder).unwrap();
@@ -100,12 +98,20 @@ fn main() {
     let body = Bytes::from(vec![7; 4096]);
     println!("4 KiB writes per second, until everything is in its place; medians of {ROUNDS} rounds of {ROUND:?}");
     println!("{:>8} {:>10} {:>10} {:>14} {:>18}", "writers", "strict", "relaxed", "file by file", "strict : by file");
-    for writers in [1, 8, 64] {
+    let place = std::env::var("BENCH_ROOT").unwrap_or_else(|_| ".".to_owned());
+    // Removed at the end only: ext4 is slow at making files for minutes after many were removed.
+    let mut roots = Vec::new();
+    let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    for writers in if asked.is_empty() { vec![1, 8, 64] } else { asked } {
         let mut rounds = [Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
-            rounds[0].push(actix::System::new().block_on(storage(true, writers, &body)));
-            rounds[1].push(actix::System::new().block_on(storage(false, writers, &body)));
-            rounds[2].push(file_by_file(writers, &body));
+            let mut root = || {
+                roots.push(tempfile::tempdir_in(&place).unwrap());
+                roots[roots.len() - 1].path().to_owned()
+            };
+            rounds[0].push(actix::System::new().block_on(storage(true, &root(), writers, &body)));
+            rounds[1].push(actix::System::new().block_on(storage(false, &root(), writers, &body)));
+            rounds[2].push(file_by_file(&root(), writers, &body));
         }
         let [strict, relaxed, files] = rounds.map(median);
         println!("{writers:>8} {strict:>10.0} {relaxed:>10.0} {files:>14.0} {:>17.1}x", strict / files);

@@ -98,6 +98,14 @@ impl CanonicalId {
         Self(Arc::from(hex::encode(bytes)))
     }
 
+    /// The raw bytes.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        // Digits are checked when an id is made.
+        let _always_decodes = hex::decode_to_slice(self.0.as_bytes(), &mut bytes);
+        bytes
+    }
+
     /// The 64 digits.
     pub fn as_str(&self) -> &str {
         &self.0

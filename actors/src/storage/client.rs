@@ -144,7 +144,7 @@ impl StorageClient {
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<Arc<Object>, StorageError> {
-        Ok(Arc::new(object_row(&self.shared.rows, bucket, key, version)?.into_object()?))
+        Ok(Arc::new(object_row(&self.shared.rows, bucket, key, version)?.into_object(&bucket.owner)?))
     }
 
     /// The same, opened for reading.

@@ -31,7 +31,7 @@ pub(super) fn find_upload(
 /// The object that an earlier, identical request made of this upload.
 pub(super) fn already_done(rows: &dyn Rows, request: &CompleteUpload) -> Result<Option<Stored>, StorageError> {
     let Ok(row) = object_row(rows, &request.bucket, &request.key, None) else { return Ok(None) };
-    let object = row.into_object()?;
+    let object = row.into_object(&request.bucket.owner)?;
     let mut md5 = Md5::new();
     request.parts.iter().for_each(|p| md5.update(p.etag.md5));
     let etag = ETag { md5: md5.finalize().into(), parts: u16::try_from(request.parts.len()).ok() };

@@ -3,11 +3,14 @@
 //! Paths are relative to the root and resolved beneath it without following symbolic links, whoever put them there.
 //! Whatever Storage does to files goes through here, so that a test can stand between (docs/durability.md).
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
@@ -24,6 +27,8 @@ pub(super) const BUCKETS_FOLDER: &str = ".myfsio.sys/buckets";
 /// The journal's segments, relative to the root.
 pub(super) const JOURNAL_FOLDER: &str = ".myfsio.sys/journal";
 
+/// Folders held open at most.
+const FOLDERS_MAX: usize = 128;
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
 
@@ -47,6 +52,8 @@ pub(super) struct Disk {
     folds_case: bool,
     /// Whether syncs are carried out (`DURABILITY=strict`).
     strict: bool,
+    /// Folders held open, since opening one costs as much as making a file; see [`Disk::forget_folders`].
+    folders: Mutex<HashMap<PathBuf, Arc<OwnedFd>>>,
 }
 
 impl Disk {
@@ -60,7 +67,8 @@ impl Disk {
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| io::Error::new(io::ErrorKind::ResourceBusy, "another process is using this data directory"))?;
         let root_fd = rustix::fs::open(root, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut disk = Self { root: root.to_owned(), root_fd, _lock: lock, time_step: 1, folds_case: false, strict };
+        let (root, folders) = (root.to_owned(), Mutex::default());
+        let mut disk = Self { root, root_fd, _lock: lock, time_step: 1, folds_case: false, strict, folders };
         disk.time_step = disk.probe_time_step()?;
         disk.folds_case = disk.probe_folding()?;
         for folder in ["", SYSTEM_FOLDER] {
@@ -117,13 +125,7 @@ impl Disk {
 
     fn open_at(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let flags = flags | OFlags::CLOEXEC;
-        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
-        match rustix::fs::openat2(&self.root_fd, path, flags, mode, beneath) {
-            Err(Errno::NOSYS | Errno::PERM) => walk(self.root_fd.as_fd(), path, flags, mode),
-            other => Ok(other?),
-        }
+        open_beneath(self.root_fd.as_fd(), path, flags)
     }
 
     fn open_folder(&self, path: &Path) -> io::Result<OwnedFd> {
@@ -142,7 +144,8 @@ impl Disk {
 
     /// Creates or empties a file and opens it for reading and writing.
     pub fn create(&self, path: &Path) -> io::Result<File> {
-        Ok(self.open_at(path, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?.into())
+        let (folder, name) = self.parent_and_name(path)?;
+        Ok(open_beneath(folder.as_fd(), name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?.into())
     }
 
     /// Opens an existing file for reading and writing.
@@ -168,9 +171,25 @@ impl Disk {
         }
     }
 
-    fn parent_and_name<'p>(&self, path: &'p Path) -> io::Result<(OwnedFd, &'p Path)> {
+    fn parent_and_name<'p>(&self, path: &'p Path) -> io::Result<(Arc<OwnedFd>, &'p Path)> {
         let name = path.file_name().map(Path::new).ok_or(Errno::INVAL)?;
-        Ok((self.open_folder(path.parent().unwrap_or(Path::new("")))?, name))
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let mut folders = self.folders.lock();
+        if let Some(folder) = folders.get(parent) {
+            return Ok((Arc::clone(folder), name));
+        }
+        let folder = Arc::new(self.open_folder(parent)?);
+        if folders.len() >= FOLDERS_MAX {
+            folders.clear();
+        }
+        folders.insert(parent.to_owned(), Arc::clone(&folder));
+        Ok((folder, name))
+    }
+
+    /// Closes the folders held open. Due whenever one was moved or removed, and soon after any use: a person may do so too,
+    /// and what is made in a folder that was moved away is not where its key says.
+    pub fn forget_folders(&self) {
+        self.folders.lock().clear();
     }
 
     /// Renames a file or folder, replacing a file that is at `to`.
@@ -189,7 +208,9 @@ impl Disk {
     /// Removes an empty folder.
     pub fn remove_folder(&self, path: &Path) -> io::Result<()> {
         let (folder, name) = self.parent_and_name(path)?;
-        Ok(rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
+        rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?;
+        self.folders.lock().remove(path);
+        Ok(())
     }
 
     /// Makes a folder and its parents; one that is there is fine.
@@ -344,6 +365,16 @@ pub(super) fn is_blocked(error: &io::Error) -> bool {
     ) || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
         || error.raw_os_error() == Some(Errno::XDEV.raw_os_error())
         || error.raw_os_error() == Some(Errno::NXIO.raw_os_error())
+}
+
+fn open_beneath(folder: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC;
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
+    match rustix::fs::openat2(folder, path, flags, mode, beneath) {
+        Err(Errno::NOSYS | Errno::PERM) => walk(folder, path, flags, mode),
+        other => Ok(other?),
+    }
 }
 
 /// Opens `path` one segment at a time without following links: for kernels and sandboxes without openat2.

@@ -141,7 +141,7 @@ pub(super) fn list_objects(view: &dyn Rows, query: &ListObjects) -> Result<Objec
         start: start.unwrap_or_default(),
     };
     let walked = walk(view, &OBJECTS, walk_query, &mut |_, key, value| {
-        let object = rows::decode::<ObjectRow>(value)?.into_object()?;
+        let object = rows::decode::<ObjectRow>(value)?.into_object(&query.bucket.owner)?;
         entries.push(KeyEntry { key: object_key(&key)?, object: Arc::new(object) });
         Ok(())
     })?;
@@ -165,7 +165,7 @@ pub(super) fn list_versions(view: &dyn Rows, query: &ListVersions) -> Result<Ver
     let walk_query =
         Query { bucket, prefix: &query.prefix, delimiter, limit: query.limit, start: start.unwrap_or_default() };
     let walked = walk(view, &OBJECTS, walk_query, &mut |_, key, value| {
-        let object = rows::decode::<ObjectRow>(value)?.into_object()?;
+        let object = rows::decode::<ObjectRow>(value)?.into_object(&query.bucket.owner)?;
         entries.push(VersionEntry {
             key: object_key(&key)?,
             version_id: object.version_id,
@@ -274,7 +274,7 @@ mod tests {
             attributes: Attributes::default(),
             upload: None,
         };
-        let row: Arc<[u8]> = rows::encode(&ObjectRow::of(&object, Location::Plain)).unwrap().into();
+        let row: Arc<[u8]> = rows::encode(&ObjectRow::of(&object, Location::Plain, &object.owner)).unwrap().into();
         let mut model = ModelRows::default();
         for bucket in [6, 7, 8] {
             // Neighbours on both sides must never show.

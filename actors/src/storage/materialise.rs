@@ -86,6 +86,7 @@ impl Materialiser<'_> {
                 Err(e) if is_absent(&e) => io_at("make", &trash, self.disk.make_folders(&trash))?,
                 other => io_at("move away", name, other)?,
             }
+            self.disk.forget_folders();
         }
         let own = system_folder(BucketId(id));
         match self.disk.rename(&own, &trash.with_extension("system")) {
@@ -187,7 +188,7 @@ impl Materialiser<'_> {
         }
         if let Some(row) = row {
             let key = (place.location != Location::Plain).then_some(place.key.as_str());
-            let tag = FileTag { key: key.map(str::to_owned), row: row.to_vec() };
+            let tag = FileTag::of(rows::decode(row)?, key);
             disk::set_tag(file, &rows::encode(&tag)?);
         }
         io_at("set the time of", path, disk::set_modified(file, self.disk.rounded(Stamp(place.stamp))))
@@ -196,6 +197,7 @@ impl Materialiser<'_> {
     fn put_in_place(&self, staged: &Path, target: &Path) -> io::Result<()> {
         match self.disk.rename(staged, target) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.disk.forget_folders();
                 if let Some(folder) = target.parent() {
                     self.disk.make_folders(folder)?;
                 }
@@ -328,6 +330,7 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
                 }
             }
         }
+        shared.disk.forget_folders();
         shared.set_trouble(None);
         shared.progress.materialised(batch.sequence);
     }

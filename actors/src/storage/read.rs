@@ -38,13 +38,9 @@ pub(super) fn object_row(
 ) -> Result<ObjectRow, StorageError> {
     let row = rows.get(&keys::object(bucket.id, key.as_bytes()))?;
     let row = row.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
-    let current = |row: &ObjectRow| match row.version {
-        None => VersionId::Null,
-        Some(random) => VersionId::Unique { stamp: Stamp(row.stamp), random },
-    };
     match (row, version) {
         (Some(row), None) => Ok(row),
-        (Some(row), Some(version)) if current(&row) == version => Ok(row),
+        (Some(row), Some(version)) if row.version_id() == version => Ok(row),
         (_, Some(version)) => Err(StorageError::NoSuchVersion { key: key.clone(), version }),
         (None, None) => Err(StorageError::NoSuchKey { key: key.clone(), delete_marker: None }),
     }
@@ -69,7 +65,7 @@ pub(super) fn open(
         let row = object_row(&shared.rows, bucket, key, version)?;
         let place = place_of(bucket, key, &row);
         if let Some(bits) = find(shared, &row, &place)? {
-            let object = Arc::new(row.into_object()?);
+            let object = Arc::new(row.into_object(&bucket.owner)?);
             return Ok(OpenObject { object, bits, pool: shared.tools.pool.clone() });
         }
         // The same row twice without its bytes: they are on their way from one place to the other, for an instant.

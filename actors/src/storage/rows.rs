@@ -3,6 +3,7 @@
 //! Rows are CBOR arrays: a field is found by its place, so a place is never reused, a new field goes behind the last one
 //! and is optional. Older rows then read as if it were absent.
 
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::messages::{Attributes, Bucket, Object, ObjectChecksum, Part, Upload, Usage, Versioning};
@@ -49,7 +50,7 @@ pub(super) struct UsageRow {
     pub versions: u64,
 }
 
-#[derive(Debug, Clone, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct ChecksumRow {
     #[n(0)]
     pub algorithm: u8,
@@ -78,12 +79,14 @@ pub(super) struct AttributesRow {
     #[n(7)]
     pub storage_class: Option<String>,
     #[n(8)]
-    pub user_metadata: Vec<(String, String)>,
+    pub user_metadata: Option<Vec<(String, String)>>,
     #[n(9)]
-    pub tags: Vec<(String, String)>,
+    pub tags: Option<Vec<(String, String)>>,
 }
 
-#[derive(Debug, Clone, Encode, Decode)]
+/// A version of an object. What most objects share is left out, and what few have comes last, where an absent field costs
+/// nothing: the row is copied to the file's extended attribute, which is cheap while it fits the inode.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct ObjectRow {
     #[n(0)]
     pub stamp: u64,
@@ -92,20 +95,22 @@ pub(super) struct ObjectRow {
     #[cbor(n(2), with = "minicbor::bytes")]
     pub md5: [u8; 16],
     #[n(3)]
-    pub parts: Option<u16>,
-    #[n(4)]
     pub crc64nvme: u64,
-    #[n(5)]
+    #[n(4)]
     pub location: Location,
-    /// Random half of the version id; absent for the null version.
+    /// Absent when all are at their defaults.
+    #[n(5)]
+    pub attributes: Option<AttributesRow>,
     #[n(6)]
-    pub version: Option<u64>,
-    #[n(7)]
-    pub owner: String,
-    #[n(8)]
     pub checksum: Option<ChecksumRow>,
+    /// Absent for the bucket's owner.
+    #[n(7)]
+    pub owner: Option<ByteArray<32>>,
+    #[n(8)]
+    pub parts: Option<u16>,
+    /// Random half of the version id; absent for the null version.
     #[n(9)]
-    pub attributes: AttributesRow,
+    pub version: Option<u64>,
     #[n(10)]
     pub upload: Option<(u64, u64)>,
 }
@@ -170,15 +175,33 @@ pub(super) struct PartListRow {
     pub parts: Vec<PartListItem>,
 }
 
-/// The copy of a row that goes with a file, in its extended attribute `user.myfsio`.
-#[derive(Debug, Clone, Encode, Decode)]
+/// The copy of a row that goes with a file, in its extended attribute `user.myfsio`; the file itself tells the rest.
+///
+/// Up to 64 bytes ext4 keeps it in the inode (of the usual 256 bytes); a longer one costs a block of the disk and as much
+/// time again as the file. So the fields that an ordinary object has stand first.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct FileTag {
-    /// The key, when the file's path does not tell it.
     #[n(0)]
-    pub key: Option<String>,
-    /// The object's row.
+    pub stamp: u64,
     #[cbor(n(1), with = "minicbor::bytes")]
-    pub row: Vec<u8>,
+    pub md5: [u8; 16],
+    #[n(2)]
+    pub crc64nvme: u64,
+    #[n(3)]
+    pub attributes: Option<AttributesRow>,
+    #[n(4)]
+    pub checksum: Option<ChecksumRow>,
+    #[n(5)]
+    pub owner: Option<ByteArray<32>>,
+    #[n(6)]
+    pub parts: Option<u16>,
+    #[n(7)]
+    pub version: Option<u64>,
+    #[n(8)]
+    pub upload: Option<(u64, u64)>,
+    /// The key, when the file's path does not tell it.
+    #[n(9)]
+    pub key: Option<String>,
 }
 
 /// How far the index and the files follow the journal.
@@ -213,7 +236,7 @@ pub(super) struct FormatRow {
 }
 
 /// Version of the formats of rows, journal and layout that this program writes and reads.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 
 /// Encodes a row.
 pub(super) fn encode<T: Encode<()>>(row: &T) -> Result<Vec<u8>, StorageError> {
@@ -257,8 +280,8 @@ impl From<&Attributes> for AttributesRow {
             expires: a.expires.clone(),
             website_redirect: a.website_redirect.clone(),
             storage_class: a.storage_class.clone(),
-            user_metadata: a.user_metadata.clone(),
-            tags: a.tags.clone(),
+            user_metadata: (!a.user_metadata.is_empty()).then(|| a.user_metadata.clone()),
+            tags: (!a.tags.is_empty()).then(|| a.tags.clone()),
         }
     }
 }
@@ -274,8 +297,8 @@ impl From<AttributesRow> for Attributes {
             expires: a.expires,
             website_redirect: a.website_redirect,
             storage_class: a.storage_class,
-            user_metadata: a.user_metadata,
-            tags: a.tags,
+            user_metadata: a.user_metadata.unwrap_or_default(),
+            tags: a.tags.unwrap_or_default(),
         }
     }
 }
@@ -315,7 +338,7 @@ impl From<Usage> for UsageRow {
 }
 
 impl ObjectRow {
-    pub fn of(object: &Object, location: Location) -> Self {
+    pub fn of(object: &Object, location: Location, bucket_owner: &CanonicalId) -> Self {
         let version = match object.version_id {
             VersionId::Null => None,
             VersionId::Unique { random, .. } => Some(random),
@@ -333,15 +356,21 @@ impl ObjectRow {
             crc64nvme: object.crc64nvme,
             location,
             version,
-            owner: object.owner.as_str().to_owned(),
+            owner: (object.owner != *bucket_owner).then(|| object.owner.to_bytes().into()),
             checksum,
-            attributes: (&object.attributes).into(),
+            attributes: (object.attributes != Attributes::default()).then(|| (&object.attributes).into()),
             upload: object.upload.map(|u| (u.stamp.0, u.random)),
         }
     }
 
-    pub fn into_object(self) -> Result<Object, StorageError> {
+    /// Its version id.
+    pub fn version_id(&self) -> VersionId {
         let stamp = Stamp(self.stamp);
+        self.version.map_or(VersionId::Null, |random| VersionId::Unique { stamp, random })
+    }
+
+    pub fn into_object(self, bucket_owner: &CanonicalId) -> Result<Object, StorageError> {
+        let version_id = self.version_id();
         let checksum = match self.checksum {
             None => None,
             Some(row) => {
@@ -352,16 +381,34 @@ impl ObjectRow {
             }
         };
         Ok(Object {
-            version_id: self.version.map_or(VersionId::Null, |random| VersionId::Unique { stamp, random }),
-            stamp,
+            version_id,
+            stamp: Stamp(self.stamp),
             size: self.size,
             etag: ETag { md5: self.md5, parts: self.parts },
             crc64nvme: self.crc64nvme,
             checksum,
-            owner: owner_of(&self.owner)?,
-            attributes: self.attributes.into(),
+            owner: self.owner.map_or_else(|| bucket_owner.clone(), |bytes| CanonicalId::from_bytes(bytes.into())),
+            attributes: self.attributes.map(Attributes::from).unwrap_or_default(),
             upload: self.upload.map(|(stamp, random)| UploadId { stamp: Stamp(stamp), random }),
         })
+    }
+}
+
+impl FileTag {
+    /// The tag of an object's file; `key` where its path does not tell it.
+    pub fn of(row: ObjectRow, key: Option<&str>) -> Self {
+        Self {
+            stamp: row.stamp,
+            md5: row.md5,
+            crc64nvme: row.crc64nvme,
+            attributes: row.attributes,
+            checksum: row.checksum,
+            owner: row.owner,
+            parts: row.parts,
+            version: row.version,
+            upload: row.upload,
+            key: key.map(str::to_owned),
+        }
     }
 }
 
@@ -431,4 +478,39 @@ pub(super) fn bucket_name(row_key: &[u8]) -> Result<BucketName, StorageError> {
         .and_then(|name| std::str::from_utf8(name).ok())
         .and_then(|name| BucketName::parse(name).ok())
         .ok_or_else(|| StorageError::Index("malformed bucket row".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(attributes: Option<AttributesRow>, checksum: Option<ChecksumRow>) -> FileTag {
+        let (stamp, md5, crc64nvme) = (1_800_000_000_123_456_789, [7; 16], u64::MAX);
+        let row = ObjectRow {
+            stamp,
+            size: 5 << 40,
+            md5,
+            crc64nvme,
+            location: Location::Plain,
+            attributes,
+            checksum,
+            owner: None,
+            parts: None,
+            version: None,
+            upload: None,
+        };
+        FileTag::of(row, None)
+    }
+
+    /// The room that ext4 leaves in an inode of 256 bytes for the value of an attribute of this name.
+    #[test]
+    fn the_tag_of_an_ordinary_object_fits_the_inode() {
+        let attributes = Attributes { content_type: Some("application/json".to_owned()), ..Attributes::default() };
+        let checksum = ChecksumRow { algorithm: 1, value: vec![1, 2, 3, 4], composite: false };
+        let small = tag(Some((&attributes).into()), Some(checksum));
+        let bytes = encode(&small).unwrap();
+        assert!(bytes.len() <= 64 + 4, "{}", bytes.len());
+        assert_eq!(decode::<FileTag>(&bytes).unwrap(), small);
+        assert!(encode(&tag(None, None)).unwrap().len() <= 40);
+    }
 }

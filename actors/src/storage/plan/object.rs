@@ -65,7 +65,7 @@ impl ObjectWrite<'_> {
         let mut object = self.object;
         object.stamp = stamp;
         let location = choose_location(planner, bucket.id, key, object.size, previous.as_ref())?;
-        let row = ObjectRow::of(&object, location);
+        let row = ObjectRow::of(&object, location, &bucket.owner);
         let change = planner.change(row_key, Some(rows::encode(&row)?));
         let (new, old) = (object.size, previous.as_ref().map(|p| p.size));
         planner.count(bucket.id, |usage| {
@@ -209,8 +209,7 @@ impl Mutation for DeleteObject {
         check_conditions(&self.conditions, &self.key, current.as_ref())?;
         let outcome = Deleted { version_id: self.version, delete_marker: false };
         let Some(row) = current else { return Ok(outcome) };
-        let current_version = row.clone().into_object()?.version_id;
-        if self.version.is_some_and(|version| version != current_version) {
+        if self.version.is_some_and(|version| version != row.version_id()) {
             return Ok(outcome);
         }
         planner.change(row_key, None);
