@@ -14,6 +14,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use serde_json::Value;
@@ -27,6 +29,9 @@ const ATTEMPTS_MAX: usize = 5;
 /// A file changed this shortly before it was read may change again without a visible trace (the kernel's time stamps
 /// advance in ticks of up to 10 ms), in nanoseconds.
 const TICK_NANOS_MAX: u64 = 50_000_000;
+/// How long a look at the file serves further requests: too short for anybody who edits it, long enough that a busy node
+/// does not ask the file system on every request.
+const LOOK_NANOS: u64 = 1_000_000;
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,12 +174,34 @@ pub struct Published<T> {
     seen: Option<FileStamp>,
     /// False when the file was read so soon after a change that another may have gone unseen.
     settled: bool,
+    /// When this was published.
+    since: Instant,
+    /// When the file was last looked at for a reader, in nanoseconds since `since`; 0 for never.
+    looked: AtomicU64,
 }
 
 impl<T> Published<T> {
+    fn new(state: Arc<T>, problem: Option<FileProblem>, seen: Option<FileStamp>, settled: bool) -> Self {
+        Self { state, problem, seen, settled, since: Instant::now(), looked: AtomicU64::new(0) }
+    }
+
     /// Whether the file at `path` still is what was read. A file whose stamp cannot be read counts as changed.
     pub fn is_current(&self, path: &Path) -> bool {
         self.settled && FileStamp::of(path).is_ok_and(|stamp| stamp == self.seen)
+    }
+
+    /// The same for requests, of which many come at once: the file is looked at once in [`LOOK_NANOS`].
+    pub fn is_current_lately(&self, path: &Path) -> bool {
+        let now = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
+        let looked = self.looked.load(Ordering::Relaxed);
+        if looked != 0 && now.saturating_sub(looked) < LOOK_NANOS {
+            return true;
+        }
+        let current = self.is_current(path);
+        if current {
+            self.looked.store(now, Ordering::Relaxed);
+        }
+        current
     }
 }
 
@@ -213,7 +240,7 @@ impl<S: Schema> JsonStore<S> {
         };
         let (document, state) = compile(&schema, &text).map_err(|m| StoreError::Broken(problem(&path, m)))?;
         let settled = seen.is_none_or(|stamp| !stamp.may_hide_a_change(now));
-        let published = Published { state: Arc::new(state), problem: None, seen, settled };
+        let published = Published::new(Arc::new(state), None, seen, settled);
         Ok(Self { path, schema, document, text, published: Arc::new(ArcSwap::from_pointee(published)) })
     }
 
@@ -307,7 +334,7 @@ impl<S: Schema> JsonStore<S> {
 
     fn publish(&self, state: Arc<S::State>, problem: Option<FileProblem>, seen: Option<FileStamp>, now: Stamp) {
         let settled = seen.is_none_or(|stamp| !stamp.may_hide_a_change(now));
-        self.published.store(Arc::new(Published { state, problem, seen, settled }));
+        self.published.store(Arc::new(Published::new(state, problem, seen, settled)));
     }
 }
 

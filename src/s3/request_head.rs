@@ -4,6 +4,7 @@
 //! collapse them: the signature is over these bytes. Under HTTP/2 the caller puts `:authority` into `headers` as
 //! `host`.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use actix_web::http::header::HeaderMap;
@@ -40,27 +41,32 @@ impl<'a> RequestHead<'a> {
 
     /// The decoded name/value pairs of the query, in their order; `+` is a space, a parameter without `=` has an empty
     /// value.
-    pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> + use<'a> {
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         query_pairs(self.query)
-    }
-
-    /// The first value of the query parameter `name` (case-sensitive, as S3's are).
-    pub fn query_value(&self, name: &str) -> Option<String> {
-        self.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value)
     }
 }
 
 /// The decoded name/value pairs of a query; see [`RequestHead::query_pairs`].
-pub fn query_pairs<'a>(query: &'a str) -> impl Iterator<Item = (String, String)> + use<'a> {
+pub fn query_pairs<'a>(query: &'a str) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let text = |part: &str| String::from_utf8_lossy(&decode_query_part(part)).into_owned();
         (text(name), text(value))
     })
 }
 
+fn text(part: &str) -> Cow<'_, str> {
+    match decode_query_part(part) {
+        // Nothing was escaped.
+        Cow::Borrowed(_) => Cow::Borrowed(part),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
 /// Decodes one name or value of a query: `+` is a space, `%XX` a byte, a broken escape stays as it is.
-pub fn decode_query_part(part: &str) -> Vec<u8> {
+pub fn decode_query_part(part: &str) -> Cow<'_, [u8]> {
+    if !part.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Cow::Borrowed(part.as_bytes());
+    }
     let spaced = part.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced).collect()
+    Cow::Owned(percent_encoding::percent_decode_str(&spaced).collect())
 }

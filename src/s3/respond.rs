@@ -4,6 +4,7 @@
 //! a body where the method is HEAD. JSON routes answer errors as JSON.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 
 use actix_web::HttpResponse;
@@ -23,10 +24,21 @@ pub struct RequestId(u64);
 impl RequestId {
     /// A new random id.
     pub fn random() -> Self {
-        let mut bytes = [0; 8];
-        // Without random numbers the id is zero: it names nothing, but the request need not fail for it.
-        let _ = getrandom::fill(&mut bytes);
-        Self(u64::from_ne_bytes(bytes))
+        thread_local! {
+            /// Random numbers fetched ahead: one system call serves many requests.
+            static AHEAD: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+        }
+        let next = AHEAD.with_borrow_mut(|ahead| {
+            if ahead.is_empty() {
+                let mut bytes = [0; 1024];
+                // Without random numbers there is no id: it names nothing, but the request need not fail for it.
+                let filled = getrandom::fill(&mut bytes).is_ok();
+                let (numbers, _) = bytes.as_chunks::<8>();
+                ahead.extend(numbers.iter().filter(|_| filled).map(|bytes| u64::from_ne_bytes(*bytes)));
+            }
+            ahead.pop()
+        });
+        Self(next.unwrap_or(0))
     }
 }
 

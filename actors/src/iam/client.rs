@@ -111,7 +111,7 @@ impl IamClient {
 
     /// Takes up a hand edit of the file, if there is one: one `stat` otherwise.
     pub async fn refresh(&self) -> Result<(), IamError> {
-        if self.shared.directory.load().is_current(&self.shared.path) {
+        if self.shared.directory.load().is_current_lately(&self.shared.path) {
             return Ok(());
         }
         Ok(self.door.call(Reload).await?)

@@ -58,7 +58,7 @@ impl PolicyEngineClient {
     /// Takes up a hand edit of the policy file, if there is one: one `stat` otherwise. To be called before the first
     /// [`Self::decide`] of a request.
     pub async fn refresh(&self) -> Result<(), PolicyError> {
-        if self.policies.load().is_current(&self.path) {
+        if self.policies.load().is_current_lately(&self.path) {
             return Ok(());
         }
         Ok(self.door.call(Reload).await?)

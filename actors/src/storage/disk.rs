@@ -134,9 +134,15 @@ impl Disk {
 
     /// Opens a regular file for reading; links, folders and special files are refused.
     pub fn open_file(&self, path: &Path) -> io::Result<File> {
+        self.open_stamped(path).map(|(file, _)| file)
+    }
+
+    /// The same with what the file is now.
+    pub fn open_stamped(&self, path: &Path) -> io::Result<(File, FileStamp)> {
         let file = File::from(self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
-        if file.metadata()?.is_file() {
-            Ok(file)
+        let stat = rustix::fs::fstat(&file)?;
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
+            Ok((file, stamp_in(&stat)))
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
         }
@@ -155,17 +161,13 @@ impl Disk {
 
     /// Size and modification time of an open file.
     pub fn stamp_of(&self, file: &File) -> io::Result<FileStamp> {
-        let stat = rustix::fs::fstat(file)?;
-        let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
-        let nanos = stat.st_mtime_nsec;
-        let modified = Stamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanos));
-        Ok(FileStamp { size: u64::try_from(stat.st_size).unwrap_or(0), modified })
+        Ok(stamp_in(&rustix::fs::fstat(file)?))
     }
 
     /// Size and modification time of the regular file at `path`; none when nothing, or something else, is there.
     pub fn stamp_at(&self, path: &Path) -> io::Result<Option<FileStamp>> {
-        match self.open_file(path) {
-            Ok(file) => self.stamp_of(&file).map(Some),
+        match self.open_stamped(path) {
+            Ok((_, stamp)) => Ok(Some(stamp)),
             Err(e) if is_absent(&e) => Ok(None),
             Err(e) => Err(e),
         }
@@ -265,6 +267,12 @@ impl Disk {
     pub fn sync_everything(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(&self.root_fd)?)
     }
+}
+
+fn stamp_in(stat: &rustix::fs::Stat) -> FileStamp {
+    let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
+    let modified = Stamp(seconds.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec));
+    FileStamp { size: u64::try_from(stat.st_size).unwrap_or(0), modified }
 }
 
 /// Sets a file's modification time.

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::ops::Range;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,7 +23,7 @@ use super::plan::place_of;
 use super::rows::{self, Location, ObjectRow};
 use super::steps::{Place, overflow_path, staged_path};
 use super::{StorageError, keys};
-use crate::names::{Checksum, ObjectKey, PartNumber, Stamp, VersionId};
+use crate::names::{BucketId, Checksum, ObjectKey, PartNumber, Stamp, VersionId};
 
 /// Bytes read at a time.
 const CHUNK_BYTES: u64 = 256 << 10;
@@ -96,23 +97,25 @@ fn find(shared: &Shared, row: &ObjectRow, place: &Place) -> Result<Option<Bits>,
         None => {}
     }
     let wanted = FileStamp { size: row.size, modified: shared.disk.rounded(Stamp(row.stamp)) };
-    let own = place.path();
-    let overflow = || overflow_path(crate::names::BucketId(place.bucket_id), &place.key, Stamp(place.stamp));
-    // A plain file that found something unknown in its place went to overflow; its row learns of it a little later.
-    let fallback = (place.location == Location::Plain).then(overflow);
-    for path in std::iter::once(own).chain(fallback) {
-        match shared.disk.open_file(&path) {
-            Ok(file) => {
-                let there = shared.disk.stamp_of(&file).map_err(|e| StorageError::io("look at", &path, e))?;
-                if there == wanted {
-                    return Ok(Some(Bits::File(Arc::new(file))));
-                }
-            }
-            Err(e) if disk::is_absent(&e) => {}
-            Err(e) => return Err(StorageError::io("open", path, e)),
-        }
+    if let Some(file) = open_stamped(shared, &place.path(), wanted)? {
+        return Ok(Some(file));
     }
-    Ok(None)
+    if place.location != Location::Plain {
+        return Ok(None);
+    }
+    // A plain file that found something unknown in its place went to overflow; its row learns of it a little later.
+    let overflow = overflow_path(BucketId(place.bucket_id), &place.key, Stamp(place.stamp));
+    open_stamped(shared, &overflow, wanted)
+}
+
+/// The file at `path`, if it is the one of this stamp.
+fn open_stamped(shared: &Shared, path: &Path, wanted: FileStamp) -> Result<Option<Bits>, StorageError> {
+    match shared.disk.open_stamped(path) {
+        Ok((file, there)) if there == wanted => Ok(Some(Bits::File(Arc::new(file)))),
+        Ok(_) => Ok(None),
+        Err(e) if disk::is_absent(&e) => Ok(None),
+        Err(e) => Err(StorageError::io("open", path, e)),
+    }
 }
 
 /// An object opened for reading: row and bytes belong together, whatever is written to the key meanwhile.

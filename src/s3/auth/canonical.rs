@@ -5,7 +5,6 @@
 //! key and parameters.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use actix_web::http::header::HeaderMap;
 
@@ -18,12 +17,16 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 fn push_encoded(out: &mut String, byte: u8) {
-    // Writing to a String cannot fail.
-    let _ = write!(out, "%{byte:02X}");
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
+    out.extend(['%', digit(byte >> 4), digit(byte & 0xf)]);
 }
 
 /// Percent-encodes with the AWS set: unreserved characters stay, all else becomes upper-case escapes.
 pub fn encode(bytes: &[u8], keep_slash: bool) -> String {
+    let plain = bytes.iter().all(|&byte| is_unreserved(byte) || (keep_slash && byte == b'/'));
+    if let (true, Ok(text)) = (plain, std::str::from_utf8(bytes)) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(bytes.len());
     for &byte in bytes {
         if is_unreserved(byte) || (keep_slash && byte == b'/') {

@@ -35,7 +35,7 @@ struct Parameters {
 /// Whether the query carries a Signature Version 4 of its own.
 pub fn is_presigned(head: &RequestHead<'_>) -> bool {
     head.query_pairs()
-        .any(|(name, _)| matches!(name.as_str(), "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
+        .any(|(name, _)| matches!(&*name, "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
 }
 
 /// Makes headers of the `x-amz-*` parameters that some SDKs sign into the query in place of headers (metadata, ACL, storage
@@ -110,7 +110,7 @@ fn malformed(message: &'static str) -> S3Error {
 fn collect(head: &RequestHead<'_>) -> Result<Parameters, S3Error> {
     let mut parameters = Parameters::default();
     for (name, value) in head.query_pairs() {
-        let slot = match name.as_str() {
+        let slot = match &*name {
             "X-Amz-Algorithm" => &mut parameters.algorithm,
             "X-Amz-Credential" => &mut parameters.credential,
             "X-Amz-Date" => &mut parameters.date,
@@ -121,7 +121,7 @@ fn collect(head: &RequestHead<'_>) -> Result<Parameters, S3Error> {
             "X-Amz-Security-Token" => &mut parameters.security_token,
             _ => continue,
         };
-        if slot.replace(value).is_some() {
+        if slot.replace(value.into_owned()).is_some() {
             return Err(malformed("An authentication query parameter is given twice."));
         }
     }

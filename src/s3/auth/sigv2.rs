@@ -150,13 +150,13 @@ pub fn parse_header(head: &RequestHead<'_>, authorization: &str, now_seconds: i6
 pub fn parse_query(head: &RequestHead<'_>, now_seconds: i64) -> Result<Claim, S3Error> {
     let (mut id, mut signature, mut expires) = (None, None, None);
     for (name, value) in head.query_pairs() {
-        let slot = match name.as_str() {
+        let slot = match &*name {
             "AWSAccessKeyId" => &mut id,
             "Signature" => &mut signature,
             "Expires" => &mut expires,
             _ => continue,
         };
-        if slot.replace(value).is_some() {
+        if slot.replace(value.into_owned()).is_some() {
             return Err(denied("An authentication query parameter is given twice."));
         }
     }
@@ -241,7 +241,7 @@ fn hides_parameter(head: &RequestHead<'_>) -> bool {
 
 /// The parameters of the resource, decoded, ordered by name; `?name` without `=` stays so.
 fn push_parameters(out: &mut Vec<u8>, query: &str, extent: Extent) {
-    let mut parameters: Vec<(Vec<u8>, Option<Vec<u8>>)> = query
+    let mut parameters: Vec<_> = query
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| match pair.split_once('=') {
