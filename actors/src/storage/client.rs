@@ -214,6 +214,9 @@ impl StorageClient {
 
     /// Checks write conditions against the state now, before a body is read; the commit decides.
     pub fn precheck(&self, bucket: &Bucket, key: &ObjectKey, conditions: &WriteConditions) -> Result<(), StorageError> {
+        if *conditions == WriteConditions::default() {
+            return Ok(());
+        }
         let current = match object_row(&self.shared.rows, bucket, key, None) {
             Ok(row) => Some(row),
             Err(StorageError::NoSuchKey { .. }) => None,

@@ -154,6 +154,12 @@ impl Disk {
         Ok(open_beneath(folder.as_fd(), name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?.into())
     }
 
+    /// Creates a file that is not there and opens it for reading and writing.
+    pub fn create_new(&self, path: &Path) -> io::Result<File> {
+        let (folder, name) = self.parent_and_name(path)?;
+        Ok(open_beneath(folder.as_fd(), name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?.into())
+    }
+
     /// Opens an existing file for reading and writing.
     pub fn open_writable(&self, path: &Path) -> io::Result<File> {
         Ok(self.open_at(path, OFlags::RDWR)?.into())

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::StorageError;
@@ -40,8 +41,12 @@ pub(super) trait Snapshot: Send {
 /// The embedded index in one file.
 #[derive(Debug)]
 pub(super) struct RedbIndex {
+    /// The table as of the last batch: opening a view for each read costs more than the read. Goes before the database.
+    latest: ArcSwapOption<Table>,
     database: Database,
 }
+
+type Table = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 fn failed(error: impl Into<redb::Error>) -> StorageError {
     match error.into() {
@@ -54,7 +59,7 @@ impl RedbIndex {
     /// Opens or creates the index file; `cache_bytes` bounds its cache.
     pub fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
         let database = Database::builder().set_cache_size(cache_bytes).create(path).map_err(failed)?;
-        let index = Self { database };
+        let index = Self { database, latest: ArcSwapOption::empty() };
         index.write(&[], true)?;
         Ok(index)
     }
@@ -75,15 +80,17 @@ impl RedbIndex {
                 }
             }
         }
-        transaction.commit().map_err(failed)
+        transaction.commit().map_err(failed)?;
+        let table = self.database.begin_read().map_err(failed)?.open_table(ROWS).map_err(failed)?;
+        self.latest.store(Some(Arc::new(table)));
+        Ok(())
     }
 }
 
 impl Index for RedbIndex {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
-        let transaction = self.database.begin_read().map_err(failed)?;
-        let table = transaction.open_table(ROWS).map_err(failed)?;
-        Ok(Box::new(RedbSnapshot { table }))
+        let table = self.latest.load_full();
+        Ok(Box::new(RedbSnapshot { table: table.ok_or_else(|| StorageError::Index("not open".to_owned()))? }))
     }
 
     fn apply(&self, changes: &[RowChange]) -> Result<(), StorageError> {
@@ -96,7 +103,7 @@ impl Index for RedbIndex {
 }
 
 struct RedbSnapshot {
-    table: redb::ReadOnlyTable<&'static [u8], &'static [u8]>,
+    table: Arc<Table>,
 }
 
 impl Snapshot for RedbSnapshot {

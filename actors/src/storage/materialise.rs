@@ -1,10 +1,10 @@
 //! From the journal to plain files: carries out the steps of committed entries, in commit order, on one thread.
 //!
-//! Only this room changes names under a bucket's folder, so there is no race between making and removing folders. A new file
-//! is written beside its place and renamed into it, so a person or a reader never sees half of one.
+//! Only this room changes names under a bucket's folder, so there is no race between making and removing folders. A file that
+//! replaces another is written beside it and renamed over it; readers never see half of either.
 //!
-//! INVARIANT: steps may be carried out again after a crash, from any point. Files carry the stamp of their commit as their
-//! modification time; on replay a file with the same or a later stamp means that the step was done before.
+//! INVARIANT: steps may be carried out again after a crash, from any point. Rows and, for staged files, names and times tell
+//! what was done before; the bytes of a body from the journal are always written again.
 
 use std::collections::HashSet;
 use std::io;
@@ -112,6 +112,9 @@ impl Materialiser<'_> {
         if self.replay.is_some() && self.is_done(place, source, size, row)? {
             return Ok(Outcome::Done);
         }
+        if self.replay.is_none() && *source == Source::Journal && self.write_new(place, size, row, body)? {
+            return Ok(Outcome::Done);
+        }
         let staged = self.prepare(place, source, size, row, body)?;
         match self.put_in_place(&staged, &place.path()) {
             Ok(()) => Ok(Outcome::Done),
@@ -125,15 +128,41 @@ impl Materialiser<'_> {
         }
     }
 
+    /// Writes the file of a new key where it belongs, if nothing is there; answers whether it did. Readers take the bytes from
+    /// the journal until it is whole, and after a crash it is written again, so the detour over a name of its own, a third
+    /// of the work, is for files that replace another.
+    fn write_new(
+        &self,
+        place: &Place,
+        size: u64,
+        row: Option<&[u8]>,
+        body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
+    ) -> Result<bool, StorageError> {
+        let path = place.path();
+        let create = || match self.disk.create_new(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.make_parent(&path)?;
+                self.disk.create_new(&path)
+            }
+            other => other,
+        };
+        let file = match create() {
+            Ok(file) => file,
+            Err(e) if is_blocked(&e) => return Ok(false),
+            Err(e) => return Err(StorageError::io("create", &path, e)),
+        };
+        io_at("write", &path, disk::write_all_at(&file, &body()?, 0))?;
+        self.finish(&file, &path, place, size, row)?;
+        Ok(true)
+    }
+
     /// On replay: whether the file of this step, or of a later one, stands already. The bytes of a body from the journal are
-    /// written again unless a later version stands there: its name and time may have reached the disk before its bytes.
+    /// written again unless the version is gone: name and time may have reached the disk before the bytes.
     fn is_done(&self, place: &Place, source: &Source, size: u64, row: Option<&[u8]>) -> Result<bool, StorageError> {
         let path = place.path();
         let look = || self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e));
         let own = self.disk.rounded(Stamp(place.stamp));
-        let Source::Staged { name } = source else {
-            return Ok(look()?.is_some_and(|there| there.modified > own));
-        };
+        let Source::Staged { name } = source else { return Ok(!self.is_alive(place)?) };
         let left = self.disk.stamp_at(&staged_path(name)).map_err(|e| StorageError::io("look at", name, e))?;
         if left.is_some() {
             return Ok(false);
@@ -197,14 +226,16 @@ impl Materialiser<'_> {
     fn put_in_place(&self, staged: &Path, target: &Path) -> io::Result<()> {
         match self.disk.rename(staged, target) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.disk.forget_folders();
-                if let Some(folder) = target.parent() {
-                    self.disk.make_folders(folder)?;
-                }
+                self.make_parent(target)?;
                 self.disk.rename(staged, target)
             }
             other => other,
         }
+    }
+
+    fn make_parent(&self, path: &Path) -> io::Result<()> {
+        self.disk.forget_folders();
+        self.disk.make_folders(path.parent().unwrap_or(Path::new("")))
     }
 
     fn remove(&self, place: &Place) -> Result<(), StorageError> {
@@ -233,17 +264,19 @@ impl Materialiser<'_> {
         Ok(())
     }
 
+    /// On replay: whether this version is still an object. The rows are already those of the journal's end.
+    fn is_alive(&self, place: &Place) -> Result<bool, StorageError> {
+        Ok(self.row(place)?.is_some_and(|row| row.stamp == place.stamp))
+    }
+
     /// On replay: whether the path belongs to a later version of the key, whose own step may have been done already.
     fn is_taken_over(&self, place: &Place) -> Result<bool, StorageError> {
-        let path = place.path();
-        let there = self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e))?;
-        if there.is_some_and(|there| there.modified > self.disk.rounded(Stamp(place.stamp))) {
-            return Ok(true);
-        }
-        // Where times are coarse, both versions may show the same: the row, which is already the last one, tells.
+        Ok(self.row(place)?.is_some_and(|row| row.location == place.location && row.stamp > place.stamp))
+    }
+
+    fn row(&self, place: &Place) -> Result<Option<rows::ObjectRow>, StorageError> {
         let row = self.rows.get(&keys::object(BucketId(place.bucket_id), place.key.as_bytes()))?;
-        let row = row.map(|row| rows::decode::<rows::ObjectRow>(&row)).transpose()?;
-        Ok(row.is_some_and(|row| row.location == place.location && row.stamp > place.stamp))
+        row.map(|row| rows::decode(&row)).transpose()
     }
 
     /// Removes the folders above a removed file as far as they are empty and no key of their own.

@@ -34,8 +34,7 @@ struct Parameters {
 
 /// Whether the query carries a Signature Version 4 of its own.
 pub fn is_presigned(head: &RequestHead<'_>) -> bool {
-    head.query_pairs()
-        .any(|(name, _)| matches!(&*name, "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
+    head.query_pairs().any(|(name, _)| matches!(&*name, "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
 }
 
 /// Makes headers of the `x-amz-*` parameters that some SDKs sign into the query in place of headers (metadata, ACL, storage
