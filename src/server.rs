@@ -47,7 +47,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a refused client may go on sending before the connection is cut.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a response that are buffered before the socket is written.
-const WRITE_BUFFER_BYTES: usize = 256 * 1024;
+const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Settings of the listener.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use parking_lot::RwLock;
 
 use super::body::BodyTools;
+use super::chunk_pool::ChunkPool;
 use super::committer::{CommittedBatch, Committer, Proposal};
 use super::disk::{Disk, SYSTEM_FOLDER};
 use super::index::RedbIndex;
@@ -69,6 +70,7 @@ pub(super) struct Shared {
     pub progress: Progress,
     pub uploads: UploadTable,
     pub tools: BodyTools,
+    pub chunks: Arc<ChunkPool>,
     /// For work that may take long: copying an object's parts together, walking a bucket's folder.
     pub long_pool: IoPool,
     pub generation: u64,
@@ -188,6 +190,7 @@ impl Engine {
             usage: recovered.usage.clone().into_iter().collect(),
             progress: Progress::at(recovered.position),
             uploads: UploadTable::default(),
+            chunks: Arc::default(),
             generation: recovered.generation,
             failure: RwLock::new(None),
             trouble: RwLock::new(None),

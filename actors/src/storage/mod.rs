@@ -11,6 +11,7 @@
 mod actor;
 mod body;
 mod checkpoint;
+mod chunk_pool;
 mod client;
 mod committer;
 mod complete;

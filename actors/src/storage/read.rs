@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::Stream;
 
+use super::chunk_pool::{CHUNK_BYTES, Chunk, ChunkPool};
 use super::disk::{self, FileStamp};
 use super::engine::{PendingBytes, Shared};
 use super::io_pool::IoPool;
@@ -25,8 +26,6 @@ use super::steps::{Place, overflow_path, staged_path};
 use super::{StorageError, keys};
 use crate::names::{BucketId, Checksum, ObjectKey, PartNumber, Stamp, VersionId};
 
-/// Bytes read at a time.
-const CHUNK_BYTES: u64 = 256 << 10;
 /// How often a row is read again when its file is not there.
 const ATTEMPTS: usize = 8;
 
@@ -67,7 +66,8 @@ pub(super) fn open(
         let place = place_of(bucket, key, &row);
         if let Some(bits) = find(shared, &row, &place)? {
             let object = Arc::new(row.into_object(&bucket.owner)?);
-            return Ok(OpenObject { object, bits, pool: shared.tools.pool.clone() });
+            let (pool, chunks) = (shared.tools.pool.clone(), Arc::clone(&shared.chunks));
+            return Ok(OpenObject { object, bits, pool, chunks });
         }
         // The same row twice without its bytes: they are on their way from one place to the other, for an instant.
         if last.as_ref() == Some(&place) {
@@ -125,6 +125,7 @@ pub struct OpenObject {
     pub object: Arc<Object>,
     bits: Bits,
     pool: IoPool,
+    chunks: Arc<ChunkPool>,
 }
 
 impl OpenObject {
@@ -145,7 +146,7 @@ impl OpenObject {
     }
 }
 
-type Reading = Pin<Box<dyn Future<Output = Result<Vec<u8>, StorageError>> + Send>>;
+type Reading = Pin<Box<dyn Future<Output = Result<Chunk, StorageError>> + Send>>;
 
 /// Bytes of an object, in order. Ends early with an error when they cannot be read or are not those that were stored.
 pub struct ObjectReader {
@@ -165,8 +166,7 @@ impl std::fmt::Debug for ObjectReader {
 
 impl ObjectReader {
     /// Takes a chunk that was read; the last one of a whole object only if all bytes are the stored ones.
-    fn accept(&mut self, chunk: impl Into<Bytes>) -> Result<Bytes, StorageError> {
-        let chunk: Bytes = chunk.into();
+    fn accept(&mut self, chunk: Bytes) -> Result<Bytes, StorageError> {
         self.at += chunk.len() as u64;
         if let Some(digest) = &mut self.digest {
             digest.update(&chunk);
@@ -199,7 +199,7 @@ impl Stream for ObjectReader {
             return Poll::Ready(None);
         }
         if this.waiting.is_none() {
-            let size = usize::try_from((this.end - this.at).min(CHUNK_BYTES)).unwrap_or(0);
+            let size = usize::try_from(this.end - this.at).unwrap_or(usize::MAX).min(CHUNK_BYTES);
             let at = this.at;
             match &this.source.bits {
                 Bits::None => return Poll::Ready(None),
@@ -211,10 +211,10 @@ impl Stream for ObjectReader {
                     };
                 }
                 Bits::File(file) => {
-                    let mut buffer = vec![0; size];
-                    match disk::read_cached(file, &mut buffer, at) {
+                    let mut buffer = this.source.chunks.take(size);
+                    match disk::read_cached(file, buffer.bytes_mut(), at) {
                         Ok(Some(())) => {
-                            return match this.accept(buffer) {
+                            return match this.accept(buffer.freeze()) {
                                 Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
                                 Err(error) => this.fail(error),
                             };
@@ -223,7 +223,7 @@ impl Stream for ObjectReader {
                             let (file, pool) = (Arc::clone(file), this.source.pool.clone());
                             this.waiting = Some(Box::pin(async move {
                                 pool.run(move || {
-                                    disk::read_exact_at(&file, &mut buffer, at).map_err(read_error)?;
+                                    disk::read_exact_at(&file, buffer.bytes_mut(), at).map_err(read_error)?;
                                     Ok(buffer)
                                 })
                                 .await
@@ -240,7 +240,7 @@ impl Stream for ObjectReader {
             Poll::Ready(result) => result,
         };
         this.waiting = None;
-        match result.and_then(|chunk| this.accept(chunk)) {
+        match result.and_then(|chunk| this.accept(chunk.freeze())) {
             Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
             Err(error) => this.fail(error),
         }
