@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::digest::{DigestPlan, Digests, Hasher};
 use super::disk::{self, Disk};
 use super::io_pool::IoPool;
+use super::md5::Md5Thread;
 use super::staging::{StagedFile, Staging};
 use super::uploads::GridSlot;
 use super::{StorageError, disk::STAGING_FOLDER};
@@ -19,12 +20,13 @@ use super::{StorageError, disk::STAGING_FOLDER};
 /// Bytes that are hashed and written at a time.
 const CHUNK_BYTES: usize = 512 << 10;
 /// Bodies up to this size are hashed on the request's own thread: a hop costs more.
-const HASH_INLINE_BYTES: usize = 32 << 10;
+const HASH_INLINE_BYTES: usize = 16 << 10;
 
 /// What a body writer needs of the engine.
 #[derive(Debug, Clone)]
 pub(super) struct BodyTools {
     pub pool: IoPool,
+    pub md5: Md5Thread,
     pub staging: Arc<Staging>,
     pub disk: Arc<Disk>,
     /// Largest body that goes through the journal, in bytes.
@@ -104,7 +106,18 @@ struct Work {
 }
 
 impl Work {
-    /// Hashes and writes the buffer, and empties it.
+    /// Brings the MD5 up to the buffer's end; before the buffer is put.
+    async fn hash(&mut self, md5: &Md5Thread) -> Result<(), StorageError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let so_far = std::mem::take(self.hasher.md5_mut());
+        let (updated, buffer) = md5.update(so_far, std::mem::take(&mut self.buffer)).await?;
+        (*self.hasher.md5_mut(), self.buffer) = (updated, buffer);
+        Ok(())
+    }
+
+    /// Hashes the rest and writes the buffer, and empties it.
     fn put(&mut self, tools: &BodyTools) -> Result<(), StorageError> {
         if matches!(self.target, Target::Memory) {
             self.target = Target::Object(tools.staging.take()?);
@@ -115,7 +128,7 @@ impl Work {
             Target::Part(part) => (part.file(), part.offset()),
         };
         let file = file.ok_or(StorageError::BodyUnfinished)?;
-        self.hasher.update(&self.buffer);
+        self.hasher.update_others(&self.buffer);
         disk::write_all_at(&file, &self.buffer, base + self.written)
             .map_err(|e| StorageError::io("write", STAGING_FOLDER, e))?;
         self.written += self.buffer.len() as u64;
@@ -202,13 +215,15 @@ impl BodyWriter {
         self.under_way = Some(answer);
         let (pool, tools) = (self.tools.pool.clone(), self.tools.clone());
         let job = async move {
-            let done = pool
-                .run(move || {
+            let done = async {
+                work.hash(&tools.md5).await?;
+                let put = move || {
                     work.put(&tools)?;
                     Ok(work)
-                })
-                .await;
-            let _nobody = reply.send(done);
+                };
+                pool.run(put).await
+            };
+            let _nobody = reply.send(done.await);
         };
         tokio::task::spawn(job);
         Ok(())
@@ -223,19 +238,22 @@ impl BodyWriter {
         let mut work = self.settle().await?;
         let size = self.size;
         if matches!(work.target, Target::Memory) && self.buffer.len() <= self.tools.inline_bytes_max {
-            let body = std::mem::take(&mut self.buffer);
             let mut hasher = work.hasher;
-            let hash = move || {
+            let mut body = std::mem::take(&mut self.buffer);
+            if body.len() > HASH_INLINE_BYTES {
+                let so_far = std::mem::take(hasher.md5_mut());
+                (*hasher.md5_mut(), body) = self.tools.md5.update(so_far, body).await?;
+                hasher.update_others(&body);
+            } else {
                 hasher.update(&body);
-                Ok((hasher.finish(), body))
-            };
-            let small = size <= HASH_INLINE_BYTES as u64;
-            let (digests, body) = if small { hash()? } else { self.tools.pool.run(hash).await? };
+            }
+            let digests = hasher.finish();
             let place = FinishedPlace::Object(BodyPlace::Inline(body.into()));
             return Ok(FinishedBody { size, digests, place });
         }
         std::mem::swap(&mut work.buffer, &mut self.buffer);
         let tools = self.tools.clone();
+        work.hash(&tools.md5).await?;
         let end = move || {
             work.end(&tools)?;
             Ok(work)

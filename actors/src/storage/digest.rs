@@ -1,9 +1,9 @@
 //! Digests of a body as it streams by.
 
-use md5::{Digest as _, Md5};
 use sha1::Sha1;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
+use super::md5::Md5;
 use crate::names::{Checksum, ChecksumAlgorithm};
 
 /// Which digests of a body are wanted beside MD5 and CRC-64/NVME, which every body gets.
@@ -48,7 +48,7 @@ impl Hasher {
             _ => None,
         };
         Self {
-            md5: Md5::new(),
+            md5: Md5::default(),
             crc64: crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme),
             sha256: (plan.sha256 || wants(ChecksumAlgorithm::Sha256)).then(Sha256::new),
             sha1: wants(ChecksumAlgorithm::Sha1).then(Sha1::new),
@@ -57,8 +57,19 @@ impl Hasher {
         }
     }
 
+    /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
+        self.update_others(bytes);
+    }
+
+    /// The MD5 so far, to be updated elsewhere and put back.
+    pub fn md5_mut(&mut self) -> &mut Md5 {
+        &mut self.md5
+    }
+
+    /// Takes the next bytes in all digests but the MD5.
+    pub fn update_others(&mut self, bytes: &[u8]) {
         self.crc64.update(bytes);
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(bytes);
@@ -82,7 +93,7 @@ impl Hasher {
                 Checksum::from_bytes(algorithm, &(self.crc32?.finalize() as u32).to_be_bytes())
             }
         });
-        Digests { md5: self.md5.finalize().into(), crc64nvme, sha256, checksum }
+        Digests { md5: self.md5.finish(), crc64nvme, sha256, checksum }
     }
 }
 

@@ -16,6 +16,7 @@ use super::disk::{Disk, SYSTEM_FOLDER};
 use super::index::RedbIndex;
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
+use super::md5::Md5Thread;
 use super::messages::{Bucket, Usage};
 use super::overlay::{LiveRows, Overlay};
 use super::plan::{Effect, State};
@@ -174,7 +175,8 @@ impl Engine {
         let pool = IoPool::start((threads * 2).max(4))?;
         let inline_bytes_max = settings.inline_body_bytes;
         let long_pool = IoPool::start(LONG_THREADS)?;
-        let tools = BodyTools { pool, staging, disk: Arc::clone(&disk), inline_bytes_max };
+        let md5 = Md5Thread::start(threads)?;
+        let tools = BodyTools { pool, md5, staging, disk: Arc::clone(&disk), inline_bytes_max };
         let checkpoint = CheckpointRow {
             sequence: recovered.position.sequence,
             segment: recovered.position.next.0,

@@ -25,6 +25,7 @@ mod journal;
 mod keys;
 mod listing;
 mod materialise;
+mod md5;
 mod messages;
 mod overlay;
 mod parts;
