@@ -1,0 +1,108 @@
+//! The load generator: drives any S3 endpoint over HTTP/1.1 and measures rates, latencies, and a local server's CPU and
+//! memory.
+//!
+//! It shares the cores with what it measures, so it is cheap on purpose: one thread, requests signed before the round where
+//! they come again, bodies read into one buffer per connection. What is measured is told by `docs/development.md`.
+
+mod arguments;
+mod connection;
+mod keys;
+mod multipart;
+mod process;
+mod progress;
+mod response;
+mod round;
+mod run;
+mod script;
+mod sign;
+mod site;
+mod statistics;
+mod table;
+mod units;
+mod worker;
+mod workload;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command, RunArguments};
+use clap::Parser;
+use serde_json::{Value, json};
+
+/// Runs what the arguments ask for, and prints what it showed. Exit status: 0 done, 1 refused, failed, or operations
+/// failed; 2 wrong usage.
+pub fn execute(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    match perform(arguments.command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(reason) => {
+            let _ = writeln!(std::io::stderr(), "myfsio-load: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does a command; whether every operation was good.
+fn perform(command: Command) -> Result<bool, String> {
+    // One thread: what it costs is one core at most, and can be read off.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    match command {
+        Command::Run(arguments) => runtime.block_on(measure(&arguments)),
+        Command::Fill(arguments) => runtime.block_on(fill(&arguments)),
+    }
+}
+
+async fn measure(arguments: &RunArguments) -> Result<bool, String> {
+    let run = arguments.run()?;
+    let measured = with_progress(&run.progress, run.execute()).await?;
+    print(&table::render(&measured))?;
+    if let Some(path) = &arguments.json {
+        write_json(path, &json!({ "endpoints": measured }))?;
+    }
+    Ok(measured.iter().all(|endpoint| endpoint.median.errors.is_empty()))
+}
+
+async fn fill(arguments: &RunArguments) -> Result<bool, String> {
+    let run = arguments.run()?;
+    with_progress(&run.progress, async {
+        for site in &run.sites {
+            let told = |failure| format!("{}: cannot create the bucket: {failure}", site.endpoint.name);
+            run::create_bucket(site).await.map_err(told)?;
+            let outcome = run.put_keys(site, &run.workload.keys).await?;
+            run.progress.clear();
+            let (objects, seconds) = (outcome.operations, outcome.seconds);
+            let rate = outcome.operations_per_second;
+            print(&format!("{}: {objects} objects in {seconds:.1} s, {rate:.0}/s\n", site.endpoint.name))?;
+        }
+        Ok(true)
+    })
+    .await
+}
+
+/// Shows progress until `work` is done.
+async fn with_progress<T>(progress: &progress::Progress, work: impl Future<Output = T>) -> T {
+    let done = tokio::select! {
+        done = work => done,
+        never = progress.show() => match never {},
+    };
+    progress.clear();
+    done
+}
+
+fn print(text: &str) -> Result<(), String> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("cannot print: {error}"))
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<(), String> {
+    std::fs::write(path, format!("{value:#}\n")).map_err(|error| format!("{}: {error}", path.display()))
+}
