@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::run::Run;
 use crate::sign::Credentials;
 use crate::site::{Defaults, Endpoint, Site};
+use crate::suite::SuiteArguments;
 use crate::units::{size, time};
 use crate::workload::{Listing, Mix, Operation, Pages, Stop, Workload};
 
@@ -32,6 +33,8 @@ pub enum Command {
     Run(RunArguments),
     /// Puts --keys objects in place and ends
     Fill(RunArguments),
+    /// Measures a node beside its references and says which targets it meets
+    Suite(SuiteArguments),
 }
 
 /// Whom to drive.

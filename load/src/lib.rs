@@ -17,6 +17,7 @@ mod script;
 mod sign;
 mod site;
 mod statistics;
+mod suite;
 mod table;
 mod units;
 mod worker;
@@ -29,7 +30,8 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Command, RunArguments};
 use clap::Parser;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 /// Runs what the arguments ask for, and prints what it showed. Exit status: 0 done, 1 refused, failed, or operations
 /// failed; 2 wrong usage.
@@ -59,6 +61,12 @@ fn perform(command: Command) -> Result<bool, String> {
     match command {
         Command::Run(arguments) => runtime.block_on(measure(&arguments)),
         Command::Fill(arguments) => runtime.block_on(fill(&arguments)),
+        Command::Suite(arguments) => runtime.block_on(async {
+            let progress = arguments.progress();
+            let (text, good) = with_progress(&progress, suite::run(&arguments, &progress)).await?;
+            print(&text)?;
+            Ok(good)
+        }),
     }
 }
 
@@ -103,6 +111,7 @@ fn print(text: &str) -> Result<(), String> {
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("cannot print: {error}"))
 }
 
-fn write_json(path: &Path, value: &Value) -> Result<(), String> {
-    std::fs::write(path, format!("{value:#}\n")).map_err(|error| format!("{}: {error}", path.display()))
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
 }

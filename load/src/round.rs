@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tokio::task::JoinSet;
 
 use crate::connection::Failure;
 use crate::keys::Keys;
@@ -176,14 +177,13 @@ pub async fn run(
 }
 
 async fn work(round: &Arc<Round>) -> Tally {
-    let worker = |_| tokio::spawn(Worker::new(Arc::clone(round)).work());
-    let workers: Vec<_> = (0..round.workload.connections).map(worker).collect();
-    let mut tally = Tally::default();
-    for worker in workers {
-        // A worker neither panics nor is aborted.
-        tally.add(worker.await.unwrap_or_default());
-    }
-    tally
+    // Aborted when a run is given up.
+    let mut workers = JoinSet::new();
+    (0..round.workload.connections).for_each(|_| drop(workers.spawn(Worker::new(Arc::clone(round)).work())));
+    workers.join_all().await.into_iter().fold(Tally::default(), |mut all, tally| {
+        all.add(tally);
+        all
+    })
 }
 
 fn own_cpu() -> Duration {

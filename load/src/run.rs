@@ -80,6 +80,10 @@ impl Run {
                 self.progress.begin(&label, of);
                 let outcome = round::run(site, &workload, number, self.until_idle, &self.progress).await;
                 outcomes.push(outcome.map_err(|failure| format!("{}: cannot begin: {failure}", site.endpoint.name))?);
+                if self.until_idle.is_some() {
+                    // What one round left unwritten is not written at the expense of the next one.
+                    rustix::fs::sync();
+                }
             }
         }
         let measured = self.sites.iter().zip(rounds).zip(entries).map(|((site, rounds), entries)| Measured {

@@ -82,7 +82,7 @@ pub enum Stop {
 }
 
 /// The weights of a mixed load.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mix(Vec<(Operation, u64)>);
 
 impl Mix {
