@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::keys::{KeyShape, Keys};
 use crate::process::Process;
 use crate::progress::Progress;
-use crate::run::Run;
+use crate::run::{Lane, Run};
 use crate::sign::Credentials;
 use crate::site::{Defaults, Endpoint, Site};
 use crate::suite::SuiteArguments;
@@ -177,8 +177,7 @@ impl RunArguments {
             return Err("--part-size is 0".to_owned());
         }
         Ok(Run {
-            sites: self.endpoints.sites()?,
-            workload,
+            lanes: Lane::each(&self.endpoints.sites()?, workload),
             rounds: self.rounds,
             until_idle: self.until_idle,
             prepare: !self.prepared,
@@ -210,10 +209,10 @@ mod tests {
                     --connections 16 --count 7 --rounds 3 --keys 50 --key-shape deep --prefix x/ --fresh --until-idle";
         let run = run(line).unwrap();
         assert_eq!(
-            run.sites.iter().map(|site| site.endpoint.name.as_str()).collect::<Vec<_>>(),
+            run.lanes.iter().map(|lane| lane.site.endpoint.name.as_str()).collect::<Vec<_>>(),
             ["127.0.0.1:5000", "peer"]
         );
-        let workload = run.workload;
+        let workload = &run.lanes[1].workload;
         assert_eq!((workload.operation, workload.size, workload.connections), (Operation::Put, 1 << 20, 16));
         assert_eq!((workload.stop, run.rounds, workload.fresh), (Stop::Count(7), 3, true));
         assert_eq!(workload.keys.key(1001), "x/0000/sub/dir/0001");

@@ -8,6 +8,7 @@ mod arguments;
 mod connection;
 mod keys;
 mod multipart;
+mod prepare;
 mod process;
 mod progress;
 mod response;
@@ -30,6 +31,8 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Command, RunArguments};
 use clap::Parser;
+use prepare::{create_bucket, put_keys};
+use run::Lane;
 use serde::Serialize;
 use serde_json::json;
 
@@ -83,10 +86,9 @@ async fn measure(arguments: &RunArguments) -> Result<bool, String> {
 async fn fill(arguments: &RunArguments) -> Result<bool, String> {
     let run = arguments.run()?;
     with_progress(&run.progress, async {
-        for site in &run.sites {
-            let told = |failure| format!("{}: cannot create the bucket: {failure}", site.endpoint.name);
-            run::create_bucket(site).await.map_err(told)?;
-            let outcome = run.put_keys(site, &run.workload.keys).await?;
+        for Lane { site, workload } in &run.lanes {
+            create_bucket(site).await?;
+            let outcome = put_keys(site, workload, workload.keys.clone(), &run.progress).await?;
             run.progress.clear();
             let (objects, seconds) = (outcome.operations, outcome.seconds);
             let rate = outcome.operations_per_second;

@@ -6,29 +6,39 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::connection::{Connection, Failure, Payload, Wanted};
-use crate::keys::Keys;
+use crate::prepare::{count_entries, create_bucket, put_keys};
 use crate::progress::Progress;
 use crate::round::{self, Outcome};
-use crate::script::Script;
 use crate::site::Site;
 use crate::statistics::median;
-use crate::workload::{Operation, Stop, Workload};
+use crate::workload::{Operation, Workload};
 
-/// Connections that put objects in place before a run.
-const PREPARE_CONNECTIONS: u32 = 32;
-
-/// What is run against whom.
-pub struct Run {
-    /// The endpoints, in the order of their columns.
-    pub sites: Vec<Arc<Site>>,
+/// A load against an endpoint.
+#[derive(Clone)]
+pub struct Lane {
+    /// The endpoint.
+    pub site: Arc<Site>,
     /// The load.
-    pub workload: Workload,
-    /// Rounds per endpoint.
+    pub workload: Arc<Workload>,
+}
+
+impl Lane {
+    /// The same load against each of these endpoints.
+    pub fn each(sites: &[Arc<Site>], workload: Workload) -> Vec<Self> {
+        let workload = Arc::new(workload);
+        sites.iter().map(|site| Self { site: Arc::clone(site), workload: Arc::clone(&workload) }).collect()
+    }
+}
+
+/// Loads that are compared.
+pub struct Run {
+    /// In the order of their columns.
+    pub lanes: Vec<Lane>,
+    /// Rounds of each.
     pub rounds: u32,
     /// Wait after each round until the server has used no CPU for so long, and count what it used.
     pub until_idle: Option<Duration>,
-    /// Put buckets and keys in place first.
+    /// Put buckets and keys in place first, where requests are signed.
     pub prepare: bool,
     /// What is shown meanwhile.
     pub progress: Arc<Progress>,
@@ -50,89 +60,58 @@ pub struct Measured {
 impl Run {
     /// Runs. Errs when an endpoint cannot be prepared.
     pub async fn execute(&self) -> Result<Vec<Measured>, String> {
-        let workload = Arc::new(self.workload.clone());
-        let mut rounds: Vec<Vec<Outcome>> = vec![Vec::new(); self.sites.len()];
-        let mut entries = Vec::new();
-        for site in &self.sites {
-            let told = |failure: Failure| format!("{}: cannot prepare: {failure}", site.endpoint.name);
-            if self.prepare && site.endpoint.credentials.is_some() {
-                create_bucket(site).await.map_err(told)?;
-                if workload.operation.reads() {
-                    self.put_keys(site, &workload.keys).await?;
-                    round::settle(site).await;
-                }
-            }
-            entries.push(if workload.operation == Operation::List {
-                Some(count_entries(site, &workload).await.map_err(told)?)
-            } else {
-                None
-            });
+        let mut measured = Vec::new();
+        for lane in &self.lanes {
+            let entries = self.prepare(lane).await?;
+            let name = lane.site.endpoint.name.clone();
+            measured.push(Measured { name, median: Outcome::default(), rounds: Vec::new(), entries });
         }
         for number in 1..=self.rounds {
-            for (site, outcomes) in self.sites.iter().zip(&mut rounds) {
-                if self.prepare && workload.operation == Operation::Delete {
-                    self.put_keys(site, &workload.keys_of(number)).await?;
-                    round::settle(site).await;
-                }
-                let label =
-                    format!("{} {}, round {number} of {}", site.endpoint.name, workload.operation.name(), self.rounds);
-                let of = Some(workload.operations_max()).filter(|steps| *steps < u64::MAX);
-                self.progress.begin(&label, of);
-                let outcome = round::run(site, &workload, number, self.until_idle, &self.progress).await;
-                outcomes.push(outcome.map_err(|failure| format!("{}: cannot begin: {failure}", site.endpoint.name))?);
-                if self.until_idle.is_some() {
-                    // What one round left unwritten is not written at the expense of the next one.
-                    rustix::fs::sync();
-                }
+            for (lane, measured) in self.lanes.iter().zip(&mut measured) {
+                measured.rounds.push(self.round(lane, number).await?);
             }
         }
-        let measured = self.sites.iter().zip(rounds).zip(entries).map(|((site, rounds), entries)| Measured {
-            name: site.endpoint.name.clone(),
-            median: median_of(&rounds),
-            rounds,
-            entries,
-        });
-        Ok(measured.collect())
+        measured.iter_mut().for_each(|measured| measured.median = median_of(&measured.rounds));
+        Ok(measured)
     }
 
-    /// Puts every key in place. Errs when one cannot be.
-    pub async fn put_keys(&self, site: &Arc<Site>, keys: &Keys) -> Result<Outcome, String> {
-        let workload = Workload {
-            operation: Operation::Put,
-            connections: PREPARE_CONNECTIONS.max(self.workload.connections.min(64)),
-            stop: Stop::Count(keys.count),
-            keys: keys.clone(),
-            fresh: false,
-            ..self.workload.clone()
-        };
-        self.progress.begin(&format!("{}: putting objects in place", site.endpoint.name), Some(keys.count));
-        let told = |failure: &dyn std::fmt::Display| format!("{}: cannot put: {failure}", site.endpoint.name);
-        let outcome = round::run(site, &Arc::new(workload), 0, None, &self.progress).await;
-        let outcome = outcome.map_err(|failure| told(&failure))?;
-        match outcome.errors.keys().next() {
-            Some(error) => Err(told(error)),
-            None => Ok(outcome),
+    /// Whether keys are to be put in place for a lane.
+    fn prepares(&self, lane: &Lane) -> bool {
+        self.prepare && lane.site.endpoint.credentials.is_some()
+    }
+
+    /// Puts bucket and keys in place, and returns how many entries a listing answers where there will be one.
+    async fn prepare(&self, lane: &Lane) -> Result<Option<usize>, String> {
+        let Lane { site, workload } = lane;
+        if self.prepares(lane) {
+            create_bucket(site).await?;
+            if workload.operation.reads() {
+                put_keys(site, workload, workload.keys.clone(), &self.progress).await?;
+                round::settle(site).await;
+            }
         }
+        if workload.operation != Operation::List {
+            return Ok(None);
+        }
+        count_entries(site, workload).await.map(Some)
     }
-}
 
-/// Creates the site's bucket, if it is not there.
-pub async fn create_bucket(site: &Site) -> Result<(), Failure> {
-    let mut request = Vec::new();
-    site.write_request(&mut request, "PUT", &site.path(""), "", Some(0));
-    match Connection::new(site.address).exchange(&mut request, Payload::NONE, Wanted::default()).await {
-        Ok(_) | Err(Failure::Status(409, _)) => Ok(()),
-        Err(failure) => Err(failure),
+    async fn round(&self, lane: &Lane, number: u32) -> Result<Outcome, String> {
+        let Lane { site, workload } = lane;
+        if self.prepares(lane) && workload.operation == Operation::Delete {
+            put_keys(site, workload, workload.keys_of(number), &self.progress).await?;
+            round::settle(site).await;
+        }
+        let (name, operation) = (&site.endpoint.name, workload.operation.name());
+        let steps = Some(workload.operations_max()).filter(|steps| *steps < u64::MAX);
+        self.progress.begin(&format!("{name} {operation}, round {number} of {}", self.rounds), steps);
+        let outcome = round::run(site, workload, number, self.until_idle, &self.progress).await;
+        if self.until_idle.is_some() {
+            // What one round left unwritten is not written at the expense of the next one.
+            rustix::fs::sync();
+        }
+        outcome.map_err(|failure| format!("{name}: cannot begin: {failure}"))
     }
-}
-
-/// How many keys and common prefixes the first listing answers.
-async fn count_entries(site: &Site, workload: &Workload) -> Result<usize, Failure> {
-    let mut request = Vec::new();
-    Script::new(site, Operation::List, workload, workload.keys.clone()).request(site, 0, &mut request);
-    let wanted = Wanted { body: true, ..Wanted::default() };
-    let answer = Connection::new(site.address).exchange(&mut request, Payload::NONE, wanted).await?;
-    Ok(answer.body.matches("<Contents>").count() + answer.body.matches("<CommonPrefixes>").count())
 }
 
 /// Each figure's median; of memory the most, of errors and steps the sum.

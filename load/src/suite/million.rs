@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Kind::ReadPrepared;
 use super::results::Case;
 use super::results::Target::AtMost;
 use super::servers::Server;
-use super::{Suite, load};
+use super::{Suite, load, ratio};
 use crate::keys::{KeyShape, Keys};
+use crate::prepare::{create_bucket, put_keys};
 use crate::progress::Progress;
-use crate::run::{Run, create_bucket};
+use crate::round::settle;
+use crate::run::{Lane, Run};
 use crate::site::Site;
 use crate::statistics::median;
 use crate::workload::Operation::{Get, List, Put};
@@ -48,24 +51,13 @@ fn half(shape: KeyShape, objects: u64) -> Keys {
 }
 
 async fn fill(suite: &Suite, site: &Arc<Site>, objects: u64) -> Result<(), String> {
-    let filling = plain_run(suite, site, load(Put, OBJECT_BYTES, 64, 1, suite.write_time));
-    create_bucket(site).await.map_err(|failure| format!("cannot create a bucket: {failure}"))?;
+    create_bucket(site).await?;
+    let workload = load(Put, OBJECT_BYTES, 64, 1, suite.write_time);
     for shape in [KeyShape::Deep, KeyShape::Wide] {
-        filling.put_keys(site, &half(shape, objects)).await?;
+        put_keys(site, &workload, half(shape, objects), &suite.progress).await?;
     }
-    crate::round::settle(site).await;
+    settle(site).await;
     Ok(())
-}
-
-fn plain_run(suite: &Suite, site: &Arc<Site>, workload: Workload) -> Run {
-    Run {
-        sites: vec![Arc::clone(site)],
-        workload,
-        rounds: 1,
-        until_idle: None,
-        prepare: false,
-        progress: Arc::clone(&suite.progress),
-    }
 }
 
 /// One connection, so that the time is that of a listing and not of its waiting for others.
@@ -76,34 +68,41 @@ async fn listings(suite: &mut Suite, many: &Arc<Site>, few: &Arc<Site>) -> Resul
         ("1000 common prefixes", KeyShape::Wide, Pages::First, Some("/")),
     ];
     for (what, shape, pages, delimiter) in kinds {
-        let mut workload = load(List, OBJECT_BYTES, 1, 1, suite.read_time);
-        workload.listing.pages = pages;
-        workload.listing.delimiter = delimiter.map(str::to_owned);
-        // The small bucket has fewer pages: each endpoint's run asks for its own.
-        let mut medians = Vec::new();
-        let mut measured = Vec::new();
-        for (site, objects) in [(many, suite.objects), (few, FEW)] {
+        let lane = |site: &Arc<Site>, objects| {
+            let mut workload = load(List, OBJECT_BYTES, 1, 1, suite.read_time);
+            workload.listing.pages = pages;
+            workload.listing.delimiter = delimiter.map(str::to_owned);
             workload.keys = half(shape, objects);
-            let run = Run { rounds: suite.rounds, ..plain_run(suite, site, workload.clone()) };
-            let found = run.execute().await?;
-            medians.extend(found.iter().map(|endpoint| endpoint.median.p50_ms));
-            measured.extend(found);
-        }
-        suite.results.cases.push(Case { load: format!("LIST 1000, {what}, 1 connection"), measured });
-        let of_many = medians.first().copied();
-        let share = medians.get(1).filter(|few| **few > 0.0).and_then(|few| Some(of_many? / few));
-        let figure = format!("LIST 1000 of {} objects, {what}: p50", suite.objects);
-        suite.check(&figure, of_many, AtMost(10.0), "ms");
+            Lane { site: Arc::clone(site), workload: Arc::new(workload) }
+        };
+        let lanes = vec![lane(many, suite.objects), lane(few, FEW)];
+        let name = format!("LIST 1000, {what}, 1 connection");
+        let measured = suite.case(&name, lanes, ReadPrepared).await?;
+        let share = ratio(&measured, &few.endpoint.name, |outcome| outcome.p50_ms);
+        let figure = format!("LIST 1000 of {}, {what}: p50", many.endpoint.name);
+        suite.check(&figure, measured.first().map(|many| many.median.p50_ms), AtMost(10.0), "ms");
         suite.check(&figure, share, AtMost(FLAT), "× that of 10 000 objects");
     }
     Ok(())
 }
 
+/// One round of a load whose bucket and keys are there.
+fn plain_run(suite: &Suite, site: &Arc<Site>, workload: Workload) -> Run {
+    Run {
+        lanes: Lane::each(&[Arc::clone(site)], workload),
+        rounds: 1,
+        until_idle: None,
+        prepare: false,
+        progress: Arc::clone(&suite.progress),
+    }
+}
+
 /// 256 connections, 64 of which upload 64 MiB each, over and over.
 async fn memory(suite: &mut Suite, node: &Server, many: &Arc<Site>) -> Result<(), String> {
     let uploads = plain_run(suite, many, load(Put, 64 << 20, 64, 64, suite.write_time));
-    let mut reads = plain_run(suite, many, load(Get, OBJECT_BYTES, 192, 1, suite.write_time));
-    reads.workload.keys = half(KeyShape::Deep, suite.objects);
+    let mut reads = load(Get, OBJECT_BYTES, 192, 1, suite.write_time);
+    reads.keys = half(KeyShape::Deep, suite.objects);
+    let mut reads = plain_run(suite, many, reads);
     reads.progress = Arc::new(Progress::default());
     let (of_uploads, of_reads) = tokio::join!(uploads.execute(), reads.execute());
     for (load, measured) in [("PUT 64 MiB, 64 connections", of_uploads?), ("GET beside, 192 connections", of_reads?)] {

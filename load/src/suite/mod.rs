@@ -14,12 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use time::OffsetDateTime;
 
 use crate::keys::{KeyShape, Keys};
 use crate::progress::Progress;
-use crate::run::{Measured, Run};
-use crate::site::Site;
-use crate::units::{size, time};
+use crate::round::Outcome;
+use crate::run::{Lane, Measured, Run};
+use crate::sign::Credentials;
+use crate::site::{Defaults, Endpoint, Site};
+use crate::units;
 use crate::workload::{Listing, Mix, Operation, Pages, Stop, Workload};
 use results::{Case, Check, Results, Target};
 
@@ -58,6 +61,9 @@ pub struct SuiteArguments {
     /// Only these parts
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
+    /// A further endpoint that reads and writes are measured of, with the fields of `run --endpoint`
+    #[arg(long, value_name = "FIELDS")]
+    peer: Vec<String>,
     /// Short rounds and few objects: shows that everything runs, measures nothing
     #[arg(long)]
     quick: bool,
@@ -65,16 +71,16 @@ pub struct SuiteArguments {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// Length of a round that reads
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = units::time)]
     read_time: Option<Duration>,
     /// Length of a round that writes
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = units::time)]
     write_time: Option<Duration>,
     /// Objects of the large bucket
     #[arg(long)]
     objects: Option<u64>,
     /// Size of the large multipart object
-    #[arg(long, value_parser = size)]
+    #[arg(long, value_parser = units::size)]
     large: Option<u64>,
     /// Write all figures to this file as JSON
     #[arg(long, value_name = "FILE")]
@@ -89,6 +95,8 @@ pub struct SuiteArguments {
 enum Kind {
     /// When the last answer is there, nothing is left to do.
     Read,
+    /// The same, and what is read is there already.
+    ReadPrepared,
     /// The server goes on working behind the last answer, and that is counted.
     Write,
 }
@@ -97,6 +105,7 @@ enum Kind {
 struct Suite {
     node: PathBuf,
     nginx: Option<PathBuf>,
+    peers: Vec<Arc<Site>>,
     folder: PathBuf,
     rounds: u32,
     read_time: Duration,
@@ -150,6 +159,7 @@ impl Suite {
         let suite = Self {
             node: arguments.node.clone(),
             nginx: arguments.nginx.clone(),
+            peers: peers(&arguments.peer)?,
             folder: arguments.dir.join(DATA),
             rounds: arguments.rounds.unwrap_or(if quick { 1 } else { 3 }),
             read_time: seconds(arguments.read_time, 10, 2),
@@ -190,20 +200,13 @@ impl Suite {
         self.folder.join(name)
     }
 
-    /// Runs a load against these endpoints, notes it under `load`, and returns the figures in the endpoints' order.
-    async fn case(
-        &mut self,
-        load: &str,
-        sites: Vec<Arc<Site>>,
-        workload: Workload,
-        kind: Kind,
-    ) -> Result<Vec<Measured>, String> {
+    /// Runs loads one after the other in rounds, notes what they showed under `load`, and returns it in their order.
+    async fn case(&mut self, load: &str, lanes: Vec<Lane>, kind: Kind) -> Result<Vec<Measured>, String> {
         let run = Run {
-            sites,
-            workload,
+            lanes,
             rounds: self.rounds,
             until_idle: (kind == Kind::Write).then_some(QUIET),
-            prepare: true,
+            prepare: kind != Kind::ReadPrepared,
             progress: Arc::clone(&self.progress),
         };
         let measured = run.execute().await.map_err(|error| format!("{load}: {error}"))?;
@@ -214,6 +217,13 @@ impl Suite {
     fn check(&mut self, figure: impl Into<String>, value: Option<f64>, target: Target, unit: &'static str) {
         self.results.checks.push(Check::new(figure, value, target, unit));
     }
+}
+
+/// Endpoints that run already.
+fn peers(texts: &[String]) -> Result<Vec<Arc<Site>>, String> {
+    let defaults = Defaults { credentials: Credentials::well_known(), process: None };
+    let now = OffsetDateTime::now_utc();
+    texts.iter().map(|text| Site::new(Endpoint::parse(text, &defaults)?, BUCKET, now).map(Arc::new)).collect()
 }
 
 /// A load that is changed to what a part needs.
@@ -232,17 +242,20 @@ fn load(operation: Operation, size: u64, connections: u32, keys: u64, time: Dura
     }
 }
 
-fn cpu(measured: &[Measured], place: usize) -> Option<f64> {
-    measured.get(place).and_then(|endpoint| endpoint.median.cpu_us_per_operation)
+/// The node's CPU per operation, in microseconds. The node is always the first.
+fn cpu(measured: &[Measured]) -> Option<f64> {
+    measured.first().and_then(|node| node.median.cpu_us_per_operation)
 }
 
-fn rate(measured: &[Measured], place: usize) -> Option<f64> {
-    measured.get(place).map(|endpoint| endpoint.median.operations_per_second)
+/// The node's figure over that of the endpoint `name`; `None` when that is not there.
+fn ratio(measured: &[Measured], name: &str, figure: fn(&Outcome) -> f64) -> Option<f64> {
+    let other = measured.iter().find(|endpoint| endpoint.name == name).map(|other| figure(&other.median));
+    let node = measured.first().map(|node| figure(&node.median));
+    other.filter(|other| *other > 0.0).and_then(|other| Some(node? / other))
 }
 
-/// The first endpoint's rate over that at `place`; `None` when nobody is there.
-fn ratio(measured: &[Measured], place: usize) -> Option<f64> {
-    rate(measured, place).filter(|other| *other > 0.0).and_then(|other| Some(rate(measured, 0)? / other))
+fn rate(outcome: &Outcome) -> f64 {
+    outcome.operations_per_second
 }
 
 /// Whether there is a program at `path`.

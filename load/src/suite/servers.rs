@@ -130,10 +130,7 @@ impl Server {
 
     /// A bucket of the node as an endpoint, with the first boot's administrator.
     pub fn site(&self, name: &str, bucket: &str) -> Result<Arc<Site>, String> {
-        let well_known = || "localadmin".to_owned();
-        let credentials =
-            Credentials { access_key: well_known(), secret_key: well_known(), region: "us-east-1".to_owned() };
-        self.site_of(name, Some(credentials), bucket)
+        self.site_of(name, Some(Credentials::well_known()), bucket)
     }
 
     /// A folder of nginx's as an endpoint: nobody signs.
