@@ -46,7 +46,7 @@ pub fn execute(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
     };
-    match perform(arguments.command) {
+    match perform(arguments.command, &mut std::io::stdout()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(reason) => {
@@ -56,47 +56,51 @@ pub fn execute(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Does a command; whether every operation was good.
-fn perform(command: Command) -> Result<bool, String> {
+/// The same for a program that reads what is printed: whether every operation was good. Errs with what is wrong.
+pub fn drive<'a>(arguments: impl IntoIterator<Item = &'a str>, out: &mut impl Write) -> Result<bool, String> {
+    let arguments = Arguments::try_parse_from(arguments).map_err(|usage| usage.to_string())?;
+    perform(arguments.command, out)
+}
+
+fn perform(command: Command, out: &mut impl Write) -> Result<bool, String> {
     // One thread: what it costs is one core at most, and can be read off.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    match command {
-        Command::Run(arguments) => runtime.block_on(measure(&arguments)),
-        Command::Fill(arguments) => runtime.block_on(fill(&arguments)),
-        Command::Suite(arguments) => runtime.block_on(async {
+    let (text, good) = match command {
+        Command::Run(arguments) => runtime.block_on(measure(&arguments))?,
+        Command::Fill(arguments) => runtime.block_on(fill(&arguments))?,
+        Command::Suite(arguments) => {
             let progress = arguments.progress();
-            let (text, good) = with_progress(&progress, suite::run(&arguments, &progress)).await?;
-            print(&text)?;
-            Ok(good)
-        }),
-    }
+            runtime.block_on(with_progress(&progress, suite::run(&arguments, &progress)))?
+        }
+    };
+    out.write_all(text.as_bytes()).map_err(|error| format!("cannot print: {error}"))?;
+    Ok(good)
 }
 
-async fn measure(arguments: &RunArguments) -> Result<bool, String> {
+async fn measure(arguments: &RunArguments) -> Result<(String, bool), String> {
     let run = arguments.run()?;
     let measured = with_progress(&run.progress, run.execute()).await?;
-    print(&table::render(&measured))?;
     if let Some(path) = &arguments.json {
         write_json(path, &json!({ "endpoints": measured }))?;
     }
-    Ok(measured.iter().all(|endpoint| endpoint.median.errors.is_empty()))
+    let good = measured.iter().all(|endpoint| endpoint.median.errors.is_empty());
+    Ok((table::render(&measured), good))
 }
 
-async fn fill(arguments: &RunArguments) -> Result<bool, String> {
+async fn fill(arguments: &RunArguments) -> Result<(String, bool), String> {
     let run = arguments.run()?;
-    with_progress(&run.progress, async {
+    let filling = async {
+        let mut text = String::new();
         for Lane { site, workload } in &run.lanes {
             create_bucket(site).await?;
             let outcome = put_keys(site, workload, workload.keys.clone(), &run.progress).await?;
-            run.progress.clear();
-            let (objects, seconds) = (outcome.operations, outcome.seconds);
-            let rate = outcome.operations_per_second;
-            print(&format!("{}: {objects} objects in {seconds:.1} s, {rate:.0}/s\n", site.endpoint.name))?;
+            let (objects, rate) = (outcome.operations, outcome.operations_per_second);
+            text.push_str(&format!("{}: {objects} objects, {rate:.0}/s\n", site.endpoint.name));
         }
-        Ok(true)
-    })
-    .await
+        Ok((text, true))
+    };
+    with_progress(&run.progress, filling).await
 }
 
 /// Shows progress until `work` is done.
@@ -107,10 +111,6 @@ async fn with_progress<T>(progress: &progress::Progress, work: impl Future<Outpu
     };
     progress.clear();
     done
-}
-
-fn print(text: &str) -> Result<(), String> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("cannot print: {error}"))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), String> {

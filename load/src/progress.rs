@@ -13,6 +13,7 @@ pub struct Progress {
     bytes: AtomicU64,
     errors: AtomicU64,
     shown: bool,
+    part: Mutex<String>,
     label: Mutex<Label>,
 }
 
@@ -27,6 +28,11 @@ impl Progress {
     /// Progress that is shown on a terminal, or where it is asked for.
     pub fn new(asked: bool) -> Self {
         Self { shown: asked || std::io::stderr().is_terminal(), ..Self::default() }
+    }
+
+    /// Names the part that what follows belongs to.
+    pub fn part(&self, name: &str) {
+        *self.part.lock().unwrap_or_else(PoisonError::into_inner) = format!("{name}: ");
     }
 
     /// Begins something new: what it is, and how many steps it has if that is known.
@@ -76,7 +82,8 @@ impl Progress {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (steps, errors) = (count(&self.steps), count(&self.errors));
         let megabytes = count(&self.bytes) as f64 / 1e6;
-        let mut line = format!("{}: {seconds:.0} s, {steps}", label.text);
+        let part = self.part.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut line = format!("{part}{}: {seconds:.0} s, {steps}", label.text);
         if let Some(of) = label.of {
             line.push_str(&format!(" of {of}"));
         }
@@ -99,11 +106,12 @@ mod tests {
         let progress = Progress::default();
         progress.begin("before", None);
         progress.step(7, true);
+        progress.part("Million");
         progress.begin("fill", Some(10));
         progress.step(0, false);
         progress.step(0, true);
         let line = progress.line();
-        assert!(line.starts_with("fill: 0 s, 2 of 10"), "{line}");
+        assert!(line.starts_with("Million: fill: 0 s, 2 of 10"), "{line}");
         assert!(line.ends_with(", 1 errors"), "{line}");
     }
 }

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
+/// What a machine that does nothing stays under.
+const QUIET_LOAD: f64 = 0.5;
+
 /// The machine in one line. `folder` is where the data lies.
 pub fn describe(folder: &Path) -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -15,6 +18,15 @@ pub fn describe(folder: &Path) -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let today = OffsetDateTime::now_utc().date();
     format!("{cores} cores of {processor}, Linux {}, data on {file_system}, {today}.", kernel.trim())
+}
+
+/// The load of the machine over the last minute, if others are at work on it: figures beside them are worse than its own.
+pub fn busy() -> Option<f64> {
+    load_average(&std::fs::read_to_string("/proc/loadavg").ok()?).filter(|load| *load >= QUIET_LOAD)
+}
+
+fn load_average(loadavg: &str) -> Option<f64> {
+    loadavg.split(' ').next()?.parse().ok()
 }
 
 fn processor(cpuinfo: &str) -> Option<&str> {
@@ -44,6 +56,12 @@ mod tests {
             assert_eq!(file_system(mounts, Path::new(folder)), Some(kind), "{folder}");
         }
         assert_eq!(file_system("", Path::new("/")), None);
+    }
+
+    #[test]
+    fn the_load_is_that_of_the_last_minute() {
+        assert_eq!(load_average("3.25 1.00 0.50 2/345 6789\n"), Some(3.25));
+        assert_eq!(load_average(""), None);
     }
 
     #[test]

@@ -123,6 +123,7 @@ pub async fn run(arguments: &SuiteArguments, progress: &Arc<Progress>) -> Result
     let all = [Section::Reads, Section::Writes, Section::Large, Section::Million];
     let mut failed = false;
     for section in all.into_iter().filter(|section| arguments.only.is_empty() || arguments.only.contains(section)) {
+        progress.part(&format!("{section:?}"));
         let done = match section {
             Section::Reads => reads::run(&mut suite).await,
             Section::Writes => writes::run(&mut suite).await,
@@ -179,6 +180,9 @@ impl Suite {
             suite.read_time.as_secs(),
             suite.write_time.as_secs()
         )];
+        if let Some(load) = machine::busy() {
+            notes.push(format!("The machine was not quiet: its load was {load} at the start."));
+        }
         if quick {
             notes.push("Quick: short rounds and few objects, so these figures are no measurement.".to_owned());
         }
