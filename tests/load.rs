@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::Value;
-use support::Node;
+use support::{Node, binary};
 
 /// Runs `myfsio-load` with these words; whether all was good, what it printed, and its figures of the first endpoint.
 fn drive(node: &Node, words: &str) -> (Result<bool, String>, String, Value) {
@@ -111,4 +111,42 @@ fn two_endpoints_stand_side_by_side() {
             assert_eq!(node.status(&format!("/load-bucket/load/round-{round}/00000049")), 200, "round {round}");
         }
     }
+}
+
+/// Runs parts of the suite below a folder of its own: whether all was good, what it printed, and what it wrote as JSON.
+fn suite(words: &str, node: &str) -> (Result<bool, String>, String, Value) {
+    let dir = tempfile::tempdir().unwrap();
+    let json = dir.path().join("suite.json");
+    let mut arguments = vec!["myfsio-load", "suite", "--quick", "--node", node];
+    arguments.extend(["--dir", dir.path().to_str().unwrap(), "--json", json.to_str().unwrap()]);
+    arguments.extend(words.split_whitespace());
+    let mut printed = Vec::new();
+    let good = myfsio_load::drive(arguments, &mut printed);
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["suite.json"], "data is left over");
+    let results = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    (good, String::from_utf8(printed).unwrap(), results)
+}
+
+#[test]
+fn the_suite_starts_a_node_and_judges_what_it_does() {
+    let (good, printed, results) = suite("--only large --large 64MiB", &binary());
+    assert_eq!(good, Ok(true), "{printed}");
+    let figures: Vec<&str> =
+        results["checks"].as_array().unwrap().iter().map(|check| check["figure"].as_str().unwrap()).collect();
+    assert_eq!(figures, ["CompleteMultipartUpload of 0.0625 GiB", "8 parallel UploadParts: throughput"]);
+    for check in results["checks"].as_array().unwrap() {
+        assert!(check["met"].is_boolean(), "{check}");
+    }
+    assert!(printed.contains("| 1 × 64 MiB, 8 connections | parts of one upload | "), "{printed}");
+    assert!(printed.contains("no measurement"), "{printed}");
+}
+
+#[test]
+fn a_suite_whose_node_does_not_start_fails_and_says_why() {
+    let (good, printed, results) = suite("--only reads,large", "/bin/false");
+    assert_eq!(good, Ok(false));
+    assert!(printed.contains("FAILED, Reads: node did not start"), "{printed}");
+    assert!(printed.contains("FAILED, Large: node did not start"), "{printed}");
+    assert_eq!(results["checks"].as_array().unwrap().len(), 0);
 }

@@ -87,8 +87,8 @@ impl Run {
             create_bucket(site).await?;
             if workload.operation.reads() {
                 put_keys(site, workload, workload.keys.clone(), &self.progress).await?;
-                round::settle(site).await;
             }
+            round::settle(site).await;
         }
         if workload.operation != Operation::List {
             return Ok(None);

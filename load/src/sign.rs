@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 /// How long a signature holds: the longest that S3 allows, so that no run outlives its own.
-const EXPIRES_SECONDS: u32 = 604_800;
+pub const EXPIRES_SECONDS: u32 = 604_800;
 /// What RFC 3986 reserves, but for `unreserved`.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// In a path slashes stay.
@@ -47,7 +47,7 @@ pub struct Signer {
 
 impl Signer {
     /// A signer of requests to `host` (with its port, as in the Host header), valid from `now` on.
-    pub fn new(credentials: &Credentials, host: &str, now: OffsetDateTime, expires_seconds: Option<u32>) -> Self {
+    pub fn new(credentials: &Credentials, host: &str, now: OffsetDateTime, expires_seconds: u32) -> Self {
         let date = now.format(format_description!("[year][month][day]T[hour][minute][second]Z")).unwrap_or_default();
         let day = date.split('T').next().unwrap_or_default();
         let scope = format!("{day}/{}/s3/aws4_request", credentials.region);
@@ -56,11 +56,10 @@ impl Signer {
             key = hmac(&key, part.as_bytes());
         }
         let credential = format!("{}/{scope}", credentials.access_key);
-        let expires = expires_seconds.unwrap_or(EXPIRES_SECONDS);
         Self {
             mac: keyed(&key),
             fixed: format!(
-                "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}&X-Amz-Date={date}&X-Amz-Expires={expires}\
+                "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}&X-Amz-Date={date}&X-Amz-Expires={expires_seconds}\
                  &X-Amz-SignedHeaders=host",
                 encode_query(&credential)
             ),
@@ -142,7 +141,7 @@ mod tests {
     #[test]
     fn the_documented_example_is_signed_as_documented() {
         let now = datetime!(2013-05-24 00:00 UTC);
-        let signer = Signer::new(&credentials(), "examplebucket.s3.amazonaws.com", now, Some(86_400));
+        let signer = Signer::new(&credentials(), "examplebucket.s3.amazonaws.com", now, 86_400);
         assert_eq!(
             target(&signer, "GET", "/test.txt", ""),
             "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
@@ -155,7 +154,7 @@ mod tests {
     #[test]
     fn everything_of_a_request_goes_into_its_signature() {
         let now = datetime!(2013-05-24 00:00 UTC);
-        let signer = Signer::new(&credentials(), "host", now, None);
+        let signer = Signer::new(&credentials(), "host", now, EXPIRES_SECONDS);
         let signature = |method: &str, path: &str, query: &str| {
             let target = target(&signer, method, path, query);
             target.rsplit_once("X-Amz-Signature=").unwrap().1.to_owned()
@@ -163,7 +162,7 @@ mod tests {
         let plain = signature("GET", "/b/k", "");
         for other in
             [signature("PUT", "/b/k", ""), signature("GET", "/b/l", ""), signature("GET", "/b/k", "uploads="), {
-                let other = Signer::new(&credentials(), "other", now, None);
+                let other = Signer::new(&credentials(), "other", now, EXPIRES_SECONDS);
                 target_signature(&other)
             }]
         {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use time::OffsetDateTime;
 
 use crate::process::Process;
-use crate::sign::{Credentials, Signer, encode_path};
+use crate::sign::{Credentials, EXPIRES_SECONDS, Signer, encode_path};
 
 /// An endpoint as it is named on the command line.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl Site {
         };
         let address = named.to_socket_addrs().map_err(no_address)?.next();
         let address = address.ok_or_else(|| format!("{authority} has no address"))?;
-        let signer = endpoint.credentials.as_ref().map(|who| Signer::new(who, authority, now, None));
+        let signer = endpoint.credentials.as_ref().map(|who| Signer::new(who, authority, now, EXPIRES_SECONDS));
         let host_line = format!(" HTTP/1.1\r\nHost: {authority}\r\n");
         let bucket = endpoint.bucket.clone().unwrap_or_else(|| bucket.to_owned());
         Ok(Self { endpoint, address, bucket, signer, host_line })

@@ -201,7 +201,7 @@ impl Drop for Node {
 }
 
 /// The node under test: the built one, or the one that `MYFSIO_BIN` names.
-fn binary() -> String {
+pub fn binary() -> String {
     std::env::var("MYFSIO_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_myfsio").to_owned())
 }
 

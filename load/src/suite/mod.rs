@@ -26,8 +26,10 @@ use crate::units;
 use crate::workload::{Listing, Mix, Operation, Pages, Stop, Workload};
 use results::{Case, Check, Results, Target};
 
-/// Longer than the pause between two checkpoints of a node: what it does last is counted too.
-const QUIET: Duration = Duration::from_secs(6);
+/// How long a node must rest to count as done: longer than its pause between checkpoints, so that the last is counted too.
+const QUIET_SECONDS: u64 = 6;
+/// The same where nothing is measured.
+const QUIET_SECONDS_QUICK: u64 = 1;
 /// The bucket of most parts.
 const BUCKET: &str = "bench-bucket";
 /// The folder below `--dir` that the suite makes, empties and removes.
@@ -110,6 +112,7 @@ struct Suite {
     rounds: u32,
     read_time: Duration,
     write_time: Duration,
+    quiet: Duration,
     objects: u64,
     large: u64,
     progress: Arc<Progress>,
@@ -165,6 +168,7 @@ impl Suite {
             rounds: arguments.rounds.unwrap_or(if quick { 1 } else { 3 }),
             read_time: seconds(arguments.read_time, 10, 2),
             write_time: seconds(arguments.write_time, 60, 5),
+            quiet: seconds(None, QUIET_SECONDS, QUIET_SECONDS_QUICK),
             objects: number(arguments.objects, 1_000_000, 20_000),
             large: number(arguments.large, 5 << 30, 512 << 20),
             progress: Arc::clone(progress),
@@ -209,7 +213,7 @@ impl Suite {
         let run = Run {
             lanes,
             rounds: self.rounds,
-            until_idle: (kind == Kind::Write).then_some(QUIET),
+            until_idle: (kind == Kind::Write).then_some(self.quiet),
             prepare: kind != Kind::ReadPrepared,
             progress: Arc::clone(&self.progress),
         };
