@@ -153,25 +153,15 @@ mod tests {
 
     #[test]
     fn everything_of_a_request_goes_into_its_signature() {
-        let now = datetime!(2013-05-24 00:00 UTC);
-        let signer = Signer::new(&credentials(), "host", now, EXPIRES_SECONDS);
-        let signature = |method: &str, path: &str, query: &str| {
-            let target = target(&signer, method, path, query);
-            target.rsplit_once("X-Amz-Signature=").unwrap().1.to_owned()
+        let signature = |host: &str, method: &str, path: &str, query: &str| {
+            let signer = Signer::new(&credentials(), host, datetime!(2013-05-24 00:00 UTC), EXPIRES_SECONDS);
+            target(&signer, method, path, query).rsplit_once("X-Amz-Signature=").unwrap().1.to_owned()
         };
-        let plain = signature("GET", "/b/k", "");
-        for other in
-            [signature("PUT", "/b/k", ""), signature("GET", "/b/l", ""), signature("GET", "/b/k", "uploads="), {
-                let other = Signer::new(&credentials(), "other", now, EXPIRES_SECONDS);
-                target_signature(&other)
-            }]
-        {
-            assert_ne!(plain, other);
-        }
-    }
-
-    fn target_signature(signer: &Signer) -> String {
-        target(signer, "GET", "/b/k", "").rsplit_once("X-Amz-Signature=").unwrap().1.to_owned()
+        let plain = signature("host", "GET", "/b/k", "");
+        assert_ne!(plain, signature("other", "GET", "/b/k", ""));
+        assert_ne!(plain, signature("host", "PUT", "/b/k", ""));
+        assert_ne!(plain, signature("host", "GET", "/b/l", ""));
+        assert_ne!(plain, signature("host", "GET", "/b/k", "uploads="));
     }
 
     #[test]
