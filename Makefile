@@ -11,8 +11,9 @@ VENV := tests/clients/.venv
 # The mark inside changes with the pinned versions, so a changed requirements.txt renews the folder.
 VENV_READY := $(VENV)/ready
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
-.PHONY: help build run test test-rust test-clients crash check gates ci fmt clean-clients
+.PHONY: help build run test test-rust test-clients crash bench check gates ci fmt clean-clients
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -47,6 +48,12 @@ $(VENV_READY): tests/clients/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
 	touch $@
+
+# The reference for reads is nginx; without it they are measured alone, and the result says so.
+bench: ## all benchmarks with their targets: an hour, 40 GiB below target/; BENCH_ARGS=--quick for a look
+	cargo build --release --locked -p myfsio -p myfsio-load
+	"$(TARGET)/release/myfsio-load" suite --node "$(TARGET)/release/myfsio" --nginx "$$(load/nginx "$(TARGET)/bench")" \
+	    --dir "$(TARGET)/bench" --json "$(TARGET)/bench/suite.json" $(BENCH_ARGS)
 
 check: ## what a machine judges quickly: format, layers, clippy
 	cargo fmt --all --check

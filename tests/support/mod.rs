@@ -72,6 +72,11 @@ impl Node {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `http://127.0.0.1:port`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -196,7 +201,7 @@ impl Drop for Node {
 }
 
 /// The node under test: the built one, or the one that `MYFSIO_BIN` names.
-fn binary() -> String {
+pub fn binary() -> String {
     std::env::var("MYFSIO_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_myfsio").to_owned())
 }
 

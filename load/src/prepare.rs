@@ -1,0 +1,60 @@
+//! What a load needs before it can begin: the bucket, and the objects that are read, listed or deleted.
+
+use std::sync::Arc;
+
+use crate::connection::{Connection, Failure, Payload, Wanted};
+use crate::keys::Keys;
+use crate::progress::Progress;
+use crate::round::{self, Outcome};
+use crate::script::Script;
+use crate::site::Site;
+use crate::workload::{Operation, Stop, Workload};
+
+/// Connections that put objects in place.
+const CONNECTIONS: u32 = 64;
+
+/// Puts every key of a load in place. Errs when one cannot be.
+pub async fn put_keys(
+    site: &Arc<Site>,
+    workload: &Workload,
+    keys: Keys,
+    progress: &Arc<Progress>,
+) -> Result<Outcome, String> {
+    progress.begin(&format!("{}: putting objects in place", site.endpoint.name), Some(keys.count));
+    let workload = Workload {
+        operation: Operation::Put,
+        connections: CONNECTIONS,
+        stop: Stop::Count(keys.count),
+        keys,
+        fresh: false,
+        ..workload.clone()
+    };
+    let told = |reason: String| format!("{}: cannot put objects in place: {reason}", site.endpoint.name);
+    let outcome = round::run(site, &Arc::new(workload), 0, None, progress).await;
+    let outcome = outcome.map_err(|failure| told(failure.to_string()))?;
+    match outcome.errors.keys().next() {
+        Some(error) => Err(told(error.clone())),
+        None => Ok(outcome),
+    }
+}
+
+/// Creates the site's bucket, if it is not there. Errs when it cannot be.
+pub async fn create_bucket(site: &Site) -> Result<(), String> {
+    let mut request = Vec::new();
+    site.write_request(&mut request, "PUT", &site.path(""), "", Some(0));
+    match Connection::new(site.address).exchange(&mut request, Payload::NONE, Wanted::default()).await {
+        // That of its owner or of somebody else: what follows will tell.
+        Ok(_) | Err(Failure::Status(409, _)) => Ok(()),
+        Err(failure) => Err(format!("{}: cannot create {}: {failure}", site.endpoint.name, site.bucket)),
+    }
+}
+
+/// How many keys and common prefixes the first listing of a load answers.
+pub async fn count_entries(site: &Site, workload: &Workload) -> Result<usize, String> {
+    let mut request = Vec::new();
+    Script::new(site, Operation::List, workload, workload.keys.clone()).request(site, 0, &mut request);
+    let wanted = Wanted { body: true, ..Wanted::default() };
+    let answer = Connection::new(site.address).exchange(&mut request, Payload::NONE, wanted).await;
+    let answer = answer.map_err(|failure| format!("{}: cannot list: {failure}", site.endpoint.name))?;
+    Ok(answer.body.matches("<Contents>").count() + answer.body.matches("<CommonPrefixes>").count())
+}
