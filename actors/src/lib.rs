@@ -9,6 +9,8 @@
 
 pub mod call;
 pub mod clock;
+#[cfg(any(test, feature = "internals"))]
+pub mod fuzzing;
 pub mod iam;
 pub mod json_store;
 pub mod names;

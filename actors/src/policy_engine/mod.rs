@@ -17,6 +17,8 @@ mod context;
 mod document;
 mod error;
 mod evaluate;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod fuzzing;
 mod grant;
 mod identity;
 mod messages;

@@ -19,6 +19,8 @@ mod digest;
 mod disk;
 mod engine;
 mod error;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod fuzzing;
 mod index;
 mod io_pool;
 mod journal;

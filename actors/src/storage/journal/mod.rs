@@ -9,6 +9,8 @@
 //! broken or not the next in sequence is the end of the journal.
 
 mod batch;
+#[cfg(any(test, feature = "internals"))]
+pub(super) mod fuzzing;
 mod replay;
 #[cfg(test)]
 mod tests;
