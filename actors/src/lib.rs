@@ -13,6 +13,8 @@ pub mod clock;
 pub mod fuzzing;
 pub mod iam;
 pub mod json_store;
+#[cfg(feature = "internals")]
+pub mod measured;
 pub mod names;
 pub mod policy_engine;
 pub mod seal;

@@ -21,6 +21,8 @@ mod evaluate;
 pub(crate) mod fuzzing;
 mod grant;
 mod identity;
+#[cfg(feature = "internals")]
+pub(crate) mod measured;
 mod messages;
 mod parse;
 mod pattern;

@@ -27,6 +27,8 @@ mod journal;
 mod keys;
 mod listing;
 mod materialise;
+#[cfg(feature = "internals")]
+pub(crate) mod measured;
 mod messages;
 mod overlay;
 mod parts;

@@ -11,6 +11,8 @@
 mod batch;
 #[cfg(any(test, feature = "internals"))]
 pub(super) mod fuzzing;
+#[cfg(feature = "internals")]
+pub(super) mod measured;
 mod replay;
 #[cfg(test)]
 mod tests;
