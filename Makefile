@@ -13,7 +13,12 @@ VENV_READY := $(VENV)/ready
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help build run test test-rust test-clients crash bench check gates ci fmt clean-clients
+# Seconds for each fuzz target, which of them, and the compiler that can build them.
+FUZZ_SECONDS ?= 300
+FUZZ_TARGETS ?= $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_CARGO ?= cargo +nightly
+
+.PHONY: help build run test test-rust test-clients crash bench fuzz check gates ci fmt clean-clients
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -55,10 +60,20 @@ bench: ## all benchmarks with their targets: an hour, 40 GiB below target/; BENC
 	"$(TARGET)/release/myfsio-load" suite --node "$(TARGET)/release/myfsio" --nginx "$$(load/nginx "$(TARGET)/bench")" \
 	    --dir "$(TARGET)/bench" --json "$(TARGET)/bench/suite.json" $(BENCH_ARGS)
 
+fuzz: ## each fuzz target for FUZZ_SECONDS (300), one after the other; needs a nightly compiler
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: installing it"; cargo install --locked cargo-fuzz; }
+	$(FUZZ_CARGO) fuzz build
+	for target in $(FUZZ_TARGETS); do \
+	    echo "==> $$target"; \
+	    mkdir -p "fuzz/generated/$$target"; \
+	    $(FUZZ_CARGO) fuzz run "$$target" "fuzz/generated/$$target" "fuzz/corpus/$$target" -- \
+	        -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0; \
+	done
+
 check: ## what a machine judges quickly: format, layers, clippy
 	cargo fmt --all --check
 	.ci/layers
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 
 gates: ## every gate of CI, without the tests
 	.ci/run gates

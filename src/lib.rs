@@ -6,6 +6,8 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+#[cfg(any(test, feature = "internals"))]
+pub mod fuzzing;
 pub mod node;
 pub mod s3;
 pub mod server;

@@ -9,8 +9,12 @@
 
 pub mod call;
 pub mod clock;
+#[cfg(any(test, feature = "internals"))]
+pub mod fuzzing;
 pub mod iam;
 pub mod json_store;
+#[cfg(feature = "internals")]
+pub mod measured;
 pub mod names;
 pub mod policy_engine;
 pub mod seal;

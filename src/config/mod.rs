@@ -4,6 +4,8 @@
 //! concerns several settings at once, `paths` asks the file system. Every error is one line that names the flag, variable
 //! or line to mend, and no error, listing or debug print ever shows a secret.
 
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod fuzzing;
 mod load;
 mod parse;
 mod paths;

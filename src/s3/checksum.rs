@@ -11,6 +11,7 @@ use md5::Digest as _;
 use myfsio_actors::names::{Checksum, ChecksumAlgorithm};
 use myfsio_actors::storage::{DigestPlan, Digests};
 
+use super::auth::chunked::declared_trailers;
 use super::error::{ErrorCode, S3Error};
 use super::headers::text;
 
@@ -154,16 +155,14 @@ fn checksum_claim(headers: &HeaderMap) -> Result<Option<ChecksumClaim>, S3Error>
             claims.push(ChecksumClaim::Value(parse_value(algorithm, value)?));
         }
     }
-    if let Some(names) = text(headers, "x-amz-trailer") {
-        for name in names.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty()) {
-            match ChecksumAlgorithm::ALL.into_iter().find(|algorithm| algorithm.header() == name) {
-                Some(algorithm) => claims.push(ChecksumClaim::Trailer(algorithm)),
-                None => {
-                    return Err(S3Error::with_message(
-                        ErrorCode::InvalidRequest,
-                        "The value specified in the x-amz-trailer header is not supported",
-                    ));
-                }
+    for name in declared_trailers(headers)? {
+        match ChecksumAlgorithm::ALL.into_iter().find(|algorithm| algorithm.header() == name) {
+            Some(algorithm) => claims.push(ChecksumClaim::Trailer(algorithm)),
+            None => {
+                return Err(S3Error::with_message(
+                    ErrorCode::InvalidRequest,
+                    "The value specified in the x-amz-trailer header is not supported",
+                ));
             }
         }
     }
@@ -251,6 +250,8 @@ mod tests {
             Some(ErrorCode::InvalidRequest)
         );
         assert_eq!(code(&[("x-amz-trailer", "x-other")]), Some(ErrorCode::InvalidRequest));
+        let two = [("x-amz-trailer", "x-amz-checksum-crc32"), ("x-amz-trailer", "x-amz-checksum-sha1")];
+        assert_eq!(code(&two), Some(ErrorCode::InvalidRequest), "the second would be read and never compared");
         assert_eq!(code(&[("x-amz-sdk-checksum-algorithm", "CRC7")]), Some(ErrorCode::InvalidRequest));
         assert_eq!(
             code(&[("x-amz-sdk-checksum-algorithm", "crc32"), ("x-amz-checksum-sha1", "2jmj7l5rSw0yVb/vlWAYkK/YBwk=")]),

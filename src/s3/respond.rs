@@ -114,7 +114,7 @@ pub fn add_common_headers(headers: &mut HeaderMap, request_id: RequestId, host_i
 /// The `<Error>` document of S3 API Reference, "Error responses".
 pub fn error_xml(error: &S3Error, asked: Asked<'_>) -> String {
     let mut document = XmlWriter::bare("Error", 512);
-    document.text("Code", error.code().name()).text("Message", error.message());
+    document.text("Code", error.code().name()).text("Message", &legible(error.message()));
     for (name, value) in error.fields() {
         document.text(name, &legible(value));
     }
@@ -166,6 +166,8 @@ mod tests {
              not exist.</Message><Key>a&amp;b%01</Key><Resource>/b/&lt;k&gt;&amp;&#x1;</Resource>\
              <RequestId>00000000000000FF</RequestId><HostId>host</HostId></Error>"
         );
+        let told = S3Error::with_message(ErrorCode::InvalidArgument, "no region \u{1}");
+        assert!(error_xml(&told, asked(false, false)).contains("<Message>no region %01</Message>"));
         let response = error_response(&error, asked(false, false));
         assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "application/xml");
         assert_eq!(response.status(), 404);

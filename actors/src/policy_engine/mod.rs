@@ -17,8 +17,12 @@ mod context;
 mod document;
 mod error;
 mod evaluate;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod fuzzing;
 mod grant;
 mod identity;
+#[cfg(feature = "internals")]
+pub(crate) mod measured;
 mod messages;
 mod parse;
 mod pattern;

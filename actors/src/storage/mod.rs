@@ -19,6 +19,8 @@ mod digest;
 mod disk;
 mod engine;
 mod error;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod fuzzing;
 mod index;
 mod io_pool;
 mod journal;
@@ -26,6 +28,8 @@ mod keys;
 mod listing;
 mod materialise;
 mod md5;
+#[cfg(feature = "internals")]
+pub(crate) mod measured;
 mod messages;
 mod overlay;
 mod parts;

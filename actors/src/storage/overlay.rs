@@ -156,12 +156,12 @@ pub(super) fn merge<'a>(
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "internals"))]
 pub(super) mod model {
-    //! A sorted map as [`Rows`], for tests of pure rules.
+    //! A sorted map as [`Rows`], for tests and benches of pure rules.
     use super::*;
 
-    /// Rows of a test.
+    /// Rows in memory.
     #[derive(Debug, Default, Clone)]
     pub struct ModelRows(pub BTreeMap<Vec<u8>, Arc<[u8]>>);
 

@@ -265,6 +265,11 @@ fn algorithm_of(code: u8) -> Result<ChecksumAlgorithm, StorageError> {
         .ok_or_else(|| StorageError::Index(format!("unknown checksum algorithm {code}")))
 }
 
+fn checksum_of(algorithm: u8, value: &[u8]) -> Result<Checksum, StorageError> {
+    let checksum = Checksum::from_bytes(algorithm_of(algorithm)?, value);
+    checksum.ok_or_else(|| StorageError::Index("checksum of wrong length".to_owned()))
+}
+
 fn owner_of(text: &str) -> Result<CanonicalId, StorageError> {
     CanonicalId::parse(text).map_err(|_| StorageError::Index(format!("malformed owner {text:?}")))
 }
@@ -374,8 +379,7 @@ impl ObjectRow {
         let checksum = match self.checksum {
             None => None,
             Some(row) => {
-                let value = Checksum::from_bytes(algorithm_of(row.algorithm)?, &row.value)
-                    .ok_or_else(|| StorageError::Index("checksum of wrong length".to_owned()))?;
+                let value = checksum_of(row.algorithm, &row.value)?;
                 let kind = if row.composite { ChecksumKind::Composite } else { ChecksumKind::FullObject };
                 Some(ObjectChecksum { value, kind })
             }
@@ -434,10 +438,7 @@ impl UploadRow {
 
 impl PartRow {
     pub fn to_part(&self, number: PartNumber) -> Result<Part, StorageError> {
-        let checksum = match self.checksum_algorithm {
-            Some(code) => Checksum::from_bytes(algorithm_of(code)?, &self.checksum),
-            None => None,
-        };
+        let checksum = self.checksum_algorithm.map(|code| checksum_of(code, &self.checksum)).transpose()?;
         Ok(Part {
             number,
             size: self.size,

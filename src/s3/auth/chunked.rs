@@ -9,6 +9,7 @@
 //! Tolerated, since clients do it: a blank line between the last chunk and the trailers, trailer lines that end in a
 //! bare line feed, and a missing line end at the very end. None of them can change what was signed.
 
+use actix_web::http::header::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
@@ -187,7 +188,7 @@ impl ChunkedDecoder {
             PayloadSigning::StreamingSigned { signer, trailer: true } => ChunkedKind::SignedTrailer(signer.clone()),
             PayloadSigning::StreamingUnsignedTrailer => ChunkedKind::UnsignedTrailer,
         };
-        let declared = declared_trailers(head)?;
+        let declared = declared_trailers(head.headers)?;
         if matches!(kind, ChunkedKind::Signed(_)) && !declared.is_empty() {
             let message = "x-amz-trailer needs an x-amz-content-sha256 that ends in -TRAILER.";
             return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
@@ -395,18 +396,16 @@ pub fn decoded_length(head: &RequestHead<'_>) -> Result<u64, S3Error> {
     number.ok_or_else(|| S3Error::invalid_argument(NAME, text, "The decoded content length is not a number."))
 }
 
-/// The names in `x-amz-trailer`, lower case. Errs: InvalidRequest when there are too many.
-pub fn declared_trailers(head: &RequestHead<'_>) -> Result<Vec<String>, S3Error> {
-    let names: Vec<String> = head
-        .headers
-        .get_all("x-amz-trailer")
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .filter(|name| !name.is_empty())
-        .collect();
+/// The names in all lines of `x-amz-trailer`, lower case. Errs: InvalidRequest when they are no text, or too many.
+pub fn declared_trailers(headers: &HeaderMap) -> Result<Vec<String>, S3Error> {
+    let refused = |message: &'static str| S3Error::with_message(ErrorCode::InvalidRequest, message);
+    let mut names = Vec::new();
+    for line in headers.get_all("x-amz-trailer") {
+        let line = line.to_str().map_err(|_| refused("x-amz-trailer is not text."))?;
+        names.extend(line.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty()));
+    }
     if names.len() > TRAILERS_MAX {
-        return Err(S3Error::with_message(ErrorCode::InvalidRequest, "x-amz-trailer names too many headers."));
+        return Err(refused("x-amz-trailer names too many headers."));
     }
     Ok(names)
 }

@@ -110,10 +110,13 @@ pub fn parse_signed_headers(text: &str) -> Vec<String> {
 
 /// Refuses a request with headers that must be signed and are not: `host` and every `x-amz-*` but `exempt`.
 pub fn check_signed_headers(head: &RequestHead<'_>, signed: &[String], exempt: Option<&str>) -> Result<(), S3Error> {
-    // A header that stands in for a parameter of the query is signed with the query.
+    // A header that stands in for a parameter of the query is signed with the query, as long as it says nothing else.
     let from_query = |name: &str| {
-        let value = head.header(name).unwrap_or_default();
-        head.query_pairs().any(|(parameter, text)| parameter.eq_ignore_ascii_case(name) && text == value)
+        let mut values = head.headers.get_all(name);
+        let (Some(value), None) = (values.next(), values.next()) else { return false };
+        let stands_for =
+            |parameter: &str, text: &str| parameter.eq_ignore_ascii_case(name) && text.as_bytes() == value.as_bytes();
+        head.query_pairs().any(|(parameter, text)| stands_for(&parameter, &text))
     };
     let is_signed = |name: &str| signed.iter().any(|s| s == name) || (name != "host" && from_query(name));
     let mut missing: Vec<&str> = head

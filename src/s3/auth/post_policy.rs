@@ -24,6 +24,12 @@ pub fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
     fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
+/// The value of a field that is there once.
+fn only_field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    let mut values = fields.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+    values.next().filter(|_| values.next().is_none())
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Condition {
     Equals { name: String, value: String },
@@ -123,14 +129,15 @@ impl PostPolicy {
         Ok(())
     }
 
-    /// Checks the fields of a form that was sent to `bucket`; `${filename}` is already substituted. Errs:
-    /// AccessDenied when the policy has expired, a condition does not hold, or a field has none.
+    /// Checks the fields of a form that was sent to `bucket`; `${filename}` is already substituted. A condition is on one
+    /// field: beside a second of its name it does not hold. Errs: AccessDenied when the policy has expired, a condition
+    /// does not hold, or a field has none.
     pub fn check_fields(&self, fields: &Fields, bucket: &str, now: Stamp) -> Result<(), S3Error> {
         if seconds_of(now) >= self.expires_at_seconds {
             return Err(denied("Invalid according to Policy: Policy expired.".to_owned()));
         }
         for condition in &self.conditions {
-            let actual = if condition.name() == "bucket" { Some(bucket) } else { field(fields, condition.name()) };
+            let actual = if condition.name() == "bucket" { Some(bucket) } else { only_field(fields, condition.name()) };
             if !actual.is_some_and(|actual| condition.holds(actual)) {
                 let which = condition.describe();
                 return Err(denied(format!("Invalid according to Policy: Policy Condition failed: {which}")));
@@ -245,6 +252,8 @@ mod tests {
             (usual, &[("key", "foo.txt"), ("acl", "private"), ("x-amz-meta-foo", "bar")][..], denied),
             (r#"["starts-with", "$key", ""]"#, &[("key", "foo.txt")][..], denied),
             (r#"{"bucket": "other"}, ["starts-with", "$key", ""]"#, &[("key", "a"), ("bucket", "other")][..], denied),
+            (usual, &[("key", "foo.txt"), ("acl", "private"), ("ACL", "private")][..], denied),
+            (usual, &[("key", "foo.txt"), ("acl", "private"), ("Key", "other")][..], denied),
             (bucket, &[][..], Ok(())),
             (bucket, &[("key", "a")][..], denied),
         ] {

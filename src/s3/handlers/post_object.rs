@@ -133,9 +133,9 @@ async fn read_file(
 
 /// What the fields say about the object and the answer.
 #[derive(Debug)]
-struct FormUpload {
+pub(crate) struct FormUpload {
     key: ObjectKey,
-    attributes: Attributes,
+    pub(crate) attributes: Attributes,
     checks: BodyChecks,
     reply: Reply,
 }
@@ -143,7 +143,7 @@ struct FormUpload {
 impl FormUpload {
     /// Reads the fields. Errs: InvalidArgument, KeyTooLongError, NotImplemented, MalformedXML for the tags, and those of
     /// the attributes.
-    fn parse(fields: &Fields) -> Result<Self, S3Error> {
+    pub(crate) fn parse(fields: &Fields) -> Result<Self, S3Error> {
         let key = field(fields, "key").unwrap_or_default();
         if key.is_empty() {
             let message = "User key must have a length greater than 0.";

@@ -20,7 +20,7 @@ const REMOVED: u32 = u32::MAX;
 pub(super) type Salt = [u8; 16];
 
 /// One transaction: rows, the work on files that goes with them, and the body if it is small.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(in crate::storage) struct Entry {
     pub changes: Vec<RowChange>,
     pub steps: Vec<Step>,

@@ -9,6 +9,10 @@
 //! broken or not the next in sequence is the end of the journal.
 
 mod batch;
+#[cfg(any(test, feature = "internals"))]
+pub(super) mod fuzzing;
+#[cfg(feature = "internals")]
+pub(super) mod measured;
 mod replay;
 #[cfg(test)]
 mod tests;

@@ -157,6 +157,27 @@ fn one_mechanism_only() {
 }
 
 #[test]
+fn a_header_that_stands_for_a_parameter_says_nothing_else() {
+    let signed = Request::new("PUT", "/b/k", "x-amz-meta-a=1&x-amz-meta-e=", &[("host", HOST)]).presign("60");
+    let with = |pairs: &[(&'static str, &[u8])]| {
+        let mut request = signed.clone();
+        for (name, value) in pairs {
+            request.headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+        }
+        request
+    };
+    assert!(with(&[("x-amz-meta-a", b"1"), ("x-amz-meta-e", b"")]).run().is_ok());
+    for pairs in [
+        &[("x-amz-meta-a", &b"2"[..])][..],
+        &[("x-amz-meta-a", b"1"), ("x-amz-meta-a", b"2")],
+        &[("x-amz-meta-e", b"\xe9")],
+        &[("x-amz-meta-b", b"1")],
+    ] {
+        assert_eq!(with(pairs).code(), ErrorCode::AccessDenied, "{pairs:?}");
+    }
+}
+
+#[test]
 fn the_header_pair() {
     let pair = |secret: &str| {
         Request::new("GET", "/", "", &[("host", "localhost"), ("x-access-key", ID), ("x-secret-key", secret)])

@@ -118,7 +118,7 @@ fn the_published_chunked_requests_make_decoders() {
         assert!(payload.is_framed());
         assert!(ChunkedDecoder::for_request(&payload, &request.head()).unwrap().is_some());
     }
-    assert_eq!(declared_trailers(&requests[1].head()).unwrap(), ["x-amz-checksum-crc32c"]);
+    assert_eq!(declared_trailers(&requests[1].headers).unwrap(), ["x-amz-checksum-crc32c"]);
     let mut request = requests[0].clone();
     let payload = request.run().unwrap().payload;
     request.headers.remove("x-amz-decoded-content-length");

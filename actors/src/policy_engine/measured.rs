@@ -1,0 +1,43 @@
+//! Decisions, for benches.
+#![allow(clippy::expect_used, reason = "what cannot be set up ends the run")]
+
+use serde_json::{Value, json};
+
+use super::context::RequestContext;
+use super::evaluate::{AccessRequest, Surroundings, decide};
+use super::parse::{Kind, parse_document};
+use crate::names::{BucketName, CanonicalId, Stamp};
+
+/// Decides an anonymous read under a bucket policy whose last of so many statements allows it; gives whether it may.
+pub fn decision(statements: usize) -> impl FnMut() -> bool {
+    let statement = |n: usize| {
+        json!({
+            "Sid": format!("folder{n}"),
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+            "Resource": format!("arn:aws:s3:::photos/folder-{n:04}/*"),
+            "Condition": {"IpAddress": {"aws:SourceIp": ["10.0.0.0/8", "192.168.0.0/16"]}},
+        })
+    };
+    let bucket = BucketName::parse("photos").expect("a bucket name");
+    let list: Vec<Value> = (1..=statements).map(statement).collect();
+    let text = json!({"Version": "2012-10-17", "Statement": list});
+    let document = parse_document(&text, Kind::Bucket(&bucket)).expect("a policy");
+    let key = format!("folder-{statements:04}/object-00000001");
+    let owner = CanonicalId::from_bytes([1; 32]);
+    let context = RequestContext::new(Stamp(1), Some([192, 168, 1, 1].into()), false);
+    move || {
+        let request = AccessRequest {
+            principal: None,
+            action: "s3:GetObject",
+            bucket: Some(&bucket),
+            bucket_owner: Some(&owner),
+            key: Some(&key),
+            object_owner: None,
+            context: &context,
+        };
+        let around = Surroundings { policy: Some(Ok(&document)), bucket_account: None, object_account: None };
+        decide(&request, &around).allowed
+    }
+}

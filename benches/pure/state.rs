@@ -1,0 +1,39 @@
+//! Rows, batches of the journal, pages of listings, decisions of policies.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput};
+use myfsio_actors::measured::{batch_encoding, decision, listing_page, row_decoding, row_encoding};
+
+/// One row, and a batch of small puts.
+pub fn rows(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("rows");
+    let (mut encode, mut decode) = (row_encoding(), row_decoding());
+    group.bench_function("encode object", |b| b.iter(|| black_box(encode())));
+    group.bench_function("decode object", |b| b.iter(|| black_box(decode())));
+    let mut batch = batch_encoding(64, 4096);
+    group.throughput(Throughput::Bytes(64 * 4096));
+    group.bench_function("encode batch of 64 puts of 4 KiB", |b| b.iter(|| black_box(batch())));
+    group.finish();
+}
+
+/// A page of 1000 from the middle of 100 000 keys, a tenth of them not yet in the index.
+pub fn pages(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("listing");
+    let mut flat = listing_page(100_000, None);
+    group.bench_function("page of 1000 keys", |b| b.iter(|| black_box(flat())));
+    let mut rolled = listing_page(100_000, Some("/"));
+    group.bench_function("page of 500 common prefixes", |b| b.iter(|| black_box(rolled())));
+    group.finish();
+}
+
+/// Decisions by the last statement.
+pub fn policies(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("policy");
+    for statements in [10, 500] {
+        let mut decide = decision(statements);
+        assert!(decide());
+        group.bench_function(format!("{statements} statements"), |b| b.iter(|| black_box(decide())));
+    }
+    group.finish();
+}
