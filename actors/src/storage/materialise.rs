@@ -348,8 +348,8 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
                             let _stopping = relocations.send(Relocate(place));
                             break;
                         }
+                        Err(StorageError::NoSpace) if shared.space.give_way() => {}
                         Err(error) => {
-                            tracing::error!(%error, "an object's file could not be written; trying again");
                             shared.set_trouble(Some(&error));
                             if shared.is_stopping() {
                                 return shared.progress.give_up();
@@ -361,6 +361,7 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
                 if let Step::Write { place, .. } = step {
                     shared.pending.remove(&Stamp(place.stamp));
                 }
+                shared.space.settle(step);
             }
         }
         shared.disk.forget_folders();

@@ -9,6 +9,7 @@
 //! The way of a read: row from overlay or index, bytes from journal or file (`read`), no mailbox. docs/design.md says more.
 
 mod actor;
+mod ballast;
 mod body;
 mod checkpoint;
 mod chunk_pool;
@@ -20,6 +21,7 @@ mod disk;
 mod engine;
 mod error;
 mod index;
+mod index_file;
 mod io_pool;
 mod journal;
 mod keys;
@@ -34,6 +36,7 @@ mod progress;
 mod read;
 mod recovery;
 mod rows;
+mod space;
 mod staging;
 mod steps;
 #[cfg(test)]
