@@ -45,7 +45,7 @@ pub(super) struct RedbIndex {
     /// The table as of the last batch: opening a view for each read costs more than the read. Goes before the database.
     latest: ArcSwapOption<Table>,
     database: Database,
-    file: Arc<IndexFile>,
+    pub(super) file: Arc<IndexFile>,
 }
 
 /// The file as redb wants it. One process owns the data directory already, so redb's own locks are left out.

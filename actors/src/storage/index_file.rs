@@ -157,6 +157,107 @@ mod tests {
 
     use super::*;
     use crate::storage::disk::Disk;
+    use crate::storage::index::{Index, RedbIndex, RowChange};
+
+    /// A file system in memory of this size, unmounted when dropped.
+    struct Tiny(tempfile::TempDir);
+
+    impl Tiny {
+        fn mount(kib: u32) -> Option<Self> {
+            let tiny = Self(tempfile::tempdir().unwrap());
+            if tiny.ask(&["mount", "-t", "tmpfs", "-o", &format!("size={kib}k"), "none"]) {
+                return Some(tiny);
+            }
+            let why = b"SKIPPED: no tmpfs can be mounted here: the index on a full device was NOT tested\n";
+            io::Write::write_all(&mut io::stderr(), why).unwrap();
+            None
+        }
+
+        fn resize(&self, kib: u32) {
+            assert!(self.ask(&["mount", "-o", &format!("remount,size={kib}k")]));
+        }
+
+        fn ask(&self, command: &[&str]) -> bool {
+            let mut command = command.iter();
+            let mut process = std::process::Command::new(command.next().unwrap());
+            process.args(command).arg(self.0.path()).status().is_ok_and(|status| status.success())
+        }
+    }
+
+    impl Drop for Tiny {
+        fn drop(&mut self) {
+            self.ask(&["umount", "-l"]);
+        }
+    }
+
+    fn open(tiny: &Tiny) -> (Arc<Space>, RedbIndex) {
+        let disk = Arc::new(Disk::open(tiny.0.path(), false).unwrap());
+        let file = disk.open_or_create(std::path::Path::new("index")).unwrap();
+        let space = Space::open(disk, 0).unwrap();
+        let index = RedbIndex::open(IndexFile::new(file, Arc::clone(&space)), 1 << 20).unwrap();
+        (space, index)
+    }
+
+    fn rows(batch: u32) -> Vec<RowChange> {
+        let row = |n: u32| ((batch * 1000 + n).to_be_bytes().to_vec(), Some(Arc::from([n as u8; 100].as_slice())));
+        (0..1000).map(row).collect()
+    }
+
+    fn count(index: &RedbIndex) -> usize {
+        let mut count = 0;
+        let mut row = |_: &[u8], _: &[u8]| {
+            count += 1;
+            Ok(true)
+        };
+        index.snapshot().unwrap().scan(b"", b"", &mut row).unwrap();
+        count
+    }
+
+    #[test]
+    fn a_full_device_holds_the_index_up_but_not_its_readers() {
+        let Some(tiny) = Tiny::mount(4 << 10) else { return };
+        let (space, index) = open(&tiny);
+        space.set_patient(true);
+        let written = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for batch in 0..100 {
+                    index.apply(&rows(batch)).unwrap();
+                    written.store(batch + 1, Ordering::SeqCst);
+                }
+                index.checkpoint(&[]).unwrap();
+            });
+            while !index.file.keeps.load(Ordering::SeqCst) {
+                assert!(!writer.is_finished(), "the device was never full");
+                std::thread::yield_now();
+            }
+            let before = written.load(Ordering::SeqCst);
+            for _ in 0..20 {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                assert!(count(&index) >= before as usize * 1000);
+            }
+            assert!(written.load(Ordering::SeqCst) <= before + 1, "it goes on without room");
+            assert!(index.file.kept.lock().len() * 4096 < 8 << 20);
+            tiny.resize(64 << 10);
+            writer.join().unwrap();
+        });
+        assert!(!index.file.keeps.load(Ordering::SeqCst));
+        drop((index, space));
+        assert_eq!(count(&open(&tiny).1), 100_000);
+    }
+
+    #[test]
+    fn a_full_device_at_the_start_is_an_error_and_costs_no_rows() {
+        let Some(tiny) = Tiny::mount(4 << 10) else { return };
+        let (space, index) = open(&tiny);
+        index.apply(&rows(0)).unwrap();
+        index.checkpoint(&[]).unwrap();
+        let full = (1..100).find_map(|batch| index.apply(&rows(batch)).and_then(|()| index.checkpoint(&[])).err());
+        assert!(matches!(full, Some(crate::storage::StorageError::NoSpace)), "{full:?}");
+        drop((index, space));
+        tiny.resize(64 << 10);
+        assert!(count(&open(&tiny).1) >= 1000);
+    }
 
     /// An index file over `file`, on a node without a ballast.
     fn over(file: File) -> (tempfile::TempDir, IndexFile) {
