@@ -26,6 +26,7 @@ async fn storage(strict: bool, root: &Path, writers: usize, body: &Bytes) -> f64
         journal_segment_bytes: 32 << 20,
         inline_body_bytes: 128 << 10,
         index_cache_bytes: 64 << 20,
+        ballast_bytes: 64 << 20,
     };
     let client = StorageClient::start(&settings, Arc::new(SystemClock)).unwrap();
     let owner = CanonicalId::from_bytes([1; 32]);

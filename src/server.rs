@@ -253,7 +253,8 @@ fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {
 fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: Hold) -> Response<BoxBody> {
     let code = error.code();
     let (status, cause, path) = (code.status().as_u16(), error.cause().unwrap_or_default(), head.uri.path());
-    if status == 500 || status == 507 {
+    // A full device is told once by storage, not by each request that it refuses.
+    if status == 500 {
         tracing::error!(%request_id, method = %head.method, path, code = code.name(), cause, "failed");
     } else {
         tracing::debug!(%request_id, method = %head.method, path, code = code.name(), cause, "refused");

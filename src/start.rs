@@ -120,6 +120,7 @@ fn storage_settings(config: &Config) -> StorageSettings {
         journal_segment_bytes: config.journal_segment_bytes,
         inline_body_bytes: usize::try_from(config.inline_body_bytes).unwrap_or(usize::MAX),
         index_cache_bytes: config.index_cache_bytes,
+        ballast_bytes: config.ballast_bytes,
     }
 }
 

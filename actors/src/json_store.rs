@@ -154,6 +154,14 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the device, or a quota on it, is full.
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
 /// What a file means.
 pub trait Schema {
     /// The compiled state.

@@ -117,6 +117,9 @@ pub async fn prepare(
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
     let (decoder, limits) = body_limits(node, &seen, operation, &auth)?;
+    if operation.takes_content() {
+        node.storage.check_room(limits.declared.unwrap_or(0))?;
+    }
     let checks = match head.method {
         // There the checksum headers are of the completed object, not of the document in the body.
         Method::POST if operation == Operation::CompleteMultipartUpload => {

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod device;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -30,6 +32,11 @@ pub struct Node {
 impl Node {
     /// Starts a node with these settings added; panics when it is not ready within 20 s.
     pub fn start(settings: &[(&str, &str)]) -> Self {
+        Self::try_start(settings).unwrap_or_else(|log| panic!("the node ended at its start: {log}"))
+    }
+
+    /// The same; a node that ends at its start gives its log.
+    pub fn try_start(settings: &[(&str, &str)]) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
         let (port, ui_port) = (free_port(), free_port());
         let cwd = dir.path().join("cwd");
@@ -54,12 +61,13 @@ impl Node {
         let mut node = Self { dir, child, port };
         let end = Instant::now() + Duration::from_secs(20);
         while !node.healthy() {
-            let ended = node.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the node ended at its start ({ended:?}): {}", node.log());
+            if let Some(status) = node.child.try_wait().unwrap() {
+                return Err(format!("{status}: {}", node.log()));
+            }
             assert!(Instant::now() < end, "the node was not ready within 20 s: {}", node.log());
             std::thread::sleep(Duration::from_millis(30));
         }
-        node
+        Ok(node)
     }
 
     /// The data directory.

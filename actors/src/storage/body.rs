@@ -13,7 +13,9 @@ use super::digest::{DigestPlan, Digests, Hasher};
 use super::disk::{self, Disk};
 use super::io_pool::IoPool;
 use super::md5::Md5Thread;
+use super::space::{Claim, Space};
 use super::staging::{StagedFile, Staging};
+use super::steps::bytes_on_disk;
 use super::uploads::GridSlot;
 use super::{StorageError, disk::STAGING_FOLDER};
 
@@ -29,6 +31,7 @@ pub(super) struct BodyTools {
     pub md5: Md5Thread,
     pub staging: Arc<Staging>,
     pub disk: Arc<Disk>,
+    pub space: Arc<Space>,
     /// Largest body that goes through the journal, in bytes.
     pub inline_bytes_max: usize,
 }
@@ -101,6 +104,8 @@ enum Target {
 struct Work {
     hasher: Hasher,
     target: Target,
+    /// Space for what is still to be written.
+    claim: Claim,
     written: u64,
     buffer: Vec<u8>,
 }
@@ -129,9 +134,12 @@ impl Work {
         };
         let file = file.ok_or(StorageError::BodyUnfinished)?;
         self.hasher.update_others(&self.buffer);
+        let bytes = self.buffer.len() as u64;
+        self.claim.cover(bytes)?;
         disk::write_all_at(&file, &self.buffer, base + self.written)
             .map_err(|e| StorageError::io("write", STAGING_FOLDER, e))?;
-        self.written += self.buffer.len() as u64;
+        self.claim.spend(bytes);
+        self.written += bytes;
         self.buffer.clear();
         Ok(())
     }
@@ -164,16 +172,18 @@ pub struct BodyWriter {
 }
 
 impl BodyWriter {
-    pub(super) fn for_object(tools: BodyTools, declared: Option<u64>, plan: DigestPlan) -> Self {
-        Self::new(tools, declared, plan, Target::Memory)
+    /// Errs: NoSpace.
+    pub(super) fn for_object(tools: BodyTools, declared: Option<u64>, plan: DigestPlan) -> Result<Self, StorageError> {
+        let claim = tools.space.claim(bytes_on_disk(declared.unwrap_or(0)))?;
+        Ok(Self::new(tools, declared, plan, Target::Memory, claim))
     }
 
-    pub(super) fn for_part(tools: BodyTools, declared: u64, plan: DigestPlan, part: StagedPart) -> Self {
-        Self::new(tools, Some(declared), plan, Target::Part(part))
+    pub(super) fn for_part(tools: BodyTools, declared: u64, plan: DigestPlan, part: StagedPart, claim: Claim) -> Self {
+        Self::new(tools, Some(declared), plan, Target::Part(part), claim)
     }
 
-    fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target) -> Self {
-        let work = Work { hasher: Hasher::new(plan), target, written: 0, buffer: Vec::new() };
+    fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target, claim: Claim) -> Self {
+        let work = Work { hasher: Hasher::new(plan), target, claim, written: 0, buffer: Vec::new() };
         let expected = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX).min(CHUNK_BYTES);
         let buffer = Vec::with_capacity(expected);
         Self { tools, declared, size: 0, buffer, work: Some(Box::new(work)), under_way: None }
@@ -249,7 +259,7 @@ impl BodyWriter {
             }
             let digests = hasher.finish();
             let place = FinishedPlace::Object(BodyPlace::Inline(body.into()));
-            return Ok(FinishedBody { size, digests, place });
+            return Ok(FinishedBody { size, digests, place, _claim: work.claim });
         }
         std::mem::swap(&mut work.buffer, &mut self.buffer);
         let tools = self.tools.clone();
@@ -265,7 +275,7 @@ impl BodyWriter {
             Target::Object(file) => FinishedPlace::Object(BodyPlace::Staged(file)),
             Target::Part(part) => FinishedPlace::Part(part),
         };
-        Ok(FinishedBody { size, digests, place })
+        Ok(FinishedBody { size, digests, place, _claim: work.claim })
     }
 }
 
@@ -281,6 +291,8 @@ pub struct FinishedBody {
     size: u64,
     digests: Digests,
     place: FinishedPlace,
+    /// Space for its own file until it is committed; then the commit counts it.
+    _claim: Claim,
 }
 
 impl FinishedBody {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::messages::*;
 use super::overlay::Rows;
 use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
 use super::read::{self, ObjectPart, OpenObject, object_row};
+use super::steps::bytes_on_disk;
 use super::{StorageError, complete, keys, listing};
 use crate::call::Door;
 use crate::clock::SharedClock;
@@ -26,6 +28,8 @@ use crate::names::{BucketName, ObjectKey, UploadId, VersionId};
 const COMMITS_MAX: usize = 4096;
 /// How long a commit may take before its caller is told so; it is carried out all the same.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a commit waits while the device is full to the last byte, and index or files cannot follow.
+const STUCK_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a request waits for files to follow the journal.
 const FOLLOW_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -57,7 +61,18 @@ impl StorageClient {
     }
 
     async fn commit<M: Mutation>(&self, mutation: M) -> Result<M::Output, StorageError> {
-        Ok(self.door.call(Commit(mutation)).await?)
+        // Who waits for a device that is full to the last byte takes the place of those who only want to read.
+        if self.shared.is_stuck() {
+            return Err(StorageError::NoSpace);
+        }
+        let mut call = pin!(self.door.call(Commit(mutation)));
+        loop {
+            match tokio::time::timeout(STUCK_PATIENCE, &mut call).await {
+                Ok(answer) => return Ok(answer?),
+                Err(_) if self.shared.is_stuck() => return Err(StorageError::TimedOut),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Why nothing is acknowledged any more; none while all is well.
@@ -65,18 +80,20 @@ impl StorageClient {
         self.shared.failure()
     }
 
-    /// What keeps files from following the journal for now, such as a full device; none while all is well.
+    /// What keeps files from following the journal, or new objects from being taken, for now, such as a full device; none
+    /// while all is well.
     pub fn trouble(&self) -> Option<String> {
-        self.shared.trouble().map(|trouble| trouble.reason)
+        self.shared.trouble()
     }
 
-    /// Whether new bodies are taken. Errs: Unavailable, NoSpace.
-    fn accepting(&self) -> Result<(), StorageError> {
-        match (self.failure(), self.shared.trouble()) {
-            (Some(reason), _) => Err(StorageError::Unavailable { reason }),
-            (None, Some(trouble)) if trouble.no_space => Err(StorageError::NoSpace),
-            (None, _) => Ok(()),
-        }
+    /// Whether a new object of `size` bytes can be taken now. Errs: Unavailable, NoSpace.
+    pub fn check_room(&self, size: u64) -> Result<(), StorageError> {
+        self.check_failure()?;
+        self.shared.space.check(bytes_on_disk(size))
+    }
+
+    fn check_failure(&self) -> Result<(), StorageError> {
+        self.failure().map_or(Ok(()), |reason| Err(StorageError::Unavailable { reason }))
     }
 
     /// The bucket of this name. Errs: NoSuchBucket.
@@ -99,6 +116,7 @@ impl StorageClient {
 
     /// See [`CreateBucket`].
     pub async fn create_bucket(&self, message: CreateBucket) -> Result<Arc<Bucket>, StorageError> {
+        self.check_room(0)?;
         let (shared, name) = (Arc::clone(&self.shared), message.name.clone());
         self.shared.tools.pool.run(move || check_free(&shared, name)).await?;
         self.commit(NewBucket(message)).await
@@ -164,17 +182,18 @@ impl StorageClient {
 
     /// Begins a body for [`PutObject`]; `size` is the declared size in bytes, if known.
     pub fn begin_body(&self, size: Option<u64>, digests: DigestPlan) -> Result<BodyWriter, StorageError> {
-        self.accepting()?;
-        Ok(BodyWriter::for_object(self.shared.tools.clone(), size, digests))
+        self.check_failure()?;
+        BodyWriter::for_object(self.shared.tools.clone(), size, digests)
     }
 
     /// Begins a body for [`PutPart`]. The upload's checksum algorithm is planned if none is. Errs: NoSuchUpload.
     pub async fn begin_part(&self, begin: BeginPart, mut digests: DigestPlan) -> Result<BodyWriter, StorageError> {
-        self.accepting()?;
+        self.check_failure()?;
         let upload = self.upload(&begin.bucket, &begin.key, begin.upload)?;
         digests.checksum = digests.checksum.or(upload.checksum.map(|(algorithm, _)| algorithm));
         let shared = Arc::clone(&self.shared);
         let size = begin.size;
+        let space = shared.space.claim(bytes_on_disk(size))?;
         let claim = move || {
             let entry = shared.uploads.entry(&shared.rows, begin.bucket.id, begin.upload)?;
             // It may have ended before its entry was there to be told.
@@ -185,7 +204,7 @@ impl StorageClient {
             entry.claim(begin.number, begin.size, &shared.disk, &shared.tools.staging)
         };
         let part = self.shared.tools.pool.run(claim).await?;
-        Ok(BodyWriter::for_part(self.shared.tools.clone(), size, digests, part))
+        Ok(BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space))
     }
 
     /// Copies a range of an object into a body. Verified like a read.
@@ -247,6 +266,7 @@ impl StorageClient {
 
     /// See [`CreateUpload`].
     pub async fn create_upload(&self, message: CreateUpload) -> Result<Arc<Upload>, StorageError> {
+        self.check_room(0)?;
         self.commit(NewUpload(message)).await
     }
 

@@ -16,6 +16,7 @@ use super::engine::Shared;
 use super::index::RowChange;
 use super::journal::{EncodedEntry, Entry, Journal, JournalBytes};
 use super::plan::{BatchRows, Effect, Mutation, Planner, Relocate, State};
+use super::steps::Step;
 
 /// Entries of one batch at most.
 const BATCH_ENTRIES_MAX: usize = 256;
@@ -65,7 +66,7 @@ pub(super) struct CommittedBatch {
 #[derive(Debug)]
 pub(super) struct CommittedEntry {
     pub changes: Vec<RowChange>,
-    pub steps: Vec<super::steps::Step>,
+    pub steps: Vec<Step>,
     pub body: Option<JournalBytes>,
 }
 
@@ -181,7 +182,7 @@ impl Committer {
     ) -> Result<(), StorageError> {
         while let Err(up_to) = self.journal.room_for(encoded) {
             self.shared.progress.ask_checkpoint();
-            self.shared.progress.wait_checkpointed(up_to)?;
+            self.shared.held_back(|| self.shared.progress.wait_checkpointed(up_to))?;
             self.journal.release(up_to);
             if self.journal.room_for(encoded).is_err() {
                 // Checkpointed, but a reader is just now copying bytes out of the segment: it is done in a moment.
@@ -189,6 +190,7 @@ impl Committer {
             }
         }
         let written = self.journal.append(encoded, self.state.stamp_last)?;
+        entries.iter().for_each(|entry| self.shared.space.promise(&entry.steps));
         let mut changes = Vec::new();
         let mut committed = Vec::with_capacity(entries.len());
         for ((entry, body), effects) in entries.into_iter().zip(written.bodies).zip(effects) {
@@ -207,7 +209,9 @@ impl Committer {
         let batch = Arc::new(CommittedBatch { sequence: written.sequence, entries });
         // Full channels hold the committer back: so the overlay stays bounded.
         let closed = |_| StorageError::Unavailable { reason: "a storage thread has ended".to_owned() };
-        self.applier.send(Arc::clone(&batch)).map_err(closed)?;
-        self.materialiser.send(batch).map_err(closed)
+        self.shared.held_back(|| {
+            self.applier.send(Arc::clone(&batch)).map_err(closed)?;
+            self.materialiser.send(batch).map_err(closed)
+        })
     }
 }

@@ -81,6 +81,7 @@ pub(super) fn prepare(shared: &Shared, closing: Closing, request: CompleteUpload
 }
 
 fn copy_all(shared: &Shared, copies: &[Copy], target: &std::fs::File) -> Result<(), StorageError> {
+    let _claim = shared.space.claim(copies.iter().map(|copy| copy.size).sum())?;
     for copy in copies {
         let path = staged_path(&copy.file);
         let source = shared.disk.open_file(&path).map_err(|e| StorageError::io("open", &path, e))?;

@@ -39,6 +39,19 @@ pub(super) struct FileStamp {
     pub modified: Stamp,
 }
 
+/// What is free on the device.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FreeSpace {
+    /// Bytes that may still be written.
+    pub bytes: u64,
+    /// Bytes of the whole device.
+    pub total: u64,
+    /// Files that may still be made.
+    pub files: u64,
+    /// Files that the device can hold; 0 when it knows no such number.
+    pub files_total: u64,
+}
+
 /// The directory tree of one node.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -160,6 +173,11 @@ impl Disk {
         Ok(open_beneath(folder.as_fd(), name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?.into())
     }
 
+    /// Opens a file for reading and writing; an empty one is made if there is none.
+    pub fn open_or_create(&self, path: &Path) -> io::Result<File> {
+        Ok(self.open_at(path, OFlags::RDWR | OFlags::CREATE)?.into())
+    }
+
     /// Opens an existing file for reading and writing.
     pub fn open_writable(&self, path: &Path) -> io::Result<File> {
         Ok(self.open_at(path, OFlags::RDWR)?.into())
@@ -267,6 +285,26 @@ impl Disk {
     /// Makes the names in a folder durable, in strict durability.
     pub fn sync_folder(&self, path: &Path) -> io::Result<()> {
         if self.strict { Ok(rustix::fs::fsync(self.open_folder(path)?)?) } else { Ok(()) }
+    }
+
+    /// What is free on the device.
+    pub fn free_space(&self) -> io::Result<FreeSpace> {
+        let told = rustix::fs::fstatvfs(&self.root_fd)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(told.f_frsize);
+        Ok(FreeSpace {
+            bytes: bytes(told.f_bavail),
+            total: bytes(told.f_blocks),
+            files: told.f_favail,
+            files_total: told.f_files,
+        })
+    }
+
+    /// Reserves the blocks of a range of a file, beyond its end too. Errs: Unsupported where the file system cannot.
+    pub fn allocate(&self, file: &File, offset: u64, bytes: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), offset, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Err(io::ErrorKind::Unsupported.into()),
+            other => Ok(other?),
+        }
     }
 
     /// Makes everything on the file system durable; slow, so only where nobody waits. Always carried out.

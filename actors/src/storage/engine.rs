@@ -1,6 +1,6 @@
 //! What the threads of Storage share, and their start and end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -14,6 +14,7 @@ use super::chunk_pool::ChunkPool;
 use super::committer::{CommittedBatch, Committer, Proposal};
 use super::disk::{Disk, SYSTEM_FOLDER};
 use super::index::RedbIndex;
+use super::index_file::IndexFile;
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
 use super::md5::Md5Thread;
@@ -23,6 +24,7 @@ use super::plan::{Effect, State};
 use super::progress::Progress;
 use super::recovery::{self, Recovered};
 use super::rows::CheckpointRow;
+use super::space::Space;
 use super::staging::Staging;
 use super::uploads::UploadTable;
 use super::{StorageError, checkpoint, materialise};
@@ -51,6 +53,8 @@ pub struct StorageSettings {
     pub inline_body_bytes: usize,
     /// Cache of the index in bytes.
     pub index_cache_bytes: usize,
+    /// Bytes kept for deletes and for what was acknowledged, when the device is full; less on a small device.
+    pub ballast_bytes: u64,
 }
 
 /// Bytes of a committed object whose own file does not stand yet.
@@ -69,6 +73,7 @@ pub(super) struct Shared {
     pub buckets: DashMap<BucketName, Arc<Bucket>>,
     pub usage: DashMap<BucketId, Usage>,
     pub progress: Progress,
+    pub space: Arc<Space>,
     pub uploads: UploadTable,
     pub tools: BodyTools,
     pub chunks: Arc<ChunkPool>,
@@ -76,17 +81,11 @@ pub(super) struct Shared {
     pub long_pool: IoPool,
     pub generation: u64,
     failure: RwLock<Option<String>>,
-    trouble: RwLock<Option<Trouble>>,
+    /// What keeps files from following the journal, for now.
+    trouble: RwLock<Option<String>>,
+    /// The committer waits for index or files.
+    held_back: AtomicBool,
     stopping: AtomicBool,
-}
-
-/// What keeps files from following the journal, for now.
-#[derive(Debug, Clone)]
-pub(super) struct Trouble {
-    /// The device is full.
-    pub no_space: bool,
-    /// For people.
-    pub reason: String,
 }
 
 impl Shared {
@@ -102,18 +101,35 @@ impl Shared {
         self.progress.give_up();
     }
 
-    /// What keeps files from following the journal, if anything does.
-    pub fn trouble(&self) -> Option<Trouble> {
-        self.trouble.read().clone()
+    /// What keeps files from following the journal, or new objects from being taken, if anything does.
+    pub fn trouble(&self) -> Option<String> {
+        self.space.shortage().or_else(|| self.trouble.read().clone())
     }
 
     /// Tells, or takes back, that files cannot follow the journal.
     pub fn set_trouble(&self, error: Option<&StorageError>) {
-        if error.is_none() && self.trouble.read().is_none() {
+        let reason = error.map(StorageError::to_string);
+        if *self.trouble.read() == reason {
             return;
         }
-        *self.trouble.write() =
-            error.map(|e| Trouble { no_space: matches!(e, StorageError::NoSpace), reason: e.to_string() });
+        match &reason {
+            Some(reason) => tracing::error!(reason, "an object's file could not be written; it is tried again"),
+            None => tracing::info!("files follow again"),
+        }
+        *self.trouble.write() = reason;
+    }
+
+    /// Does something that may make the committer wait for index or files.
+    pub fn held_back<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.held_back.store(true, Ordering::SeqCst);
+        let done = work();
+        self.held_back.store(false, Ordering::SeqCst);
+        done
+    }
+
+    /// Whether a commit would wait for a device that is full to the last byte.
+    pub fn is_stuck(&self) -> bool {
+        self.space.is_exhausted() && self.held_back.load(Ordering::SeqCst)
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -154,17 +170,33 @@ pub(super) struct Engine {
     proposals: Sender<Proposal>,
     followers: Vec<JoinHandle<()>>,
     checkpointer: JoinHandle<()>,
+    /// Dropped to end the thread that looks after the space.
+    space_stop: Sender<()>,
 }
 
 impl Engine {
     /// Opens the data directory, replays what is outstanding, and starts the threads.
     pub fn start(settings: &StorageSettings, clock: SharedClock) -> Result<Self, StorageError> {
+        Self::open(settings, clock).map_err(|error| match error {
+            StorageError::NoSpace => {
+                let root = settings.root.display();
+                let reason = format!("no space left on the device of {root}: free some, then start again");
+                StorageError::Unavailable { reason }
+            }
+            other => other,
+        })
+    }
+
+    fn open(settings: &StorageSettings, clock: SharedClock) -> Result<Self, StorageError> {
         let root = &settings.root;
-        let disk = Arc::new(Disk::open(root, settings.strict).map_err(|e| StorageError::io("open", root, e))?);
-        let index_path = root.join(SYSTEM_FOLDER).join("index.redb");
-        let index = Arc::new(RedbIndex::open(&index_path, settings.index_cache_bytes)?);
+        let opening = |e| StorageError::io("open", root, e);
+        let disk = Arc::new(Disk::open(root, settings.strict).map_err(opening)?);
+        let space = Space::open(Arc::clone(&disk), settings.ballast_bytes).map_err(opening)?;
+        let index_file = disk.open_or_create(&Path::new(SYSTEM_FOLDER).join("index.redb")).map_err(opening)?;
+        let index_file = IndexFile::new(index_file, Arc::clone(&space));
+        let index = Arc::new(RedbIndex::open(index_file, settings.index_cache_bytes)?);
         let rows = LiveRows { overlay: Arc::new(Overlay::default()), index };
-        let recovered = recovery::recover(&disk, &rows)?;
+        let recovered = recovery::recover(&disk, &rows, &space)?;
         if recovered.replayed > 0 {
             tracing::info!(batches = recovered.replayed, "replayed the journal");
         }
@@ -176,7 +208,8 @@ impl Engine {
         let inline_bytes_max = settings.inline_body_bytes;
         let long_pool = IoPool::start(LONG_THREADS)?;
         let md5 = Md5Thread::start(threads)?;
-        let tools = BodyTools { pool, md5, staging, disk: Arc::clone(&disk), inline_bytes_max };
+        let tools =
+            BodyTools { pool, md5, staging, disk: Arc::clone(&disk), space: Arc::clone(&space), inline_bytes_max };
         let checkpoint = CheckpointRow {
             sequence: recovered.position.sequence,
             segment: recovered.position.next.0,
@@ -186,6 +219,8 @@ impl Engine {
             relaxed: !settings.strict,
         };
         let journal = Journal::open(&disk, settings.journal_segment_bytes, &checkpoint, settings.strict)?;
+        space.tend();
+        space.set_patient(true);
         let shared = Arc::new(Shared {
             pending: DashMap::new(),
             buckets: recovered.buckets.clone().into_iter().collect(),
@@ -196,7 +231,9 @@ impl Engine {
             generation: recovered.generation,
             failure: RwLock::new(None),
             trouble: RwLock::new(None),
+            held_back: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            space,
             rows,
             long_pool,
             tools,
@@ -240,7 +277,9 @@ impl Engine {
             spawn("files", &shared, move |shared| materialise::run(shared, &to_materialise, &relocate))?,
         ];
         let checkpointer = spawn("checkpoint", &shared, checkpoint::run)?;
-        Ok(Self { shared, proposals, followers, checkpointer })
+        let (space_stop, stopped) = bounded(0);
+        spawn("space", &shared, move |shared| shared.space.run(&stopped))?;
+        Ok(Self { shared, proposals, followers, checkpointer, space_stop })
     }
 
     /// The committer's door.
@@ -252,6 +291,8 @@ impl Engine {
     pub fn stop(self) {
         drop(self.proposals);
         self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.space.set_patient(false);
+        drop(self.space_stop);
         for thread in self.followers {
             let _reported = thread.join();
         }
@@ -294,6 +335,10 @@ fn apply(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>) {
         let entries = group.iter().flat_map(|batch| &batch.entries);
         let changes: Vec<_> = entries.flat_map(|entry| entry.changes.iter().cloned()).collect();
         if let Err(error) = shared.rows.index.apply(&changes) {
+            if shared.is_stopping() {
+                tracing::error!(%error, "the index does not follow; the next start replays the journal");
+                return shared.progress.give_up();
+            }
             return shared.fail(&format!("the index could not be written: {error}"));
         }
         for batch in &group {

@@ -3,13 +3,14 @@
 //! The journal in front makes writes durable, so a batch is applied without any sync and is lost on a crash unless a
 //! checkpoint followed; recovery applies it again. redb's own contract fits this: a non-durable commit rolls back whole.
 
-use std::path::Path;
+use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use redb::{Database, Durability, ReadableDatabase, TableDefinition};
+use redb::{Database, Durability, ReadableDatabase, StorageBackend, TableDefinition};
 
 use super::StorageError;
+use super::index_file::IndexFile;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 
@@ -44,6 +45,33 @@ pub(super) struct RedbIndex {
     /// The table as of the last batch: opening a view for each read costs more than the read. Goes before the database.
     latest: ArcSwapOption<Table>,
     database: Database,
+    pub(super) file: Arc<IndexFile>,
+}
+
+/// The file as redb wants it. One process owns the data directory already, so redb's own locks are left out.
+#[derive(Debug)]
+struct Backend(Arc<IndexFile>);
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.0.resize(bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
 }
 
 type Table = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -56,15 +84,18 @@ fn failed(error: impl Into<redb::Error>) -> StorageError {
 }
 
 impl RedbIndex {
-    /// Opens or creates the index file; `cache_bytes` bounds its cache.
-    pub fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
-        let database = Database::builder().set_cache_size(cache_bytes).create(path).map_err(failed)?;
-        let index = Self { database, latest: ArcSwapOption::empty() };
+    /// Opens the index in its file, or makes it in an empty one; `cache_bytes` bounds its cache.
+    pub fn open(file: IndexFile, cache_bytes: usize) -> Result<Self, StorageError> {
+        let file = Arc::new(file);
+        let backend = Backend(Arc::clone(&file));
+        let database = Database::builder().set_cache_size(cache_bytes).create_with_backend(backend).map_err(failed)?;
+        let index = Self { database, file, latest: ArcSwapOption::empty() };
         index.write(&[], true)?;
         Ok(index)
     }
 
     fn write(&self, changes: &[RowChange], durable: bool) -> Result<(), StorageError> {
+        self.file.settle().map_err(|e| StorageError::io("write", "index", e))?;
         let mut transaction = self.database.begin_write().map_err(failed)?;
         if durable {
             transaction.set_quick_repair(true);

@@ -151,9 +151,13 @@ impl Materialiser<'_> {
             Err(e) if is_blocked(&e) => return Ok(false),
             Err(e) => return Err(StorageError::io("create", &path, e)),
         };
-        io_at("write", &path, disk::write_all_at(&file, &body()?, 0))?;
-        self.finish(&file, &path, place, size, row)?;
-        Ok(true)
+        let written = io_at("write", &path, disk::write_all_at(&file, &body()?, 0));
+        let finished = written.and_then(|()| self.finish(&file, &path, place, size, row));
+        if finished.is_err() {
+            // It is tried again, perhaps for want of the very blocks that this half of a file has.
+            let _left_for_the_next_try = self.disk.remove_file(&path);
+        }
+        finished.map(|()| true)
     }
 
     /// On replay: whether the file of this step, or of a later one, stands already. The bytes of a body from the journal are
@@ -348,8 +352,8 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
                             let _stopping = relocations.send(Relocate(place));
                             break;
                         }
+                        Err(StorageError::NoSpace) if shared.space.give_way() => {}
                         Err(error) => {
-                            tracing::error!(%error, "an object's file could not be written; trying again");
                             shared.set_trouble(Some(&error));
                             if shared.is_stopping() {
                                 return shared.progress.give_up();
@@ -361,6 +365,7 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
                 if let Step::Write { place, .. } = step {
                     shared.pending.remove(&Stamp(place.stamp));
                 }
+                shared.space.settle(step);
             }
         }
         shared.disk.forget_folders();

@@ -9,6 +9,7 @@
 //! The way of a read: row from overlay or index, bytes from journal or file (`read`), no mailbox. docs/design.md says more.
 
 mod actor;
+mod ballast;
 mod body;
 mod checkpoint;
 mod chunk_pool;
@@ -22,6 +23,7 @@ mod error;
 #[cfg(any(test, feature = "internals"))]
 pub(crate) mod fuzzing;
 mod index;
+mod index_file;
 mod io_pool;
 mod journal;
 mod keys;
@@ -38,6 +40,7 @@ mod progress;
 mod read;
 mod recovery;
 mod rows;
+mod space;
 mod staging;
 mod steps;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::messages::{Bucket, Usage};
 use super::overlay::{LiveRows, Rows};
 use super::progress::Position;
 use super::rows::{self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow, PartRow, UsageRow};
+use super::space::Space;
 use super::steps::Step;
 use super::{StorageError, keys};
 use crate::names::{BucketId, BucketName, Stamp};
@@ -30,7 +31,7 @@ pub(super) struct Recovered {
 }
 
 /// Replays the journal over `index` and files, checkpoints, and reads what the node keeps in memory.
-pub(super) fn recover(disk: &Disk, rows: &LiveRows) -> Result<Recovered, StorageError> {
+pub(super) fn recover(disk: &Disk, rows: &LiveRows, space: &Space) -> Result<Recovered, StorageError> {
     let format = read::<FormatRow>(rows, keys::META_FORMAT)?;
     if let Some(format) = format
         && format.version != FORMAT_VERSION
@@ -62,7 +63,9 @@ pub(super) fn recover(disk: &Disk, rows: &LiveRows) -> Result<Recovered, Storage
         return Err(StorageError::Unavailable { reason: message });
     }
     let buckets = load_buckets(rows)?;
-    replay_files(disk, rows, &replay, &saved, &doomed, &buckets)?;
+    let bucket_id = |name: &str| BucketName::parse(name).ok().and_then(|name| buckets.get(&name)).map(|b| b.id);
+    let files = Materialiser { disk, rows, bucket_id: &bucket_id, replay: Some(&doomed) };
+    replay_files(&files, &replay, &saved, space)?;
     let generation = saved.generation + 1;
     let trash = checkpoint::trash(disk);
     let replayed = position.sequence - saved.sequence;
@@ -107,15 +110,11 @@ fn apply(index: &dyn Index, batch: &ReadBatch, doomed: &mut HashSet<u64>) -> Res
 }
 
 fn replay_files(
-    disk: &Disk,
-    rows: &LiveRows,
+    files: &Materialiser<'_>,
     replay: &Replay,
     saved: &CheckpointRow,
-    doomed: &HashSet<u64>,
-    buckets: &HashMap<BucketName, Arc<Bucket>>,
+    space: &Space,
 ) -> Result<(), StorageError> {
-    let bucket_id = |name: &str| BucketName::parse(name).ok().and_then(|name| buckets.get(&name)).map(|b| b.id);
-    let files = Materialiser { disk, rows, bucket_id: &bucket_id, replay: Some(doomed) };
     let mut position =
         Position { sequence: saved.sequence, next: (saved.segment, saved.offset), stamp: Stamp(saved.stamp) };
     for_each_batch(replay, &mut position, &mut |batch| {
@@ -123,7 +122,7 @@ fn replay_files(
             let body = || Ok(entry.body.as_deref().unwrap_or_default().to_vec());
             for step in &entry.steps {
                 // A file that had to go to overflow is found there by its readers; its row is told by `fsck`.
-                files.carry_out(step, &entry.changes, &body)?;
+                space.sparing(|| files.carry_out(step, &entry.changes, &body))?;
             }
         }
         Ok(())

@@ -105,6 +105,37 @@ pub(super) enum Step {
     },
 }
 
+/// What a file, a folder, or a page of the index takes at least.
+const BLOCK_BYTES: u64 = 4096;
+
+/// Bytes that a body of this size takes on the device, with its name and its row in the index.
+pub(super) fn bytes_on_disk(size: u64) -> u64 {
+    size.saturating_add(2 * BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES
+}
+
+impl Step {
+    /// Bytes that this step will take on the device, at most.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let body = match self {
+            Self::Write { source: Source::Journal, size, .. } => bytes_on_disk(*size),
+            // Its bytes stand already.
+            _ => 0,
+        };
+        body + self.folders() * BLOCK_BYTES
+    }
+
+    /// Folders that it makes, if none is there yet.
+    pub fn folders(&self) -> u64 {
+        match self {
+            Self::MakeBucket { .. } => 1,
+            Self::Write { place: Place { key, location: Location::Plain, .. }, .. } | Self::MakeFolder { key, .. } => {
+                key.bytes().filter(|byte| *byte == b'/').count() as u64
+            }
+            _ => 0,
+        }
+    }
+}
+
 impl Place {
     /// The path, relative to the root.
     pub fn path(&self) -> PathBuf {

@@ -23,6 +23,7 @@ fn settings(root: &Path) -> StorageSettings {
         journal_segment_bytes: 4 << 20,
         inline_body_bytes: 16 << 10,
         index_cache_bytes: 1 << 20,
+        ballast_bytes: 1 << 20,
     }
 }
 

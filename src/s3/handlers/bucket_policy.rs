@@ -56,6 +56,7 @@ impl From<PolicyError> for S3Error {
             PolicyError::Malformed { source, .. } => Self::with_message(ErrorCode::MalformedPolicy, source.to_string()),
             PolicyError::Busy => Self::new(ErrorCode::SlowDown),
             PolicyError::Stopped | PolicyError::TimedOut => Self::new(ErrorCode::ServiceUnavailable),
+            PolicyError::Store(store) if store.is_full() => Self::new(ErrorCode::InsufficientStorage),
             PolicyError::Store(_) => Self::internal(&error),
         }
         .because(error)
