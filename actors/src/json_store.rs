@@ -198,7 +198,7 @@ impl<T> Published<T> {
         self.settled && FileStamp::of(path).is_ok_and(|stamp| stamp == self.seen)
     }
 
-    /// The same for requests, of which many come at once: the file is looked at once in [`LOOK_NANOS`].
+    /// The same for requests, of which many come at once: the file is looked at once a millisecond.
     pub fn is_current_lately(&self, path: &Path) -> bool {
         let now = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
         let looked = self.looked.load(Ordering::Relaxed);
