@@ -1,11 +1,10 @@
 //! The ballast: a file of reserved blocks that is cut down, a step at a time, when the device is full, so that what was
 //! acknowledged can still be brought into index and files, and objects can be deleted.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::disk::{Disk, SYSTEM_FOLDER};
+use super::disk::{Disk, DiskFile, SYSTEM_FOLDER};
 
 /// The ballast is released in this many steps.
 const STEPS: u64 = 8;
@@ -16,7 +15,7 @@ const BLOCK_BYTES: u64 = 4096;
 /// The ballast's file.
 #[derive(Debug)]
 pub(super) struct Ballast {
-    file: File,
+    file: DiskFile,
     bytes: u64,
     target: u64,
     step: u64,
@@ -29,13 +28,13 @@ impl Ballast {
         let file = disk.open_or_create(&path)?;
         let step = (wanted.min(disk.free_space()?.total / DEVICE_SHARE) / STEPS).next_multiple_of(BLOCK_BYTES);
         let target = if wanted == 0 { 0 } else { step * STEPS };
-        let bytes = disk.stamp_of(&file)?.size;
+        let bytes = file.stamp()?.size;
         let mut ballast = Self { file, bytes, target, step };
         // The setting may be smaller now, and a copy of the directory may have holes where the blocks were.
         if bytes > target {
             ballast.cut_to(target)?;
         }
-        if ballast.bytes > 0 && disk.allocate(&ballast.file, 0, ballast.bytes).is_err() {
+        if ballast.bytes > 0 && ballast.file.allocate(0, ballast.bytes).is_err() {
             ballast.cut_to(0)?;
         }
         Ok(ballast)
@@ -70,13 +69,13 @@ impl Ballast {
 
     /// Takes blocks back, as many whole steps as fit into `free` bytes. Where the file system cannot reserve blocks there
     /// is no ballast.
-    pub fn rebuild(&mut self, disk: &Disk, free: u64) {
+    pub fn rebuild(&mut self, free: u64) {
         let missing = self.target.saturating_sub(self.bytes);
         let bytes = if missing <= free { missing } else { free - free % self.step.max(1) };
         if bytes == 0 {
             return;
         }
-        match disk.allocate(&self.file, self.bytes, bytes) {
+        match self.file.allocate(self.bytes, bytes) {
             Ok(()) => self.bytes += bytes,
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
                 tracing::info!("this file system cannot reserve blocks: there is no ballast for when it is full");

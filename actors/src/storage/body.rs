@@ -3,21 +3,20 @@
 //! Two buffers take turns: while a pool thread hashes and writes one, the request fills the other. Memory per upload is
 //! bounded by both, whatever the size of the object.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::StorageError;
 use super::digest::{DigestPlan, Digests, Hasher};
-use super::disk::{self, Disk};
+use super::disk::{Disk, DiskFile, STAGING_FOLDER};
 use super::io_pool::IoPool;
 use super::md5::Md5Thread;
 use super::space::{Claim, Space};
 use super::staging::{StagedFile, Staging};
 use super::steps::bytes_on_disk;
 use super::uploads::GridSlot;
-use super::{StorageError, disk::STAGING_FOLDER};
 
 /// Bytes that are hashed and written at a time.
 const CHUNK_BYTES: usize = 512 << 10;
@@ -74,7 +73,7 @@ impl StagedPart {
         }
     }
 
-    fn file(&self) -> Option<Arc<File>> {
+    fn file(&self) -> Option<Arc<DiskFile>> {
         match self {
             Self::Grid(slot) => Some(slot.file()),
             Self::Side(file) => file.file(),
@@ -136,7 +135,7 @@ impl Work {
         self.hasher.update_others(&self.buffer);
         let bytes = self.buffer.len() as u64;
         self.claim.cover(bytes)?;
-        disk::write_all_at(&file, &self.buffer, base + self.written)
+        file.write_all_at(&self.buffer, base + self.written)
             .map_err(|e| StorageError::io("write", STAGING_FOLDER, e))?;
         self.claim.spend(bytes);
         self.written += bytes;

@@ -43,10 +43,14 @@ pub struct StorageClient {
 impl StorageClient {
     /// Opens the data directory and starts the actor on the current arbiter. Blocks while the journal is replayed.
     pub fn start(settings: &StorageSettings, clock: SharedClock) -> Result<Self, StorageError> {
-        let engine = Engine::start(settings, clock)?;
+        Ok(Self::of(Engine::start(settings, clock)?))
+    }
+
+    /// The client of a running engine.
+    pub(super) fn of(engine: Engine) -> Self {
         let shared = Arc::clone(&engine.shared);
         let address = StorageActor::new(engine).start();
-        Ok(Self { door: Door::new(address, COMMITS_MAX, COMMIT_DEADLINE), shared })
+        Self { door: Door::new(address, COMMITS_MAX, COMMIT_DEADLINE), shared }
     }
 
     /// What the threads share, for tests that look behind the curtain.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::StorageError;
-use super::disk;
+use super::disk::DiskFile;
 use super::engine::Shared;
 use super::keys;
 use super::messages::{CompleteUpload, Stored, Upload};
@@ -80,13 +80,12 @@ pub(super) fn prepare(shared: &Shared, closing: Closing, request: CompleteUpload
     Ok(Finish { request, upload, assembly, file, closing })
 }
 
-fn copy_all(shared: &Shared, copies: &[Copy], target: &std::fs::File) -> Result<(), StorageError> {
+fn copy_all(shared: &Shared, copies: &[Copy], target: &DiskFile) -> Result<(), StorageError> {
     let _claim = shared.space.claim(copies.iter().map(|copy| copy.size).sum())?;
     for copy in copies {
         let path = staged_path(&copy.file);
         let source = shared.disk.open_file(&path).map_err(|e| StorageError::io("open", &path, e))?;
-        disk::copy_range(&source, copy.from, target, copy.to, copy.size)
-            .map_err(|e| StorageError::io("copy", &path, e))?;
+        target.copy_from(&source, copy.from, copy.to, copy.size).map_err(|e| StorageError::io("copy", &path, e))?;
     }
     shared.disk.sync_data(target).map_err(|e| StorageError::io("sync", "assembled object", e))
 }

@@ -177,7 +177,9 @@ pub(super) struct Engine {
 impl Engine {
     /// Opens the data directory, replays what is outstanding, and starts the threads.
     pub fn start(settings: &StorageSettings, clock: SharedClock) -> Result<Self, StorageError> {
-        Self::open(settings, clock).map_err(|error| match error {
+        let opened = Disk::open(&settings.root, settings.strict);
+        let disk = opened.map_err(|e| StorageError::io("open", &settings.root, e));
+        disk.and_then(|disk| Self::open(disk, settings, clock)).map_err(|error| match error {
             StorageError::NoSpace => {
                 let root = settings.root.display();
                 let reason = format!("no space left on the device of {root}: free some, then start again");
@@ -187,10 +189,10 @@ impl Engine {
         })
     }
 
-    fn open(settings: &StorageSettings, clock: SharedClock) -> Result<Self, StorageError> {
-        let root = &settings.root;
-        let opening = |e| StorageError::io("open", root, e);
-        let disk = Arc::new(Disk::open(root, settings.strict).map_err(opening)?);
+    /// The same on a directory that is open already.
+    pub(super) fn open(disk: Disk, settings: &StorageSettings, clock: SharedClock) -> Result<Self, StorageError> {
+        let opening = |e| StorageError::io("open", &settings.root, e);
+        let disk = Arc::new(disk);
         let space = Space::open(Arc::clone(&disk), settings.ballast_bytes).map_err(opening)?;
         let index_file = disk.open_or_create(&Path::new(SYSTEM_FOLDER).join("index.redb")).map_err(opening)?;
         let index_file = IndexFile::new(index_file, Arc::clone(&space));

@@ -3,14 +3,13 @@
 //! until there is room. Memory stays bounded: no transaction begins before the last one is on the device.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::disk;
+use super::disk::DiskFile;
 use super::space::{Space, is_full};
 
 const BLOCK_BYTES: u64 = 4096;
@@ -20,7 +19,7 @@ type Block = Vec<u8>;
 /// The file below the index.
 #[derive(Debug)]
 pub(super) struct IndexFile {
-    file: File,
+    file: DiskFile,
     space: Arc<Space>,
     /// Blocks that are newer here than in the file, by their place.
     kept: Mutex<BTreeMap<u64, Block>>,
@@ -29,22 +28,22 @@ pub(super) struct IndexFile {
 
 impl IndexFile {
     /// Over an open file.
-    pub fn new(file: File, space: Arc<Space>) -> Self {
+    pub fn new(file: DiskFile, space: Arc<Space>) -> Self {
         Self { file, space, kept: Mutex::default(), keeps: AtomicBool::new(false) }
     }
 
     /// Size in bytes.
     pub fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(self.file.stamp()?.size)
     }
 
     /// Fills `out` from `offset`.
     pub fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         if !self.keeps.load(Ordering::Acquire) {
-            return disk::read_exact_at(&self.file, out, offset);
+            return self.file.read_exact_at(out, offset);
         }
         let kept = self.kept.lock();
-        disk::read_exact_at(&self.file, out, offset)?;
+        self.file.read_exact_at(out, offset)?;
         let end = offset + out.len() as u64;
         for (at, block) in kept.range(offset - offset % BLOCK_BYTES..end) {
             overlay(out, offset, block, *at);
@@ -56,7 +55,7 @@ impl IndexFile {
     pub fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut kept = self.kept.lock();
         if kept.is_empty() {
-            match self.sparing(|| disk::write_all_at(&self.file, data, offset)) {
+            match self.sparing(|| self.file.write_all_at(data, offset)) {
                 Err(e) if is_full(&e) => {}
                 other => return other,
             }
@@ -81,7 +80,7 @@ impl IndexFile {
     fn block(&self, at: u64) -> io::Result<Block> {
         let bytes = self.size()?.saturating_sub(at).min(BLOCK_BYTES);
         let mut block = vec![0; usize::try_from(bytes).unwrap_or(0)];
-        disk::read_exact_at(&self.file, &mut block, at)?;
+        self.file.read_exact_at(&mut block, at)?;
         block.resize(BLOCK_BYTES as usize, 0);
         Ok(block)
     }
@@ -114,7 +113,7 @@ impl IndexFile {
         while let Some((at, block)) = kept.first_key_value() {
             // The last block may go beyond the file's end.
             let bytes = usize::try_from(size.saturating_sub(*at)).unwrap_or(usize::MAX).min(block.len());
-            disk::write_all_at(&self.file, block.get(..bytes).unwrap_or_default(), *at)?;
+            self.file.write_all_at(block.get(..bytes).unwrap_or_default(), *at)?;
             kept.pop_first();
         }
         self.keeps.store(false, Ordering::Release);
@@ -260,15 +259,15 @@ mod tests {
     }
 
     /// An index file over `file`, on a node without a ballast.
-    fn over(file: File) -> (tempfile::TempDir, IndexFile) {
+    fn over(file: DiskFile) -> (tempfile::TempDir, IndexFile) {
         let root = tempfile::tempdir().unwrap();
         let disk = Arc::new(Disk::open(root.path(), false).unwrap());
         (root, IndexFile::new(file, Space::open(disk, 0).unwrap()))
     }
 
     /// Reads zeros, and has no room for a byte.
-    fn full() -> File {
-        File::options().read(true).write(true).open("/dev/full").unwrap()
+    fn full() -> DiskFile {
+        DiskFile::alone(std::fs::File::options().read(true).write(true).open("/dev/full").unwrap())
     }
 
     proptest! {
@@ -295,7 +294,7 @@ mod tests {
             // The same blocks over a device that has room.
             let file = tempfile::tempfile().unwrap();
             file.set_len(40_000).unwrap();
-            let (_root, roomy) = over(file);
+            let (_root, roomy) = over(DiskFile::alone(file));
             *roomy.kept.lock() = std::mem::take(&mut *index.kept.lock());
             roomy.keeps.store(true, Ordering::SeqCst);
             if let Some(cut) = cut {

@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::StorageError;
 use super::committer::CommittedBatch;
-use super::disk::{self, Disk, STAGING_FOLDER, is_absent, is_blocked};
+use super::disk::{Disk, DiskFile, STAGING_FOLDER, is_absent, is_blocked};
 use super::engine::Shared;
 use super::index::RowChange;
 use super::keys;
@@ -151,7 +151,7 @@ impl Materialiser<'_> {
             Err(e) if is_blocked(&e) => return Ok(false),
             Err(e) => return Err(StorageError::io("create", &path, e)),
         };
-        let written = io_at("write", &path, disk::write_all_at(&file, &body()?, 0));
+        let written = io_at("write", &path, file.write_all_at(&body()?, 0));
         let finished = written.and_then(|()| self.finish(&file, &path, place, size, row));
         if finished.is_err() {
             // It is tried again, perhaps for want of the very blocks that this half of a file has.
@@ -192,7 +192,7 @@ impl Materialiser<'_> {
             Source::Journal => {
                 let path = Path::new(STAGING_FOLDER).join("next");
                 let file = self.disk.create(&path).map_err(|e| StorageError::io("create", &path, e))?;
-                io_at("write", &path, disk::write_all_at(&file, &body()?, 0))?;
+                io_at("write", &path, file.write_all_at(&body()?, 0))?;
                 (path, file)
             }
             Source::Staged { name } => {
@@ -208,23 +208,23 @@ impl Materialiser<'_> {
     /// Gives a file the size, the copy of its row and the time that belong to its object.
     fn finish(
         &self,
-        file: &std::fs::File,
+        file: &DiskFile,
         path: &Path,
         place: &Place,
         size: u64,
         row: Option<&[u8]>,
     ) -> Result<(), StorageError> {
         // Bytes of parts that were left out may lie behind the object's end.
-        let there = self.disk.stamp_of(file).map_err(|e| StorageError::io("look at", path, e))?;
+        let there = file.stamp().map_err(|e| StorageError::io("look at", path, e))?;
         if there.size != size {
             io_at("cut", path, file.set_len(size))?;
         }
         if let Some(row) = row {
             let key = (place.location != Location::Plain).then_some(place.key.as_str());
             let tag = FileTag::of(rows::decode(row)?, key);
-            disk::set_tag(file, &rows::encode(&tag)?);
+            file.set_tag(&rows::encode(&tag)?);
         }
-        io_at("set the time of", path, disk::set_modified(file, self.disk.rounded(Stamp(place.stamp))))
+        io_at("set the time of", path, file.set_modified(self.disk.rounded(Stamp(place.stamp))))
     }
 
     fn put_in_place(&self, staged: &Path, target: &Path) -> io::Result<()> {

@@ -3,7 +3,6 @@
 //! Row and file belong together by size and modification time. When they do not, the key was overwritten in between and the
 //! row is read again; a reader never gets bytes of one version under the headers of another.
 
-use std::fs::File;
 use std::future::Future;
 use std::ops::Range;
 use std::path::Path;
@@ -15,7 +14,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use super::chunk_pool::{CHUNK_BYTES, Chunk, ChunkPool};
-use super::disk::{self, FileStamp};
+use super::disk::{self, DiskFile, FileStamp};
 use super::engine::{PendingBytes, Shared};
 use super::io_pool::IoPool;
 use super::messages::{Bucket, Object};
@@ -50,7 +49,7 @@ pub(super) fn object_row(
 enum Bits {
     None,
     Memory(Bytes),
-    File(Arc<File>),
+    File(Arc<DiskFile>),
 }
 
 /// Opens the current object, or one version of it.
@@ -212,7 +211,7 @@ impl Stream for ObjectReader {
                 }
                 Bits::File(file) => {
                     let mut buffer = this.source.chunks.take(size);
-                    match disk::read_cached(file, buffer.bytes_mut(), at) {
+                    match file.read_cached(buffer.bytes_mut(), at) {
                         Ok(Some(())) => {
                             return match this.accept(buffer.freeze()) {
                                 Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
@@ -223,7 +222,7 @@ impl Stream for ObjectReader {
                             let (file, pool) = (Arc::clone(file), this.source.pool.clone());
                             this.waiting = Some(Box::pin(async move {
                                 pool.run(move || {
-                                    disk::read_exact_at(&file, buffer.bytes_mut(), at).map_err(read_error)?;
+                                    file.read_exact_at(buffer.bytes_mut(), at).map_err(read_error)?;
                                     Ok(buffer)
                                 })
                                 .await

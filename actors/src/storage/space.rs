@@ -190,7 +190,7 @@ impl Space {
         let spare = signed(there.bytes) - claimed - self.margin;
         if ballast.bytes() < ballast.target() && spare > 0 {
             let before = ballast.bytes();
-            ballast.rebuild(&self.disk, spare.unsigned_abs());
+            ballast.rebuild(spare.unsigned_abs());
             there.bytes = there.bytes.saturating_sub(ballast.bytes() - before);
         }
         let whole = ballast.bytes() >= ballast.target();

@@ -3,14 +3,13 @@
 //! fdatasync of a new file does not promise its directory entry. So names are made ahead, some at a time, and the folder is
 //! synced once for all of them: a body that is fdatasync'ed in such a file is durable, and recovery finds it by its name.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::StorageError;
-use super::disk::{Disk, STAGING_FOLDER};
+use super::disk::{Disk, DiskFile, STAGING_FOLDER};
 use super::steps::staged_path;
 
 /// Names made at a time.
@@ -68,7 +67,7 @@ impl Staging {
     }
 
     /// Takes a name back whose file no row names.
-    fn give_back(&self, name: String, file: Option<&File>) {
+    fn give_back(&self, name: String, file: Option<&DiskFile>) {
         let emptied = match file {
             Some(file) => file.set_len(0).is_ok(),
             None => self.disk.open_writable(&staged_path(&name)).is_ok_and(|file| file.set_len(0).is_ok()),
@@ -100,7 +99,7 @@ impl Staging {
 #[derive(Debug)]
 pub(super) struct StagedFile {
     name: String,
-    file: Option<Arc<File>>,
+    file: Option<Arc<DiskFile>>,
     owner: Option<Arc<Staging>>,
 }
 
@@ -116,12 +115,12 @@ impl StagedFile {
     }
 
     /// The open file.
-    pub fn file(&self) -> Option<Arc<File>> {
+    pub fn file(&self) -> Option<Arc<DiskFile>> {
         self.file.clone()
     }
 
     /// Gives the open file away; the name stays.
-    pub fn take_handle(&mut self) -> Option<Arc<File>> {
+    pub fn take_handle(&mut self) -> Option<Arc<DiskFile>> {
         self.file.take()
     }
 

@@ -5,14 +5,13 @@
 //! the rows when an upload goes on after a restart.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::sync::{Arc, Weak};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use super::body::StagedPart;
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::overlay::Rows;
 use super::parts::{OBJECT_BYTES_MAX, StoredPart};
 use super::rows::{self, PartRow};
@@ -48,7 +47,7 @@ struct Slots {
     sizes: Vec<u64>,
     file: Option<StagedFile>,
     /// The grid's file while a part is being written into it; else it is closed.
-    handle: Weak<File>,
+    handle: Weak<DiskFile>,
     /// Slots that hold a part, or will: also those whose rows are not visible yet.
     taken: HashSet<u16>,
     /// A Complete request is at work, or the upload has ended: no new part may touch the grid.
@@ -168,7 +167,7 @@ impl Slots {
     }
 
     /// Name and handle of the grid's file, which is made when there is none.
-    fn open(&mut self, disk: &Disk, staging: &Arc<Staging>) -> Result<(String, Arc<File>), StorageError> {
+    fn open(&mut self, disk: &Disk, staging: &Arc<Staging>) -> Result<(String, Arc<DiskFile>), StorageError> {
         let staged = match &mut self.file {
             Some(staged) => staged,
             none => none.insert(staging.take()?),
@@ -198,7 +197,7 @@ pub(super) struct GridSlot {
     entry: Arc<UploadEntry>,
     number: PartNumber,
     name: String,
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     offset: u64,
     grid: u64,
     committed: bool,
@@ -209,7 +208,7 @@ impl GridSlot {
         &self.name
     }
 
-    pub fn file(&self) -> Arc<File> {
+    pub fn file(&self) -> Arc<DiskFile> {
         Arc::clone(&self.file)
     }
 

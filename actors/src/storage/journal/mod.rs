@@ -17,7 +17,6 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,7 +25,7 @@ pub(super) use batch::{EncodedEntry, Entry};
 pub(super) use replay::{ReadBatch, Replay};
 
 use super::StorageError;
-use super::disk::{self, Disk, JOURNAL_FOLDER};
+use super::disk::{Disk, DiskFile, JOURNAL_FOLDER};
 use super::rows::CheckpointRow;
 use crate::names::Stamp;
 
@@ -35,7 +34,7 @@ const SEGMENTS: usize = 4;
 /// Bytes in the journal. Holding it keeps the segment from being reused.
 #[derive(Debug, Clone)]
 pub(in crate::storage) struct JournalBytes {
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     offset: u64,
     length: usize,
     _pin: Arc<()>,
@@ -45,8 +44,7 @@ impl JournalBytes {
     /// Reads all of them.
     pub fn read(&self) -> Result<Vec<u8>, StorageError> {
         let mut buffer = vec![0; self.length];
-        disk::read_exact_at(&self.file, &mut buffer, self.offset)
-            .map_err(|e| StorageError::io("read", JOURNAL_FOLDER, e))?;
+        self.file.read_exact_at(&mut buffer, self.offset).map_err(|e| StorageError::io("read", JOURNAL_FOLDER, e))?;
         Ok(buffer)
     }
 }
@@ -63,7 +61,7 @@ pub(in crate::storage) struct Written {
 
 #[derive(Debug)]
 struct Segment {
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     /// Sequence of the last batch written in its present use.
     last: u64,
     pin: Arc<()>,
@@ -90,11 +88,11 @@ fn salt(disk: &Disk) -> Result<Salt, StorageError> {
     let load = || {
         let mut salt = Salt::default();
         match disk.open_file(&path) {
-            Ok(file) => disk::read_exact_at(&file, &mut salt, 0)?,
+            Ok(file) => file.read_exact_at(&mut salt, 0)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 getrandom::fill(&mut salt).map_err(std::io::Error::other)?;
                 let file = disk.create(&unfinished)?;
-                disk::write_all_at(&file, &salt, 0)?;
+                file.write_all_at(&salt, 0)?;
                 file.sync_all()?;
                 disk.rename(&unfinished, &path)?;
                 disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
@@ -119,7 +117,7 @@ impl Journal {
         for number in 0..SEGMENTS {
             let file = open_segment(disk, number, segment_bytes)?;
             // The size at creation stays, whatever the setting says now.
-            segment_bytes = disk.stamp_of(&file).map_err(|e| failed("look at", number, e))?.size;
+            segment_bytes = file.stamp().map_err(|e| failed("look at", number, e))?.size;
             segments.push(Segment { file: Arc::new(file), last: 0, pin: Arc::new(()) });
         }
         Ok(Self {
@@ -178,9 +176,9 @@ impl Journal {
         let at = self.offset;
         let (strict, number) = (self.strict, self.active);
         let segment = self.segments.get_mut(self.active).ok_or_else(|| StorageError::Index("no segment".to_owned()))?;
-        disk::write_all_at(&segment.file, &self.buffer, at).map_err(|e| failed("write", number, e))?;
+        segment.file.write_all_at(&self.buffer, at).map_err(|e| failed("write", number, e))?;
         if strict {
-            rustix::fs::fdatasync(&*segment.file).map_err(|e| failed("sync", number, e.into()))?;
+            segment.file.sync_data().map_err(|e| failed("sync", number, e))?;
         }
         segment.last = sequence;
         let bodies = body_offsets
@@ -204,7 +202,7 @@ fn failed(action: &'static str, segment: usize, error: std::io::Error) -> Storag
     StorageError::io(action, segment_path(segment), error)
 }
 
-fn open_segment(disk: &Disk, number: usize, bytes: u64) -> Result<File, StorageError> {
+fn open_segment(disk: &Disk, number: usize, bytes: u64) -> Result<DiskFile, StorageError> {
     let path = segment_path(number);
     match disk.open_writable(&path) {
         Ok(file) => return Ok(file),
@@ -219,7 +217,7 @@ fn open_segment(disk: &Disk, number: usize, bytes: u64) -> Result<File, StorageE
         let mut at = 0;
         while at < bytes {
             let step = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(zeros.len());
-            disk::write_all_at(&file, zeros.get(..step).unwrap_or_default(), at)?;
+            file.write_all_at(zeros.get(..step).unwrap_or_default(), at)?;
             at += step as u64;
         }
         file.sync_all()?;

@@ -1,14 +1,12 @@
 //! Reading the journal back: from the last checkpoint to the first batch that is short, broken or not the next.
 
-use std::fs::File;
-
 use bytes::Bytes;
 
 use super::batch::{BLOCK_BYTES, Entry, HEADER_BYTES, Header, Salt, decode_entries};
 use super::{SEGMENTS, failed, salt, segment_path};
 use crate::names::Stamp;
 use crate::storage::StorageError;
-use crate::storage::disk::{self, Disk};
+use crate::storage::disk::{Disk, DiskFile};
 
 /// A batch read back.
 #[derive(Debug)]
@@ -24,7 +22,7 @@ pub(in crate::storage) struct ReadBatch {
 /// Reads the journal from a checkpoint to its end.
 #[derive(Debug)]
 pub(in crate::storage) struct Replay {
-    segments: Vec<File>,
+    segments: Vec<DiskFile>,
     segment_bytes: u64,
     salt: Salt,
     /// Generation of the run that wrote what is to be read: batches of earlier runs do not count.
@@ -39,7 +37,7 @@ impl Replay {
         for number in 0..SEGMENTS {
             match disk.open_file(&segment_path(number)) {
                 Ok(file) => {
-                    segment_bytes = disk.stamp_of(&file).map_err(|e| failed("look at", number, e))?.size;
+                    segment_bytes = file.stamp().map_err(|e| failed("look at", number, e))?.size;
                     segments.push(file);
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => break,
@@ -92,7 +90,7 @@ impl Replay {
             return Ok(None);
         }
         let mut bytes = [0; HEADER_BYTES];
-        disk::read_exact_at(file, &mut bytes, offset).map_err(|e| failed("read", number, e))?;
+        file.read_exact_at(&mut bytes, offset).map_err(|e| failed("read", number, e))?;
         let fits = |h: &Header| offset.saturating_add(h.bytes_on_disk()) <= self.segment_bytes;
         Ok(Header::parse(&bytes).filter(|h| h.generation == self.generation && fits(h)))
     }
@@ -102,7 +100,7 @@ impl Replay {
         let number = usize::try_from(segment).unwrap_or(usize::MAX);
         let Some(file) = self.segments.get(number) else { return Ok(None) };
         let mut payload = vec![0; usize::try_from(header.payload).unwrap_or(0)];
-        disk::read_exact_at(file, &mut payload, offset + HEADER_BYTES as u64).map_err(|e| failed("read", number, e))?;
+        file.read_exact_at(&mut payload, offset + HEADER_BYTES as u64).map_err(|e| failed("read", number, e))?;
         Ok((header.checksum(&payload, &self.salt) == header.crc).then(|| payload.into()))
     }
 

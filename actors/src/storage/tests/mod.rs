@@ -1,0 +1,4 @@
+//! Storage as its client sees it.
+
+mod fixtures;
+mod node;
