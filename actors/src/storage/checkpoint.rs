@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::disk::{Disk, TRASH_FOLDER};
 use super::engine::Shared;
-use super::index::Index;
+use super::index::{Index, RowChange};
 use super::progress::Position;
 use super::rows::{self, CheckpointRow};
 use super::{StorageError, keys};
@@ -26,11 +26,17 @@ pub(super) fn checkpoint(
     generation: u64,
 ) -> Result<(), StorageError> {
     disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))?;
-    seal(disk, index, position, generation)
+    seal(disk, index, position, generation, Vec::new())
 }
 
-/// The index's half of a checkpoint; alone when no file changed since the last one.
-pub(super) fn seal(disk: &Disk, index: &dyn Index, position: Position, generation: u64) -> Result<(), StorageError> {
+/// The index's half of a checkpoint, with further changes of rows; alone when no file changed since the last one.
+pub(super) fn seal(
+    disk: &Disk,
+    index: &dyn Index,
+    position: Position,
+    generation: u64,
+    mut changes: Vec<RowChange>,
+) -> Result<(), StorageError> {
     let row = CheckpointRow {
         sequence: position.sequence,
         segment: position.next.0,
@@ -39,7 +45,8 @@ pub(super) fn seal(disk: &Disk, index: &dyn Index, position: Position, generatio
         generation,
         relaxed: !disk.is_strict(),
     };
-    index.checkpoint(&[(keys::META_CHECKPOINT.to_vec(), Some(Arc::from(rows::encode(&row)?)))])
+    changes.push((keys::META_CHECKPOINT.to_vec(), Some(Arc::from(rows::encode(&row)?))));
+    index.checkpoint(&changes)
 }
 
 /// The thread: checkpoints until the node stops, and once more then.

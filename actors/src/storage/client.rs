@@ -17,7 +17,7 @@ use super::engine::{Engine, Shared, StorageSettings};
 use super::messages::*;
 use super::overlay::Rows;
 use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
-use super::read::{self, ObjectPart, OpenObject, object_row};
+use super::read::{self, Found, ObjectPart, OpenObject, Purpose, object_row};
 use super::steps::bytes_on_disk;
 use super::{StorageError, complete, keys, listing};
 use crate::call::Door;
@@ -30,6 +30,8 @@ const COMMITS_MAX: usize = 4096;
 const COMMIT_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a commit waits while the device is full to the last byte, and index or files cannot follow.
 const STUCK_PATIENCE: Duration = Duration::from_secs(2);
+/// How often an edited file is settled for one reader.
+const EDITS_MAX: usize = 3;
 /// How long a request waits for files to follow the journal.
 const FOLLOW_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -37,7 +39,7 @@ const FOLLOW_PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct StorageClient {
     door: Door<StorageActor>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl StorageClient {
@@ -64,7 +66,7 @@ impl StorageClient {
         Ok(self.door.call(Stop).await?)
     }
 
-    async fn commit<M: Mutation>(&self, mutation: M) -> Result<M::Output, StorageError> {
+    pub(super) async fn commit<M: Mutation>(&self, mutation: M) -> Result<M::Output, StorageError> {
         // Who waits for a device that is full to the last byte takes the place of those who only want to read.
         if self.shared.is_stuck() {
             return Err(StorageError::NoSpace);
@@ -159,24 +161,41 @@ impl StorageClient {
         }
     }
 
-    /// The current object, or one version of it. Errs: NoSuchKey, NoSuchVersion, IsDeleteMarker.
-    pub fn object(
+    /// The current object, or one version of it. A file that a person edited becomes the object first. Errs: NoSuchKey,
+    /// NoSuchVersion, IsDeleteMarker, Corrupt when the file was removed or is being changed.
+    pub async fn object(
         &self,
-        bucket: &Bucket,
+        bucket: &Arc<Bucket>,
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<Arc<Object>, StorageError> {
-        Ok(Arc::new(object_row(&self.shared.rows, bucket, key, version)?.into_object(&bucket.owner)?))
+        Ok(self.find_object(bucket, key, version, Purpose::Look).await?.object)
     }
 
     /// The same, opened for reading.
     pub async fn open_object(
         &self,
-        bucket: &Bucket,
+        bucket: &Arc<Bucket>,
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<OpenObject, StorageError> {
-        read::open(&self.shared, bucket, key, version)
+        self.find_object(bucket, key, version, Purpose::Read).await
+    }
+
+    async fn find_object(
+        &self,
+        bucket: &Arc<Bucket>,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        purpose: Purpose,
+    ) -> Result<OpenObject, StorageError> {
+        for _ in 0..EDITS_MAX {
+            match read::open(&self.shared, bucket, key, version, purpose)? {
+                Found::Open(object) => return Ok(object),
+                Found::Edited(edited) => self.settle_edit(bucket, key, &edited).await?,
+            }
+        }
+        Err(StorageError::Corrupt { what: format!("the file of {key}, which another program changes again and again") })
     }
 
     /// The parts of an assembled object; none for one written by a single request.

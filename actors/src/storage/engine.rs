@@ -1,6 +1,6 @@
 //! What the threads of Storage share, and their start and end.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,20 +12,18 @@ use parking_lot::RwLock;
 use super::body::BodyTools;
 use super::chunk_pool::ChunkPool;
 use super::committer::{CommittedBatch, Committer, Proposal};
-use super::disk::{Disk, SYSTEM_FOLDER};
-use super::index::RedbIndex;
-use super::index_file::IndexFile;
+use super::disk::{Disk, FileStamp};
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
 use super::md5::Md5Thread;
 use super::messages::{Bucket, Usage};
-use super::overlay::{LiveRows, Overlay};
+use super::opened::Opened;
+use super::overlay::LiveRows;
 use super::plan::{Effect, State};
 use super::progress::Progress;
-use super::recovery::{self, Recovered};
+use super::recovery::{Holes, Recovered};
 use super::rows::CheckpointRow;
 use super::space::Space;
-use super::staging::Staging;
 use super::uploads::UploadTable;
 use super::{StorageError, checkpoint, materialise};
 use crate::clock::SharedClock;
@@ -62,6 +60,8 @@ pub struct StorageSettings {
 pub(super) enum PendingBytes {
     Journal(JournalBytes),
     Staged(String),
+    /// The file of its place, still with the size and time that a person gave it.
+    InPlace(FileStamp),
 }
 
 /// What the client and the threads share. Readers use it directly; only the committer and those behind it change it.
@@ -80,6 +80,8 @@ pub(super) struct Shared {
     /// For work that may take long: copying an object's parts together, walking a bucket's folder.
     pub long_pool: IoPool,
     pub generation: u64,
+    /// Held while an edited file is hashed: readers of one key do it once.
+    pub edits: tokio::sync::Mutex<()>,
     failure: RwLock<Option<String>>,
     /// What keeps files from following the journal, for now.
     trouble: RwLock<Option<String>>,
@@ -138,14 +140,13 @@ impl Shared {
 
     /// Lets readers find the bytes of a new object; comes before its row is visible.
     pub fn publish_bytes(&self, effect: &Effect, body: Option<&JournalBytes>) {
-        if let Effect::BytesPending(stamp, staged) = effect {
-            let bytes = match (staged, body) {
-                (Some(name), _) => PendingBytes::Staged(name.clone()),
-                (None, Some(body)) => PendingBytes::Journal(body.clone()),
-                (None, None) => return,
-            };
-            self.pending.insert(*stamp, bytes);
-        }
+        let (stamp, bytes) = match (effect, body) {
+            (Effect::BytesPending(stamp, Some(name)), _) => (stamp, PendingBytes::Staged(name.clone())),
+            (Effect::BytesPending(stamp, None), Some(body)) => (stamp, PendingBytes::Journal(body.clone())),
+            (Effect::BytesInPlace(stamp, seen), _) => (stamp, PendingBytes::InPlace(*seen)),
+            _ => return,
+        };
+        self.pending.insert(*stamp, bytes);
     }
 
     /// Makes what is kept outside of rows visible.
@@ -158,7 +159,7 @@ impl Shared {
             }
             Effect::UsageChanged(bucket, usage) => drop(self.usage.insert(*bucket, *usage)),
             Effect::UploadEnded(id) => self.uploads.remove(*id),
-            Effect::BytesPending(..) => {}
+            Effect::BytesPending(..) | Effect::BytesInPlace(..) => {}
         }
     }
 }
@@ -191,20 +192,7 @@ impl Engine {
 
     /// The same on a directory that is open already.
     pub(super) fn open(disk: Disk, settings: &StorageSettings, clock: SharedClock) -> Result<Self, StorageError> {
-        let opening = |e| StorageError::io("open", &settings.root, e);
-        let disk = Arc::new(disk);
-        let space = Space::open(Arc::clone(&disk), settings.ballast_bytes).map_err(opening)?;
-        let index_file = disk.open_or_create(&Path::new(SYSTEM_FOLDER).join("index.redb")).map_err(opening)?;
-        let index_file = IndexFile::new(index_file, Arc::clone(&space));
-        let index = Arc::new(RedbIndex::open(index_file, settings.index_cache_bytes)?);
-        let rows = LiveRows { overlay: Arc::new(Overlay::default()), index };
-        let recovered = recovery::recover(&disk, &rows, &space)?;
-        if recovered.replayed > 0 {
-            tracing::info!(batches = recovered.replayed, "replayed the journal");
-        }
-        let staging = Staging::new(Arc::clone(&disk), recovered.generation);
-        let swept = staging.sweep(&recovery::named_staged_files(&rows)?)?;
-        tracing::debug!(swept, "staged files of unfinished requests removed");
+        let Opened { disk, space, rows, staging, recovered } = Opened::new(disk, settings, Holes::Refuse)?;
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let pool = IoPool::start((threads * 2).max(4))?;
         let inline_bytes_max = settings.inline_body_bytes;
@@ -231,6 +219,7 @@ impl Engine {
             uploads: UploadTable::default(),
             chunks: Arc::default(),
             generation: recovered.generation,
+            edits: tokio::sync::Mutex::default(),
             failure: RwLock::new(None),
             trouble: RwLock::new(None),
             held_back: AtomicBool::new(false),

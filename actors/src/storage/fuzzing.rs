@@ -74,7 +74,7 @@ fn tag(tag: FileTag) -> bool {
         version: tag.version,
         upload: tag.upload,
     };
-    assert_eq!(FileTag::of(row.clone(), tag.key.as_deref()), tag);
+    assert_eq!(FileTag::of(row.clone(), tag.key.as_deref(), tag.part_size), tag);
     object(row)
 }
 

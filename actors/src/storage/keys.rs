@@ -18,6 +18,50 @@ pub(super) const META_CHECKPOINT: &[u8] = b"M/checkpoint";
 /// The format of the index and the next bucket id.
 pub(super) const META_FORMAT: &[u8] = b"M/format";
 
+/// What a row is about, told by its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RowKind {
+    Bucket,
+    Meta,
+    Object(BucketId, Vec<u8>),
+    Part(BucketId, UploadId, PartNumber),
+    /// With the stamp of the object.
+    PartList(BucketId, Stamp),
+    Upload(BucketId, Vec<u8>, UploadId),
+    Usage(BucketId),
+}
+
+/// What a row is about; none for a key that no table has.
+pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
+    let (table, rest) = row.split_first()?;
+    let of_bucket = || {
+        let (id, rest) = rest.split_first_chunk()?;
+        Some((BucketId(u64::from_be_bytes(*id)), rest))
+    };
+    match *table {
+        BUCKET => Some(RowKind::Bucket),
+        b'M' if [META_CHECKPOINT, META_FORMAT].contains(&row) => Some(RowKind::Meta),
+        OBJECT => of_bucket().map(|(id, key)| RowKind::Object(id, key.to_vec())),
+        PART => {
+            let (id, rest) = of_bucket()?;
+            let (upload, number) = split_upload_id(rest)?;
+            let number = PartNumber::new(u32::from(u16::from_be_bytes(number.try_into().ok()?))).ok()?;
+            Some(RowKind::Part(id, upload, number))
+        }
+        PART_LIST => {
+            let (id, stamp) = of_bucket()?;
+            Some(RowKind::PartList(id, Stamp(u64::from_be_bytes(stamp.try_into().ok()?))))
+        }
+        UPLOAD => {
+            let (id, _) = of_bucket()?;
+            let (key, upload) = split_upload(row)?;
+            Some(RowKind::Upload(id, key, upload))
+        }
+        USAGE => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Usage(id)),
+        _ => None,
+    }
+}
+
 /// A range of encoded keys: from the first, inclusive, to the second, exclusive.
 pub(super) type KeyRange = (Vec<u8>, Vec<u8>);
 
@@ -70,9 +114,13 @@ pub(super) fn uploads(id: BucketId) -> KeyRange {
 /// Key and id inside the key of a row of [`uploads`].
 pub(super) fn split_upload(row: &[u8]) -> Option<(Vec<u8>, UploadId)> {
     let (key, rest) = split_terminated(row.get(9..)?)?;
-    let (stamp, random) = rest.split_at_checked(8)?;
-    let stamp = Stamp(u64::from_be_bytes(stamp.try_into().ok()?));
-    Some((key, UploadId { stamp, random: u64::from_be_bytes(random.try_into().ok()?) }))
+    split_upload_id(rest).filter(|(_, rest)| rest.is_empty()).map(|(id, _)| (key, id))
+}
+
+fn split_upload_id(bytes: &[u8]) -> Option<(UploadId, &[u8])> {
+    let (stamp, rest) = bytes.split_first_chunk()?;
+    let (random, rest) = rest.split_first_chunk()?;
+    Some((UploadId { stamp: Stamp(u64::from_be_bytes(*stamp)), random: u64::from_be_bytes(*random) }, rest))
 }
 
 pub(super) fn part(bucket: BucketId, upload: UploadId, number: PartNumber) -> Vec<u8> {
@@ -194,6 +242,28 @@ mod tests {
             let (key, id) = split_upload(&upload_row(&a, s)).unwrap();
             prop_assert_eq!((key, id.stamp.0), (a, s));
         }
+    }
+
+    #[test]
+    fn a_key_tells_what_its_row_is_about() {
+        let (bucket_id, upload_id) = (BucketId(7), UploadId { stamp: Stamp(3), random: 9 });
+        let number = PartNumber::new(10_000).unwrap();
+        for (row, expected) in [
+            (bucket(&BucketName::parse("some").unwrap()), RowKind::Bucket),
+            (META_FORMAT.to_vec(), RowKind::Meta),
+            (object(bucket_id, b"a/b"), RowKind::Object(bucket_id, b"a/b".to_vec())),
+            (part(bucket_id, upload_id, number), RowKind::Part(bucket_id, upload_id, number)),
+            (part_list(bucket_id, Stamp(5)), RowKind::PartList(bucket_id, Stamp(5))),
+            (upload(bucket_id, b"k\0", upload_id), RowKind::Upload(bucket_id, b"k\0".to_vec(), upload_id)),
+            (usage(bucket_id), RowKind::Usage(bucket_id)),
+        ] {
+            assert_eq!(kind(&row), Some(expected));
+            let cut = row.get(..row.len() - 1).unwrap();
+            assert!(kind(cut) != kind(&row) || row.first() == Some(&BUCKET));
+        }
+        assert_eq!(kind(b"M/other"), None);
+        assert_eq!(kind(b"Xyz"), None);
+        assert_eq!(kind(b""), None);
     }
 
     #[test]

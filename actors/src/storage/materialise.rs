@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::StorageError;
 use super::committer::CommittedBatch;
-use super::disk::{Disk, DiskFile, STAGING_FOLDER, is_absent, is_blocked};
+use super::disk::{Disk, DiskFile, FileStamp, STAGING_FOLDER, is_absent, is_blocked};
 use super::engine::Shared;
 use super::index::RowChange;
 use super::keys;
@@ -57,20 +57,51 @@ impl Materialiser<'_> {
     ) -> Result<Outcome, StorageError> {
         match step {
             Step::MakeBucket { id, .. } if self.is_doomed(*id) => {}
-            Step::MakeBucket { name, .. } => io_at("make", name, self.disk.make_folders(Path::new(name)))?,
+            Step::MakeBucket { name, .. } => self.make_bucket(name, changes)?,
             Step::TrashBucket { id, name } => self.trash_bucket(*id, name)?,
             Step::Write { place, source, size, row } => {
-                let row = usize::try_from(*row).ok().and_then(|at| changes.get(at)).and_then(|(_, row)| row.as_deref());
-                return self.write(place, source, *size, row, body);
+                let tag = tag_of(place, changes, *row)?;
+                return self.write(place, source, *size, tag.as_deref(), body);
             }
             Step::Remove { place } => self.remove(place)?,
             Step::MakeFolder { bucket_id, .. } | Step::RemoveFolder { bucket_id, .. } if self.is_doomed(*bucket_id) => {
             }
-            Step::MakeFolder { bucket, key, .. } => self.make_folder(bucket, key)?,
+            Step::MakeFolder { bucket_id, bucket, key, row } => {
+                self.make_folder(BucketId(*bucket_id), bucket, key, changes, *row)?;
+            }
             Step::RemoveFolder { bucket, key, .. } => self.remove_folder(bucket, key),
             Step::Discard { name } => self.discard(name)?,
+            Step::Adopt { place, .. } if self.is_doomed(place.bucket_id) => {}
+            Step::Adopt { place, size, modified, row } => {
+                let tag = row.map(|row| tag_of(place, changes, row)).transpose()?.flatten();
+                self.adopt(place, FileStamp { size: *size, modified: Stamp(*modified) }, tag.as_deref())?;
+            }
         }
         Ok(Outcome::Done)
+    }
+
+    fn make_bucket(&self, name: &str, changes: &[RowChange]) -> Result<(), StorageError> {
+        io_at("make", name, self.disk.make_folders(Path::new(name)))?;
+        let row = changes.iter().find(|(key, _)| rows::bucket_name(key).is_ok_and(|bucket| bucket.as_str() == name));
+        if let Some((_, Some(row))) = row {
+            io_at("open", name, self.disk.open_folder_file(Path::new(name)))?.set_tag(row);
+        }
+        Ok(())
+    }
+
+    /// See [`Step::Adopt`].
+    fn adopt(&self, place: &Place, seen: FileStamp, tag: Option<&[u8]>) -> Result<(), StorageError> {
+        let path = place.path();
+        let file = match self.disk.open_writable(&path) {
+            Ok(file) => file,
+            // Moved away or protected: its readers will look again.
+            Err(e) if is_absent(&e) || is_blocked(&e) => return Ok(()),
+            Err(e) => return Err(StorageError::io("open", &path, e)),
+        };
+        if io_at("look at", &path, file.stamp())? == seen {
+            self.finish(&file, &path, place, seen.size, tag)?;
+        }
+        Ok(())
     }
 
     fn is_doomed(&self, bucket: u64) -> bool {
@@ -100,7 +131,7 @@ impl Materialiser<'_> {
         place: &Place,
         source: &Source,
         size: u64,
-        row: Option<&[u8]>,
+        tag: Option<&[u8]>,
         body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
     ) -> Result<Outcome, StorageError> {
         if self.is_doomed(place.bucket_id) {
@@ -109,13 +140,13 @@ impl Materialiser<'_> {
                 Source::Journal => Ok(Outcome::Done),
             };
         }
-        if self.replay.is_some() && self.is_done(place, source, size, row)? {
+        if self.replay.is_some() && self.is_done(place, source, size, tag)? {
             return Ok(Outcome::Done);
         }
-        if self.replay.is_none() && *source == Source::Journal && self.write_new(place, size, row, body)? {
+        if self.replay.is_none() && *source == Source::Journal && self.write_new(place, size, tag, body)? {
             return Ok(Outcome::Done);
         }
-        let staged = self.prepare(place, source, size, row, body)?;
+        let staged = self.prepare(place, source, size, tag, body)?;
         match self.put_in_place(&staged, &place.path()) {
             Ok(()) => Ok(Outcome::Done),
             Err(e) if is_blocked(&e) && place.location == Location::Plain => {
@@ -135,7 +166,7 @@ impl Materialiser<'_> {
         &self,
         place: &Place,
         size: u64,
-        row: Option<&[u8]>,
+        tag: Option<&[u8]>,
         body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
     ) -> Result<bool, StorageError> {
         let path = place.path();
@@ -152,7 +183,7 @@ impl Materialiser<'_> {
             Err(e) => return Err(StorageError::io("create", &path, e)),
         };
         let written = io_at("write", &path, file.write_all_at(&body()?, 0));
-        let finished = written.and_then(|()| self.finish(&file, &path, place, size, row));
+        let finished = written.and_then(|()| self.finish(&file, &path, place, size, tag));
         if finished.is_err() {
             // It is tried again, perhaps for want of the very blocks that this half of a file has.
             let _left_for_the_next_try = self.disk.remove_file(&path);
@@ -162,7 +193,7 @@ impl Materialiser<'_> {
 
     /// On replay: whether the file of this step, or of a later one, stands already. The bytes of a body from the journal are
     /// written again unless the version is gone: name and time may have reached the disk before the bytes.
-    fn is_done(&self, place: &Place, source: &Source, size: u64, row: Option<&[u8]>) -> Result<bool, StorageError> {
+    fn is_done(&self, place: &Place, source: &Source, size: u64, tag: Option<&[u8]>) -> Result<bool, StorageError> {
         let path = place.path();
         let look = || self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e));
         let own = self.disk.rounded(Stamp(place.stamp));
@@ -174,7 +205,7 @@ impl Materialiser<'_> {
         // Its bytes were synced before the commit, but what was done to it since may be lost.
         if look()?.is_some_and(|there| there.modified < own || (there.modified == own && there.size != size)) {
             let file = self.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
-            self.finish(&file, &path, place, size, row)?;
+            self.finish(&file, &path, place, size, tag)?;
         }
         Ok(true)
     }
@@ -185,7 +216,7 @@ impl Materialiser<'_> {
         place: &Place,
         source: &Source,
         size: u64,
-        row: Option<&[u8]>,
+        tag: Option<&[u8]>,
         body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
     ) -> Result<std::path::PathBuf, StorageError> {
         let (path, file) = match source {
@@ -201,7 +232,7 @@ impl Materialiser<'_> {
                 (path, file)
             }
         };
-        self.finish(&file, &path, place, size, row)?;
+        self.finish(&file, &path, place, size, tag)?;
         Ok(path)
     }
 
@@ -212,17 +243,15 @@ impl Materialiser<'_> {
         path: &Path,
         place: &Place,
         size: u64,
-        row: Option<&[u8]>,
+        tag: Option<&[u8]>,
     ) -> Result<(), StorageError> {
         // Bytes of parts that were left out may lie behind the object's end.
         let there = file.stamp().map_err(|e| StorageError::io("look at", path, e))?;
         if there.size != size {
             io_at("cut", path, file.set_len(size))?;
         }
-        if let Some(row) = row {
-            let key = (place.location != Location::Plain).then_some(place.key.as_str());
-            let tag = FileTag::of(rows::decode(row)?, key);
-            file.set_tag(&rows::encode(&tag)?);
+        if let Some(tag) = tag {
+            file.set_tag(tag);
         }
         io_at("set the time of", path, file.set_modified(self.disk.rounded(Stamp(place.stamp))))
     }
@@ -297,7 +326,14 @@ impl Materialiser<'_> {
         }
     }
 
-    fn make_folder(&self, bucket: &str, key: &str) -> Result<(), StorageError> {
+    fn make_folder(
+        &self,
+        id: BucketId,
+        bucket: &str,
+        key: &str,
+        changes: &[RowChange],
+        row: Option<u32>,
+    ) -> Result<(), StorageError> {
         let folder = key.trim_end_matches('/');
         if !is_plain_path(folder) || folder.len() + 1 != key.len() {
             return Ok(());
@@ -305,14 +341,25 @@ impl Materialiser<'_> {
         let path = Path::new(bucket).join(folder);
         match self.disk.make_folders(&path) {
             // A file stands there: the key lives in its row alone.
-            Err(e) if is_absent(&e) => Ok(()),
-            other => io_at("make", &path, other),
+            Err(e) if is_absent(&e) => return Ok(()),
+            other => io_at("make", &path, other)?,
         }
+        if let Some(row) = row.and_then(|row| row_at(changes, row)) {
+            let row: rows::ObjectRow = rows::decode(row)?;
+            let still = self.replay.is_none() || self.rows.get(&keys::object(id, key.as_bytes()))?.is_some();
+            if still && let Ok(file) = self.disk.open_folder_file(&path) {
+                file.set_tag(&rows::encode(&FileTag::of(row, None, None))?);
+            }
+        }
+        Ok(())
     }
 
     fn remove_folder(&self, bucket: &str, key: &str) {
         let folder = key.trim_end_matches('/');
         let is_folder = is_plain_path(folder) && folder.len() + 1 == key.len();
+        if let Ok(folder) = self.disk.open_folder_file(&Path::new(bucket).join(folder)) {
+            folder.remove_tag();
+        }
         if is_folder && self.disk.remove_folder(&Path::new(bucket).join(folder)).is_ok() {
             self.remove_empty_parents(bucket, folder);
         }
@@ -326,7 +373,23 @@ impl Materialiser<'_> {
     }
 }
 
-fn io_at(action: &'static str, path: impl AsRef<Path>, result: io::Result<()>) -> Result<(), StorageError> {
+fn row_at(changes: &[RowChange], at: u32) -> Option<&[u8]> {
+    usize::try_from(at).ok().and_then(|at| changes.get(at)).and_then(|(_, row)| row.as_deref())
+}
+
+/// The copy of an object's row that goes with its file; none when the entry has no such row.
+fn tag_of(place: &Place, changes: &[RowChange], row: u32) -> Result<Option<Vec<u8>>, StorageError> {
+    let Some(row) = row_at(changes, row) else { return Ok(None) };
+    let row: rows::ObjectRow = rows::decode(row)?;
+    let list = keys::part_list(BucketId(place.bucket_id), Stamp(place.stamp));
+    let list =
+        row.parts.and_then(|_| changes.iter().find(|(key, _)| *key == list)).and_then(|(_, list)| list.as_deref());
+    let part_size = list.map(rows::decode::<rows::PartListRow>).transpose()?.and_then(|list| list.part_size());
+    let key = (place.location != Location::Plain).then_some(place.key.as_str());
+    rows::encode(&FileTag::of(row, key, part_size)).map(Some)
+}
+
+fn io_at<T>(action: &'static str, path: impl AsRef<Path>, result: io::Result<T>) -> Result<T, StorageError> {
     result.map_err(|e| StorageError::io(action, path.as_ref(), e))
 }
 
@@ -362,7 +425,7 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
                         }
                     }
                 }
-                if let Step::Write { place, .. } = step {
+                if let Step::Write { place, .. } | Step::Adopt { place, .. } = step {
                     shared.pending.remove(&Stamp(place.stamp));
                 }
                 shared.space.settle(step);

@@ -18,8 +18,10 @@ mod committer;
 mod complete;
 mod digest;
 mod disk;
+mod edits;
 mod engine;
 mod error;
+mod fsck;
 #[cfg(any(test, feature = "internals"))]
 pub(crate) mod fuzzing;
 mod index;
@@ -33,6 +35,7 @@ mod md5;
 #[cfg(feature = "internals")]
 pub(crate) mod measured;
 mod messages;
+mod opened;
 mod overlay;
 mod parts;
 mod plan;
@@ -52,5 +55,6 @@ pub use client::StorageClient;
 pub use digest::{DigestPlan, Digests};
 pub use engine::StorageSettings;
 pub use error::StorageError;
+pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, fsck, reindex};
 pub use messages::*;
 pub use read::{ObjectPart, ObjectReader, OpenObject};

@@ -15,6 +15,7 @@ use futures_util::Stream;
 
 use super::chunk_pool::{CHUNK_BYTES, Chunk, ChunkPool};
 use super::disk::{self, DiskFile, FileStamp};
+use super::edits::Edited;
 use super::engine::{PendingBytes, Shared};
 use super::io_pool::IoPool;
 use super::messages::{Bucket, Object};
@@ -52,45 +53,76 @@ enum Bits {
     File(Arc<DiskFile>),
 }
 
-/// Opens the current object, or one version of it.
+/// What an object is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its bytes.
+    Read,
+    /// All but its bytes.
+    Look,
+}
+
+/// What a reader finds at a key.
+#[derive(Debug)]
+pub(super) enum Found {
+    Open(OpenObject),
+    /// A file stands where the object's should, but it is another: somebody edited it.
+    Edited(Edited),
+}
+
+/// Opens the current object, or one version of it. Errs: Corrupt when its file is gone.
 pub(super) fn open(
     shared: &Arc<Shared>,
     bucket: &Bucket,
     key: &ObjectKey,
     version: Option<VersionId>,
-) -> Result<OpenObject, StorageError> {
-    let mut last: Option<Place> = None;
+    purpose: Purpose,
+) -> Result<Found, StorageError> {
+    let mut last: Option<(Place, ObjectRow)> = None;
     for _ in 0..ATTEMPTS {
         let row = object_row(&shared.rows, bucket, key, version)?;
         let place = place_of(bucket, key, &row);
-        if let Some(bits) = find(shared, &row, &place)? {
+        if let Some(bits) = find(shared, &row, &place, purpose)? {
             let object = Arc::new(row.into_object(&bucket.owner)?);
             let (pool, chunks) = (shared.tools.pool.clone(), Arc::clone(&shared.chunks));
-            return Ok(OpenObject { object, bits, pool, chunks });
+            return Ok(Found::Open(OpenObject { object, bits, pool, chunks }));
         }
         // The same row twice without its bytes: they are on their way from one place to the other, for an instant.
-        if last.as_ref() == Some(&place) {
+        if last.as_ref().is_some_and(|(last, _)| *last == place) {
             std::thread::yield_now();
         }
-        last = Some(place);
+        last = Some((place, row));
     }
-    let path = last.map(|place| place.path().display().to_string()).unwrap_or_default();
-    Err(StorageError::Corrupt { what: format!("the file {path}, which was removed or changed by another program") })
+    let Some((place, row)) = last else { return Err(StorageError::Corrupt { what: "an object".to_owned() }) };
+    let path = place.path();
+    if place.location == Location::Plain
+        && shared.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e))?.is_some()
+    {
+        return Ok(Found::Edited(Edited { row: Box::new(row) }));
+    }
+    let what = format!("the file {}, which was removed or changed by another program", path.display());
+    Err(StorageError::Corrupt { what })
 }
 
 /// The bytes of a row, if they are where they should be.
-fn find(shared: &Shared, row: &ObjectRow, place: &Place) -> Result<Option<Bits>, StorageError> {
+fn find(shared: &Shared, row: &ObjectRow, place: &Place, purpose: Purpose) -> Result<Option<Bits>, StorageError> {
     if row.location == Location::Folder {
         return Ok(Some(Bits::None));
     }
     let pending = shared.pending.get(&Stamp(row.stamp)).map(|p| p.value().clone());
     match pending {
+        Some(PendingBytes::Journal(_)) if purpose == Purpose::Look => return Ok(Some(Bits::None)),
         // Copied now: a slow reader must not keep a segment of the journal from being used again.
         Some(PendingBytes::Journal(bytes)) => return Ok(Some(Bits::Memory(bytes.read()?.into()))),
         Some(PendingBytes::Staged(name)) => {
             // No stamp yet: the file of this name belongs to this row alone.
             if let Ok(file) = shared.disk.open_file(&staged_path(&name)) {
                 return Ok(Some(Bits::File(Arc::new(file))));
+            }
+        }
+        Some(PendingBytes::InPlace(seen)) => {
+            if let Some(file) = open_stamped(shared, &place.path(), seen)? {
+                return Ok(Some(file));
             }
         }
         None => {}

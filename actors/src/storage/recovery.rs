@@ -19,7 +19,7 @@ use super::{StorageError, keys};
 use crate::names::{BucketId, BucketName, Stamp};
 
 /// Where a recovered node goes on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Recovered {
     pub position: Position,
     pub generation: u64,
@@ -30,8 +30,22 @@ pub(super) struct Recovered {
     pub replayed: u64,
 }
 
+/// What is to be done when the journal holds batches behind its end: the disk lost acknowledged writes in between.
+#[derive(Debug)]
+pub(super) enum Holes<'a> {
+    /// Start nothing.
+    Refuse,
+    /// Go on at the end of the journal, and hand over what lies behind the hole.
+    Drop(&'a mut Vec<ReadBatch>),
+}
+
 /// Replays the journal over `index` and files, checkpoints, and reads what the node keeps in memory.
-pub(super) fn recover(disk: &Disk, rows: &LiveRows, space: &Space) -> Result<Recovered, StorageError> {
+pub(super) fn recover(
+    disk: &Disk,
+    rows: &LiveRows,
+    space: &Space,
+    holes: Holes<'_>,
+) -> Result<Recovered, StorageError> {
     let format = read::<FormatRow>(rows, keys::META_FORMAT)?;
     if let Some(format) = format
         && format.version != FORMAT_VERSION
@@ -46,21 +60,21 @@ pub(super) fn recover(disk: &Disk, rows: &LiveRows, space: &Space) -> Result<Rec
     let mut doomed = HashSet::new();
     for_each_batch(&replay, &mut position, &mut |batch| apply(&*rows.index, batch, &mut doomed))?;
     let highest = replay.highest_sequence()?;
-    if highest > position.sequence && saved.relaxed {
-        let (end, highest) = (position.sequence, highest);
-        tracing::warn!(
-            end,
-            highest,
-            "the journal has a hole, as DURABILITY=relaxed allows; what follows it is dropped"
-        );
-    } else if highest > position.sequence {
-        let message = format!(
-            "the journal ends at batch {} but holds batch {highest}: the disk lost acknowledged writes between them; \
-             restore the data directory from a backup, or keep a copy of .myfsio.sys/journal for inspection and remove it \
-             to go on from the last checkpoint",
-            position.sequence
-        );
-        return Err(StorageError::Unavailable { reason: message });
+    let end = position.sequence;
+    match holes {
+        _ if highest <= end => {}
+        Holes::Refuse if !saved.relaxed => {
+            let message = format!(
+                "the journal ends at batch {end} but holds batch {highest}: the disk lost acknowledged writes between \
+                 them; restore the data directory from a backup, or let `myfsio fsck --repair` go on without them"
+            );
+            return Err(StorageError::Unavailable { reason: message });
+        }
+        Holes::Refuse => {
+            let why = "the journal has a hole, as DURABILITY=relaxed allows; what follows it is dropped";
+            tracing::warn!(end, highest, "{why}");
+        }
+        Holes::Drop(behind) => *behind = replay.behind(end)?,
     }
     let buckets = load_buckets(rows)?;
     let bucket_id = |name: &str| BucketName::parse(name).ok().and_then(|name| buckets.get(&name)).map(|b| b.id);
@@ -72,7 +86,7 @@ pub(super) fn recover(disk: &Disk, rows: &LiveRows, space: &Space) -> Result<Rec
     if replayed > 0 {
         checkpoint::checkpoint(disk, &*rows.index, position, generation)?;
     } else {
-        checkpoint::seal(disk, &*rows.index, position, generation)?;
+        checkpoint::seal(disk, &*rows.index, position, generation, Vec::new())?;
     }
     trash.iter().for_each(|path| checkpoint::empty_trash(disk, path));
     let usage = load_usage(rows, &buckets)?;

@@ -202,6 +202,9 @@ pub(super) struct FileTag {
     /// The key, when the file's path does not tell it.
     #[n(9)]
     pub key: Option<String>,
+    /// Size of each part but the last, in bytes, when they are numbered from 1 without a gap and all have it.
+    #[n(10)]
+    pub part_size: Option<u64>,
 }
 
 /// How far the index and the files follow the journal.
@@ -399,8 +402,8 @@ impl ObjectRow {
 }
 
 impl FileTag {
-    /// The tag of an object's file; `key` where its path does not tell it.
-    pub fn of(row: ObjectRow, key: Option<&str>) -> Self {
+    /// The tag of an object's file; `key` where its path does not tell it, `part_size` where its parts have one.
+    pub fn of(row: ObjectRow, key: Option<&str>, part_size: Option<u64>) -> Self {
         Self {
             stamp: row.stamp,
             md5: row.md5,
@@ -412,7 +415,38 @@ impl FileTag {
             version: row.version,
             upload: row.upload,
             key: key.map(str::to_owned),
+            part_size,
         }
+    }
+
+    /// The row of an object whose file has `size` bytes.
+    pub fn into_row(self, size: u64, location: Location) -> ObjectRow {
+        ObjectRow {
+            stamp: self.stamp,
+            size,
+            md5: self.md5,
+            crc64nvme: self.crc64nvme,
+            location,
+            attributes: self.attributes,
+            checksum: self.checksum,
+            owner: self.owner,
+            parts: self.parts,
+            version: self.version,
+            upload: self.upload,
+        }
+    }
+
+    /// What the tag tells of the parts of an object of `size` bytes; empty when it does not tell their sizes.
+    pub fn part_list(&self, size: u64) -> PartListRow {
+        let sizes = self.parts.zip(self.part_size).and_then(|(count, part)| {
+            let last = size.checked_sub(part.checked_mul(u64::from(count.checked_sub(1)?))?)?;
+            Some((count, part, last))
+        });
+        let item = |number, size| PartListItem { number, size, checksum: Vec::new() };
+        let parts = sizes.map_or_else(Vec::new, |(count, part, last)| {
+            (1..count).map(|number| item(number, part)).chain([item(count, last)]).collect()
+        });
+        PartListRow { checksum_algorithm: None, parts }
     }
 }
 
@@ -466,6 +500,14 @@ impl PartListRow {
         Self { checksum_algorithm, parts: parts.iter().map(item).collect() }
     }
 
+    /// Size of each part but the last, when they are numbered from 1 without a gap and all have it.
+    pub fn part_size(&self) -> Option<u64> {
+        let (last, others) = self.parts.split_last()?;
+        let size = others.first().unwrap_or(last).size;
+        let numbered = self.parts.iter().zip(1..).all(|(part, number)| part.number == number);
+        (numbered && others.iter().all(|part| part.size == size)).then_some(size)
+    }
+
     pub fn algorithm(&self) -> Result<Option<ChecksumAlgorithm>, StorageError> {
         self.checksum_algorithm.map(algorithm_of).transpose()
     }
@@ -500,7 +542,7 @@ mod tests {
             version: None,
             upload: None,
         };
-        FileTag::of(row, None)
+        FileTag::of(row, None, None)
     }
 
     /// The room that ext4 leaves in an inode of 256 bytes for the value of an attribute of this name.
@@ -513,5 +555,27 @@ mod tests {
         assert!(bytes.len() <= 64 + 4, "{}", bytes.len());
         assert_eq!(decode::<FileTag>(&bytes).unwrap(), small);
         assert!(encode(&tag(None, None)).unwrap().len() <= 40);
+    }
+
+    #[test]
+    fn parts_of_one_size_come_back_from_the_tag() {
+        let list = |sizes: &[(u16, u64)]| {
+            let item = |&(number, size): &(u16, u64)| PartListItem { number, size, checksum: Vec::new() };
+            PartListRow { checksum_algorithm: None, parts: sizes.iter().map(item).collect() }
+        };
+        for (sizes, size) in [
+            (vec![(1, 7)], Some(7)),
+            (vec![(1, 8), (2, 8), (3, 1)], Some(8)),
+            (vec![(2, 8)], None),
+            (vec![(1, 8), (2, 7), (3, 8)], None),
+            (vec![(1, 1), (2, 9)], Some(1)),
+        ] {
+            let list = list(&sizes);
+            assert_eq!(list.part_size(), size, "{sizes:?}");
+            let row = FileTag { parts: Some(sizes.len() as u16), part_size: size, ..tag(None, None) };
+            let total = sizes.iter().map(|(_, size)| size).sum();
+            let told: Vec<_> = row.part_list(total).parts.iter().map(|part| (part.number, part.size)).collect();
+            assert_eq!(told, if size.is_some() { sizes } else { Vec::new() });
+        }
     }
 }

@@ -86,6 +86,9 @@ pub(super) enum Step {
         bucket: String,
         #[n(2)]
         key: String,
+        /// Which change of the entry is the object's row, when the folder is all that the object has.
+        #[n(3)]
+        row: Option<u32>,
     },
     /// Removes that folder if it is empty.
     #[n(5)]
@@ -102,6 +105,20 @@ pub(super) enum Step {
     Discard {
         #[n(0)]
         name: String,
+    },
+    /// Gives a file that a person put there, or edited, the time and the copy of its new row, unless it was changed again.
+    #[n(7)]
+    Adopt {
+        #[n(0)]
+        place: Place,
+        /// Size and modification time of the file whose bytes the row describes.
+        #[n(1)]
+        size: u64,
+        #[n(2)]
+        modified: u64,
+        /// Which change of the entry is the object's row; absent when the row stays as it is.
+        #[n(3)]
+        row: Option<u32>,
     },
 }
 

@@ -68,7 +68,7 @@ pub async fn get_object_attributes(call: Call) -> Answer {
     refuse_read_encryption(&call.headers)?;
     let wanted = Wanted::parse(&call.headers)?;
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
-    let object = call.storage().object(&bucket, &key, version).map_err(|error| missing(&call, &bucket, error))?;
+    let object = call.storage().object(&bucket, &key, version).await.map_err(|error| missing(&call, &bucket, error))?;
     let parts = match object.etag.parts {
         Some(_) if wanted.has("ObjectParts") => Some(call.storage().object_parts(&bucket, &object)?),
         _ => None,

@@ -44,7 +44,7 @@ pub async fn get_object(call: Call) -> Answer {
 /// S3 API Reference, HeadObject.
 pub async fn head_object(call: Call) -> Answer {
     let (bucket, version) = check_request(&call)?;
-    let found = call.storage().object(&bucket, &call.key()?, version);
+    let found = call.storage().object(&bucket, &call.key()?, version).await;
     let object = found.map_err(|error| missing(&call, &bucket, error))?;
     respond(&call, &bucket, &object, None)
 }

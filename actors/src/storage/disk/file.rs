@@ -100,6 +100,20 @@ impl DiskFile {
         let _best_effort = self.seam.change(&Act::SetTag { file: &self.file }, work);
     }
 
+    /// The copy of a row that [`DiskFile::set_tag`] left; none when there is none, or the file system keeps none.
+    pub fn tag(&self) -> Option<Vec<u8>> {
+        let mut tag = vec![0; TAG_BYTES_MAX];
+        let size = rustix::fs::fgetxattr(&self.file, TAG, &mut tag).ok()?;
+        tag.truncate(size);
+        Some(tag)
+    }
+
+    /// Takes that copy away.
+    pub fn remove_tag(&self) {
+        let work = || Ok(rustix::fs::fremovexattr(&self.file, TAG)?);
+        let _mostly_absent = self.seam.change(&Act::SetTag { file: &self.file }, work);
+    }
+
     /// Makes bytes and size durable. Always carried out; see [`super::Disk::sync_data`].
     pub fn sync_data(&self) -> io::Result<()> {
         self.seam.change(&Act::SyncData { file: &self.file }, || Ok(rustix::fs::fdatasync(&self.file)?))
@@ -128,7 +142,9 @@ impl DiskFile {
 }
 
 /// Name of the extended attribute that holds the copy of a row.
-pub(super) const TAG: &str = "user.myfsio";
+const TAG: &str = "user.myfsio";
+/// Largest value that Linux takes for an extended attribute, in bytes.
+const TAG_BYTES_MAX: usize = 64 << 10;
 
 fn copy_range(from: &File, from_offset: u64, to: &File, to_offset: u64, length: u64) -> io::Result<()> {
     let (mut source, mut target, mut left) = (from_offset, to_offset, length);

@@ -264,6 +264,11 @@ impl Disk {
         }
     }
 
+    /// Opens a folder for its tag.
+    pub fn open_folder_file(&self, path: &Path) -> io::Result<DiskFile> {
+        Ok(DiskFile::new(self.open_folder(path)?, &self.seam))
+    }
+
     /// The names in a folder with whether each is a folder itself; order undefined.
     pub fn list(&self, path: &Path) -> io::Result<Vec<(std::ffi::OsString, bool)>> {
         use std::os::unix::ffi::OsStringExt;

@@ -7,6 +7,7 @@ use super::{SEGMENTS, failed, salt, segment_path};
 use crate::names::Stamp;
 use crate::storage::StorageError;
 use crate::storage::disk::{Disk, DiskFile};
+use crate::storage::rows::CheckpointRow;
 
 /// A batch read back.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Replay {
         let following = (segment + 1) % SEGMENTS as u32;
         for (segment, offset) in [(segment, offset), (following, 0)] {
             let header = self.header_at(segment, offset)?;
-            if let Some(header) = header.filter(|h| h.sequence == sequence + 1)
+            if let Some(header) = header.filter(|h| h.generation == self.generation && h.sequence == sequence + 1)
                 && let Some(batch) = self.read(header, segment, offset)?
             {
                 return Ok(Some(batch));
@@ -66,23 +67,71 @@ impl Replay {
     /// The highest sequence of any valid batch of any segment: beyond the end of the journal there must be none.
     pub fn highest_sequence(&self) -> Result<u64, StorageError> {
         let mut highest = 0;
+        self.for_each_header(|header, segment, offset| {
+            if header.generation == self.generation
+                && header.sequence > highest
+                && self.payload_of(header, segment, offset)?.is_some()
+            {
+                highest = header.sequence;
+            }
+            Ok(())
+        })?;
+        Ok(highest)
+    }
+
+    /// The valid batches of a higher sequence than `end`, in order.
+    pub fn behind(&self, end: u64) -> Result<Vec<ReadBatch>, StorageError> {
+        let mut batches = Vec::new();
+        self.for_each_header(|header, segment, offset| {
+            if header.generation == self.generation && header.sequence > end {
+                batches.extend(self.read(header, segment, offset)?);
+            }
+            Ok(())
+        })?;
+        batches.sort_by_key(|batch| batch.sequence);
+        Ok(batches)
+    }
+
+    /// For when no checkpoint is known: a position from which all that the journal still holds of the last run is read,
+    /// as a checkpoint would name it; none when it holds nothing.
+    pub fn oldest(disk: &Disk) -> Result<Option<CheckpointRow>, StorageError> {
+        let replay = Self::open(disk, 0)?;
+        let mut batches = Vec::new();
+        replay.for_each_header(|header, segment, offset| {
+            if replay.payload_of(header, segment, offset)?.is_some() {
+                batches.push((header.generation, header.sequence, segment, offset));
+            }
+            Ok(())
+        })?;
+        batches.sort_unstable();
+        let run = batches.chunk_by(|one, next| (one.0, one.1 + 1) == (next.0, next.1)).next_back();
+        let first = run.and_then(<[_]>::first);
+        Ok(first.map(|&(generation, sequence, segment, offset)| CheckpointRow {
+            sequence: sequence - 1,
+            segment,
+            offset,
+            generation,
+            ..CheckpointRow::default()
+        }))
+    }
+
+    fn for_each_header(
+        &self,
+        mut work: impl FnMut(Header, u32, u64) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
         for segment in 0..self.segments.len() as u32 {
             let mut offset = 0;
             while offset + HEADER_BYTES as u64 <= self.segment_bytes {
-                let header = self.header_at(segment, offset)?;
-                let later = header.filter(|h| h.sequence > highest);
-                if let Some(header) = later
-                    && self.payload_of(header, segment, offset)?.is_some()
-                {
-                    highest = header.sequence;
+                if let Some(header) = self.header_at(segment, offset)? {
+                    work(header, segment, offset)?;
                 }
                 offset += BLOCK_BYTES;
             }
         }
-        Ok(highest)
+        Ok(())
     }
 
-    /// A header of this generation, if one that fits the segment stands there.
+    /// A header, if one that fits the segment stands there.
     fn header_at(&self, segment: u32, offset: u64) -> Result<Option<Header>, StorageError> {
         let number = usize::try_from(segment).unwrap_or(usize::MAX);
         let Some(file) = self.segments.get(number) else { return Ok(None) };
@@ -92,7 +141,7 @@ impl Replay {
         let mut bytes = [0; HEADER_BYTES];
         file.read_exact_at(&mut bytes, offset).map_err(|e| failed("read", number, e))?;
         let fits = |h: &Header| offset.saturating_add(h.bytes_on_disk()) <= self.segment_bytes;
-        Ok(Header::parse(&bytes).filter(|h| h.generation == self.generation && fits(h)))
+        Ok(Header::parse(&bytes).filter(fits))
     }
 
     /// The payload, if its checksum holds.

@@ -1,5 +1,6 @@
 //! Buckets.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::names::{BucketId, BucketName, CanonicalId, Stamp};
@@ -45,6 +46,37 @@ pub struct CreateBucket {
 pub struct DeleteBucket {
     /// The bucket, as looked up when the request was authorised.
     pub bucket: Arc<Bucket>,
+}
+
+/// What became of the files in a bucket's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Adopted {
+    /// Files that are objects now and were none before.
+    pub adopted: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects whose file was edited, and is the object now.
+    pub changed: u64,
+    /// Files that had only another time than their object.
+    pub mended: u64,
+    /// Files that are as their objects have them.
+    pub known: u64,
+    /// Files that were left alone.
+    pub skipped: u64,
+    /// Paths of the first of these below the root, and why.
+    pub skipped_first: Vec<(PathBuf, &'static str)>,
+}
+
+impl Adopted {
+    /// Names kept at most.
+    const NAMES_MAX: usize = 100;
+
+    pub(in crate::storage) fn skip(&mut self, path: &Path, reason: &'static str) {
+        self.skipped += 1;
+        if self.skipped_first.len() < Self::NAMES_MAX {
+            self.skipped_first.push((path.to_owned(), reason));
+        }
+    }
 }
 
 /// What a bucket holds. Always exact: the numbers are part of each commit.

@@ -6,7 +6,7 @@ mod listing;
 mod multipart;
 mod object;
 
-pub use bucket::{Bucket, CreateBucket, DeleteBucket, Usage, Versioning};
+pub use bucket::{Adopted, Bucket, CreateBucket, DeleteBucket, Usage, Versioning};
 pub use listing::{
     CommonPrefix, KeyEntry, ListObjects, ListParts, ListUploads, ListVersions, ObjectPage, PartPage, UploadEntry,
     UploadPage, VersionEntry, VersionPage,

@@ -3,6 +3,7 @@
 //! The committer calls these rules one after the other, so a precondition that holds here holds when the batch is durable.
 //! They read rows and hand out stamps; they do no I/O of their own.
 
+mod adopt;
 mod bucket;
 mod multipart;
 mod object;
@@ -10,10 +11,12 @@ mod object;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+pub(super) use adopt::{Adopt, adopted_row, is_same};
 pub(super) use bucket::{DropBucket, NewBucket};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 
+use super::disk::FileStamp;
 use super::index::{RowChange, RowVisitor};
 use super::journal::Entry;
 use super::messages::{Bucket, Usage};
@@ -40,6 +43,8 @@ pub(super) enum Effect {
     UsageChanged(BucketId, Usage),
     /// The object of this stamp has its bytes in the entry's body, or in this staged file, until its own file stands.
     BytesPending(Stamp, Option<String>),
+    /// The object of this stamp is a file that stands at its place already, for now under this size and time.
+    BytesInPlace(Stamp, FileStamp),
     /// An upload ended; its part table entry can go.
     UploadEnded(crate::names::UploadId),
 }

@@ -88,6 +88,7 @@ fn plan_file(planner: &mut Planner<'_>, place: &Place, size: u64, row: u32, byte
             bucket_id: place.bucket_id,
             bucket: place.bucket.clone(),
             key: place.key.clone(),
+            row: (place.location == Location::Folder).then_some(row),
         });
     }
     if place.location == Location::Folder {
@@ -123,7 +124,7 @@ pub(in crate::storage) fn place_of(bucket: &Bucket, key: &ObjectKey, row: &Objec
 }
 
 /// Drops what belongs to an object that is no more: its part list, and its file unless the new one takes its place.
-fn drop_previous(
+pub(super) fn drop_previous(
     planner: &mut Planner<'_>,
     bucket: &Bucket,
     key: &ObjectKey,
@@ -145,7 +146,7 @@ fn drop_previous(
 }
 
 /// Decides where an object's bytes lie: at its plain path if the key is one and nothing of the bucket stands in its way.
-fn choose_location(
+pub(super) fn choose_location(
     planner: &Planner<'_>,
     bucket: BucketId,
     key: &ObjectKey,

@@ -80,7 +80,7 @@ pub async fn put(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, bytes
     try_put(client, bucket, name, bytes, WriteConditions::default()).await.unwrap()
 }
 
-pub async fn get(client: &StorageClient, bucket: &Bucket, name: &str) -> Result<Vec<u8>, StorageError> {
+pub async fn get(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) -> Result<Vec<u8>, StorageError> {
     let open = client.open_object(bucket, &key(name), None).await?;
     let size = open.object.size;
     let mut reader = open.read(0..size);
@@ -217,4 +217,26 @@ pub fn completion(bucket: &Arc<Bucket>, upload: &Upload, parts: Vec<CompletedPar
 /// Sets a file's modification time, as another program would.
 pub fn set_time(file: &std::fs::File, stamp: crate::names::Stamp) {
     file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_nanos(stamp.0)).unwrap();
+}
+
+/// The MD5 of some bytes, as an ETag has it.
+pub fn md5_of(bytes: &[u8]) -> [u8; 16] {
+    use ::md5::Digest as _;
+    ::md5::Md5::digest(bytes).into()
+}
+
+/// Stops a node; answers its directory, which nobody has open any more.
+pub async fn stop(node: Node) -> tempfile::TempDir {
+    close(node.client).await;
+    node.root
+}
+
+/// Stops a node and waits until its last thread has let go of the directory.
+pub async fn close(client: StorageClient) {
+    client.stop().await.unwrap();
+    let shared = Arc::downgrade(&client.shared);
+    drop(client);
+    while shared.strong_count() > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
 }

@@ -1,4 +1,6 @@
 //! Storage as its client sees it.
 
+mod edits;
 mod fixtures;
+mod fsck;
 mod node;

@@ -1,0 +1,275 @@
+//! Files that a person edited in place, or put into a bucket's folder.
+//!
+//! The node notices by size and time that a file is not the one of its row. Its bytes are then hashed, and if they are the same
+//! only the time is mended; else the file becomes the current object, with a new ETag and time. A version is never taken for
+//! edited: other bytes under its id are damage.
+//!
+//! SAFETY OF ORDER: a checkpoint first, so that no replay brings older bytes over the edited ones and the person's own bytes are
+//! durable → hash → look again → commit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+
+use super::StorageError;
+use super::client::StorageClient;
+use super::digest::{DigestPlan, Digests, Hasher};
+use super::disk::{Disk, DiskFile, FileStamp, is_absent};
+use super::engine::Shared;
+use super::keys;
+use super::messages::{Adopted, Bucket};
+use super::overlay::Rows as _;
+use super::plan::{Adopt, is_same};
+use super::rows::{self, Location, ObjectRow};
+use super::steps::is_plain_path;
+use crate::names::{BucketName, ObjectKey, Stamp};
+
+/// How often a file that is just being written is hashed again.
+const ATTEMPTS: usize = 3;
+/// Bytes read at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Clocks of file systems tick this coarsely: a younger file may be written again within the same tick.
+const TICK: Duration = Duration::from_millis(20);
+/// Files that share one checkpoint while a folder is adopted.
+const BATCH: usize = 1024;
+/// Files that are hashed and committed at once.
+const TOGETHER: usize = 64;
+/// How long a request waits for files to follow the journal.
+const FOLLOW_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Hashes a file; answers what it was, or none when it changed meanwhile.
+pub(super) fn hash(file: &DiskFile) -> std::io::Result<Option<(FileStamp, Digests)>> {
+    let seen = file.stamp()?;
+    let mut hasher = Hasher::new(DigestPlan::default());
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut at = 0;
+    while at < seen.size {
+        let step = usize::try_from(seen.size - at).unwrap_or(usize::MAX).min(buffer.len());
+        let chunk = buffer.get_mut(..step).unwrap_or_default();
+        match file.read_exact_at(chunk, at) {
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        }
+        hasher.update(chunk);
+        at += step as u64;
+    }
+    Ok((file.stamp()? == seen).then(|| (seen, hasher.finish())))
+}
+
+/// Opens the file of a plain key; none when nothing, or no regular file, is there.
+pub(super) fn open_plain(disk: &Disk, path: &Path) -> Result<Option<DiskFile>, StorageError> {
+    match disk.open_file(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if is_absent(&e) => Ok(None),
+        Err(e) => Err(StorageError::io("open", path, e)),
+    }
+}
+
+/// A file that is not the one of its row.
+#[derive(Debug, Clone)]
+pub(super) struct Edited {
+    pub row: Box<ObjectRow>,
+}
+
+/// What became of one file.
+enum Outcome {
+    /// It is the one of its row.
+    Known,
+    /// Its bytes are those of its row; the time was mended.
+    Mended,
+    /// Its bytes are the object's now, which was another before.
+    Changed,
+    Adopted {
+        bytes: u64,
+    },
+    /// It cannot be an object, for this reason.
+    Skipped(&'static str),
+}
+
+/// Makes everything that was committed so far durable outside of the journal, and what others wrote as well.
+fn checkpoint_now(shared: &Shared) -> Result<(), StorageError> {
+    let position = shared.progress.position().sequence;
+    shared.progress.wait_materialised(position, FOLLOW_PATIENCE)?;
+    shared.progress.ask_checkpoint();
+    shared.progress.wait_checkpointed(position)?;
+    shared.disk.sync_everything().map_err(|e| StorageError::io("sync", shared.disk.root(), e))
+}
+
+/// Hashes the file of a plain key; none when it is gone or just being written.
+fn hash_at(shared: &Shared, path: &Path) -> Result<Option<(FileStamp, Digests)>, StorageError> {
+    match open_plain(&shared.disk, path)? {
+        Some(file) => hash(&file).map_err(|e| StorageError::io("read", path, e)),
+        None => Ok(None),
+    }
+}
+
+/// The key whose plain path this is, below its bucket's folder.
+pub(super) fn key_of(bucket: &BucketName, path: &Path) -> Option<ObjectKey> {
+    let key = path.strip_prefix(bucket.as_str()).ok()?.to_str()?;
+    ObjectKey::parse(key.as_bytes()).ok().filter(|key| is_plain_path(key.as_str()))
+}
+
+impl StorageClient {
+    fn row_of(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<ObjectRow>, StorageError> {
+        let row = self.shared.rows.get(&keys::object(bucket.id, key.as_bytes()))?;
+        row.map(|row| rows::decode(&row)).transpose()
+    }
+
+    /// Makes an edited file the object of its key, or mends its time; then its reader looks again.
+    pub(super) async fn settle_edit(
+        &self,
+        bucket: &Arc<Bucket>,
+        key: &ObjectKey,
+        edited: &Edited,
+    ) -> Result<(), StorageError> {
+        let path = Path::new(bucket.name.as_str()).join(key.as_str());
+        if edited.row.version.is_some() {
+            let what = format!("the file {}, a version that another program changed", path.display());
+            return Err(StorageError::Corrupt { what });
+        }
+        let _one_at_a_time = self.shared.edits.lock().await;
+        for _ in 0..ATTEMPTS {
+            let row = self.row_of(bucket, key)?;
+            if row.as_ref().is_none_or(|row| row.stamp != edited.row.stamp) {
+                return Ok(());
+            }
+            tokio::time::sleep(TICK).await;
+            let (shared, file) = (Arc::clone(&self.shared), path.clone());
+            let hashing = self.shared.long_pool.run(move || {
+                checkpoint_now(&shared)?;
+                hash_at(&shared, &file)
+            });
+            if let Some(hashed) = hashing.await? {
+                match self.take(bucket, key, row.as_ref(), hashed).await? {
+                    Outcome::Changed => {
+                        tracing::warn!(path = %path.display(), "a file was edited: its bytes are the object now")
+                    }
+                    _ => tracing::debug!(path = %path.display(), "a file had another time than its object"),
+                }
+                return Ok(());
+            }
+        }
+        Err(StorageError::Corrupt { what: format!("the file {}, which another program is writing", path.display()) })
+    }
+
+    /// Commits a hashed file as the object of its key.
+    async fn take(
+        &self,
+        bucket: &Arc<Bucket>,
+        key: &ObjectKey,
+        row: Option<&ObjectRow>,
+        (seen, digests): (FileStamp, Digests),
+    ) -> Result<Outcome, StorageError> {
+        let outcome = match row {
+            None => Outcome::Adopted { bytes: seen.size },
+            Some(row) if is_same(row, &seen, &digests) => Outcome::Mended,
+            Some(_) => Outcome::Changed,
+        };
+        let expected = row.map(|row| Stamp(row.stamp));
+        let adopt = Adopt { bucket: Arc::clone(bucket), key: key.clone(), expected, seen, digests };
+        Ok(if self.commit(adopt).await? { outcome } else { Outcome::Skipped(BUSY) })
+    }
+
+    /// Makes every file of a bucket's folder that no object has an object, and settles those that were edited. Links and
+    /// special files are left alone, and what was written less than a moment ago.
+    pub async fn adopt_files(&self, bucket: &Arc<Bucket>) -> Result<Adopted, StorageError> {
+        let mut total = Adopted::default();
+        let mut folders = vec![PathBuf::from(bucket.name.as_str())];
+        while let Some(folder) = folders.pop() {
+            let (shared, listed) = (Arc::clone(&self.shared), folder.clone());
+            let list = move || match shared.disk.list(&listed) {
+                // It went with its last file.
+                Err(e) if is_absent(&e) => Ok(Vec::new()),
+                other => other.map_err(|e| StorageError::io("list", &listed, e)),
+            };
+            let mut files = Vec::new();
+            for (name, is_folder) in self.shared.long_pool.run(list).await? {
+                if is_folder { folders.push(folder.join(name)) } else { files.push(folder.join(name)) }
+            }
+            for some in files.chunks(BATCH) {
+                self.adopt_some(bucket, some, &mut total).await?;
+            }
+        }
+        Ok(total)
+    }
+
+    async fn adopt_some(
+        &self,
+        bucket: &Arc<Bucket>,
+        files: &[PathBuf],
+        total: &mut Adopted,
+    ) -> Result<(), StorageError> {
+        let mut strange = Vec::new();
+        for path in files {
+            match self.examine(bucket, path)? {
+                Outcome::Known => total.known += 1,
+                Outcome::Skipped(reason) => total.skip(path, reason),
+                _ => strange.push(path),
+            }
+        }
+        if strange.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(TICK).await;
+        let shared = Arc::clone(&self.shared);
+        self.shared.long_pool.run(move || checkpoint_now(&shared)).await?;
+        let adopting = strange.iter().map(|path| self.adopt_file(bucket, path));
+        let mut adopting = futures_util::stream::iter(adopting).buffered(TOGETHER);
+        let mut paths = strange.iter();
+        while let (Some(outcome), Some(path)) = (adopting.next().await, paths.next()) {
+            match outcome? {
+                Outcome::Known => total.known += 1,
+                Outcome::Mended => total.mended += 1,
+                Outcome::Changed => total.changed += 1,
+                Outcome::Adopted { bytes } => {
+                    total.adopted += 1;
+                    total.bytes += bytes;
+                }
+                Outcome::Skipped(reason) => total.skip(path, reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a file is known or cannot be an object; anything else is worth a closer look.
+    fn examine(&self, bucket: &Bucket, path: &Path) -> Result<Outcome, StorageError> {
+        let Some(key) = key_of(&bucket.name, path) else { return Ok(Outcome::Skipped(NO_KEY)) };
+        let Some(row) = self.row_of(bucket, &key)? else { return Ok(Outcome::Adopted { bytes: 0 }) };
+        if row.location != Location::Plain {
+            return Ok(Outcome::Skipped(IN_THE_WAY));
+        }
+        if self.shared.pending.contains_key(&Stamp(row.stamp)) {
+            return Ok(Outcome::Known);
+        }
+        let there = self.shared.disk.stamp_at(path).map_err(|e| StorageError::io("look at", path, e))?;
+        let own = FileStamp { size: row.size, modified: self.shared.disk.rounded(Stamp(row.stamp)) };
+        Ok(match there {
+            Some(there) if there == own => Outcome::Known,
+            _ if row.version.is_some() => Outcome::Skipped(VERSION),
+            _ => Outcome::Changed,
+        })
+    }
+
+    async fn adopt_file(&self, bucket: &Arc<Bucket>, path: &Path) -> Result<Outcome, StorageError> {
+        // Looked up again: what was deleted before the checkpoint is gone now.
+        let seen = self.examine(bucket, path)?;
+        if matches!(seen, Outcome::Known | Outcome::Skipped(_)) {
+            return Ok(seen);
+        }
+        let Some(key) = key_of(&bucket.name, path) else { return Ok(Outcome::Skipped(NO_KEY)) };
+        let row = self.row_of(bucket, &key)?;
+        let (shared, file) = (Arc::clone(&self.shared), path.to_owned());
+        match self.shared.long_pool.run(move || hash_at(&shared, &file)).await? {
+            Some(hashed) => self.take(bucket, &key, row.as_ref(), hashed).await,
+            None => Ok(Outcome::Skipped(NO_FILE)),
+        }
+    }
+}
+
+const NO_KEY: &str = "its path is no key";
+const IN_THE_WAY: &str = "an object of this key lies elsewhere, since this file was in its way";
+const VERSION: &str = "it is a version, which must not change";
+const NO_FILE: &str = "it is no regular file, or it is being written or was moved away";
+const BUSY: &str = "its key was written meanwhile, or an object is in its way";

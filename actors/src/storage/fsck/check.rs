@@ -1,0 +1,259 @@
+//! What the walks have in common: counting, telling, and gathering changes.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, wanted};
+use crate::clock::SharedClock;
+use crate::names::{BucketId, ObjectKey, Stamp};
+use crate::storage::checkpoint::seal;
+use crate::storage::digest::Digests;
+use crate::storage::disk::{DiskFile, FileStamp, JOURNAL_FOLDER, SYSTEM_FOLDER, is_absent};
+use crate::storage::index::RowChange;
+use crate::storage::journal::ReadBatch;
+use crate::storage::keys::{self, RowKind};
+use crate::storage::messages::{Bucket, Usage};
+use crate::storage::opened::Opened;
+use crate::storage::overlay::LiveRows;
+use crate::storage::plan::adopted_row;
+use crate::storage::progress::Position;
+use crate::storage::rows::{self, FileTag, ObjectRow, UsageRow};
+use crate::storage::{StorageError, edits};
+
+/// Changes of rows that wait at most.
+const CHANGES_MAX: usize = 4096;
+/// Rows or files between two reports of progress.
+const PROGRESS_EVERY: u64 = 1024;
+
+/// A check under way.
+pub(super) struct Check<'a> {
+    pub opened: &'a Opened,
+    pub options: &'a CheckOptions,
+    pub buckets: HashMap<BucketId, Arc<Bucket>>,
+    /// What the rows of each bucket add up to.
+    pub counted: HashMap<BucketId, Usage>,
+    /// The same, once mended.
+    pub usage: HashMap<BucketId, Usage>,
+    /// Rows of an earlier index, believed where they agree with a file.
+    pub hints: Option<&'a LiveRows>,
+    /// Overflow files that rows name.
+    pub overflow: HashSet<PathBuf>,
+    pub checked: Checked,
+    observer: &'a mut dyn CheckObserver,
+    clock: SharedClock,
+    stamp_last: Stamp,
+    changes: Vec<RowChange>,
+}
+
+impl<'a> Check<'a> {
+    pub fn new(
+        opened: &'a Opened,
+        clock: SharedClock,
+        options: &'a CheckOptions,
+        observer: &'a mut dyn CheckObserver,
+    ) -> Result<Self, StorageError> {
+        let recovered = &opened.recovered;
+        let buckets = wanted(&recovered.buckets, options.bucket.as_ref())?;
+        Ok(Self {
+            opened,
+            options,
+            counted: HashMap::new(),
+            usage: buckets.iter().map(|bucket| (bucket.id, Usage::default())).collect(),
+            hints: None,
+            buckets: buckets.into_iter().map(|bucket| (bucket.id, bucket)).collect(),
+            overflow: HashSet::new(),
+            checked: Checked { replayed: recovered.replayed, ..Checked::default() },
+            observer,
+            clock,
+            stamp_last: recovered.position.stamp,
+            changes: Vec::new(),
+        })
+    }
+
+    pub fn may(&self, mend: Mend) -> bool {
+        self.options.mend >= mend
+    }
+
+    /// Tells a difference.
+    pub fn tell(&mut self, difference: Difference, place: impl Into<String>, detail: impl Into<String>, mended: bool) {
+        self.checked.differences += 1;
+        self.checked.mended += u64::from(mended);
+        self.observer.found(&Finding { difference, place: place.into(), detail: detail.into(), mended });
+    }
+
+    /// Tells progress, now and then.
+    pub fn step(&mut self, stage: &'static str, done: u64) {
+        if done.is_multiple_of(PROGRESS_EVERY) {
+            let expected = self.opened.recovered.usage.values().map(|usage| usage.objects).sum();
+            self.observer.progress(CheckProgress { stage, done, expected });
+        }
+    }
+
+    pub fn change(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), StorageError> {
+        self.changes.push((key, value.map(Arc::from)));
+        if self.changes.len() >= CHANGES_MAX { self.flush() } else { Ok(()) }
+    }
+
+    /// Brings the changes so far into the index; the end makes them durable.
+    pub fn flush(&mut self) -> Result<(), StorageError> {
+        let changes = std::mem::take(&mut self.changes);
+        if changes.is_empty() { Ok(()) } else { self.opened.rows.index.apply(&changes) }
+    }
+
+    pub fn object(&self, bucket: BucketId, key: &ObjectKey) -> Result<Option<ObjectRow>, StorageError> {
+        let row = self.opened.rows.index.snapshot()?.get(&keys::object(bucket, key.as_bytes()))?;
+        row.map(|row| rows::decode(&row)).transpose()
+    }
+
+    /// The time and size that an object's file has.
+    pub fn stamp_of(&self, row: &ObjectRow) -> FileStamp {
+        FileStamp { size: row.size, modified: self.opened.disk.rounded(Stamp(row.stamp)) }
+    }
+
+    pub fn look(&self, path: &Path) -> Result<Option<FileStamp>, StorageError> {
+        self.opened.disk.stamp_at(path).map_err(|e| StorageError::io("look at", path, e))
+    }
+
+    /// Hashes a file; none when it is gone, or somebody is writing it.
+    pub fn hash(&self, path: &Path) -> Result<Option<(FileStamp, Digests)>, StorageError> {
+        match edits::open_plain(&self.opened.disk, path)? {
+            Some(file) => edits::hash(&file).map_err(|e| StorageError::io("read", path, e)),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes a hashed file the object of its key.
+    pub fn adopt(
+        &mut self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        path: &Path,
+        previous: Option<&ObjectRow>,
+        (seen, digests): (FileStamp, Digests),
+    ) -> Result<(), StorageError> {
+        let step = self.opened.disk.time_step();
+        let beyond = previous.map_or(0, |row| row.stamp - row.stamp % step + step);
+        self.stamp_last = Stamp(self.clock.now().0.max(self.stamp_last.0 + 1).max(beyond));
+        let row = adopted_row(previous, bucket, self.stamp_last, seen.size, &digests);
+        let file = self.opened.disk.open_writable(path).map_err(|e| StorageError::io("open", path, e))?;
+        set_tag(&file, &row)?;
+        self.set_time(&file, path, &row)?;
+        self.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?))?;
+        if let Some(row) = previous {
+            self.leave(bucket.id, row)?;
+        }
+        add(&mut self.usage, bucket.id, seen.size);
+        Ok(())
+    }
+
+    /// Counts an object that a row tells of.
+    pub fn count(&mut self, bucket: BucketId, size: u64) {
+        self.checked.objects += 1;
+        self.checked.bytes += size;
+        add(&mut self.counted, bucket, size);
+        add(&mut self.usage, bucket, size);
+    }
+
+    /// Adds the row of an object.
+    pub fn enter(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
+        self.stamp_last = self.stamp_last.max(Stamp(row.stamp));
+        add(&mut self.usage, bucket, row.size);
+        self.change(keys::object(bucket, key.as_bytes()), Some(rows::encode(row)?))
+    }
+
+    /// Takes what an object has beside its row, which goes or is replaced.
+    pub fn leave(&mut self, bucket: BucketId, row: &ObjectRow) -> Result<(), StorageError> {
+        let usage = self.usage.entry(bucket).or_default();
+        usage.objects = usage.objects.saturating_sub(1);
+        usage.bytes = usage.bytes.saturating_sub(row.size);
+        match row.parts {
+            Some(_) => self.change(keys::part_list(bucket, Stamp(row.stamp)), None),
+            None => Ok(()),
+        }
+    }
+
+    pub fn set_time(&self, file: &DiskFile, path: &Path, row: &ObjectRow) -> Result<(), StorageError> {
+        let time = self.opened.disk.rounded(Stamp(row.stamp));
+        file.set_modified(time).map_err(|e| StorageError::io("set the time of", path, e))
+    }
+
+    /// Puts something of the node's own that no row names out of its way.
+    pub fn put_aside(&self, path: &Path) -> Result<(), StorageError> {
+        let folder = Path::new(SYSTEM_FOLDER).join("lost+found");
+        let name: Vec<_> = path.iter().skip(1).map(|name| name.to_string_lossy()).collect();
+        let disk = &self.opened.disk;
+        let moved = disk.make_folders(&folder).and_then(|()| disk.rename(path, &folder.join(name.join("-"))));
+        disk.forget_folders();
+        moved.map_err(|e| StorageError::io("put aside", path, e))
+    }
+
+    /// Tells of what the disk lost of the journal, and keeps the journal's files.
+    pub fn journal(&mut self, behind: &[ReadBatch]) -> Result<(), StorageError> {
+        if behind.is_empty() {
+            return Ok(());
+        }
+        let end = self.opened.recovered.position.sequence;
+        for batch in behind {
+            let detail = format!("lost with batch {}, since the journal ends at {end}", batch.sequence);
+            for (key, _) in batch.entries.iter().flat_map(|entry| &entry.changes) {
+                if let Some(RowKind::Object(bucket, key)) = keys::kind(key) {
+                    let name = self.buckets.get(&bucket).map_or_else(|| bucket.0.to_string(), |b| b.name.to_string());
+                    let place = format!("{name}/{}", String::from_utf8_lossy(&key));
+                    self.tell(Difference::JournalHole, place, detail.clone(), false);
+                }
+            }
+        }
+        self.keep_journal()
+    }
+
+    fn keep_journal(&self) -> Result<(), StorageError> {
+        let generation = self.opened.recovered.generation;
+        let folder = Path::new(SYSTEM_FOLDER).join("lost+found").join(format!("journal-{generation}"));
+        let disk = &self.opened.disk;
+        let keep = || {
+            disk.make_folders(&folder)?;
+            for (name, _) in disk.list(Path::new(JOURNAL_FOLDER))? {
+                let from = disk.open_file(&Path::new(JOURNAL_FOLDER).join(&name))?;
+                disk.create(&folder.join(&name))?.copy_from(&from, 0, 0, from.stamp()?.size)?;
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        keep().map_err(|e| StorageError::io("keep", &folder, e))
+    }
+
+    /// Makes everything durable that was mended.
+    pub fn finish(mut self) -> Result<Checked, StorageError> {
+        if self.may(Mend::Safely) {
+            for (bucket, usage) in std::mem::take(&mut self.usage) {
+                self.change(keys::usage(bucket), Some(rows::encode(&UsageRow::from(usage))?))?;
+            }
+            let Opened { disk, rows, recovered, .. } = self.opened;
+            disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))?;
+            let position = Position { stamp: self.stamp_last, ..recovered.position };
+            seal(disk, &*rows.index, position, recovered.generation, self.changes)?;
+        }
+        Ok(self.checked)
+    }
+}
+
+fn add(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, bytes: u64) {
+    let usage = usage.entry(bucket).or_default();
+    usage.objects += 1;
+    usage.bytes += bytes;
+}
+
+/// Leaves the copy of a plain object's row with its file.
+fn set_tag(file: &DiskFile, row: &ObjectRow) -> Result<(), StorageError> {
+    file.set_tag(&rows::encode(&FileTag::of(row.clone(), None, None))?);
+    Ok(())
+}
+
+/// The entries of a folder; none when it is not there.
+pub(super) fn entries(check: &Check<'_>, folder: &Path) -> Result<Vec<(std::ffi::OsString, bool)>, StorageError> {
+    match check.opened.disk.list(folder) {
+        Ok(entries) => Ok(entries),
+        Err(e) if is_absent(&e) => Ok(Vec::new()),
+        Err(e) => Err(StorageError::io("list", folder, e)),
+    }
+}

@@ -1,0 +1,213 @@
+//! The walk over all files: each must be named by a row.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::check::{Check, entries};
+use super::{Difference, Mend};
+use crate::names::{BucketName, ObjectKey, Stamp};
+use crate::storage::disk::BUCKETS_FOLDER;
+use crate::storage::edits::{key_of, open_plain};
+use crate::storage::messages::Bucket;
+use crate::storage::overlay::Rows as _;
+use crate::storage::rows::{self, FileTag, Location, ObjectRow, PartListRow};
+use crate::storage::steps::{overflow_path, system_folder};
+use crate::storage::{StorageError, keys};
+
+/// Walks the folders of the buckets, and those of the node's own.
+pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
+    let buckets: Vec<_> = check.buckets.values().cloned().collect();
+    for bucket in &buckets {
+        walk_folder(check, &system_folder(bucket.id), &mut |check, path, kind| match kind {
+            Kind::File => overflow(check, bucket, path),
+            Kind::Folder => Ok(()),
+        })?;
+        // What lies in overflow keeps its key: a file at its path is a stranger's.
+        check.flush()?;
+        walk_folder(check, Path::new(bucket.name.as_str()), &mut |check, path, kind| match kind {
+            Kind::File => plain(check, bucket, path),
+            Kind::Folder => folder(check, bucket, path),
+        })?;
+    }
+    if check.options.bucket.is_none() {
+        unknown_buckets(check)?;
+    }
+    Ok(())
+}
+
+/// What lies in a folder; links and the like count as files.
+enum Kind {
+    File,
+    Folder,
+}
+
+/// Calls `work` with everything below a folder.
+fn walk_folder(
+    check: &mut Check<'_>,
+    folder: &Path,
+    work: &mut dyn FnMut(&mut Check<'_>, &Path, Kind) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for (name, is_folder) in entries(check, &folder)? {
+            let path = folder.join(name);
+            if is_folder {
+                work(check, &path, Kind::Folder)?;
+                folders.push(path);
+                continue;
+            }
+            check.checked.files += 1;
+            check.step("files", check.checked.files);
+            work(check, &path, Kind::File)?;
+        }
+    }
+    Ok(())
+}
+
+fn plain(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(), StorageError> {
+    let tell = |check: &mut Check<'_>, detail: &str, mended| {
+        check.tell(Difference::UnknownFile, path.display().to_string(), detail, mended);
+    };
+    let Some(key) = key_of(&bucket.name, path) else {
+        tell(check, "its path is no key", false);
+        return Ok(());
+    };
+    let row = check.object(bucket.id, &key)?;
+    match row {
+        Some(row) if row.location == Location::Plain => return Ok(()),
+        Some(_) => {
+            tell(check, "the object of this key lies elsewhere", false);
+            return Ok(());
+        }
+        None => {}
+    }
+    if !check.may(Mend::FromFiles) {
+        tell(check, "no object has it; reindex makes it one", false);
+        return Ok(());
+    }
+    if let Some((row, parts)) = told(check, bucket, &key, path, Location::Plain)? {
+        enter(check, bucket, &key, &row, parts)?;
+        tell(check, "it is an object again", true);
+        return Ok(());
+    }
+    match check.hash(path)? {
+        Some(hashed) => {
+            check.adopt(bucket, &key, path, None, hashed)?;
+            tell(check, "it is an object now", true);
+        }
+        None => tell(check, "it is no regular file, or somebody is writing it", false),
+    }
+    Ok(())
+}
+
+/// The row of the object whose file this is: as the earlier index has it, or the file's tag, if they agree with the file. With
+/// what the tag tells of its parts.
+fn told(
+    check: &Check<'_>,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    path: &Path,
+    location: Location,
+) -> Result<Option<(ObjectRow, PartListRow)>, StorageError> {
+    let Some(file) = open_plain(&check.opened.disk, path)? else { return Ok(None) };
+    let there = file.stamp().map_err(|e| StorageError::io("look at", path, e))?;
+    let agrees = |row: &ObjectRow| check.stamp_of(row) == there && row.location == location;
+    let tag = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+    let parts = tag.as_ref().map_or_else(|| PartListRow::of(&[]), |tag| tag.part_list(there.size));
+    let tagged = tag.map(|tag| tag.into_row(there.size, location));
+    let hint = check.hints.map(|rows| rows.get(&keys::object(bucket.id, key.as_bytes()))).transpose()?.flatten();
+    let hint = hint.and_then(|row| rows::decode::<ObjectRow>(&row).ok());
+    Ok(hint.into_iter().chain(tagged).find(agrees).map(|row| (row, parts)))
+}
+
+/// Adds the row of an object with its list of parts, unless the latter is there already.
+fn enter(
+    check: &mut Check<'_>,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    row: &ObjectRow,
+    parts: PartListRow,
+) -> Result<(), StorageError> {
+    let list = keys::part_list(bucket.id, Stamp(row.stamp));
+    if row.parts.is_some() && check.opened.rows.index.snapshot()?.get(&list)?.is_none() {
+        check.change(list, Some(rows::encode(&parts)?))?;
+    }
+    check.enter(bucket.id, key, row)
+}
+
+fn overflow(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(), StorageError> {
+    if check.overflow.contains(path) {
+        return Ok(());
+    }
+    if check.may(Mend::FromFiles) && overflow_object(check, bucket, path)? {
+        check.tell(Difference::UnknownFile, path.display().to_string(), "it is an object again", true);
+        return Ok(());
+    }
+    aside(check, path, "no object has it")
+}
+
+/// Makes an overflow file the object that its tag tells of, unless there is one that is no older.
+fn overflow_object(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<bool, StorageError> {
+    let Some(file) = open_plain(&check.opened.disk, path)? else { return Ok(false) };
+    let tag = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+    let Some(key) = tag.and_then(|tag| ObjectKey::parse(tag.key?.as_bytes()).ok()) else { return Ok(false) };
+    let Some((row, parts)) = told(check, bucket, &key, path, Location::Overflow)? else { return Ok(false) };
+    if overflow_path(bucket.id, key.as_str(), Stamp(row.stamp)) != path {
+        return Ok(false);
+    }
+    check.flush()?;
+    if let Some(other) = check.object(bucket.id, &key)? {
+        if other.stamp >= row.stamp {
+            return Ok(false);
+        }
+        check.leave(bucket.id, &other)?;
+    }
+    enter(check, bucket, &key, &row, parts)?;
+    Ok(true)
+}
+
+/// A folder whose tag says that it is an object of its own.
+fn folder(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(), StorageError> {
+    if !check.may(Mend::FromFiles) {
+        return Ok(());
+    }
+    let key = key_of(&bucket.name, path).and_then(|key| ObjectKey::parse(format!("{key}/").as_bytes()).ok());
+    let tag = check.opened.disk.open_folder_file(path).ok().and_then(|folder| folder.tag());
+    let tag = tag.and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+    if let (Some(key), Some(tag)) = (key, tag)
+        && check.object(bucket.id, &key)?.is_none()
+    {
+        check.enter(bucket.id, &key, &tag.into_row(0, Location::Folder))?;
+        check.tell(Difference::UnknownFile, format!("{}/", path.display()), "it is an object again", true);
+    }
+    Ok(())
+}
+
+fn aside(check: &mut Check<'_>, path: &Path, detail: &str) -> Result<(), StorageError> {
+    let mended = check.may(Mend::Safely);
+    if mended {
+        check.put_aside(path)?;
+    }
+    check.tell(Difference::OrphanFile, path.display().to_string(), detail, mended);
+    Ok(())
+}
+
+/// Folders that could be a bucket's and belong to none.
+fn unknown_buckets(check: &mut Check<'_>) -> Result<(), StorageError> {
+    for (name, is_folder) in entries(check, Path::new(""))? {
+        let bucket = name.to_str().and_then(|name| BucketName::parse(name).ok());
+        if let Some(bucket) = bucket.filter(|_| is_folder)
+            && check.buckets.values().all(|known| known.name != bucket)
+        {
+            check.tell(Difference::UnknownFolder, bucket.as_str(), "no bucket has it; reindex makes it one", false);
+        }
+    }
+    for (name, _) in entries(check, Path::new(BUCKETS_FOLDER))? {
+        let id = name.to_str().and_then(|name| name.parse::<u64>().ok());
+        if id.is_none_or(|id| check.buckets.values().all(|bucket| bucket.id.0 != id)) {
+            let path: PathBuf = Path::new(BUCKETS_FOLDER).join(name);
+            aside(check, &path, "it belongs to a bucket that is not there")?;
+        }
+    }
+    Ok(())
+}

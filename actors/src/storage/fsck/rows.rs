@@ -1,0 +1,299 @@
+//! The walk over all rows: each must be readable, belong to something, and name a file that is there.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::check::Check;
+use super::{Difference, Mend};
+use crate::names::{BucketId, ObjectKey, PartNumber, Stamp, UploadId};
+use crate::storage::StorageError;
+use crate::storage::disk::FileStamp;
+use crate::storage::keys::{self, RowKind};
+use crate::storage::messages::{Bucket, Usage};
+use crate::storage::plan::{is_same, place_of};
+use crate::storage::rows::{self, BucketRow, Location, ObjectRow, PartListRow, PartRow, UploadRow, UsageRow};
+use crate::storage::steps::{Place, staged_path};
+
+/// What rows met earlier in the order of their keys await from later ones.
+#[derive(Default)]
+struct Awaited {
+    /// Number and bytes of the parts of assembled objects, by the object.
+    part_lists: HashMap<(BucketId, Stamp), (usize, u64)>,
+    parts: HashMap<(BucketId, UploadId), Vec<PartNumber>>,
+    recorded: HashMap<BucketId, Usage>,
+    done: u64,
+}
+
+/// Walks the whole index.
+pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
+    let rows = check.opened.rows.index.snapshot()?;
+    let mut awaited = Awaited::default();
+    rows.scan(&[], &[], &mut |key, value| {
+        awaited.done += 1;
+        check.step("rows", awaited.done);
+        match keys::kind(key) {
+            Some(kind) => row(check, &mut awaited, kind, key, value)?,
+            None => check.tell(Difference::UnreadableRow, hex::encode(key), "a key that no table has", false),
+        }
+        Ok(true)
+    })?;
+    drop(rows);
+    for ((bucket, stamp), _) in awaited.part_lists {
+        orphan(check, keys::part_list(bucket, stamp), "the parts of an object that is not there")?;
+    }
+    for ((bucket, upload), numbers) in awaited.parts {
+        for number in numbers {
+            orphan(check, keys::part(bucket, upload, number), "a part of an upload that is not there")?;
+        }
+    }
+    counters(check, &awaited.recorded);
+    check.flush()
+}
+
+fn row(
+    check: &mut Check<'_>,
+    awaited: &mut Awaited,
+    kind: RowKind,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), StorageError> {
+    let id = match kind {
+        RowKind::Meta => return Ok(()),
+        RowKind::Bucket => return bucket(check, key, value),
+        RowKind::Object(id, _)
+        | RowKind::Part(id, ..)
+        | RowKind::PartList(id, _)
+        | RowKind::Upload(id, ..)
+        | RowKind::Usage(id) => id,
+    };
+    let Some(bucket) = check.buckets.get(&id).map(Arc::clone) else {
+        let is_other = check.opened.recovered.buckets.values().any(|bucket| bucket.id == id);
+        return if is_other { Ok(()) } else { orphan(check, key.to_vec(), "a row of a bucket that is not there") };
+    };
+    let read = match kind {
+        RowKind::Object(_, key) => rows::decode(value).map(|row| object(check, awaited, &bucket, &key, row)),
+        RowKind::PartList(_, stamp) => rows::decode::<PartListRow>(value).map(|list| {
+            let bytes = list.parts.iter().map(|part| part.size).sum();
+            awaited.part_lists.insert((id, stamp), (list.parts.len(), bytes));
+            Ok(())
+        }),
+        RowKind::Part(_, upload, number) => rows::decode(value).map(|row| {
+            awaited.parts.entry((id, upload)).or_default().push(number);
+            part(check, &bucket, upload, number, &row)
+        }),
+        RowKind::Upload(_, key, upload) => rows::decode::<UploadRow>(value).map(|row| {
+            check.checked.uploads += 1;
+            awaited.parts.remove(&(id, upload));
+            ObjectKey::parse(&key).map_or(Ok(()), |key| row.into_upload(key, upload).map(drop))
+        }),
+        RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|row| {
+            awaited.recorded.insert(id, row.into());
+            Ok(())
+        }),
+        RowKind::Meta | RowKind::Bucket => return Ok(()),
+    };
+    match read {
+        Ok(done) => done,
+        Err(error) => {
+            check.tell(Difference::UnreadableRow, hex::encode(key), error.to_string(), false);
+            Ok(())
+        }
+    }
+}
+
+fn orphan(check: &mut Check<'_>, key: Vec<u8>, why: &str) -> Result<(), StorageError> {
+    let mended = check.may(Mend::Safely);
+    check.tell(Difference::OrphanRow, hex::encode(&key), why, mended);
+    if mended { check.change(key, None) } else { Ok(()) }
+}
+
+fn bucket(check: &mut Check<'_>, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+    let name = rows::bucket_name(key)?;
+    rows::decode::<BucketRow>(value)?;
+    if check.buckets.values().all(|bucket| bucket.name != name) {
+        return Ok(());
+    }
+    check.checked.buckets += 1;
+    let (disk, path) = (&check.opened.disk, Path::new(name.as_str()));
+    if disk.open_folder_file(path).is_ok() {
+        return Ok(());
+    }
+    let mended = check.may(Mend::Safely);
+    if mended {
+        disk.make_folders(path).map_err(|e| StorageError::io("make", path, e))?;
+        disk.open_folder_file(path).map_err(|e| StorageError::io("open", path, e))?.set_tag(value);
+    }
+    check.tell(Difference::MissingFolder, name.as_str(), "the bucket has no folder", mended);
+    Ok(())
+}
+
+fn counters(check: &mut Check<'_>, recorded: &HashMap<BucketId, Usage>) {
+    let buckets: Vec<_> = check.buckets.values().cloned().collect();
+    for bucket in buckets {
+        let recorded = recorded.get(&bucket.id).copied().unwrap_or_default();
+        let counted = check.counted.get(&bucket.id).copied().unwrap_or_default();
+        if recorded != counted {
+            let detail = format!(
+                "{} objects of {} bytes are recorded, {} of {} are there",
+                recorded.objects, recorded.bytes, counted.objects, counted.bytes
+            );
+            let mended = check.may(Mend::Safely);
+            check.tell(Difference::WrongCounters, bucket.name.as_str(), detail, mended);
+        }
+    }
+}
+
+fn object(
+    check: &mut Check<'_>,
+    awaited: &mut Awaited,
+    bucket: &Bucket,
+    key: &[u8],
+    row: ObjectRow,
+) -> Result<(), StorageError> {
+    let key = match ObjectKey::parse(key) {
+        Ok(key) => key,
+        Err(error) => {
+            check.tell(Difference::UnreadableRow, hex::encode(key), error.to_string(), false);
+            return Ok(());
+        }
+    };
+    check.count(bucket.id, row.size);
+    let place = place_of(bucket, &key, &row);
+    if let Some(count) = row.parts {
+        let list = awaited.part_lists.remove(&(bucket.id, Stamp(row.stamp)));
+        parts(check, &place, &row, usize::from(count), list)?;
+    }
+    match row.location {
+        Location::Folder => return Ok(()),
+        Location::Overflow => drop(check.overflow.insert(place.path())),
+        Location::Plain => {}
+    }
+    let own = check.stamp_of(&row);
+    match check.look(&place.path())? {
+        Some(there) if there == own => data(check, &place, &row),
+        Some(there) => other_file(check, bucket, &key, &place, &row, there),
+        None => no_file(check, bucket, &key, &place, row),
+    }
+}
+
+fn name(place: &Place) -> String {
+    format!("{}/{}", place.bucket, place.key)
+}
+
+/// The list of parts must add up. One without parts says that nothing is known of them.
+fn parts(
+    check: &mut Check<'_>,
+    place: &Place,
+    row: &ObjectRow,
+    count: usize,
+    list: Option<(usize, u64)>,
+) -> Result<(), StorageError> {
+    let right = match list {
+        Some((0, 0)) => true,
+        Some((listed, bytes)) => listed == count && bytes == row.size,
+        None => false,
+    };
+    if right {
+        return Ok(());
+    }
+    let mended = check.may(Mend::Safely);
+    check.tell(Difference::WrongParts, name(place), format!("{count} parts, listed are {list:?}"), mended);
+    if mended {
+        let unknown = rows::encode(&PartListRow::of(&[]))?;
+        check.change(keys::part_list(BucketId(place.bucket_id), Stamp(row.stamp)), Some(unknown))?;
+    }
+    Ok(())
+}
+
+/// Reads all bytes, if that was asked for.
+fn data(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Result<(), StorageError> {
+    if !check.options.data {
+        return Ok(());
+    }
+    match check.hash(&place.path()) {
+        Ok(Some((seen, digests))) if !is_same(row, &seen, &digests) => {
+            check.tell(Difference::DamagedFile, name(place), "its bytes do not match its checksum", false);
+        }
+        Ok(_) => {}
+        Err(error) => check.tell(Difference::DamagedFile, name(place), error.to_string(), false),
+    }
+    Ok(())
+}
+
+/// The file has another size or time than its row.
+fn other_file(
+    check: &mut Check<'_>,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    place: &Place,
+    row: &ObjectRow,
+    there: FileStamp,
+) -> Result<(), StorageError> {
+    let path = place.path();
+    let detail = format!("the file has {} bytes, the object {}", there.size, row.size);
+    let Some((seen, digests)) = check.hash(&path)? else {
+        check.tell(Difference::EditedFile, name(place), "somebody is writing it", false);
+        return Ok(());
+    };
+    let mended = check.may(Mend::Safely);
+    if is_same(row, &seen, &digests) {
+        if mended {
+            let file = check.opened.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
+            check.set_time(&file, &path, row)?;
+        }
+        check.tell(Difference::WrongTime, name(place), "the bytes are right", mended);
+    } else if row.version.is_some() || place.location != Location::Plain {
+        check.tell(Difference::DamagedFile, name(place), detail, false);
+    } else {
+        if mended {
+            check.adopt(bucket, key, &path, Some(row), (seen, digests))?;
+        }
+        check.tell(Difference::EditedFile, name(place), detail, mended);
+    }
+    Ok(())
+}
+
+fn no_file(
+    check: &mut Check<'_>,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    place: &Place,
+    mut row: ObjectRow,
+) -> Result<(), StorageError> {
+    let row_key = keys::object(bucket.id, key.as_bytes());
+    let overflow = Place { location: Location::Overflow, ..place.clone() };
+    if check.look(&overflow.path())? == Some(check.stamp_of(&row)) {
+        let mended = check.may(Mend::Safely);
+        check.overflow.insert(overflow.path());
+        check.tell(Difference::MisplacedFile, name(place), "it lies in overflow", mended);
+        if mended {
+            row.location = Location::Overflow;
+            check.change(row_key, Some(rows::encode(&row)?))?;
+        }
+        return Ok(());
+    }
+    let mended = check.may(Mend::FromFiles);
+    check.tell(Difference::MissingFile, name(place), format!("{} bytes are lost", row.size), mended);
+    if mended {
+        check.change(row_key, None)?;
+        check.leave(bucket.id, &row)?;
+    }
+    Ok(())
+}
+
+fn part(
+    check: &mut Check<'_>,
+    bucket: &Bucket,
+    upload: UploadId,
+    number: PartNumber,
+    row: &PartRow,
+) -> Result<(), StorageError> {
+    check.checked.parts += 1;
+    let there = check.look(&staged_path(&row.file))?;
+    if there.is_none_or(|there| there.size < row.offset.saturating_add(row.size)) {
+        let place = format!("{}, upload {upload}, part {}", bucket.name, number.get());
+        check.tell(Difference::MissingPart, place, format!("{} bytes in {} are lost", row.size, row.file), false);
+    }
+    Ok(())
+}

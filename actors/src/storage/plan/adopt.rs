@@ -1,0 +1,96 @@
+//! Taking a plain file as it is for the current object of its key: one that a person put there, or edited.
+
+use std::sync::Arc;
+
+use super::object::{choose_location, drop_previous, place_of};
+use super::{Effect, Mutation, Planner, shift};
+use crate::names::{ETag, ObjectKey, Stamp, VersionId};
+use crate::storage::digest::Digests;
+use crate::storage::disk::FileStamp;
+use crate::storage::messages::{Attributes, Bucket, Object};
+use crate::storage::rows::{self, Location, ObjectRow};
+use crate::storage::steps::Step;
+use crate::storage::{StorageError, keys};
+
+/// A file whose bytes were hashed, at the plain path of its key.
+pub(in crate::storage) struct Adopt {
+    pub bucket: Arc<Bucket>,
+    pub key: ObjectKey,
+    /// Stamp of the row when the file was hashed; none when there was none.
+    pub expected: Option<Stamp>,
+    /// What the file was when it was hashed.
+    pub seen: FileStamp,
+    pub digests: Digests,
+}
+
+impl Mutation for Adopt {
+    /// Whether the file is the object now; not when the key was written meanwhile, or another object is in its way.
+    type Output = bool;
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<bool, StorageError> {
+        let bucket = planner.live(&self.bucket)?;
+        let row_key = keys::object(bucket.id, self.key.as_bytes());
+        let previous = planner.rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
+        if previous.as_ref().map(|row| Stamp(row.stamp)) != self.expected {
+            return Ok(false);
+        }
+        let location = choose_location(planner, bucket.id, &self.key, self.seen.size, previous.as_ref())?;
+        if location != Location::Plain || previous.as_ref().is_some_and(|row| row.location != Location::Plain) {
+            return Ok(false);
+        }
+        let (size, modified) = (self.seen.size, self.seen.modified.0);
+        if let Some(row) = previous.as_ref().filter(|row| is_same(row, &self.seen, &self.digests)) {
+            let place = place_of(&bucket, &self.key, row);
+            planner.effects.push(Effect::BytesInPlace(Stamp(place.stamp), self.seen));
+            planner.step(Step::Adopt { place, size, modified, row: None });
+            return Ok(true);
+        }
+        let stamp = planner.stamp(previous.as_ref().map(|row| Stamp(row.stamp)));
+        let row = adopted_row(previous.as_ref(), &bucket, stamp, size, &self.digests);
+        let change = planner.change(row_key, Some(rows::encode(&row)?));
+        let old = previous.as_ref().map(|row| row.size);
+        planner.count(bucket.id, |usage| {
+            shift(&mut usage.objects, 1, u64::from(old.is_some()));
+            shift(&mut usage.bytes, size, old.unwrap_or(0));
+        })?;
+        let place = place_of(&bucket, &self.key, &row);
+        if let Some(previous) = &previous {
+            drop_previous(planner, &bucket, &self.key, previous, Some(&place));
+        }
+        planner.effects.push(Effect::BytesInPlace(stamp, self.seen));
+        planner.step(Step::Adopt { place, size, modified, row: Some(change) });
+        Ok(true)
+    }
+}
+
+/// Whether a file's bytes are still those of a row.
+pub(in crate::storage) fn is_same(row: &ObjectRow, seen: &FileStamp, digests: &Digests) -> bool {
+    let same_md5 = row.parts.is_some() || row.md5 == digests.md5;
+    row.size == seen.size && row.crc64nvme == digests.crc64nvme && same_md5
+}
+
+/// The row of a file that is the object now. What was said about an edited object beside its bytes stays.
+pub(in crate::storage) fn adopted_row(
+    previous: Option<&ObjectRow>,
+    bucket: &Bucket,
+    stamp: Stamp,
+    size: u64,
+    digests: &Digests,
+) -> ObjectRow {
+    let object = Object {
+        version_id: VersionId::Null,
+        stamp,
+        size,
+        etag: ETag::single(digests.md5),
+        crc64nvme: digests.crc64nvme,
+        checksum: None,
+        owner: bucket.owner.clone(),
+        attributes: Attributes::default(),
+        upload: None,
+    };
+    let plain = ObjectRow::of(&object, Location::Plain, &bucket.owner);
+    match previous {
+        Some(row) => ObjectRow { attributes: row.attributes.clone(), owner: row.owner, ..plain },
+        None => plain,
+    }
+}

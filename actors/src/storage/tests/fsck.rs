@@ -1,0 +1,285 @@
+//! `fsck` and `reindex`, on directories that were damaged in every way that they tell of.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::fixtures::*;
+use crate::clock::SystemClock;
+use crate::names::{CanonicalId, Stamp};
+use crate::storage::*;
+
+#[derive(Default)]
+struct Heard(Vec<Finding>);
+
+impl CheckObserver for Heard {
+    fn found(&mut self, finding: &Finding) {
+        self.0.push(finding.clone());
+    }
+
+    fn progress(&mut self, _: CheckProgress) {}
+}
+
+fn run(root: &Path, mend: Mend, data: bool) -> (Checked, Vec<Finding>) {
+    let mut heard = Heard::default();
+    let options = CheckOptions { mend, data, bucket: None };
+    let checked = fsck::fsck(&settings(root), Arc::new(SystemClock), &options, &mut heard).unwrap();
+    assert_eq!(checked.differences, heard.0.len() as u64);
+    (checked, heard.0)
+}
+
+fn names(findings: &[Finding]) -> Vec<(&'static str, &str)> {
+    let mut names: Vec<_> = findings.iter().map(|f| (f.difference.name(), f.place.as_str())).collect();
+    names.sort_unstable();
+    names
+}
+
+fn rebuild(root: &Path) -> Vec<Finding> {
+    let mut heard = Heard::default();
+    let other = CanonicalId::from_bytes([9; 32]);
+    fsck::reindex(&settings(root), Arc::new(SystemClock), &other, &mut heard).unwrap();
+    heard.0
+}
+
+/// A bucket of every kind of object; answers what each holds.
+async fn filled(node: &Node) -> (Arc<Bucket>, Vec<(String, Vec<u8>)>) {
+    let bucket = bucket(&node.client, "filled").await;
+    let mut objects = Vec::new();
+    for (name, size) in
+        [("a", 0), ("b/c", 100), ("large", 300_000), ("b//odd", 50), ("../up", 30_000), ("dir/", 0), ("dir/full/", 7)]
+    {
+        put(&node.client, &bucket, name, body(size, size)).await;
+        objects.push((name.to_owned(), body(size, size).to_vec()));
+    }
+    for (name, sizes) in [("even", vec![40_000, 40_000, 9]), ("uneven", vec![20_000, 70_000])] {
+        let upload = begin(&node.client, &bucket, name).await;
+        let (mut parts, mut whole) = (Vec::new(), Vec::new());
+        for (number, size) in (1..).zip(sizes) {
+            parts.push(part(&node.client, &bucket, &upload, number, body(number as usize, size)).await);
+            whole.extend_from_slice(&body(number as usize, size));
+        }
+        node.client.complete_upload(completion(&bucket, &upload, parts)).await.unwrap();
+        objects.push((name.to_owned(), whole));
+    }
+    let open = begin(&node.client, &bucket, "open").await;
+    part(&node.client, &bucket, &open, 1, body(3, 30_000)).await;
+    objects.sort();
+    (bucket, objects)
+}
+
+async fn expect(client: &StorageClient, bucket: &Arc<Bucket>, objects: &[(String, Vec<u8>)]) {
+    let wanted: Vec<_> = objects.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(list(client, bucket).await, wanted);
+    for (name, bytes) in objects {
+        assert_eq!(get(client, bucket, name).await.unwrap(), *bytes, "{name}");
+    }
+    let usage = client.usage(bucket);
+    let bytes = objects.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    assert_eq!((usage.objects, usage.bytes), (objects.len() as u64, bytes));
+}
+
+#[actix::test]
+async fn a_sound_directory_has_no_differences() {
+    let node = node();
+    let (bucket, objects) = filled(&node).await;
+    let copy = crashed_copy(&node);
+    let stopped = stop(node).await;
+    for root in [stopped.path(), copy.path()] {
+        let (checked, findings) = run(root, Mend::Nothing, true);
+        assert_eq!(findings, []);
+        assert_eq!((checked.buckets, checked.objects, checked.uploads, checked.parts), (1, 9, 1, 1));
+        let (_, findings) = run(root, Mend::FromFiles, true);
+        assert_eq!(findings, []);
+        let reopened = open(root);
+        expect(&reopened, &bucket, &objects).await;
+        close(reopened).await;
+    }
+}
+
+#[actix::test]
+async fn damage_is_named_and_what_has_one_answer_is_mended() {
+    let node = node();
+    let (bucket, mut objects) = filled(&node).await;
+    let stopped = stop(node).await;
+    let root = stopped.path();
+    let file = |name: &str| root.join("filled").join(name);
+    std::fs::write(file("b/c"), b"edited").unwrap();
+    std::fs::File::options().write(true).open(file("a")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    let time = std::fs::metadata(file("even")).unwrap().modified().unwrap();
+    let even = std::fs::File::options().write(true).open(file("even")).unwrap();
+    std::os::unix::fs::FileExt::write_at(&even, b"!", 1000).unwrap();
+    even.set_modified(time).unwrap();
+    std::fs::remove_file(file("large")).unwrap();
+    std::fs::write(file("stranger"), b"new here").unwrap();
+    let orphan = root.join(".myfsio.sys/buckets/1/overflow/ab/nobody");
+    std::fs::create_dir_all(orphan.parent().unwrap()).unwrap();
+    std::fs::write(&orphan, b"?").unwrap();
+    std::fs::create_dir(root.join("another")).unwrap();
+
+    let found = [
+        ("damaged-file", "filled/even"),
+        ("edited-file", "filled/b/c"),
+        ("missing-file", "filled/large"),
+        ("orphan-file", ".myfsio.sys/buckets/1/overflow/ab/nobody"),
+        ("unknown-file", "filled/stranger"),
+        ("unknown-folder", "another"),
+        ("wrong-time", "filled/a"),
+    ];
+    let (_, findings) = run(root, Mend::Nothing, true);
+    assert_eq!(names(&findings), found);
+    assert!(findings.iter().all(|finding| !finding.mended));
+    let (_, findings) = run(root, Mend::Nothing, false);
+    assert_eq!(names(&findings), found[1..], "nothing was changed");
+
+    let (checked, findings) = run(root, Mend::Safely, true);
+    assert_eq!(names(&findings), found);
+    assert_eq!(checked.mended, 3);
+    assert!(root.join(".myfsio.sys/lost+found/buckets-1-overflow-ab-nobody").exists());
+    let (_, findings) = run(root, Mend::Nothing, false);
+    assert_eq!(names(&findings), [found[2], found[4], found[5]]);
+
+    let (_, findings) = run(root, Mend::FromFiles, false);
+    assert_eq!(names(&findings), [found[2], found[4], found[5]]);
+    let (_, findings) = run(root, Mend::Nothing, false);
+    assert_eq!(names(&findings), [found[5]]);
+    objects.retain(|(name, _)| name != "large");
+    objects.push(("stranger".to_owned(), b"new here".to_vec()));
+    objects.sort();
+    objects.iter_mut().filter(|(name, _)| name == "b/c").for_each(|(_, bytes)| *bytes = b"edited".to_vec());
+    let reopened = open(root);
+    let damaged: Vec<_> = objects.iter().filter(|(name, _)| name == "even").cloned().collect();
+    assert!(matches!(get(&reopened, &bucket, "even").await, Err(StorageError::Corrupt { .. })));
+    put(&reopened, &bucket, "even", damaged[0].1.clone().into()).await;
+    expect(&reopened, &bucket, &objects).await;
+}
+
+/// Changes rows behind the node's back.
+fn tamper(root: &Path, changes: &[index::RowChange]) {
+    let disk = disk::Disk::open(root, true).unwrap();
+    let opened = opened::Opened::new(disk, &settings(root), recovery::Holes::Refuse).unwrap();
+    opened.rows.index.checkpoint(changes).unwrap();
+}
+
+#[actix::test]
+async fn rows_that_agree_with_nothing_are_named_and_mended() {
+    let node = node();
+    let (bucket, objects) = filled(&node).await;
+    let upload = begin(&node.client, &bucket, "x").await;
+    let stopped = stop(node).await;
+    let root = stopped.path();
+    let gone = crate::names::BucketId(77);
+    let wrong = rows::UsageRow { objects: 1, bytes: 2, versions: 0 };
+    let row = |bytes: Vec<u8>| Some(Arc::from(bytes));
+    let part = rows::PartRow {
+        stamp: 1,
+        size: 5,
+        md5: [0; 16],
+        crc64nvme: 0,
+        checksum_algorithm: None,
+        checksum: Vec::new(),
+        file: "nowhere".to_owned(),
+        offset: 0,
+        grid: None,
+        left_grid: None,
+    };
+    let number = crate::names::PartNumber::new(1).unwrap();
+    let lost = crate::names::UploadId { stamp: Stamp(5), random: 5 };
+    tamper(
+        root,
+        &[
+            (keys::usage(bucket.id), row(rows::encode(&wrong).unwrap())),
+            (keys::object(gone, b"of no bucket"), row(vec![0])),
+            (keys::part_list(bucket.id, Stamp(3)), row(rows::encode(&rows::PartListRow::of(&[])).unwrap())),
+            (keys::part(bucket.id, lost, number), row(rows::encode(&part).unwrap())),
+            (keys::part(bucket.id, upload.id, number), row(rows::encode(&part).unwrap())),
+            (keys::object(bucket.id, b"unreadable"), row(vec![0xff])),
+            (b"Zodiac".to_vec(), row(vec![1])),
+        ],
+    );
+    let (_, findings) = run(root, Mend::Safely, false);
+    let kinds: Vec<_> = names(&findings).into_iter().map(|(kind, _)| kind).collect();
+    let expected = [
+        "missing-part",
+        "missing-part",
+        "orphan-row",
+        "orphan-row",
+        "orphan-row",
+        "unreadable-row",
+        "unreadable-row",
+        "wrong-counters",
+    ];
+    assert_eq!(kinds, expected);
+    let (_, findings) = run(root, Mend::Nothing, false);
+    let kinds: Vec<_> = names(&findings).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["missing-part", "unreadable-row", "unreadable-row"]);
+    tamper(root, &[(keys::object(bucket.id, b"unreadable"), None), (b"Zodiac".to_vec(), None)]);
+    let reopened = open(root);
+    expect(&reopened, &bucket, &objects).await;
+}
+
+#[actix::test]
+async fn the_index_comes_back_from_the_files_alone() {
+    let node = node();
+    let (bucket, objects) = filled(&node).await;
+    let mut attributes = Vec::new();
+    for (name, _) in &objects {
+        attributes.push(node.client.object(&bucket, &key(name), None).await.unwrap());
+    }
+    let copy = crashed_copy(&node);
+    let stopped = stop(node).await;
+    let keep_index = copy_of(stopped.path());
+    for (root, spoil, has_upload) in [
+        (keep_index.path(), None, true),
+        (stopped.path(), Some(b"".as_slice()), false),
+        (copy.path(), Some(b"this is no index".as_slice()), true),
+    ] {
+        if let Some(bytes) = spoil {
+            std::fs::write(root.join(".myfsio.sys/index.redb"), bytes).unwrap();
+            let start = StorageClient::start(&settings(root), Arc::new(SystemClock));
+            assert!(start.is_err(), "an index that is gone must not be taken for an empty one");
+        }
+        if !has_upload {
+            std::fs::remove_dir_all(root.join(".myfsio.sys/journal")).unwrap();
+        }
+        std::fs::write(root.join("filled/stranger"), b"adopted").unwrap();
+        assert_eq!(rebuild(root), []);
+        let (_, findings) = run(root, Mend::Nothing, true);
+        assert_eq!(findings, []);
+        let reopened = open(root);
+        let found = reopened.bucket(&bucket.name).unwrap();
+        assert_eq!(found, bucket);
+        let mut wanted = objects.clone();
+        wanted.push(("stranger".to_owned(), b"adopted".to_vec()));
+        wanted.sort();
+        expect(&reopened, &found, &wanted).await;
+        for ((name, _), before) in objects.iter().zip(&attributes) {
+            assert_eq!(reopened.object(&found, &key(name), None).await.unwrap(), *before, "{name}");
+        }
+        let even = reopened.object(&found, &key("even"), None).await.unwrap();
+        let sizes: Vec<_> = reopened.object_parts(&found, &even).unwrap().iter().map(|part| part.size).collect();
+        assert_eq!(sizes, [40_000, 40_000, 9]);
+        let uploads = ListUploads {
+            bucket: Arc::clone(&found),
+            prefix: String::new(),
+            delimiter: None,
+            key_after: None,
+            upload_after: None,
+            limit: 10,
+        };
+        assert_eq!(!reopened.list_uploads(uploads).await.unwrap().entries.is_empty(), has_upload);
+        put(&reopened, &found, "and/on", body(1, 10)).await;
+        close(reopened).await;
+        assert_eq!(run(root, Mend::Nothing, true).1, []);
+    }
+}
+
+#[actix::test]
+async fn a_folder_of_files_becomes_a_bucket() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("photos/2024")).unwrap();
+    std::fs::write(root.path().join("photos/2024/a.jpg"), b"jpg").unwrap();
+    assert_eq!(rebuild(root.path()), []);
+    let client = open(root.path());
+    let bucket = client.buckets().into_iter().next().unwrap();
+    assert_eq!((bucket.name.as_str(), &bucket.owner), ("photos", &CanonicalId::from_bytes([9; 32])));
+    assert_eq!(get(&client, &bucket, "2024/a.jpg").await.unwrap(), b"jpg");
+}
