@@ -61,11 +61,11 @@ fn kind(framing: &str) -> Option<ChunkedKind> {
 
 fn decode(mut decoder: ChunkedDecoder, pieces: &[&[u8]]) -> Decoded {
     let mut content = Vec::new();
-    for piece in pieces {
+    for (number, piece) in pieces.iter().enumerate() {
         match decoder.feed(Bytes::copy_from_slice(piece)) {
             Ok(parts) => parts.iter().for_each(|part| content.extend_from_slice(part)),
             Err(error) => {
-                is_answered(&error, piece);
+                is_answered(&error, &pieces[..=number].concat());
                 assert!(decoder.feed(Bytes::from_static(b"0")).is_err(), "a decoder that failed goes on");
                 assert!(decoder.finish().is_err());
                 return Err(error.code());
