@@ -28,7 +28,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::Instrument as _;
 
-use crate::admin::health::health;
+use crate::admin::{self, health::health};
 use crate::node::Node;
 use crate::s3::auth::{presigned, sigv2};
 use crate::s3::body::RequestBody;
@@ -167,7 +167,11 @@ async fn answer(node: Arc<Node>, request: Request) -> Response<BoxBody> {
             Ok(Route::Health) => {
                 return finish(&node, request_id, health(node.storage.failure(), node.storage.trouble()), hold);
             }
-            Ok(Route::Unbuilt) => return unbuilt(&node, &head, request_id, hold),
+            Ok(Route::Admin) => return admin(&node, &head, request_id, hold).await,
+            Ok(Route::Unbuilt) => {
+                let error = S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.");
+                return refuse_as(&node, &head, request_id, &error, hold, true);
+            }
             Err(error) => Err(error),
         },
     };
@@ -245,12 +249,37 @@ fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {
     // The names of the node's own routes are no names for buckets.
     let creates = head.method == Method::PUT && !head.uri.path().trim_matches('/').contains('/');
     match route {
-        Route::Health | Route::Unbuilt if creates => Err(ErrorCode::InvalidBucketName.into()),
+        Route::Health | Route::Admin | Route::Unbuilt if creates => Err(ErrorCode::InvalidBucketName.into()),
         route => Ok(route),
     }
 }
 
+async fn admin(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut hold: Hold) -> Response<BoxBody> {
+    let answered = match preflight::admit(node).map(Arc::new) {
+        Ok(place) => {
+            hold.permit = Some(Arc::clone(&place));
+            admin::answer(node, head, &place).await
+        }
+        Err(error) => Err(error),
+    };
+    match answered {
+        Ok(response) => finish(node, request_id, response, hold),
+        Err(error) => refuse_as(node, head, request_id, &error, hold, true),
+    }
+}
+
 fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: Hold) -> Response<BoxBody> {
+    refuse_as(node, head, request_id, error, hold, false)
+}
+
+fn refuse_as(
+    node: &Node,
+    head: &RequestHead,
+    request_id: RequestId,
+    error: &S3Error,
+    hold: Hold,
+    as_json: bool,
+) -> Response<BoxBody> {
     let code = error.code();
     let (status, cause, path) = (code.status().as_u16(), error.cause().unwrap_or_default(), head.uri.path());
     // A full device is told once by storage, not by each request that it refuses.
@@ -259,31 +288,14 @@ fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Erro
     } else {
         tracing::debug!(%request_id, method = %head.method, path, code = code.name(), cause, "refused");
     }
-    let asked = Asked {
-        request_id,
-        host_id: &node.host_id,
-        resource: path,
-        is_head: head.method == Method::HEAD,
-        as_json: false,
-    };
+    let asked =
+        Asked { request_id, host_id: &node.host_id, resource: path, is_head: head.method == Method::HEAD, as_json };
     let mut response = error_response(error, asked);
     // HeadBucket tells the region also to those who may not look into the bucket.
     if head.method == Method::HEAD && matches!(code, ErrorCode::AccessDenied) {
         crate::s3::respond::set_header(&mut response, "x-amz-bucket-region", &node.settings.region);
     }
     finish(node, request_id, response, hold)
-}
-
-fn unbuilt(node: &Node, head: &RequestHead, request_id: RequestId, hold: Hold) -> Response<BoxBody> {
-    let error = S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.");
-    let asked = Asked {
-        request_id,
-        host_id: &node.host_id,
-        resource: head.uri.path(),
-        is_head: head.method == Method::HEAD,
-        as_json: true,
-    };
-    finish(node, request_id, error_response(&error, asked), hold)
 }
 
 fn finish(node: &Node, request_id: RequestId, response: HttpResponse, hold: Hold) -> Response<BoxBody> {

@@ -113,7 +113,8 @@ async fn stop_asked(interrupt: &mut Signal, terminate: &mut Signal) {
     }
 }
 
-fn storage_settings(config: &Config) -> StorageSettings {
+/// What Storage needs of the configuration.
+pub(crate) fn storage_settings(config: &Config) -> StorageSettings {
     StorageSettings {
         root: config.storage_root.clone(),
         strict: config.durability == Durability::Strict,

@@ -1,3 +1,28 @@
-//! Routes of the node's own beside the S3 API.
+//! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, and speak JSON.
 
+mod buckets;
 pub mod health;
+mod route;
+
+use std::sync::Arc;
+
+use actix_http::RequestHead;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::node::Node;
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::preflight;
+use crate::s3::respond::Answer;
+use route::AdminRoute;
+
+/// Answers a request below `/_myfsio`; `_place` is its place among the requests under way. Errs: as S3, told as JSON.
+pub async fn answer(node: &Arc<Node>, head: &RequestHead, _place: &OwnedSemaphorePermit) -> Answer {
+    let route = route::find(&head.method, head.uri.path())?;
+    let caller = preflight::identify(node, head).await?;
+    if !caller.is_administrator(node) {
+        return Err(S3Error::new(ErrorCode::AccessDenied).because("only administrators may ask this"));
+    }
+    match route {
+        AdminRoute::AdoptFiles(bucket) => buckets::adopt(node, &bucket).await,
+    }
+}

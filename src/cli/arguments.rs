@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 
+use super::maintenance::{Fsck, Reindex};
 use crate::config::{Inputs, Kind, SETTINGS};
 
 /// Which listeners a node runs.
@@ -34,6 +35,10 @@ pub enum Request {
     ConfigShow(Inputs),
     /// Check every setting and change nothing.
     ConfigCheck(Inputs),
+    /// Check a data directory.
+    Fsck(Fsck, Inputs),
+    /// Make the index anew.
+    Reindex(Reindex, Inputs),
     /// Ask the node of this configuration how it is.
     Healthcheck(Inputs),
     /// Print the version.
@@ -58,6 +63,16 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             Some((_, show)) => Request::ConfigShow(inputs(show)),
             None => Request::ConfigShow(inputs(config)),
         },
+        Some(("fsck", fsck)) => {
+            let asked =
+                Fsck { repair: fsck.get_flag("repair"), data: fsck.get_flag("data"), json: fsck.get_flag("json") };
+            Request::Fsck(asked, inputs(fsck))
+        }
+        Some(("reindex", reindex)) => {
+            let text = |name: &str| reindex.get_one::<String>(name).cloned();
+            let asked = Reindex { bucket: text("bucket"), owner: text("owner"), json: reindex.get_flag("json") };
+            Request::Reindex(asked, inputs(reindex))
+        }
         Some(("healthcheck", healthcheck)) => Request::Healthcheck(inputs(healthcheck)),
         Some(("version", _)) => Request::Version,
         Some((_, matches)) => serve(matches),
@@ -85,6 +100,33 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(Command::new("show").about("Print every setting with its source, secrets masked"))
         .subcommand(Command::new("check").about("Check every setting and path, and change nothing"));
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Answer as one JSON document");
+    let fsck = Command::new("fsck")
+        .about("Check that journal, index, files, uploads and counters agree, and name every difference; the node must be stopped")
+        .arg(
+            Arg::new("repair")
+                .long("repair")
+                .action(ArgAction::SetTrue)
+                .help("Mend what has one right answer; nothing that holds data is removed"),
+        )
+        .arg(
+            Arg::new("data")
+                .long("data")
+                .action(ArgAction::SetTrue)
+                .help("Read every byte and compare it with its checksum"),
+        )
+        .arg(json.clone());
+    let reindex = Command::new("reindex")
+        .about("Make the index anew of the files, and files that no object has objects; the node must be stopped")
+        .arg(Arg::new("bucket").value_name("BUCKET").help("Only this bucket, within the index as it is"))
+        .arg(
+            Arg::new("owner")
+                .long("owner")
+                .value_name("ID")
+                .conflicts_with("bucket")
+                .help("Canonical id of the owner of buckets whose owner nothing tells [default: the first user]"),
+        )
+        .arg(json);
     Command::new("myfsio")
         .about("An S3 server whose objects stay plain files")
         .version(env!("CARGO_PKG_VERSION"))
@@ -116,6 +158,8 @@ fn command() -> Command {
         )
         .subcommand(Command::new("serve").about("Run the node (the default)").arg(mode))
         .subcommand(config)
+        .subcommand(fsck)
+        .subcommand(reindex)
         .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))
         .subcommand(Command::new("version").about("Print the version"))
 }
@@ -169,6 +213,16 @@ mod tests {
         assert!(
             matches!(request("--port 1 config check"), Ok(Request::ConfigCheck(inputs)) if inputs.flags.len() == 1)
         );
+    }
+
+    #[test]
+    fn maintenance_takes_its_own_flags() {
+        let Ok(Request::Fsck(asked, inputs)) = request("fsck --repair --json --storage-root /x") else { panic!() };
+        assert!(asked.repair && asked.json && !asked.data);
+        assert_eq!(inputs.flags.get("storage_root").unwrap(), "/x");
+        let Ok(Request::Reindex(asked, _)) = request("reindex photos") else { panic!() };
+        assert_eq!(asked.bucket.as_deref(), Some("photos"));
+        assert!(request("reindex photos --owner x").is_err());
     }
 
     #[test]

@@ -5,12 +5,14 @@
 
 mod arguments;
 mod healthcheck;
+mod maintenance;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub use arguments::{Mode, Request, parse};
+pub use maintenance::{Fsck, Reindex};
 
 use crate::config::{self, Config, Loaded};
 
@@ -56,6 +58,8 @@ fn perform<E: std::fmt::Display>(request: Request, serve: impl FnOnce(Config) ->
             print("the configuration is good\n");
             Ok(())
         }
+        Request::Fsck(asked, inputs) => maintenance::fsck(&read(inputs)?.config, &asked),
+        Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
         Request::Healthcheck(inputs) => {
             let loaded = read(inputs)?;
             healthcheck::ask(loaded.config.host, loaded.config.port)

@@ -72,7 +72,10 @@ pub fn object_headers(data: &[u8]) -> bool {
     let mut response = HttpResponse::Ok().finish();
     write_attributes(&mut response, &written);
     for (name, value) in &written.user_metadata {
-        assert_eq!(text(response.headers(), &format!("x-amz-meta-{name}")), Some(mail_safe(value)));
+        let name = format!("x-amz-meta-{name}");
+        assert_eq!(text(response.headers(), &name), Some(mail_safe(value)));
+        // Encoded words are longer than what they say: read as a request they may be too large.
+        response.headers_mut().remove(&name);
     }
     let mut read = attributes(response.headers()).expect("what was written can be read");
     read.user_metadata.clone_from(&written.user_metadata);

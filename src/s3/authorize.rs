@@ -149,6 +149,11 @@ impl Access {
         }
     }
 
+    /// Whether the principal administers the node.
+    pub fn is_administrator(&self, principal: &Principal, facts: &Facts<'_>) -> bool {
+        self.policy_engine.is_administrator(principal, &facts.context())
+    }
+
     /// Whether a bucket belongs in the principal's ListBuckets.
     pub fn sees_bucket(&self, principal: &Principal, bucket: &Bucket) -> bool {
         self.policy_engine.sees_bucket(principal, &bucket.name, &bucket.owner)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use actix_http::RequestHead as HttpHead;
 use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::Stamp;
 use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
@@ -66,6 +67,42 @@ pub struct Prepared {
 /// Takes one of the node's places for requests under way. Errs: SlowDown when all are taken.
 pub fn admit(node: &Node) -> Result<OwnedSemaphorePermit, S3Error> {
     Arc::clone(&node.admission).try_acquire_owned().map_err(|_| ErrorCode::SlowDown.into())
+}
+
+/// Who asks for one of the node's own routes.
+#[derive(Debug)]
+pub struct Caller {
+    auth: Authenticated,
+    query: Query,
+    headers: HeaderMap,
+    address: Option<IpAddr>,
+    received: Stamp,
+}
+
+impl Caller {
+    /// Whether the caller administers the node.
+    pub fn is_administrator(&self, node: &Node) -> bool {
+        let facts = Facts {
+            headers: &self.headers,
+            query: &self.query,
+            address: self.address,
+            secure: false,
+            now: self.received,
+            mechanism: self.auth.mechanism,
+        };
+        self.auth.principal.as_deref().is_some_and(|principal| node.access.is_administrator(principal, &facts))
+    }
+}
+
+/// Authenticates a request for one of the node's own routes. Errs: as authentication does.
+pub async fn identify(node: &Arc<Node>, head: &HttpHead) -> Result<Caller, S3Error> {
+    check_head_size(head)?;
+    let query = Query::parse(head.uri.query().unwrap_or_default())?;
+    let received = node.clock.now();
+    let seen = request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
+    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await?;
+    let address = client_address(&seen, &node.settings.auth.trusted_proxies);
+    Ok(Caller { auth, query, headers: head.headers.clone(), address, received })
 }
 
 /// Decides whether a request of the S3 API may go to its handler.

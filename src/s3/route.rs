@@ -11,7 +11,7 @@ use super::operation::Scope;
 use super::query::percent_decode;
 
 /// First path segments that are the node's own routes.
-const OWN_ROUTES: [&str; 6] = ["presign", "bucket-policy", "kms", "bucket", "_myfsio", "v20180820"];
+const OWN_ROUTES: [&str; 5] = ["presign", "bucket-policy", "kms", "bucket", "v20180820"];
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,9 @@ pub enum Route {
     S3(Address),
     /// `/healthz`.
     Health,
-    /// A route of the node's own that is not built; speaks JSON.
+    /// A route below `/_myfsio`; speaks JSON.
+    Admin,
+    /// Another route of the node's own, not built; speaks JSON.
     Unbuilt,
 }
 
@@ -73,6 +75,7 @@ pub fn find(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> Resu
     };
     match first {
         "healthz" if rest.is_none_or(str::is_empty) => Ok(Route::Health),
+        "_myfsio" => Ok(Route::Admin),
         own if OWN_ROUTES.contains(&own) => Ok(Route::Unbuilt),
         "" if rest.is_none() => Ok(Route::S3(Address::Service)),
         bucket => address(Some(bucket), rest.unwrap_or_default()).map(Route::S3),
@@ -180,7 +183,8 @@ mod tests {
     #[test]
     fn own_routes_are_no_buckets() {
         assert_eq!(find_path("/healthz"), Ok(Route::Health));
-        for path in ["/presign/b/k", "/bucket-policy/b", "/kms", "/bucket/b", "/_myfsio/metrics", "/v20180820/tags/x"] {
+        assert_eq!(find_path("/_myfsio/metrics"), Ok(Route::Admin));
+        for path in ["/presign/b/k", "/bucket-policy/b", "/kms", "/bucket/b", "/v20180820/tags/x"] {
             assert_eq!(find_path(path), Ok(Route::Unbuilt), "{path}");
         }
         assert_eq!(find_path("/presigned/k"), object("presigned", "k"));

@@ -25,6 +25,7 @@ pub const ADMIN: (&str, &str) = ("localadmin", "localadmin");
 pub struct Node {
     dir: tempfile::TempDir,
     child: Child,
+    settings: Vec<(String, String)>,
     /// Port of the S3 API.
     pub port: u16,
 }
@@ -38,36 +39,49 @@ impl Node {
     /// The same; a node that ends at its start gives its log.
     pub fn try_start(settings: &[(&str, &str)]) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
-        let (port, ui_port) = (free_port(), free_port());
-        let cwd = dir.path().join("cwd");
-        std::fs::create_dir(&cwd).unwrap();
-        let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let child = Command::new(binary())
-            .current_dir(&cwd)
-            .env_clear()
-            .env("HOME", &cwd)
-            .env("HOST", "127.0.0.1")
-            .env("PORT", port.to_string())
-            .env("UI_PORT", ui_port.to_string())
-            .env("STORAGE_ROOT", dir.path().join("data"))
-            .env("JOURNAL_SEGMENT_BYTES", "4194304")
-            .env("LOG_LEVEL", "warn")
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut node = Self { dir, child, port };
+        std::fs::create_dir(dir.path().join("cwd")).unwrap();
+        let port = free_port();
+        let settings: Vec<_> = settings.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let child = launch(dir.path(), port, &settings);
+        let mut node = Self { dir, child, settings, port };
+        node.wait_ready().map(|()| node)
+    }
+
+    fn wait_ready(&mut self) -> Result<(), String> {
         let end = Instant::now() + Duration::from_secs(20);
-        while !node.healthy() {
-            if let Some(status) = node.child.try_wait().unwrap() {
-                return Err(format!("{status}: {}", node.log()));
+        while !self.healthy() {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Err(format!("{status}: {}", self.log()));
             }
-            assert!(Instant::now() < end, "the node was not ready within 20 s: {}", node.log());
+            assert!(Instant::now() < end, "the node was not ready within 20 s: {}", self.log());
             std::thread::sleep(Duration::from_millis(30));
         }
-        Ok(node)
+        Ok(())
+    }
+
+    /// Starts a node that was stopped again, on the same directory and port.
+    pub fn restart(&mut self) {
+        self.child = launch(self.dir.path(), self.port, &self.settings);
+        self.wait_ready().unwrap_or_else(|log| panic!("the node ended at its start: {log}"));
+    }
+
+    /// Stops the node as an operator would; its directory stays until the node is dropped.
+    pub fn stop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    /// Runs another command of the program on the node's directory.
+    pub fn run(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(binary())
+            .current_dir(self.dir.path().join("cwd"))
+            .env_clear()
+            .env("STORAGE_ROOT", self.root())
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 
     /// The data directory.
@@ -196,6 +210,27 @@ impl Node {
         let text = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
         text.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
     }
+}
+
+fn launch(dir: &Path, port: u16, settings: &[(String, String)]) -> Child {
+    let cwd = dir.join("cwd");
+    let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
+    Command::new(binary())
+        .current_dir(&cwd)
+        .env_clear()
+        .env("HOME", &cwd)
+        .env("HOST", "127.0.0.1")
+        .env("PORT", port.to_string())
+        .env("UI_PORT", free_port().to_string())
+        .env("STORAGE_ROOT", dir.join("data"))
+        .env("JOURNAL_SEGMENT_BYTES", "4194304")
+        .env("LOG_LEVEL", "warn")
+        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Node {

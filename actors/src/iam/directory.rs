@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -135,6 +136,13 @@ pub(super) fn user_ids(file: &FileRecord) -> Result<Vec<CanonicalId>, Problem> {
         ids.push(id);
     }
     Ok(ids)
+}
+
+/// The id of the first user of the file at `path`, for work on a data directory that no node has open. None when there is no
+/// user, or the file cannot be read.
+pub fn first_user_id(path: &Path) -> Option<CanonicalId> {
+    let file: FileRecord = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    user_ids(&file).ok()?.into_iter().next()
 }
 
 fn derived_id(access_key: &str, round: u32) -> CanonicalId {

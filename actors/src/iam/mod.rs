@@ -20,7 +20,7 @@ mod tests;
 mod users;
 
 pub use client::{IamClient, IamSettings, IamStart};
-pub use directory::{Directory, account_id_of};
+pub use directory::{Directory, account_id_of, first_user_id};
 pub use error::IamError;
 pub use first_boot::{SeededAdmin, WELL_KNOWN_SECRET};
 pub use messages::{

@@ -28,7 +28,7 @@ use crate::names::{BucketName, ObjectKey, UploadId, VersionId};
 const COMMITS_MAX: usize = 4096;
 /// How long a commit may take before its caller is told so; it is carried out all the same.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(60);
-/// How long a commit waits while the device is full to the last byte, and index or files cannot follow.
+/// How long a commit waits while index or files cannot follow, since the device is full to the last byte or fails.
 const STUCK_PATIENCE: Duration = Duration::from_secs(2);
 /// How often an edited file is settled for one reader.
 const EDITS_MAX: usize = 3;
@@ -67,15 +67,15 @@ impl StorageClient {
     }
 
     pub(super) async fn commit<M: Mutation>(&self, mutation: M) -> Result<M::Output, StorageError> {
-        // Who waits for a device that is full to the last byte takes the place of those who only want to read.
-        if self.shared.is_stuck() {
-            return Err(StorageError::NoSpace);
+        // Who waits for a device that is full or fails takes the place of those who only want to read.
+        if let Some(reason) = self.shared.stuck() {
+            return Err(reason);
         }
         let mut call = pin!(self.door.call(Commit(mutation)));
         loop {
             match tokio::time::timeout(STUCK_PATIENCE, &mut call).await {
                 Ok(answer) => return Ok(answer?),
-                Err(_) if self.shared.is_stuck() => return Err(StorageError::TimedOut),
+                Err(_) if self.shared.stuck().is_some() => return Err(StorageError::TimedOut),
                 Err(_) => {}
             }
         }

@@ -174,7 +174,9 @@ impl StorageClient {
 
     /// Makes every file of a bucket's folder that no object has an object, and settles those that were edited. Links and
     /// special files are left alone, and what was written less than a moment ago.
+    /// Errs: Busy while another bucket is being adopted.
     pub async fn adopt_files(&self, bucket: &Arc<Bucket>) -> Result<Adopted, StorageError> {
+        let Ok(_one_at_a_time) = self.shared.adopting.try_lock() else { return Err(StorageError::Busy) };
         let mut total = Adopted::default();
         let mut folders = vec![PathBuf::from(bucket.name.as_str())];
         while let Some(folder) = folders.pop() {

@@ -82,6 +82,8 @@ pub(super) struct Shared {
     pub generation: u64,
     /// Held while an edited file is hashed: readers of one key do it once.
     pub edits: tokio::sync::Mutex<()>,
+    /// Held while a bucket's folder is adopted.
+    pub adopting: tokio::sync::Mutex<()>,
     failure: RwLock<Option<String>>,
     /// What keeps files from following the journal, for now.
     trouble: RwLock<Option<String>>,
@@ -129,9 +131,15 @@ impl Shared {
         done
     }
 
-    /// Whether a commit would wait for a device that is full to the last byte.
-    pub fn is_stuck(&self) -> bool {
-        self.space.is_exhausted() && self.held_back.load(Ordering::SeqCst)
+    /// Why a commit would wait without end: the committer is held back by a device that is full to the last byte, or fails.
+    pub fn stuck(&self) -> Option<StorageError> {
+        if !self.held_back.load(Ordering::SeqCst) {
+            return None;
+        }
+        if self.space.is_exhausted() {
+            return Some(StorageError::NoSpace);
+        }
+        self.trouble.read().clone().map(|reason| StorageError::Unavailable { reason })
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -220,6 +228,7 @@ impl Engine {
             chunks: Arc::default(),
             generation: recovered.generation,
             edits: tokio::sync::Mutex::default(),
+            adopting: tokio::sync::Mutex::default(),
             failure: RwLock::new(None),
             trouble: RwLock::new(None),
             held_back: AtomicBool::new(false),

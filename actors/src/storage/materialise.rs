@@ -302,8 +302,12 @@ impl Materialiser<'_> {
         Ok(self.row(place)?.is_some_and(|row| row.stamp == place.stamp))
     }
 
-    /// On replay: whether the path belongs to a later version of the key, whose own step may have been done already.
+    /// On replay: whether the path belongs to a later version of the key, whose own step may have been done already. In
+    /// overflow each version has a path of its own.
     fn is_taken_over(&self, place: &Place) -> Result<bool, StorageError> {
+        if place.location == Location::Overflow {
+            return Ok(false);
+        }
         Ok(self.row(place)?.is_some_and(|row| row.location == place.location && row.stamp > place.stamp))
     }
 

@@ -28,6 +28,11 @@ pub(super) fn index_path() -> PathBuf {
     Path::new(SYSTEM_FOLDER).join("index.redb")
 }
 
+/// Where a new index is made.
+pub(super) fn new_index_path() -> PathBuf {
+    index_path().with_extension("new")
+}
+
 /// Opens the index in the file at `path`.
 pub(super) fn open_index(
     disk: &Disk,
@@ -37,6 +42,19 @@ pub(super) fn open_index(
 ) -> Result<RedbIndex, StorageError> {
     let file = disk.open_or_create(path).map_err(|e| StorageError::io("open", path, e))?;
     RedbIndex::open(IndexFile::new(file, Arc::clone(space)), cache_bytes)
+}
+
+/// An index that is there is whole: a new one gets its name when it is, and before anything is acknowledged.
+fn make_or_open_index(disk: &Disk, space: &Arc<Space>, cache_bytes: usize) -> Result<RedbIndex, StorageError> {
+    let (path, new) = (index_path(), new_index_path());
+    if disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e))?.is_some() {
+        return open_index(disk, space, &path, cache_bytes);
+    }
+    disk.create(&new).map_err(|e| StorageError::io("create", &new, e))?;
+    let index = open_index(disk, space, &new, cache_bytes)?;
+    let named = disk.rename(&new, &path).and_then(|()| disk.sync_folder(Path::new(SYSTEM_FOLDER)));
+    named.map_err(|e| StorageError::io("put in place", &path, e))?;
+    Ok(index)
 }
 
 /// Refuses to go on with a new, empty index where there was one: every object would be gone.
@@ -57,9 +75,7 @@ impl Opened {
         let space = Space::open(Arc::clone(&disk), settings.ballast_bytes)
             .map_err(|e| StorageError::io("open", &settings.root, e))?;
         check_index(&disk)?;
-        let index = Arc::new(open_index(&disk, &space, &index_path(), settings.index_cache_bytes)?);
-        // Its name must last before anything is acknowledged that a checkpoint in it will cover.
-        disk.sync_folder(Path::new(SYSTEM_FOLDER)).map_err(|e| StorageError::io("sync", SYSTEM_FOLDER, e))?;
+        let index = Arc::new(make_or_open_index(&disk, &space, settings.index_cache_bytes)?);
         let rows = LiveRows { overlay: Arc::new(Overlay::default()), index };
         let recovered = recovery::recover(&disk, &rows, &space, holes)?;
         if recovered.replayed > 0 {

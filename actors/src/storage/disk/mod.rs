@@ -20,6 +20,8 @@ use rustix::io::Errno;
 
 use beneath::open_beneath;
 pub(super) use file::{DiskFile, FileStamp};
+#[cfg(test)]
+pub(super) use seam::Watcher;
 pub(super) use seam::{Act, Seam};
 
 use crate::names::Stamp;

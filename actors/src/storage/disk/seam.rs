@@ -10,7 +10,7 @@ use std::path::Path;
 #[cfg(not(test))]
 pub(in crate::storage) use plain::Seam;
 #[cfg(test)]
-pub(in crate::storage) use watched::Seam;
+pub(in crate::storage) use watched::{Seam, Watcher};
 
 /// A change of the file system, or a sync. Paths are relative to the root.
 #[allow(dead_code, reason = "only a watcher looks inside")]

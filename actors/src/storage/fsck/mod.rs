@@ -17,6 +17,7 @@ pub use rebuild::reindex;
 use super::StorageError;
 use super::disk::Disk;
 use super::engine::StorageSettings;
+use super::journal;
 use super::opened::Opened;
 use super::recovery::Holes;
 use crate::clock::SharedClock;
@@ -173,9 +174,30 @@ pub fn fsck(
     let opened = Opened::new(open_disk(settings)?, settings, holes)?;
     let mut check = Check::new(&opened, clock, options, observer)?;
     check.journal(&behind)?;
+    walk(check)
+}
+
+fn walk(mut check: Check<'_>) -> Result<Checked, StorageError> {
     rows::walk(&mut check)?;
     files::walk(&mut check)?;
-    check.finish()
+    let disk = Arc::clone(&check.opened.disk);
+    let checked = check.finish()?;
+    if checked.mended > 0 {
+        // What it holds is in the index and in the files; what was mended is not in it, and must not be undone by it.
+        journal::discard(&disk)?;
+    }
+    Ok(checked)
+}
+
+/// The same for a directory that is open already.
+#[cfg(test)]
+pub(super) fn check_opened(
+    opened: &Opened,
+    clock: SharedClock,
+    options: &CheckOptions,
+    observer: &mut dyn CheckObserver,
+) -> Result<Checked, StorageError> {
+    walk(Check::new(opened, clock, options, observer)?)
 }
 
 /// Takes the data directory. What is mended must last, whatever the node's durability.

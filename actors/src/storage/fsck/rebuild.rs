@@ -6,7 +6,7 @@
 //! as far as it agrees with their files.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::check::Check;
@@ -14,13 +14,13 @@ use super::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Fin
 use crate::clock::SharedClock;
 use crate::names::{BucketId, BucketName, CanonicalId, Stamp};
 use crate::storage::StorageError;
-use crate::storage::disk::{BUCKETS_FOLDER, Disk, SYSTEM_FOLDER, is_absent};
+use crate::storage::disk::{BUCKETS_FOLDER, Disk};
 use crate::storage::engine::StorageSettings;
 use crate::storage::index::{Index, RowChange};
 use crate::storage::journal::Replay;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, Versioning};
-use crate::storage::opened::{Opened, index_path, open_index};
+use crate::storage::opened::{Opened, index_path, new_index_path, open_index};
 use crate::storage::overlay::{LiveRows, Overlay};
 use crate::storage::progress::Position;
 use crate::storage::recovery::{Holes, Recovered};
@@ -77,11 +77,8 @@ fn build(
         Some(old) => Arc::clone(&old.disk),
         None => Arc::new(open_disk(settings)?),
     };
-    let path = new_path();
-    match disk.remove_file(&path) {
-        Err(e) if is_absent(&e) => {}
-        other => other.map_err(|e| StorageError::io("remove", &path, e))?,
-    }
+    let path = new_index_path();
+    disk.create(&path).map_err(|e| StorageError::io("create", &path, e))?;
     let space = match &old {
         Some(old) => Arc::clone(&old.space),
         None => Space::open(Arc::clone(&disk), 0).map_err(|e| StorageError::io("open", &settings.root, e))?,
@@ -107,10 +104,6 @@ fn build(
     drop((opened, old));
     disk.rename(&path, &index_path()).map_err(|e| StorageError::io("put in place", &path, e))?;
     disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))
-}
-
-fn new_path() -> PathBuf {
-    Path::new(SYSTEM_FOLDER).join("index.new")
 }
 
 /// Passes on all but what `reindex` is for: files that are objects again, and the sums that go with them.

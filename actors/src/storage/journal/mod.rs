@@ -25,7 +25,7 @@ pub(super) use batch::{EncodedEntry, Entry};
 pub(super) use replay::{ReadBatch, Replay};
 
 use super::StorageError;
-use super::disk::{Disk, DiskFile, JOURNAL_FOLDER};
+use super::disk::{Disk, DiskFile, JOURNAL_FOLDER, is_absent};
 use super::rows::CheckpointRow;
 use crate::names::Stamp;
 
@@ -106,6 +106,17 @@ fn salt(disk: &Disk) -> Result<Salt, StorageError> {
 
 fn segment_path(number: usize) -> PathBuf {
     Path::new(JOURNAL_FOLDER).join(format!("segment-{number}"))
+}
+
+/// Removes the segments of a journal that was checkpointed to its end; the next start makes new ones.
+pub(in crate::storage) fn discard(disk: &Disk) -> Result<(), StorageError> {
+    for number in 0..SEGMENTS {
+        match disk.remove_file(&segment_path(number)) {
+            Err(e) if is_absent(&e) => {}
+            other => other.map_err(|e| failed("remove", number, e))?,
+        }
+    }
+    Ok(())
 }
 
 impl Journal {

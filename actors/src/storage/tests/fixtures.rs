@@ -27,7 +27,7 @@ pub fn settings(root: &Path) -> StorageSettings {
 }
 
 pub fn open(root: &Path) -> StorageClient {
-    StorageClient::start(&settings(root), Arc::new(SystemClock)).unwrap()
+    unlocked(|| StorageClient::start(&settings(root), Arc::new(SystemClock)))
 }
 
 pub fn node() -> Node {
@@ -229,6 +229,18 @@ pub fn md5_of(bytes: &[u8]) -> [u8; 16] {
 pub async fn stop(node: Node) -> tempfile::TempDir {
     close(node.client).await;
     node.root
+}
+
+/// Opens a directory that nobody has open any more. A process that another test just starts may hold the lock for an instant.
+pub fn unlocked<T>(mut open: impl FnMut() -> Result<T, StorageError>) -> T {
+    loop {
+        match open() {
+            Err(StorageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::ResourceBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            other => return other.unwrap(),
+        }
+    }
 }
 
 /// Stops a node and waits until its last thread has let go of the directory.

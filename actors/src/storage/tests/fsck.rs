@@ -22,7 +22,7 @@ impl CheckObserver for Heard {
 fn run(root: &Path, mend: Mend, data: bool) -> (Checked, Vec<Finding>) {
     let mut heard = Heard::default();
     let options = CheckOptions { mend, data, bucket: None };
-    let checked = fsck::fsck(&settings(root), Arc::new(SystemClock), &options, &mut heard).unwrap();
+    let checked = unlocked(|| fsck::fsck(&settings(root), Arc::new(SystemClock), &options, &mut heard));
     assert_eq!(checked.differences, heard.0.len() as u64);
     (checked, heard.0)
 }
@@ -36,7 +36,7 @@ fn names(findings: &[Finding]) -> Vec<(&'static str, &str)> {
 fn rebuild(root: &Path) -> Vec<Finding> {
     let mut heard = Heard::default();
     let other = CanonicalId::from_bytes([9; 32]);
-    fsck::reindex(&settings(root), Arc::new(SystemClock), &other, &mut heard).unwrap();
+    unlocked(|| fsck::reindex(&settings(root), Arc::new(SystemClock), &other, &mut heard));
     heard.0
 }
 
@@ -154,7 +154,7 @@ async fn damage_is_named_and_what_has_one_answer_is_mended() {
 
 /// Changes rows behind the node's back.
 fn tamper(root: &Path, changes: &[index::RowChange]) {
-    let disk = disk::Disk::open(root, true).unwrap();
+    let disk = unlocked(|| disk::Disk::open(root, true).map_err(|e| StorageError::io("open", root, e)));
     let opened = opened::Opened::new(disk, &settings(root), recovery::Holes::Refuse).unwrap();
     opened.rows.index.checkpoint(changes).unwrap();
 }

@@ -1,5 +1,6 @@
 //! Storage as its client sees it.
 
+mod crash;
 mod edits;
 mod fixtures;
 mod fsck;

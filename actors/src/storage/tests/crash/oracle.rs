@@ -1,0 +1,187 @@
+//! What may be there after a loss of power, and what is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::fixtures::md5_of;
+use super::recorder::Note;
+use super::workload::{Changes, Thing, Value};
+use crate::clock::SystemClock;
+use crate::names::{ObjectKey, Stamp};
+use crate::storage::disk::Disk;
+use crate::storage::fsck::check_opened;
+use crate::storage::keys::{self, RowKind};
+use crate::storage::opened::Opened;
+use crate::storage::overlay::Rows as _;
+use crate::storage::plan::place_of;
+use crate::storage::recovery::Holes;
+use crate::storage::rows::{self, Location, ObjectRow, PartRow};
+use crate::storage::steps::staged_path;
+use crate::storage::{CheckObserver, CheckOptions, CheckProgress, Finding, Mend, StorageError, StorageSettings, Usage};
+
+/// What each thing may be.
+#[derive(Debug, Clone, Default)]
+pub struct Promise {
+    things: BTreeMap<Thing, Vec<Value>>,
+    /// Requests that were begun and not answered.
+    open: BTreeSet<usize>,
+}
+
+impl Promise {
+    /// Takes note of what a client saw.
+    pub fn hear(&mut self, note: &Note, requests: &[Changes]) {
+        match note {
+            Note::Begun { request } => {
+                self.open.insert(*request);
+                for (thing, value) in &requests[*request] {
+                    self.things.entry(thing.clone()).or_insert_with(|| vec![Value::Absent]).push(value.clone());
+                }
+            }
+            Note::Acknowledged { request } => {
+                self.open.remove(request);
+                for (thing, value) in &requests[*request] {
+                    self.things.insert(thing.clone(), vec![value.clone()]);
+                }
+            }
+            // What was refused may have been done all the same; changes of files are not for a client to see.
+            _ => {}
+        }
+    }
+
+    fn check(&self, actual: &BTreeMap<Thing, Value>, requests: &[Changes]) {
+        let of = |thing: &Thing| actual.get(thing).cloned().unwrap_or(Value::Absent);
+        for (thing, allowed) in &self.things {
+            let found = of(thing);
+            assert!(allowed.contains(&found), "{thing:?} is {}, of {}", short(&found), shorts(allowed));
+        }
+        for (thing, found) in actual {
+            assert!(self.things.contains_key(thing), "{thing:?} is {}, which nobody asked for", short(found));
+        }
+        // What one request changes, changes together.
+        if let [request] = self.open.iter().collect::<Vec<_>>()[..] {
+            let changes = &requests[*request];
+            let done = changes.iter().filter(|(thing, value)| of(thing) == *value).count();
+            let undone = changes.iter().filter(|(thing, _)| self.things[thing].first() == Some(&of(thing))).count();
+            let whole = done == changes.len() || undone == changes.len();
+            assert!(whole, "half of {:?} was done", changes.iter().map(|(thing, _)| thing).collect::<Vec<_>>());
+        }
+    }
+}
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::Bytes(bytes) => format!("{} bytes ({})", bytes.len(), hex::encode(&md5_of(bytes)[..3])),
+        Value::Parts(parts) => format!("parts {:?}", parts.keys().collect::<Vec<_>>()),
+        other => format!("{other:?}"),
+    }
+}
+
+fn shorts(values: &[Value]) -> String {
+    values.iter().map(short).collect::<Vec<_>>().join(" or ")
+}
+
+/// Opens what is at `root` through `disk`, as a start does, and checks all of it.
+pub fn check(disk: Disk, settings: &StorageSettings, promise: &Promise, requests: &[Changes]) {
+    let opened = Opened::new(disk, settings, Holes::Refuse).expect("the directory opens");
+    let actual = actual(&opened).expect("everything is readable");
+    promise.check(&actual, requests);
+    agrees(&opened);
+    nothing_left(&opened, &settings.root);
+}
+
+/// What is there, down to the bytes.
+fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
+    let mut things = BTreeMap::new();
+    for bucket in opened.recovered.buckets.values() {
+        let name = bucket.name.as_str().to_owned();
+        things.insert(Thing::Bucket(name.clone()), Value::Present);
+        let mut usage = Usage::default();
+        let mut found = Vec::new();
+        opened.rows.scan(&[], &[], &mut |key, value| {
+            found.push((keys::kind(key).expect("a known row"), value.to_vec()));
+            Ok(true)
+        })?;
+        for (kind, value) in found {
+            match kind {
+                RowKind::Object(id, key) if id == bucket.id => {
+                    let key = ObjectKey::parse(&key).expect("a key");
+                    let row: ObjectRow = rows::decode(&value)?;
+                    usage.objects += 1;
+                    usage.bytes += row.size;
+                    let place = place_of(bucket, &key, &row);
+                    let bytes = match row.location {
+                        Location::Folder => Vec::new(),
+                        _ => {
+                            let there = opened.disk.stamp_at(&place.path()).unwrap().expect("an object's file");
+                            assert_eq!(there.modified, opened.disk.rounded(Stamp(row.stamp)), "{key}");
+                            std::fs::read(opened.disk.root().join(place.path())).unwrap()
+                        }
+                    };
+                    things.insert(Thing::Object(name.clone(), key.as_str().to_owned()), Value::Bytes(bytes.into()));
+                }
+                RowKind::Upload(id, key, upload) if id == bucket.id => {
+                    let mut parts = BTreeMap::new();
+                    let (start, end) = keys::parts(id, upload);
+                    opened.rows.scan(&start, &end, &mut |row_key, value| {
+                        let row: PartRow = rows::decode(value)?;
+                        let file = opened.disk.open_file(&staged_path(&row.file)).expect("a part's file");
+                        let mut bytes = vec![0; row.size as usize];
+                        file.read_exact_at(&mut bytes, row.offset).expect("a part's bytes");
+                        assert_eq!(md5_of(&bytes), row.md5);
+                        parts.insert(keys::part_number(row_key).unwrap().get(), row.md5);
+                        Ok(true)
+                    })?;
+                    let key = String::from_utf8(key).unwrap();
+                    things.insert(Thing::Upload(name.clone(), key), Value::Parts(parts));
+                }
+                _ => {}
+            }
+        }
+        let recorded = opened.recovered.usage.get(&bucket.id).copied().unwrap_or_default();
+        assert_eq!(recorded, usage, "counters of {name}");
+    }
+    Ok(things)
+}
+
+struct NoFinding;
+
+impl CheckObserver for NoFinding {
+    fn found(&mut self, finding: &Finding) {
+        panic!("{finding:?}");
+    }
+
+    fn progress(&mut self, _: CheckProgress) {}
+}
+
+/// `fsck` finds nothing, with every byte read.
+fn agrees(opened: &Opened) {
+    let options = CheckOptions { mend: Mend::Nothing, data: true, bucket: None };
+    check_opened(opened, Arc::new(SystemClock), &options, &mut NoFinding).unwrap();
+}
+
+/// No folder without a file, no staged file without a part, no trash.
+fn nothing_left(opened: &Opened, root: &Path) {
+    for bucket in opened.recovered.buckets.values() {
+        let is_key = |folder: &Path| {
+            let key = folder.strip_prefix(root.join(bucket.name.as_str())).unwrap();
+            let row = keys::object(bucket.id, format!("{}/", key.display()).as_bytes());
+            opened.rows.get(&row).unwrap().is_some()
+        };
+        let mut folders = vec![root.join(bucket.name.as_str())];
+        while let Some(folder) = folders.pop() {
+            let inside: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+            let is_bucket = folder == root.join(bucket.name.as_str());
+            assert!(is_bucket || !inside.is_empty() || is_key(&folder), "the empty folder {}", folder.display());
+            folders.extend(inside.into_iter().filter(|path| path.is_dir()));
+        }
+    }
+    let named = crate::storage::recovery::named_staged_files(&opened.rows).unwrap();
+    for entry in std::fs::read_dir(root.join(".myfsio.sys/tmp")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        assert!(named.contains(&name), "the staged file {name} of {} bytes", entry.metadata().unwrap().len());
+    }
+    let trash = std::fs::read_dir(root.join(".myfsio.sys/trash")).unwrap();
+    assert_eq!(trash.count(), 0, "something in the trash");
+}

@@ -1,0 +1,299 @@
+//! What the node is asked to do, and what each request changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::fixtures::{body, completion, key, md5_of, owner, try_put};
+use super::Choices;
+use super::recorder::{Note, Recorder};
+use crate::names::{BucketName, PartNumber};
+use crate::storage::*;
+
+/// Something that a client can ask for, or whose absence it can see.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Thing {
+    Bucket(String),
+    Object(String, String),
+    Upload(String, String),
+}
+
+/// What a thing is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    Absent,
+    Present,
+    Bytes(Bytes),
+    /// MD5 of each part, by number.
+    Parts(BTreeMap<u16, [u8; 16]>),
+}
+
+/// What a request changes, all of it or nothing.
+pub type Changes = Vec<(Thing, Value)>;
+
+/// Sends requests and notes what they change.
+pub struct Client<'a> {
+    pub storage: &'a StorageClient,
+    pub recorder: &'a Recorder,
+    /// What each request changes, by its number.
+    pub requests: &'a std::cell::RefCell<Vec<Changes>>,
+}
+
+fn object(bucket: &str, name: &str, bytes: Option<Bytes>) -> (Thing, Value) {
+    (Thing::Object(bucket.to_owned(), name.to_owned()), bytes.map_or(Value::Absent, Value::Bytes))
+}
+
+impl Client<'_> {
+    async fn send<T>(
+        &self,
+        changes: Changes,
+        request: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<T, StorageError> {
+        let number = {
+            let mut requests = self.requests.borrow_mut();
+            requests.push(changes);
+            requests.len() - 1
+        };
+        self.recorder.mark(Note::Begun { request: number });
+        let answer = request.await;
+        self.recorder.mark(match answer {
+            Ok(_) => Note::Acknowledged { request: number },
+            Err(_) => Note::Refused,
+        });
+        answer
+    }
+
+    fn bucket(&self, name: &str) -> Result<Arc<Bucket>, StorageError> {
+        self.storage.bucket(&BucketName::parse(name).unwrap())
+    }
+
+    pub async fn create_bucket(&self, name: &str) -> Result<(), StorageError> {
+        let message = CreateBucket { name: BucketName::parse(name).unwrap(), owner: owner() };
+        let changes = vec![(Thing::Bucket(name.to_owned()), Value::Present)];
+        self.send(changes, self.storage.create_bucket(message)).await.map(drop)
+    }
+
+    /// With the uploads `open` that are in progress there.
+    pub async fn delete_bucket(&self, name: &str, open: &[&str]) -> Result<(), StorageError> {
+        // Uploads end one by one before the bucket goes.
+        let bucket = self.bucket(name)?;
+        let mut changes = vec![(Thing::Bucket(name.to_owned()), Value::Absent)];
+        changes.extend(open.iter().map(|key| (Thing::Upload(name.to_owned(), (*key).to_owned()), Value::Absent)));
+        self.send(changes, self.storage.delete_bucket(DeleteBucket { bucket })).await
+    }
+
+    pub async fn put(&self, bucket: &str, name: &str, bytes: Bytes) -> Result<(), StorageError> {
+        let there = self.bucket(bucket)?;
+        let request = try_put(self.storage, &there, name, bytes.clone(), WriteConditions::default());
+        self.send(vec![object(bucket, name, Some(bytes))], request).await.map(drop)
+    }
+
+    /// As CopyObject does it.
+    pub async fn copy(&self, bucket: &str, from: &str, to: &str, bytes: Bytes) -> Result<(), StorageError> {
+        let there = self.bucket(bucket)?;
+        let request = async {
+            let source = self.storage.open_object(&there, &key(from), None).await?;
+            let size = source.object.size;
+            let target = self.storage.begin_body(Some(size), DigestPlan::default())?;
+            let body = self.storage.copy_body(source, 0..size, target).await?;
+            let message = PutObject {
+                bucket: Arc::clone(&there),
+                key: key(to),
+                owner: owner(),
+                attributes: Attributes::default(),
+                body,
+                checksum: None,
+                conditions: WriteConditions::default(),
+            };
+            self.storage.put_object(message).await
+        };
+        self.send(vec![object(bucket, to, Some(bytes))], request).await.map(drop)
+    }
+
+    pub async fn delete(&self, bucket: &str, name: &str) -> Result<(), StorageError> {
+        let message = DeleteObject {
+            bucket: self.bucket(bucket)?,
+            key: key(name),
+            version: None,
+            owner: owner(),
+            conditions: WriteConditions::default(),
+        };
+        self.send(vec![object(bucket, name, None)], self.storage.delete_object(message)).await.map(drop)
+    }
+
+    pub async fn begin(&self, bucket: &str, name: &str) -> Result<Uploading, StorageError> {
+        let there = self.bucket(bucket)?;
+        let thing = Thing::Upload(bucket.to_owned(), name.to_owned());
+        let message = CreateUpload {
+            bucket: Arc::clone(&there),
+            key: key(name),
+            owner: owner(),
+            attributes: Attributes::default(),
+            checksum: None,
+        };
+        let changes = vec![(thing.clone(), Value::Parts(BTreeMap::new()))];
+        let upload = self.send(changes, self.storage.create_upload(message)).await?;
+        Ok(Uploading { bucket: there, thing, upload, parts: BTreeMap::new() })
+    }
+
+    pub async fn part(&self, upload: &mut Uploading, number: u16, bytes: Bytes) -> Result<(), StorageError> {
+        let mut parts: BTreeMap<_, _> = upload.parts.iter().map(|(n, bytes)| (*n, md5_of(bytes))).collect();
+        parts.insert(number, md5_of(&bytes));
+        let request = async {
+            let number = PartNumber::new(u32::from(number)).unwrap();
+            let begin = BeginPart {
+                bucket: Arc::clone(&upload.bucket),
+                key: upload.upload.key.clone(),
+                upload: upload.upload.id,
+                number,
+                size: bytes.len() as u64,
+            };
+            let mut writer = self.storage.begin_part(begin, DigestPlan::default()).await?;
+            writer.write(bytes.clone()).await?;
+            let message = PutPart {
+                bucket: Arc::clone(&upload.bucket),
+                key: upload.upload.key.clone(),
+                upload: upload.upload.id,
+                number,
+                body: writer.finish().await?,
+                checksum: None,
+            };
+            self.storage.put_part(message).await
+        };
+        self.send(vec![(upload.thing.clone(), Value::Parts(parts))], request).await?;
+        upload.parts.insert(number, bytes);
+        Ok(())
+    }
+
+    pub async fn complete(&self, upload: Uploading) -> Result<(), StorageError> {
+        let Thing::Upload(bucket, name) = &upload.thing else { unreachable!() };
+        let listed = upload.parts.iter().map(|(number, bytes)| CompletedPart {
+            number: PartNumber::new(u32::from(*number)).unwrap(),
+            etag: crate::names::ETag::single(md5_of(bytes)),
+            checksum: None,
+        });
+        let whole: Vec<u8> = upload.parts.values().flat_map(|bytes| bytes.iter().copied()).collect();
+        let changes = vec![object(bucket, name, Some(whole.into())), (upload.thing.clone(), Value::Absent)];
+        let request = completion(&upload.bucket, &upload.upload, listed.collect());
+        self.send(changes, self.storage.complete_upload(request)).await.map(drop)
+    }
+
+    pub async fn abort(&self, upload: Uploading) -> Result<(), StorageError> {
+        let message = AbortUpload {
+            bucket: Arc::clone(&upload.bucket),
+            key: upload.upload.key.clone(),
+            upload: upload.upload.id,
+        };
+        self.send(vec![(upload.thing.clone(), Value::Absent)], self.storage.abort_upload(message)).await
+    }
+}
+
+/// An upload as its client knows it.
+pub struct Uploading {
+    bucket: Arc<Bucket>,
+    thing: Thing,
+    upload: Arc<Upload>,
+    parts: BTreeMap<u16, Bytes>,
+}
+
+/// Larger than what goes through the journal.
+const LARGE: usize = 40_000;
+const SMALL: usize = 700;
+
+/// Waits until index and files have followed and a checkpoint has been.
+fn checkpoint(storage: &StorageClient) {
+    let progress = &storage.shared().progress;
+    let position = progress.position().sequence;
+    progress.ask_checkpoint();
+    // A node that failed makes none.
+    let _told_elsewhere = progress.wait_checkpointed(position);
+}
+
+/// One request after the other, of every kind, in the orders that matter. A request that fails ends nothing.
+pub async fn one_by_one(client: &Client<'_>) {
+    let _ = client.create_bucket("alpha").await;
+    for round in 0..3 {
+        let of = |seed: usize, size: usize| body(round * 100 + seed, size);
+        let _ = client.put("alpha", "small", of(1, SMALL)).await;
+        let _ = client.put("alpha", "dir/large", of(2, LARGE)).await;
+        let _ = client.put("alpha", "dir/empty", of(3, 0)).await;
+        let _ = client.put("alpha", "small", of(4, SMALL + 1)).await;
+        let _ = client.put("alpha", "small", of(5, LARGE)).await;
+        let _ = client.put("alpha", "small", of(6, SMALL)).await;
+        let _ = client.put("alpha", "small//../odd", of(7, SMALL)).await;
+        let _ = client.put("alpha", "small/below", of(8, LARGE)).await;
+        let _ = client.put("alpha", "folder/", of(0, 0)).await;
+        let _ = client.copy("alpha", "dir/large", "copied", of(2, LARGE)).await;
+        let _ = client.delete("alpha", "dir/large").await;
+        let _ = client.delete("alpha", "dir/empty").await;
+        let _ = client.delete("alpha", "never/there").await;
+        if round == 1 {
+            checkpoint(client.storage);
+        }
+        // A key of its own for each upload: one that could not be completed stays.
+        if let Ok(mut upload) = client.begin("alpha", &format!("assembled/{round}")).await {
+            let _ = client.part(&mut upload, 1, of(10, 9000)).await;
+            let _ = client.part(&mut upload, 2, of(11, 9000)).await;
+            let _ = client.part(&mut upload, 1, of(12, 9000)).await;
+            let _ = client.part(&mut upload, 3, of(13, 10)).await;
+            let _ = client.complete(upload).await;
+        }
+        let over = format!("over/{round}");
+        let _ = client.put("alpha", &over, of(9, SMALL)).await;
+        if let Ok(mut upload) = client.begin("alpha", &over).await {
+            let _ = client.part(&mut upload, 4, of(14, 5000)).await;
+            let _ = client.part(&mut upload, 9, of(15, 17_000)).await;
+            let _ = client.complete(upload).await;
+        }
+        if let Ok(mut upload) = client.begin("alpha", &format!("aborted/{round}")).await {
+            let _ = client.part(&mut upload, 1, of(16, 9000)).await;
+            let _ = client.part(&mut upload, 3, of(17, 3000)).await;
+            let _ = client.abort(upload).await;
+        }
+        let _ = client.create_bucket("beta").await;
+        let _ = client.put("beta", "x/y", of(18, SMALL)).await;
+        let _ = client.put("beta", "z", of(19, LARGE)).await;
+        let _ = client.delete("beta", "x/y").await;
+        let _ = client.delete("beta", "z").await;
+        let _ = client.delete_bucket("beta", &[]).await;
+        let _ = client.delete("alpha", &over).await;
+        let _ = client.delete("alpha", "small").await;
+        let _ = client.put("alpha", "small/new", of(20, SMALL)).await;
+        let _ = client.delete("alpha", "small/new").await;
+        let _ = client.delete("alpha", "small/below").await;
+        let _ = client.delete("alpha", "folder/").await;
+    }
+    if let Ok(mut upload) = client.begin("alpha", "left/open").await {
+        let _ = client.part(&mut upload, 1, body(50, 9000)).await;
+        let _ = client.part(&mut upload, 5, body(51, 400)).await;
+    }
+}
+
+/// Several clients at once, each with keys of its own, so that batches hold many requests.
+pub async fn together(client: &Client<'_>, seed: u64) {
+    let _ = client.create_bucket("shared").await;
+    let clients = (0..6).map(|number| async move {
+        let mut choices = Choices(seed.wrapping_add(number));
+        for step in 0..14 {
+            let name = format!("dir{}/{number}-{}", choices.below(2), choices.below(3));
+            let bytes = body(choices.below(1000), [0, SMALL, SMALL, 5000, LARGE][choices.below(5)]);
+            match choices.below(8) {
+                0 | 1 => drop(client.delete("shared", &name).await),
+                2 => {
+                    let name = format!("parts/{number}-{step}");
+                    if let Ok(mut upload) = client.begin("shared", &name).await {
+                        let _ = client.part(&mut upload, 1, bytes.clone()).await;
+                        let _ = client.part(&mut upload, 2, bytes).await;
+                        let _ = match choices.below(3) {
+                            0 => client.abort(upload).await,
+                            _ => client.complete(upload).await,
+                        };
+                    }
+                }
+                _ => drop(client.put("shared", &name, bytes).await),
+            }
+        }
+    });
+    futures_util::future::join_all(clients).await;
+}
