@@ -39,9 +39,9 @@ test-clients: build $(VENV_READY) ## boto3 and the aws cli against the built nod
 	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
 	    $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
-crash: build $(VENV_READY) ## kill -9 under load and compare, the client tests of durability only
+crash: build $(VENV_READY) ## kill -9 under load and compare, for CRASH_SECONDS; CRASH_SEED repeats a run
 	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
-	    $(VENV)/bin/python -m pytest tests/clients/test_durability.py $(PYTEST_ARGS)
+	    $(VENV)/bin/python -m pytest tests/clients/test_crash.py tests/clients/test_durability.py $(PYTEST_ARGS)
 else
 test-clients crash:
 	@echo "SKIPPED: $@: tests/clients/requirements.txt is missing, the client tests did NOT run" >&2
