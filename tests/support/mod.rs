@@ -37,12 +37,23 @@ impl Node {
 
     /// The same; a node that ends at its start gives its log.
     pub fn try_start(settings: &[(&str, &str)]) -> Result<Self, String> {
+        Self::try_start_by(Command::new(binary()), settings)
+    }
+
+    /// Starts a node after a `ulimit` with these arguments.
+    pub fn start_limited(ulimit: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit {ulimit} && exec \"$0\""), &binary()]);
+        Self::try_start_by(command, settings).unwrap_or_else(|log| panic!("the node ended at its start: {log}"))
+    }
+
+    fn try_start_by(mut command: Command, settings: &[(&str, &str)]) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
         let (port, ui_port) = (free_port(), free_port());
         let cwd = dir.path().join("cwd");
         std::fs::create_dir(&cwd).unwrap();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let child = Command::new(binary())
+        let child = command
             .current_dir(&cwd)
             .env_clear()
             .env("HOME", &cwd)
@@ -191,6 +202,11 @@ impl Node {
         found
     }
 
+    /// Files and sockets that the node has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Resident memory of the node in bytes.
     pub fn resident_bytes(&self) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
@@ -267,6 +283,11 @@ impl Wire {
         Ok(Self { socket, read: Vec::new() })
     }
 
+    /// Sends bytes; false when the node takes no more.
+    pub fn try_write(&mut self, bytes: &[u8]) -> bool {
+        self.socket.write_all(bytes).is_ok()
+    }
+
     /// Sends bytes; a connection that the node has closed is no failure here, its answer tells.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.socket.write_all(bytes.as_ref());
@@ -275,6 +296,11 @@ impl Wire {
     /// Ends the sending side.
     pub fn finish(&mut self) {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Takes little from the node ahead of being read.
+    pub fn narrow(&mut self) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.socket, 4096).unwrap();
     }
 
     /// Limits how long a read may wait.
@@ -376,6 +402,14 @@ impl Wire {
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
+}
+
+/// Start of a request as the admin by the header pair, up to the headers that a test adds.
+pub fn head(node: &Node, method: &str, target: &str) -> String {
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nX-Access-Key: {}\r\nX-Secret-Key: {}\r\n",
+        node.port, ADMIN.0, ADMIN.1
+    )
 }
 
 fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {
