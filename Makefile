@@ -39,9 +39,11 @@ test-clients: build $(VENV_READY) ## boto3 and the aws cli against the built nod
 	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
 	    $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
-crash: build $(VENV_READY) ## kill -9 under load and compare, the client tests of durability only
+crash: export CRASH_ROUNDS ?= 5
+crash: build $(VENV_READY) ## power lost at every change, CRASH_ROUNDS times; kill -9 under load for CRASH_SECONDS
+	cargo test --locked -p myfsio-actors --lib tests::crash
 	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
-	    $(VENV)/bin/python -m pytest tests/clients/test_durability.py $(PYTEST_ARGS)
+	    $(VENV)/bin/python -m pytest tests/clients/test_crash.py tests/clients/test_durability.py $(PYTEST_ARGS)
 else
 test-clients crash:
 	@echo "SKIPPED: $@: tests/clients/requirements.txt is missing, the client tests did NOT run" >&2

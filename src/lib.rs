@@ -6,8 +6,10 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod connection;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
+mod limits;
 pub mod node;
 pub mod s3;
 pub mod server;

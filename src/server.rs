@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
-use actix_http::error::PayloadError;
+use actix_http::error::{DispatchError, PayloadError};
 use actix_http::{HttpMessage as _, HttpService, KeepAlive, Payload, Request, RequestHead, Response};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
-use actix_service::fn_service;
+use actix_service::{ServiceFactoryExt as _, fn_service};
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 use bytes::Bytes;
@@ -29,6 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::Instrument as _;
 
 use crate::admin::{self, health::health};
+use crate::connection::{Connection, Patience, Phase, Serving};
 use crate::node::Node;
 use crate::s3::auth::{presigned, sigv2};
 use crate::s3::body::RequestBody;
@@ -46,6 +47,8 @@ use crate::telemetry::request_span;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a refused client may go on sending before the connection is cut.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that wait to be accepted, at most; the system may allow fewer.
+const BACKLOG: i32 = 4096;
 /// Bytes of a response that are buffered before the socket is written.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -54,6 +57,8 @@ const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 pub struct ServerSettings {
     /// Worker threads.
     pub workers: usize,
+    /// Connections open at once; further ones wait to be accepted.
+    pub connections_max: usize,
     /// How long a client may take to send a request's head.
     pub head_timeout: Duration,
     /// How long requests under way may take to end after a stop.
@@ -78,17 +83,20 @@ impl Stopper {
 /// A server on a bound listener; it runs when the [`Server`] is awaited. Errs: the listener cannot be registered.
 pub fn serve(node: Arc<Node>, listener: TcpListener, settings: &ServerSettings) -> io::Result<(Server, Stopper)> {
     let (draining, _) = watch::channel(false);
-    let (signal, head_timeout) = (draining.clone(), settings.head_timeout);
-    let stalled_ms = u32::try_from(node.settings.body_idle.as_millis()).unwrap_or(u32::MAX);
+    let signal = draining.clone();
+    let patience = Patience { head: settings.head_timeout, answer: node.settings.body_idle };
+    // What std asks for is short for a burst of clients.
+    rustix::net::listen(&listener, BACKLOG)?;
     let server = Server::build()
         .workers(settings.workers)
+        .max_concurrent_connections(settings.connections_max.div_ceil(settings.workers))
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
         .disable_signals()
         .listen("s3", listener, move || {
             let (expecting, serving, signal) = (Arc::clone(&node), Arc::clone(&node), signal.clone());
-            HttpService::build()
+            let http = HttpService::build()
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-                .client_request_timeout(head_timeout)
+                .client_request_timeout(patience.head)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                 .h1_write_buffer_size(WRITE_BUFFER_BYTES)
                 .graceful_shutdown_signal(move || {
@@ -100,27 +108,37 @@ pub fn serve(node: Arc<Node>, listener: TcpListener, settings: &ServerSettings) 
                         }
                     }
                 })
-                .on_connect_ext(move |socket: &TcpStream, _| {
-                    // Without it small answers wait for the client's acknowledgement; failing only costs time.
-                    let _ = socket.set_nodelay(true);
-                    // A client that stops reading its answer would keep its place among the requests for ever.
-                    let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, stalled_ms);
+                .on_connect_ext(|connection: &Connection<TcpStream>, data| {
+                    data.insert(connection.phase());
                 })
                 .expect(fn_service(move |request: Request| expect(Arc::clone(&expecting), request)))
                 .h1(fn_service(move |request: Request| {
-                    let node = Arc::clone(&serving);
-                    async move { Ok::<_, Infallible>(answer(node, request).await) }
-                }))
-                .tcp()
+                    // Boxed, since an idle connection would keep the room of the largest request.
+                    let answered = Box::pin(answer(Arc::clone(&serving), request));
+                    async move { Ok::<_, Infallible>(answered.await) }
+                }));
+            let connect = move |socket| async move { Ok::<_, DispatchError>(connect(socket, patience)) };
+            fn_service(connect).and_then(http)
         })?
         .run();
     let stopper = Stopper { handle: server.handle(), draining };
     Ok((server, stopper))
 }
 
+fn connect(socket: TcpStream, patience: Patience) -> (Connection<TcpStream>, Option<SocketAddr>) {
+    // Without it small answers wait for the client's acknowledgement; failing only costs time.
+    let _ = socket.set_nodelay(true);
+    // A client that is gone, or takes nothing of what the system holds ready for it.
+    let stalled_ms = u32::try_from(patience.answer.as_millis()).unwrap_or(u32::MAX);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&socket, stalled_ms);
+    let peer = socket.peer_addr().ok();
+    (Connection::new(socket, patience), peer)
+}
+
 /// Decides on a request whose client waits for `100 Continue`; what was decided travels on with the request.
 async fn expect(node: Arc<Node>, mut request: Request) -> Result<Request, Response<BoxBody>> {
     let request_id = RequestId::random();
+    let serving = serve_on(&request);
     adopt_headers(request.head_mut());
     match prepare(&node, request.head(), request_id).await {
         Ok(Some(prepared)) => {
@@ -130,7 +148,7 @@ async fn expect(node: Arc<Node>, mut request: Request) -> Result<Request, Respon
         Ok(None) => Ok(request),
         Err(error) => {
             let (head, payload) = request.into_parts();
-            let hold = Hold { permit: None, payload: SharedPayload::new(payload) };
+            let hold = Hold { permit: None, payload: SharedPayload::new(payload), serving };
             Err(refuse(&node, &head, request_id, &error, hold))
         }
     }
@@ -155,11 +173,11 @@ async fn prepare(node: &Arc<Node>, head: &RequestHead, request_id: RequestId) ->
 
 async fn answer(node: Arc<Node>, request: Request) -> Response<BoxBody> {
     let stashed = request.extensions_mut().remove::<Prepared>();
+    let serving = serve_on(&request);
     let request_id = stashed.as_ref().map_or_else(RequestId::random, |prepared| prepared.request_id);
     let (mut head, payload) = request.into_parts();
     adopt_headers(&mut head);
-    let payload = SharedPayload::new(payload);
-    let hold = Hold { permit: None, payload: payload.clone() };
+    let hold = Hold { permit: None, payload: SharedPayload::new(payload), serving };
     let prepared = match stashed {
         Some(prepared) => Ok(prepared),
         None => match find_route(&node, &head) {
@@ -176,18 +194,13 @@ async fn answer(node: Arc<Node>, request: Request) -> Response<BoxBody> {
         },
     };
     match prepared {
-        Ok(prepared) => handle(&node, &mut head, payload, prepared).await,
+        Ok(prepared) => handle(&node, &mut head, prepared, hold).await,
         Err(error) => refuse(&node, &head, request_id, &error, hold),
     }
 }
 
 /// Runs the handler; its answer keeps the request's place until the last byte is sent.
-async fn handle(
-    node: &Arc<Node>,
-    head: &mut RequestHead,
-    payload: Option<SharedPayload>,
-    prepared: Prepared,
-) -> Response<BoxBody> {
+async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mut hold: Hold) -> Response<BoxBody> {
     let Prepared {
         permit,
         request_id,
@@ -204,8 +217,8 @@ async fn handle(
     } = prepared;
     let (bucket_name, key) = address.into_parts();
     let place = Arc::new(permit);
-    let hold = Hold { permit: Some(Arc::clone(&place)), payload: payload.clone() };
-    let incoming = stream::iter(payload).flatten();
+    hold.permit = Some(Arc::clone(&place));
+    let incoming = stream::iter(hold.payload.clone()).flatten();
     let call = Call {
         node: Arc::clone(node),
         operation,
@@ -301,20 +314,24 @@ fn refuse_as(
 fn finish(node: &Node, request_id: RequestId, response: HttpResponse, hold: Hold) -> Response<BoxBody> {
     let mut response: Response<BoxBody> = response.into();
     add_common_headers(response.headers_mut(), request_id, &node.host_id);
-    if hold.payload.is_none() && hold.permit.is_none() {
-        return response;
-    }
     response.map_body(|_, body| BoxBody::new(Held { body, _hold: hold }))
 }
 
-/// What a response keeps until its last byte is sent: the request's place, and its body.
+/// What a response keeps until its last byte is sent: the request's place, its body, and its turn on the connection.
 ///
 /// While the body lives, the HTTP layer knows that nobody has read it to its end: it then announces the close of the
 /// connection, takes in leftovers for [`DISCONNECT_TIMEOUT`] and closes. Dropped early, a chunked body would be taken in
 /// without end.
+#[allow(dead_code, reason = "kept, not read")]
 struct Hold {
     permit: Option<Arc<OwnedSemaphorePermit>>,
     payload: Option<SharedPayload>,
+    serving: Option<Serving>,
+}
+
+/// Tells the connection that its request has come.
+fn serve_on(request: &Request) -> Option<Serving> {
+    request.conn_data::<Phase>().map(Phase::serve)
 }
 
 /// A response body with what it keeps.

@@ -18,13 +18,14 @@ use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, Durability, Secret};
+use crate::limits;
 use crate::node::{Node, NodeSettings};
 use crate::s3::auth::{AuthSettings, settings::InvalidSetting};
 use crate::s3::authorize::Access;
 use crate::server::{self, ServerSettings};
 use crate::telemetry;
 
-/// How long a client may take to send the head of a request.
+/// How long a client may take to send the head of a request, at most.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A node that cannot start, or has failed.
@@ -82,7 +83,8 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let node = Arc::new(Node::new(node_settings(&config)?, storage.clone(), access.clone(), clock));
     let settings = ServerSettings {
         workers: config.http_workers,
-        head_timeout: HEAD_TIMEOUT,
+        connections_max: limits::connections(config.connections_max, config.requests_max),
+        head_timeout: HEAD_TIMEOUT.min(node.settings.body_idle),
         shutdown_timeout: Duration::from_secs(config.shutdown_timeout_seconds),
     };
     let (server, stopper) = server::serve(node, listener, &settings).map_err(RunError::Start)?;

@@ -9,15 +9,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{ADMIN, Node, Wire, element, sign};
-
-/// Start of a request as the admin by the header pair, up to the headers that a test adds.
-fn head(node: &Node, method: &str, target: &str) -> String {
-    format!(
-        "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nX-Access-Key: localadmin\r\nX-Secret-Key: localadmin\r\n",
-        node.port
-    )
-}
+use support::{ADMIN, Node, Wire, element, head, sign};
 
 fn node() -> Node {
     let node = Node::start(&[]);

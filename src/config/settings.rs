@@ -80,8 +80,10 @@ settings! {
             "Smallest part of a multipart upload but the last, in bytes, checked when it is completed.";
         "REQUESTS_MAX" requests_max: usize = Integer Text("1024"), parse::number::<usize, 1, 1_000_000>,
             "Requests under way at once; more are answered 503 SlowDown.";
+        "CONNECTIONS_MAX" connections_max: usize = Integer Text("16384"), parse::number::<usize, 1, 1_000_000>,
+            "Connections open at once, idle ones included; more wait until one ends. Fewer when the limit of open files is too low, which the start warns of.";
         "REQUEST_TIMEOUT_SECONDS" request_timeout_seconds: u64 = Integer Text("60"), parse::number::<u64, 1, 3_600>,
-            "A client that sends nothing for this long while a body is due is refused with RequestTimeout; one that takes nothing of its answer for this long is cut off.";
+            "A client that sends nothing for this long while a body is due is refused with RequestTimeout; one that takes nothing of its answer for this long is cut off. The head of a request may take as long, but at most 30 seconds.";
         "SHUTDOWN_TIMEOUT_SECONDS" shutdown_timeout_seconds: u64 = Integer Text("30"), parse::number::<u64, 0, 3_600>,
             "How long a stopping node waits for requests under way.";
         "HTTP_WORKERS" http_workers: usize = Integer Cores, parse::number::<usize, 1, 1_024>,

@@ -31,9 +31,9 @@ pub struct BodyLimits {
     pub idle: Duration,
 }
 
-/// Lowest average rate at which a body may arrive, in bytes per second: a client that drips bytes must not keep its place
-/// among the requests for days.
-const RATE_MIN: u64 = 1024;
+/// Lowest average rate at which a body may arrive and an answer be taken, in bytes per second: a client that drips must not
+/// keep its place among the requests for days.
+pub const RATE_MIN: u64 = 1024;
 
 /// The body of one request.
 pub struct RequestBody {

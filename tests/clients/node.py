@@ -55,15 +55,8 @@ class Node:
         self.log = self.dir / "log"
 
     def start(self):
-        self.port, self.ui_port = free_port(), free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        env = {
-            "PATH": os.environ.get("PATH", ""), "HOME": str(self.cwd), "HOST": "127.0.0.1", "PORT": str(self.port),
-            "UI_PORT": str(self.ui_port), "STORAGE_ROOT": str(self.root), "JOURNAL_SEGMENT_BYTES": "4194304",
-            "LOG_LEVEL": "warn", **self.env,
-        }
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([BINARY], cwd=self.cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        """Starts it and waits until it is ready."""
+        self.launch()
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -73,6 +66,18 @@ class Node:
             time.sleep(0.03)
         self.kill()
         raise RuntimeError(f"the node was not ready within {START_SECONDS} s:\n{self.tail()}")
+
+    def launch(self):
+        """Starts the process and waits for nothing."""
+        self.port, self.ui_port = free_port(), free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        env = {
+            "PATH": os.environ.get("PATH", ""), "HOME": str(self.cwd), "HOST": "127.0.0.1", "PORT": str(self.port),
+            "UI_PORT": str(self.ui_port), "STORAGE_ROOT": str(self.root), "JOURNAL_SEGMENT_BYTES": "4194304",
+            "LOG_LEVEL": "warn", **self.env,
+        }
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([BINARY], cwd=self.cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def healthy(self):
         try:

@@ -1,16 +1,13 @@
-"""What was acknowledged stays: clean restarts, kills under load, racing writers."""
+"""What was acknowledged stays: clean restarts, kills, racing writers. Kills under load are in test_crash.py."""
 
-import random
 import threading
-import time
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from util import MIB, body_of, complete, data, keys_of, upload_parts
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(120)]
-ROUNDS, LOAD_SECONDS, WRITERS = 4, 1.5, 6
 SMALL, MEDIUM, LARGE = 900, 100_000, 400_000
 
 
@@ -46,96 +43,6 @@ def check(s3, want):
     assert listed == sorted(want, key=str.encode)
     for key, body in want.items():
         assert body_of(s3, "bkt", key) == body, key
-
-
-class Writer(threading.Thread):
-    """Writes its own keys without end, noting before each request what it may leave and after it what it must."""
-
-    def __init__(self, node, number, known, seed):
-        super().__init__(daemon=True)
-        self.s3, self.number, self.rng = node.client(), number, random.Random(seed)
-        self.known = known  # key -> body, or None when deleted; acknowledged
-        self.pending = {}  # key -> bodies that may have come to stand
-        self.done, self.stopped = 0, threading.Event()
-
-    def run(self):
-        while not self.stopped.is_set():
-            key = f"w{self.number}/{self.rng.randrange(25)}"
-            choice = self.rng.random()
-            body = None if choice < 0.2 else data(self.rng.choice([0, SMALL, SMALL, SMALL, MEDIUM, LARGE]), self.rng.random())
-            try:
-                if choice < 0.2:
-                    self.note(key, None)
-                    self.s3.delete_object(Bucket="bkt", Key=key)
-                elif choice < 0.3:
-                    upload, parts = upload_parts(self.s3, "bkt", key, {1: body[:300], 2: body[300:]} if len(body) > 300 else {1: body})
-                    self.note(key, body)
-                    complete(self.s3, "bkt", key, upload, parts)
-                else:
-                    self.note(key, body)
-                    self.s3.put_object(Bucket="bkt", Key=key, Body=body)
-            except (BotoCoreError, ClientError) as error:
-                # An answer other than a broken connection is a fault of the node, unless it is on its way out.
-                if isinstance(error, ClientError) and not self.stopped.is_set():
-                    self.error = error
-                return
-            self.known[key] = body
-            self.pending.pop(key, None)
-            self.done += 1
-
-    error = None
-
-    def note(self, key, body):
-        self.pending[key] = [body]
-
-
-def read(s3, key):
-    try:
-        return body_of(s3, "bkt", key)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == "NoSuchKey", error
-        return None
-
-
-def test_kills_under_load(node_factory):
-    node = node_factory(MULTIPART_MIN_PART_SIZE=1)
-    node.client().create_bucket(Bucket="bkt")
-    known, total = {}, 0
-    for round_number in range(ROUNDS):
-        writers = [Writer(node, n, {}, round_number * 100 + n) for n in range(WRITERS)]
-        for w in writers:
-            w.known.update({k: v for k, v in known.items() if k.startswith(f"w{w.number}/")})
-            w.start()
-        time.sleep(LOAD_SECONDS * (0.5 + round_number / ROUNDS))
-        for w in writers:
-            assert w.error is None, w.error
-        node.kill()
-        for w in writers:
-            w.stopped.set()
-        for w in writers:
-            w.join(20)
-            assert not w.is_alive()
-        total += sum(w.done for w in writers)
-        start = time.monotonic()
-        node.start()
-        took = time.monotonic() - start
-        assert took < 10, f"the start took {took:.1f} s"
-        s3 = node.client()
-        for w in writers:
-            for key in sorted(set(w.known) | set(w.pending)):
-                got = read(s3, key)
-                allowed = [w.known.get(key), *w.pending.get(key, [])]
-                assert got in allowed, f"round {round_number}, {key}: {None if got is None else len(got)} bytes, allowed {[None if a is None else len(a) for a in allowed]}"
-                known[key] = got
-        listed = [k for page in s3.get_paginator("list_objects_v2").paginate(Bucket="bkt") for k in keys_of([page])]
-        assert listed == sorted((k for k, v in known.items() if v is not None), key=str.encode)
-    assert total > 50 * ROUNDS, f"only {total} writes in {ROUNDS} rounds"
-    node.stop()
-    for key, body in known.items():
-        if body is not None:
-            assert node.file("bkt", key).read_bytes() == body, key
-        else:
-            assert not node.file("bkt", key).is_file(), key
 
 
 def test_a_kill_right_after_start_and_twice(node_factory):

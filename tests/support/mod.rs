@@ -38,11 +38,22 @@ impl Node {
 
     /// The same; a node that ends at its start gives its log.
     pub fn try_start(settings: &[(&str, &str)]) -> Result<Self, String> {
+        Self::try_start_by(Command::new(binary()), settings)
+    }
+
+    /// Starts a node after a `ulimit` with these arguments.
+    pub fn start_limited(ulimit: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit {ulimit} && exec \"$0\""), &binary()]);
+        Self::try_start_by(command, settings).unwrap_or_else(|log| panic!("the node ended at its start: {log}"))
+    }
+
+    fn try_start_by(command: Command, settings: &[(&str, &str)]) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("cwd")).unwrap();
         let port = free_port();
         let settings: Vec<_> = settings.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let child = launch(dir.path(), port, &settings);
+        let child = launch(command, dir.path(), port, &settings);
         let mut node = Self { dir, child, settings, port };
         node.wait_ready().map(|()| node)
     }
@@ -61,7 +72,7 @@ impl Node {
 
     /// Starts a node that was stopped again, on the same directory and port.
     pub fn restart(&mut self) {
-        self.child = launch(self.dir.path(), self.port, &self.settings);
+        self.child = launch(Command::new(binary()), self.dir.path(), self.port, &self.settings);
         self.wait_ready().unwrap_or_else(|log| panic!("the node ended at its start: {log}"));
     }
 
@@ -205,6 +216,11 @@ impl Node {
         found
     }
 
+    /// Files and sockets that the node has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Resident memory of the node in bytes.
     pub fn resident_bytes(&self) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
@@ -212,10 +228,10 @@ impl Node {
     }
 }
 
-fn launch(dir: &Path, port: u16, settings: &[(String, String)]) -> Child {
+fn launch(mut command: Command, dir: &Path, port: u16, settings: &[(String, String)]) -> Child {
     let cwd = dir.join("cwd");
     let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
-    Command::new(binary())
+    command
         .current_dir(&cwd)
         .env_clear()
         .env("HOME", &cwd)
@@ -302,6 +318,11 @@ impl Wire {
         Ok(Self { socket, read: Vec::new() })
     }
 
+    /// Sends bytes; false when the node takes no more.
+    pub fn try_write(&mut self, bytes: &[u8]) -> bool {
+        self.socket.write_all(bytes).is_ok()
+    }
+
     /// Sends bytes; a connection that the node has closed is no failure here, its answer tells.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.socket.write_all(bytes.as_ref());
@@ -310,6 +331,11 @@ impl Wire {
     /// Ends the sending side.
     pub fn finish(&mut self) {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Takes little from the node ahead of being read.
+    pub fn narrow(&mut self) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.socket, 4096).unwrap();
     }
 
     /// Limits how long a read may wait.
@@ -411,6 +437,14 @@ impl Wire {
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
+}
+
+/// Start of a request as the admin by the header pair, up to the headers that a test adds.
+pub fn head(node: &Node, method: &str, target: &str) -> String {
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nX-Access-Key: {}\r\nX-Secret-Key: {}\r\n",
+        node.port, ADMIN.0, ADMIN.1
+    )
 }
 
 fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {

@@ -303,12 +303,11 @@ impl Materialiser<'_> {
     }
 
     /// On replay: whether the path belongs to a later version of the key, whose own step may have been done already. In
-    /// overflow each version has a path of its own.
+    /// overflow every version has a path of its own.
     fn is_taken_over(&self, place: &Place) -> Result<bool, StorageError> {
-        if place.location == Location::Overflow {
-            return Ok(false);
-        }
-        Ok(self.row(place)?.is_some_and(|row| row.location == place.location && row.stamp > place.stamp))
+        let is_plain = |location| location == Location::Plain;
+        Ok(is_plain(place.location)
+            && self.row(place)?.is_some_and(|row| is_plain(row.location) && row.stamp > place.stamp))
     }
 
     fn row(&self, place: &Place) -> Result<Option<rows::ObjectRow>, StorageError> {

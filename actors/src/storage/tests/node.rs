@@ -153,6 +153,27 @@ async fn a_replay_never_brings_back_what_was_overwritten_or_deleted() {
 }
 
 #[actix::test]
+async fn a_replay_removes_the_overflow_files_of_versions_that_were_replaced() {
+    for size in [100, 700_000] {
+        let node = node();
+        let bucket = bucket(&node.client, "replaced").await;
+        let overflow = |root: &Path| files_below(&root.join(".myfsio.sys/buckets"));
+        put(&node.client, &bucket, "a//b", body(1, size)).await;
+        let earlier = crashed_copy(&node);
+        put(&node.client, &bucket, "a//b", body(2, size)).await;
+        let copy = crashed_copy(&node);
+        // As if the crash had come before the files followed.
+        for file in overflow(earlier.path()) {
+            std::fs::copy(&file, copy.path().join(file.strip_prefix(earlier.path()).unwrap())).unwrap();
+        }
+        assert_eq!(overflow(copy.path()).len(), 2);
+        let reopened = open(copy.path());
+        assert_eq!(get(&reopened, &bucket, "a//b").await.unwrap(), body(2, size));
+        assert_eq!(overflow(copy.path()).len(), 1);
+    }
+}
+
+#[actix::test]
 async fn the_journal_goes_round_under_sustained_writes() {
     let node = node();
     let bucket = bucket(&node.client, "round").await;
