@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 
 use super::StorageError;
 use super::digest::{DigestPlan, Digests, Hasher};
@@ -20,6 +21,8 @@ use super::uploads::GridSlot;
 
 /// Bytes that are hashed and written at a time.
 const CHUNK_BYTES: usize = 512 << 10;
+/// Spare buffers kept, at most.
+const SPARE_MAX: usize = 32;
 /// Bodies up to this size are hashed on the request's own thread: a hop costs more.
 const HASH_INLINE_BYTES: usize = 16 << 10;
 
@@ -31,8 +34,33 @@ pub(super) struct BodyTools {
     pub staging: Arc<Staging>,
     pub disk: Arc<Disk>,
     pub space: Arc<Space>,
+    pub buffers: Arc<BodyBuffers>,
     /// Largest body that goes through the journal, in bytes.
     pub inline_bytes_max: usize,
+}
+
+/// Buffers of bodies, used again and again: each page of a fresh one costs a fault.
+#[derive(Debug, Default)]
+pub(super) struct BodyBuffers {
+    spare: Mutex<Vec<BytesMut>>,
+}
+
+impl BodyBuffers {
+    /// An empty buffer for a body, or a piece of one, of so many bytes.
+    fn take(&self, size: usize) -> BytesMut {
+        let spare = if size > CHUNK_BYTES / 2 { self.spare.lock().pop() } else { None };
+        spare.unwrap_or_else(|| BytesMut::with_capacity(size.min(CHUNK_BYTES)))
+    }
+
+    /// Takes a buffer back, if nobody uses it any more.
+    fn give_back(&self, bytes: Bytes) {
+        let Ok(mut buffer) = bytes.try_into_mut() else { return };
+        buffer.clear();
+        let mut spare = self.spare.lock();
+        if buffer.capacity() >= CHUNK_BYTES && spare.len() < SPARE_MAX {
+            spare.push(buffer);
+        }
+    }
 }
 
 /// Where a whole body is.
@@ -179,8 +207,7 @@ impl BodyWriter {
 
     fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target, claim: Claim) -> Self {
         let work = Work { hasher: Hasher::new(plan), target, claim, written: 0 };
-        let expected = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-        let buffer = BytesMut::with_capacity(expected);
+        let buffer = tools.buffers.take(usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX));
         Self { tools, declared, size: 0, buffer, md5: None, work: Some(Box::new(work)), under_way: None }
     }
 
@@ -216,10 +243,10 @@ impl BodyWriter {
         let written = self.written().await?;
         let md5 = self.md5.get_or_insert_with(|| self.tools.md5.begin());
         md5.catch_up().await?;
-        let other = written.and_then(|bytes| bytes.try_into_mut().ok());
-        let mut other = other.unwrap_or_else(|| BytesMut::with_capacity(CHUNK_BYTES));
-        other.clear();
-        let bytes = std::mem::replace(&mut self.buffer, other).freeze();
+        if let Some(written) = written {
+            self.tools.buffers.give_back(written);
+        }
+        let bytes = std::mem::replace(&mut self.buffer, self.tools.buffers.take(CHUNK_BYTES)).freeze();
         md5.update(bytes.clone());
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
         let (tools, put) = (self.tools.clone(), bytes.clone());
@@ -239,7 +266,7 @@ impl BodyWriter {
         }
         let size = self.size;
         let rest = std::mem::take(&mut self.buffer).freeze();
-        self.written().await?;
+        let written = self.written().await?;
         let md5 = self.md5.take();
         let md5 = || md5.unwrap_or_else(|| self.tools.md5.begin());
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
@@ -257,13 +284,14 @@ impl BodyWriter {
         }
         let md5 = md5();
         md5.update_last(rest.clone());
-        let tools = self.tools.clone();
+        let (tools, last) = (self.tools.clone(), rest.clone());
         let end = move || {
-            work.end(&tools, &rest)?;
+            work.end(&tools, &last)?;
             Ok(work)
         };
         let mut work = self.tools.pool.run(end).await?;
         *work.hasher.md5_mut() = md5.finish().await?;
+        written.into_iter().chain([rest]).for_each(|bytes| self.tools.buffers.give_back(bytes));
         let digests = work.hasher.finish();
         let place = match work.target {
             Target::Memory => return Err(StorageError::BodyUnfinished),
