@@ -1,18 +1,19 @@
 //! Bodies on their way in: hashed as they arrive; small ones stay in memory for the journal, larger ones go to a staged file.
 //!
-//! Two buffers take turns: while a pool thread hashes and writes one, the request fills the other. Memory per upload is
-//! bounded by both, whatever the size of the object.
+//! Two buffers take turns: while one is hashed and written, the request fills the other. Memory per upload is bounded by
+//! both, whatever the size of the object. Hashing and writing do not wait for each other; the last bytes are hashed while
+//! the file is synced.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tokio::sync::oneshot;
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 
 use super::StorageError;
 use super::digest::{DigestPlan, Digests, Hasher};
 use super::disk::{Disk, DiskFile, STAGING_FOLDER};
-use super::io_pool::IoPool;
-use super::md5::Md5Thread;
+use super::io_pool::{IoPool, PoolJob};
+use super::md5::{Md5Message, Md5Thread};
 use super::space::{Claim, Space};
 use super::staging::{StagedFile, Staging};
 use super::steps::bytes_on_disk;
@@ -20,6 +21,8 @@ use super::uploads::GridSlot;
 
 /// Bytes that are hashed and written at a time.
 const CHUNK_BYTES: usize = 512 << 10;
+/// Spare buffers kept, at most.
+const SPARE_MAX: usize = 32;
 /// Bodies up to this size are hashed on the request's own thread: a hop costs more.
 const HASH_INLINE_BYTES: usize = 16 << 10;
 
@@ -31,8 +34,33 @@ pub(super) struct BodyTools {
     pub staging: Arc<Staging>,
     pub disk: Arc<Disk>,
     pub space: Arc<Space>,
+    pub buffers: Arc<BodyBuffers>,
     /// Largest body that goes through the journal, in bytes.
     pub inline_bytes_max: usize,
+}
+
+/// Buffers of bodies, used again and again: each page of a fresh one costs a fault.
+#[derive(Debug, Default)]
+pub(super) struct BodyBuffers {
+    spare: Mutex<Vec<BytesMut>>,
+}
+
+impl BodyBuffers {
+    /// An empty buffer for a body, or a piece of one, of so many bytes.
+    fn take(&self, size: usize) -> BytesMut {
+        let spare = if size > CHUNK_BYTES / 2 { self.spare.lock().pop() } else { None };
+        spare.unwrap_or_else(|| BytesMut::with_capacity(size.min(CHUNK_BYTES)))
+    }
+
+    /// Takes a buffer back, if nobody uses it any more.
+    fn give_back(&self, bytes: Bytes) {
+        let Ok(mut buffer) = bytes.try_into_mut() else { return };
+        buffer.clear();
+        let mut spare = self.spare.lock();
+        if buffer.capacity() >= CHUNK_BYTES && spare.len() < SPARE_MAX {
+            spare.push(buffer);
+        }
+    }
 }
 
 /// Where a whole body is.
@@ -101,28 +129,17 @@ enum Target {
 /// What travels to the pool and back.
 #[derive(Debug)]
 struct Work {
+    /// All digests but the MD5.
     hasher: Hasher,
     target: Target,
     /// Space for what is still to be written.
     claim: Claim,
     written: u64,
-    buffer: Vec<u8>,
 }
 
 impl Work {
-    /// Brings the MD5 up to the buffer's end; before the buffer is put.
-    async fn hash(&mut self, md5: &Md5Thread) -> Result<(), StorageError> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let so_far = std::mem::take(self.hasher.md5_mut());
-        let (updated, buffer) = md5.update(so_far, std::mem::take(&mut self.buffer)).await?;
-        (*self.hasher.md5_mut(), self.buffer) = (updated, buffer);
-        Ok(())
-    }
-
-    /// Hashes the rest and writes the buffer, and empties it.
-    fn put(&mut self, tools: &BodyTools) -> Result<(), StorageError> {
+    /// Hashes and writes the next bytes.
+    fn put(&mut self, tools: &BodyTools, bytes: &[u8]) -> Result<(), StorageError> {
         if matches!(self.target, Target::Memory) {
             self.target = Target::Object(tools.staging.take()?);
         }
@@ -132,20 +149,18 @@ impl Work {
             Target::Part(part) => (part.file(), part.offset()),
         };
         let file = file.ok_or(StorageError::BodyUnfinished)?;
-        self.hasher.update_others(&self.buffer);
-        let bytes = self.buffer.len() as u64;
-        self.claim.cover(bytes)?;
-        file.write_all_at(&self.buffer, base + self.written)
-            .map_err(|e| StorageError::io("write", STAGING_FOLDER, e))?;
-        self.claim.spend(bytes);
-        self.written += bytes;
-        self.buffer.clear();
+        self.hasher.update_others(bytes);
+        let size = bytes.len() as u64;
+        self.claim.cover(size)?;
+        file.write_all_at(bytes, base + self.written).map_err(|e| StorageError::io("write", STAGING_FOLDER, e))?;
+        self.claim.spend(size);
+        self.written += size;
         Ok(())
     }
 
     /// Puts the rest and makes everything durable.
-    fn end(&mut self, tools: &BodyTools) -> Result<(), StorageError> {
-        self.put(tools)?;
+    fn end(&mut self, tools: &BodyTools, rest: &[u8]) -> Result<(), StorageError> {
+        self.put(tools, rest)?;
         let file = match &self.target {
             Target::Memory => None,
             Target::Object(file) => file.file(),
@@ -156,6 +171,13 @@ impl Work {
     }
 }
 
+/// A buffer that is being written, and hashed.
+#[derive(Debug)]
+struct UnderWay {
+    bytes: Bytes,
+    job: PoolJob<Box<Work>>,
+}
+
 /// Takes a body as it arrives. Dropping it unfinished leaves nothing behind.
 #[derive(Debug)]
 pub struct BodyWriter {
@@ -164,10 +186,12 @@ pub struct BodyWriter {
     declared: Option<u64>,
     /// Bytes taken so far.
     size: u64,
-    buffer: Vec<u8>,
+    buffer: BytesMut,
+    /// Of a body that did not fit into one buffer.
+    md5: Option<Md5Message>,
     /// At rest here, or with the pool.
     work: Option<Box<Work>>,
-    under_way: Option<oneshot::Receiver<Result<Box<Work>, StorageError>>>,
+    under_way: Option<UnderWay>,
 }
 
 impl BodyWriter {
@@ -182,10 +206,9 @@ impl BodyWriter {
     }
 
     fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target, claim: Claim) -> Self {
-        let work = Work { hasher: Hasher::new(plan), target, claim, written: 0, buffer: Vec::new() };
-        let expected = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-        let buffer = Vec::with_capacity(expected);
-        Self { tools, declared, size: 0, buffer, work: Some(Box::new(work)), under_way: None }
+        let work = Work { hasher: Hasher::new(plan), target, claim, written: 0 };
+        let buffer = tools.buffers.take(usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX));
+        Self { tools, declared, size: 0, buffer, md5: None, work: Some(Box::new(work)), under_way: None }
     }
 
     /// Takes the next bytes; waits while the disk is behind, so memory stays bounded. Errs: BodyUnfinished when the body
@@ -197,44 +220,41 @@ impl BodyWriter {
         }
         let mut rest = chunk.as_ref();
         while !rest.is_empty() {
-            let room = CHUNK_BYTES - self.buffer.len().min(CHUNK_BYTES);
-            let (now, later) = rest.split_at(rest.len().min(room));
-            self.buffer.extend_from_slice(now);
-            rest = later;
             if self.buffer.len() >= CHUNK_BYTES {
                 self.flush().await?;
             }
+            let room = CHUNK_BYTES.saturating_sub(self.buffer.len());
+            let (now, later) = rest.split_at(rest.len().min(room));
+            self.buffer.extend_from_slice(now);
+            rest = later;
         }
         Ok(())
     }
 
-    /// Waits for the work under way and takes it back.
-    async fn settle(&mut self) -> Result<Box<Work>, StorageError> {
-        if let Some(answer) = self.under_way.take() {
-            return answer.await.map_err(|_| StorageError::BodyUnfinished)?;
-        }
-        self.work.take().ok_or(StorageError::BodyUnfinished)
+    /// Waits until what was given to the pool is written; answers its buffer.
+    async fn written(&mut self) -> Result<Option<Bytes>, StorageError> {
+        let Some(UnderWay { bytes, job }) = self.under_way.take() else { return Ok(None) };
+        self.work = Some(job.result().await?);
+        Ok(Some(bytes))
     }
 
     /// Hands the full buffer to the pool and goes on with the other one.
     async fn flush(&mut self) -> Result<(), StorageError> {
-        let mut work = self.settle().await?;
-        std::mem::swap(&mut work.buffer, &mut self.buffer);
-        let (reply, answer) = oneshot::channel();
-        self.under_way = Some(answer);
-        let (pool, tools) = (self.tools.pool.clone(), self.tools.clone());
-        let job = async move {
-            let done = async {
-                work.hash(&tools.md5).await?;
-                let put = move || {
-                    work.put(&tools)?;
-                    Ok(work)
-                };
-                pool.run(put).await
-            };
-            let _nobody = reply.send(done.await);
-        };
-        tokio::task::spawn(job);
+        let written = self.written().await?;
+        let md5 = self.md5.get_or_insert_with(|| self.tools.md5.begin());
+        md5.catch_up().await?;
+        if let Some(written) = written {
+            self.tools.buffers.give_back(written);
+        }
+        let bytes = std::mem::replace(&mut self.buffer, self.tools.buffers.take(CHUNK_BYTES)).freeze();
+        md5.update(bytes.clone());
+        let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
+        let (tools, put) = (self.tools.clone(), bytes.clone());
+        let job = self.tools.pool.start_job(move || {
+            work.put(&tools, &put)?;
+            Ok(work)
+        });
+        self.under_way = Some(UnderWay { job: job.await?, bytes });
         Ok(())
     }
 
@@ -244,30 +264,34 @@ impl BodyWriter {
         if self.declared.is_some_and(|declared| self.size != declared) {
             return Err(StorageError::BodyUnfinished);
         }
-        let mut work = self.settle().await?;
         let size = self.size;
-        if matches!(work.target, Target::Memory) && self.buffer.len() <= self.tools.inline_bytes_max {
-            let mut hasher = work.hasher;
-            let mut body = std::mem::take(&mut self.buffer);
-            if body.len() > HASH_INLINE_BYTES {
-                let so_far = std::mem::take(hasher.md5_mut());
-                (*hasher.md5_mut(), body) = self.tools.md5.update(so_far, body).await?;
-                hasher.update_others(&body);
+        let rest = std::mem::take(&mut self.buffer).freeze();
+        let written = self.written().await?;
+        let md5 = self.md5.take();
+        let md5 = || md5.unwrap_or_else(|| self.tools.md5.begin());
+        let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
+        if matches!(work.target, Target::Memory) && rest.len() <= self.tools.inline_bytes_max {
+            if rest.len() > HASH_INLINE_BYTES {
+                let md5 = md5();
+                md5.update_last(rest.clone());
+                *work.hasher.md5_mut() = md5.finish().await?;
+                work.hasher.update_others(&rest);
             } else {
-                hasher.update(&body);
+                work.hasher.update(&rest);
             }
-            let digests = hasher.finish();
-            let place = FinishedPlace::Object(BodyPlace::Inline(body.into()));
-            return Ok(FinishedBody { size, digests, place, _claim: work.claim });
+            let place = FinishedPlace::Object(BodyPlace::Inline(rest));
+            return Ok(FinishedBody { size, digests: work.hasher.finish(), place, _claim: work.claim });
         }
-        std::mem::swap(&mut work.buffer, &mut self.buffer);
-        let tools = self.tools.clone();
-        work.hash(&tools.md5).await?;
+        let md5 = md5();
+        md5.update_last(rest.clone());
+        let (tools, last) = (self.tools.clone(), rest.clone());
         let end = move || {
-            work.end(&tools)?;
+            work.end(&tools, &last)?;
             Ok(work)
         };
-        let work = self.tools.pool.run(end).await?;
+        let mut work = self.tools.pool.run(end).await?;
+        *work.hasher.md5_mut() = md5.finish().await?;
+        written.into_iter().chain([rest]).for_each(|bytes| self.tools.buffers.give_back(bytes));
         let digests = work.hasher.finish();
         let place = match work.target {
             Target::Memory => return Err(StorageError::BodyUnfinished),

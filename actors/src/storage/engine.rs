@@ -206,8 +206,15 @@ impl Engine {
         let inline_bytes_max = settings.inline_body_bytes;
         let long_pool = IoPool::start(LONG_THREADS)?;
         let md5 = Md5Thread::start(threads)?;
-        let tools =
-            BodyTools { pool, md5, staging, disk: Arc::clone(&disk), space: Arc::clone(&space), inline_bytes_max };
+        let tools = BodyTools {
+            pool,
+            md5,
+            staging,
+            disk: Arc::clone(&disk),
+            space: Arc::clone(&space),
+            buffers: Arc::default(),
+            inline_bytes_max,
+        };
         let checkpoint = CheckpointRow {
             sequence: recovered.position.sequence,
             segment: recovered.position.next.0,

@@ -56,7 +56,15 @@ impl IoPool {
         T: Send + 'static,
         F: FnOnce() -> Result<T, StorageError> + Send + 'static,
     {
-        let ended = || StorageError::Unavailable { reason: "the node is stopping, or a job failed".to_owned() };
+        self.start_job(work).await?.result().await
+    }
+
+    /// Hands `work` to a thread of the pool and does not wait for its end.
+    pub async fn start_job<T, F>(&self, work: F) -> Result<PoolJob<T>, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, StorageError> + Send + 'static,
+    {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| ended())?;
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move || {
@@ -66,6 +74,21 @@ impl IoPool {
             let _nobody = reply.send(result);
         });
         self.jobs.try_send(job).map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
+        Ok(PoolJob(answer))
     }
+}
+
+/// Work that a thread of the pool does; it is done whether anybody waits or not.
+#[derive(Debug)]
+pub(super) struct PoolJob<T>(oneshot::Receiver<Result<T, StorageError>>);
+
+impl<T> PoolJob<T> {
+    /// Waits for its end.
+    pub async fn result(self) -> Result<T, StorageError> {
+        self.0.await.map_err(|_| ended())?
+    }
+}
+
+fn ended() -> StorageError {
+    StorageError::Unavailable { reason: "the node is stopping, or a job failed".to_owned() }
 }

@@ -1,5 +1,5 @@
 //! Several messages at once: lane `n` of every value belongs to message `n`. Plain loops over arrays, which the compiler
-//! turns into the wide instructions that the enclosing function may use.
+//! turns into the wide instructions that the enclosing function may use, or into several chains of plain ones.
 #![allow(clippy::indexing_slicing, reason = "every index is below the length of its array; the loops must not branch")]
 #![allow(clippy::needless_range_loop, reason = "an index counts in several arrays at once")]
 
@@ -88,7 +88,7 @@ const ROTATE: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23],
 pub(super) enum Width {
     Avx512,
     Avx2,
-    /// One message at a time.
+    /// Nothing wider than one word.
     None,
 }
 
@@ -106,39 +106,34 @@ impl Width {
         }
         Self::None
     }
-
-    /// How many messages it takes for lanes to be faster than one after the other, as measured.
-    pub fn worthwhile(self) -> usize {
-        match self {
-            Self::Avx512 => 2,
-            Self::Avx2 => 5,
-            Self::None => usize::MAX,
-        }
-    }
 }
 
 /// Goes on with up to [`LANES_MAX`] messages, each by its first `count` blocks, which it must have. Empty lanes hash what
 /// lane 0 does, for nothing.
 pub(super) fn compress(width: Width, states: &mut [State], blocks: &[Blocks<'_>], count: usize) {
-    match (width, states.len()) {
+    let beside = match (width, states.len()) {
+        // A processor does several instructions at once, so some messages hash in the time of one without wide registers,
+        // whose instructions take longer.
+        (_, 0..=1) => return gathered::<1>(states, blocks, count, lanes),
+        (_, 2) => return gathered::<2>(states, blocks, count, lanes),
+        (_, 3) => return gathered::<3>(states, blocks, count, lanes),
+        (_, 4) => return gathered::<4>(states, blocks, count, lanes),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `Width::detect` found that the processor has these instructions.
-        (Width::Avx512, 9..) => unsafe { gathered::<16>(states, blocks, count, |s, b, n| avx512_16(s, b, n)) },
+        (Width::Avx512, 9..) => return unsafe { gathered::<16>(states, blocks, count, |s, b, n| avx512_16(s, b, n)) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        (Width::Avx512, _) => unsafe { gathered::<8>(states, blocks, count, |s, b, n| avx512_8(s, b, n)) },
+        (Width::Avx512, _) => return unsafe { gathered::<8>(states, blocks, count, |s, b, n| avx512_8(s, b, n)) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        (Width::Avx2, 0..=8) => unsafe { gathered::<8>(states, blocks, count, |s, b, n| avx2_8(s, b, n)) },
-        _ => {
-            let half = states.len().min(8);
-            let (first, rest) = states.split_at_mut(half);
-            gathered::<8>(first, &blocks[..half], count, lanes);
-            if !rest.is_empty() {
-                compress(width, rest, &blocks[half..], count);
-            }
-        }
-    }
+        (Width::Avx2, 5..=8) => return unsafe { gathered::<8>(states, blocks, count, |s, b, n| avx2_8(s, b, n)) },
+        #[cfg(target_arch = "x86_64")]
+        (Width::Avx2, _) => 8,
+        _ => 4,
+    };
+    let (first, rest) = states.split_at_mut(beside);
+    compress(width, first, &blocks[..beside], count);
+    compress(width, rest, &blocks[beside..], count);
 }
 
 /// Spreads messages over lanes and collects them again.
@@ -187,15 +182,29 @@ fn step<const N: usize>(
     rotate: u32,
 ) {
     for i in 0..N {
-        let mixed = match round {
-            0 => d[i] ^ (b[i] & (c[i] ^ d[i])),
-            1 => c[i] ^ (d[i] & (b[i] ^ c[i])),
-            2 => b[i] ^ c[i] ^ d[i],
-            _ => c[i] ^ (b[i] | !d[i]),
+        let so_far = a[i].wrapping_add(t.wrapping_add(message[i]));
+        let sum = match round {
+            0 => so_far.wrapping_add(d[i] ^ (b[i] & (c[i] ^ d[i]))),
+            // The two halves have no bit in common. What does not wait for `b` goes first.
+            1 => so_far.wrapping_add(c[i] & !d[i]).wrapping_add(b[i] & d[i]),
+            2 => so_far.wrapping_add(b[i] ^ c[i] ^ d[i]),
+            _ => so_far.wrapping_add(c[i] ^ (b[i] | !d[i])),
         };
-        let sum = a[i].wrapping_add(mixed).wrapping_add(t).wrapping_add(message[i]);
         a[i] = sum.rotate_left(rotate).wrapping_add(b[i]);
     }
+}
+
+/// The sixteen words of a block.
+#[inline(always)]
+fn row(block: &[u8; 64]) -> [u32; 16] {
+    let (bytes, _) = block.as_chunks::<4>();
+    std::array::from_fn(|word| u32::from_le_bytes(bytes[word]))
+}
+
+/// Words of blocks become lanes of words.
+#[inline(always)]
+fn transposed<const N: usize>(rows: [[u32; 16]; N]) -> [Word<N>; 16] {
+    std::array::from_fn(|word| std::array::from_fn(|lane| rows[lane][word]))
 }
 
 /// RFC 1321, 3.4, in all lanes.
@@ -203,13 +212,7 @@ fn step<const N: usize>(
 fn lanes<const N: usize>(state: &mut [Word<N>; 4], blocks: &[Blocks<'_>; N], count: usize) {
     let [mut a, mut b, mut c, mut d] = *state;
     for block in 0..count {
-        let mut words = [[0; N]; 16];
-        for lane in 0..N {
-            let (bytes, _) = blocks[lane][block].as_chunks::<4>();
-            for (word, bytes) in words.iter_mut().zip(bytes) {
-                word[lane] = u32::from_le_bytes(*bytes);
-            }
-        }
+        let words = transposed(std::array::from_fn(|lane| row(&blocks[lane][block])));
         let before = [a, b, c, d];
         // Written out by a macro: the compiler must see constants to keep all of it in registers.
         macro_rules! four {

@@ -30,8 +30,12 @@ impl Md5 {
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         let (blocks, rest) = self.begin(bytes);
-        md5::block_api::compress(&mut self.state, blocks);
+        self.compress(blocks);
         self.keep(rest);
+    }
+
+    fn compress(&mut self, blocks: Blocks<'_>) {
+        lanes::compress(Width::None, std::slice::from_mut(&mut self.state), &[blocks], blocks.len());
     }
 
     /// Takes the next bytes of several messages, side by side as far as the processor can.
@@ -45,8 +49,7 @@ impl Md5 {
         let begun: Vec<_> = group.iter_mut().map(|(message, bytes)| message.begin(bytes)).collect();
         let mut left: Vec<(usize, Blocks<'_>)> = begun.iter().map(|(blocks, _)| *blocks).enumerate().collect();
         left.retain(|(_, blocks)| !blocks.is_empty());
-        while left.len() >= width.worthwhile() {
-            let count = left.iter().map(|(_, blocks)| blocks.len()).min().unwrap_or(0);
+        while let Some(count) = left.iter().map(|(_, blocks)| blocks.len()).min() {
             let mut states: Vec<State> = left.iter().filter_map(|(at, _)| Some(group.get(*at)?.0.state)).collect();
             let blocks: Vec<Blocks<'_>> = left.iter().map(|(_, blocks)| *blocks).collect();
             lanes::compress(width, &mut states, &blocks, count);
@@ -57,11 +60,6 @@ impl Md5 {
                 *blocks = blocks.get(count..).unwrap_or_default();
             }
             left.retain(|(_, blocks)| !blocks.is_empty());
-        }
-        for (at, blocks) in left {
-            if let Some((message, _)) = group.get_mut(at) {
-                md5::block_api::compress(&mut message.state, blocks);
-            }
         }
         for ((message, _), (_, rest)) in group.iter_mut().zip(begun) {
             message.keep(rest);
@@ -81,7 +79,7 @@ impl Md5 {
             if self.tail_length < BLOCK_BYTES {
                 return (&[], &[]);
             }
-            md5::block_api::compress(&mut self.state, &[self.tail]);
+            self.compress(&[self.tail]);
             self.tail_length = 0;
         }
         bytes.as_chunks()
