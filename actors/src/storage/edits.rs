@@ -36,7 +36,7 @@ const TICK: Duration = Duration::from_millis(20);
 const BATCH: usize = 1024;
 /// Files that are hashed and committed at once.
 const TOGETHER: usize = 64;
-/// How long a request waits for files to follow the journal.
+/// How long a request waits for a checkpoint.
 const FOLLOW_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Hashes a file; answers what it was, or none when it changed meanwhile.
@@ -90,10 +90,7 @@ enum Outcome {
 
 /// Makes everything that was committed so far durable outside of the journal, and what others wrote as well.
 fn checkpoint_now(shared: &Shared) -> Result<(), StorageError> {
-    let position = shared.progress.position().sequence;
-    shared.progress.wait_materialised(position, FOLLOW_PATIENCE)?;
-    shared.progress.ask_checkpoint();
-    shared.progress.wait_checkpointed(position)?;
+    shared.progress.checkpoint_within(shared.progress.position().sequence, FOLLOW_PATIENCE)?;
     shared.disk.sync_everything().map_err(|e| StorageError::io("sync", shared.disk.root(), e))
 }
 

@@ -112,9 +112,19 @@ impl Progress {
 
     /// Waits until the files have followed up to `sequence`. Errs: Busy after `patience`.
     pub fn wait_materialised(&self, sequence: u64, patience: Duration) -> Result<(), StorageError> {
+        self.wait_within(patience, |m| m.materialised >= sequence)
+    }
+
+    /// Asks for a checkpoint of everything up to `sequence`, and waits for it. Errs: Busy after `patience`.
+    pub fn checkpoint_within(&self, sequence: u64, patience: Duration) -> Result<(), StorageError> {
+        self.ask_checkpoint();
+        self.wait_within(patience, |m| m.checkpointed >= sequence)
+    }
+
+    fn wait_within(&self, patience: Duration, reached: impl Fn(&Marks) -> bool) -> Result<(), StorageError> {
         let deadline = std::time::Instant::now() + patience;
         let mut marks = self.marks.lock();
-        while marks.materialised < sequence {
+        while !reached(&marks) {
             if marks.over || self.bell.wait_until(&mut marks, deadline).timed_out() {
                 return Err(StorageError::Busy);
             }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use super::checkpoint;
 use super::disk::Disk;
-use super::index::Index;
+use super::index::{Index, RowChange};
 use super::journal::{ReadBatch, Replay};
-use super::materialise::Materialiser;
+use super::materialise::{Materialiser, Outcome};
 use super::messages::{Bucket, Usage};
 use super::overlay::{LiveRows, Rows};
 use super::progress::Position;
-use super::rows::{self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow, PartRow, UsageRow};
+use super::rows::{self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow, Location, ObjectRow, PartRow, UsageRow};
 use super::space::Space;
-use super::steps::Step;
+use super::steps::{Place, Step};
 use super::{StorageError, keys};
 use crate::names::{BucketId, BucketName, Stamp};
 
@@ -79,7 +79,8 @@ pub(super) fn recover(
     let buckets = load_buckets(rows)?;
     let bucket_id = |name: &str| BucketName::parse(name).ok().and_then(|name| buckets.get(&name)).map(|b| b.id);
     let files = Materialiser { disk, rows, bucket_id: &bucket_id, replay: Some(&doomed) };
-    replay_files(&files, &replay, &saved, space)?;
+    let moved = replay_files(&files, &replay, &saved, space)?;
+    rows.index.apply(&relocated(rows, &moved)?)?;
     let generation = saved.generation + 1;
     let trash = checkpoint::trash(disk);
     let replayed = position.sequence - saved.sequence;
@@ -128,19 +129,37 @@ fn replay_files(
     replay: &Replay,
     saved: &CheckpointRow,
     space: &Space,
-) -> Result<(), StorageError> {
+) -> Result<Vec<Place>, StorageError> {
+    let mut moved = Vec::new();
     let mut position =
         Position { sequence: saved.sequence, next: (saved.segment, saved.offset), stamp: Stamp(saved.stamp) };
     for_each_batch(replay, &mut position, &mut |batch| {
         for entry in &batch.entries {
             let body = || Ok(entry.body.as_deref().unwrap_or_default().to_vec());
             for step in &entry.steps {
-                // A file that had to go to overflow is found there by its readers; its row is told by `fsck`.
-                space.sparing(|| files.carry_out(step, &entry.changes, &body))?;
+                if let Outcome::Moved(place) = space.sparing(|| files.carry_out(step, &entry.changes, &body))? {
+                    moved.push(place);
+                }
             }
         }
         Ok(())
-    })
+    })?;
+    Ok(moved)
+}
+
+/// The rows of objects whose files had to go to overflow.
+fn relocated(rows: &dyn Rows, moved: &[Place]) -> Result<Vec<RowChange>, StorageError> {
+    let mut changes = Vec::new();
+    for place in moved {
+        let key = keys::object(BucketId(place.bucket_id), place.key.as_bytes());
+        if let Some(mut row) = read::<ObjectRow>(rows, &key)?
+            && row.stamp == place.stamp
+        {
+            row.location = Location::Overflow;
+            changes.push((key, Some(Arc::from(rows::encode(&row)?))));
+        }
+    }
+    Ok(changes)
 }
 
 fn load_buckets(rows: &dyn Rows) -> Result<HashMap<BucketName, Arc<Bucket>>, StorageError> {

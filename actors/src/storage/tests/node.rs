@@ -351,6 +351,24 @@ async fn a_strangers_folder_in_the_way_costs_no_object() {
 }
 
 #[actix::test]
+async fn what_stands_in_the_way_of_a_replay_is_told_to_the_row() {
+    let node = node();
+    let bucket = bucket(&node.client, "inway").await;
+    put(&node.client, &bucket, "k", body(1, 100)).await;
+    let copy = crashed_copy(&node);
+    let path = copy.path().join("inway/k");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("stranger"), b"?").unwrap();
+    let client = open(copy.path());
+    assert_eq!(get(&client, &bucket, "k").await.unwrap(), body(1, 100));
+    put(&client, &bucket, "k", body(2, 100)).await;
+    assert_eq!(get(&client, &bucket, "k").await.unwrap(), body(2, 100));
+    close(client).await;
+    assert_eq!(files_below(&copy.path().join(".myfsio.sys/buckets")).len(), 1, "one version, one file");
+}
+
+#[actix::test]
 async fn a_name_and_time_that_reached_the_disk_before_the_bytes_fool_no_replay() {
     let node = node();
     let bucket = bucket(&node.client, "torn").await;
