@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Kind::ReadPrepared;
 use super::results::Case;
 use super::results::Target::AtMost;
-use super::servers::Server;
+use super::servers::{self, Server};
 use super::{Suite, load, ratio};
 use crate::keys::{KeyShape, Keys};
 use crate::prepare::{create_bucket, put_keys};
@@ -28,6 +28,8 @@ const MANY_BUCKET: &str = "bench-many";
 const OBJECT_BYTES: u64 = 64;
 /// How much slower a listing of the large bucket may be to count as flat: what rounds differ by anyway.
 const FLAT: f64 = 1.5;
+/// How long a check or a new index may take.
+const MAINTENANCE_SECONDS_MAX: f64 = 300.0;
 /// How long a node writes before it is killed: its journal is full by then.
 const WRITES_BEFORE_KILL: Duration = Duration::from_secs(10);
 
@@ -41,7 +43,9 @@ pub async fn run(suite: &mut Suite) -> Result<(), String> {
     listings(suite, &many, &few).await?;
     memory(suite, &node, &many).await?;
     drop((few, many));
-    starts(suite, node).await
+    let node = starts(suite, node).await?;
+    node.stop().await?;
+    maintenance(suite)
 }
 
 /// Half of the keys of a bucket: a thousand in each folder, or in a thousand folders.
@@ -118,7 +122,7 @@ async fn memory(suite: &mut Suite, node: &Server, many: &Arc<Site>) -> Result<()
 }
 
 /// How long until a node answers, after it was stopped and after it was killed while it wrote.
-async fn starts(suite: &mut Suite, mut node: Server) -> Result<(), String> {
+async fn starts(suite: &mut Suite, mut node: Server) -> Result<Server, String> {
     let folder = suite.folder_of("million");
     let (mut clean, mut killed) = (Vec::new(), Vec::new());
     for round in 0..suite.rounds {
@@ -141,5 +145,17 @@ async fn starts(suite: &mut Suite, mut node: Server) -> Result<(), String> {
     let objects = suite.objects;
     suite.check(format!("start with {objects} objects after a clean stop"), median(&clean), AtMost(1.0), "s");
     suite.check(format!("start with {objects} objects after kill -9"), median(&killed), AtMost(5.0), "s");
+    Ok(node)
+}
+
+/// How long a check and a new index take, once each, while no node runs.
+fn maintenance(suite: &mut Suite) -> Result<(), String> {
+    for command in ["fsck", "reindex"] {
+        suite.progress.begin(command, None);
+        let begin = Instant::now();
+        servers::run(&suite.node, &suite.folder_of("million"), command)?;
+        let figure = format!("{command} with {} objects and what the killed rounds wrote", suite.objects);
+        suite.check(figure, Some(begin.elapsed().as_secs_f64()), AtMost(MAINTENANCE_SECONDS_MAX), "s");
+    }
     Ok(())
 }

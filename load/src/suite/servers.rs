@@ -145,6 +145,17 @@ impl Server {
     }
 }
 
+/// Runs another command of the node's program on the data directory of a node that was stopped. Errs unless it is content.
+pub fn run(program: &Path, folder: &Path, argument: &str) -> Result<(), String> {
+    let mut command = Command::new(absolute(program)?);
+    command.current_dir(folder).env_clear().env("STORAGE_ROOT", absolute(folder)?.join("data")).arg(argument);
+    let output = command.output().map_err(|error| format!("{argument}: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{argument}: {}", String::from_utf8_lossy(&output.stderr).trim())),
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended already.
