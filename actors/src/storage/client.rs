@@ -192,7 +192,7 @@ impl StorageClient {
         for _ in 0..EDITS_MAX {
             match read::open(&self.shared, bucket, key, version, purpose)? {
                 Found::Open(object) => return Ok(object),
-                Found::Edited(edited) => self.settle_edit(bucket, key, &edited).await?,
+                Found::Edited(edited) => self.settle_edit(bucket, key, edited).await?,
             }
         }
         Err(StorageError::Corrupt { what: format!("the file of {key}, which another program changes again and again") })

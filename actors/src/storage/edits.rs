@@ -94,12 +94,18 @@ fn checkpoint_now(shared: &Shared) -> Result<(), StorageError> {
     shared.disk.sync_everything().map_err(|e| StorageError::io("sync", shared.disk.root(), e))
 }
 
-/// Hashes the file of a plain key; none when it is gone or just being written.
+/// Hashes the file of a plain key; none when it is gone or just being written. Errs: Io when it may not be read, or not be
+/// given another time: then it cannot be an object's file.
 fn hash_at(shared: &Shared, path: &Path) -> Result<Option<(FileStamp, Digests)>, StorageError> {
-    match open_plain(&shared.disk, path)? {
-        Some(file) => hash(&file).map_err(|e| StorageError::io("read", path, e)),
-        None => Ok(None),
-    }
+    let Some(there) = open_plain(&shared.disk, path)? else { return Ok(None) };
+    let hash = || -> std::io::Result<_> {
+        let file = shared.disk.open_writable(path)?;
+        let Some((seen, digests)) = hash(&there)? else { return Ok(None) };
+        file.set_modified(seen.modified)?;
+        file.sync_data()?;
+        Ok((file.stamp()? == seen).then_some((seen, digests)))
+    };
+    hash().map_err(|e| StorageError::io("take over", path, e))
 }
 
 /// The key whose plain path this is, below its bucket's folder.
@@ -109,31 +115,47 @@ pub(super) fn key_of(bucket: &BucketName, path: &Path) -> Option<ObjectKey> {
 }
 
 impl StorageClient {
-    fn row_of(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<ObjectRow>, StorageError> {
-        let row = self.shared.rows.get(&keys::object(bucket.id, key.as_bytes()))?;
-        row.map(|row| rows::decode(&row)).transpose()
-    }
-
-    /// Makes an edited file the object of its key, or mends its time; then its reader looks again.
+    /// Makes an edited file the object of its key, or mends its time; then its reader looks again. Goes on when the reader does
+    /// not wait: the next one finds it done.
     pub(super) async fn settle_edit(
         &self,
         bucket: &Arc<Bucket>,
         key: &ObjectKey,
-        edited: &Edited,
+        edited: Edited,
     ) -> Result<(), StorageError> {
+        let (client, bucket, key) = (self.clone(), Arc::clone(bucket), key.clone());
         let path = Path::new(bucket.name.as_str()).join(key.as_str());
+        let settling = tokio::task::spawn(async move {
+            let turn = Arc::clone(&client.shared.edits.entry(path.clone()).or_default());
+            let result = {
+                let _one_at_a_time = turn.lock().await;
+                client.settle(&bucket, &key, &edited, &path).await
+            };
+            drop(turn);
+            client.shared.edits.remove_if(&path, |_, turn| Arc::strong_count(turn) == 1);
+            result
+        });
+        settling.await.unwrap_or_else(|e| Err(StorageError::Unavailable { reason: e.to_string() }))
+    }
+
+    async fn settle(
+        &self,
+        bucket: &Arc<Bucket>,
+        key: &ObjectKey,
+        edited: &Edited,
+        path: &Path,
+    ) -> Result<(), StorageError> {
         if edited.row.version.is_some() {
             let what = format!("the file {}, a version that another program changed", path.display());
             return Err(StorageError::Corrupt { what });
         }
-        let _one_at_a_time = self.shared.edits.lock().await;
         for _ in 0..ATTEMPTS {
-            let row = self.row_of(bucket, key)?;
+            let row = row_of(&self.shared, bucket, key)?;
             if row.as_ref().is_none_or(|row| row.stamp != edited.row.stamp) {
                 return Ok(());
             }
             tokio::time::sleep(TICK).await;
-            let (shared, file) = (Arc::clone(&self.shared), path.clone());
+            let (shared, file) = (Arc::clone(&self.shared), path.to_owned());
             let hashing = self.shared.long_pool.run(move || {
                 checkpoint_now(&shared)?;
                 hash_at(&shared, &file)
@@ -169,8 +191,8 @@ impl StorageClient {
         Ok(if self.commit(adopt).await? { outcome } else { Outcome::Skipped(BUSY) })
     }
 
-    /// Makes every file of a bucket's folder that no object has an object, and settles those that were edited. Links and
-    /// special files are left alone, and what was written less than a moment ago.
+    /// Makes every file of a bucket's folder that no object has an object, and settles those that were edited. Links, special
+    /// files and what the node does not own are left alone.
     /// Errs: Busy while another bucket is being adopted.
     pub async fn adopt_files(&self, bucket: &Arc<Bucket>) -> Result<Adopted, StorageError> {
         let Ok(_one_at_a_time) = self.shared.adopting.try_lock() else { return Err(StorageError::Busy) };
@@ -201,8 +223,10 @@ impl StorageClient {
         total: &mut Adopted,
     ) -> Result<(), StorageError> {
         let mut strange = Vec::new();
-        for path in files {
-            match self.examine(bucket, path)? {
+        let (shared, there, some) = (Arc::clone(&self.shared), Arc::clone(bucket), files.to_vec());
+        let examine = move || Ok(some.iter().map(|path| examine(&shared, &there, path)).collect::<Vec<_>>());
+        for (path, outcome) in files.iter().zip(self.shared.long_pool.run(examine).await?) {
+            match outcome? {
                 Outcome::Known => total.known += 1,
                 Outcome::Skipped(reason) => total.skip(path, reason),
                 _ => strange.push(path),
@@ -232,43 +256,59 @@ impl StorageClient {
         Ok(())
     }
 
-    /// Whether a file is known or cannot be an object; anything else is worth a closer look.
-    fn examine(&self, bucket: &Bucket, path: &Path) -> Result<Outcome, StorageError> {
-        let Some(key) = key_of(&bucket.name, path) else { return Ok(Outcome::Skipped(NO_KEY)) };
-        let Some(row) = self.row_of(bucket, &key)? else { return Ok(Outcome::Adopted { bytes: 0 }) };
-        if row.location != Location::Plain {
-            return Ok(Outcome::Skipped(IN_THE_WAY));
-        }
-        if self.shared.pending.contains_key(&Stamp(row.stamp)) {
-            return Ok(Outcome::Known);
-        }
-        let there = self.shared.disk.stamp_at(path).map_err(|e| StorageError::io("look at", path, e))?;
-        let own = FileStamp { size: row.size, modified: self.shared.disk.rounded(Stamp(row.stamp)) };
-        Ok(match there {
-            Some(there) if there == own => Outcome::Known,
-            _ if row.version.is_some() => Outcome::Skipped(VERSION),
-            _ => Outcome::Changed,
-        })
-    }
-
     async fn adopt_file(&self, bucket: &Arc<Bucket>, path: &Path) -> Result<Outcome, StorageError> {
-        // Looked up again: what was deleted before the checkpoint is gone now.
-        let seen = self.examine(bucket, path)?;
-        if matches!(seen, Outcome::Known | Outcome::Skipped(_)) {
-            return Ok(seen);
-        }
         let Some(key) = key_of(&bucket.name, path) else { return Ok(Outcome::Skipped(NO_KEY)) };
-        let row = self.row_of(bucket, &key)?;
-        let (shared, file) = (Arc::clone(&self.shared), path.to_owned());
-        match self.shared.long_pool.run(move || hash_at(&shared, &file)).await? {
-            Some(hashed) => self.take(bucket, &key, row.as_ref(), hashed).await,
-            None => Ok(Outcome::Skipped(NO_FILE)),
+        let (shared, there, file) = (Arc::clone(&self.shared), Arc::clone(bucket), path.to_owned());
+        let looked = self.shared.long_pool.run(move || {
+            // Looked at again: what was deleted before the checkpoint is gone now.
+            let seen = examine(&shared, &there, &file)?;
+            let row = key_of(&there.name, &file).map(|key| row_of(&shared, &there, &key)).transpose()?.flatten();
+            if matches!(seen, Outcome::Known | Outcome::Skipped(_)) {
+                return Ok(Err(seen));
+            }
+            Ok(match hash_at(&shared, &file) {
+                Ok(Some(hashed)) => Ok((row, hashed)),
+                Ok(None) => Err(Outcome::Skipped(NO_FILE)),
+                Err(error) => {
+                    tracing::warn!(%error, "a file is not adopted");
+                    Err(Outcome::Skipped(NOT_OURS))
+                }
+            })
+        });
+        match looked.await? {
+            Ok((row, hashed)) => self.take(bucket, &key, row.as_ref(), hashed).await,
+            Err(outcome) => Ok(outcome),
         }
     }
+}
+
+fn row_of(shared: &Shared, bucket: &Bucket, key: &ObjectKey) -> Result<Option<ObjectRow>, StorageError> {
+    let row = shared.rows.get(&keys::object(bucket.id, key.as_bytes()))?;
+    row.map(|row| rows::decode(&row)).transpose()
+}
+
+/// Whether a file is known or cannot be an object; anything else is worth a closer look.
+fn examine(shared: &Shared, bucket: &Bucket, path: &Path) -> Result<Outcome, StorageError> {
+    let Some(key) = key_of(&bucket.name, path) else { return Ok(Outcome::Skipped(NO_KEY)) };
+    let Some(row) = row_of(shared, bucket, &key)? else { return Ok(Outcome::Adopted { bytes: 0 }) };
+    if row.location != Location::Plain {
+        return Ok(Outcome::Skipped(IN_THE_WAY));
+    }
+    if shared.pending.contains_key(&Stamp(row.stamp)) {
+        return Ok(Outcome::Known);
+    }
+    let own = FileStamp { size: row.size, modified: shared.disk.rounded(Stamp(row.stamp)) };
+    Ok(match shared.disk.stamp_at(path) {
+        Ok(Some(there)) if there == own => Outcome::Known,
+        _ if row.version.is_some() => Outcome::Skipped(VERSION),
+        Ok(_) => Outcome::Changed,
+        Err(_) => Outcome::Skipped(NOT_OURS),
+    })
 }
 
 const NO_KEY: &str = "its path is no key";
 const IN_THE_WAY: &str = "an object of this key lies elsewhere, since this file was in its way";
 const VERSION: &str = "it is a version, which must not change";
 const NO_FILE: &str = "it is no regular file, or it is being written or was moved away";
+const NOT_OURS: &str = "the node may not read it, or not change its time: it needs to own the file";
 const BUSY: &str = "its key was written meanwhile, or an object is in its way";

@@ -80,8 +80,8 @@ pub(super) struct Shared {
     /// For work that may take long: copying an object's parts together, walking a bucket's folder.
     pub long_pool: IoPool,
     pub generation: u64,
-    /// Held while an edited file is hashed: readers of one key do it once.
-    pub edits: tokio::sync::Mutex<()>,
+    /// Edited files that are being hashed, by their path: readers of one key do it once.
+    pub edits: DashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>,
     /// Held while a bucket's folder is adopted.
     pub adopting: tokio::sync::Mutex<()>,
     failure: RwLock<Option<String>>,
@@ -234,7 +234,7 @@ impl Engine {
             uploads: UploadTable::default(),
             chunks: Arc::default(),
             generation: recovered.generation,
-            edits: tokio::sync::Mutex::default(),
+            edits: DashMap::new(),
             adopting: tokio::sync::Mutex::default(),
             failure: RwLock::new(None),
             trouble: RwLock::new(None),

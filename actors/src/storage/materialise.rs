@@ -45,6 +45,8 @@ pub(super) enum Outcome {
     Done,
     /// The file could not be put at its plain path and lies in overflow.
     Moved(Place),
+    /// The file that was to be adopted was removed meanwhile.
+    Gone(Place),
 }
 
 impl Materialiser<'_> {
@@ -74,7 +76,12 @@ impl Materialiser<'_> {
             Step::Adopt { place, .. } if self.is_doomed(place.bucket_id) => {}
             Step::Adopt { place, size, modified, row } => {
                 let tag = row.map(|row| tag_of(place, changes, row)).transpose()?.flatten();
-                self.adopt(place, FileStamp { size: *size, modified: Stamp(*modified) }, tag.as_deref())?;
+                let seen = FileStamp { size: *size, modified: Stamp(*modified) };
+                return match self.adopt(place, seen, tag.as_deref())? {
+                    // Its row was there before: a file that is gone is an error to its readers.
+                    Outcome::Gone(_) if row.is_none() => Ok(Outcome::Done),
+                    outcome => Ok(outcome),
+                };
             }
         }
         Ok(Outcome::Done)
@@ -90,18 +97,25 @@ impl Materialiser<'_> {
     }
 
     /// See [`Step::Adopt`].
-    fn adopt(&self, place: &Place, seen: FileStamp, tag: Option<&[u8]>) -> Result<(), StorageError> {
+    fn adopt(&self, place: &Place, seen: FileStamp, tag: Option<&[u8]>) -> Result<Outcome, StorageError> {
         let path = place.path();
-        let file = match self.disk.open_writable(&path) {
-            Ok(file) => file,
-            // Moved away or protected: its readers will look again.
-            Err(e) if is_absent(&e) || is_blocked(&e) => return Ok(()),
-            Err(e) => return Err(StorageError::io("open", &path, e)),
+        let mark = || -> io::Result<()> {
+            let file = self.disk.open_writable(&path)?;
+            if file.stamp()? == seen {
+                if let Some(tag) = tag {
+                    file.set_tag(tag);
+                }
+                file.set_modified(self.disk.rounded(Stamp(place.stamp)))?;
+            }
+            Ok(())
         };
-        if io_at("look at", &path, file.stamp())? == seen {
-            self.finish(&file, &path, place, seen.size, tag)?;
+        match mark() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Outcome::Gone(place.clone())),
+            // It is the person's file: if it may not be touched any more, its readers will look again.
+            Err(e) if is_blocked(&e) || e.kind() == io::ErrorKind::ExecutableFileBusy => {}
+            other => io_at("mark", &path, other)?,
         }
-        Ok(())
+        Ok(Outcome::Done)
     }
 
     fn is_doomed(&self, bucket: u64) -> bool {
@@ -152,6 +166,7 @@ impl Materialiser<'_> {
             Err(e) if is_blocked(&e) && place.location == Location::Plain => {
                 tracing::warn!(bucket = place.bucket, key = place.key, error = %e, "something unknown stands in the way of an object's file; it goes to overflow");
                 let moved = Place { location: Location::Overflow, ..place.clone() };
+                self.tag_with_key(&staged, &place.key, tag)?;
                 io_at("put in place", moved.path(), self.put_in_place(&staged, &moved.path()))?;
                 Ok(Outcome::Moved(place.clone()))
             }
@@ -191,13 +206,19 @@ impl Materialiser<'_> {
         finished.map(|()| true)
     }
 
-    /// On replay: whether the file of this step, or of a later one, stands already. The bytes of a body from the journal are
-    /// written again unless the version is gone: name and time may have reached the disk before the bytes.
+    /// On replay: whether the file of this step stands already, or need not, since its version is gone. The bytes of a body
+    /// from the journal are written again: name and time may have reached the disk before them.
     fn is_done(&self, place: &Place, source: &Source, size: u64, tag: Option<&[u8]>) -> Result<bool, StorageError> {
         let path = place.path();
         let look = || self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e));
         let own = self.disk.rounded(Stamp(place.stamp));
-        let Source::Staged { name } = source else { return Ok(!self.is_alive(place)?) };
+        if !self.is_alive(place)? {
+            if let Source::Staged { name } = source {
+                self.discard(name)?;
+            }
+            return Ok(true);
+        }
+        let Source::Staged { name } = source else { return Ok(false) };
         let left = self.disk.stamp_at(&staged_path(name)).map_err(|e| StorageError::io("look at", name, e))?;
         if left.is_some() {
             return Ok(false);
@@ -254,6 +275,14 @@ impl Materialiser<'_> {
             file.set_tag(tag);
         }
         io_at("set the time of", path, file.set_modified(self.disk.rounded(Stamp(place.stamp))))
+    }
+
+    /// In overflow the path does not tell the key.
+    fn tag_with_key(&self, staged: &Path, key: &str, tag: Option<&[u8]>) -> Result<(), StorageError> {
+        let Some(tag) = tag else { return Ok(()) };
+        let tag = FileTag { key: Some(key.to_owned()), ..rows::decode(tag)? };
+        io_at("open", staged, self.disk.open_writable(staged))?.set_tag(&rows::encode(&tag)?);
+        Ok(())
     }
 
     fn put_in_place(&self, staged: &Path, target: &Path) -> io::Result<()> {
@@ -360,10 +389,14 @@ impl Materialiser<'_> {
     fn remove_folder(&self, bucket: &str, key: &str) {
         let folder = key.trim_end_matches('/');
         let is_folder = is_plain_path(folder) && folder.len() + 1 == key.len();
-        if let Ok(folder) = self.disk.open_folder_file(&Path::new(bucket).join(folder)) {
-            folder.remove_tag();
+        if !is_folder {
+            return;
         }
-        if is_folder && self.disk.remove_folder(&Path::new(bucket).join(folder)).is_ok() {
+        let path = Path::new(bucket).join(folder);
+        if let Ok(there) = self.disk.open_folder_file(&path) {
+            there.remove_tag();
+        }
+        if self.disk.remove_folder(&path).is_ok() {
             self.remove_empty_parents(bucket, folder);
         }
     }
@@ -415,7 +448,11 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
                     match files.carry_out(step, &entry.changes, &body) {
                         Ok(Outcome::Done) => break,
                         Ok(Outcome::Moved(place)) => {
-                            let _stopping = relocations.send(Relocate(place));
+                            let _stopping = relocations.send(Relocate::ToOverflow(place));
+                            break;
+                        }
+                        Ok(Outcome::Gone(place)) => {
+                            let _stopping = relocations.send(Relocate::Nowhere(place));
                             break;
                         }
                         Err(StorageError::NoSpace) if shared.space.give_way() => {}

@@ -2,10 +2,11 @@
 //! that of the objects.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::checkpoint;
-use super::disk::Disk;
+use super::disk::{Disk, JOURNAL_FOLDER, LOST_FOLDER, is_absent};
 use super::index::{Index, RowChange};
 use super::journal::{ReadBatch, Replay};
 use super::materialise::{Materialiser, Outcome};
@@ -14,7 +15,7 @@ use super::overlay::{LiveRows, Rows};
 use super::progress::Position;
 use super::rows::{self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow, Location, ObjectRow, PartRow, UsageRow};
 use super::space::Space;
-use super::steps::{Place, Step};
+use super::steps::{Place, Source, Step, staged_path};
 use super::{StorageError, keys};
 use crate::names::{BucketId, BucketName, Stamp};
 
@@ -74,7 +75,10 @@ pub(super) fn recover(
             let why = "the journal has a hole, as DURABILITY=relaxed allows; what follows it is dropped";
             tracing::warn!(end, highest, "{why}");
         }
-        Holes::Drop(behind) => *behind = replay.behind(end)?,
+        Holes::Drop(behind) => {
+            *behind = replay.behind(end)?;
+            keep(disk, behind, saved.generation)?;
+        }
     }
     let buckets = load_buckets(rows)?;
     let bucket_id = |name: &str| BucketName::parse(name).ok().and_then(|name| buckets.get(&name)).map(|b| b.id);
@@ -93,6 +97,28 @@ pub(super) fn recover(
     let usage = load_usage(rows, &buckets)?;
     let bucket_id_next = read::<FormatRow>(rows, keys::META_FORMAT)?.map_or(1, |f| f.bucket_id_next);
     Ok(Recovered { position, generation, buckets, usage, bucket_id_next, replayed })
+}
+
+/// Keeps the files of a journal with a hole, and the staged bodies of what lies behind it, before anything else is done.
+fn keep(disk: &Disk, behind: &[ReadBatch], generation: u64) -> Result<(), StorageError> {
+    let folder = Path::new(LOST_FOLDER).join(format!("journal-{generation}"));
+    let keep = || {
+        disk.make_folders(&folder)?;
+        for (name, _) in disk.list(Path::new(JOURNAL_FOLDER))? {
+            let from = disk.open_file(&Path::new(JOURNAL_FOLDER).join(&name))?;
+            disk.create(&folder.join(&name))?.copy_from(&from, 0, 0, from.stamp()?.size)?;
+        }
+        for step in behind.iter().flat_map(|batch| &batch.entries).flat_map(|entry| &entry.steps) {
+            if let Step::Write { source: Source::Staged { name }, .. } = step {
+                match disk.rename(&staged_path(name), &folder.join(name)) {
+                    Err(e) if is_absent(&e) => {}
+                    other => other?,
+                }
+            }
+        }
+        disk.sync_everything()
+    };
+    keep().map_err(|e| StorageError::io("keep", &folder, e))
 }
 
 fn read<T: for<'b> minicbor::Decode<'b, ()>>(rows: &dyn Rows, key: &[u8]) -> Result<Option<T>, StorageError> {

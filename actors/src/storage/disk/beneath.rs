@@ -9,8 +9,11 @@ use rustix::io::Errno;
 
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
-/// Opens `path`, which is relative to `folder` and never leaves it.
+/// Opens `path`, which is relative to `folder` and never leaves it, nor any folder on its way: `a/../b` is no path.
 pub(super) fn open_beneath(folder: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    if path.components().any(|part| matches!(part, Component::ParentDir)) {
+        return Err(Errno::XDEV.into());
+    }
     let flags = flags | OFlags::CLOEXEC;
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };

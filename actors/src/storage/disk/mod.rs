@@ -34,6 +34,8 @@ pub(super) const STAGING_FOLDER: &str = ".myfsio.sys/tmp";
 pub(super) const TRASH_FOLDER: &str = ".myfsio.sys/trash";
 /// Overflow files by bucket id, relative to the root.
 pub(super) const BUCKETS_FOLDER: &str = ".myfsio.sys/buckets";
+/// What was put aside since nothing names it, relative to the root.
+pub(super) const LOST_FOLDER: &str = ".myfsio.sys/lost+found";
 /// The journal's segments, relative to the root.
 pub(super) const JOURNAL_FOLDER: &str = ".myfsio.sys/journal";
 

@@ -9,7 +9,7 @@ use crate::clock::SharedClock;
 use crate::names::{BucketId, ObjectKey, Stamp};
 use crate::storage::checkpoint::seal;
 use crate::storage::digest::Digests;
-use crate::storage::disk::{DiskFile, FileStamp, JOURNAL_FOLDER, SYSTEM_FOLDER, is_absent};
+use crate::storage::disk::{DiskFile, FileStamp, LOST_FOLDER, is_absent};
 use crate::storage::index::RowChange;
 use crate::storage::journal::ReadBatch;
 use crate::storage::keys::{self, RowKind};
@@ -37,6 +37,10 @@ pub(super) struct Check<'a> {
     pub usage: HashMap<BucketId, Usage>,
     /// Rows of an earlier index, believed where they agree with a file.
     pub hints: Option<&'a LiveRows>,
+    /// A new index is made: nothing is put aside before it is in place.
+    pub rebuilds: bool,
+    /// Stamps of the objects, when files may become objects: a copy of a file must not have that of the first.
+    pub stamps: HashSet<(BucketId, Stamp)>,
     /// Overflow files that rows name.
     pub overflow: HashSet<PathBuf>,
     pub checked: Checked,
@@ -61,6 +65,8 @@ impl<'a> Check<'a> {
             counted: HashMap::new(),
             usage: buckets.iter().map(|bucket| (bucket.id, Usage::default())).collect(),
             hints: None,
+            rebuilds: false,
+            stamps: HashSet::new(),
             buckets: buckets.into_iter().map(|bucket| (bucket.id, bucket)).collect(),
             overflow: HashSet::new(),
             checked: Checked { replayed: recovered.replayed, ..Checked::default() },
@@ -158,6 +164,7 @@ impl<'a> Check<'a> {
     /// Adds the row of an object.
     pub fn enter(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
         self.stamp_last = self.stamp_last.max(Stamp(row.stamp));
+        self.stamps.insert((bucket, Stamp(row.stamp)));
         add(&mut self.usage, bucket, row.size);
         self.change(keys::object(bucket, key.as_bytes()), Some(rows::encode(row)?))
     }
@@ -180,19 +187,18 @@ impl<'a> Check<'a> {
 
     /// Puts something of the node's own that no row names out of its way.
     pub fn put_aside(&self, path: &Path) -> Result<(), StorageError> {
-        let folder = Path::new(SYSTEM_FOLDER).join("lost+found");
+        let folder = Path::new(LOST_FOLDER);
         let name: Vec<_> = path.iter().skip(1).map(|name| name.to_string_lossy()).collect();
         let disk = &self.opened.disk;
-        let moved = disk.make_folders(&folder).and_then(|()| disk.rename(path, &folder.join(name.join("-"))));
+        // A name of its own, whatever was put aside before.
+        let name = format!("{}-{:x}", name.join("-"), self.clock.now().0);
+        let moved = disk.make_folders(folder).and_then(|()| disk.rename(path, &folder.join(name)));
         disk.forget_folders();
         moved.map_err(|e| StorageError::io("put aside", path, e))
     }
 
-    /// Tells of what the disk lost of the journal, and keeps the journal's files.
-    pub fn journal(&mut self, behind: &[ReadBatch]) -> Result<(), StorageError> {
-        if behind.is_empty() {
-            return Ok(());
-        }
+    /// Tells of what the disk lost of the journal.
+    pub fn journal(&mut self, behind: &[ReadBatch]) {
         let end = self.opened.recovered.position.sequence;
         for batch in behind {
             let detail = format!("lost with batch {}, since the journal ends at {end}", batch.sequence);
@@ -204,22 +210,6 @@ impl<'a> Check<'a> {
                 }
             }
         }
-        self.keep_journal()
-    }
-
-    fn keep_journal(&self) -> Result<(), StorageError> {
-        let generation = self.opened.recovered.generation;
-        let folder = Path::new(SYSTEM_FOLDER).join("lost+found").join(format!("journal-{generation}"));
-        let disk = &self.opened.disk;
-        let keep = || {
-            disk.make_folders(&folder)?;
-            for (name, _) in disk.list(Path::new(JOURNAL_FOLDER))? {
-                let from = disk.open_file(&Path::new(JOURNAL_FOLDER).join(&name))?;
-                disk.create(&folder.join(&name))?.copy_from(&from, 0, 0, from.stamp()?.size)?;
-            }
-            Ok::<_, std::io::Error>(())
-        };
-        keep().map_err(|e| StorageError::io("keep", &folder, e))
     }
 
     /// Makes everything durable that was mended.

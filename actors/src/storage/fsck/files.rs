@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::{Check, entries};
+use super::rows::unless_unreadable;
 use super::{Difference, Mend};
 use crate::names::{BucketName, ObjectKey, Stamp};
 use crate::storage::disk::BUCKETS_FOLDER;
@@ -25,7 +26,10 @@ pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
         // What lies in overflow keeps its key: a file at its path is a stranger's.
         check.flush()?;
         walk_folder(check, Path::new(bucket.name.as_str()), &mut |check, path, kind| match kind {
-            Kind::File => plain(check, bucket, path),
+            Kind::File => {
+                let done = plain(check, bucket, path);
+                unless_unreadable(check, &path.display().to_string(), done)
+            }
             Kind::Folder => folder(check, bucket, path),
         })?;
     }
@@ -117,6 +121,8 @@ fn told(
     let tagged = tag.map(|tag| tag.into_row(there.size, location));
     let hint = check.hints.map(|rows| rows.get(&keys::object(bucket.id, key.as_bytes()))).transpose()?.flatten();
     let hint = hint.and_then(|row| rows::decode::<ObjectRow>(&row).ok());
+    // A copy that somebody made, tag and all, is a file of its own.
+    let tagged = tagged.filter(|row| !check.stamps.contains(&(bucket.id, Stamp(row.stamp))));
     Ok(hint.into_iter().chain(tagged).find(agrees).map(|row| (row, parts)))
 }
 
@@ -184,6 +190,9 @@ fn folder(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<()
 }
 
 fn aside(check: &mut Check<'_>, path: &Path, detail: &str) -> Result<(), StorageError> {
+    if check.rebuilds {
+        return Ok(());
+    }
     let mended = check.may(Mend::Safely);
     if mended {
         check.put_aside(path)?;

@@ -8,6 +8,7 @@ mod check;
 mod files;
 mod rebuild;
 mod rows;
+mod salvage;
 
 use std::sync::Arc;
 
@@ -48,6 +49,8 @@ pub enum Difference {
     EditedFile,
     /// An object's file does not have the bytes that were stored.
     DamagedFile,
+    /// A file that cannot be read.
+    UnreadableFile,
     /// A part of an upload without its file.
     MissingPart,
     /// A file in a bucket's folder that no object has.
@@ -73,6 +76,7 @@ impl Difference {
             Self::WrongTime => "wrong-time",
             Self::EditedFile => "edited-file",
             Self::DamagedFile => "damaged-file",
+            Self::UnreadableFile => "unreadable-file",
             Self::MissingPart => "missing-part",
             Self::UnknownFile => "unknown-file",
             Self::UnknownFolder => "unknown-folder",
@@ -173,7 +177,7 @@ pub fn fsck(
     };
     let opened = Opened::new(open_disk(settings)?, settings, holes)?;
     let mut check = Check::new(&opened, clock, options, observer)?;
-    check.journal(&behind)?;
+    check.journal(&behind);
     walk(check)
 }
 
@@ -202,7 +206,7 @@ pub(super) fn check_opened(
 
 /// Takes the data directory. What is mended must last, whatever the node's durability.
 fn open_disk(settings: &StorageSettings) -> Result<Disk, StorageError> {
-    Disk::open(&settings.root, settings.strict).map_err(|e| StorageError::io("open", &settings.root, e))
+    Disk::open(&settings.root, true).map_err(|e| StorageError::io("open", &settings.root, e))
 }
 
 /// All buckets, or the one that was asked for.

@@ -1,30 +1,30 @@
 //! `reindex`: a new index of the files alone.
 //!
-//! It is made beside the old one: buckets first, then every file is made an object, as its tag tells, or else as its bytes are.
-//! Then it takes the old one's place, and what the journal holds beyond the files is replayed over it. Where the old index can
-//! still be read, it is believed about what no file tells (owners, uploads in progress, lists of parts), and about objects
-//! as far as it agrees with their files.
+//! It is made beside the old one: buckets first, then every file is made an object, and the new index takes the old one's place.
+//! Where the old index can still be read, it is believed about what no file tells (owners, uploads in progress, lists of parts),
+//! and about objects as far as it agrees with their files. Else files are what their tags tell, or else their bytes, and the
+//! journal is searched for what is not in files yet (`salvage`).
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::check::Check;
+use super::salvage::Salvage;
 use super::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, files, fsck, open_disk};
 use crate::clock::SharedClock;
-use crate::names::{BucketId, BucketName, CanonicalId, Stamp};
+use crate::names::{BucketId, BucketName, CanonicalId, ObjectKey, Stamp};
 use crate::storage::StorageError;
 use crate::storage::disk::{BUCKETS_FOLDER, Disk};
 use crate::storage::engine::StorageSettings;
 use crate::storage::index::{Index, RowChange};
-use crate::storage::journal::Replay;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, Versioning};
 use crate::storage::opened::{Opened, index_path, new_index_path, open_index};
 use crate::storage::overlay::{LiveRows, Overlay};
-use crate::storage::progress::Position;
+use crate::storage::plan::place_of;
 use crate::storage::recovery::{Holes, Recovered};
-use crate::storage::rows::{self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow};
+use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, Location, ObjectRow};
 use crate::storage::space::Space;
 use crate::storage::staging::Staging;
 
@@ -84,9 +84,11 @@ fn build(
         None => Space::open(Arc::clone(&disk), 0).map_err(|e| StorageError::io("open", &settings.root, e))?,
     };
     let index = Arc::new(open_index(&disk, &space, &path, settings.index_cache_bytes)?);
-    let (mut recovered, told) = match &old {
-        Some(old) => (old.recovered.clone(), HashMap::new()),
-        None => from_journal(&disk)?,
+    let salvage = if old.is_none() { Some(Salvage::read(&disk)?) } else { None };
+    let (mut recovered, told) = match (&old, &salvage) {
+        (Some(old), _) => (old.recovered.clone(), HashMap::new()),
+        (None, Some(salvage)) => (from_journal(salvage)?, salvage.buckets()?),
+        (None, None) => return Ok(()),
     };
     add_folders(&disk, &mut recovered, &told, owner, clock.now())?;
     enter_buckets(&*index, &recovered)?;
@@ -98,8 +100,15 @@ fn build(
     let opened = Opened { disk: Arc::clone(&disk), space, rows, staging, recovered };
     let options = CheckOptions { mend: Mend::FromFiles, data: false, bucket: None };
     let mut check = Check::new(&opened, Arc::clone(clock), &options, observer)?;
-    check.hints = old.as_ref().map(|old| &old.rows);
+    check.rebuilds = true;
+    if let Some(old) = &old {
+        check.hints = Some(&old.rows);
+        carry_objects(&*old.rows.index, &mut check)?;
+    }
     files::walk(&mut check)?;
+    if let Some(salvage) = &salvage {
+        salvage.apply(&mut check, settings)?;
+    }
     check.finish()?;
     drop((opened, old));
     disk.rename(&path, &index_path()).map_err(|e| StorageError::io("put in place", &path, e))?;
@@ -153,26 +162,50 @@ fn carry_over(old: &dyn Index, new: &dyn Index) -> Result<(), StorageError> {
     new.apply(&changes)
 }
 
-/// Where a node without an index stands: at the oldest batch that the journal still has.
-fn from_journal(disk: &Disk) -> Result<(Recovered, HashMap<BucketName, BucketRow>), StorageError> {
-    let saved = Replay::oldest(disk)?.unwrap_or_default();
-    let told = buckets_in_journal(disk, &saved)?;
-    let recovered = Recovered {
-        position: Position { sequence: saved.sequence, next: (saved.segment, saved.offset), stamp: Stamp(saved.stamp) },
-        generation: saved.generation,
+/// Where a node without an index stands: at the end of the journal.
+fn from_journal(salvage: &Salvage) -> Result<Recovered, StorageError> {
+    Ok(Recovered {
+        position: salvage.end,
+        generation: salvage.generation(),
         buckets: HashMap::new(),
         usage: HashMap::new(),
-        bucket_id_next: told.id_next,
+        bucket_id_next: salvage.bucket_id_next()?,
         replayed: 0,
-    };
-    Ok((recovered, told.rows))
+    })
+}
+
+/// Enters the objects that no plain file tells of: folders, and what lies in overflow.
+fn carry_objects(old: &dyn Index, check: &mut Check<'_>) -> Result<(), StorageError> {
+    old.snapshot()?.scan(&[], &[], &mut |key, value| {
+        let Some(RowKind::Object(id, key)) = keys::kind(key) else { return Ok(true) };
+        let (Some(bucket), Ok(key)) = (check.buckets.get(&id).map(Arc::clone), ObjectKey::parse(&key)) else {
+            return Ok(true);
+        };
+        let Ok(row) = rows::decode::<ObjectRow>(value) else { return Ok(true) };
+        check.stamps.insert((id, Stamp(row.stamp)));
+        let path = place_of(&bucket, &key, &row).path();
+        match row.location {
+            Location::Plain => {}
+            Location::Folder => check.enter(id, &key, &row)?,
+            Location::Overflow if check.look(&path)? == Some(check.stamp_of(&row)) => {
+                check.enter(id, &key, &row)?;
+                check.overflow.insert(path);
+            }
+            Location::Overflow => {
+                let detail = format!("{} bytes are lost", row.size);
+                check.tell(Difference::MissingFile, format!("{}/{key}", bucket.name), detail, false);
+            }
+        }
+        Ok(true)
+    })?;
+    check.flush()
 }
 
 /// Makes every folder that could be one a bucket: as `told`, or as its tag tells, or else a new one of `owner`.
 fn add_folders(
     disk: &Disk,
     recovered: &mut Recovered,
-    told: &HashMap<BucketName, BucketRow>,
+    told: &HashMap<BucketName, Option<BucketRow>>,
     owner: &CanonicalId,
     now: Stamp,
 ) -> Result<(), StorageError> {
@@ -182,11 +215,12 @@ fn add_folders(
     let mut untold = Vec::new();
     for (name, is_folder) in folder("")? {
         let Some(name) = name.to_str().and_then(|name| BucketName::parse(name).ok()) else { continue };
-        if !is_folder || recovered.buckets.contains_key(&name) {
+        // The folder of a bucket that was deleted is told by the check that follows.
+        if !is_folder || recovered.buckets.contains_key(&name) || told.get(&name).is_some_and(Option::is_none) {
             continue;
         }
         let tag = || disk.open_folder_file(Path::new(name.as_str())).ok()?.tag();
-        let row = told.get(&name).cloned().or_else(|| rows::decode::<BucketRow>(&tag()?).ok());
+        let row = told.get(&name).cloned().flatten().or_else(|| rows::decode::<BucketRow>(&tag()?).ok());
         match row.and_then(|row| row.into_bucket(name.clone()).ok()) {
             // Two folders with one id: a copy that somebody made with all its attributes.
             Some(bucket) if recovered.buckets.values().all(|other| other.id != bucket.id) => {
@@ -204,30 +238,4 @@ fn add_folders(
     }
     recovered.bucket_id_next = id_next;
     Ok(())
-}
-
-/// What the journal tells of buckets.
-#[derive(Default)]
-struct Told {
-    rows: HashMap<BucketName, BucketRow>,
-    id_next: u64,
-}
-
-fn buckets_in_journal(disk: &Disk, saved: &CheckpointRow) -> Result<Told, StorageError> {
-    let replay = Replay::open(disk, saved.generation)?;
-    let mut told = Told::default();
-    let (mut sequence, mut next) = (saved.sequence, (saved.segment, saved.offset));
-    while let Some(batch) = replay.next(sequence, next)? {
-        for (key, value) in batch.entries.iter().flat_map(|entry| &entry.changes) {
-            if *key == keys::META_FORMAT
-                && let Some(value) = value
-            {
-                told.id_next = rows::decode::<FormatRow>(value)?.bucket_id_next;
-            } else if let (Ok(name), Some(value)) = (rows::bucket_name(key), value) {
-                told.rows.insert(name, rows::decode(value)?);
-            }
-        }
-        (sequence, next) = (batch.sequence, batch.next);
-    }
-    Ok(told)
 }

@@ -82,10 +82,10 @@ fn row(
             awaited.parts.entry((id, upload)).or_default().push(number);
             part(check, &bucket, upload, number, &row)
         }),
-        RowKind::Upload(_, key, upload) => rows::decode::<UploadRow>(value).map(|row| {
+        RowKind::Upload(_, key, upload) => rows::decode::<UploadRow>(value).and_then(|row| {
             check.checked.uploads += 1;
             awaited.parts.remove(&(id, upload));
-            ObjectKey::parse(&key).map_or(Ok(()), |key| row.into_upload(key, upload).map(drop))
+            ObjectKey::parse(&key).map_or(Ok(()), |key| row.into_upload(key, upload).map(drop)).map(Ok)
         }),
         RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|row| {
             awaited.recorded.insert(id, row.into());
@@ -159,6 +159,9 @@ fn object(
         }
     };
     check.count(bucket.id, row.size);
+    if check.may(Mend::FromFiles) {
+        check.stamps.insert((bucket.id, Stamp(row.stamp)));
+    }
     let place = place_of(bucket, &key, &row);
     if let Some(count) = row.parts {
         let list = awaited.part_lists.remove(&(bucket.id, Stamp(row.stamp)));
@@ -170,10 +173,27 @@ fn object(
         Location::Plain => {}
     }
     let own = check.stamp_of(&row);
-    match check.look(&place.path())? {
-        Some(there) if there == own => data(check, &place, &row),
-        Some(there) => other_file(check, bucket, &key, &place, &row, there),
-        None => no_file(check, bucket, &key, &place, row),
+    let looked = match check.look(&place.path()) {
+        Ok(Some(there)) if there == own => data(check, &place, &row),
+        Ok(Some(there)) => other_file(check, bucket, &key, &place, &row, there),
+        Ok(None) => no_file(check, bucket, &key, &place, row),
+        Err(error) => Err(error),
+    };
+    unless_unreadable(check, &name(&place), looked)
+}
+
+/// One file that cannot be read or changed is a difference, and not the end of the check.
+pub(super) fn unless_unreadable(
+    check: &mut Check<'_>,
+    place: &str,
+    looked: Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    match looked {
+        Err(error @ StorageError::Io { .. }) => {
+            check.tell(Difference::UnreadableFile, place, error.to_string(), false);
+            Ok(())
+        }
+        other => other,
     }
 }
 

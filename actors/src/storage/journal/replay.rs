@@ -92,8 +92,8 @@ impl Replay {
         Ok(batches)
     }
 
-    /// For when no checkpoint is known: a position from which all that the journal still holds of the last run is read,
-    /// as a checkpoint would name it; none when it holds nothing.
+    /// For when no checkpoint is known: the position from which on all that the journal holds of the last run is read, up to
+    /// its end, as a checkpoint would name it; none when it holds nothing.
     pub fn oldest(disk: &Disk) -> Result<Option<CheckpointRow>, StorageError> {
         let replay = Self::open(disk, 0)?;
         let mut batches = Vec::new();

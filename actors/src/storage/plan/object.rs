@@ -223,26 +223,40 @@ impl Mutation for DeleteObject {
     }
 }
 
-/// Tells the row of an object that its file could not be put at its plain path, since something that the node does not
-/// know stands there, and went to overflow.
+/// Tells the row of an object where its file is, after the file was not, or could not be put, where the row says.
 #[derive(Debug, Clone)]
-pub(in crate::storage) struct Relocate(pub Place);
+pub(in crate::storage) enum Relocate {
+    /// Something that the node does not know stands at its plain path: it went to overflow.
+    ToOverflow(Place),
+    /// It was to be adopted, and somebody removed it.
+    Nowhere(Place),
+}
 
 impl Mutation for Relocate {
     type Output = ();
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
-        let place = self.0;
+        let (Self::ToOverflow(place) | Self::Nowhere(place)) = &self;
         let bucket = BucketId(place.bucket_id);
         let row_key = keys::object(bucket, place.key.as_bytes());
         let current = planner.rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
-        match current {
-            Some(mut row) if row.stamp == place.stamp => {
+        match (&self, current.filter(|row| row.stamp == place.stamp)) {
+            (Self::ToOverflow(_), Some(mut row)) => {
                 row.location = Location::Overflow;
                 planner.change(row_key, Some(rows::encode(&row)?));
             }
             // Overwritten or deleted meanwhile: nothing names the overflow file any more.
-            _ => planner.step(Step::Remove { place: Place { location: Location::Overflow, ..place } }),
+            (Self::ToOverflow(place), None) => {
+                planner.step(Step::Remove { place: Place { location: Location::Overflow, ..place.clone() } });
+            }
+            (Self::Nowhere(_), Some(row)) => {
+                planner.change(row_key, None);
+                planner.count(bucket, |usage| {
+                    shift(&mut usage.objects, 0, 1);
+                    shift(&mut usage.bytes, 0, row.size);
+                })?;
+            }
+            (Self::Nowhere(_), None) => {}
         }
         Ok(())
     }

@@ -134,3 +134,43 @@ async fn adopting_under_writes_loses_and_revives_nothing() {
         get(&node.client, &bucket, &name).await.unwrap();
     }
 }
+
+#[actix::test]
+async fn files_that_come_and_go_while_they_are_adopted_leave_no_phantoms() {
+    let node = node();
+    let bucket = bucket(&node.client, "phantoms").await;
+    let root = node.root.path().join("phantoms");
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let folder = root.clone();
+    let person = std::thread::spawn(move || {
+        let mut round = 0usize;
+        while stopped.try_recv().is_err() {
+            let path = folder.join(format!("k{}", round % 5));
+            match round % 3 {
+                0 | 1 => drop(std::fs::write(&path, vec![round as u8; 1000 + round % 50])),
+                _ => drop(std::fs::remove_file(&path)),
+            }
+            round += 1;
+            std::thread::sleep(std::time::Duration::from_millis(3));
+        }
+    });
+    for round in 0..12 {
+        node.client.adopt_files(&bucket).await.unwrap();
+        put(&node.client, &bucket, &format!("k{}", round % 5), body(round, 1500)).await;
+        delete(&node.client, &bucket, &format!("k{}", (round + 1) % 5)).await;
+    }
+    stop.send(()).unwrap();
+    person.join().unwrap();
+    settle(&node);
+    node.client.adopt_files(&bucket).await.unwrap();
+    settle(&node);
+    for name in list(&node.client, &bucket).await {
+        let found = get(&node.client, &bucket, &name).await;
+        // A file that the person removed is an error; one that is there is served as it is.
+        match std::fs::read(root.join(&name)) {
+            Ok(bytes) => assert_eq!(found.unwrap(), bytes, "{name}"),
+            Err(_) => assert!(matches!(found, Err(StorageError::Corrupt { .. })), "{name}"),
+        }
+    }
+    put(&node.client, &bucket, "after", body(1, 10)).await;
+}

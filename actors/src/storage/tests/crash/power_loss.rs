@@ -82,14 +82,15 @@ pub enum Load {
 pub fn pull_everywhere(story: &Story, survivals: &[Survival], seed: u64) -> usize {
     let mut choices = Choices(seed);
     let (mut disk, mut promise) = (DiskModel::default(), Promise::default());
-    let mut states = 0;
+    let mut states = 0usize;
     for (at, note) in story.notes.iter().map(Some).chain([None]).enumerate() {
         let is_mark =
             matches!(note, Some(Note::Begun { .. } | Note::Refused | Note::SyncData { .. } | Note::SyncFolder { .. }));
         // In front of a sync the same is on the disk as in front of the change before it.
         if !is_mark {
             let some = survivals.len().min(2);
-            for survival in (0..some).map(|n| survivals[(states + n) % survivals.len()]) {
+            let first = (states as u64).wrapping_add(seed) as usize % survivals.len();
+            for survival in (0..some).map(|n| survivals[(first + n) % survivals.len()]) {
                 let again = states.is_multiple_of(16);
                 let checked = catch_unwind(AssertUnwindSafe(|| {
                     pull(&disk, survival, &mut choices, &promise, &story.requests, again);

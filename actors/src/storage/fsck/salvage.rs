@@ -1,0 +1,186 @@
+//! What the journal tells when the index is gone. No checkpoint says where to begin, so nothing is replayed: long done steps would
+//! be done to files that came later. Of each row only the journal's last word counts, and a file is only written that is wanting.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::Difference;
+use super::check::Check;
+use crate::names::{BucketId, BucketName, ObjectKey, Stamp};
+use crate::storage::disk::Disk;
+use crate::storage::journal::{ReadBatch, Replay};
+use crate::storage::keys::{self, RowKind};
+use crate::storage::materialise::{Materialiser, Outcome};
+use crate::storage::plan::place_of;
+use crate::storage::progress::Position;
+use crate::storage::rows::{self, BucketRow, CheckpointRow, FormatRow, Location, ObjectRow, PartRow};
+use crate::storage::steps::{Source, Step, staged_path};
+use crate::storage::{StorageError, StorageSettings};
+
+/// All that the journal still holds of the last run.
+pub(super) struct Salvage {
+    replay: Replay,
+    from: CheckpointRow,
+    /// Where it ends.
+    pub end: Position,
+    /// The last word on each row.
+    last: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
+}
+
+impl Salvage {
+    pub fn read(disk: &Disk) -> Result<Self, StorageError> {
+        let from = Replay::oldest(disk)?.unwrap_or_default();
+        let mut salvage = Self {
+            replay: Replay::open(disk, from.generation)?,
+            from,
+            end: Position { sequence: from.sequence, next: (from.segment, from.offset), stamp: Stamp(from.stamp) },
+            last: BTreeMap::new(),
+        };
+        let (mut last, mut end) = (BTreeMap::new(), salvage.end);
+        salvage.for_each_batch(&mut |batch| {
+            for (key, value) in batch.entries.iter().flat_map(|entry| &entry.changes) {
+                last.insert(key.clone(), value.clone());
+            }
+            end = Position { sequence: batch.sequence, next: batch.next, stamp: end.stamp.max(batch.stamp) };
+            Ok(())
+        })?;
+        (salvage.last, salvage.end) = (last, end);
+        Ok(salvage)
+    }
+
+    /// Generation of the run that wrote it.
+    pub fn generation(&self) -> u64 {
+        self.from.generation
+    }
+
+    fn for_each_batch(&self, work: &mut dyn FnMut(&ReadBatch) -> Result<(), StorageError>) -> Result<(), StorageError> {
+        let (mut sequence, mut next) = (self.from.sequence, (self.from.segment, self.from.offset));
+        while let Some(batch) = self.replay.next(sequence, next)? {
+            work(&batch)?;
+            (sequence, next) = (batch.sequence, batch.next);
+        }
+        Ok(())
+    }
+
+    /// The next bucket id, as far as it is told.
+    pub fn bucket_id_next(&self) -> Result<u64, StorageError> {
+        let row = self.last.get(keys::META_FORMAT).and_then(Option::as_deref);
+        Ok(row.map(rows::decode::<FormatRow>).transpose()?.map_or(1, |format| format.bucket_id_next))
+    }
+
+    /// Buckets that were made, and those that were deleted.
+    pub fn buckets(&self) -> Result<HashMap<BucketName, Option<BucketRow>>, StorageError> {
+        let mut buckets = HashMap::new();
+        for (key, value) in &self.last {
+            if let Ok(name) = rows::bucket_name(key) {
+                buckets.insert(name, value.as_deref().map(rows::decode).transpose()?);
+            }
+        }
+        Ok(buckets)
+    }
+
+    /// Brings what the journal tells beyond the files into the new index of `check`, and into files that are wanting.
+    pub fn apply(&self, check: &mut Check<'_>, settings: &StorageSettings) -> Result<(), StorageError> {
+        check.flush()?;
+        self.objects(check)?;
+        check.flush()?;
+        for (key, value) in &self.last {
+            match (keys::kind(key), value) {
+                (Some(RowKind::Object(bucket, name)), None) => self.deleted(check, bucket, &name)?,
+                (Some(RowKind::Upload(..)), Some(value)) => check.change(key.clone(), Some(value.to_vec()))?,
+                (Some(RowKind::Part(..)), Some(value)) => {
+                    let part: PartRow = rows::decode(value)?;
+                    if check.look(&staged_path(&part.file))?.is_some() {
+                        check.change(key.clone(), Some(value.to_vec()))?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        tracing::debug!(root = %settings.root.display(), end = self.end.sequence, "the journal was searched");
+        check.flush()
+    }
+
+    /// The objects of the journal whose files do not stand yet.
+    fn objects(&self, check: &mut Check<'_>) -> Result<(), StorageError> {
+        let opened = check.opened;
+        let bucket_id = |name: &str| {
+            BucketName::parse(name).ok().and_then(|name| opened.recovered.buckets.get(&name)).map(|bucket| bucket.id)
+        };
+        let files = Materialiser { disk: &opened.disk, rows: &opened.rows, bucket_id: &bucket_id, replay: None };
+        self.for_each_batch(&mut |batch| {
+            for entry in &batch.entries {
+                let body = || Ok(entry.body.as_deref().unwrap_or_default().to_vec());
+                for step in &entry.steps {
+                    let (bucket, key) = match step {
+                        Step::Write { place, .. } => (place.bucket_id, &place.key),
+                        Step::MakeFolder { bucket_id, key, row: Some(_), .. } => (*bucket_id, key),
+                        _ => continue,
+                    };
+                    let Some(row) = self.wanting(check, BucketId(bucket), key, step)? else { continue };
+                    let is_gone = matches!(step, Step::Write { source: Source::Staged { name }, .. }
+                        if check.look(&staged_path(name))?.is_none());
+                    if is_gone {
+                        let detail = "the journal tells of it, but its bytes are neither in it nor in a file";
+                        check.tell(Difference::MissingFile, format!("bucket {bucket}: {key}"), detail, false);
+                        continue;
+                    }
+                    let mut row = row;
+                    if let Outcome::Moved(_) = files.carry_out(step, &entry.changes, &body)? {
+                        row.location = Location::Overflow;
+                    }
+                    self.enter(check, BucketId(bucket), key, &row)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The row that `step` is of, if it is the journal's last word on the key and no file told as much, or something later.
+    fn wanting(
+        &self,
+        check: &Check<'_>,
+        bucket: BucketId,
+        key: &str,
+        step: &Step,
+    ) -> Result<Option<ObjectRow>, StorageError> {
+        if !check.buckets.contains_key(&bucket) {
+            return Ok(None);
+        }
+        let Some(Some(row)) = self.last.get(&keys::object(bucket, key.as_bytes())) else { return Ok(None) };
+        let row: ObjectRow = rows::decode(row)?;
+        let is_its = match step {
+            Step::Write { place, .. } => place.stamp == row.stamp,
+            _ => row.location == Location::Folder,
+        };
+        let Ok(key) = ObjectKey::parse(key.as_bytes()) else { return Ok(None) };
+        let told = check.object(bucket, &key)?.is_some_and(|there| there.stamp >= row.stamp);
+        Ok((is_its && !told).then_some(row))
+    }
+
+    fn enter(&self, check: &mut Check<'_>, bucket: BucketId, key: &str, row: &ObjectRow) -> Result<(), StorageError> {
+        let Ok(key) = ObjectKey::parse(key.as_bytes()) else { return Ok(()) };
+        if let Some(other) = check.object(bucket, &key)? {
+            check.leave(bucket, &other)?;
+        }
+        let list = keys::part_list(bucket, Stamp(row.stamp));
+        if let Some(Some(parts)) = self.last.get(&list) {
+            check.change(list, Some(parts.to_vec()))?;
+        }
+        check.enter(bucket, &key, row)?;
+        check.flush()
+    }
+
+    /// An object that was deleted, and whose file was not removed any more.
+    fn deleted(&self, check: &mut Check<'_>, bucket: BucketId, key: &[u8]) -> Result<(), StorageError> {
+        let Some(there) = check.buckets.get(&bucket).map(Arc::clone) else { return Ok(()) };
+        let Ok(key) = ObjectKey::parse(key) else { return Ok(()) };
+        let Some(row) = check.object(bucket, &key)?.filter(|row| row.stamp <= self.end.stamp.0) else { return Ok(()) };
+        check.leave(bucket, &row)?;
+        check.change(keys::object(bucket, key.as_bytes()), None)?;
+        if row.location != Location::Folder {
+            check.put_aside(&place_of(&there, &key, &row).path())?;
+        }
+        Ok(())
+    }
+}
