@@ -270,8 +270,8 @@ fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {
 async fn admin(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut hold: Hold) -> Response<BoxBody> {
     let answered = match preflight::admit(node).map(Arc::new) {
         Ok(place) => {
-            hold.permit = Some(Arc::clone(&place));
-            admin::answer(node, head, &place).await
+            hold.permit = Some(place);
+            admin::answer(node, head).await
         }
         Err(error) => Err(error),
     };

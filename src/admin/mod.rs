@@ -7,7 +7,6 @@ mod route;
 use std::sync::Arc;
 
 use actix_http::RequestHead;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -15,8 +14,8 @@ use crate::s3::preflight;
 use crate::s3::respond::Answer;
 use route::AdminRoute;
 
-/// Answers a request below `/_myfsio`; `_place` is its place among the requests under way. Errs: as S3, told as JSON.
-pub async fn answer(node: &Arc<Node>, head: &RequestHead, _place: &OwnedSemaphorePermit) -> Answer {
+/// Answers a request below `/_myfsio`. Errs: as S3, told as JSON.
+pub async fn answer(node: &Arc<Node>, head: &RequestHead) -> Answer {
     let route = route::find(&head.method, head.uri.path())?;
     let caller = preflight::identify(node, head).await?;
     if !caller.is_administrator(node) {

@@ -107,7 +107,7 @@ fn build(
     }
     files::walk(&mut check)?;
     if let Some(salvage) = &salvage {
-        salvage.apply(&mut check, settings)?;
+        salvage.apply(&mut check)?;
     }
     check.finish()?;
     drop((opened, old));

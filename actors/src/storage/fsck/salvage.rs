@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Difference;
 use super::check::Check;
 use crate::names::{BucketId, BucketName, ObjectKey, Stamp};
+use crate::storage::StorageError;
 use crate::storage::disk::Disk;
 use crate::storage::journal::{ReadBatch, Replay};
 use crate::storage::keys::{self, RowKind};
@@ -15,7 +16,6 @@ use crate::storage::plan::place_of;
 use crate::storage::progress::Position;
 use crate::storage::rows::{self, BucketRow, CheckpointRow, FormatRow, Location, ObjectRow, PartRow};
 use crate::storage::steps::{Source, Step, staged_path};
-use crate::storage::{StorageError, StorageSettings};
 
 /// All that the journal still holds of the last run.
 pub(super) struct Salvage {
@@ -80,7 +80,7 @@ impl Salvage {
     }
 
     /// Brings what the journal tells beyond the files into the new index of `check`, and into files that are wanting.
-    pub fn apply(&self, check: &mut Check<'_>, settings: &StorageSettings) -> Result<(), StorageError> {
+    pub fn apply(&self, check: &mut Check<'_>) -> Result<(), StorageError> {
         check.flush()?;
         self.objects(check)?;
         check.flush()?;
@@ -97,7 +97,6 @@ impl Salvage {
                 _ => {}
             }
         }
-        tracing::debug!(root = %settings.root.display(), end = self.end.sequence, "the journal was searched");
         check.flush()
     }
 
