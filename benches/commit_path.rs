@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use myfsio_actors::bucket_config::BucketConfig;
 use myfsio_actors::clock::SystemClock;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey};
 use myfsio_actors::storage::{
-    Attributes, CreateBucket, DigestPlan, PutObject, StorageClient, StorageSettings, WriteConditions,
+    Attributes, Controls, CreateBucket, DigestPlan, PutObject, StorageClient, StorageSettings, WriteConditions,
 };
 
 const ROUND: Duration = Duration::from_secs(4);
@@ -31,7 +32,10 @@ async fn storage(strict: bool, root: &Path, writers: usize, body: &Bytes) -> f64
     let client = StorageClient::start(&settings, Arc::new(SystemClock)).unwrap();
     let owner = CanonicalId::from_bytes([1; 32]);
     let name = BucketName::parse("bench-bucket").unwrap();
-    let bucket = client.create_bucket(CreateBucket { name, owner: owner.clone() }).await.unwrap();
+    let bucket = client
+        .create_bucket(CreateBucket { name, owner: owner.clone(), config: BucketConfig::default() })
+        .await
+        .unwrap();
     let (start, written) = (Instant::now(), AtomicU64::new(0));
     let write = |writer: usize| {
         let (client, bucket, owner, written) = (client.clone(), Arc::clone(&bucket), owner.clone(), &written);
@@ -45,6 +49,7 @@ async fn storage(strict: bool, root: &Path, writers: usize, body: &Bytes) -> f64
                     key: ObjectKey::parse(format!("{writer}/{}/{n}", n % 100).as_bytes()).unwrap(),
                     owner: owner.clone(),
                     attributes: Attributes::default(),
+                    controls: Controls::default(),
                     body: sink.finish().await.unwrap(),
                     checksum: None,
                     conditions: WriteConditions::default(),

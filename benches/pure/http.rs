@@ -194,6 +194,7 @@ pub fn listing(criterion: &mut Criterion) {
         checksum: None,
         owner: CanonicalId::from_bytes([1; 32]),
         attributes: Attributes::default(),
+        controls: myfsio_actors::storage::Controls::default(),
         upload: None,
     };
     let keys: Vec<String> = (0..1000).map(|n| format!("folder-{:04}/object-{n:08}", n / 100)).collect();

@@ -27,6 +27,12 @@ impl From<StorageError> for S3Error {
                     None => error,
                 }
             }
+            StorageError::InvalidBucketState { reason } => Self::with_message(ErrorCode::InvalidBucketState, reason),
+            StorageError::ObjectLocked { key, version, reason: _ } => {
+                Self::with_message(ErrorCode::AccessDenied, "Access Denied because object protected by object lock.")
+                    .field("Key", key.as_str())
+                    .field("VersionId", version.to_string())
+            }
             StorageError::NoSuchKey { key, delete_marker } => {
                 let error = Self::new(ErrorCode::NoSuchKey).field("Key", key.as_str());
                 match delete_marker {

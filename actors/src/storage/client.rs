@@ -128,6 +128,11 @@ impl StorageClient {
         self.commit(NewBucket(message)).await
     }
 
+    /// See [`ConfigureBucket`].
+    pub async fn configure_bucket(&self, message: ConfigureBucket) -> Result<Arc<Bucket>, StorageError> {
+        self.commit(message).await
+    }
+
     /// See [`DeleteBucket`].
     pub async fn delete_bucket(&self, message: DeleteBucket) -> Result<(), StorageError> {
         let (shared, bucket) = (Arc::clone(&self.shared), Arc::clone(&message.bucket));
@@ -251,6 +256,11 @@ impl StorageClient {
 
     /// See [`DeleteObject`].
     pub async fn delete_object(&self, message: DeleteObject) -> Result<Deleted, StorageError> {
+        self.commit(message).await
+    }
+
+    /// See [`ChangeObject`].
+    pub async fn change_object(&self, message: ChangeObject) -> Result<Arc<Object>, StorageError> {
         self.commit(message).await
     }
 

@@ -160,7 +160,7 @@ impl Shared {
     /// Makes what is kept outside of rows visible.
     pub fn publish_effect(&self, effect: &Effect) {
         match effect {
-            Effect::BucketCreated(bucket) => drop(self.buckets.insert(bucket.name.clone(), Arc::clone(bucket))),
+            Effect::BucketIs(bucket) => drop(self.buckets.insert(bucket.name.clone(), Arc::clone(bucket))),
             Effect::BucketDeleted(name, id) => {
                 self.buckets.remove_if(name, |_, bucket| bucket.id == *id);
                 self.usage.remove(id);

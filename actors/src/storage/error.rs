@@ -37,6 +37,22 @@ pub enum StorageError {
         /// A file in its folder that no row knows, relative to the folder, when that is the reason.
         unknown_file: Option<PathBuf>,
     },
+    /// The bucket's versioning or Object Lock does not allow this.
+    #[error("{reason}")]
+    InvalidBucketState {
+        /// Why.
+        reason: &'static str,
+    },
+    /// A retention or legal hold keeps a version as it is.
+    #[error("version {version} of {key} is locked: {reason}")]
+    ObjectLocked {
+        /// The key.
+        key: ObjectKey,
+        /// The version.
+        version: VersionId,
+        /// What keeps it.
+        reason: &'static str,
+    },
     /// No object of this key.
     #[error("no object {key}")]
     NoSuchKey {

@@ -6,6 +6,7 @@
 use crate::names::{BucketId, BucketName, PartNumber, Stamp, UploadId};
 
 const BUCKET: u8 = b'B';
+const CONFIG: u8 = b'C';
 const OBJECT: u8 = b'O';
 const PART: u8 = b'P';
 const PART_LIST: u8 = b'L';
@@ -22,6 +23,8 @@ pub(super) const META_FORMAT: &[u8] = b"M/format";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RowKind {
     Bucket,
+    /// What is configured of a bucket.
+    Config(BucketId),
     Meta,
     Object(BucketId, Vec<u8>),
     Part(BucketId, UploadId, PartNumber),
@@ -57,6 +60,7 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
             let (key, upload) = split_upload(row)?;
             Some(RowKind::Upload(id, key, upload))
         }
+        CONFIG => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Config(id)),
         USAGE => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Usage(id)),
         _ => None,
     }
@@ -71,6 +75,10 @@ pub(super) fn bucket(name: &BucketName) -> Vec<u8> {
 
 pub(super) fn buckets() -> KeyRange {
     (vec![BUCKET], vec![BUCKET + 1])
+}
+
+pub(super) fn config(id: BucketId) -> Vec<u8> {
+    of_bucket(CONFIG, id)
 }
 
 pub(super) fn usage(id: BucketId) -> Vec<u8> {
@@ -256,6 +264,7 @@ mod tests {
             (part_list(bucket_id, Stamp(5)), RowKind::PartList(bucket_id, Stamp(5))),
             (upload(bucket_id, b"k\0", upload_id), RowKind::Upload(bucket_id, b"k\0".to_vec(), upload_id)),
             (usage(bucket_id), RowKind::Usage(bucket_id)),
+            (config(bucket_id), RowKind::Config(bucket_id)),
         ] {
             assert_eq!(kind(&row), Some(expected));
             let cut = row.get(..row.len() - 1).unwrap();

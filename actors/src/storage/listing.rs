@@ -248,7 +248,7 @@ mod tests {
 
     use super::*;
     use crate::names::{BucketName, CanonicalId, ETag, Stamp};
-    use crate::storage::messages::{Attributes, Bucket, Object, Versioning};
+    use crate::storage::messages::{Attributes, Bucket, Controls, Object, Versioning};
     use crate::storage::overlay::model::ModelRows;
     use crate::storage::rows::Location;
 
@@ -259,6 +259,7 @@ mod tests {
             owner: CanonicalId::from_bytes([1; 32]),
             created: Stamp(0),
             versioning: Versioning::Off,
+            config: Arc::default(),
         })
     }
 
@@ -272,6 +273,7 @@ mod tests {
             checksum: None,
             owner: CanonicalId::from_bytes([1; 32]),
             attributes: Attributes::default(),
+            controls: Controls::default(),
             upload: None,
         };
         let row: Arc<[u8]> = rows::encode(&ObjectRow::of(&object, Location::Plain, &object.owner)).unwrap().into();

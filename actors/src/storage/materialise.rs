@@ -23,7 +23,7 @@ use super::keys;
 use super::overlay::Rows;
 use super::plan::Relocate;
 use super::rows::{self, FileTag, Location};
-use super::steps::{Place, Source, Step, is_plain_path, staged_path, system_folder, trash_path};
+use super::steps::{Place, Source, Step, config_path, is_plain_path, staged_path, system_folder, trash_path};
 use crate::names::{BucketId, BucketName, Stamp};
 
 /// Pause before work is tried again that the file system refused (full, or failing).
@@ -60,12 +60,18 @@ impl Materialiser<'_> {
         match step {
             Step::MakeBucket { id, .. } if self.is_doomed(*id) => {}
             Step::MakeBucket { name, .. } => self.make_bucket(name, changes)?,
+            Step::DescribeBucket { id, .. } if self.is_doomed(*id) => {}
+            Step::DescribeBucket { id, name, row } => {
+                self.describe_bucket(BucketId(*id), name, row_at(changes, *row))?
+            }
             Step::TrashBucket { id, name } => self.trash_bucket(*id, name)?,
             Step::Write { place, source, size, row } => {
                 let tag = tag_of(place, changes, *row)?;
                 return self.write(place, source, *size, tag.as_deref(), body);
             }
             Step::Remove { place } => self.remove(place)?,
+            Step::Tag { place, .. } if self.is_doomed(place.bucket_id) => {}
+            Step::Tag { place, row } => self.renew_tag(place, changes, *row)?,
             Step::MakeFolder { bucket_id, .. } | Step::RemoveFolder { bucket_id, .. } if self.is_doomed(*bucket_id) => {
             }
             Step::MakeFolder { bucket_id, bucket, key, row } => {
@@ -92,6 +98,49 @@ impl Materialiser<'_> {
         let row = changes.iter().find(|(key, _)| rows::bucket_name(key).is_ok_and(|bucket| bucket.as_str() == name));
         if let Some((_, Some(row))) = row {
             io_at("open", name, self.disk.open_folder_file(Path::new(name)))?.set_tag(row);
+        }
+        Ok(())
+    }
+
+    /// Leaves what is configured of a bucket in a file of its own, and its row with its folder: `reindex` reads them.
+    fn describe_bucket(&self, id: BucketId, name: &str, config: Option<&[u8]>) -> Result<(), StorageError> {
+        let path = config_path(id);
+        match config {
+            Some(config) => {
+                let staged = Path::new(STAGING_FOLDER).join("next");
+                let file = io_at("create", &staged, self.disk.create(&staged))?;
+                io_at("write", &staged, file.write_all_at(config, 0))?;
+                io_at("put in place", &path, self.put_in_place(&staged, &path))?;
+            }
+            None => match self.disk.remove_file(&path) {
+                Err(e) if is_absent(&e) => {}
+                other => io_at("remove", &path, other)?,
+            },
+        }
+        let row = BucketName::parse(name).ok().map(|name| self.rows.get(&keys::bucket(&name))).transpose()?.flatten();
+        if let (Some(row), Ok(folder)) = (row, self.disk.open_folder_file(Path::new(name))) {
+            folder.set_tag(&row);
+        }
+        Ok(())
+    }
+
+    /// See [`Step::Tag`]. Best effort, as the tag itself.
+    fn renew_tag(&self, place: &Place, changes: &[RowChange], row: u32) -> Result<(), StorageError> {
+        let path = place.path();
+        let opened = match place.location {
+            Location::Folder => self.disk.open_folder_file(&path),
+            Location::Plain | Location::Overflow => self.disk.open_writable(&path),
+        };
+        let Ok(file) = opened else { return Ok(()) };
+        let own = self.disk.rounded(Stamp(place.stamp));
+        if place.location != Location::Folder && file.stamp().is_ok_and(|there| there.modified != own) {
+            return Ok(());
+        }
+        if let Some(tag) = tag_of(place, changes, row)? {
+            // What the change does not tell stays: the sizes of parts.
+            let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+            let part_size = before.and_then(|tag| tag.part_size);
+            file.set_tag(&rows::encode(&FileTag { part_size, ..rows::decode(&tag)? })?);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::overlay::model::ModelRows;
 use super::overlay::{Rows, merge};
 use super::rows::{self, Location, ObjectRow};
 use super::steps::{Place, Source, Step};
-use super::{Attributes, Bucket, ListObjects, Object, StorageError, Versioning, keys, listing};
+use super::{Attributes, Bucket, Controls, ListObjects, Object, StorageError, Versioning, keys, listing};
 use crate::names::{BucketId, BucketName, CanonicalId, ETag, Stamp, VersionId};
 
 const BUCKET: BucketId = BucketId(1);
@@ -32,6 +32,7 @@ fn object() -> Object {
             user_metadata: vec![("mtime".to_owned(), "1700000000.5".to_owned())],
             ..Attributes::default()
         },
+        controls: Controls::default(),
         upload: None,
     }
 }
@@ -111,6 +112,7 @@ pub fn listing_page(objects: usize, delimiter: Option<&str>) -> impl FnMut() -> 
         owner: owner(),
         created: Stamp(1),
         versioning: Versioning::Off,
+        config: Arc::default(),
     };
     let query = ListObjects {
         bucket: Arc::new(bucket),

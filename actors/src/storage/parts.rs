@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
     use crate::names::{BucketId, BucketName, CanonicalId, ObjectKey, Stamp, UploadId};
-    use crate::storage::messages::{Attributes, Bucket, CompletedPart, Versioning, WriteConditions};
+    use crate::storage::messages::{Attributes, Bucket, CompletedPart, Controls, Versioning, WriteConditions};
 
     fn stored(number: u32, body: &[u8], file: &str, offset: u64, grid: Option<u64>) -> StoredPart {
         let number = PartNumber::new(number).unwrap();
@@ -232,6 +232,7 @@ mod tests {
                 owner,
                 created: Stamp(0),
                 versioning: Versioning::Off,
+                config: Arc::default(),
             }),
             key: ObjectKey::parse(b"k").unwrap(),
             upload: UploadId { stamp: Stamp(1), random: 1 },
@@ -252,6 +253,7 @@ mod tests {
             key: ObjectKey::parse(b"k").unwrap(),
             owner: CanonicalId::from_bytes([1; 32]),
             attributes: Attributes::default(),
+            controls: Controls::default(),
             checksum,
         }
     }

@@ -36,11 +36,21 @@ pub(super) fn object_row(
     key: &ObjectKey,
     version: Option<VersionId>,
 ) -> Result<ObjectRow, StorageError> {
-    let row = rows.get(&keys::object(bucket.id, key.as_bytes()))?;
-    let row = row.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
+    find_row(rows, bucket, key, version).map(|(_, row)| row)
+}
+
+/// The same, with the key of the row.
+pub(super) fn find_row(
+    rows: &dyn Rows,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<(Vec<u8>, ObjectRow), StorageError> {
+    let row_key = keys::object(bucket.id, key.as_bytes());
+    let row = rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
     match (row, version) {
-        (Some(row), None) => Ok(row),
-        (Some(row), Some(version)) if row.version_id() == version => Ok(row),
+        (Some(row), None) => Ok((row_key, row)),
+        (Some(row), Some(version)) if row.version_id() == version => Ok((row_key, row)),
         (_, Some(version)) => Err(StorageError::NoSuchVersion { key: key.clone(), version }),
         (None, None) => Err(StorageError::NoSuchKey { key: key.clone(), delete_marker: None }),
     }

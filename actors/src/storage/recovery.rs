@@ -194,9 +194,15 @@ fn load_buckets(rows: &dyn Rows) -> Result<HashMap<BucketName, Arc<Bucket>>, Sto
     rows.scan(&start, &end, &mut |key, row| {
         let name = rows::bucket_name(key)?;
         let bucket = rows::decode::<BucketRow>(row)?.into_bucket(name.clone())?;
-        buckets.insert(name, Arc::new(bucket));
+        buckets.insert(name, bucket);
         Ok(true)
     })?;
+    for bucket in buckets.values_mut() {
+        if let Some(row) = rows.get(&keys::config(bucket.id))? {
+            bucket.config = Arc::new(rows::decode_config(&row)?);
+        }
+    }
+    let buckets = buckets.into_iter().map(|(name, bucket)| (name, Arc::new(bucket))).collect();
     Ok(buckets)
 }
 

@@ -3,11 +3,14 @@
 //! Rows are CBOR arrays: a field is found by its place, so a place is never reused, a new field goes behind the last one
 //! and is optional. Older rows then read as if it were absent.
 
+use std::sync::Arc;
+
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
-use super::messages::{Attributes, Bucket, Object, ObjectChecksum, Part, Upload, Usage, Versioning};
+use super::messages::{Attributes, Bucket, Controls, Object, ObjectChecksum, Part, Upload, Usage, Versioning};
 use super::{StorageError, keys};
+use crate::bucket_config::{Acl, BucketConfig, Grant, Grantee, Permission, Retention, RetentionMode};
 use crate::names::{
     BucketId, BucketName, CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber, Stamp,
     UploadId, VersionId,
@@ -113,6 +116,33 @@ pub(super) struct ObjectRow {
     pub version: Option<u64>,
     #[n(10)]
     pub upload: Option<(u64, u64)>,
+    /// Absent when all are at their defaults.
+    #[n(11)]
+    pub controls: Option<ControlsRow>,
+}
+
+/// Who may do what with a version.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(super) struct ControlsRow {
+    #[n(0)]
+    pub acl: Option<Vec<GrantRow>>,
+    /// End in milliseconds since 1970, and whether the mode is compliance.
+    #[n(1)]
+    pub retention: Option<(u64, bool)>,
+    #[n(2)]
+    pub legal_hold: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(super) struct GrantRow {
+    /// 0: a user, 1: everybody, 2: everybody with credentials, 3: log delivery.
+    #[n(0)]
+    pub grantee: u8,
+    #[n(1)]
+    pub user: Option<ByteArray<32>>,
+    /// 0: full control, 1: read, 2: write, 3: read the ACL, 4: write the ACL.
+    #[n(2)]
+    pub permission: u8,
 }
 
 #[derive(Debug, Clone, Encode, Decode)]
@@ -125,6 +155,8 @@ pub(super) struct UploadRow {
     pub checksum_algorithm: Option<u8>,
     #[n(3)]
     pub checksum_composite: bool,
+    #[n(4)]
+    pub controls: Option<ControlsRow>,
 }
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -205,6 +237,11 @@ pub(super) struct FileTag {
     /// Size of each part but the last, in bytes, when they are numbered from 1 without a gap and all have it.
     #[n(10)]
     pub part_size: Option<u64>,
+    #[n(11)]
+    pub controls: Option<ControlsRow>,
+    /// Whether a later version or a delete marker followed it.
+    #[n(12)]
+    pub noncurrent: Option<bool>,
 }
 
 /// How far the index and the files follow the journal.
@@ -311,6 +348,66 @@ impl From<AttributesRow> for Attributes {
     }
 }
 
+impl From<&Controls> for ControlsRow {
+    fn from(controls: &Controls) -> Self {
+        let grant = |grant: &Grant| {
+            let (grantee, user) = match &grant.grantee {
+                Grantee::User(user) => (0, Some(user.to_bytes().into())),
+                Grantee::AllUsers => (1, None),
+                Grantee::AuthenticatedUsers => (2, None),
+                Grantee::LogDelivery => (3, None),
+            };
+            let permission = match grant.permission {
+                Permission::FullControl => 0,
+                Permission::Read => 1,
+                Permission::Write => 2,
+                Permission::ReadAcp => 3,
+                Permission::WriteAcp => 4,
+            };
+            GrantRow { grantee, user, permission }
+        };
+        Self {
+            acl: controls.acl.as_ref().map(|acl| acl.grants.iter().map(grant).collect()),
+            retention: controls.retention.map(|r| (r.until_millis, r.mode == RetentionMode::Compliance)),
+            legal_hold: controls.legal_hold,
+        }
+    }
+}
+
+impl TryFrom<ControlsRow> for Controls {
+    type Error = StorageError;
+
+    fn try_from(row: ControlsRow) -> Result<Self, StorageError> {
+        let grant = |row: GrantRow| {
+            let grantee = match (row.grantee, row.user) {
+                (0, Some(user)) => Grantee::User(CanonicalId::from_bytes(user.into())),
+                (1, _) => Grantee::AllUsers,
+                (2, _) => Grantee::AuthenticatedUsers,
+                (3, _) => Grantee::LogDelivery,
+                (other, _) => return Err(StorageError::Index(format!("unknown grantee {other}"))),
+            };
+            let permission = match row.permission {
+                0 => Permission::FullControl,
+                1 => Permission::Read,
+                2 => Permission::Write,
+                3 => Permission::ReadAcp,
+                4 => Permission::WriteAcp,
+                other => return Err(StorageError::Index(format!("unknown permission {other}"))),
+            };
+            Ok(Grant { grantee, permission })
+        };
+        let acl = row.acl.map(|grants| grants.into_iter().map(grant).collect::<Result<_, StorageError>>());
+        let mode = |compliance| if compliance { RetentionMode::Compliance } else { RetentionMode::Governance };
+        Ok(Self {
+            acl: acl.transpose()?.map(|grants| Acl { grants }),
+            retention: row
+                .retention
+                .map(|(until_millis, compliance)| Retention { mode: mode(compliance), until_millis }),
+            legal_hold: row.legal_hold,
+        })
+    }
+}
+
 impl BucketRow {
     pub fn of(bucket: &Bucket) -> Self {
         let versioning = match bucket.versioning {
@@ -321,6 +418,7 @@ impl BucketRow {
         Self { id: bucket.id.0, owner: bucket.owner.as_str().to_owned(), created: bucket.created.0, versioning }
     }
 
+    /// The bucket of this row, but for its configuration.
     pub fn into_bucket(self, name: BucketName) -> Result<Bucket, StorageError> {
         let versioning = match self.versioning {
             0 => Versioning::Off,
@@ -329,7 +427,14 @@ impl BucketRow {
             other => return Err(StorageError::Index(format!("unknown versioning state {other}"))),
         };
         let owner = owner_of(&self.owner)?;
-        Ok(Bucket { id: BucketId(self.id), name, owner, created: Stamp(self.created), versioning })
+        Ok(Bucket {
+            id: BucketId(self.id),
+            name,
+            owner,
+            created: Stamp(self.created),
+            versioning,
+            config: Arc::default(),
+        })
     }
 }
 
@@ -368,6 +473,7 @@ impl ObjectRow {
             checksum,
             attributes: (object.attributes != Attributes::default()).then(|| (&object.attributes).into()),
             upload: object.upload.map(|u| (u.stamp.0, u.random)),
+            controls: (object.controls != Controls::default()).then(|| (&object.controls).into()),
         }
     }
 
@@ -396,6 +502,7 @@ impl ObjectRow {
             checksum,
             owner: self.owner.map_or_else(|| bucket_owner.clone(), |bytes| CanonicalId::from_bytes(bytes.into())),
             attributes: self.attributes.map(Attributes::from).unwrap_or_default(),
+            controls: self.controls.map(Controls::try_from).transpose()?.unwrap_or_default(),
             upload: self.upload.map(|(stamp, random)| UploadId { stamp: Stamp(stamp), random }),
         })
     }
@@ -416,6 +523,8 @@ impl FileTag {
             upload: row.upload,
             key: key.map(str::to_owned),
             part_size,
+            controls: row.controls,
+            noncurrent: None,
         }
     }
 
@@ -433,6 +542,7 @@ impl FileTag {
             parts: self.parts,
             version: self.version,
             upload: self.upload,
+            controls: self.controls,
         }
     }
 
@@ -457,6 +567,7 @@ impl UploadRow {
             attributes: (&upload.attributes).into(),
             checksum_algorithm: upload.checksum.map(|(a, _)| algorithm_code(a)),
             checksum_composite: upload.checksum.is_some_and(|(_, k)| k == ChecksumKind::Composite),
+            controls: (upload.controls != Controls::default()).then(|| (&upload.controls).into()),
         }
     }
 
@@ -466,7 +577,8 @@ impl UploadRow {
             Some(code) => Some((algorithm_of(code)?, kind)),
             None => None,
         };
-        Ok(Upload { id, key, owner: owner_of(&self.owner)?, attributes: self.attributes.into(), checksum })
+        let controls = self.controls.map(Controls::try_from).transpose()?.unwrap_or_default();
+        Ok(Upload { id, key, owner: owner_of(&self.owner)?, attributes: self.attributes.into(), controls, checksum })
     }
 }
 
@@ -513,6 +625,19 @@ impl PartListRow {
     }
 }
 
+/// The row of a bucket's configuration; none when nothing is configured.
+pub(super) fn encode_config(config: &BucketConfig) -> Result<Option<Vec<u8>>, StorageError> {
+    if *config == BucketConfig::default() {
+        return Ok(None);
+    }
+    serde_json::to_vec(config).map(Some).map_err(|e| StorageError::Index(format!("row not encodable: {e}")))
+}
+
+/// What is configured of a bucket, as its row tells.
+pub(super) fn decode_config(row: &[u8]) -> Result<BucketConfig, StorageError> {
+    serde_json::from_slice(row).map_err(|e| StorageError::Index(format!("row not decodable: {e}")))
+}
+
 /// The name of a bucket inside the key of its row.
 pub(super) fn bucket_name(row_key: &[u8]) -> Result<BucketName, StorageError> {
     let (start, _) = keys::buckets();
@@ -541,6 +666,7 @@ mod tests {
             parts: None,
             version: None,
             upload: None,
+            controls: None,
         };
         FileTag::of(row, None, None)
     }

@@ -120,6 +120,26 @@ pub(super) enum Step {
         #[n(3)]
         row: Option<u32>,
     },
+    /// Renews the copy of a row that goes with its file.
+    #[n(9)]
+    Tag {
+        #[n(0)]
+        place: Place,
+        /// Which change of the entry is the object's row.
+        #[n(1)]
+        row: u32,
+    },
+    /// Keeps a copy of what is configured of a bucket beside its files.
+    #[n(8)]
+    DescribeBucket {
+        #[n(0)]
+        id: u64,
+        #[n(1)]
+        name: String,
+        /// Which change of the entry is the bucket's configuration.
+        #[n(2)]
+        row: u32,
+    },
 }
 
 /// What a file, a folder, or a page of the index takes at least.
@@ -167,12 +187,22 @@ impl Place {
 pub(super) fn overflow_path(bucket: BucketId, key: &str, stamp: Stamp) -> PathBuf {
     let digest = hex::encode(Sha256::digest(key.as_bytes()));
     let (folder, name) = (digest.get(..2).unwrap_or_default(), digest.get(2..40).unwrap_or_default());
-    system_folder(bucket).join("overflow").join(folder).join(format!("{name}-{:016x}", stamp.0))
+    overflow_folder(bucket).join(folder).join(format!("{name}-{:016x}", stamp.0))
+}
+
+/// Where a bucket's files lie that are not at their plain path.
+pub(super) fn overflow_folder(bucket: BucketId) -> PathBuf {
+    system_folder(bucket).join("overflow")
 }
 
 /// A bucket's folder below `.myfsio.sys`; by id, so that it never belongs to a later bucket of the same name.
 pub(super) fn system_folder(bucket: BucketId) -> PathBuf {
     Path::new(BUCKETS_FOLDER).join(bucket.0.to_string())
+}
+
+/// The copy of what is configured of a bucket.
+pub(super) fn config_path(bucket: BucketId) -> PathBuf {
+    system_folder(bucket).join("config.json")
 }
 
 /// A staged file.

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use myfsio_actors::bucket_config::BucketConfig;
 use myfsio_actors::storage::{CreateBucket, DeleteBucket, StorageError, Versioning};
 
 use crate::s3::context::Call;
@@ -31,7 +32,11 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     if call.storage().bucket(&name).is_err() {
         drop_policy(&call.node, &name).await?;
     }
-    match call.storage().create_bucket(CreateBucket { name: name.clone(), owner: owner.clone() }).await {
+    match call
+        .storage()
+        .create_bucket(CreateBucket { name: name.clone(), owner: owner.clone(), config: BucketConfig::default() })
+        .await
+    {
         Ok(_) => {}
         Err(StorageError::BucketExists { owner: holder, .. }) if holder == owner => {
             if region != CLASSIC_REGION {

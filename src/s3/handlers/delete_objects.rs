@@ -61,7 +61,8 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
     if conditions != WriteConditions::default() && conditions.if_match != Some(ETagCondition::Any) {
         call.authorize("s3:GetObject", bucket, Some(key.as_str()))?;
     }
-    let message = DeleteObject { bucket: Arc::clone(bucket), key, version, owner: call.owner_id(), conditions };
+    let (bucket, owner) = (Arc::clone(bucket), call.owner_id());
+    let message = DeleteObject { bucket, key, version, owner, bypass_governance: false, conditions };
     Ok(call.storage().delete_object(message).await?)
 }
 

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{ChecksumAlgorithm, ChecksumKind, PartNumber, UploadId};
-use myfsio_actors::storage::{AbortUpload, CreateUpload};
+use myfsio_actors::storage::{AbortUpload, Controls, CreateUpload};
 
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -24,7 +24,8 @@ pub async fn create_multipart_upload(call: Call) -> Answer {
     let checksum = checksum_choice(&call.headers)?;
     let mut out = XmlWriter::new("InitiateMultipartUploadResult");
     out.value("Bucket", &bucket.name).text("Key", key.as_str());
-    let message = CreateUpload { bucket, key, owner: call.owner_id(), attributes, checksum };
+    let message =
+        CreateUpload { bucket, key, owner: call.owner_id(), attributes, controls: Controls::default(), checksum };
     let upload = call.storage().create_upload(message).await?;
     out.value("UploadId", upload.id);
     let mut response = xml(StatusCode::OK, out.finish());

@@ -161,6 +161,7 @@ mod tests {
             checksum: None,
             owner: CanonicalId::from_bytes([0; 32]),
             attributes: Attributes::default(),
+            controls: myfsio_actors::storage::Controls::default(),
             upload: None,
         };
         let text = |after: u32, parts_max: usize| {

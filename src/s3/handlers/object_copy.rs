@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, ChecksumAlgorithm, ObjectKey, VersionId};
-use myfsio_actors::storage::{Attributes, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
+use myfsio_actors::storage::{Attributes, Bucket, Controls, DigestPlan, OpenObject, PutObject, Stored, Versioning};
 
 use super::object_get::missing;
 use super::object_put::{kept_checksum, told_checksum};
@@ -135,7 +135,8 @@ pub async fn copy_object(call: Call) -> Answer {
     let work = async move {
         let body = storage.copy_body(source.opened, 0..size, writer).await?;
         let checksum = body.digests().checksum.and_then(kept_checksum);
-        let message = PutObject { bucket, key, owner, attributes, body, checksum, conditions };
+        let message =
+            PutObject { bucket, key, owner, attributes, controls: Controls::default(), body, checksum, conditions };
         Ok(copied(&storage.put_object(message).await?, source_version))
     };
     slow_answer::answer(&call, work).await

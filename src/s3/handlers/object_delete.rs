@@ -14,7 +14,8 @@ pub async fn delete_object(call: Call) -> Answer {
     let version = call.version()?;
     let conditions = delete_conditions(&call.headers)?;
     let owner = call.owner_id();
-    let deleted = call.storage().delete_object(DeleteObject { bucket, key, version, owner, conditions }).await?;
+    let message = DeleteObject { bucket, key, version, owner, bypass_governance: false, conditions };
+    let deleted = call.storage().delete_object(message).await?;
     Ok(deleted_response(&deleted))
 }
 

@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey};
-use myfsio_actors::storage::{Attributes, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, Bucket, Controls, Object, ObjectChecksum, PutObject, Stored, WriteConditions,
+};
 
 use crate::node::Node;
 use crate::s3::checksum::crc64nvme;
@@ -29,7 +31,8 @@ pub async fn put_object(mut call: Call) -> Answer {
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let owner = call.owner_id();
     let checksum = checksum.and_then(kept_checksum);
-    let message = PutObject { bucket, key, owner, attributes, body, checksum, conditions };
+    let message =
+        PutObject { bucket, key, owner, attributes, controls: Controls::default(), body, checksum, conditions };
     Ok(stored_response(&call.storage().put_object(message).await?))
 }
 

@@ -10,7 +10,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::ObjectKey;
-use myfsio_actors::storage::{Attributes, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, BodyWriter, Bucket, Controls, FinishedBody, PutObject, Stored, WriteConditions,
+};
 
 use super::object_put::{kept_checksum, stored_response};
 use crate::s3::auth::post_form::{FileHead, boundary_of};
@@ -53,6 +55,7 @@ pub async fn post_object(mut call: Call) -> Answer {
         key: key.clone(),
         owner: call.owner_id(),
         attributes,
+        controls: Controls::default(),
         body,
         checksum,
         conditions: WriteConditions::default(),

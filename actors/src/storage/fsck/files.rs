@@ -12,14 +12,14 @@ use crate::storage::edits::{key_of, open_plain};
 use crate::storage::messages::Bucket;
 use crate::storage::overlay::Rows as _;
 use crate::storage::rows::{self, FileTag, Location, ObjectRow, PartListRow};
-use crate::storage::steps::{overflow_path, system_folder};
+use crate::storage::steps::{overflow_folder, overflow_path};
 use crate::storage::{StorageError, keys};
 
 /// Walks the folders of the buckets, and those of the node's own.
 pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
     let buckets: Vec<_> = check.buckets.values().cloned().collect();
     for bucket in &buckets {
-        walk_folder(check, &system_folder(bucket.id), &mut |check, path, kind| match kind {
+        walk_folder(check, &overflow_folder(bucket.id), &mut |check, path, kind| match kind {
             Kind::File => overflow(check, bucket, path),
             Kind::Folder => Ok(()),
         })?;

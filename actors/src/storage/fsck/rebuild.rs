@@ -16,6 +16,7 @@ use crate::clock::SharedClock;
 use crate::names::{BucketId, BucketName, CanonicalId, ObjectKey, Stamp};
 use crate::storage::StorageError;
 use crate::storage::disk::{BUCKETS_FOLDER, Disk};
+use crate::storage::edits::open_plain;
 use crate::storage::engine::StorageSettings;
 use crate::storage::index::{Index, RowChange};
 use crate::storage::keys::{self, RowKind};
@@ -27,6 +28,7 @@ use crate::storage::recovery::{Holes, Recovered};
 use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, Location, ObjectRow};
 use crate::storage::space::Space;
 use crate::storage::staging::Staging;
+use crate::storage::steps::config_path;
 
 /// Rows copied at a time.
 const COPY_ROWS: usize = 4096;
@@ -91,6 +93,9 @@ fn build(
         (None, None) => return Ok(()),
     };
     add_folders(&disk, &mut recovered, &told, owner, clock.now())?;
+    if let Some(salvage) = &salvage {
+        add_configs(&disk, &mut recovered, salvage)?;
+    }
     enter_buckets(&*index, &recovered)?;
     if let Some(old) = &old {
         carry_over(&*old.rows.index, &*index)?;
@@ -141,6 +146,7 @@ fn enter_buckets(index: &dyn Index, recovered: &Recovered) -> Result<(), Storage
     let mut changes: Vec<RowChange> = Vec::new();
     for bucket in recovered.buckets.values() {
         changes.push((keys::bucket(&bucket.name), Some(rows::encode(&BucketRow::of(bucket))?.into())));
+        changes.push((keys::config(bucket.id), rows::encode_config(&bucket.config)?.map(Arc::from)));
     }
     let format = FormatRow { version: FORMAT_VERSION, bucket_id_next: recovered.bucket_id_next };
     changes.push((keys::META_FORMAT.to_vec(), Some(rows::encode(&format)?.into())));
@@ -201,6 +207,30 @@ fn carry_objects(old: &dyn Index, check: &mut Check<'_>) -> Result<(), StorageEr
     check.flush()
 }
 
+/// Reads what is configured of each bucket: the journal's last word, or else the copy beside its files.
+fn add_configs(disk: &Disk, recovered: &mut Recovered, salvage: &Salvage) -> Result<(), StorageError> {
+    for bucket in recovered.buckets.values_mut() {
+        let row = match salvage.config(bucket.id) {
+            Some(told) => told.map(<[u8]>::to_vec),
+            None => read_whole(disk, &config_path(bucket.id))?,
+        };
+        if let Some(row) = row {
+            let config = Arc::new(rows::decode_config(&row)?);
+            *bucket = Arc::new(Bucket { config, ..Bucket::clone(bucket) });
+        }
+    }
+    Ok(())
+}
+
+fn read_whole(disk: &Disk, path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
+    let Some(file) = open_plain(disk, path)? else { return Ok(None) };
+    let read = || {
+        let mut bytes = vec![0; usize::try_from(file.stamp()?.size).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut bytes, 0).map(|()| bytes)
+    };
+    read().map(Some).map_err(|e| StorageError::io("read", path, e))
+}
+
 /// Makes every folder that could be one a bucket: as `told`, or as its tag tells, or else a new one of `owner`.
 fn add_folders(
     disk: &Disk,
@@ -233,7 +263,8 @@ fn add_folders(
     for name in untold {
         let (id, owner) = (BucketId(id_next), owner.clone());
         id_next += 1;
-        let bucket = Bucket { id, name: name.clone(), owner, created: now, versioning: Versioning::Off };
+        let config = Arc::default();
+        let bucket = Bucket { id, name: name.clone(), owner, created: now, versioning: Versioning::Off, config };
         recovered.buckets.insert(name, Arc::new(bucket));
     }
     recovered.bucket_id_next = id_next;

@@ -65,6 +65,7 @@ fn row(
         | RowKind::Part(id, ..)
         | RowKind::PartList(id, _)
         | RowKind::Upload(id, ..)
+        | RowKind::Config(id)
         | RowKind::Usage(id) => id,
     };
     let Some(bucket) = check.buckets.get(&id).map(Arc::clone) else {
@@ -87,6 +88,7 @@ fn row(
             awaited.parts.remove(&(id, upload));
             ObjectKey::parse(&key).map_or(Ok(()), |key| row.into_upload(key, upload).map(drop)).map(Ok)
         }),
+        RowKind::Config(_) => rows::decode_config(value).map(|_| Ok(())),
         RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|row| {
             awaited.recorded.insert(id, row.into());
             Ok(())

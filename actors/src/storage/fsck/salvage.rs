@@ -79,6 +79,11 @@ impl Salvage {
         Ok(buckets)
     }
 
+    /// What it tells of a bucket's configuration: none when nothing, else the row, if it was not removed.
+    pub fn config(&self, bucket: BucketId) -> Option<Option<&[u8]>> {
+        self.last.get(&keys::config(bucket)).map(Option::as_deref)
+    }
+
     /// Brings what the journal tells beyond the files into the new index of `check`, and into files that are wanting.
     pub fn apply(&self, check: &mut Check<'_>) -> Result<(), StorageError> {
         check.flush()?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::bucket_config::{BucketConfig, ConfigChange};
 use crate::names::{BucketId, BucketName, CanonicalId, Stamp};
 
 /// Versioning state of a bucket.
@@ -30,6 +31,8 @@ pub struct Bucket {
     pub created: Stamp,
     /// Its versioning state.
     pub versioning: Versioning,
+    /// What is configured of it.
+    pub config: Arc<BucketConfig>,
 }
 
 /// Creates a bucket. Errs: BucketExists.
@@ -39,6 +42,27 @@ pub struct CreateBucket {
     pub name: BucketName,
     /// Its owner.
     pub owner: CanonicalId,
+    /// What is configured of it from the start. With Object Lock, versioning is enabled.
+    pub config: BucketConfig,
+}
+
+/// Changes one configuration of a bucket. Errs: NoSuchBucket; InvalidBucketState when versions may be locked and the bucket
+/// would not keep them.
+#[derive(Debug)]
+pub struct ConfigureBucket {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: Arc<Bucket>,
+    /// What changes.
+    pub change: BucketChange,
+}
+
+/// A change of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BucketChange {
+    /// Its versioning state; never back to `Off`.
+    Versioning(Versioning),
+    /// A configuration.
+    Config(ConfigChange),
 }
 
 /// Deletes an empty bucket, with its uploads in progress. Errs: NoSuchBucket, BucketNotEmpty.

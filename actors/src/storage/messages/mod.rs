@@ -6,12 +6,13 @@ mod listing;
 mod multipart;
 mod object;
 
-pub use bucket::{Adopted, Bucket, CreateBucket, DeleteBucket, Usage, Versioning};
+pub use bucket::{Adopted, Bucket, BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, Usage, Versioning};
 pub use listing::{
     CommonPrefix, KeyEntry, ListObjects, ListParts, ListUploads, ListVersions, ObjectPage, PartPage, UploadEntry,
     UploadPage, VersionEntry, VersionPage,
 };
 pub use multipart::{AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, Upload};
 pub use object::{
-    Attributes, DeleteObject, Deleted, ETagCondition, Object, ObjectChecksum, PutObject, Stored, WriteConditions,
+    Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange, ObjectChecksum,
+    PutObject, Stored, WriteConditions,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::object::{Attributes, WriteConditions};
+use super::object::{Attributes, Controls, WriteConditions};
 use crate::names::{
     CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber, Stamp, UploadId,
 };
@@ -19,6 +19,8 @@ pub struct CreateUpload {
     pub owner: CanonicalId,
     /// What the client said about the object.
     pub attributes: Attributes,
+    /// Who may do what with the object.
+    pub controls: Controls,
     /// The checksum algorithm and kind that the client chose.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
 }
@@ -34,6 +36,8 @@ pub struct Upload {
     pub owner: CanonicalId,
     /// What the client said about the object.
     pub attributes: Attributes,
+    /// Who may do what with the object.
+    pub controls: Controls,
     /// The checksum algorithm and kind that the client chose.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::bucket_config::{Acl, Retention};
 use crate::names::{CanonicalId, Checksum, ChecksumKind, ETag, ObjectKey, Stamp, UploadId, VersionId};
 use crate::storage::{Bucket, FinishedBody};
 
@@ -28,6 +29,17 @@ pub struct Attributes {
     pub user_metadata: Vec<(String, String)>,
     /// Object tags in the order given.
     pub tags: Vec<(String, String)>,
+}
+
+/// Who may do what with a version, beside what bucket and policies say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Controls {
+    /// Its access control list; absent means that its owner has full control, and nobody else any.
+    pub acl: Option<Acl>,
+    /// Until when it may not be deleted.
+    pub retention: Option<Retention>,
+    /// Whether it may not be deleted until further notice.
+    pub legal_hold: bool,
 }
 
 /// The checksum that the writer asked for, beside the CRC-64/NVME that every object has.
@@ -58,6 +70,8 @@ pub struct Object {
     pub owner: CanonicalId,
     /// What the client said about it.
     pub attributes: Attributes,
+    /// Who may do what with it.
+    pub controls: Controls,
     /// The upload that made it, when it was assembled from parts: a repeated Complete is answered from this.
     pub upload: Option<UploadId>,
 }
@@ -95,12 +109,46 @@ pub struct PutObject {
     pub owner: CanonicalId,
     /// What the client said about it.
     pub attributes: Attributes,
+    /// Who may do what with it. Without a retention, the bucket's default holds.
+    pub controls: Controls,
     /// The whole body, hashed.
     pub body: FinishedBody,
     /// The checksum to keep beside CRC-64/NVME; its value comes from the body's digests.
     pub checksum: Option<ObjectChecksum>,
     /// Preconditions.
     pub conditions: WriteConditions,
+}
+
+/// Changes something of a version beside its bytes; the version stays the same. Errs: NoSuchBucket, NoSuchKey, NoSuchVersion,
+/// IsDeleteMarker, ObjectLocked, InvalidBucketState when the bucket has no Object Lock and a lock is asked for.
+#[derive(Debug)]
+pub struct ChangeObject {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// The version; none means the current object.
+    pub version: Option<VersionId>,
+    /// What changes.
+    pub change: ObjectChange,
+}
+
+/// A change of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectChange {
+    /// Its tags, all of them.
+    Tags(Vec<(String, String)>),
+    /// Its access control list.
+    Acl(Option<Acl>),
+    /// Its retention; none removes it.
+    Retention {
+        /// The new one.
+        retention: Option<Retention>,
+        /// Whether a governance retention does not hold: the caller asked for that, and may.
+        bypass_governance: bool,
+    },
+    /// Its legal hold.
+    LegalHold(bool),
 }
 
 /// A stored object.
@@ -124,6 +172,8 @@ pub struct DeleteObject {
     pub version: Option<VersionId>,
     /// Owner of the delete marker if one is made.
     pub owner: CanonicalId,
+    /// Whether a governance retention does not hold: the caller asked for that, and may.
+    pub bypass_governance: bool,
     /// Preconditions.
     pub conditions: WriteConditions,
 }

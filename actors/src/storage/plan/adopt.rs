@@ -7,7 +7,7 @@ use super::{Effect, Mutation, Planner, shift};
 use crate::names::{ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::digest::Digests;
 use crate::storage::disk::FileStamp;
-use crate::storage::messages::{Attributes, Bucket, Object};
+use crate::storage::messages::{Attributes, Bucket, Controls, Object};
 use crate::storage::rows::{self, Location, ObjectRow};
 use crate::storage::steps::Step;
 use crate::storage::{StorageError, keys};
@@ -86,6 +86,7 @@ pub(in crate::storage) fn adopted_row(
         checksum: None,
         owner: bucket.owner.clone(),
         attributes: Attributes::default(),
+        controls: Controls::default(),
         upload: None,
     };
     let plain = ObjectRow::of(&object, Location::Plain, &bucket.owner);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Effect, Mutation, Planner};
+use crate::bucket_config::BucketConfig;
 use crate::names::BucketId;
-use crate::storage::messages::{Bucket, CreateBucket, DeleteBucket, Versioning};
+use crate::storage::messages::{Bucket, BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, Versioning};
 use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, PartRow};
 use crate::storage::steps::Step;
 use crate::storage::{StorageError, keys};
@@ -15,22 +16,65 @@ impl Mutation for NewBucket {
     type Output = Arc<Bucket>;
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
-        let CreateBucket { name, owner } = self.0;
+        let CreateBucket { name, owner, config } = self.0;
         if let Some(existing) = planner.state.buckets.get(&name) {
             return Err(StorageError::BucketExists { bucket: name, owner: existing.owner.clone() });
         }
         let id = BucketId(planner.state.bucket_id_next);
         let created = planner.stamp(None);
-        let bucket = Arc::new(Bucket { id, name: name.clone(), owner, created, versioning: Versioning::Off });
+        let versioning = if config.object_lock.is_some() { Versioning::Enabled } else { Versioning::Off };
+        let config = Arc::new(config);
+        let bucket = Arc::new(Bucket { id, name: name.clone(), owner, created, versioning, config });
         planner.change(keys::bucket(&name), Some(rows::encode(&BucketRow::of(&bucket))?));
         let format = FormatRow { version: FORMAT_VERSION, bucket_id_next: id.0 + 1 };
         planner.change(keys::META_FORMAT.to_vec(), Some(rows::encode(&format)?));
         planner.step(Step::MakeBucket { id: id.0, name: name.as_str().to_owned() });
+        if let Some(row) = rows::encode_config(&bucket.config)? {
+            describe(planner, &bucket, Some(row));
+        }
         planner.state.bucket_id_next = id.0 + 1;
         planner.state.buckets.insert(name, Arc::clone(&bucket));
-        planner.effects.push(Effect::BucketCreated(Arc::clone(&bucket)));
+        planner.effects.push(Effect::BucketIs(Arc::clone(&bucket)));
         Ok(bucket)
     }
+}
+
+impl Mutation for ConfigureBucket {
+    type Output = Arc<Bucket>;
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
+        let mut bucket = Bucket::clone(&*planner.live(&self.bucket)?);
+        let mut config = BucketConfig::clone(&bucket.config);
+        match self.change {
+            BucketChange::Versioning(versioning) => bucket.versioning = versioning,
+            BucketChange::Config(change) => config.apply(change),
+        }
+        if config.object_lock.is_some() && bucket.versioning != Versioning::Enabled {
+            let reason = match bucket.config.object_lock {
+                Some(_) => {
+                    "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+                }
+                None => "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+            };
+            return Err(StorageError::InvalidBucketState { reason });
+        }
+        if bucket.versioning != self.bucket.versioning {
+            planner.change(keys::bucket(&bucket.name), Some(rows::encode(&BucketRow::of(&bucket))?));
+        }
+        let row = rows::encode_config(&config)?;
+        bucket.config = Arc::new(config);
+        let bucket = Arc::new(bucket);
+        describe(planner, &bucket, row);
+        planner.state.buckets.insert(bucket.name.clone(), Arc::clone(&bucket));
+        planner.effects.push(Effect::BucketIs(Arc::clone(&bucket)));
+        Ok(bucket)
+    }
+}
+
+/// Sets the row of a bucket's configuration, and has a copy of both kept beside its files.
+fn describe(planner: &mut Planner<'_>, bucket: &Bucket, config: Option<Vec<u8>>) {
+    let row = planner.change(keys::config(bucket.id), config);
+    planner.step(Step::DescribeBucket { id: bucket.id.0, name: bucket.name.as_str().to_owned(), row });
 }
 
 pub(in crate::storage) struct DropBucket(pub DeleteBucket);
@@ -48,6 +92,7 @@ impl Mutation for DropBucket {
         drop_uploads(planner, bucket.id)?;
         planner.change(keys::bucket(&bucket.name), None);
         planner.change(keys::usage(bucket.id), None);
+        planner.change(keys::config(bucket.id), None);
         planner.step(Step::TrashBucket { id: bucket.id.0, name: bucket.name.as_str().to_owned() });
         planner.state.buckets.remove(&bucket.name);
         planner.state.usage.remove(&bucket.id);

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod bucket;
+mod change;
 mod multipart;
 mod object;
 
@@ -38,7 +39,8 @@ pub(super) trait Mutation: Send + 'static {
 /// What readers must learn once a batch is durable.
 #[derive(Debug)]
 pub(super) enum Effect {
-    BucketCreated(Arc<Bucket>),
+    /// The bucket is new, or another than it was.
+    BucketIs(Arc<Bucket>),
     BucketDeleted(BucketName, BucketId),
     UsageChanged(BucketId, Usage),
     /// The object of this stamp has its bytes in the entry's body, or in this staged file, until its own file stands.

@@ -19,10 +19,10 @@ impl Mutation for NewUpload {
     type Output = Arc<Upload>;
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
-        let CreateUpload { bucket, key, owner, attributes, checksum } = self.0;
+        let CreateUpload { bucket, key, owner, attributes, controls, checksum } = self.0;
         let bucket = planner.live(&bucket)?;
         let id = UploadId { stamp: planner.stamp(None), random: random()? };
-        let upload = Upload { id, key, owner, attributes, checksum };
+        let upload = Upload { id, key, owner, attributes, controls, checksum };
         let row = rows::encode(&UploadRow::of(&upload))?;
         planner.change(keys::upload(bucket.id, upload.key.as_bytes(), id), Some(row));
         Ok(Arc::new(upload))
@@ -113,6 +113,7 @@ impl Mutation for Finish {
             checksum: self.assembly.checksum,
             owner: self.upload.owner.clone(),
             attributes: self.upload.attributes.clone(),
+            controls: self.upload.controls.clone(),
             upload: Some(*id),
         };
         let file = match self.file {

@@ -194,6 +194,7 @@ impl Mutation for PutObject {
             checksum: self.checksum,
             owner: self.owner,
             attributes: self.attributes,
+            controls: self.controls,
             upload: None,
         };
         ObjectWrite { bucket: &bucket, key: &self.key, conditions: &self.conditions, object, bytes }.plan(planner)

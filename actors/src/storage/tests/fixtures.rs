@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
+use crate::bucket_config::BucketConfig;
 use crate::clock::SystemClock;
 use crate::names::{BucketName, CanonicalId, ObjectKey, PartNumber};
 use crate::storage::*;
@@ -49,7 +50,7 @@ pub fn body(seed: usize, size: usize) -> Bytes {
 
 pub async fn bucket(client: &StorageClient, name: &str) -> Arc<Bucket> {
     let name = BucketName::parse(name).unwrap();
-    client.create_bucket(CreateBucket { name, owner: owner() }).await.unwrap()
+    client.create_bucket(CreateBucket { name, owner: owner(), config: BucketConfig::default() }).await.unwrap()
 }
 
 pub async fn try_put(
@@ -69,6 +70,7 @@ pub async fn try_put(
         key: key(name),
         owner: owner(),
         attributes: Attributes { content_type: Some("text/plain".to_owned()), ..Attributes::default() },
+        controls: Controls::default(),
         body,
         checksum: None,
         conditions,
@@ -97,6 +99,7 @@ pub async fn delete(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
         key: key(name),
         version: None,
         owner: owner(),
+        bypass_governance: false,
         conditions: WriteConditions::default(),
     };
     client.delete_object(message).await.unwrap();
@@ -196,6 +199,7 @@ pub async fn begin(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) -> 
         key: key(name),
         owner: owner(),
         attributes: Attributes::default(),
+        controls: Controls::default(),
         checksum: None,
     };
     client.create_upload(message).await.unwrap()

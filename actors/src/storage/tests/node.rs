@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::fixtures::*;
+use crate::bucket_config::BucketConfig;
 use crate::names::{BucketName, ETag};
 use crate::storage::*;
 
@@ -215,8 +216,14 @@ async fn conditions_are_decided_in_the_commit() {
     let missing = try_put(&node.client, &bucket, "none", body(51, 10), matching(etag)).await;
     assert!(matches!(missing, Err(StorageError::NoSuchKey { .. })));
     let wrong_size = WriteConditions { if_match_size: Some(11), ..matching(next.object.etag) };
-    let message =
-        DeleteObject { bucket: bucket.clone(), key: key("k"), version: None, owner: owner(), conditions: wrong_size };
+    let message = DeleteObject {
+        bucket: bucket.clone(),
+        key: key("k"),
+        version: None,
+        owner: owner(),
+        bypass_governance: false,
+        conditions: wrong_size,
+    };
     assert!(matches!(node.client.delete_object(message).await, Err(StorageError::PreconditionFailed { .. })));
 }
 
@@ -301,7 +308,11 @@ async fn a_flipped_bit_is_never_served() {
     for (name, size) in [("small", 1000), ("large", 900_000)] {
         let stored = put(&node.client, &bucket, name, body(1, size)).await;
         node.client
-            .create_bucket(CreateBucket { name: BucketName::parse(&format!("sync-{name}")).unwrap(), owner: owner() })
+            .create_bucket(CreateBucket {
+                name: BucketName::parse(&format!("sync-{name}")).unwrap(),
+                owner: owner(),
+                config: BucketConfig::default(),
+            })
             .await
             .unwrap();
         let path = node.root.path().join("bits").join(name);
@@ -435,7 +446,8 @@ async fn a_bucket_goes_with_its_uploads_and_a_taken_name_is_refused() {
     node.client.delete_bucket(DeleteBucket { bucket }).await.unwrap();
     std::fs::write(node.root.path().join("taken"), "a file").unwrap();
     let name = BucketName::parse("taken").unwrap();
-    let refused = node.client.create_bucket(CreateBucket { name, owner: owner() }).await;
+    let refused =
+        node.client.create_bucket(CreateBucket { name, owner: owner(), config: BucketConfig::default() }).await;
     assert!(matches!(refused, Err(StorageError::NameTaken { .. })), "{refused:?}");
     node.client.stop().await.unwrap();
     assert_eq!(staged_leftovers(node.root.path()).await, Vec::<PathBuf>::new());

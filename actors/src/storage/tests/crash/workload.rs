@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::super::fixtures::{body, completion, key, md5_of, owner, try_put};
 use super::Choices;
 use super::recorder::{Note, Recorder};
+use crate::bucket_config::BucketConfig;
 use crate::names::{BucketName, PartNumber};
 use crate::storage::*;
 
@@ -69,7 +70,8 @@ impl Client<'_> {
     }
 
     pub async fn create_bucket(&self, name: &str) -> Result<(), StorageError> {
-        let message = CreateBucket { name: BucketName::parse(name).unwrap(), owner: owner() };
+        let message =
+            CreateBucket { name: BucketName::parse(name).unwrap(), owner: owner(), config: BucketConfig::default() };
         let changes = vec![(Thing::Bucket(name.to_owned()), Value::Present)];
         self.send(changes, self.storage.create_bucket(message)).await.map(drop)
     }
@@ -102,6 +104,7 @@ impl Client<'_> {
                 key: key(to),
                 owner: owner(),
                 attributes: Attributes::default(),
+                controls: Controls::default(),
                 body,
                 checksum: None,
                 conditions: WriteConditions::default(),
@@ -117,6 +120,7 @@ impl Client<'_> {
             key: key(name),
             version: None,
             owner: owner(),
+            bypass_governance: false,
             conditions: WriteConditions::default(),
         };
         self.send(vec![object(bucket, name, None)], self.storage.delete_object(message)).await.map(drop)
@@ -130,6 +134,7 @@ impl Client<'_> {
             key: key(name),
             owner: owner(),
             attributes: Attributes::default(),
+            controls: Controls::default(),
             checksum: None,
         };
         let changes = vec![(thing.clone(), Value::Parts(BTreeMap::new()))];

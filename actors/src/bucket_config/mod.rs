@@ -1,0 +1,105 @@
+//! What is configured of a bucket beside its name and owner: plain data, kept by Storage and published with the bucket, and
+//! the pure rules on it. Documents are checked where they are parsed; what is here is valid.
+//!
+//! Kept as JSON, so a field is found by its name: a new one is optional, and older rows read as if it were absent.
+
+mod access;
+mod cors;
+mod lifecycle;
+mod logging;
+mod notification;
+mod object_lock;
+mod website;
+
+use serde::{Deserialize, Serialize};
+
+pub use access::{Acl, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock};
+pub use cors::{Cors, CorsRule};
+pub use lifecycle::{AbortUploads, Expiration, Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration};
+pub use logging::Logging;
+pub use notification::{Notification, NotificationTarget};
+pub use object_lock::{DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
+pub use website::{Redirect, RedirectAll, RoutingCondition, RoutingRule, Website};
+
+/// Key and value of a tag.
+pub type Tag = (String, String);
+
+/// All configurations of a bucket; an absent one was never set, or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BucketConfig {
+    /// Its access control list; absent means that its owner has full control, and nobody else any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acl: Option<Acl>,
+    /// Who owns new objects, and whether ACLs count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<ObjectOwnership>,
+    /// What public access is refused whatever ACLs and policy say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_access_block: Option<PublicAccessBlock>,
+    /// Its tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<Tag>>,
+    /// Cross-origin rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+    /// Static website.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub website: Option<Website>,
+    /// Expiration rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
+    /// Present when objects may be locked; once present it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_lock: Option<ObjectLock>,
+    /// Who is told of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification: Option<Notification>,
+    /// Where server access logs go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Logging>,
+    /// Whether requesters pay; recorded, and asked for in requests of others, but nobody is billed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub requester_pays: bool,
+    /// Transfer acceleration; absent while it was never set. Recorded only: there is one endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accelerate: Option<bool>,
+}
+
+/// A change of one configuration; none removes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields of BucketConfig")]
+pub enum ConfigChange {
+    Acl(Option<Acl>),
+    Ownership(Option<ObjectOwnership>),
+    PublicAccessBlock(Option<PublicAccessBlock>),
+    Tags(Option<Vec<Tag>>),
+    Cors(Option<Cors>),
+    Website(Option<Website>),
+    Lifecycle(Option<Lifecycle>),
+    ObjectLock(ObjectLock),
+    Notification(Option<Notification>),
+    Logging(Option<Logging>),
+    RequesterPays(bool),
+    Accelerate(bool),
+}
+
+impl BucketConfig {
+    /// Makes a change.
+    pub fn apply(&mut self, change: ConfigChange) {
+        match change {
+            ConfigChange::Acl(acl) => self.acl = acl,
+            ConfigChange::Ownership(ownership) => self.ownership = ownership,
+            ConfigChange::PublicAccessBlock(block) => self.public_access_block = block,
+            ConfigChange::Tags(tags) => self.tags = tags,
+            ConfigChange::Cors(cors) => self.cors = cors,
+            ConfigChange::Website(website) => self.website = website,
+            ConfigChange::Lifecycle(lifecycle) => self.lifecycle = lifecycle,
+            ConfigChange::ObjectLock(lock) => self.object_lock = Some(lock),
+            ConfigChange::Notification(notification) => self.notification = notification,
+            ConfigChange::Logging(logging) => self.logging = logging,
+            ConfigChange::RequesterPays(pays) => self.requester_pays = pays,
+            ConfigChange::Accelerate(enabled) => self.accelerate = Some(enabled),
+        }
+    }
+}
