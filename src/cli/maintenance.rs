@@ -151,20 +151,20 @@ impl CheckObserver for Report {
 
 fn json_of(checked: &Checked) -> Value {
     json!({
-        "buckets": checked.buckets, "objects": checked.objects, "bytes": checked.bytes, "uploads": checked.uploads,
+        "buckets": checked.buckets, "objects": checked.objects, "versions": checked.versions, "bytes": checked.bytes, "uploads": checked.uploads,
         "parts": checked.parts, "files": checked.files, "differences": checked.differences, "mended": checked.mended,
         "replayed_batches": checked.replayed,
     })
 }
 
 fn summary(checked: &Checked) -> String {
-    let Checked { buckets, objects, bytes, uploads, parts, files, .. } = checked;
+    let Checked { buckets, objects, versions, bytes, uploads, parts, files, .. } = checked;
     let differences = match (checked.differences, checked.mended) {
         (0, _) => "no differences".to_owned(),
         (all, mended) => format!("{all} differences, {mended} mended"),
     };
     format!(
-        "{buckets} buckets, {objects} objects of {bytes} bytes, {uploads} uploads with {parts} parts, {files} files: \
+        "{buckets} buckets, {objects} objects and {versions} versions of {bytes} bytes, {uploads} uploads with {parts} parts, {files} files: \
          {differences}"
     )
 }

@@ -5,7 +5,7 @@ use super::error::{ErrorCode, S3Error};
 use super::handlers::{
     bucket, bucket_policy, delete_objects, list_buckets, list_objects, list_versions, multipart_complete,
     multipart_create, multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get,
-    object_put, post_object,
+    object_lock, object_put, post_object,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -18,6 +18,13 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::DeleteBucket => bucket::delete_bucket(call).await,
         Operation::GetBucketLocation => bucket::get_bucket_location(&call),
         Operation::GetBucketVersioning => bucket::get_bucket_versioning(&call),
+        Operation::PutBucketVersioning => bucket::put_bucket_versioning(call).await,
+        Operation::GetObjectLockConfiguration => object_lock::get_object_lock_configuration(&call),
+        Operation::PutObjectLockConfiguration => object_lock::put_object_lock_configuration(call).await,
+        Operation::GetObjectRetention => object_lock::get_object_retention(call).await,
+        Operation::PutObjectRetention => object_lock::put_object_retention(call).await,
+        Operation::GetObjectLegalHold => object_lock::get_object_legal_hold(call).await,
+        Operation::PutObjectLegalHold => object_lock::put_object_legal_hold(call).await,
         Operation::GetBucketPolicy => bucket_policy::get_bucket_policy(&call),
         Operation::PutBucketPolicy => bucket_policy::put_bucket_policy(call).await,
         Operation::DeleteBucketPolicy => bucket_policy::delete_bucket_policy(call).await,

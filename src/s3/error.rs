@@ -96,6 +96,7 @@ error_table! {
     NoSuchCORSConfiguration, 404, "The CORS configuration does not exist.";
     NoSuchKey, 404, "The specified key does not exist.";
     NoSuchLifecycleConfiguration, 404, "The lifecycle configuration does not exist.";
+    InvalidRetentionPeriod, 400, "The retention period specified in the request is not valid.";
     NoSuchObjectLockConfiguration, 404, "The specified object does not have an ObjectLock configuration.";
     NoSuchPublicAccessBlockConfiguration, 404, "The public access block configuration was not found.";
     NoSuchTagSet, 404, "The TagSet does not exist.";

@@ -106,10 +106,9 @@ pub fn website_redirect(headers: &HeaderMap) -> Result<Option<String>, S3Error> 
 
 /// Refuses headers of features that are not built. Errs: NotImplemented; InvalidArgument for an unknown canned ACL.
 pub fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), S3Error> {
-    const PREFIXES: [&str; 5] = [
+    const PREFIXES: [&str; 4] = [
         "x-amz-server-side-encryption",
         "x-amz-copy-source-server-side-encryption",
-        "x-amz-object-lock-",
         "x-amz-grant-",
         "x-amz-write-offset-bytes",
     ];
@@ -327,7 +326,6 @@ mod tests {
         assert_eq!(code(&[("x-amz-acl", b"public-read")]), Err(ErrorCode::NotImplemented));
         assert_eq!(code(&[("x-amz-acl", b"shared")]), Err(ErrorCode::InvalidArgument));
         assert_eq!(code(&[("x-amz-server-side-encryption", b"AES256")]), Err(ErrorCode::NotImplemented));
-        assert_eq!(code(&[("x-amz-object-lock-mode", b"GOVERNANCE")]), Err(ErrorCode::NotImplemented));
         assert_eq!(code(&[("x-amz-grant-read", b"id=1")]), Err(ErrorCode::NotImplemented));
     }
 }

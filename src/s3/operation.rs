@@ -125,7 +125,7 @@ operation_table! {
 
     GetBucketLocation GET Bucket [Q("location")] "s3:GetBucketLocation" "s3:GetBucketLocation" true;
     GetBucketVersioning GET Bucket [Q("versioning")] "s3:GetBucketVersioning" "s3:GetBucketVersioning" true;
-    PutBucketVersioning PUT Bucket [Q("versioning")] "s3:PutBucketVersioning" "s3:PutBucketVersioning" false;
+    PutBucketVersioning PUT Bucket [Q("versioning")] "s3:PutBucketVersioning" "s3:PutBucketVersioning" true;
     GetBucketAcl GET Bucket [Q("acl")] "s3:GetBucketAcl" "s3:GetBucketAcl" false;
     PutBucketAcl PUT Bucket [Q("acl")] "s3:PutBucketAcl" "s3:PutBucketAcl" false;
     GetBucketPolicy GET Bucket [Q("policy")] "s3:GetBucketPolicy" "s3:GetBucketPolicy" true;
@@ -151,7 +151,7 @@ operation_table! {
     PutBucketReplication PUT Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" false;
     DeleteBucketReplication DELETE Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" false;
     GetObjectLockConfiguration GET Bucket [Q("object-lock")] "s3:GetBucketObjectLockConfiguration" "s3:GetBucketObjectLockConfiguration" true;
-    PutObjectLockConfiguration PUT Bucket [Q("object-lock")] "s3:PutBucketObjectLockConfiguration" "s3:PutBucketObjectLockConfiguration" false;
+    PutObjectLockConfiguration PUT Bucket [Q("object-lock")] "s3:PutBucketObjectLockConfiguration" "s3:PutBucketObjectLockConfiguration" true;
     GetPublicAccessBlock GET Bucket [Q("publicAccessBlock")] "s3:GetBucketPublicAccessBlock" "s3:GetBucketPublicAccessBlock" true;
     PutPublicAccessBlock PUT Bucket [Q("publicAccessBlock")] "s3:PutBucketPublicAccessBlock" "s3:PutBucketPublicAccessBlock" false;
     DeletePublicAccessBlock DELETE Bucket [Q("publicAccessBlock")] "s3:PutBucketPublicAccessBlock" "s3:PutBucketPublicAccessBlock" false;
@@ -214,10 +214,10 @@ operation_table! {
     GetObjectTagging GET Object [Q("tagging")] "s3:GetObjectTagging" "s3:GetObjectVersionTagging" false;
     PutObjectTagging PUT Object [Q("tagging")] "s3:PutObjectTagging" "s3:PutObjectVersionTagging" false;
     DeleteObjectTagging DELETE Object [Q("tagging")] "s3:DeleteObjectTagging" "s3:DeleteObjectVersionTagging" false;
-    GetObjectRetention GET Object [Q("retention")] "s3:GetObjectRetention" "s3:GetObjectRetention" false;
-    PutObjectRetention PUT Object [Q("retention")] "s3:PutObjectRetention" "s3:PutObjectRetention" false;
-    GetObjectLegalHold GET Object [Q("legal-hold")] "s3:GetObjectLegalHold" "s3:GetObjectLegalHold" false;
-    PutObjectLegalHold PUT Object [Q("legal-hold")] "s3:PutObjectLegalHold" "s3:PutObjectLegalHold" false;
+    GetObjectRetention GET Object [Q("retention")] "s3:GetObjectRetention" "s3:GetObjectRetention" true;
+    PutObjectRetention PUT Object [Q("retention")] "s3:PutObjectRetention" "s3:PutObjectRetention" true;
+    GetObjectLegalHold GET Object [Q("legal-hold")] "s3:GetObjectLegalHold" "s3:GetObjectLegalHold" true;
+    PutObjectLegalHold PUT Object [Q("legal-hold")] "s3:PutObjectLegalHold" "s3:PutObjectLegalHold" true;
     GetObjectTorrent GET Object [Q("torrent")] "s3:GetObjectTorrent" "s3:GetObjectVersionTorrent" false;
     RestoreObject POST Object [Q("restore")] "s3:RestoreObject" "s3:RestoreObject" false;
     SelectObjectContent POST Object [Q("select")] "s3:GetObject" "s3:GetObject" false;

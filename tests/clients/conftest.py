@@ -80,18 +80,26 @@ def s3(server):
 
 
 @pytest.fixture
-def bucket(s3):
+def bucket_name():
+    """A name that no bucket has."""
+    return f"t{next(_numbers)}-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def bucket(s3, bucket_name):
     """A fresh bucket, emptied and removed afterwards."""
-    name = f"t{next(_numbers)}-{uuid.uuid4().hex[:10]}"
-    s3.create_bucket(Bucket=name)
-    yield name
-    empty(s3, name)
-    s3.delete_bucket(Bucket=name)
+    s3.create_bucket(Bucket=bucket_name)
+    yield bucket_name
+    try:
+        empty(s3, bucket_name)
+        s3.delete_bucket(Bucket=bucket_name)
+    except s3.exceptions.NoSuchBucket:
+        pass
 
 
 def empty(s3, bucket):
     for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
         s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for item in page.get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=item["Key"])
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for item in page.get("Versions", []) + page.get("DeleteMarkers", []):
+            s3.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])

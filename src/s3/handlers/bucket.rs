@@ -2,8 +2,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use myfsio_actors::bucket_config::BucketConfig;
-use myfsio_actors::storage::{CreateBucket, DeleteBucket, StorageError, Versioning};
+use myfsio_actors::bucket_config::{BucketConfig, ObjectLock};
+use myfsio_actors::storage::{BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, StorageError};
 
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -12,10 +12,14 @@ use crate::s3::headers::{not_implemented, refuse_unbuilt, text};
 use crate::s3::operation::Operation;
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::requests::{CREATE_BUCKET_BYTES_MAX, create_bucket_configuration};
+use crate::s3::xml::versioning::{versioning_configuration, write_versioning};
 use crate::s3::xml::write::XmlWriter;
 
 /// The region whose buckets have an empty location constraint, and where creating one's own bucket again succeeds.
 const CLASSIC_REGION: &str = "us-east-1";
+
+/// Largest VersioningConfiguration in bytes.
+const VERSIONING_BYTES_MAX: usize = 16 * 1024;
 
 /// S3 API Reference, CreateBucket.
 pub async fn create_bucket(mut call: Call) -> Answer {
@@ -28,15 +32,12 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     }
     let name = call.bucket_name.clone().ok_or(ErrorCode::InvalidBucketName)?;
     let owner = call.owner_id();
+    let config = BucketConfig { object_lock: asked_object_lock(&call)?, ..BucketConfig::default() };
     let region = &call.node.settings.region;
     if call.storage().bucket(&name).is_err() {
         drop_policy(&call.node, &name).await?;
     }
-    match call
-        .storage()
-        .create_bucket(CreateBucket { name: name.clone(), owner: owner.clone(), config: BucketConfig::default() })
-        .await
-    {
+    match call.storage().create_bucket(CreateBucket { name: name.clone(), owner: owner.clone(), config }).await {
         Ok(_) => {}
         Err(StorageError::BucketExists { owner: holder, .. }) if holder == owner => {
             if region != CLASSIC_REGION {
@@ -51,13 +52,20 @@ pub async fn create_bucket(mut call: Call) -> Answer {
 }
 
 fn refuse_bucket_features(call: &Call) -> Result<(), S3Error> {
-    let asks = |name: &str| text(&call.headers, name).filter(|value| !value.eq_ignore_ascii_case("false"));
-    if let Some(value) = asks("x-amz-bucket-object-lock-enabled") {
-        return Err(not_implemented("x-amz-bucket-object-lock-enabled", &value));
-    }
     match text(&call.headers, "x-amz-object-ownership").as_deref() {
         None | Some("ObjectWriter") => Ok(()),
         Some(other) => Err(not_implemented("x-amz-object-ownership", other)),
+    }
+}
+
+/// `x-amz-bucket-object-lock-enabled`. Errs: InvalidArgument unless it is `true` or `false`.
+fn asked_object_lock(call: &Call) -> Result<Option<ObjectLock>, S3Error> {
+    const HEADER: &str = "x-amz-bucket-object-lock-enabled";
+    match text(&call.headers, HEADER).as_deref() {
+        Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(ObjectLock::default())),
+        None => Ok(None),
+        Some(value) if value.eq_ignore_ascii_case("false") => Ok(None),
+        Some(value) => Err(S3Error::invalid_argument(HEADER, value, "The value is neither true nor false.")),
     }
 }
 
@@ -111,17 +119,19 @@ pub fn get_bucket_location(call: &Call) -> Answer {
 
 /// S3 API Reference, GetBucketVersioning: no status while versioning was never enabled.
 pub fn get_bucket_versioning(call: &Call) -> Answer {
-    let mut document = XmlWriter::new("VersioningConfiguration");
-    match call.bucket()?.versioning {
-        Versioning::Off => {}
-        Versioning::Enabled => {
-            document.text("Status", "Enabled");
-        }
-        Versioning::Suspended => {
-            document.text("Status", "Suspended");
-        }
+    Ok(xml(StatusCode::OK, write_versioning(call.bucket()?.versioning)))
+}
+
+/// S3 API Reference, PutBucketVersioning. Errs: InvalidBucketState when objects may be locked and versions would not be kept.
+pub async fn put_bucket_versioning(mut call: Call) -> Answer {
+    let bucket = call.bucket()?;
+    let document = call.body.collect(VERSIONING_BYTES_MAX).await?;
+    if document.is_empty() {
+        return Err(ErrorCode::MissingRequestBodyError.into());
     }
-    Ok(xml(StatusCode::OK, document.finish()))
+    let change = BucketChange::Versioning(versioning_configuration(&document)?);
+    call.storage().configure_bucket(ConfigureBucket { bucket, change }).await?;
+    Ok(empty(StatusCode::OK))
 }
 
 /// What S3 answers for a configuration that is not set; none when the operation reads no configuration.
@@ -133,7 +143,6 @@ pub fn unset_configuration(call: &Call) -> Option<Answer> {
         Operation::GetBucketWebsite => ErrorCode::NoSuchWebsiteConfiguration,
         Operation::GetBucketEncryption => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         Operation::GetBucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
-        Operation::GetObjectLockConfiguration => ErrorCode::ObjectLockConfigurationNotFoundError,
         Operation::GetPublicAccessBlock => ErrorCode::NoSuchPublicAccessBlockConfiguration,
         Operation::GetBucketOwnershipControls => ErrorCode::OwnershipControlsNotFoundError,
         Operation::GetBucketLogging => return Some(Ok(empty_document("BucketLoggingStatus"))),

@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use myfsio_actors::names::{KEY_BYTES_MAX, ObjectKey, VersionId};
 use myfsio_actors::storage::{Bucket, DeleteObject, Deleted, ETagCondition, WriteConditions};
 
+use super::object_lock::bypasses_governance;
 use crate::s3::conditional::{date_seconds, etag_condition};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -61,8 +62,9 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
     if conditions != WriteConditions::default() && conditions.if_match != Some(ETagCondition::Any) {
         call.authorize("s3:GetObject", bucket, Some(key.as_str()))?;
     }
+    let bypass_governance = bypasses_governance(call, bucket, key.as_str());
     let (bucket, owner) = (Arc::clone(bucket), call.owner_id());
-    let message = DeleteObject { bucket, key, version, owner, bypass_governance: false, conditions };
+    let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions };
     Ok(call.storage().delete_object(message).await?)
 }
 

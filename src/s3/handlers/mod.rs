@@ -15,6 +15,7 @@ pub mod object_attributes;
 pub mod object_copy;
 pub mod object_delete;
 pub mod object_get;
+pub mod object_lock;
 pub mod object_put;
 pub mod post_object;
 pub mod slow_answer;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, ChecksumAlgorithm, ObjectKey, VersionId};
-use myfsio_actors::storage::{Attributes, Bucket, Controls, DigestPlan, OpenObject, PutObject, Stored, Versioning};
+use myfsio_actors::storage::{Attributes, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
 
 use super::object_get::missing;
+use super::object_lock::{asked_lock, authorize_lock};
 use super::object_put::{kept_checksum, told_checksum};
 use super::slow_answer::{self, Done};
 use crate::s3::authorize::expect_owner;
@@ -127,6 +128,8 @@ pub async fn copy_object(call: Call) -> Answer {
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
+    let controls = asked_lock(&call.headers, &bucket, call.received)?;
+    authorize_lock(&call, &bucket, key.as_str(), &controls)?;
     let kept = source.opened.object.checksum.map(|checksum| checksum.value.algorithm());
     let plan = DigestPlan { sha256: false, checksum: algorithm.or(kept) };
     let source_version = source.version_id();
@@ -135,8 +138,7 @@ pub async fn copy_object(call: Call) -> Answer {
     let work = async move {
         let body = storage.copy_body(source.opened, 0..size, writer).await?;
         let checksum = body.digests().checksum.and_then(kept_checksum);
-        let message =
-            PutObject { bucket, key, owner, attributes, controls: Controls::default(), body, checksum, conditions };
+        let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
         Ok(copied(&storage.put_object(message).await?, source_version))
     };
     slow_answer::answer(&call, work).await

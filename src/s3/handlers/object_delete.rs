@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use myfsio_actors::storage::{DeleteObject, Deleted};
 
+use super::object_lock::bypasses_governance;
 use crate::s3::conditional::delete_conditions;
 use crate::s3::context::Call;
 use crate::s3::respond::{Answer, empty, set_header};
@@ -14,7 +15,8 @@ pub async fn delete_object(call: Call) -> Answer {
     let version = call.version()?;
     let conditions = delete_conditions(&call.headers)?;
     let owner = call.owner_id();
-    let message = DeleteObject { bucket, key, version, owner, bypass_governance: false, conditions };
+    let bypass_governance = bypasses_governance(&call, &bucket, key.as_str());
+    let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions };
     let deleted = call.storage().delete_object(message).await?;
     Ok(deleted_response(&deleted))
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use myfsio_actors::names::{ChecksumKind, PartNumber, VersionId};
 use myfsio_actors::storage::{Bucket, Object, OpenObject, StorageError, Versioning};
 
+use super::object_lock::set_lock;
 use super::object_put::set_checksum;
 use crate::s3::conditional::{ReadConditions, Verdict, http_date, if_range_holds};
 use crate::s3::context::Call;
@@ -168,6 +169,7 @@ fn select_part(call: &Call, bucket: &Bucket, object: &Object, number: PartNumber
 fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &Object) {
     write_attributes(response, &object.attributes);
     set_identity(response, bucket, object);
+    set_lock(response, call, bucket, object);
     set_header(response, "accept-ranges", "bytes");
     let tags = object.attributes.tags.len();
     let key = call.key.as_ref().map(|key| key.as_str());

@@ -4,10 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey};
-use myfsio_actors::storage::{
-    Attributes, Bucket, Controls, Object, ObjectChecksum, PutObject, Stored, WriteConditions,
-};
+use myfsio_actors::storage::{Attributes, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions};
 
+use super::object_lock::{asked_lock, asked_lock_of_body, authorize_lock};
 use crate::node::Node;
 use crate::s3::checksum::crc64nvme;
 use crate::s3::conditional::write_conditions;
@@ -27,12 +26,13 @@ pub async fn put_object(mut call: Call) -> Answer {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
     let checks = call.body_checks()?;
+    let controls = asked_lock_of_body(&call.headers, &bucket, call.received, &checks)?;
+    authorize_lock(&call, &bucket, key.as_str(), &controls)?;
     let writer = call.storage().begin_body(call.body.declared_size(), checks.plan())?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let owner = call.owner_id();
     let checksum = checksum.and_then(kept_checksum);
-    let message =
-        PutObject { bucket, key, owner, attributes, controls: Controls::default(), body, checksum, conditions };
+    let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
     Ok(stored_response(&call.storage().put_object(message).await?))
 }
 
@@ -46,6 +46,7 @@ pub fn check_head(
 ) -> Result<(Attributes, WriteConditions), S3Error> {
     refuse_unbuilt(headers)?;
     let attributes = attributes(headers)?;
+    asked_lock(headers, bucket, node.clock.now())?;
     let conditions = write_conditions(headers)?;
     node.storage.precheck(bucket, key, &conditions)?;
     Ok((attributes, conditions))

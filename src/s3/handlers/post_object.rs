@@ -10,10 +10,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::ObjectKey;
-use myfsio_actors::storage::{
-    Attributes, BodyWriter, Bucket, Controls, FinishedBody, PutObject, Stored, WriteConditions,
-};
+use myfsio_actors::storage::{Attributes, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions};
 
+use super::object_lock::{asked_lock_of_body, authorize_lock};
 use super::object_put::{kept_checksum, stored_response};
 use crate::s3::auth::post_form::{FileHead, boundary_of};
 use crate::s3::auth::post_policy::{Fields, field, substitute_filename};
@@ -45,17 +44,19 @@ pub async fn post_object(mut call: Call) -> Answer {
     if !upload.attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(upload.key.as_str()))?;
     }
+    let controls = asked_lock_of_body(&upload.headers, &bucket, call.received, &upload.checks)?;
+    authorize_lock(&call, &bucket, upload.key.as_str(), &controls)?;
     let writer = call.storage().begin_body(None, upload.checks.plan())?;
     let body = read_file(&mut call, parser, events, writer, policy.as_ref()).await?;
     let checksum = upload.checks.verify(body.digests(), &[])?.and_then(kept_checksum);
-    let FormUpload { key, attributes, checks: _, reply } = upload;
+    let FormUpload { key, attributes, reply, .. } = upload;
     let location = location(&call, &key);
     let message = PutObject {
         bucket: Arc::clone(&bucket),
         key: key.clone(),
         owner: call.owner_id(),
         attributes,
-        controls: Controls::default(),
+        controls,
         body,
         checksum,
         conditions: WriteConditions::default(),
@@ -140,6 +141,8 @@ pub(crate) struct FormUpload {
     key: ObjectKey,
     pub(crate) attributes: Attributes,
     checks: BodyChecks,
+    /// The fields that PutObject takes as headers.
+    headers: HeaderMap,
     reply: Reply,
 }
 
@@ -160,7 +163,7 @@ impl FormUpload {
             check_tags(&attributes.tags)?;
         }
         let checks = BodyChecks::parse(&headers, None)?;
-        Ok(Self { key: parse_key(key.as_bytes())?, attributes, checks, reply: Reply::parse(fields) })
+        Ok(Self { key: parse_key(key.as_bytes())?, attributes, checks, headers, reply: Reply::parse(fields) })
     }
 }
 

@@ -3,9 +3,11 @@
 //! Nothing else in the crate parses or prints XML, so the limits, the refusal of DTDs and the escaping stand in one
 //! place each.
 
+pub mod object_lock;
 pub mod read;
 pub mod requests;
+pub mod versioning;
 pub mod write;
 
 pub use read::{Element, MalformedXml};
-pub use write::XmlWriter;
+pub use write::{XmlWriter, time_text};

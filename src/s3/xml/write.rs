@@ -162,6 +162,13 @@ fn is_control(byte: u8) -> bool {
     byte < b' ' && !matches!(byte, b'\t' | b'\n')
 }
 
+/// A time as [`time_into`] writes it.
+pub fn time_text(time: Stamp) -> String {
+    let mut out = String::with_capacity(24);
+    time_into(&mut out, time);
+    out
+}
+
 /// Appends a time as `YYYY-MM-DDThh:mm:ss.000Z`. Whole seconds, so that it equals the `Last-Modified` header.
 pub fn time_into(out: &mut String, time: Stamp) {
     let seconds = time.seconds();

@@ -1,0 +1,212 @@
+//! Object Lock: its configuration, retention and legal hold of versions, and what writes ask for by header.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use myfsio_actors::bucket_config::{ConfigChange, Retention};
+use myfsio_actors::names::Stamp;
+use myfsio_actors::storage::{
+    Bucket, BucketChange, ChangeObject, ConfigureBucket, Controls, Object, ObjectChange, Versioning,
+};
+
+use super::object_get::missing;
+use crate::s3::checksum::BodyChecks;
+use crate::s3::conditional::date_seconds;
+use crate::s3::context::Call;
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::headers::text;
+use crate::s3::respond::{Answer, empty, set_header, xml};
+use crate::s3::xml::object_lock as documents;
+use crate::s3::xml::time_text;
+
+/// Largest document of Object Lock in bytes.
+const DOCUMENT_BYTES_MAX: usize = 16 * 1024;
+const MODE: &str = "x-amz-object-lock-mode";
+const UNTIL: &str = "x-amz-object-lock-retain-until-date";
+const HOLD: &str = "x-amz-object-lock-legal-hold";
+
+/// S3 API Reference, PutObjectLockConfiguration. Errs: InvalidBucketState without versioning.
+pub async fn put_object_lock_configuration(mut call: Call) -> Answer {
+    let bucket = call.bucket()?;
+    let lock = documents::object_lock_configuration(&document(&mut call).await?)?;
+    let change = BucketChange::Config(ConfigChange::ObjectLock(lock));
+    call.storage().configure_bucket(ConfigureBucket { bucket, change }).await?;
+    Ok(empty(StatusCode::OK))
+}
+
+/// S3 API Reference, GetObjectLockConfiguration.
+pub fn get_object_lock_configuration(call: &Call) -> Answer {
+    let bucket = call.bucket()?;
+    match &bucket.config.object_lock {
+        Some(lock) => Ok(xml(StatusCode::OK, documents::write_object_lock(lock))),
+        None => {
+            Err(S3Error::new(ErrorCode::ObjectLockConfigurationNotFoundError).field("BucketName", bucket.name.as_str()))
+        }
+    }
+}
+
+/// S3 API Reference, PutObjectRetention. Errs: AccessDenied when the retention in force may not be shortened.
+pub async fn put_object_retention(mut call: Call) -> Answer {
+    require_lock(&*call.bucket()?)?;
+    let retention = documents::retention(&document(&mut call).await?)?;
+    if let Some(retention) = &retention {
+        require_future(retention, call.received)?;
+    }
+    let bypass_governance = bypasses_governance(&call, &*call.bucket()?, call.key()?.as_str());
+    change(&call, ObjectChange::Retention { retention, bypass_governance }).await
+}
+
+/// S3 API Reference, GetObjectRetention.
+pub async fn get_object_retention(call: Call) -> Answer {
+    let object = locked_object(&call).await?;
+    match &object.controls.retention {
+        Some(retention) => Ok(xml(StatusCode::OK, documents::write_retention(retention))),
+        None => Err(no_lock(&call)),
+    }
+}
+
+/// S3 API Reference, PutObjectLegalHold.
+pub async fn put_object_legal_hold(mut call: Call) -> Answer {
+    require_lock(&*call.bucket()?)?;
+    let hold = documents::legal_hold(&document(&mut call).await?)?;
+    change(&call, ObjectChange::LegalHold(hold)).await
+}
+
+/// S3 API Reference, GetObjectLegalHold.
+pub async fn get_object_legal_hold(call: Call) -> Answer {
+    let object = locked_object(&call).await?;
+    match object.controls.legal_hold || object.controls.retention.is_some() {
+        true => Ok(xml(StatusCode::OK, documents::write_legal_hold(object.controls.legal_hold))),
+        false => Err(no_lock(&call)),
+    }
+}
+
+async fn document(call: &mut Call) -> Result<bytes::Bytes, S3Error> {
+    if !call.body_checks()?.has_integrity() {
+        let message = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*";
+        return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
+    }
+    let body = call.body.collect(DOCUMENT_BYTES_MAX).await?;
+    if body.is_empty() { Err(ErrorCode::MissingRequestBodyError.into()) } else { Ok(body) }
+}
+
+async fn change(call: &Call, change: ObjectChange) -> Answer {
+    let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
+    let message = ChangeObject { bucket: bucket.clone(), key, version, change };
+    let object = call.storage().change_object(message).await.map_err(|error| missing(call, &bucket, error))?;
+    let mut response = empty(StatusCode::OK);
+    if bucket.versioning != Versioning::Off {
+        set_header(&mut response, "x-amz-version-id", &object.version_id.to_string());
+    }
+    Ok(response)
+}
+
+async fn locked_object(call: &Call) -> Result<std::sync::Arc<Object>, S3Error> {
+    let bucket = call.bucket()?;
+    require_lock(&bucket)?;
+    let found = call.storage().object(&bucket, &call.key()?, call.version()?).await;
+    found.map_err(|error| missing(call, &bucket, error))
+}
+
+fn no_lock(call: &Call) -> S3Error {
+    let key = call.key.as_ref().map(|key| key.as_str()).unwrap_or_default();
+    S3Error::new(ErrorCode::NoSuchObjectLockConfiguration).field("Key", key)
+}
+
+fn require_lock(bucket: &Bucket) -> Result<(), S3Error> {
+    match bucket.config.object_lock {
+        Some(_) => Ok(()),
+        None => Err(S3Error::with_message(ErrorCode::InvalidRequest, "Bucket is missing Object Lock Configuration")
+            .field("BucketName", bucket.name.as_str())),
+    }
+}
+
+fn require_future(retention: &Retention, now: Stamp) -> Result<(), S3Error> {
+    if retention.holds(now.0 / 1_000_000) {
+        return Ok(());
+    }
+    Err(S3Error::with_message(ErrorCode::InvalidArgument, "The retain until date must be in the future!"))
+}
+
+/// Whether the caller asks for deleting or unlocking what a governance retention keeps, and may.
+pub fn bypasses_governance(call: &Call, bucket: &Bucket, key: &str) -> bool {
+    let asks = text(&call.headers, "x-amz-bypass-governance-retention")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    asks && call.authorize("s3:BypassGovernanceRetention", bucket, Some(key)).is_ok()
+}
+
+/// The lock that the headers of a write ask for. Errs: InvalidArgument when malformed, half, or past; InvalidRequest when the
+/// bucket has no Object Lock, or without a digest of the body.
+pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Stamp) -> Result<Controls, S3Error> {
+    let mut controls = Controls::default();
+    let (mode, until, hold) = (text(headers, MODE), text(headers, UNTIL), text(headers, HOLD));
+    if mode.is_none() && until.is_none() && hold.is_none() {
+        return Ok(controls);
+    }
+    require_lock(bucket)?;
+    controls.legal_hold = match hold.as_deref() {
+        None | Some("OFF") => false,
+        Some("ON") => true,
+        Some(other) => {
+            return Err(S3Error::invalid_argument(HOLD, other, "Legal Hold must be either of 'ON' or 'OFF'"));
+        }
+    };
+    controls.retention = match (mode, until) {
+        (None, None) => None,
+        (Some(mode), Some(until)) => {
+            let mode = documents::parse_mode(&mode)
+                .ok_or_else(|| S3Error::invalid_argument(MODE, &mode, "Unknown wormMode directive."))?;
+            let seconds = date_seconds(&until).ok_or_else(|| {
+                S3Error::invalid_argument(UNTIL, &until, "The retain until date must be provided in ISO 8601 format")
+            })?;
+            let retention = Retention { mode, until_millis: seconds.saturating_mul(1000) };
+            require_future(&retention, now)?;
+            Some(retention)
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            let message = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied";
+            return Err(S3Error::with_message(ErrorCode::InvalidArgument, message));
+        }
+    };
+    Ok(controls)
+}
+
+/// The same for a body: it must come with a digest.
+pub fn asked_lock_of_body(
+    headers: &HeaderMap,
+    bucket: &Bucket,
+    now: Stamp,
+    checks: &BodyChecks,
+) -> Result<Controls, S3Error> {
+    let controls = asked_lock(headers, bucket, now)?;
+    if controls != Controls::default() && !checks.has_integrity() {
+        let message = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters";
+        return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
+    }
+    Ok(controls)
+}
+
+/// Asks for the permissions that a lock takes. Errs: AccessDenied.
+pub fn authorize_lock(call: &Call, bucket: &Bucket, key: &str, controls: &Controls) -> Result<(), S3Error> {
+    if controls.retention.is_some() {
+        call.authorize("s3:PutObjectRetention", bucket, Some(key))?;
+    }
+    if controls.legal_hold || call.headers.contains_key(HOLD) {
+        call.authorize("s3:PutObjectLegalHold", bucket, Some(key))?;
+    }
+    Ok(())
+}
+
+/// Tells the lock of a version to a reader who may know it.
+pub fn set_lock(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &Object) {
+    let key = call.key.as_ref().map(|key| key.as_str());
+    let may = |action| call.authorize(action, bucket, key).is_ok();
+    if let Some(retention) = object.controls.retention.filter(|_| may("s3:GetObjectRetention")) {
+        set_header(response, MODE, documents::mode_name(retention.mode));
+        set_header(response, UNTIL, &time_text(Stamp(retention.until_millis.saturating_mul(1_000_000))));
+    }
+    let shows_hold = object.controls.legal_hold || object.controls.retention.is_some();
+    if shows_hold && may("s3:GetObjectLegalHold") {
+        set_header(response, HOLD, if object.controls.legal_hold { "ON" } else { "OFF" });
+    }
+}
