@@ -2,10 +2,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use myfsio_actors::bucket_config::BucketConfig;
 use myfsio_actors::storage::{CreateBucket, DeleteBucket, StorageError, Versioning};
 
+use crate::s3::authorize::on_new_bucket;
 use crate::s3::context::Call;
+use crate::s3::controls::of_new_bucket;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::handlers::bucket_policy::drop_policy;
 use crate::s3::headers::{not_implemented, refuse_unbuilt, text};
@@ -28,17 +29,26 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     }
     let name = call.bucket_name.clone().ok_or(ErrorCode::InvalidBucketName)?;
     let owner = call.owner_id();
+    let config = of_new_bucket(&call.node, &owner, &call.headers)?;
+    let acl = config.acl.clone();
+    if acl.as_ref().is_some_and(|acl| acl.shares_beyond(&[&owner])) {
+        on_new_bucket(&call, "s3:PutBucketAcl", &name, &owner)?;
+    }
+    if config.ownership.is_some() {
+        on_new_bucket(&call, "s3:PutBucketOwnershipControls", &name, &owner)?;
+    }
     let region = &call.node.settings.region;
     if call.storage().bucket(&name).is_err() {
         drop_policy(&call.node, &name).await?;
     }
-    match call
-        .storage()
-        .create_bucket(CreateBucket { name: name.clone(), owner: owner.clone(), config: BucketConfig::default() })
-        .await
-    {
+    let message = CreateBucket { name: name.clone(), owner: owner.clone(), config };
+    match call.storage().create_bucket(message).await {
         Ok(_) => {}
         Err(StorageError::BucketExists { owner: holder, .. }) if holder == owner => {
+            // Creating one's own bucket again succeeds when it asks for nothing else than holds.
+            if call.storage().bucket(&name)?.config.acl != acl {
+                return Err(S3Error::new(ErrorCode::BucketAlreadyExists).field("BucketName", name.as_str()));
+            }
             if region != CLASSIC_REGION {
                 return Err(S3Error::new(ErrorCode::BucketAlreadyOwnedByYou).field("BucketName", name.as_str()));
             }
@@ -55,10 +65,7 @@ fn refuse_bucket_features(call: &Call) -> Result<(), S3Error> {
     if let Some(value) = asks("x-amz-bucket-object-lock-enabled") {
         return Err(not_implemented("x-amz-bucket-object-lock-enabled", &value));
     }
-    match text(&call.headers, "x-amz-object-ownership").as_deref() {
-        None | Some("ObjectWriter") => Ok(()),
-        Some(other) => Err(not_implemented("x-amz-object-ownership", other)),
-    }
+    Ok(())
 }
 
 /// A location constraint names this node's region or is absent. Errs: IllegalLocationConstraintException,
@@ -134,8 +141,6 @@ pub fn unset_configuration(call: &Call) -> Option<Answer> {
         Operation::GetBucketEncryption => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         Operation::GetBucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
         Operation::GetObjectLockConfiguration => ErrorCode::ObjectLockConfigurationNotFoundError,
-        Operation::GetPublicAccessBlock => ErrorCode::NoSuchPublicAccessBlockConfiguration,
-        Operation::GetBucketOwnershipControls => ErrorCode::OwnershipControlsNotFoundError,
         Operation::GetBucketLogging => return Some(Ok(empty_document("BucketLoggingStatus"))),
         Operation::GetBucketNotificationConfiguration => return Some(Ok(empty_document("NotificationConfiguration"))),
         Operation::GetBucketAccelerateConfiguration => return Some(Ok(empty_document("AccelerateConfiguration"))),

@@ -62,8 +62,14 @@ fn check_request(call: &Call) -> Result<(Arc<Bucket>, Option<VersionId>), S3Erro
 
 /// Who may not list the bucket does not learn which keys are missing.
 pub fn missing(call: &Call, bucket: &Bucket, error: StorageError) -> S3Error {
-    let hides = matches!(error, StorageError::NoSuchKey { .. } | StorageError::NoSuchVersion { .. });
-    if hides && !call.may_list(bucket) { ErrorCode::AccessDenied.into() } else { error.into() }
+    match &error {
+        StorageError::NoSuchKey { key, .. } | StorageError::NoSuchVersion { key, .. }
+            if !call.would_list(bucket, key) =>
+        {
+            ErrorCode::AccessDenied.into()
+        }
+        _ => error.into(),
+    }
 }
 
 /// Which bytes of the object are sent, and as what.

@@ -10,18 +10,18 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::ObjectKey;
-use myfsio_actors::storage::{
-    Attributes, BodyWriter, Bucket, Controls, FinishedBody, PutObject, Stored, WriteConditions,
-};
+use myfsio_actors::storage::{Attributes, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions};
 
 use super::object_put::{kept_checksum, stored_response};
 use crate::s3::auth::post_form::{FileHead, boundary_of};
 use crate::s3::auth::post_policy::{Fields, field, substitute_filename};
 use crate::s3::auth::{FormEvent, FormParser, PostPolicy, authenticate_form};
+use crate::s3::authorize::Further;
 
 use crate::s3::body::too_large;
 use crate::s3::checksum::BodyChecks;
 use crate::s3::context::Call;
+use crate::s3::controls::NewObject;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{attributes, check_tags, refuse_unbuilt, text};
 use crate::s3::request_head::RequestHead;
@@ -41,21 +41,25 @@ pub async fn post_object(mut call: Call) -> Answer {
     substitute_filename(&mut form.fields, form.filename.as_deref().unwrap_or_default());
     let policy = authenticate(&mut call, &form.fields, &bucket).await?;
     let upload = FormUpload::parse(&form.fields)?;
-    call.authorize("s3:PutObject", &bucket, Some(upload.key.as_str()))?;
+    let FormUpload { key, headers, .. } = &upload;
+    let tags = Some(upload.attributes.tags.as_slice());
+    let further = Further { key: Some(key.as_str()), headers: Some(headers), tags, ..Further::default() };
+    call.authorize_further("s3:PutObject", &bucket, further)?;
     if !upload.attributes.tags.is_empty() {
-        call.authorize("s3:PutObjectTagging", &bucket, Some(upload.key.as_str()))?;
+        call.authorize_further("s3:PutObjectTagging", &bucket, further)?;
     }
+    let NewObject { owner, controls } = NewObject::of_call(&call, headers, &bucket, key)?;
     let writer = call.storage().begin_body(None, upload.checks.plan())?;
     let body = read_file(&mut call, parser, events, writer, policy.as_ref()).await?;
     let checksum = upload.checks.verify(body.digests(), &[])?.and_then(kept_checksum);
-    let FormUpload { key, attributes, checks: _, reply } = upload;
+    let FormUpload { key, attributes, reply, .. } = upload;
     let location = location(&call, &key);
     let message = PutObject {
         bucket: Arc::clone(&bucket),
         key: key.clone(),
-        owner: call.owner_id(),
+        owner,
         attributes,
-        controls: Controls::default(),
+        controls,
         body,
         checksum,
         conditions: WriteConditions::default(),
@@ -138,6 +142,8 @@ async fn read_file(
 #[derive(Debug)]
 pub(crate) struct FormUpload {
     key: ObjectKey,
+    /// The fields that PutObject takes as headers.
+    headers: HeaderMap,
     pub(crate) attributes: Attributes,
     checks: BodyChecks,
     reply: Reply,
@@ -160,7 +166,7 @@ impl FormUpload {
             check_tags(&attributes.tags)?;
         }
         let checks = BodyChecks::parse(&headers, None)?;
-        Ok(Self { key: parse_key(key.as_bytes())?, attributes, checks, reply: Reply::parse(fields) })
+        Ok(Self { key: parse_key(key.as_bytes())?, headers, attributes, checks, reply: Reply::parse(fields) })
     }
 }
 
