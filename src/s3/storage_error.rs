@@ -28,6 +28,10 @@ impl From<StorageError> for S3Error {
                 }
             }
             StorageError::InvalidBucketState { reason } => Self::with_message(ErrorCode::InvalidBucketState, reason),
+            StorageError::LockNotEnabled { bucket } => {
+                Self::with_message(ErrorCode::InvalidRequest, "Bucket is missing Object Lock Configuration")
+                    .field("BucketName", bucket.as_str())
+            }
             StorageError::ObjectLocked { key, version, reason: _ } => {
                 Self::with_message(ErrorCode::AccessDenied, "Access Denied because object protected by object lock.")
                     .field("Key", key.as_str())

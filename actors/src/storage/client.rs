@@ -19,7 +19,7 @@ use super::overlay::Rows;
 use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
 use super::read::{self, Found, ObjectPart, OpenObject, Purpose, object_row};
 use super::steps::bytes_on_disk;
-use super::{StorageError, complete, keys, listing};
+use super::{StorageError, complete, keys, listing, versions};
 use crate::call::Door;
 use crate::clock::SharedClock;
 use crate::names::{BucketName, ObjectKey, UploadId, VersionId};
@@ -302,8 +302,13 @@ impl StorageClient {
     pub async fn list_versions(&self, query: ListVersions) -> Result<VersionPage, StorageError> {
         let shared = Arc::clone(&self.shared);
         let list = move || {
-            let (start, end) = keys::objects(query.bucket.id);
-            listing::list_versions(&shared.rows.view(&start, &end)?, &query)
+            let (objects, versions) = (keys::objects(query.bucket.id), keys::versions(query.bucket.id));
+            let marker = query.key_after.as_deref().unwrap_or_default();
+            let null = keys::null_version(query.bucket.id, marker.as_bytes());
+            let null_end = [null.as_slice(), &[0]].concat();
+            let ranges = [(&*null, &*null_end), (&*objects.0, &*objects.1), (&*versions.0, &*versions.1)];
+            let view = shared.rows.view_of(&ranges)?;
+            versions::list_versions(&view, &query)
         };
         self.shared.tools.pool.run(list).await
     }

@@ -43,6 +43,12 @@ pub enum StorageError {
         /// Why.
         reason: &'static str,
     },
+    /// A lock is asked for in a bucket without Object Lock.
+    #[error("bucket {bucket} has no object lock")]
+    LockNotEnabled {
+        /// The bucket.
+        bucket: BucketName,
+    },
     /// A retention or legal hold keeps a version as it is.
     #[error("version {version} of {key} is locked: {reason}")]
     ObjectLocked {

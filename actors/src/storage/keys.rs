@@ -7,6 +7,7 @@ use crate::names::{BucketId, BucketName, PartNumber, Stamp, UploadId};
 
 const BUCKET: u8 = b'B';
 const CONFIG: u8 = b'C';
+const NULL_VERSION: u8 = b'N';
 const OBJECT: u8 = b'O';
 const PART: u8 = b'P';
 const PART_LIST: u8 = b'L';
@@ -32,6 +33,10 @@ pub(super) enum RowKind {
     PartList(BucketId, Stamp),
     Upload(BucketId, Vec<u8>, UploadId),
     Usage(BucketId),
+    /// A noncurrent version, or a delete marker.
+    Version(BucketId, Vec<u8>, Stamp),
+    /// Where the null version of a key is, while it is among the versions.
+    NullVersion(BucketId, Vec<u8>),
 }
 
 /// What a row is about; none for a key that no table has.
@@ -59,6 +64,12 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
             let (id, _) = of_bucket()?;
             let (key, upload) = split_upload(row)?;
             Some(RowKind::Upload(id, key, upload))
+        }
+        NULL_VERSION => of_bucket().map(|(id, key)| RowKind::NullVersion(id, key.to_vec())),
+        VERSION => {
+            let (id, _) = of_bucket()?;
+            let (key, stamp) = split_version(row)?;
+            Some(RowKind::Version(id, key, stamp))
         }
         CONFIG => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Config(id)),
         USAGE => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Usage(id)),
@@ -104,6 +115,34 @@ pub(super) fn object_key(row: &[u8]) -> &[u8] {
 /// All noncurrent versions and delete markers of a bucket.
 pub(super) fn versions(id: BucketId) -> KeyRange {
     whole_bucket(VERSION, id)
+}
+
+/// The version of this stamp of a key: newer ones come first.
+pub(super) fn version(bucket: BucketId, key: &[u8], stamp: Stamp) -> Vec<u8> {
+    let (mut row, _) = versions_of(bucket, key);
+    row.extend_from_slice(&(!stamp.0).to_be_bytes());
+    row
+}
+
+/// All noncurrent versions and delete markers of a key, newest first.
+pub(super) fn versions_of(bucket: BucketId, key: &[u8]) -> KeyRange {
+    let mut start = of_bucket(VERSION, bucket);
+    push_terminated(&mut start, key);
+    let end = successor(&start);
+    (start, end)
+}
+
+/// Key and stamp inside the key of a row of [`versions`].
+pub(super) fn split_version(row: &[u8]) -> Option<(Vec<u8>, Stamp)> {
+    let (key, rest) = split_terminated(row.get(9..)?)?;
+    Some((key, Stamp(!u64::from_be_bytes(rest.try_into().ok()?))))
+}
+
+/// The row that tells the stamp of a key's null version while it is among the versions.
+pub(super) fn null_version(bucket: BucketId, key: &[u8]) -> Vec<u8> {
+    let mut row = of_bucket(NULL_VERSION, bucket);
+    row.extend_from_slice(key);
+    row
 }
 
 /// The upload `id` of a key.
@@ -265,6 +304,8 @@ mod tests {
             (upload(bucket_id, b"k\0", upload_id), RowKind::Upload(bucket_id, b"k\0".to_vec(), upload_id)),
             (usage(bucket_id), RowKind::Usage(bucket_id)),
             (config(bucket_id), RowKind::Config(bucket_id)),
+            (version(bucket_id, b"k\0", Stamp(5)), RowKind::Version(bucket_id, b"k\0".to_vec(), Stamp(5))),
+            (null_version(bucket_id, b"k"), RowKind::NullVersion(bucket_id, b"k".to_vec())),
         ] {
             assert_eq!(kind(&row), Some(expected));
             let cut = row.get(..row.len() - 1).unwrap();

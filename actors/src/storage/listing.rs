@@ -4,14 +4,11 @@
 
 use std::sync::Arc;
 
-use super::messages::{
-    KeyEntry, ListObjects, ListParts, ListUploads, ListVersions, ObjectPage, PartPage, Upload, UploadPage,
-    VersionEntry, VersionPage,
-};
+use super::messages::{KeyEntry, ListObjects, ListParts, ListUploads, ObjectPage, PartPage, Upload, UploadPage};
 use super::overlay::Rows;
 use super::rows::{self, ObjectRow, PartRow, UploadRow};
 use super::{StorageError, keys};
-use crate::names::{BucketId, ObjectKey, VersionId};
+use crate::names::{BucketId, ObjectKey};
 
 /// How the keys of a table become row keys and back.
 struct Table {
@@ -53,7 +50,7 @@ struct Walked {
 }
 
 /// The part of `key` up to the first delimiter behind the prefix, if it has one.
-fn common_prefix<'k>(key: &'k [u8], prefix: &str, delimiter: Option<&str>) -> Option<&'k str> {
+pub(super) fn common_prefix<'k>(key: &'k [u8], prefix: &str, delimiter: Option<&str>) -> Option<&'k str> {
     let delimiter = delimiter?.as_bytes();
     let rest = key.get(prefix.len()..)?;
     let at = rest.windows(delimiter.len().max(1)).position(|w| w == delimiter)?;
@@ -106,11 +103,11 @@ fn walk(
     Ok(walked)
 }
 
-fn text(key: Vec<u8>) -> Result<String, StorageError> {
+pub(super) fn text(key: Vec<u8>) -> Result<String, StorageError> {
     String::from_utf8(key).map_err(|_| StorageError::Index("key that is not UTF-8".to_owned()))
 }
 
-fn object_key(key: &[u8]) -> Result<ObjectKey, StorageError> {
+pub(super) fn object_key(key: &[u8]) -> Result<ObjectKey, StorageError> {
     ObjectKey::parse(key).map_err(|e| StorageError::Index(format!("malformed key: {e}")))
 }
 
@@ -151,37 +148,6 @@ pub(super) fn list_objects(view: &dyn Rows, query: &ListObjects) -> Result<Objec
         None => (None, false),
     };
     Ok(ObjectPage { entries, common_prefixes: walked.common_prefixes, next, next_is_prefix })
-}
-
-/// A page of versions. No bucket keeps noncurrent versions yet, so each key has its current one.
-pub(super) fn list_versions(view: &dyn Rows, query: &ListVersions) -> Result<VersionPage, StorageError> {
-    let bucket = query.bucket.id;
-    let delimiter = query.delimiter.as_deref().filter(|d| !d.is_empty());
-    let start = query.key_after.as_ref().map(|after| {
-        let is_prefix = common_prefix(after.as_bytes(), &query.prefix, delimiter).is_some_and(|p| p == after.as_str());
-        behind(&OBJECTS, bucket, after, is_prefix)
-    });
-    let mut entries = Vec::new();
-    let walk_query =
-        Query { bucket, prefix: &query.prefix, delimiter, limit: query.limit, start: start.unwrap_or_default() };
-    let walked = walk(view, &OBJECTS, walk_query, &mut |_, key, value| {
-        let object = rows::decode::<ObjectRow>(value)?.into_object(&query.bucket.owner)?;
-        entries.push(VersionEntry {
-            key: object_key(&key)?,
-            version_id: object.version_id,
-            is_latest: true,
-            last_modified: object.stamp,
-            owner: object.owner.clone(),
-            object: Some(Arc::new(object)),
-        });
-        Ok(())
-    })?;
-    let next = match walked.next {
-        Some(Last::Key(key)) => Some((text(key)?, entries.last().map(|e: &VersionEntry| e.version_id))),
-        Some(Last::Prefix(prefix)) => Some((prefix, None::<VersionId>)),
-        None => None,
-    };
-    Ok(VersionPage { entries, common_prefixes: walked.common_prefixes, next })
 }
 
 /// A page of uploads in progress.
@@ -247,7 +213,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::{BucketName, CanonicalId, ETag, Stamp};
+    use crate::names::{BucketName, CanonicalId, ETag, Stamp, VersionId};
     use crate::storage::messages::{Attributes, Bucket, Controls, Object, Versioning};
     use crate::storage::overlay::model::ModelRows;
     use crate::storage::rows::Location;

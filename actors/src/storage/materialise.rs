@@ -22,7 +22,7 @@ use super::index::RowChange;
 use super::keys;
 use super::overlay::Rows;
 use super::plan::Relocate;
-use super::rows::{self, FileTag, Location};
+use super::rows::{self, FileTag, Location, ObjectRow};
 use super::steps::{Place, Source, Step, config_path, is_plain_path, staged_path, system_folder, trash_path};
 use crate::names::{BucketId, BucketName, Stamp};
 
@@ -38,6 +38,12 @@ pub(super) struct Materialiser<'a> {
     pub bucket_id: &'a dyn Fn(&str) -> Option<BucketId>,
     /// Set while the journal is replayed: buckets that a later step deletes.
     pub replay: Option<&'a HashSet<u64>>,
+}
+
+/// A version, as the rows have it.
+struct Version {
+    row: ObjectRow,
+    is_noncurrent: bool,
 }
 
 /// What the row of an object must learn.
@@ -70,6 +76,9 @@ impl Materialiser<'_> {
                 return self.write(place, source, *size, tag.as_deref(), body);
             }
             Step::Remove { place } => self.remove(place)?,
+            Step::Archive { place, .. } | Step::Promote { place, .. } if self.is_doomed(place.bucket_id) => {}
+            Step::Archive { place, row, leaves } => self.archive(place, changes, *row, *leaves)?,
+            Step::Promote { place, row } => self.promote(place, changes, *row)?,
             Step::Tag { place, .. } if self.is_doomed(place.bucket_id) => {}
             Step::Tag { place, row } => self.renew_tag(place, changes, *row)?,
             Step::MakeFolder { bucket_id, .. } | Step::RemoveFolder { bucket_id, .. } if self.is_doomed(*bucket_id) => {
@@ -130,6 +139,7 @@ impl Materialiser<'_> {
         let opened = match place.location {
             Location::Folder => self.disk.open_folder_file(&path),
             Location::Plain | Location::Overflow => self.disk.open_writable(&path),
+            Location::Marker => return Ok(()),
         };
         let Ok(file) = opened else { return Ok(()) };
         let own = self.disk.rounded(Stamp(place.stamp));
@@ -203,8 +213,20 @@ impl Materialiser<'_> {
                 Source::Journal => Ok(Outcome::Done),
             };
         }
-        if self.replay.is_some() && self.is_done(place, source, size, tag)? {
-            return Ok(Outcome::Done);
+        if self.replay.is_some() {
+            let Some(row) = self.version(place)? else {
+                // Its version is gone.
+                if let Source::Staged { name } = source {
+                    self.discard(name)?;
+                }
+                return Ok(Outcome::Done);
+            };
+            if row.is_noncurrent {
+                return self.write_noncurrent(place, source, size, row.row, body);
+            }
+            if self.is_done(place, source, size, tag)? {
+                return Ok(Outcome::Done);
+            }
         }
         if self.replay.is_none() && *source == Source::Journal && self.write_new(place, size, tag, body)? {
             return Ok(Outcome::Done);
@@ -255,25 +277,26 @@ impl Materialiser<'_> {
         finished.map(|()| true)
     }
 
-    /// On replay: whether the file of this step stands already, or need not, since its version is gone. The bytes of a body
-    /// from the journal are written again: name and time may have reached the disk before them.
+    /// On replay: whether the file of this step stands already. The bytes of a body from the journal are written again: name and
+    /// time may have reached the disk before them.
     fn is_done(&self, place: &Place, source: &Source, size: u64, tag: Option<&[u8]>) -> Result<bool, StorageError> {
-        let path = place.path();
-        let look = || self.disk.stamp_at(&path).map_err(|e| StorageError::io("look at", &path, e));
         let own = self.disk.rounded(Stamp(place.stamp));
-        if !self.is_alive(place)? {
-            if let Source::Staged { name } = source {
-                self.discard(name)?;
-            }
-            return Ok(true);
-        }
         let Source::Staged { name } = source else { return Ok(false) };
         let left = self.disk.stamp_at(&staged_path(name)).map_err(|e| StorageError::io("look at", name, e))?;
         if left.is_some() {
             return Ok(false);
         }
-        // Its bytes were synced before the commit, but what was done to it since may be lost.
-        if look()?.is_some_and(|there| there.modified < own || (there.modified == own && there.size != size)) {
+        // Its bytes were synced before the commit, but what was done to it since may be lost. In overflow no other can have its
+        // name; while nothing has, names that changed later are not on the disk either, and its own path is still its own.
+        let overflow = place.overflow_path();
+        let path = match self.look_at(&overflow)? {
+            None if is_plain_path(&place.key) => Path::new(&place.bucket).join(&place.key),
+            _ => overflow,
+        };
+        if self
+            .look_at(&path)?
+            .is_some_and(|there| there.modified < own || (there.modified == own && there.size != size))
+        {
             let file = self.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
             self.finish(&file, &path, place, size, tag)?;
         }
@@ -353,10 +376,37 @@ impl Materialiser<'_> {
         if self.is_doomed(place.bucket_id) {
             return Ok(());
         }
-        let path = place.path();
-        if self.replay.is_some() && self.is_taken_over(place)? {
+        if self.replay.is_none() {
+            return self.remove_file(place);
+        }
+        if place.location == Location::Plain {
+            // It may be there: archived, or put there by the replay, which found the path taken by a later key.
+            let moved = Place { location: Location::Overflow, ..place.clone() };
+            let _mostly_absent = self.disk.remove_file(&moved.path());
+            if self.is_taken_over(place)? || self.has_versions(place)? {
+                return Ok(());
+            }
+        }
+        self.remove_file(place)
+    }
+
+    /// At the end of a replay: removes what an earlier try left at the path of a version that was archived or removed, when no
+    /// object is to be there. By now every version is where it belongs.
+    pub fn clear(&self, place: &Place) -> Result<(), StorageError> {
+        if self.is_doomed(place.bucket_id) || place.location != Location::Plain || self.is_taken_over(place)? {
             return Ok(());
         }
+        self.remove_file(place)
+    }
+
+    /// On replay: whether the file at the path may be the only one of another version, on its way into overflow.
+    pub fn has_versions(&self, place: &Place) -> Result<bool, StorageError> {
+        let (start, end) = keys::versions_of(BucketId(place.bucket_id), place.key.as_bytes());
+        Ok(self.rows.first(&start, &end)?.is_some())
+    }
+
+    fn remove_file(&self, place: &Place) -> Result<(), StorageError> {
+        let path = place.path();
         match self.disk.remove_file(&path) {
             Err(e) if is_blocked(&e) => {
                 tracing::warn!(path = %path.display(), error = %e, "the file of a deleted object could not be removed");
@@ -364,33 +414,141 @@ impl Materialiser<'_> {
             Err(e) if is_absent(&e) => {}
             other => io_at("remove", &path, other)?,
         }
-        if self.replay.is_some() && place.location == Location::Plain {
-            // The replay may have found the path taken by a later key and put this version into overflow.
-            let moved = Place { location: Location::Overflow, ..place.clone() };
-            let _mostly_absent = self.disk.remove_file(&moved.path());
-        }
         if place.location == Location::Plain {
             self.remove_empty_parents(&place.bucket, &place.key);
         }
         Ok(())
     }
 
-    /// On replay: whether this version is still an object. The rows are already those of the journal's end.
-    fn is_alive(&self, place: &Place) -> Result<bool, StorageError> {
-        Ok(self.row(place)?.is_some_and(|row| row.stamp == place.stamp))
+    /// On replay: what has become of a version. The rows are already those of the journal's end.
+    fn version(&self, place: &Place) -> Result<Option<Version>, StorageError> {
+        if let Some(row) = self.row(place)?.filter(|row| row.stamp == place.stamp) {
+            return Ok(Some(Version { row, is_noncurrent: false }));
+        }
+        let row_key = keys::version(BucketId(place.bucket_id), place.key.as_bytes(), Stamp(place.stamp));
+        let row = self.rows.get(&row_key)?.map(|row| rows::decode(&row)).transpose()?;
+        Ok(row.map(|row| Version { row, is_noncurrent: true }))
     }
 
-    /// On replay: whether the path belongs to a later version of the key, whose own step may have been done already. In
+    /// On replay: whether the path belongs to the current object of the key, whose own step may have been done already. In
     /// overflow every version has a path of its own.
     fn is_taken_over(&self, place: &Place) -> Result<bool, StorageError> {
         let is_plain = |location| location == Location::Plain;
-        Ok(is_plain(place.location)
-            && self.row(place)?.is_some_and(|row| is_plain(row.location) && row.stamp > place.stamp))
+        Ok(is_plain(place.location) && self.row(place)?.is_some_and(|row| is_plain(row.location)))
     }
 
-    fn row(&self, place: &Place) -> Result<Option<rows::ObjectRow>, StorageError> {
+    fn row(&self, place: &Place) -> Result<Option<ObjectRow>, StorageError> {
         let row = self.rows.get(&keys::object(BucketId(place.bucket_id), place.key.as_bytes()))?;
         row.map(|row| rows::decode(&row)).transpose()
+    }
+
+    /// On replay: puts the file of a version that is no longer current where it is at the end, since the path of the step may
+    /// belong to a later one already.
+    fn write_noncurrent(
+        &self,
+        place: &Place,
+        source: &Source,
+        size: u64,
+        row: ObjectRow,
+        body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
+    ) -> Result<Outcome, StorageError> {
+        let place = Place { location: row.location, ..place.clone() };
+        let tag = self.tag_in_overflow(&place, Version { row, is_noncurrent: true }, None)?;
+        if !self.is_done(&place, source, size, Some(&tag))? {
+            let staged = self.prepare(&place, source, size, Some(&tag), body)?;
+            let path = place.path();
+            io_at("put in place", &path, self.put_in_place(&staged, &path))?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// The copy of the row of a version in overflow; `before` is the file's earlier one.
+    fn tag_in_overflow(
+        &self,
+        place: &Place,
+        version: Version,
+        before: Option<FileTag>,
+    ) -> Result<Vec<u8>, StorageError> {
+        let Version { row, is_noncurrent } = version;
+        let told = before.and_then(|tag| tag.part_size);
+        let list = keys::part_list(BucketId(place.bucket_id), Stamp(place.stamp));
+        let part_size = match (told, row.parts) {
+            (None, Some(_)) => {
+                let list = self.rows.get(&list)?;
+                list.map(|list| rows::decode::<rows::PartListRow>(&list)).transpose()?.and_then(|list| list.part_size())
+            }
+            (told, _) => told,
+        };
+        let noncurrent = is_noncurrent.then_some(true);
+        rows::encode(&FileTag { noncurrent, ..FileTag::of(row, Some(&place.key), part_size) })
+    }
+
+    /// See [`Step::Archive`].
+    fn archive(&self, place: &Place, changes: &[RowChange], row: u32, leaves: bool) -> Result<(), StorageError> {
+        let version = match self.replay {
+            None => self.changed(changes, row)?,
+            Some(_) => self.version(place)?,
+        };
+        let (from, to) = (place.path(), place.overflow_path());
+        if let Some(version) = version.filter(|version| version.row.location == Location::Overflow) {
+            let own = self.stamp_of(&version.row, place);
+            let there = self.look_at(&to)? == Some(own);
+            let path = if there { &to } else { &from };
+            match self.disk.open_writable(path) {
+                // Something else stands there: the version went to overflow before, or somebody edited its file.
+                Ok(file) if file.stamp().ok() != Some(own) => {}
+                Ok(file) => {
+                    let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+                    file.set_tag(&self.tag_in_overflow(place, version, before)?);
+                    if !there {
+                        io_at("put in place", &to, self.put_in_place(&from, &to))?;
+                    }
+                }
+                Err(e) if is_absent(&e) || is_blocked(&e) => {}
+                Err(e) => return Err(StorageError::io("open", path, e)),
+            }
+        }
+        if leaves && place.location == Location::Plain {
+            self.remove_empty_parents(&place.bucket, &place.key);
+        }
+        Ok(())
+    }
+
+    /// See [`Step::Promote`].
+    fn promote(&self, place: &Place, changes: &[RowChange], row: u32) -> Result<(), StorageError> {
+        let version = match self.replay {
+            None => self.changed(changes, row)?,
+            Some(_) => self.version(place)?.filter(|version| !version.is_noncurrent),
+        };
+        let Some(version) = version.filter(|version| version.row.location == place.location) else { return Ok(()) };
+        let (from, to) = (place.overflow_path(), place.path());
+        let own = self.stamp_of(&version.row, place);
+        if from != to && self.look_at(&to)? == Some(own) {
+            // Written again from the journal: what lies in overflow is of an earlier try.
+            match self.disk.remove_file(&from) {
+                Err(e) if is_absent(&e) => {}
+                other => io_at("remove", &from, other)?,
+            }
+        } else if from != to && self.look_at(&from)? == Some(own) {
+            io_at("put in place", &to, self.put_in_place(&from, &to))?;
+        }
+        self.renew_tag(place, changes, row)
+    }
+
+    /// A version as the entry itself has it.
+    fn changed(&self, changes: &[RowChange], row: u32) -> Result<Option<Version>, StorageError> {
+        let Some((row_key, Some(row))) = change_at(changes, row) else { return Ok(None) };
+        let is_noncurrent = is_noncurrent(row_key);
+        Ok(Some(Version { row: rows::decode(row)?, is_noncurrent }))
+    }
+
+    fn look_at(&self, path: &Path) -> Result<Option<FileStamp>, StorageError> {
+        self.disk.stamp_at(path).map_err(|e| StorageError::io("look at", path, e))
+    }
+
+    /// Size and time that the file of a version has.
+    fn stamp_of(&self, row: &ObjectRow, place: &Place) -> FileStamp {
+        FileStamp { size: row.size, modified: self.disk.rounded(Stamp(place.stamp)) }
     }
 
     /// Removes the folders above a removed file as far as they are empty and no key of their own.
@@ -426,7 +584,7 @@ impl Materialiser<'_> {
             other => io_at("make", &path, other)?,
         }
         if let Some(row) = row.and_then(|row| row_at(changes, row)) {
-            let row: rows::ObjectRow = rows::decode(row)?;
+            let row: ObjectRow = rows::decode(row)?;
             let still = self.replay.is_none() || self.rows.get(&keys::object(id, key.as_bytes()))?.is_some();
             if still && let Ok(file) = self.disk.open_folder_file(&path) {
                 file.set_tag(&rows::encode(&FileTag::of(row, None, None))?);
@@ -458,20 +616,30 @@ impl Materialiser<'_> {
     }
 }
 
+fn change_at(changes: &[RowChange], at: u32) -> Option<&RowChange> {
+    usize::try_from(at).ok().and_then(|at| changes.get(at))
+}
+
 fn row_at(changes: &[RowChange], at: u32) -> Option<&[u8]> {
-    usize::try_from(at).ok().and_then(|at| changes.get(at)).and_then(|(_, row)| row.as_deref())
+    change_at(changes, at).and_then(|(_, row)| row.as_deref())
+}
+
+/// Whether a row's key is that of a noncurrent version.
+fn is_noncurrent(row_key: &[u8]) -> bool {
+    matches!(keys::kind(row_key), Some(keys::RowKind::Version(..)))
 }
 
 /// The copy of an object's row that goes with its file; none when the entry has no such row.
 fn tag_of(place: &Place, changes: &[RowChange], row: u32) -> Result<Option<Vec<u8>>, StorageError> {
-    let Some(row) = row_at(changes, row) else { return Ok(None) };
-    let row: rows::ObjectRow = rows::decode(row)?;
+    let Some((row_key, Some(row))) = change_at(changes, row) else { return Ok(None) };
+    let noncurrent = is_noncurrent(row_key).then_some(true);
+    let row: ObjectRow = rows::decode(row)?;
     let list = keys::part_list(BucketId(place.bucket_id), Stamp(place.stamp));
     let list =
         row.parts.and_then(|_| changes.iter().find(|(key, _)| *key == list)).and_then(|(_, list)| list.as_deref());
     let part_size = list.map(rows::decode::<rows::PartListRow>).transpose()?.and_then(|list| list.part_size());
     let key = (place.location != Location::Plain).then_some(place.key.as_str());
-    rows::encode(&FileTag::of(row, key, part_size)).map(Some)
+    rows::encode(&FileTag { noncurrent, ..FileTag::of(row, key, part_size) }).map(Some)
 }
 
 fn io_at<T>(action: &'static str, path: impl AsRef<Path>, result: io::Result<T>) -> Result<T, StorageError> {

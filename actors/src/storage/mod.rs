@@ -49,6 +49,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod versions;
 
 pub use body::{BodyWriter, FinishedBody};
 pub use client::StorageClient;

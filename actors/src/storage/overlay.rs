@@ -61,13 +61,18 @@ impl Overlay {
         self.rows.read().get(key).map(|(_, value)| value.clone())
     }
 
-    fn range(&self, start: &[u8], end: &[u8]) -> Vec<(Vec<u8>, Value)> {
-        let upper = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(end) };
-        if !end.is_empty() && start >= end {
-            return Vec::new();
-        }
+    /// The rows of ranges, in their order, as they are at one moment.
+    fn ranges(&self, ranges: &[(&[u8], &[u8])]) -> Vec<(Vec<u8>, Value)> {
         let rows = self.rows.read();
-        rows.range::<[u8], _>((Bound::Included(start), upper)).map(|(k, (_, v))| (k.clone(), v.clone())).collect()
+        let mut found = Vec::new();
+        for (start, end) in ranges {
+            let upper = if end.is_empty() { Bound::Unbounded } else { Bound::Excluded(*end) };
+            if end.is_empty() || start < end {
+                let within = rows.range::<[u8], _>((Bound::Included(*start), upper));
+                found.extend(within.map(|(k, (_, v))| (k.clone(), v.clone())));
+            }
+        }
+        found
     }
 }
 
@@ -81,7 +86,12 @@ pub(super) struct LiveRows {
 impl LiveRows {
     /// A view of one range that stands still, for a listing that seeks back and forth in it.
     pub fn view(&self, start: &[u8], end: &[u8]) -> Result<RangeView, StorageError> {
-        let recent = self.overlay.range(start, end);
+        self.view_of(&[(start, end)])
+    }
+
+    /// The same of several ranges, which follow each other in the order of keys.
+    pub fn view_of(&self, ranges: &[(&[u8], &[u8])]) -> Result<RangeView, StorageError> {
+        let recent = self.overlay.ranges(ranges);
         Ok(RangeView { recent, snapshot: self.index.snapshot()? })
     }
 }
@@ -99,7 +109,7 @@ impl Rows for LiveRows {
     }
 }
 
-/// A frozen view of one range of the live state.
+/// A frozen view of some ranges of the live state.
 pub(super) struct RangeView {
     recent: Vec<(Vec<u8>, Value)>,
     snapshot: Box<dyn Snapshot>,

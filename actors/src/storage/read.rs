@@ -18,11 +18,11 @@ use super::disk::{self, DiskFile, FileStamp};
 use super::edits::Edited;
 use super::engine::{PendingBytes, Shared};
 use super::io_pool::IoPool;
-use super::messages::{Bucket, Object};
+use super::messages::{Bucket, Object, Versioning};
 use super::overlay::Rows;
 use super::plan::place_of;
 use super::rows::{self, Location, ObjectRow};
-use super::steps::{Place, overflow_path, staged_path};
+use super::steps::{Place, is_plain_path, staged_path};
 use super::{StorageError, keys};
 use crate::names::{BucketId, Checksum, ObjectKey, PartNumber, Stamp, VersionId};
 
@@ -39,21 +39,92 @@ pub(super) fn object_row(
     find_row(rows, bucket, key, version).map(|(_, row)| row)
 }
 
-/// The same, with the key of the row.
+/// The same, with the key of the row. Errs: NoSuchKey, NoSuchVersion, IsDeleteMarker.
 pub(super) fn find_row(
     rows: &dyn Rows,
     bucket: &Bucket,
     key: &ObjectKey,
     version: Option<VersionId>,
 ) -> Result<(Vec<u8>, ObjectRow), StorageError> {
-    let row_key = keys::object(bucket.id, key.as_bytes());
-    let row = rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
-    match (row, version) {
-        (Some(row), None) => Ok((row_key, row)),
-        (Some(row), Some(version)) if row.version_id() == version => Ok((row_key, row)),
-        (_, Some(version)) => Err(StorageError::NoSuchVersion { key: key.clone(), version }),
-        (None, None) => Err(StorageError::NoSuchKey { key: key.clone(), delete_marker: None }),
+    let Some(version) = version else {
+        if let Some(current) = current_row(rows, bucket.id, key)? {
+            return Ok(current);
+        }
+        let newest = match bucket.versioning {
+            Versioning::Off => None,
+            Versioning::Enabled | Versioning::Suspended => newest_noncurrent(rows, bucket.id, key, None)?,
+        };
+        let delete_marker = newest.filter(|(_, row)| row.is_marker()).map(|(_, row)| row.version_id());
+        return Err(StorageError::NoSuchKey { key: key.clone(), delete_marker });
+    };
+    match find_version(rows, bucket.id, key, version)? {
+        Some((_, row)) if row.is_marker() => {
+            Err(StorageError::IsDeleteMarker { key: key.clone(), version, last_modified: Stamp(row.stamp) })
+        }
+        Some(found) => Ok(found),
+        None => Err(StorageError::NoSuchVersion { key: key.clone(), version }),
     }
+}
+
+/// The current object with the key of its row.
+pub(super) fn current_row(
+    rows: &dyn Rows,
+    bucket: BucketId,
+    key: &ObjectKey,
+) -> Result<Option<(Vec<u8>, ObjectRow)>, StorageError> {
+    let row_key = keys::object(bucket, key.as_bytes());
+    Ok(decoded(rows.get(&row_key)?)?.map(|row| (row_key, row)))
+}
+
+/// A version, or a delete marker, with the key of its row.
+pub(super) fn find_version(
+    rows: &dyn Rows,
+    bucket: BucketId,
+    key: &ObjectKey,
+    version: VersionId,
+) -> Result<Option<(Vec<u8>, ObjectRow)>, StorageError> {
+    let current = || Ok(current_row(rows, bucket, key)?.filter(|(_, row)| row.version_id() == version));
+    if let Some(found) = current()? {
+        return Ok(Some(found));
+    }
+    let stamp = match version {
+        VersionId::Unique { stamp, .. } => Some(stamp),
+        VersionId::Null => {
+            let row = rows.get(&keys::null_version(bucket, key.as_bytes()))?;
+            row.map(|row| rows::decode_stamp(&row)).transpose()?
+        }
+    };
+    if let Some(stamp) = stamp {
+        let row_key = keys::version(bucket, key.as_bytes(), stamp);
+        if let Some(row) = decoded(rows.get(&row_key)?)?.filter(|row| row.version_id() == version) {
+            return Ok(Some((row_key, row)));
+        }
+    }
+    // Between the two looks it may have become current again.
+    current()
+}
+
+/// The newest noncurrent version or delete marker of a key, but for the one whose row has the key `except`.
+pub(super) fn newest_noncurrent(
+    rows: &dyn Rows,
+    bucket: BucketId,
+    key: &ObjectKey,
+    except: Option<&[u8]>,
+) -> Result<Option<(Vec<u8>, ObjectRow)>, StorageError> {
+    let (start, end) = keys::versions_of(bucket, key.as_bytes());
+    let mut found = None;
+    rows.scan(&start, &end, &mut |row_key, row| {
+        if Some(row_key) == except {
+            return Ok(true);
+        }
+        found = Some((row_key.to_vec(), rows::decode(row)?));
+        Ok(false)
+    })?;
+    Ok(found)
+}
+
+fn decoded(row: Option<Arc<[u8]>>) -> Result<Option<ObjectRow>, StorageError> {
+    row.map(|row| rows::decode(&row)).transpose()
 }
 
 #[derive(Debug, Clone)]
@@ -116,7 +187,7 @@ pub(super) fn open(
 
 /// The bytes of a row, if they are where they should be.
 fn find(shared: &Shared, row: &ObjectRow, place: &Place, purpose: Purpose) -> Result<Option<Bits>, StorageError> {
-    if row.location == Location::Folder {
+    if matches!(row.location, Location::Folder | Location::Marker) {
         return Ok(Some(Bits::None));
     }
     let pending = shared.pending.get(&Stamp(row.stamp)).map(|p| p.value().clone());
@@ -141,12 +212,15 @@ fn find(shared: &Shared, row: &ObjectRow, place: &Place, purpose: Purpose) -> Re
     if let Some(file) = open_stamped(shared, &place.path(), wanted)? {
         return Ok(Some(file));
     }
-    if place.location != Location::Plain {
-        return Ok(None);
+    // A file changes its place a little later than its row: a version that a later one follows, or that is current again;
+    // and a plain file that found something unknown in its place went to overflow before its row learns of it.
+    match place.location {
+        Location::Plain => open_stamped(shared, &place.overflow_path(), wanted),
+        _ if is_plain_path(&place.key) => {
+            open_stamped(shared, &Place { location: Location::Plain, ..place.clone() }.path(), wanted)
+        }
+        _ => Ok(None),
     }
-    // A plain file that found something unknown in its place went to overflow; its row learns of it a little later.
-    let overflow = overflow_path(BucketId(place.bucket_id), &place.key, Stamp(place.stamp));
-    open_stamped(shared, &overflow, wanted)
 }
 
 /// The file at `path`, if it is the one of this stamp.

@@ -156,7 +156,7 @@ fn replay_files(
     saved: &CheckpointRow,
     space: &Space,
 ) -> Result<Vec<Place>, StorageError> {
-    let mut moved = Vec::new();
+    let (mut moved, mut left) = (Vec::new(), Vec::new());
     let mut position =
         Position { sequence: saved.sequence, next: (saved.segment, saved.offset), stamp: Stamp(saved.stamp) };
     for_each_batch(replay, &mut position, &mut |batch| {
@@ -166,10 +166,18 @@ fn replay_files(
                 if let Outcome::Moved(place) = space.sparing(|| files.carry_out(step, &entry.changes, &body))? {
                     moved.push(place);
                 }
+                match step {
+                    Step::Archive { place, .. } => left.push(place.clone()),
+                    Step::Remove { place } if files.has_versions(place)? => left.push(place.clone()),
+                    _ => {}
+                }
             }
         }
         Ok(())
     })?;
+    for place in &left {
+        files.clear(place)?;
+    }
     Ok(moved)
 }
 

@@ -26,9 +26,12 @@ pub(super) enum Location {
     /// No bytes: a key that ends in `/` is a folder.
     #[n(1)]
     Folder,
-    /// A file of its own under `.myfsio.sys`, since the key is no path, or something stands in its way.
+    /// A file of its own under `.myfsio.sys`, since the key is no path, something stands in its way, or a later version has it.
     #[n(2)]
     Overflow,
+    /// No bytes: a delete marker.
+    #[n(3)]
+    Marker,
 }
 
 #[derive(Debug, Clone, Encode, Decode)]
@@ -483,6 +486,11 @@ impl ObjectRow {
         self.version.map_or(VersionId::Null, |random| VersionId::Unique { stamp, random })
     }
 
+    /// Whether it is a delete marker.
+    pub fn is_marker(&self) -> bool {
+        self.location == Location::Marker
+    }
+
     pub fn into_object(self, bucket_owner: &CanonicalId) -> Result<Object, StorageError> {
         let version_id = self.version_id();
         let checksum = match self.checksum {
@@ -636,6 +644,17 @@ pub(super) fn encode_config(config: &BucketConfig) -> Result<Option<Vec<u8>>, St
 /// What is configured of a bucket, as its row tells.
 pub(super) fn decode_config(row: &[u8]) -> Result<BucketConfig, StorageError> {
     serde_json::from_slice(row).map_err(|e| StorageError::Index(format!("row not decodable: {e}")))
+}
+
+/// The row that tells where a null version is.
+pub(super) fn encode_stamp(stamp: Stamp) -> Vec<u8> {
+    stamp.0.to_be_bytes().to_vec()
+}
+
+/// The stamp that such a row tells.
+pub(super) fn decode_stamp(row: &[u8]) -> Result<Stamp, StorageError> {
+    let bytes = row.try_into().map_err(|_| StorageError::Index("malformed stamp".to_owned()))?;
+    Ok(Stamp(u64::from_be_bytes(bytes)))
 }
 
 /// The name of a bucket inside the key of its row.

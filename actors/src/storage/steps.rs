@@ -129,6 +129,29 @@ pub(super) enum Step {
         #[n(1)]
         row: u32,
     },
+    /// Takes the file of a version that is no longer current out of the way of the next.
+    #[n(10)]
+    Archive {
+        /// Where it is.
+        #[n(0)]
+        place: Place,
+        /// Which change of the entry is the version's row.
+        #[n(1)]
+        row: u32,
+        /// Whether nothing takes its place, so that folders may become empty.
+        #[n(2)]
+        leaves: bool,
+    },
+    /// Brings the file of a version that is current again to its place.
+    #[n(11)]
+    Promote {
+        /// Where it goes.
+        #[n(0)]
+        place: Place,
+        /// Which change of the entry is the object's row.
+        #[n(1)]
+        row: u32,
+    },
     /// Keeps a copy of what is configured of a bucket beside its files.
     #[n(8)]
     DescribeBucket {
@@ -164,10 +187,10 @@ impl Step {
     /// Folders that it makes, if none is there yet.
     pub fn folders(&self) -> u64 {
         match self {
-            Self::MakeBucket { .. } => 1,
-            Self::Write { place: Place { key, location: Location::Plain, .. }, .. } | Self::MakeFolder { key, .. } => {
-                key.bytes().filter(|byte| *byte == b'/').count() as u64
-            }
+            Self::MakeBucket { .. } | Self::Archive { .. } => 1,
+            Self::Write { place: Place { key, location: Location::Plain, .. }, .. }
+            | Self::Promote { place: Place { key, location: Location::Plain, .. }, .. }
+            | Self::MakeFolder { key, .. } => key.bytes().filter(|byte| *byte == b'/').count() as u64,
             _ => 0,
         }
     }
@@ -178,8 +201,13 @@ impl Place {
     pub fn path(&self) -> PathBuf {
         match self.location {
             Location::Plain | Location::Folder => Path::new(&self.bucket).join(&self.key),
-            Location::Overflow => overflow_path(BucketId(self.bucket_id), &self.key, Stamp(self.stamp)),
+            Location::Overflow | Location::Marker => self.overflow_path(),
         }
+    }
+
+    /// The path that it has, or would have, in overflow.
+    pub fn overflow_path(&self) -> PathBuf {
+        overflow_path(BucketId(self.bucket_id), &self.key, Stamp(self.stamp))
     }
 }
 

@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use super::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, wanted};
 use crate::clock::SharedClock;
-use crate::names::{BucketId, ObjectKey, Stamp};
+use crate::names::{BucketId, ObjectKey, Stamp, VersionId};
 use crate::storage::checkpoint::seal;
 use crate::storage::digest::Digests;
 use crate::storage::disk::{DiskFile, FileStamp, LOST_FOLDER, is_absent};
 use crate::storage::index::RowChange;
 use crate::storage::journal::ReadBatch;
 use crate::storage::keys::{self, RowKind};
-use crate::storage::messages::{Bucket, Usage};
+use crate::storage::messages::{Bucket, Usage, Versioning};
 use crate::storage::opened::Opened;
 use crate::storage::overlay::LiveRows;
-use crate::storage::plan::adopted_row;
+use crate::storage::plan::{adopted_row, marker, random};
 use crate::storage::progress::Position;
 use crate::storage::rows::{self, FileTag, ObjectRow, UsageRow};
 use crate::storage::{StorageError, edits};
@@ -141,7 +141,13 @@ impl<'a> Check<'a> {
         let step = self.opened.disk.time_step();
         let beyond = previous.map_or(0, |row| row.stamp - row.stamp % step + step);
         self.stamp_last = Stamp(self.clock.now().0.max(self.stamp_last.0 + 1).max(beyond));
-        let row = adopted_row(previous, bucket, self.stamp_last, seen.size, &digests);
+        let version_id = match (previous, bucket.versioning) {
+            (None, Versioning::Enabled | Versioning::Suspended) => {
+                VersionId::Unique { stamp: self.stamp_last, random: random()? }
+            }
+            _ => VersionId::Null,
+        };
+        let row = adopted_row(previous, bucket, self.stamp_last, version_id, seen.size, &digests);
         let file = self.opened.disk.open_writable(path).map_err(|e| StorageError::io("open", path, e))?;
         set_tag(&file, &row)?;
         self.set_time(&file, path, &row)?;
@@ -161,6 +167,76 @@ impl<'a> Check<'a> {
         add(&mut self.usage, bucket, size);
     }
 
+    /// Counts a noncurrent version, or a delete marker, that a row tells of.
+    pub fn count_version(&mut self, bucket: BucketId, size: u64) {
+        self.checked.versions += 1;
+        self.checked.bytes += size;
+        add_version(&mut self.counted, bucket, size);
+        add_version(&mut self.usage, bucket, size);
+    }
+
+    /// Adds the row of a noncurrent version, or of a delete marker.
+    pub fn enter_version(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
+        let stamp = Stamp(row.stamp);
+        self.stamp_last = self.stamp_last.max(stamp);
+        self.stamps.insert((bucket, stamp));
+        add_version(&mut self.usage, bucket, row.size);
+        if row.version.is_none() {
+            self.change(keys::null_version(bucket, key.as_bytes()), Some(rows::encode_stamp(stamp)))?;
+        }
+        self.change(keys::version(bucket, key.as_bytes(), stamp), Some(rows::encode(row)?))
+    }
+
+    /// Removes the row of a noncurrent version.
+    pub fn drop_version(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
+        let usage = self.usage.entry(bucket).or_default();
+        usage.versions = usage.versions.saturating_sub(1);
+        usage.bytes = usage.bytes.saturating_sub(row.size);
+        if row.version.is_none() {
+            self.change(keys::null_version(bucket, key.as_bytes()), None)?;
+        }
+        if row.parts.is_some() {
+            self.change(keys::part_list(bucket, Stamp(row.stamp)), None)?;
+        }
+        self.change(keys::version(bucket, key.as_bytes(), Stamp(row.stamp)), None)
+    }
+
+    /// The noncurrent version of this stamp.
+    pub fn version(&self, bucket: BucketId, key: &[u8], stamp: Stamp) -> Result<Option<ObjectRow>, StorageError> {
+        let row = self.opened.rows.index.snapshot()?.get(&keys::version(bucket, key, stamp))?;
+        row.map(|row| rows::decode(&row)).transpose()
+    }
+
+    /// Hides every key of a bucket that has versions and no current object behind a delete marker: the files do not tell of markers,
+    /// and what was deleted must not come back.
+    pub fn hide_deleted(&mut self, bucket: &Bucket) -> Result<(), StorageError> {
+        self.flush()?;
+        let rows = self.opened.rows.index.snapshot()?;
+        let (start, end) = keys::versions(bucket.id);
+        let (mut last, mut hidden) = (None, Vec::new());
+        rows.scan(&start, &end, &mut |row_key, row| {
+            let Some((key, _)) = keys::split_version(row_key) else { return Ok(true) };
+            if last.as_ref() == Some(&key) {
+                return Ok(true);
+            }
+            let row: ObjectRow = rows::decode(row)?;
+            if !row.is_marker() && rows.get(&keys::object(bucket.id, &key))?.is_none() {
+                hidden.push(key.clone());
+            }
+            last = Some(key);
+            Ok(true)
+        })?;
+        drop(rows);
+        for key in hidden {
+            let Ok(key) = ObjectKey::parse(&key) else { continue };
+            self.stamp_last = Stamp(self.clock.now().0.max(self.stamp_last.0 + 1));
+            let version = VersionId::Unique { stamp: self.stamp_last, random: random()? };
+            let marker = marker(bucket, version, self.stamp_last, bucket.owner.clone());
+            self.enter_version(bucket.id, &key, &marker)?;
+        }
+        Ok(())
+    }
+
     /// Adds the row of an object.
     pub fn enter(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
         self.stamp_last = self.stamp_last.max(Stamp(row.stamp));
@@ -169,11 +245,16 @@ impl<'a> Check<'a> {
         self.change(keys::object(bucket, key.as_bytes()), Some(rows::encode(row)?))
     }
 
-    /// Takes what an object has beside its row, which goes or is replaced.
-    pub fn leave(&mut self, bucket: BucketId, row: &ObjectRow) -> Result<(), StorageError> {
+    /// Counts an object less, which is counted as something else.
+    pub fn forget(&mut self, bucket: BucketId, size: u64) {
         let usage = self.usage.entry(bucket).or_default();
         usage.objects = usage.objects.saturating_sub(1);
-        usage.bytes = usage.bytes.saturating_sub(row.size);
+        usage.bytes = usage.bytes.saturating_sub(size);
+    }
+
+    /// Takes what an object has beside its row, which goes or is replaced.
+    pub fn leave(&mut self, bucket: BucketId, row: &ObjectRow) -> Result<(), StorageError> {
+        self.forget(bucket, row.size);
         match row.parts {
             Some(_) => self.change(keys::part_list(bucket, Stamp(row.stamp)), None),
             None => Ok(()),
@@ -230,6 +311,12 @@ impl<'a> Check<'a> {
 fn add(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, bytes: u64) {
     let usage = usage.entry(bucket).or_default();
     usage.objects += 1;
+    usage.bytes += bytes;
+}
+
+fn add_version(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, bytes: u64) {
+    let usage = usage.entry(bucket).or_default();
+    usage.versions += 1;
     usage.bytes += bytes;
 }
 

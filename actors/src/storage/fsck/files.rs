@@ -9,7 +9,7 @@ use super::{Difference, Mend};
 use crate::names::{BucketName, ObjectKey, Stamp};
 use crate::storage::disk::BUCKETS_FOLDER;
 use crate::storage::edits::{key_of, open_plain};
-use crate::storage::messages::Bucket;
+use crate::storage::messages::{Bucket, Versioning};
 use crate::storage::overlay::Rows as _;
 use crate::storage::rows::{self, FileTag, Location, ObjectRow, PartListRow};
 use crate::storage::steps::{overflow_folder, overflow_path};
@@ -32,6 +32,9 @@ pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
             }
             Kind::Folder => folder(check, bucket, path),
         })?;
+        if check.may(Mend::FromFiles) && bucket.versioning != Versioning::Off {
+            check.hide_deleted(bucket)?;
+        }
     }
     if check.options.bucket.is_none() {
         unknown_buckets(check)?;
@@ -156,12 +159,21 @@ fn overflow(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<
 fn overflow_object(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<bool, StorageError> {
     let Some(file) = open_plain(&check.opened.disk, path)? else { return Ok(false) };
     let tag = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+    let noncurrent = tag.as_ref().is_some_and(|tag| tag.noncurrent == Some(true));
     let Some(key) = tag.and_then(|tag| ObjectKey::parse(tag.key?.as_bytes()).ok()) else { return Ok(false) };
     let Some((row, parts)) = told(check, bucket, &key, path, Location::Overflow)? else { return Ok(false) };
     if overflow_path(bucket.id, key.as_str(), Stamp(row.stamp)) != path {
         return Ok(false);
     }
     check.flush()?;
+    if noncurrent {
+        let list = keys::part_list(bucket.id, Stamp(row.stamp));
+        if row.parts.is_some() && check.opened.rows.index.snapshot()?.get(&list)?.is_none() {
+            check.change(list, Some(rows::encode(&parts)?))?;
+        }
+        check.enter_version(bucket.id, &key, &row)?;
+        return Ok(true);
+    }
     if let Some(other) = check.object(bucket.id, &key)? {
         if other.stamp >= row.stamp {
             return Ok(false);

@@ -31,6 +31,8 @@ pub enum Difference {
     JournalHole,
     /// A row that cannot be read.
     UnreadableRow,
+    /// A row that another one implies is not there.
+    MissingRow,
     /// A row that belongs to no bucket, object or upload.
     OrphanRow,
     /// A bucket's counters are not the sum of its objects.
@@ -67,6 +69,7 @@ impl Difference {
         match self {
             Self::JournalHole => "journal-hole",
             Self::UnreadableRow => "unreadable-row",
+            Self::MissingRow => "missing-row",
             Self::OrphanRow => "orphan-row",
             Self::WrongCounters => "wrong-counters",
             Self::WrongParts => "wrong-parts",
@@ -146,7 +149,9 @@ pub struct Checked {
     pub buckets: u64,
     /// Objects.
     pub objects: u64,
-    /// Bytes of these.
+    /// Noncurrent versions and delete markers.
+    pub versions: u64,
+    /// Bytes of objects and versions.
     pub bytes: u64,
     /// Uploads in progress.
     pub uploads: u64,

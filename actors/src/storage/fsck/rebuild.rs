@@ -183,18 +183,23 @@ fn from_journal(salvage: &Salvage) -> Result<Recovered, StorageError> {
 /// Enters the objects that no plain file tells of: folders, and what lies in overflow.
 fn carry_objects(old: &dyn Index, check: &mut Check<'_>) -> Result<(), StorageError> {
     old.snapshot()?.scan(&[], &[], &mut |key, value| {
-        let Some(RowKind::Object(id, key)) = keys::kind(key) else { return Ok(true) };
+        let (id, key, is_version) = match keys::kind(key) {
+            Some(RowKind::Object(id, key)) => (id, key, false),
+            Some(RowKind::Version(id, key, _)) => (id, key, true),
+            _ => return Ok(true),
+        };
         let (Some(bucket), Ok(key)) = (check.buckets.get(&id).map(Arc::clone), ObjectKey::parse(&key)) else {
             return Ok(true);
         };
         let Ok(row) = rows::decode::<ObjectRow>(value) else { return Ok(true) };
         check.stamps.insert((id, Stamp(row.stamp)));
         let path = place_of(&bucket, &key, &row).path();
+        let enter = if is_version { Check::enter_version } else { Check::enter };
         match row.location {
             Location::Plain => {}
-            Location::Folder => check.enter(id, &key, &row)?,
+            Location::Folder | Location::Marker => enter(check, id, &key, &row)?,
             Location::Overflow if check.look(&path)? == Some(check.stamp_of(&row)) => {
-                check.enter(id, &key, &row)?;
+                enter(check, id, &key, &row)?;
                 check.overflow.insert(path);
             }
             Location::Overflow => {

@@ -22,6 +22,8 @@ struct Awaited {
     part_lists: HashMap<(BucketId, Stamp), (usize, u64)>,
     parts: HashMap<(BucketId, UploadId), Vec<PartNumber>>,
     recorded: HashMap<BucketId, Usage>,
+    /// Where the null versions are that are not current.
+    nulls: HashMap<(BucketId, Vec<u8>), Stamp>,
     done: u64,
 }
 
@@ -47,6 +49,9 @@ pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
             orphan(check, keys::part(bucket, upload, number), "a part of an upload that is not there")?;
         }
     }
+    for ((bucket, key), _) in awaited.nulls {
+        orphan(check, keys::null_version(bucket, &key), "the place of a null version that is not there")?;
+    }
     counters(check, &awaited.recorded);
     check.flush()
 }
@@ -66,6 +71,8 @@ fn row(
         | RowKind::PartList(id, _)
         | RowKind::Upload(id, ..)
         | RowKind::Config(id)
+        | RowKind::Version(id, ..)
+        | RowKind::NullVersion(id, _)
         | RowKind::Usage(id) => id,
     };
     let Some(bucket) = check.buckets.get(&id).map(Arc::clone) else {
@@ -73,7 +80,14 @@ fn row(
         return if is_other { Ok(()) } else { orphan(check, key.to_vec(), "a row of a bucket that is not there") };
     };
     let read = match kind {
-        RowKind::Object(_, key) => rows::decode(value).map(|row| object(check, awaited, &bucket, &key, row)),
+        RowKind::Object(_, key) => rows::decode(value).map(|row| object(check, awaited, &bucket, &key, row, None)),
+        RowKind::NullVersion(_, key) => rows::decode_stamp(value).map(|stamp| {
+            awaited.nulls.insert((id, key), stamp);
+            Ok(())
+        }),
+        RowKind::Version(_, key, stamp) => {
+            rows::decode(value).map(|row| object(check, awaited, &bucket, &key, row, Some(stamp)))
+        }
         RowKind::PartList(_, stamp) => rows::decode::<PartListRow>(value).map(|list| {
             let bytes = list.parts.iter().map(|part| part.size).sum();
             awaited.part_lists.insert((id, stamp), (list.parts.len(), bytes));
@@ -136,22 +150,24 @@ fn counters(check: &mut Check<'_>, recorded: &HashMap<BucketId, Usage>) {
         let recorded = recorded.get(&bucket.id).copied().unwrap_or_default();
         let counted = check.counted.get(&bucket.id).copied().unwrap_or_default();
         if recorded != counted {
-            let detail = format!(
-                "{} objects of {} bytes are recorded, {} of {} are there",
-                recorded.objects, recorded.bytes, counted.objects, counted.bytes
-            );
+            let text = |usage: Usage| {
+                format!("{} objects and {} versions of {} bytes", usage.objects, usage.versions, usage.bytes)
+            };
+            let detail = format!("{} are recorded, {} are there", text(recorded), text(counted));
             let mended = check.may(Mend::Safely);
             check.tell(Difference::WrongCounters, bucket.name.as_str(), detail, mended);
         }
     }
 }
 
+/// Checks a current object, or the version of this stamp.
 fn object(
     check: &mut Check<'_>,
     awaited: &mut Awaited,
     bucket: &Bucket,
     key: &[u8],
     row: ObjectRow,
+    version: Option<Stamp>,
 ) -> Result<(), StorageError> {
     let key = match ObjectKey::parse(key) {
         Ok(key) => key,
@@ -160,7 +176,13 @@ fn object(
             return Ok(());
         }
     };
-    check.count(bucket.id, row.size);
+    match version {
+        None => check.count(bucket.id, row.size),
+        Some(stamp) => {
+            check.count_version(bucket.id, row.size);
+            null_version(check, awaited, bucket, &key, &row, stamp)?;
+        }
+    }
     if check.may(Mend::FromFiles) {
         check.stamps.insert((bucket.id, Stamp(row.stamp)));
     }
@@ -170,7 +192,7 @@ fn object(
         parts(check, &place, &row, usize::from(count), list)?;
     }
     match row.location {
-        Location::Folder => return Ok(()),
+        Location::Folder | Location::Marker => return Ok(()),
         Location::Overflow => drop(check.overflow.insert(place.path())),
         Location::Plain => {}
     }
@@ -178,10 +200,54 @@ fn object(
     let looked = match check.look(&place.path()) {
         Ok(Some(there)) if there == own => data(check, &place, &row),
         Ok(Some(there)) => other_file(check, bucket, &key, &place, &row, there),
+        Ok(None) if version.is_some() => no_version(check, bucket, &key, &place, &row),
         Ok(None) => no_file(check, bucket, &key, &place, row),
         Err(error) => Err(error),
     };
     unless_unreadable(check, &name(&place), looked)
+}
+
+/// The version's place must be told if it is the null version.
+fn null_version(
+    check: &mut Check<'_>,
+    awaited: &mut Awaited,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    row: &ObjectRow,
+    stamp: Stamp,
+) -> Result<(), StorageError> {
+    let place = format!("{}/{key}, version {}", bucket.name, row.version_id());
+    if row.stamp != stamp.0 {
+        check.tell(Difference::UnreadableRow, place.clone(), "its key has another time than its row", false);
+    }
+    if row.version.is_some() {
+        return Ok(());
+    }
+    let awaited_key = (bucket.id, key.as_bytes().to_vec());
+    if awaited.nulls.get(&awaited_key) == Some(&stamp) {
+        awaited.nulls.remove(&awaited_key);
+        return Ok(());
+    }
+    let mended = check.may(Mend::Safely);
+    check.tell(Difference::MissingRow, place, "nothing tells that the null version is here", mended);
+    if mended {
+        check.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)))?;
+    }
+    Ok(())
+}
+
+/// A noncurrent version without its file.
+fn no_version(
+    check: &mut Check<'_>,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    place: &Place,
+    row: &ObjectRow,
+) -> Result<(), StorageError> {
+    let mended = check.may(Mend::FromFiles);
+    let detail = format!("{} bytes of version {} are lost", row.size, row.version_id());
+    check.tell(Difference::MissingFile, name(place), detail, mended);
+    if mended { check.drop_version(bucket.id, key, row) } else { Ok(()) }
 }
 
 /// One file that cannot be read or changed is a difference, and not the end of the check.

@@ -9,13 +9,14 @@ use super::check::Check;
 use crate::names::{BucketId, BucketName, ObjectKey, Stamp};
 use crate::storage::StorageError;
 use crate::storage::disk::Disk;
+use crate::storage::index::RowChange;
 use crate::storage::journal::{ReadBatch, Replay};
 use crate::storage::keys::{self, RowKind};
 use crate::storage::materialise::{Materialiser, Outcome};
 use crate::storage::plan::place_of;
 use crate::storage::progress::Position;
 use crate::storage::rows::{self, BucketRow, CheckpointRow, FormatRow, Location, ObjectRow, PartRow};
-use crate::storage::steps::{Source, Step, staged_path};
+use crate::storage::steps::{Place, Source, Step, overflow_path, staged_path};
 
 /// All that the journal still holds of the last run.
 pub(super) struct Salvage {
@@ -92,6 +93,23 @@ impl Salvage {
         for (key, value) in &self.last {
             match (keys::kind(key), value) {
                 (Some(RowKind::Object(bucket, name)), None) => self.deleted(check, bucket, &name)?,
+                (Some(RowKind::Version(bucket, name, _)), Some(value)) => {
+                    let row: ObjectRow = rows::decode(value)?;
+                    if row.is_marker()
+                        && check.buckets.contains_key(&bucket)
+                        && let Ok(name) = ObjectKey::parse(&name)
+                    {
+                        check.enter_version(bucket, &name, &row)?;
+                    }
+                }
+                (Some(RowKind::Version(bucket, name, stamp)), None) => {
+                    if let (Some(row), Ok(name)) = (check.version(bucket, &name, stamp)?, ObjectKey::parse(&name)) {
+                        check.drop_version(bucket, &name, &row)?;
+                        if row.location == Location::Overflow && !self.is_current(bucket, &name, stamp)? {
+                            check.put_aside(&overflow_path(bucket, name.as_str(), stamp))?;
+                        }
+                    }
+                }
                 (Some(RowKind::Upload(..)), Some(value)) => check.change(key.clone(), Some(value.to_vec()))?,
                 (Some(RowKind::Part(..)), Some(value)) => {
                     let part: PartRow = rows::decode(value)?;
@@ -116,12 +134,20 @@ impl Salvage {
             for entry in &batch.entries {
                 let body = || Ok(entry.body.as_deref().unwrap_or_default().to_vec());
                 for step in &entry.steps {
+                    if let Step::Archive { place, .. } = step {
+                        files.carry_out(step, &entry.changes, &body)?;
+                        self.archived(check, place)?;
+                        continue;
+                    }
                     let (bucket, key) = match step {
                         Step::Write { place, .. } => (place.bucket_id, &place.key),
                         Step::MakeFolder { bucket_id, key, row: Some(_), .. } => (*bucket_id, key),
                         _ => continue,
                     };
-                    let Some(row) = self.wanting(check, BucketId(bucket), key, step)? else { continue };
+                    let Some(row) = self.wanting(check, BucketId(bucket), key, step)? else {
+                        self.version(check, &files, step, &entry.changes, &body)?;
+                        continue;
+                    };
                     let is_gone = matches!(step, Step::Write { source: Source::Staged { name }, .. }
                         if check.look(&staged_path(name))?.is_none());
                     if is_gone {
@@ -138,6 +164,68 @@ impl Salvage {
             }
             Ok(())
         })
+    }
+
+    /// Whether the journal's last word on a key is the version of this stamp.
+    fn is_current(&self, bucket: BucketId, key: &ObjectKey, stamp: Stamp) -> Result<bool, StorageError> {
+        let Some(Some(row)) = self.last.get(&keys::object(bucket, key.as_bytes())) else { return Ok(false) };
+        Ok(rows::decode::<ObjectRow>(row)?.stamp == stamp.0)
+    }
+
+    /// The journal's last word on a noncurrent version.
+    fn noncurrent(&self, place: &Place) -> Result<Option<ObjectRow>, StorageError> {
+        let row_key = keys::version(BucketId(place.bucket_id), place.key.as_bytes(), Stamp(place.stamp));
+        self.last.get(&row_key).and_then(Option::as_deref).map(rows::decode).transpose()
+    }
+
+    /// Tells the new index that the object of a plain file was followed by a later version.
+    fn archived(&self, check: &mut Check<'_>, place: &Place) -> Result<(), StorageError> {
+        let (bucket, Ok(key)) = (BucketId(place.bucket_id), ObjectKey::parse(place.key.as_bytes())) else {
+            return Ok(());
+        };
+        let Some(row) = self.noncurrent(place)?.filter(|_| check.buckets.contains_key(&bucket)) else { return Ok(()) };
+        check.flush()?;
+        if let Some(there) = check.object(bucket, &key)?.filter(|there| there.stamp == row.stamp) {
+            check.forget(bucket, there.size);
+            check.change(keys::object(bucket, key.as_bytes()), None)?;
+        }
+        let own = check.stamp_of(&row);
+        if check.version(bucket, key.as_bytes(), Stamp(row.stamp))?.is_none()
+            && check.look(&place.overflow_path())? == Some(own)
+        {
+            check.enter_version(bucket, &key, &row)?;
+        }
+        check.flush()
+    }
+
+    /// Writes the file of a version that is no longer current, if it is wanting.
+    fn version(
+        &self,
+        check: &mut Check<'_>,
+        files: &Materialiser<'_>,
+        step: &Step,
+        changes: &[RowChange],
+        body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
+    ) -> Result<(), StorageError> {
+        let Step::Write { place, source, size, row } = step else { return Ok(()) };
+        let (bucket, Ok(key)) = (BucketId(place.bucket_id), ObjectKey::parse(place.key.as_bytes())) else {
+            return Ok(());
+        };
+        let Some(told) = self.noncurrent(place)?.filter(|_| check.buckets.contains_key(&bucket)) else { return Ok(()) };
+        let is_told = check.version(bucket, key.as_bytes(), Stamp(place.stamp))?.is_some()
+            || check.object(bucket, &key)?.is_some_and(|there| there.stamp == place.stamp);
+        let is_gone = match source {
+            Source::Staged { name } => check.look(&staged_path(name))?.is_none(),
+            Source::Journal => false,
+        };
+        if is_told || is_gone {
+            return Ok(());
+        }
+        let place = Place { location: Location::Overflow, ..place.clone() };
+        let step = Step::Write { place, source: source.clone(), size: *size, row: *row };
+        files.carry_out(&step, changes, body)?;
+        check.enter_version(bucket, &key, &told)?;
+        check.flush()
     }
 
     /// The row that `step` is of, if it is the journal's last word on the key and no file told as much, or something later.

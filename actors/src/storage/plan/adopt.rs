@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::object::{choose_location, drop_previous, place_of};
-use super::{Effect, Mutation, Planner, shift};
+use super::versions::{self, Tally};
+use super::{Effect, Mutation, Planner};
 use crate::names::{ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::digest::Digests;
 use crate::storage::disk::FileStamp;
@@ -46,13 +47,21 @@ impl Mutation for Adopt {
             return Ok(true);
         }
         let stamp = planner.stamp(previous.as_ref().map(|row| Stamp(row.stamp)));
-        let row = adopted_row(previous.as_ref(), &bucket, stamp, size, &self.digests);
+        // An edited object stays the null version that it was; a file that is new is a version like any other.
+        let version = match previous {
+            Some(_) => VersionId::Null,
+            None => versions::version_id(bucket.versioning, stamp)?,
+        };
+        let row = adopted_row(previous.as_ref(), &bucket, stamp, version, size, &self.digests);
+        let mut tally = Tally::default();
+        match &previous {
+            Some(previous) => tally.remove_object(previous.size),
+            None if version == VersionId::Null => versions::drop_null(planner, &mut tally, &bucket, &self.key)?,
+            None => {}
+        }
         let change = planner.change(row_key, Some(rows::encode(&row)?));
-        let old = previous.as_ref().map(|row| row.size);
-        planner.count(bucket.id, |usage| {
-            shift(&mut usage.objects, 1, u64::from(old.is_some()));
-            shift(&mut usage.bytes, size, old.unwrap_or(0));
-        })?;
+        tally.add_object(size);
+        tally.count(planner, bucket.id)?;
         let place = place_of(&bucket, &self.key, &row);
         if let Some(previous) = &previous {
             drop_previous(planner, &bucket, &self.key, previous, Some(&place));
@@ -74,11 +83,12 @@ pub(in crate::storage) fn adopted_row(
     previous: Option<&ObjectRow>,
     bucket: &Bucket,
     stamp: Stamp,
+    version_id: VersionId,
     size: u64,
     digests: &Digests,
 ) -> ObjectRow {
     let object = Object {
-        version_id: VersionId::Null,
+        version_id,
         stamp,
         size,
         etag: ETag::single(digests.md5),
@@ -91,7 +101,9 @@ pub(in crate::storage) fn adopted_row(
     };
     let plain = ObjectRow::of(&object, Location::Plain, &bucket.owner);
     match previous {
-        Some(row) => ObjectRow { attributes: row.attributes.clone(), owner: row.owner, ..plain },
+        Some(row) => {
+            ObjectRow { attributes: row.attributes.clone(), owner: row.owner, controls: row.controls.clone(), ..plain }
+        }
         None => plain,
     }
 }

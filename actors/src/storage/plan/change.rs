@@ -36,7 +36,7 @@ fn apply(
 ) -> Result<(), StorageError> {
     let lockable = || match bucket.config.object_lock {
         Some(_) => Ok(()),
-        None => Err(StorageError::InvalidBucketState { reason: "Bucket is missing Object Lock Configuration" }),
+        None => Err(StorageError::LockNotEnabled { bucket: bucket.name.clone() }),
     };
     match change {
         ObjectChange::Tags(tags) => object.attributes.tags = tags,

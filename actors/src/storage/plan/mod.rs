@@ -8,6 +8,7 @@ mod bucket;
 mod change;
 mod multipart;
 mod object;
+mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(super) use adopt::{Adopt, adopted_row, is_same};
 pub(super) use bucket::{DropBucket, NewBucket};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
+pub(super) use versions::marker;
 
 use super::disk::FileStamp;
 use super::index::{RowChange, RowVisitor};
@@ -140,12 +142,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Adds `added` to a counter and takes `removed` away; a counter never wraps.
-fn shift(counter: &mut u64, added: u64, removed: u64) {
-    *counter = counter.saturating_add(added).saturating_sub(removed);
-}
-
 /// 64 bits that cannot be guessed.
-fn random() -> Result<u64, StorageError> {
+pub(super) fn random() -> Result<u64, StorageError> {
     getrandom::u64().map_err(|e| StorageError::io("draw", "random bits", std::io::Error::other(e)))
 }

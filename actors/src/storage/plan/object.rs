@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Effect, Mutation, Planner, shift};
+use super::versions::{self, Tally};
+use super::{Effect, Mutation, Planner};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::body::BodyPlace;
 use crate::storage::messages::{
-    Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Stored, WriteConditions,
+    Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Stored, Versioning, WriteConditions,
 };
+use crate::storage::read::{current_row, find_version, newest_noncurrent};
 use crate::storage::rows::{self, Location, ObjectRow};
 use crate::storage::steps::{self, Place, Source, Step};
 use crate::storage::{StorageError, keys};
@@ -58,26 +60,53 @@ impl ObjectWrite<'_> {
     /// Plans row, counters and file of the object; the stamp is decided here.
     pub fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
         let (bucket, key) = (self.bucket, self.key);
-        let row_key = keys::object(bucket.id, key.as_bytes());
-        let previous = planner.rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
+        let previous = current_row(planner.rows, bucket.id, key)?.map(|(_, row)| row);
         check_conditions(self.conditions, key, previous.as_ref())?;
         let stamp = planner.stamp(previous.as_ref().map(|p| Stamp(p.stamp)));
         let mut object = self.object;
         object.stamp = stamp;
+        object.version_id = versions::version_id(bucket.versioning, stamp)?;
+        lock(&mut object, bucket)?;
         let location = choose_location(planner, bucket.id, key, object.size, previous.as_ref())?;
         let row = ObjectRow::of(&object, location, &bucket.owner);
-        let change = planner.change(row_key, Some(rows::encode(&row)?));
-        let (new, old) = (object.size, previous.as_ref().map(|p| p.size));
-        planner.count(bucket.id, |usage| {
-            shift(&mut usage.objects, 1, u64::from(old.is_some()));
-            shift(&mut usage.bytes, new, old.unwrap_or(0));
-        })?;
+        let mut tally = Tally::default();
+        let mut replaced = None;
+        match previous {
+            Some(previous) if versions::replaces(bucket.versioning, &previous) => {
+                tally.remove_object(previous.size);
+                replaced = Some(previous);
+            }
+            Some(previous) => versions::archive(planner, &mut tally, bucket, key, previous, false)?,
+            None => {}
+        }
+        if bucket.versioning == Versioning::Suspended && replaced.is_none() {
+            versions::drop_null(planner, &mut tally, bucket, key)?;
+        }
+        let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
+        tally.add_object(object.size);
+        tally.count(planner, bucket.id)?;
         let place = place_of(bucket, key, &row);
         plan_file(planner, &place, object.size, change, self.bytes);
-        if let Some(previous) = previous {
-            drop_previous(planner, bucket, key, &previous, Some(&place));
+        if let Some(replaced) = replaced {
+            drop_previous(planner, bucket, key, &replaced, Some(&place));
         }
-        Ok(Stored { object: Arc::new(object), versioned: false })
+        Ok(Stored { object: Arc::new(object), versioned: bucket.versioning != Versioning::Off })
+    }
+}
+
+/// Locks a new object as it asks, or as its bucket does by default.
+fn lock(object: &mut Object, bucket: &Bucket) -> Result<(), StorageError> {
+    let controls = &mut object.controls;
+    match bucket.config.object_lock {
+        Some(lock) => {
+            let by_default = lock.default.map(|default| default.from(object.stamp.0 / 1_000_000));
+            controls.retention = controls.retention.or(by_default);
+            Ok(())
+        }
+        None if controls.retention.is_some() || controls.legal_hold => {
+            Err(StorageError::LockNotEnabled { bucket: bucket.name.clone() })
+        }
+        None => Ok(()),
     }
 }
 
@@ -206,20 +235,77 @@ impl Mutation for DeleteObject {
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Deleted, StorageError> {
         let bucket = planner.live(&self.bucket)?;
-        let row_key = keys::object(bucket.id, self.key.as_bytes());
-        let current = planner.rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
-        check_conditions(&self.conditions, &self.key, current.as_ref())?;
-        let outcome = Deleted { version_id: self.version, delete_marker: false };
-        let Some(row) = current else { return Ok(outcome) };
-        if self.version.is_some_and(|version| version != row.version_id()) {
-            return Ok(outcome);
+        match self.version {
+            Some(version) => self.delete_version(planner, &bucket, version),
+            None => self.delete_current(planner, &bucket),
         }
-        planner.change(row_key, None);
-        planner.count(bucket.id, |usage| {
-            shift(&mut usage.objects, 0, 1);
-            shift(&mut usage.bytes, 0, row.size);
-        })?;
-        drop_previous(planner, &bucket, &self.key, &row, None);
+    }
+}
+
+impl DeleteObject {
+    /// Removes the current object, or, where versions are kept, hides it behind a delete marker.
+    fn delete_current(self, planner: &mut Planner<'_>, bucket: &Bucket) -> Result<Deleted, StorageError> {
+        let key = &self.key;
+        let current = current_row(planner.rows, bucket.id, key)?;
+        check_conditions(&self.conditions, key, current.as_ref().map(|(_, row)| row))?;
+        let mut tally = Tally::default();
+        if bucket.versioning == Versioning::Off {
+            let Some((row_key, row)) = current else { return Ok(Deleted::default()) };
+            planner.change(row_key, None);
+            tally.remove_object(row.size);
+            tally.count(planner, bucket.id)?;
+            drop_previous(planner, bucket, key, &row, None);
+            return Ok(Deleted::default());
+        }
+        let after = current.as_ref().map(|(_, row)| Stamp(row.stamp));
+        if bucket.versioning == Versioning::Suspended {
+            versions::drop_null(planner, &mut tally, bucket, key)?;
+        }
+        if let Some((row_key, row)) = current {
+            planner.change(row_key, None);
+            if versions::replaces(bucket.versioning, &row) {
+                tally.remove_object(row.size);
+                drop_previous(planner, bucket, key, &row, None);
+            } else {
+                versions::archive(planner, &mut tally, bucket, key, row, true)?;
+            }
+        }
+        let marker = versions::mark(planner, &mut tally, bucket, key, self.owner, after)?;
+        tally.count(planner, bucket.id)?;
+        Ok(Deleted { version_id: Some(marker), delete_marker: true })
+    }
+
+    /// Removes one version, or a delete marker, for good; the next one becomes current.
+    fn delete_version(
+        self,
+        planner: &mut Planner<'_>,
+        bucket: &Bucket,
+        version: VersionId,
+    ) -> Result<Deleted, StorageError> {
+        let key = &self.key;
+        let found = find_version(planner.rows, bucket.id, key, version)?;
+        check_conditions(&self.conditions, key, found.as_ref().map(|(_, row)| row).filter(|row| !row.is_marker()))?;
+        let mut outcome = Deleted { version_id: Some(version), delete_marker: false };
+        let Some((row_key, row)) = found else { return Ok(outcome) };
+        outcome.delete_marker = row.is_marker();
+        let now = planner.state.clock.now().0 / 1_000_000;
+        versions::check_unlocked(&row, key, now, self.bypass_governance)?;
+        let mut tally = Tally::default();
+        let current = current_row(planner.rows, bucket.id, key)?.map(|(row_key, _)| row_key);
+        if current.as_ref() == Some(&row_key) {
+            planner.change(row_key, None);
+            tally.remove_object(row.size);
+            drop_previous(planner, bucket, key, &row, None);
+            versions::promote_next(planner, &mut tally, bucket, key, Some(&row), None)?;
+        } else {
+            versions::drop_noncurrent(planner, &mut tally, bucket, key, &row);
+            // The newest of all was a delete marker; it may have been this one.
+            let newest = newest_noncurrent(planner.rows, bucket.id, key, None)?.map(|(newest, _)| newest);
+            if current.is_none() && newest.as_ref() == Some(&row_key) {
+                versions::promote_next(planner, &mut tally, bucket, key, None, Some(&row_key))?;
+            }
+        }
+        tally.count(planner, bucket.id)?;
         Ok(outcome)
     }
 }
@@ -239,10 +325,17 @@ impl Mutation for Relocate {
     fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
         let (Self::ToOverflow(place) | Self::Nowhere(place)) = &self;
         let bucket = BucketId(place.bucket_id);
-        let row_key = keys::object(bucket, place.key.as_bytes());
-        let current = planner.rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
-        match (&self, current.filter(|row| row.stamp == place.stamp)) {
-            (Self::ToOverflow(_), Some(mut row)) => {
+        let rows_of = [
+            keys::object(bucket, place.key.as_bytes()),
+            keys::version(bucket, place.key.as_bytes(), Stamp(place.stamp)),
+        ];
+        let mut found = None;
+        for row_key in rows_of {
+            let row = planner.rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
+            found = found.or(row.filter(|row| row.stamp == place.stamp).map(|row| (row_key, row)));
+        }
+        match (&self, found) {
+            (Self::ToOverflow(_), Some((row_key, mut row))) => {
                 row.location = Location::Overflow;
                 planner.change(row_key, Some(rows::encode(&row)?));
             }
@@ -250,12 +343,17 @@ impl Mutation for Relocate {
             (Self::ToOverflow(place), None) => {
                 planner.step(Step::Remove { place: Place { location: Location::Overflow, ..place.clone() } });
             }
-            (Self::Nowhere(_), Some(row)) => {
+            (Self::Nowhere(_), Some((row_key, row))) => {
+                let mut tally = Tally::default();
+                match row_key == keys::object(bucket, place.key.as_bytes()) {
+                    true => tally.remove_object(row.size),
+                    false => tally.remove_version(row.size),
+                }
                 planner.change(row_key, None);
-                planner.count(bucket, |usage| {
-                    shift(&mut usage.objects, 0, 1);
-                    shift(&mut usage.bytes, 0, row.size);
-                })?;
+                if row.version.is_none() {
+                    planner.change(keys::null_version(bucket, place.key.as_bytes()), None);
+                }
+                tally.count(planner, bucket)?;
             }
             (Self::Nowhere(_), None) => {}
         }

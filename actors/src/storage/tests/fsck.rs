@@ -19,7 +19,7 @@ impl CheckObserver for Heard {
     fn progress(&mut self, _: CheckProgress) {}
 }
 
-fn run(root: &Path, mend: Mend, data: bool) -> (Checked, Vec<Finding>) {
+pub fn run(root: &Path, mend: Mend, data: bool) -> (Checked, Vec<Finding>) {
     let mut heard = Heard::default();
     let options = CheckOptions { mend, data, bucket: None };
     let checked = unlocked(|| fsck::fsck(&settings(root), Arc::new(SystemClock), &options, &mut heard));
@@ -33,7 +33,7 @@ fn names(findings: &[Finding]) -> Vec<(&'static str, &str)> {
     names
 }
 
-fn rebuild(root: &Path) -> Vec<Finding> {
+pub fn rebuild(root: &Path) -> Vec<Finding> {
     let mut heard = Heard::default();
     let other = CanonicalId::from_bytes([9; 32]);
     unlocked(|| fsck::reindex(&settings(root), Arc::new(SystemClock), &other, &mut heard));

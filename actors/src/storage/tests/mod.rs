@@ -5,3 +5,4 @@ mod edits;
 mod fixtures;
 mod fsck;
 mod node;
+mod versions;

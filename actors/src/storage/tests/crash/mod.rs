@@ -27,7 +27,7 @@ fn seed(round: u64) -> u64 {
 
 /// Random choices from a seed (SplitMix64).
 #[derive(Debug, Clone)]
-struct Choices(u64);
+pub struct Choices(pub u64);
 
 impl Choices {
     fn next(&mut self) -> u64 {
@@ -37,7 +37,7 @@ impl Choices {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         if end == 0 { 0 } else { (self.next() % end as u64) as usize }
     }
 

@@ -18,7 +18,9 @@ use crate::storage::plan::place_of;
 use crate::storage::recovery::Holes;
 use crate::storage::rows::{self, Location, ObjectRow, PartRow};
 use crate::storage::steps::staged_path;
-use crate::storage::{CheckObserver, CheckOptions, CheckProgress, Finding, Mend, StorageError, StorageSettings, Usage};
+use crate::storage::{
+    Bucket, CheckObserver, CheckOptions, CheckProgress, Finding, Mend, StorageError, StorageSettings, Usage, Versioning,
+};
 
 /// What each thing may be.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +75,10 @@ fn short(value: &Value) -> String {
     match value {
         Value::Bytes(bytes) => format!("{} bytes ({})", bytes.len(), hex::encode(&md5_of(bytes)[..3])),
         Value::Parts(parts) => format!("parts {:?}", parts.keys().collect::<Vec<_>>()),
+        Value::Versions(versions) => {
+            let each = |version: &Option<_>| version.clone().map_or("marker".to_owned(), |b| short(&Value::Bytes(b)));
+            format!("[{}]", versions.iter().map(each).collect::<Vec<_>>().join(", "))
+        }
         other => format!("{other:?}"),
     }
 }
@@ -102,23 +108,31 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
             found.push((keys::kind(key).expect("a known row"), value.to_vec()));
             Ok(true)
         })?;
+        let mut histories: BTreeMap<String, BTreeMap<std::cmp::Reverse<u64>, Option<bytes::Bytes>>> = BTreeMap::new();
         for (kind, value) in found {
             match kind {
                 RowKind::Object(id, key) if id == bucket.id => {
-                    let key = ObjectKey::parse(&key).expect("a key");
                     let row: ObjectRow = rows::decode(&value)?;
                     usage.objects += 1;
                     usage.bytes += row.size;
-                    let place = place_of(bucket, &key, &row);
-                    let bytes = match row.location {
-                        Location::Folder => Vec::new(),
-                        _ => {
-                            let there = opened.disk.stamp_at(&place.path()).unwrap().expect("an object's file");
-                            assert_eq!(there.modified, opened.disk.rounded(Stamp(row.stamp)), "{key}");
-                            std::fs::read(opened.disk.root().join(place.path())).unwrap()
-                        }
-                    };
-                    things.insert(Thing::Object(name.clone(), key.as_str().to_owned()), Value::Bytes(bytes.into()));
+                    let key = ObjectKey::parse(&key).expect("a key");
+                    let bytes = bytes_of(opened, bucket, &key, &row).expect("no marker");
+                    let key = key.as_str().to_owned();
+                    if bucket.versioning == Versioning::Off {
+                        things.insert(Thing::Object(name.clone(), key), Value::Bytes(bytes));
+                    } else {
+                        histories.entry(key).or_default().insert(std::cmp::Reverse(row.stamp), Some(bytes));
+                    }
+                }
+                RowKind::Version(id, key, stamp) if id == bucket.id => {
+                    let row: ObjectRow = rows::decode(&value)?;
+                    assert_eq!(row.stamp, stamp.0);
+                    usage.versions += 1;
+                    usage.bytes += row.size;
+                    let key = ObjectKey::parse(&key).expect("a key");
+                    let bytes = bytes_of(opened, bucket, &key, &row);
+                    let history = histories.entry(key.as_str().to_owned()).or_default();
+                    history.insert(std::cmp::Reverse(row.stamp), bytes);
                 }
                 RowKind::Upload(id, key, upload) if id == bucket.id => {
                     let mut parts = BTreeMap::new();
@@ -138,10 +152,29 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
                 _ => {}
             }
         }
+        for (key, versions) in histories {
+            let versions = versions.into_values().collect();
+            things.insert(Thing::History(name.clone(), key), Value::Versions(versions));
+        }
         let recorded = opened.recovered.usage.get(&bucket.id).copied().unwrap_or_default();
         assert_eq!(recorded, usage, "counters of {name}");
     }
     Ok(things)
+}
+
+/// The bytes of a version; none for a delete marker.
+fn bytes_of(opened: &Opened, bucket: &Bucket, key: &ObjectKey, row: &ObjectRow) -> Option<bytes::Bytes> {
+    let place = place_of(bucket, key, row);
+    match row.location {
+        Location::Marker => None,
+        Location::Folder => Some(bytes::Bytes::new()),
+        Location::Plain | Location::Overflow => {
+            let there = opened.disk.stamp_at(&place.path()).unwrap();
+            let there = there.unwrap_or_else(|| panic!("the file {} of {key}", place.path().display()));
+            assert_eq!(there.modified, opened.disk.rounded(Stamp(row.stamp)), "{key}");
+            Some(std::fs::read(opened.disk.root().join(place.path())).unwrap().into())
+        }
+    }
 }
 
 struct NoFinding;

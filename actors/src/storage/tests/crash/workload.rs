@@ -9,7 +9,7 @@ use super::super::fixtures::{body, completion, key, md5_of, owner, try_put};
 use super::Choices;
 use super::recorder::{Note, Recorder};
 use crate::bucket_config::BucketConfig;
-use crate::names::{BucketName, PartNumber};
+use crate::names::{BucketName, PartNumber, VersionId};
 use crate::storage::*;
 
 /// Something that a client can ask for, or whose absence it can see.
@@ -18,6 +18,8 @@ pub enum Thing {
     Bucket(String),
     Object(String, String),
     Upload(String, String),
+    /// All versions of a key, where they are kept.
+    History(String, String),
 }
 
 /// What a thing is.
@@ -28,6 +30,8 @@ pub enum Value {
     Bytes(Bytes),
     /// MD5 of each part, by number.
     Parts(BTreeMap<u16, [u8; 16]>),
+    /// Newest first; a delete marker is none.
+    Versions(Vec<Option<Bytes>>),
 }
 
 /// What a request changes, all of it or nothing.
@@ -45,7 +49,85 @@ fn object(bucket: &str, name: &str, bytes: Option<Bytes>) -> (Thing, Value) {
     (Thing::Object(bucket.to_owned(), name.to_owned()), bytes.map_or(Value::Absent, Value::Bytes))
 }
 
+/// A key of a bucket that keeps versions, as its only client knows it: newest first, with whether it is the null version.
+pub struct History {
+    bucket: String,
+    name: String,
+    versions: Vec<(VersionId, Option<Bytes>)>,
+    /// A request was refused: what it did is not known.
+    is_unsure: bool,
+}
+
+impl History {
+    pub fn of(bucket: &str, name: &str) -> Self {
+        Self { bucket: bucket.to_owned(), name: name.to_owned(), versions: Vec::new(), is_unsure: false }
+    }
+
+    fn changes(&self, versions: &[(VersionId, Option<Bytes>)]) -> Changes {
+        let value = match versions {
+            [] => Value::Absent,
+            some => Value::Versions(some.iter().map(|(_, bytes)| bytes.clone()).collect()),
+        };
+        vec![(Thing::History(self.bucket.clone(), self.name.clone()), value)]
+    }
+
+    /// What a new version, or marker, makes of the others.
+    fn with(&self, versioning: Versioning, bytes: Option<Bytes>) -> Vec<(VersionId, Option<Bytes>)> {
+        let kept = |id: &VersionId| versioning == Versioning::Enabled || *id != VersionId::Null;
+        let others = self.versions.iter().filter(|(id, _)| kept(id)).cloned();
+        std::iter::once((VersionId::Null, bytes)).chain(others).collect()
+    }
+}
+
 impl Client<'_> {
+    pub async fn set_versioning(&self, bucket: &str, versioning: Versioning) -> Result<(), StorageError> {
+        let change = BucketChange::Versioning(versioning);
+        let message = ConfigureBucket { bucket: self.bucket(bucket)?, change };
+        self.send(Vec::new(), self.storage.configure_bucket(message)).await.map(drop)
+    }
+
+    pub async fn put_version(&self, history: &mut History, bytes: Bytes) -> Result<(), StorageError> {
+        let there = self.bucket(&history.bucket)?;
+        if history.is_unsure || there.versioning == Versioning::Off {
+            return Ok(());
+        }
+        history.is_unsure = true;
+        let mut versions = history.with(there.versioning, Some(bytes.clone()));
+        let request = try_put(self.storage, &there, &history.name, bytes, WriteConditions::default());
+        let stored = self.send(history.changes(&versions), request).await?;
+        versions[0].0 = stored.object.version_id;
+        (history.versions, history.is_unsure) = (versions, false);
+        Ok(())
+    }
+
+    pub async fn mark_deleted(&self, history: &mut History) -> Result<(), StorageError> {
+        let there = self.bucket(&history.bucket)?;
+        if history.is_unsure || there.versioning == Versioning::Off {
+            return Ok(());
+        }
+        history.is_unsure = true;
+        let mut versions = history.with(there.versioning, None);
+        let request = self.storage.delete_object(deletion(&there, &history.name, None));
+        let deleted = self.send(history.changes(&versions), request).await?;
+        versions[0].0 = deleted.version_id.expect("a marker");
+        (history.versions, history.is_unsure) = (versions, false);
+        Ok(())
+    }
+
+    pub async fn delete_version(&self, history: &mut History, at: usize) -> Result<(), StorageError> {
+        let there = self.bucket(&history.bucket)?;
+        if history.is_unsure || at >= history.versions.len() {
+            return Ok(());
+        }
+        history.is_unsure = true;
+        let mut versions = history.versions.clone();
+        let (id, _) = versions.remove(at);
+        let request = self.storage.delete_object(deletion(&there, &history.name, Some(id)));
+        self.send(history.changes(&versions), request).await?;
+        (history.versions, history.is_unsure) = (versions, false);
+        Ok(())
+    }
+
     async fn send<T>(
         &self,
         changes: Changes,
@@ -115,14 +197,7 @@ impl Client<'_> {
     }
 
     pub async fn delete(&self, bucket: &str, name: &str) -> Result<(), StorageError> {
-        let message = DeleteObject {
-            bucket: self.bucket(bucket)?,
-            key: key(name),
-            version: None,
-            owner: owner(),
-            bypass_governance: false,
-            conditions: WriteConditions::default(),
-        };
+        let message = deletion(&self.bucket(bucket)?, name, None);
         self.send(vec![object(bucket, name, None)], self.storage.delete_object(message)).await.map(drop)
     }
 
@@ -191,6 +266,17 @@ impl Client<'_> {
             upload: upload.upload.id,
         };
         self.send(vec![(upload.thing.clone(), Value::Absent)], self.storage.abort_upload(message)).await
+    }
+}
+
+fn deletion(bucket: &Arc<Bucket>, name: &str, version: Option<VersionId>) -> DeleteObject {
+    DeleteObject {
+        bucket: Arc::clone(bucket),
+        key: key(name),
+        version,
+        owner: owner(),
+        bypass_governance: false,
+        conditions: WriteConditions::default(),
     }
 }
 
@@ -266,18 +352,70 @@ pub async fn one_by_one(client: &Client<'_>) {
         let _ = client.delete("alpha", "small/below").await;
         let _ = client.delete("alpha", "folder/").await;
     }
+    versions_one_by_one(client).await;
     if let Ok(mut upload) = client.begin("alpha", "left/open").await {
         let _ = client.part(&mut upload, 1, body(50, 9000)).await;
         let _ = client.part(&mut upload, 5, body(51, 400)).await;
     }
 }
 
+/// Versions: kept, hidden, removed from both ends and the middle, brought back, and null versions before, between and after.
+async fn versions_one_by_one(client: &Client<'_>) {
+    let _ = client.create_bucket("kept").await;
+    let _ = client.set_versioning("kept", Versioning::Enabled).await;
+    let mut file = History::of("kept", "dir/file");
+    let mut odd = History::of("kept", "odd//");
+    for round in 0..2 {
+        let of = |seed: usize, size: usize| body(round * 100 + seed + 60, size);
+        let _ = client.put_version(&mut file, of(1, SMALL)).await;
+        let _ = client.put_version(&mut file, of(2, LARGE)).await;
+        let _ = client.put_version(&mut file, of(3, LARGE + 5)).await;
+        let _ = client.delete_version(&mut file, 0).await;
+        let _ = client.mark_deleted(&mut file).await;
+        let _ = client.mark_deleted(&mut file).await;
+        let _ = client.delete_version(&mut file, 0).await;
+        let _ = client.delete_version(&mut file, 0).await;
+        if round == 0 {
+            checkpoint(client.storage);
+        }
+        let _ = client.put_version(&mut odd, of(4, SMALL)).await;
+        let _ = client.put_version(&mut odd, of(5, SMALL)).await;
+        let _ = client.set_versioning("kept", Versioning::Suspended).await;
+        let _ = client.put_version(&mut file, of(6, SMALL)).await;
+        let _ = client.put_version(&mut file, of(7, SMALL + 9)).await;
+        let _ = client.mark_deleted(&mut odd).await;
+        let _ = client.put_version(&mut odd, of(8, 0)).await;
+        let _ = client.mark_deleted(&mut file).await;
+        let _ = client.set_versioning("kept", Versioning::Enabled).await;
+        let _ = client.put_version(&mut file, of(9, SMALL)).await;
+        let _ = client.delete_version(&mut file, 1).await;
+        let _ = client.delete_version(&mut odd, 0).await;
+        let _ = client.put_version(&mut file, of(10, LARGE)).await;
+        let _ = client.delete_version(&mut file, 0).await;
+        let _ = client.delete_version(&mut file, 0).await;
+    }
+    while !odd.is_unsure && !odd.versions.is_empty() {
+        if client.delete_version(&mut odd, 0).await.is_err() {
+            break;
+        }
+    }
+}
+
 /// Several clients at once, each with keys of its own, so that batches hold many requests.
 pub async fn together(client: &Client<'_>, seed: u64) {
     let _ = client.create_bucket("shared").await;
+    let _ = client.create_bucket("versions").await;
+    let _ = client.set_versioning("versions", Versioning::Enabled).await;
     let clients = (0..6).map(|number| async move {
         let mut choices = Choices(seed.wrapping_add(number));
+        let mut history = History::of("versions", &format!("of/{number}"));
         for step in 0..14 {
+            let bytes = body(choices.below(1000), [0, SMALL, SMALL, LARGE][choices.below(4)]);
+            let _ = match choices.below(4) {
+                0 => client.mark_deleted(&mut history).await,
+                1 => client.delete_version(&mut history, choices.below(4)).await,
+                _ => client.put_version(&mut history, bytes).await,
+            };
             let name = format!("dir{}/{number}-{}", choices.below(2), choices.below(3));
             let bytes = body(choices.below(1000), [0, SMALL, SMALL, 5000, LARGE][choices.below(5)]);
             match choices.below(8) {

@@ -1,0 +1,231 @@
+//! What a bucket's versioning asks of a write or delete: keeping versions, replacing the null version, bringing back the one
+//! before.
+//!
+//! INVARIANT: the newest version of a key is the row of its current object, unless it is a delete marker. All other versions,
+//! and all delete markers, are rows among the versions, newest first. At most one version of a key is the null version; while
+//! it is among the versions, a row of its own tells its stamp.
+
+use super::object::{choose_location, place_of};
+use super::{Planner, random};
+use crate::bucket_config::Retention;
+use crate::names::{BucketId, CanonicalId, ETag, ObjectKey, Stamp, VersionId};
+use crate::storage::messages::{Attributes, Bucket, Controls, Object, Usage, Versioning};
+use crate::storage::read::newest_noncurrent;
+use crate::storage::rows::{self, Location, ObjectRow};
+use crate::storage::steps::Step;
+use crate::storage::{StorageError, keys};
+
+/// What a transaction adds to a bucket's counters.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    objects: i64,
+    bytes: i64,
+    versions: i64,
+}
+
+impl Tally {
+    pub fn add_object(&mut self, size: u64) {
+        self.objects += 1;
+        self.bytes = self.bytes.saturating_add_unsigned(size);
+    }
+
+    pub fn remove_object(&mut self, size: u64) {
+        self.objects -= 1;
+        self.bytes = self.bytes.saturating_sub_unsigned(size);
+    }
+
+    pub fn add_version(&mut self, size: u64) {
+        self.versions += 1;
+        self.bytes = self.bytes.saturating_add_unsigned(size);
+    }
+
+    pub fn remove_version(&mut self, size: u64) {
+        self.versions -= 1;
+        self.bytes = self.bytes.saturating_sub_unsigned(size);
+    }
+
+    /// Brings it into the counters. Once in a transaction: they are read as they were before it.
+    pub fn count(&self, planner: &mut Planner<'_>, bucket: BucketId) -> Result<(), StorageError> {
+        planner.count(bucket, |usage| {
+            *usage = Usage {
+                objects: usage.objects.saturating_add_signed(self.objects),
+                bytes: usage.bytes.saturating_add_signed(self.bytes),
+                versions: usage.versions.saturating_add_signed(self.versions),
+            };
+        })
+    }
+}
+
+/// Whether a new version takes the place of `previous`, rather than following it.
+pub(super) fn replaces(versioning: Versioning, previous: &ObjectRow) -> bool {
+    match versioning {
+        Versioning::Off => true,
+        Versioning::Enabled => false,
+        Versioning::Suspended => previous.version.is_none(),
+    }
+}
+
+/// The version id of a commit of this stamp.
+pub(super) fn version_id(versioning: Versioning, stamp: Stamp) -> Result<VersionId, StorageError> {
+    Ok(match versioning {
+        Versioning::Enabled => VersionId::Unique { stamp, random: random()? },
+        Versioning::Off | Versioning::Suspended => VersionId::Null,
+    })
+}
+
+/// Makes the current object a noncurrent version. Its row as an object is then to be replaced or removed; `leaves` if it is removed.
+pub(super) fn archive(
+    planner: &mut Planner<'_>,
+    tally: &mut Tally,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    mut row: ObjectRow,
+    leaves: bool,
+) -> Result<(), StorageError> {
+    let place = place_of(bucket, key, &row);
+    if row.location == Location::Plain {
+        row.location = Location::Overflow;
+    }
+    let stamp = Stamp(row.stamp);
+    if row.version.is_none() {
+        planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)));
+    }
+    let change = planner.change(keys::version(bucket.id, key.as_bytes(), stamp), Some(rows::encode(&row)?));
+    tally.remove_object(row.size);
+    tally.add_version(row.size);
+    if matches!(place.location, Location::Plain | Location::Overflow) {
+        planner.step(Step::Archive { place, row: change, leaves });
+    }
+    if leaves && key.as_str().ends_with('/') {
+        let (name, key) = (bucket.name.as_str().to_owned(), key.as_str().to_owned());
+        planner.step(Step::RemoveFolder { bucket_id: bucket.id.0, bucket: name, key });
+    }
+    Ok(())
+}
+
+/// Removes a noncurrent version, or a delete marker, for good.
+pub(super) fn drop_noncurrent(
+    planner: &mut Planner<'_>,
+    tally: &mut Tally,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    row: &ObjectRow,
+) {
+    planner.change(keys::version(bucket.id, key.as_bytes(), Stamp(row.stamp)), None);
+    if row.version.is_none() {
+        planner.change(keys::null_version(bucket.id, key.as_bytes()), None);
+    }
+    if row.parts.is_some() {
+        planner.change(keys::part_list(bucket.id, Stamp(row.stamp)), None);
+    }
+    tally.remove_version(row.size);
+    if row.location == Location::Overflow {
+        planner.step(Step::Remove { place: place_of(bucket, key, row) });
+    }
+}
+
+/// Removes the null version, if it is among the versions: another is about to take its place.
+pub(super) fn drop_null(
+    planner: &mut Planner<'_>,
+    tally: &mut Tally,
+    bucket: &Bucket,
+    key: &ObjectKey,
+) -> Result<(), StorageError> {
+    let Some(stamp) = planner.rows.get(&keys::null_version(bucket.id, key.as_bytes()))? else { return Ok(()) };
+    let row_key = keys::version(bucket.id, key.as_bytes(), rows::decode_stamp(&stamp)?);
+    if let Some(row) = planner.rows.get(&row_key)? {
+        drop_noncurrent(planner, tally, bucket, key, &rows::decode(&row)?);
+    }
+    Ok(())
+}
+
+/// Makes a delete marker the newest version of a key; answers its id.
+pub(super) fn mark(
+    planner: &mut Planner<'_>,
+    tally: &mut Tally,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    owner: CanonicalId,
+    after: Option<Stamp>,
+) -> Result<VersionId, StorageError> {
+    let stamp = planner.stamp(after);
+    let id = version_id(bucket.versioning, stamp)?;
+    let row = rows::encode(&marker(bucket, id, stamp, owner))?;
+    planner.change(keys::version(bucket.id, key.as_bytes(), stamp), Some(row));
+    if id == VersionId::Null {
+        planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)));
+    }
+    tally.add_version(0);
+    Ok(id)
+}
+
+/// The row of a delete marker.
+pub(in crate::storage) fn marker(
+    bucket: &Bucket,
+    version_id: VersionId,
+    stamp: Stamp,
+    owner: CanonicalId,
+) -> ObjectRow {
+    let marker = Object {
+        version_id,
+        stamp,
+        size: 0,
+        etag: ETag::single([0; 16]),
+        crc64nvme: 0,
+        checksum: None,
+        owner,
+        attributes: Attributes::default(),
+        controls: Controls::default(),
+        upload: None,
+    };
+    ObjectRow::of(&marker, Location::Marker, &bucket.owner)
+}
+
+/// After the newest version of a key was removed: makes the next one the current object, unless it is a delete marker. `removed`
+/// is the row of the object that was current, if one was; `except` the key of a version's row that is being removed.
+pub(super) fn promote_next(
+    planner: &mut Planner<'_>,
+    tally: &mut Tally,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    removed: Option<&ObjectRow>,
+    except: Option<&[u8]>,
+) -> Result<(), StorageError> {
+    let next = newest_noncurrent(planner.rows, bucket.id, key, except)?;
+    let Some((row_key, mut row)) = next.filter(|(_, row)| !row.is_marker()) else { return Ok(()) };
+    planner.change(row_key, None);
+    if row.version.is_none() {
+        planner.change(keys::null_version(bucket.id, key.as_bytes()), None);
+    }
+    row.location = choose_location(planner, bucket.id, key, row.size, removed)?;
+    let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
+    tally.remove_version(row.size);
+    tally.add_object(row.size);
+    let place = place_of(bucket, key, &row);
+    if key.as_str().ends_with('/') {
+        let (bucket_id, bucket, key) = (place.bucket_id, place.bucket.clone(), place.key.clone());
+        let row = (place.location == Location::Folder).then_some(change);
+        planner.step(Step::MakeFolder { bucket_id, bucket, key, row });
+    }
+    if place.location != Location::Folder {
+        planner.step(Step::Promote { place, row: change });
+    }
+    Ok(())
+}
+
+/// Refuses to remove a version that is locked.
+pub(super) fn check_unlocked(
+    row: &ObjectRow,
+    key: &ObjectKey,
+    now_millis: u64,
+    bypass_governance: bool,
+) -> Result<(), StorageError> {
+    let Some(controls) = row.controls.clone().map(Controls::try_from).transpose()? else { return Ok(()) };
+    let lifted = |retention: &Retention| retention.may_be_lifted(now_millis, bypass_governance);
+    let reason = match (controls.legal_hold, controls.retention) {
+        (true, _) => "a legal hold is on it",
+        (false, Some(retention)) if !lifted(&retention) => "its retention has not ended",
+        _ => return Ok(()),
+    };
+    Err(StorageError::ObjectLocked { key: key.clone(), version: row.version_id(), reason })
+}
