@@ -419,8 +419,6 @@ pub struct Further<'a> {
     pub version: Option<VersionId>,
     /// The object, where it is known without looking.
     pub object: Option<ObjectFacts<'a>>,
-    /// What counts as the request's headers: a form's fields.
-    pub headers: Option<&'a HeaderMap>,
     /// Tags that the request gives the object in its body.
     pub tags: Option<&'a [Tag]>,
 }
@@ -434,7 +432,7 @@ pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) ->
         bucket_owner: Some(&bucket.owner),
         config: Some(&bucket.config),
         key: more.key,
-        facts: facts(call, more.headers.unwrap_or(&call.headers)),
+        facts: facts(call),
     };
     let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
     let object = match (more.object, &key) {
@@ -457,7 +455,7 @@ pub fn would_list(call: &Call, bucket: &Bucket, key: &str) -> bool {
         bucket_owner: Some(&bucket.owner),
         config: Some(&bucket.config),
         key: Some(key),
-        facts: facts(call, &call.headers),
+        facts: facts(call),
     };
     may_list(&call.node, &question)
 }
@@ -471,14 +469,14 @@ pub fn on_new_bucket(call: &Call, action: &str, name: &BucketName, owner: &Canon
         bucket_owner: Some(owner),
         config: None,
         key: None,
-        facts: facts(call, &call.headers),
+        facts: facts(call),
     };
     ask(&call.node, &question, Looked::Nowhere, Asks::Nothing)
 }
 
-fn facts<'a>(call: &'a Call, headers: &'a HeaderMap) -> Facts<'a> {
+fn facts(call: &Call) -> Facts<'_> {
     Facts {
-        headers,
+        headers: &call.headers,
         query: &call.query,
         address: call.peer,
         secure: call.secure,

@@ -115,7 +115,8 @@ impl Call {
         authorize::is_anonymous(&self.auth)
     }
 
-    /// What the request says about the integrity of its body, from its headers. Errs: InvalidDigest, InvalidRequest.
+    /// What the request says about the integrity of its body, from its headers. Errs: InvalidDigest, BadDigest,
+    /// InvalidRequest.
     pub fn body_checks(&self) -> Result<BodyChecks, S3Error> {
         BodyChecks::parse(&self.headers, authorize::content_sha256(&self.auth))
     }

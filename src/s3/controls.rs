@@ -51,12 +51,12 @@ impl NewObject {
     }
 
     /// The same for the caller, with the permission that an access control list for others takes. Errs: also AccessDenied.
-    pub fn of_call(call: &Call, headers: &HeaderMap, bucket: &Bucket, key: &ObjectKey) -> Result<Self, S3Error> {
-        let new = Self::of(&call.node, call.owner_id(), headers, bucket)?;
+    pub fn of_call(call: &Call, bucket: &Bucket, key: &ObjectKey) -> Result<Self, S3Error> {
+        let new = Self::of(&call.node, call.owner_id(), &call.headers, bucket)?;
         if new.controls.acl.as_ref().is_some_and(|acl| acl.shares_beyond(&[&new.owner, &bucket.owner])) {
             let object = ObjectFacts { owner: &new.owner, acl: None, tags: &[] };
             let key = Some(key.as_str());
-            let further = Further { key, object: Some(object), headers: Some(headers), ..Further::default() };
+            let further = Further { key, object: Some(object), ..Further::default() };
             call.authorize_further("s3:PutObjectAcl", bucket, further)?;
         }
         Ok(new)

@@ -22,7 +22,7 @@ pub async fn create_multipart_upload(call: Call) -> Answer {
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
-    let NewObject { owner, controls } = NewObject::of_call(&call, &call.headers, &bucket, &key)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
     let checksum = checksum_choice(&call.headers)?;
     let mut out = XmlWriter::new("InitiateMultipartUploadResult");
     out.value("Bucket", &bucket.name).text("Key", key.as_str());

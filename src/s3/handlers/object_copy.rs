@@ -105,7 +105,7 @@ impl Source {
 pub async fn copy_object(call: Call) -> Answer {
     let (bucket, key) = (call.bucket()?, call.key()?);
     refuse_unbuilt(&call.headers)?;
-    let NewObject { owner, controls } = NewObject::of_call(&call, &call.headers, &bucket, &key)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
     let conditions = call.write_conditions()?;
     call.storage().precheck(&bucket, &key, &conditions)?;
     let algorithm = checksum_algorithm(&call.headers)?;

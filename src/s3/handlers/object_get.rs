@@ -21,6 +21,7 @@ use crate::s3::headers::{refuse_read_encryption, text, write_attributes};
 use crate::s3::query::Query;
 use crate::s3::range::{self, Wanted};
 use crate::s3::respond::{Answer, empty, set_header};
+use crate::s3::storage_error::refused_read;
 
 /// Query parameters that override response headers, and the headers.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -68,7 +69,7 @@ pub fn missing(call: &Call, bucket: &Bucket, error: StorageError) -> S3Error {
         {
             ErrorCode::AccessDenied.into()
         }
-        _ => error.into(),
+        _ => refused_read(error),
     }
 }
 
@@ -155,7 +156,7 @@ fn part_number(query: &Query) -> Result<Option<PartNumber>, S3Error> {
 
 fn select_part(call: &Call, bucket: &Bucket, object: &Object, number: PartNumber) -> Result<Selection, S3Error> {
     let unsatisfiable = |count: u16| {
-        S3Error::new(ErrorCode::InvalidPartNumber)
+        S3Error::with_message(ErrorCode::InvalidPart, "The requested partnumber is not satisfiable.")
             .field("PartNumberRequested", number.to_string())
             .field("ActualPartCount", count.to_string())
     };

@@ -23,7 +23,7 @@ pub async fn put_object(mut call: Call) -> Answer {
         return Err(S3Error::invalid_argument("versionId", version, "This operation does not accept a version-id."));
     }
     let (attributes, conditions) = check_head(&call.node, &call.auth, &call.headers, &bucket, &key)?;
-    let NewObject { owner, controls } = NewObject::of_call(&call, &call.headers, &bucket, &key)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
