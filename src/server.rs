@@ -161,7 +161,7 @@ async fn prepare(node: &Arc<Node>, head: &RequestHead, request_id: RequestId) ->
     if let (Operation::PutObject, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
-        object_put::check_head(node, &head.headers, bucket, key)?;
+        object_put::check_head(node, &prepared.auth, &head.headers, bucket, key)?;
     }
     if let (Operation::UploadPart, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)

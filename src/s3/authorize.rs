@@ -2,19 +2,26 @@
 //!
 //! [`Access`] is all that the S3 layer asks of IAM and the PolicyEngine; this file and `preflight` are the only ones
 //! that use it. Why a request was refused goes to the log under its request id; the client reads only that it was.
+//!
+//! A question is asked without a look at the object, which answers most of them. Only when the answer depends on the object's
+//! owner, access control list or tags is its row looked up, and the question asked again.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
+use myfsio_actors::bucket_config::{BucketConfig, Tag};
 use myfsio_actors::iam::{IamClient, IamError, Principal};
-use myfsio_actors::names::{AccessKeyId, BucketName, CanonicalId, ObjectKey, Stamp};
-use myfsio_actors::policy_engine::{AccessRequest, PolicyEngineClient, RequestContext};
-use myfsio_actors::storage::Bucket;
+use myfsio_actors::names::{AccessKeyId, BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
+use myfsio_actors::policy_engine::{
+    AccessRequest, Decision, ObjectFacts, ObjectState, PolicyEngineClient, Reason, RequestContext,
+};
+use myfsio_actors::storage::{Bucket, Object, StorageError};
 
 use super::auth::{Credential, CredentialError, Credentials, Mechanism, PayloadSigning, SecretText};
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
+use super::headers::parse_tagging;
 use super::operation::Operation;
 use super::query::Query;
 use crate::node::Node;
@@ -48,7 +55,7 @@ const QUERY_KEYS: [(&str, &str); 4] = [
 ];
 
 /// Headers that are condition keys.
-const HEADER_KEYS: [(&str, &str); 16] = [
+const HEADER_KEYS: [(&str, &str); 17] = [
     ("user-agent", "aws:UserAgent"),
     ("referer", "aws:Referer"),
     ("x-amz-acl", "s3:x-amz-acl"),
@@ -57,6 +64,7 @@ const HEADER_KEYS: [(&str, &str); 16] = [
     ("x-amz-grant-read-acp", "s3:x-amz-grant-read-acp"),
     ("x-amz-grant-write", "s3:x-amz-grant-write"),
     ("x-amz-grant-write-acp", "s3:x-amz-grant-write-acp"),
+    ("x-amz-object-ownership", "s3:x-amz-object-ownership"),
     ("x-amz-copy-source", "s3:x-amz-copy-source"),
     ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
     ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
@@ -67,13 +75,35 @@ const HEADER_KEYS: [(&str, &str); 16] = [
     ("if-none-match", "s3:if-none-match"),
 ];
 
+/// What a question adds to, or puts in place of, what its request says about itself.
+#[derive(Debug, Clone, Copy)]
+enum Asks<'a> {
+    /// Nothing.
+    Nothing,
+    /// It is whether this key would be listed: the query of the request has no say in that.
+    Listing(&'a str),
+    /// The request gives its object these tags.
+    Tags(&'a [Tag]),
+}
+
 impl Facts<'_> {
     /// The request as conditions of policies see it.
-    fn context(&self) -> RequestContext {
+    fn context(&self, asks: Asks<'_>) -> RequestContext {
         let mut context = RequestContext::new(self.now, self.address, self.secure);
-        for (name, key) in QUERY_KEYS {
-            if let Some(value) = self.query.get(name) {
-                context.add(key, value);
+        match asks {
+            Asks::Listing(key) => context.add("s3:prefix", key),
+            Asks::Nothing | Asks::Tags(_) => {
+                for (name, key) in QUERY_KEYS {
+                    if let Some(value) = self.query.get(name) {
+                        context.add(key, value);
+                    }
+                }
+            }
+        }
+        if let Asks::Tags(tags) = asks {
+            for (key, value) in tags {
+                context.add(format!("s3:RequestObjectTag/{key}"), value.as_str());
+                context.add("s3:RequestObjectTagKeys", key.as_str());
             }
         }
         for (name, key) in HEADER_KEYS {
@@ -97,7 +127,7 @@ impl Facts<'_> {
 
 /// One question: may this principal do this to that.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+struct Question<'a> {
     /// Who asks; none is anonymous.
     pub principal: Option<&'a Principal>,
     /// IAM action.
@@ -106,10 +136,22 @@ pub struct Question<'a> {
     pub bucket: Option<&'a BucketName>,
     /// The bucket's owner; none while it is not there.
     pub bucket_owner: Option<&'a CanonicalId>,
+    /// What is configured of the bucket; none while it is not there.
+    pub config: Option<&'a BucketConfig>,
     /// The decoded key.
     pub key: Option<&'a str>,
     /// The rest.
     pub facts: Facts<'a>,
+}
+
+impl Question<'_> {
+    /// Tags that the request gives its object by a header, where the action writes tags.
+    fn request_tags(&self) -> Vec<Tag> {
+        let writes_tags = matches!(self.action, "s3:PutObject" | "s3:PutObjectTagging" | "s3:PutObjectVersionTagging");
+        let header = self.facts.headers.get("x-amz-tagging").filter(|_| writes_tags);
+        // A header that cannot be read is refused by whoever reads the attributes.
+        header.and_then(|value| value.to_str().ok()).and_then(|value| parse_tagging(value).ok()).unwrap_or_default()
+    }
 }
 
 /// What the S3 layer asks of IAM and the PolicyEngine.
@@ -130,28 +172,22 @@ impl Access {
         }
     }
 
-    /// Decides. Errs: AccessDenied.
-    pub fn decide(&self, question: &Question<'_>) -> Result<(), S3Error> {
-        let context = question.facts.context();
-        let decision = self.policy_engine.decide(&AccessRequest {
+    fn weigh(&self, question: &Question<'_>, object: ObjectState<'_>, context: &RequestContext) -> Decision {
+        self.policy_engine.decide(&AccessRequest {
             principal: question.principal,
             action: question.action,
             bucket: question.bucket,
             bucket_owner: question.bucket_owner,
+            config: question.config,
             key: question.key,
-            object_owner: None,
-            context: &context,
-        });
-        match decision.allowed {
-            true => Ok(()),
-            false => Err(S3Error::new(ErrorCode::AccessDenied)
-                .because(format_args!("{} is denied: {:?}", question.action, decision.reason))),
-        }
+            object,
+            context,
+        })
     }
 
     /// Whether the principal administers the node.
     pub fn is_administrator(&self, principal: &Principal, facts: &Facts<'_>) -> bool {
-        self.policy_engine.is_administrator(principal, &facts.context())
+        self.policy_engine.is_administrator(principal, &facts.context(Asks::Nothing))
     }
 
     /// Whether a bucket belongs in the principal's ListBuckets.
@@ -282,7 +318,7 @@ fn compares(operation: Operation, headers: &HeaderMap) -> bool {
             || headers.contains_key("x-amz-if-match-last-modified-time"))
 }
 
-/// Asks for the permission of the request's own resource. Errs: AccessDenied.
+/// Asks for the permission of the request's own resource. Errs: AccessDenied; what is missing, to those who may list.
 pub async fn primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>) -> Result<(), S3Error> {
     node.access.refresh().await;
     let mut question = Question {
@@ -290,33 +326,161 @@ pub async fn primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>) -
         action: primary.operation.action(primary.facts.query.has("versionId")),
         bucket: primary.bucket_name,
         bucket_owner: primary.bucket.map(|bucket| &bucket.owner),
+        config: primary.bucket.map(|bucket| &*bucket.config),
         key: primary.key.map(|key| key.as_str()),
         facts: primary.facts,
     };
-    node.access.decide(&question)?;
+    let version = primary.facts.query.get("versionId").map(VersionId::parse).transpose();
+    let object = match (primary.bucket, primary.key, version) {
+        (Some(bucket), Some(key), Ok(version)) => Looked::Row(bucket, key, version),
+        // The handler refuses a version id that is none.
+        _ => Looked::Nowhere,
+    };
+    let tags = question.request_tags();
+    ask(node, &question, object, Asks::Tags(&tags))?;
     // S3 asks for reading the object beside reading its attributes, or comparing with them.
     if primary.operation == Operation::GetObjectAttributes || compares(primary.operation, primary.facts.headers) {
         question.action = Operation::GetObject.action(primary.facts.query.has("versionId"));
-        node.access.decide(&question)?;
+        ask(node, &question, object, Asks::Nothing)?;
     }
     Ok(())
 }
 
-/// Asks for a permission on a further resource. Errs: AccessDenied.
-pub fn further(call: &Call, action: &str, bucket: &Bucket, key: Option<&str>) -> Result<(), S3Error> {
-    call.node.access.decide(&Question {
+/// Where a question finds its object, should the answer depend on it.
+#[derive(Debug, Clone, Copy)]
+enum Looked<'a> {
+    /// There is none.
+    Nowhere,
+    /// In its row.
+    Row(&'a Bucket, &'a ObjectKey, Option<VersionId>),
+    /// It is known already.
+    Known(ObjectFacts<'a>),
+}
+
+/// Asks one question. Errs: AccessDenied; what is missing, to those who may list.
+fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>) -> Result<(), S3Error> {
+    let context = question.facts.context(asks);
+    let first = match object {
+        Looked::Known(facts) => ObjectState::Found(facts),
+        Looked::Nowhere | Looked::Row(..) => ObjectState::Unseen,
+    };
+    let decision = node.access.weigh(question, first, &context);
+    if decision.reason != Reason::DependsOnObject {
+        return verdict(question, &decision);
+    }
+    let found = match object {
+        Looked::Row(bucket, key, version) => Some(node.storage.peek_object(bucket, key, version)),
+        Looked::Nowhere | Looked::Known(_) => None,
+    };
+    let state = match &found {
+        Some(Ok(object)) => ObjectState::Found(facts_of(object)),
+        Some(Err(_)) | None => ObjectState::Missing,
+    };
+    let decision = node.access.weigh(question, state, &context);
+    match found {
+        Some(Err(error)) if !is_absence(&error) => Err(error.into()),
+        Some(Err(error)) if !decision.allowed && may_list(node, question) => Err(error.into()),
+        Some(_) | None => verdict(question, &decision),
+    }
+}
+
+fn verdict(question: &Question<'_>, decision: &Decision) -> Result<(), S3Error> {
+    match decision.allowed {
+        true => Ok(()),
+        false => Err(S3Error::new(ErrorCode::AccessDenied)
+            .because(format_args!("{} is denied: {:?}", question.action, decision.reason))),
+    }
+}
+
+fn facts_of(object: &Object) -> ObjectFacts<'_> {
+    ObjectFacts { owner: &object.owner, acl: object.controls.acl.as_ref(), tags: &object.attributes.tags }
+}
+
+fn is_absence(error: &StorageError) -> bool {
+    matches!(
+        error,
+        StorageError::NoSuchKey { .. } | StorageError::NoSuchVersion { .. } | StorageError::IsDeleteMarker { .. }
+    )
+}
+
+/// Whether whoever asks would see the question's key in a listing, and so may know that it is missing.
+fn may_list(node: &Node, question: &Question<'_>) -> bool {
+    let listing = Question { action: "s3:ListBucket", key: None, ..*question };
+    let context = question.facts.context(Asks::Listing(question.key.unwrap_or_default()));
+    node.access.weigh(&listing, ObjectState::Missing, &context).allowed
+}
+
+/// A further permission that a handler asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Further<'a> {
+    /// The decoded key; none for the bucket.
+    pub key: Option<&'a str>,
+    /// The version.
+    pub version: Option<VersionId>,
+    /// The object, where it is known without looking.
+    pub object: Option<ObjectFacts<'a>>,
+    /// Tags that the request gives the object in its body.
+    pub tags: Option<&'a [Tag]>,
+}
+
+/// Asks for a permission on a further resource. Errs: AccessDenied; what is missing, to those who may list.
+pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<(), S3Error> {
+    let question = Question {
         principal: call.auth.principal.as_deref(),
         action,
         bucket: Some(&bucket.name),
         bucket_owner: Some(&bucket.owner),
-        key,
-        facts: Facts {
-            headers: &call.headers,
-            query: &call.query,
-            address: call.peer,
-            secure: call.secure,
-            now: call.received,
-            mechanism: call.auth.mechanism,
-        },
-    })
+        config: Some(&bucket.config),
+        key: more.key,
+        facts: facts(call),
+    };
+    let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
+    let object = match (more.object, &key) {
+        (Some(facts), _) => Looked::Known(facts),
+        (None, Some(key)) => Looked::Row(bucket, key, more.version),
+        (None, None) => Looked::Nowhere,
+    };
+    match more.tags {
+        Some(tags) => ask(&call.node, &question, object, Asks::Tags(tags)),
+        None => ask(&call.node, &question, object, Asks::Tags(&question.request_tags())),
+    }
+}
+
+/// Whether the caller would see a key in a listing of the bucket.
+pub fn would_list(call: &Call, bucket: &Bucket, key: &str) -> bool {
+    let question = Question {
+        principal: call.auth.principal.as_deref(),
+        action: "s3:ListBucket",
+        bucket: Some(&bucket.name),
+        bucket_owner: Some(&bucket.owner),
+        config: Some(&bucket.config),
+        key: Some(key),
+        facts: facts(call),
+    };
+    may_list(&call.node, &question)
+}
+
+/// Asks for a permission on a bucket that the caller is about to create. Errs: AccessDenied.
+pub fn on_new_bucket(call: &Call, action: &str, name: &BucketName, owner: &CanonicalId) -> Result<(), S3Error> {
+    let question = Question {
+        principal: call.auth.principal.as_deref(),
+        action,
+        bucket: Some(name),
+        bucket_owner: Some(owner),
+        config: None,
+        key: None,
+        facts: facts(call),
+    };
+    ask(&call.node, &question, Looked::Nowhere, Asks::Nothing)
+}
+
+fn facts(call: &Call) -> Facts<'_> {
+    Facts {
+        headers: &call.headers,
+        query: &call.query,
+        address: call.peer,
+        secure: call.secure,
+        now: call.received,
+        mechanism: call.auth.mechanism,
+    }
 }

@@ -51,8 +51,8 @@ pub struct BodyChecks {
 }
 
 impl BodyChecks {
-    /// Reads the claims. Errs: InvalidDigest for a malformed Content-MD5, InvalidRequest for a malformed checksum, an
-    /// unknown algorithm, or more than one.
+    /// Reads the claims. Errs: InvalidDigest for a malformed Content-MD5, BadDigest for a malformed checksum,
+    /// InvalidRequest for an unknown algorithm, or more than one.
     pub fn parse(headers: &HeaderMap, sha256: Option<[u8; 32]>) -> Result<Self, S3Error> {
         Ok(Self { content_md5: content_md5(headers)?, sha256, checksum: checksum_claim(headers)? })
     }
@@ -68,7 +68,7 @@ impl BodyChecks {
     }
 
     /// Compares the claims with the digests of the whole body; gives back the checksum to keep. Errs: BadDigest,
-    /// XAmzContentSHA256Mismatch, InvalidRequest for a missing or malformed trailer.
+    /// XAmzContentSHA256Mismatch, InvalidRequest for a missing trailer.
     pub fn verify(&self, digests: &Digests, trailers: &[(String, String)]) -> Result<Option<Checksum>, S3Error> {
         if let Some(claimed) = self.sha256
             && digests.sha256 != Some(claimed)
@@ -115,6 +115,11 @@ pub fn mismatch(algorithm: ChecksumAlgorithm) -> S3Error {
         ErrorCode::BadDigest,
         format!("The {} you specified did not match the calculated checksum.", algorithm.name()),
     )
+}
+
+/// The error of a value that no checksum of the algorithm has: no body could match it.
+pub fn malformed(algorithm: ChecksumAlgorithm) -> S3Error {
+    S3Error::with_message(ErrorCode::BadDigest, format!("Value for {} header is invalid.", algorithm.header()))
 }
 
 /// Computes a checksum over bytes in memory.
@@ -192,9 +197,7 @@ fn hinted_algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, S3
 }
 
 fn parse_value(algorithm: ChecksumAlgorithm, value: &str) -> Result<Checksum, S3Error> {
-    Checksum::parse_base64(algorithm, value.trim()).ok_or_else(|| {
-        S3Error::with_message(ErrorCode::InvalidRequest, format!("Value for {} header is invalid.", algorithm.header()))
-    })
+    Checksum::parse_base64(algorithm, value.trim()).ok_or_else(|| malformed(algorithm))
 }
 
 fn trailer_checksum(algorithm: ChecksumAlgorithm, trailers: &[(String, String)]) -> Result<Checksum, S3Error> {
@@ -240,7 +243,7 @@ mod tests {
     fn malformed_claims_are_refused() {
         assert_eq!(code(&[("content-md5", "abc")]), Some(ErrorCode::InvalidDigest));
         assert_eq!(code(&[("content-md5", "")]), Some(ErrorCode::InvalidDigest));
-        assert_eq!(code(&[("x-amz-checksum-crc32", "AAAA")]), Some(ErrorCode::InvalidRequest));
+        assert_eq!(code(&[("x-amz-checksum-crc32", "AAAA")]), Some(ErrorCode::BadDigest));
         assert_eq!(
             code(&[("x-amz-checksum-crc32", "AAAAAA=="), ("x-amz-checksum-crc32c", "AAAAAA==")]),
             Some(ErrorCode::InvalidRequest)

@@ -11,7 +11,7 @@ use myfsio_actors::storage::{Bucket, StorageClient, WriteConditions};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::authorize::{self, Authenticated};
+use super::authorize::{self, Authenticated, Further};
 use super::body::RequestBody;
 use super::checksum::BodyChecks;
 use super::error::{ErrorCode, S3Error};
@@ -82,12 +82,17 @@ impl Call {
 
     /// Asks for a permission on a further resource: a copy source, or a key of a batch. Errs: AccessDenied.
     pub fn authorize(&self, action: &str, bucket: &Bucket, key: Option<&str>) -> Result<(), S3Error> {
-        authorize::further(self, action, bucket, key)
+        self.authorize_further(action, bucket, Further { key, ..Further::default() })
     }
 
-    /// Whether the caller may list the bucket: decides between 404 and 403 for a missing key.
-    pub fn may_list(&self, bucket: &Bucket) -> bool {
-        self.authorize("s3:ListBucket", bucket, None).is_ok()
+    /// The same with more to say about the resource.
+    pub fn authorize_further(&self, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<(), S3Error> {
+        authorize::further(self, action, bucket, more)
+    }
+
+    /// Whether the caller would see the key in a listing of the bucket: decides between 404 and 403 for a missing one.
+    pub fn would_list(&self, bucket: &Bucket, key: &ObjectKey) -> bool {
+        authorize::would_list(self, bucket, key.as_str())
     }
 
     /// Whether the bucket belongs in the caller's ListBuckets.
@@ -110,7 +115,8 @@ impl Call {
         authorize::is_anonymous(&self.auth)
     }
 
-    /// What the request says about the integrity of its body, from its headers. Errs: InvalidDigest, InvalidRequest.
+    /// What the request says about the integrity of its body, from its headers. Errs: InvalidDigest, BadDigest,
+    /// InvalidRequest.
     pub fn body_checks(&self) -> Result<BodyChecks, S3Error> {
         BodyChecks::parse(&self.headers, authorize::content_sha256(&self.auth))
     }

@@ -3,9 +3,9 @@
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
-    bucket, bucket_policy, delete_objects, list_buckets, list_objects, list_versions, multipart_complete,
-    multipart_create, multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get,
-    object_lock, object_put, post_object,
+    acl, bucket, bucket_access, bucket_policy, delete_objects, list_buckets, list_objects, list_versions,
+    multipart_complete, multipart_create, multipart_list, multipart_part, object_attributes, object_copy,
+    object_delete, object_get, object_lock, object_put, post_object,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -28,6 +28,17 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::GetBucketPolicy => bucket_policy::get_bucket_policy(&call),
         Operation::PutBucketPolicy => bucket_policy::put_bucket_policy(call).await,
         Operation::DeleteBucketPolicy => bucket_policy::delete_bucket_policy(call).await,
+        Operation::GetBucketAcl => acl::get_bucket_acl(&call),
+        Operation::PutBucketAcl => acl::put_bucket_acl(call).await,
+        Operation::GetObjectAcl => acl::get_object_acl(call).await,
+        Operation::PutObjectAcl => acl::put_object_acl(call).await,
+        Operation::GetBucketOwnershipControls => bucket_access::get_bucket_ownership_controls(&call),
+        Operation::PutBucketOwnershipControls => bucket_access::put_bucket_ownership_controls(call).await,
+        Operation::DeleteBucketOwnershipControls => bucket_access::delete_bucket_ownership_controls(call).await,
+        Operation::GetPublicAccessBlock => bucket_access::get_public_access_block(&call),
+        Operation::PutPublicAccessBlock => bucket_access::put_public_access_block(call).await,
+        Operation::DeletePublicAccessBlock => bucket_access::delete_public_access_block(call).await,
+        Operation::GetBucketPolicyStatus => bucket_access::get_bucket_policy_status(&call),
         Operation::GetObject => object_get::get_object(call).await,
         Operation::HeadObject => object_get::head_object(call).await,
         Operation::PutObject => object_put::put_object(call).await,

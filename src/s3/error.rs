@@ -41,8 +41,10 @@ macro_rules! error_table {
 }
 
 error_table! {
+    AccessControlListNotSupported, 400, "The bucket does not allow ACLs";
     AccessDenied, 403, "Access Denied";
     AccessForbidden, 403, "CORSResponse: CORS is not enabled for this bucket.";
+    AmbiguousGrantByEmailAddress, 400, "The email address you provided is associated with more than one account.";
     AuthorizationHeaderMalformed, 400, "The authorization header is malformed.";
     AuthorizationQueryParametersError, 400, "The authorization query parameters are malformed.";
     BadDigest, 400, "The Content-MD5 or checksum value that you specified did not match what the server received.";
@@ -62,13 +64,13 @@ error_table! {
     InternalError, 500, "We encountered an internal error. Please try again.";
     InvalidAccessKeyId, 403, "The AWS Access Key Id you provided does not exist in our records.";
     InvalidArgument, 400, "Invalid Argument";
+    InvalidBucketAclWithObjectOwnership, 400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
     InvalidBucketName, 400, "The specified bucket is not valid.";
     InvalidBucketState, 409, "The request is not valid for the current state of the bucket.";
     InvalidDigest, 400, "The Content-MD5 or checksum value that you specified is not valid.";
     InvalidLocationConstraint, 400, "The specified location constraint is not valid.";
     InvalidObjectState, 403, "The operation is not valid for the current state of the object.";
     InvalidPart, 400, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
-    InvalidPartNumber, 416, "The requested partnumber is not satisfiable.";
     InvalidPartOrder, 400, "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
     InvalidPolicyDocument, 400, "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange, 416, "The requested range is not satisfiable.";
@@ -117,6 +119,7 @@ error_table! {
     SlowDown, 503, "Please reduce your request rate.";
     TooManyLoginAttempts, 403, "Too many wrong secret keys for this access key from your address. Try again later.";
     UnexpectedContent, 400, "This request contains unsupported content.";
+    UnresolvableGrantByEmailAddress, 400, "The email address you provided does not match any account on record.";
     UserKeyMustBeSpecified, 400, "The bucket POST must contain the specified field name. If it is specified, check the order of the fields.";
     XAmzContentSHA256Mismatch, 400, "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }

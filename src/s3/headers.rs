@@ -36,16 +36,6 @@ const STORAGE_CLASSES: [&str; 12] = [
     "EXPRESS_ONEZONE",
     "FSX_OPENZFS",
 ];
-const CANNED_ACLS: [&str; 8] = [
-    "private",
-    "public-read",
-    "public-read-write",
-    "authenticated-read",
-    "aws-exec-read",
-    "bucket-owner-read",
-    "bucket-owner-full-control",
-    "log-delivery-write",
-];
 
 /// The first value of a header as text; bytes that are not UTF-8 are read as ISO-8859-1.
 pub fn text(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -104,24 +94,16 @@ pub fn website_redirect(headers: &HeaderMap) -> Result<Option<String>, S3Error> 
     ))
 }
 
-/// Refuses headers of features that are not built. Errs: NotImplemented; InvalidArgument for an unknown canned ACL.
+/// Refuses headers of features that are not built. Errs: NotImplemented.
 pub fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), S3Error> {
-    const PREFIXES: [&str; 4] = [
-        "x-amz-server-side-encryption",
-        "x-amz-copy-source-server-side-encryption",
-        "x-amz-grant-",
-        "x-amz-write-offset-bytes",
-    ];
+    const PREFIXES: [&str; 3] =
+        ["x-amz-server-side-encryption", "x-amz-copy-source-server-side-encryption", "x-amz-write-offset-bytes"];
     for name in headers.keys() {
         if PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
             return Err(not_implemented(name.as_str(), &text(headers, name.as_str()).unwrap_or_default()));
         }
     }
-    match text(headers, "x-amz-acl").as_deref() {
-        None | Some("private" | "bucket-owner-full-control") => Ok(()),
-        Some(acl) if CANNED_ACLS.contains(&acl) => Err(not_implemented("x-amz-acl", acl)),
-        Some(acl) => Err(S3Error::invalid_argument("x-amz-acl", acl, "The canned ACL is not one of S3's.")),
-    }
+    Ok(())
 }
 
 /// Refuses encryption parameters on a read: no object is encrypted. Errs: InvalidRequest.

@@ -1,11 +1,13 @@
 //! The S3 API: socket → parse → authenticate → authorise → one message → reply.
 
+pub mod acl;
 pub mod auth;
 pub mod authorize;
 pub mod body;
 pub mod checksum;
 pub mod conditional;
 pub mod context;
+pub mod controls;
 pub mod dispatch;
 pub mod error;
 pub mod handlers;

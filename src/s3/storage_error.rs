@@ -5,6 +5,13 @@ use myfsio_actors::storage::StorageError;
 use super::conditional::http_date;
 use super::error::{ErrorCode, S3Error};
 
+/// The refusal of a read, which says of a missing key whether a delete marker stands there.
+pub fn refused_read(error: StorageError) -> S3Error {
+    let nothing_there = matches!(error, StorageError::NoSuchKey { delete_marker: None, .. });
+    let error = S3Error::from(error);
+    if nothing_there { error.header("x-amz-delete-marker", "false") } else { error }
+}
+
 impl From<StorageError> for S3Error {
     fn from(error: StorageError) -> Self {
         let cause = error.to_string();

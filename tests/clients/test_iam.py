@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from util import refused
+from util import code_of, refused, signed
 
 pytestmark = pytest.mark.local
 
@@ -236,3 +236,31 @@ def test_the_expected_owner(node):
         with refused(403, "AccessDenied"):
             ask()
     assert admin.get_object(Bucket="shared", Key="k")["Body"].read() == b"shared"
+
+
+def test_who_may_list_a_key_may_know_that_it_is_missing(node):
+    node.add_users(user("lister", []))
+    admin, lister = node.client(), node.client("lister", "lister-secret")
+    admin.put_object(Bucket="private", Key="public/there", Body=b"x")
+    statements = [{"Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::private",
+                   "Condition": {"StringLike": {"s3:prefix": "public/*"}}}]
+    put = lambda: admin.put_bucket_policy(Bucket="private", Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    try:
+        for _ in range(2):
+            put()
+            for key, status in (("public/gone", 404), ("private/gone", 403)):
+                with refused(status) as answer:
+                    lister.head_object(Bucket="private", Key=key)
+                with refused(status, "NoSuchKey" if status == 404 else "AccessDenied"):
+                    lister.get_object(Bucket="private", Key=key)
+                marker = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-delete-marker")
+                assert marker == ("false" if status == 404 else None)
+            # The prefix that counts is the key's, not one of the caller's choice.
+            status, _, body = signed(node, "GET", "/private/private/gone?prefix=public%2Fx", access="lister", secret="lister-secret")
+            assert (status, code_of(body)) == (403, "AccessDenied")
+            # The same once objects may be read.
+            statements.append({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::private/*"})
+    finally:
+        admin.delete_bucket_policy(Bucket="private")
+    with refused(403, "AccessDenied"):
+        lister.get_object(Bucket="private", Key="public/there")

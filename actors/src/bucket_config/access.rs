@@ -11,6 +11,26 @@ pub struct Acl {
     pub grants: Vec<Grant>,
 }
 
+impl Acl {
+    /// Full control for the owner, and nothing for anybody else: what an absent list means.
+    pub fn of_owner(owner: &CanonicalId) -> Self {
+        Self { grants: vec![Grant { grantee: Grantee::User(owner.clone()), permission: Permission::FullControl }] }
+    }
+
+    /// Whether it gives anything to everybody, or to everybody with credentials (S3 User Guide, "The meaning of 'public'").
+    pub fn is_public(&self) -> bool {
+        self.grants.iter().any(|grant| grant.grantee.is_public())
+    }
+
+    /// Whether it gives anything to somebody else than these.
+    pub fn shares_beyond(&self, known: &[&CanonicalId]) -> bool {
+        self.grants.iter().any(|grant| match &grant.grantee {
+            Grantee::User(id) => !known.contains(&id),
+            Grantee::AllUsers | Grantee::AuthenticatedUsers | Grantee::LogDelivery => true,
+        })
+    }
+}
+
 /// One grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -31,6 +51,13 @@ pub enum Grantee {
     AuthenticatedUsers,
     /// The node's own delivery of access logs.
     LogDelivery,
+}
+
+impl Grantee {
+    /// Whether that is everybody, or everybody with credentials.
+    pub fn is_public(&self) -> bool {
+        matches!(self, Self::AllUsers | Self::AuthenticatedUsers)
+    }
 }
 
 /// What a grant gives.

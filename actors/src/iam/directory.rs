@@ -61,6 +61,18 @@ impl Directory {
         }
     }
 
+    /// Whether there is, or was, such a user.
+    pub fn knows(&self, user_id: &CanonicalId) -> bool {
+        self.by_id.contains_key(user_id) || self.former_accounts.contains_key(user_id)
+    }
+
+    /// The users with this e-mail address, in any letter case.
+    pub fn by_email<'a>(&'a self, email: &'a str) -> impl Iterator<Item = &'a CanonicalId> {
+        let has_it =
+            move |user: &&UserSummary| user.email.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(email));
+        self.users.iter().filter(has_it).map(|user| &user.user_id)
+    }
+
     /// Display name of a user.
     pub fn display_name(&self, user_id: &CanonicalId) -> Option<&str> {
         self.by_id.get(user_id).and_then(|index| self.users.get(*index)).map(|user| user.display_name.as_str())
@@ -268,6 +280,7 @@ fn summary(user: &UserRecord, user_id: &CanonicalId) -> Result<UserSummary, Prob
         display_name,
         user_name,
         path,
+        email: user.email.clone().filter(|email| !email.is_empty()),
         is_enabled: user.enabled != Some(false),
         expires_at: user.expires_at.0,
         access_keys,

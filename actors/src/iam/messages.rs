@@ -88,6 +88,8 @@ pub struct UserSummary {
     pub user_name: String,
     /// Path in ARNs.
     pub path: String,
+    /// E-mail address, by which access control lists may name the user.
+    pub email: Option<String>,
     /// Whether the user is its account's root.
     pub is_root: bool,
     /// Whether its record says so.

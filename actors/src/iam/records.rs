@@ -32,6 +32,7 @@ pub(super) struct UserRecord {
     pub account_id: Option<String>,
     pub root: Option<bool>,
     pub user_id: Option<String>,
+    pub email: Option<String>,
     pub enabled: Option<bool>,
     #[serde(default)]
     pub expires_at: Expiry,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::error::{InvalidPolicy, PolicyError};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::parse::parse_bucket_policy;
-use super::policies::PolicyFile;
+use super::policies::{AS_PUT, PolicyFile};
 use crate::clock::SharedClock;
 use crate::iam::IamClient;
 use crate::json_store::JsonStore;
@@ -34,10 +34,16 @@ impl PolicyEngine {
                 return Err(malformed(InvalidPolicy::new(place, format!("`{name}` is no principal of this node"))));
             }
         }
+        if message.refuse_public && document.is_public() {
+            return Err(PolicyError::Public { bucket: message.bucket.clone() });
+        }
+        let name = message.bucket.as_str();
+        let as_put = (value.to_string() != message.text).then(|| Value::from(message.text.as_str()));
         self.store.edit(self.clock.now(), |file| {
-            edit_policies(file, |policies| {
-                policies.insert(message.bucket.as_str().to_owned(), value.clone());
+            edit_member(file, "policies", |policies| {
+                policies.insert(name.to_owned(), value.clone());
             });
+            set_as_put(file, name, as_put.clone());
             Ok(())
         })
     }
@@ -50,20 +56,35 @@ impl PolicyEngine {
             return Ok(());
         }
         self.store.edit(self.clock.now(), |file| {
-            edit_policies(file, |policies| {
+            edit_member(file, "policies", |policies| {
                 policies.shift_remove(message.bucket.as_str());
             });
+            set_as_put(file, message.bucket.as_str(), None);
             Ok(())
         })
     }
 }
 
-/// Changes `policies` in the file's document; the schema has checked that it is an object or absent.
-fn edit_policies(file: &mut Value, change: impl FnOnce(&mut Map<String, Value>)) {
+/// Changes an object in the file's document; the schema has checked that it is one, or absent.
+fn edit_member(file: &mut Value, name: &str, change: impl FnOnce(&mut Map<String, Value>)) {
     if let Value::Object(file) = file
-        && let Value::Object(policies) = file.entry("policies").or_insert_with(|| Value::Object(Map::new()))
+        && let Value::Object(member) = file.entry(name).or_insert_with(|| Value::Object(Map::new()))
     {
-        change(policies);
+        change(member);
+    }
+}
+
+/// Keeps the text of a policy where it is not simply the compact form of what stands in `policies`; drops an earlier one.
+fn set_as_put(file: &mut Value, bucket: &str, text: Option<Value>) {
+    let is_there = file.get(AS_PUT).is_some();
+    match text {
+        Some(text) => edit_member(file, AS_PUT, |texts| {
+            texts.insert(bucket.to_owned(), text);
+        }),
+        None if is_there => edit_member(file, AS_PUT, |texts| {
+            texts.shift_remove(bucket);
+        }),
+        None => {}
     }
 }
 

@@ -8,8 +8,9 @@ use actix::{Actor, ArbiterHandle};
 
 use super::actor::PolicyEngine;
 use super::context::{Facts, RequestContext};
+use super::document::Document;
 use super::error::PolicyError;
-use super::evaluate::{self, AccessRequest, Decision, Surroundings};
+use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::policies::{BucketPolicies, PolicyFile};
 use crate::call::Door;
@@ -70,11 +71,17 @@ impl PolicyEngineClient {
         let policy = request.bucket.and_then(|bucket| published.state.get(bucket));
         let directory = self.iam.directory();
         let bucket_account = request.bucket_owner.map(|owner| directory.account_of(owner));
-        let object_account = request.object_owner.map(|owner| directory.account_of(owner));
+        // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
+        let object_account = match request.object {
+            ObjectState::Found(object) if directory.knows(object.owner) => Some(directory.account_of(object.owner)),
+            ObjectState::Found(_) => bucket_account.clone(),
+            ObjectState::Unseen | ObjectState::Missing => None,
+        };
         let around = Surroundings {
             policy: policy.map(|policy| policy.document.as_ref()),
             bucket_account: bucket_account.as_deref(),
             object_account: object_account.as_deref(),
+            account_of: &|user| directory.account_of(user).into_owned(),
         };
         evaluate::decide(request, &around)
     }
@@ -95,11 +102,17 @@ impl PolicyEngineClient {
 
     /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users`.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
-        let facts = Facts { principal: Some(principal), context, resource_account: None };
+        let facts = Facts { principal: Some(principal), context, resource_account: None, object_tags: &[] };
         evaluate::is_administrator(principal, &facts)
     }
 
-    /// The bucket's policy as JSON text.
+    /// Whether the bucket's policy is public; false without one, and for a broken one, which lets nobody in.
+    pub fn is_public(&self, bucket: &BucketName) -> bool {
+        let published = self.policies.load();
+        published.state.get(bucket).is_some_and(|policy| policy.document.as_ref().is_ok_and(Document::is_public))
+    }
+
+    /// The bucket's policy as it was put; as compact JSON when it was edited by hand since.
     pub fn policy_text(&self, bucket: &BucketName) -> Option<Arc<str>> {
         self.policies.load().state.get(bucket).map(|policy| Arc::clone(&policy.text))
     }

@@ -59,6 +59,22 @@ impl Condition {
         Ok(conditions)
     }
 
+    /// The key that it asks for.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Names of the policy variables in its values.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.wanted.iter().flat_map(Wanted::variables)
+    }
+
+    /// Whether it holds for nothing but fixed values of its key: neither without the key, nor for a pattern of values.
+    pub fn is_fixed(&self) -> bool {
+        let is_positive = !self.operator.negated && !self.if_exists && self.quantifier != Quantifier::ForAllValues;
+        is_positive && self.wanted.iter().all(Wanted::is_fixed)
+    }
+
     /// Whether it holds for a request.
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
         let found = facts.values(&self.key);
@@ -141,7 +157,7 @@ mod tests {
         for (key, value) in values {
             context.add(*key, *value);
         }
-        let facts = Facts { principal: None, context: &context, resource_account: None };
+        let facts = Facts { principal: None, context: &context, resource_account: None, object_tags: &[] };
         Condition::parse_all(condition, "Condition", DIALECT).unwrap().iter().all(|c| c.holds(&facts))
     }
 

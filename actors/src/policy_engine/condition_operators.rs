@@ -143,6 +143,18 @@ impl Wanted {
         }
     }
 
+    /// Whether it stands for fixed values (S3 User Guide, "The meaning of 'public'"): no wildcards and variables, and no network
+    /// so wide that it is nearly everybody.
+    pub fn is_fixed(&self) -> bool {
+        match self {
+            Self::Text(pattern) | Self::TextIgnoringCase(pattern) => pattern.is_literal(),
+            Self::Arn(parts) => parts.iter().all(Pattern::is_literal),
+            Self::Network(IpAddr::V4(_), bits) => *bits >= 8,
+            Self::Network(IpAddr::V6(_), bits) => *bits >= 32,
+            Self::Number(..) | Self::Date(..) | Self::Bool(_) | Self::Binary(_) | Self::Null(_) => false,
+        }
+    }
+
     /// Whether a value that the request has fits this one. A value of another kind fits nothing.
     pub fn fits(&self, found: &str, lookup: &Lookup<'_>) -> bool {
         match self {

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::bucket_config::Tag;
 use crate::iam::Principal;
 use crate::names::Stamp;
 
@@ -58,7 +59,12 @@ pub(super) struct Facts<'a> {
     pub context: &'a RequestContext,
     /// Account that owns the bucket.
     pub resource_account: Option<&'a str>,
+    /// Tags of the object: `s3:ExistingObjectTag/<key>`.
+    pub object_tags: &'a [Tag],
 }
+
+/// What condition keys of an existing object's tags begin with, in lower case.
+pub(super) const OBJECT_TAG_PREFIX: &str = "s3:existingobjecttag/";
 
 impl<'a> Facts<'a> {
     /// The values of a condition key; none when the request does not have it.
@@ -66,6 +72,9 @@ impl<'a> Facts<'a> {
         let lower = key.to_ascii_lowercase();
         if let Some(value) = self.derived(&lower) {
             return vec![value];
+        }
+        if let Some(tag) = lower.strip_prefix(OBJECT_TAG_PREFIX) {
+            return self.tags(tag).map(Cow::Borrowed).collect();
         }
         self.context.all(key).map(Cow::Borrowed).collect()
     }
@@ -76,8 +85,17 @@ impl<'a> Facts<'a> {
         if let Some(value) = self.derived(&lower) {
             return Some(value.into_owned());
         }
-        let mut values = self.context.all(key);
-        values.next().filter(|_| values.next().is_none()).map(str::to_owned)
+        let single = |values: &mut dyn Iterator<Item = &str>| {
+            values.next().map(str::to_owned).filter(|_| values.next().is_none())
+        };
+        match lower.strip_prefix(OBJECT_TAG_PREFIX) {
+            Some(tag) => single(&mut self.tags(tag)),
+            None => single(&mut self.context.all(key)),
+        }
+    }
+
+    fn tags(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.object_tags.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
     }
 
     fn derived(&self, lower: &str) -> Option<Cow<'a, str>> {

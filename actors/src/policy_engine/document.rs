@@ -1,7 +1,7 @@
 //! A parsed policy document and whether its statements apply to a request.
 
 use super::condition::Condition;
-use super::context::Facts;
+use super::context::{Facts, OBJECT_TAG_PREFIX};
 use super::pattern::Pattern;
 use super::principal::{Meant, PrincipalClause};
 
@@ -41,6 +41,8 @@ pub(super) struct Statement {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Document {
     pub statements: Vec<Statement>,
+    /// Whether a statement asks for the tags of the object, which must be looked up for it.
+    pub asks_object_tags: bool,
 }
 
 /// What is asked for, as documents see it.
@@ -74,6 +76,16 @@ impl Statement {
     }
 }
 
+impl Statement {
+    /// Whether it asks for the tags of the object.
+    fn asks_object_tags(&self) -> bool {
+        let in_values = self.conditions.iter().flat_map(Condition::variables);
+        let in_resources = self.resources.patterns.iter().flat_map(Pattern::variables);
+        let mut names = self.conditions.iter().map(Condition::key).chain(in_values).chain(in_resources);
+        names.any(|name| name.to_ascii_lowercase().starts_with(OBJECT_TAG_PREFIX))
+    }
+}
+
 /// What a document says to a request; a number is the index of the deciding statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -85,6 +97,12 @@ pub(super) enum Verdict {
 }
 
 impl Document {
+    /// A document of these statements.
+    pub fn new(statements: Vec<Statement>) -> Self {
+        let asks_object_tags = statements.iter().any(Statement::asks_object_tags);
+        Self { statements, asks_object_tags }
+    }
+
     /// Asks every statement: the first deny decides, else the strongest allow.
     pub fn verdict(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Verdict {
         let mut verdict = Verdict::Silent;

@@ -33,6 +33,12 @@ pub enum PolicyError {
         #[source]
         source: InvalidPolicy,
     },
+    /// The document is public, and the bucket takes no public policy (S3: AccessDenied).
+    #[error("policy of bucket {bucket}: it is public, which the bucket's public access block refuses")]
+    Public {
+        /// The bucket.
+        bucket: BucketName,
+    },
     /// The policy file cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),

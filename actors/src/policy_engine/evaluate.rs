@@ -2,14 +2,21 @@
 //!
 //! In this order: an explicit deny refuses (only the root of the owning account always reaches its own bucket policy, so
 //! that it can repair it); ownership, a short-form grant, or, inside one account, either kind of policy permits; across
-//! accounts it takes the identity policy and the bucket's side together (IAM User Guide, "Policy evaluation logic").
+//! accounts it takes the identity policy and the bucket's side together (IAM User Guide, "Policy evaluation logic"). The
+//! bucket's side is its policy and the access control lists, as far as ownership controls and public access block let them
+//! count.
+//!
+//! Most decisions need no look at the object. One that does is refused as [`Reason::DependsOnObject`] while nobody has looked.
 
-use super::actions::{Capability, find_action};
+use super::acl::{AclOf, GrantRef, Grantees, is_object_owners, right_of, writes_object_acl};
+use super::actions::{ActionRow, Capability, find_action};
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document, Verdict};
 use super::error::InvalidPolicy;
 use super::grant::Wish;
 use super::identity::{Form, IdentityPolicy};
+use super::principal::Meant;
+use crate::bucket_config::{Acl, BucketConfig, ObjectOwnership, PublicAccessBlock, Tag};
 use crate::iam::Principal;
 use crate::names::{BucketName, CanonicalId};
 
@@ -24,12 +31,36 @@ pub struct AccessRequest<'a> {
     pub bucket: Option<&'a BucketName>,
     /// Owner of the bucket; `None` while it does not exist.
     pub bucket_owner: Option<&'a CanonicalId>,
+    /// What is configured of the bucket; `None` while it does not exist.
+    pub config: Option<&'a BucketConfig>,
     /// The decoded key.
     pub key: Option<&'a str>,
-    /// Owner of the object, where it exists and the caller's right may follow from owning it.
-    pub object_owner: Option<&'a CanonicalId>,
+    /// The object of that key, or the version of it that the request names.
+    pub object: ObjectState<'a>,
     /// What conditions may ask for.
     pub context: &'a RequestContext,
+}
+
+/// What is known of an object.
+#[derive(Debug, Clone, Copy)]
+pub enum ObjectState<'a> {
+    /// Nobody has looked yet.
+    Unseen,
+    /// There is none.
+    Missing,
+    /// It is there.
+    Found(ObjectFacts<'a>),
+}
+
+/// An object, as decisions see it.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectFacts<'a> {
+    /// Its owner.
+    pub owner: &'a CanonicalId,
+    /// Its access control list; absent means full control for its owner.
+    pub acl: Option<&'a Acl>,
+    /// Its tags.
+    pub tags: &'a [Tag],
 }
 
 /// Whether the caller may, and why.
@@ -79,17 +110,21 @@ pub enum Reason {
     BucketCreator,
     /// The caller, or its account, owns the object.
     ObjectOwner,
+    /// A grant of an access control list allows; across accounts, beside an identity policy.
+    Granted(GrantRef),
     /// The root may always reach its own bucket's policy.
     PolicyRepair,
     /// Every signed caller may list its buckets.
     OwnBuckets,
     /// No credentials, and the bucket policy does not let everybody in.
     Anonymous,
+    /// The object must be looked at first: its owner, access control list or tags decide.
+    DependsOnObject,
     /// Nothing allows it.
     NoStatementAllows,
-    /// Another account's bucket: its policy allows, but none of the caller's own does.
+    /// Another account's bucket or object: its policy or a grant allows, but none of the caller's own policies does.
     NoIdentityPolicyAllows,
-    /// Another account's bucket: the caller's policy allows, but the bucket's does not.
+    /// Another account's bucket or object: the caller's policy allows, but neither the bucket's nor a grant does.
     NoBucketPolicyAllows,
     /// Only administrators may (`iam:*` or `iam:list_users`).
     AdministratorsOnly,
@@ -100,13 +135,15 @@ pub enum Reason {
 }
 
 /// What the engine knows beside the request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Surroundings<'a> {
     pub policy: Option<Result<&'a Document, &'a InvalidPolicy>>,
     /// Account that owns the bucket.
     pub bucket_account: Option<&'a str>,
-    /// Account that owns the object.
+    /// Account that owns the object: the bucket's, when its owner is nobody that the node knows.
     pub object_account: Option<&'a str>,
+    /// The account of a user.
+    pub account_of: &'a dyn Fn(&CanonicalId) -> String,
 }
 
 fn allow(reason: Reason) -> Decision {
@@ -122,16 +159,64 @@ pub(super) fn decide(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> 
     let Some(row) = find_action(request.action) else {
         return refuse(Reason::UnknownAction);
     };
+    let is_unseen = request.key.is_some() && matches!(request.object, ObjectState::Unseen);
+    if is_unseen && is_about_existing(row.checks) && asks_object_tags(request, around) {
+        return refuse(Reason::DependsOnObject);
+    }
+    // Unseen, an object is taken for one that neither caller nor bucket owns, and that nobody was granted.
+    let decision = judge(row, request, around);
+    let is_open = matches!(
+        decision.reason,
+        Reason::Anonymous | Reason::NoStatementAllows | Reason::NoIdentityPolicyAllows | Reason::NoBucketPolicyAllows
+    );
+    match is_unseen && is_open && is_object_owners(row.checks) {
+        true => refuse(Reason::DependsOnObject),
+        false => decision,
+    }
+}
+
+/// Whether an action is about an object that is there, rather than one that is written.
+fn is_about_existing(action: &str) -> bool {
+    !matches!(action, "s3:PutObject" | "s3:AbortMultipartUpload" | "s3:ListMultipartUploadParts")
+}
+
+fn asks_object_tags(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> bool {
+    let own = request.principal.is_some_and(|principal| {
+        principal.policies.iter().any(|policy| match &policy.form {
+            Form::Document(document) => document.asks_object_tags,
+            Form::Short(_) => false,
+        })
+    });
+    own || around.policy.is_some_and(|policy| policy.is_ok_and(|document| document.asks_object_tags))
+}
+
+fn judge(row: &ActionRow, request: &AccessRequest<'_>, around: &Surroundings<'_>) -> Decision {
     let resource = resource_arn(request);
     let asked = Asked { action: row.checks, resource: &resource };
-    let facts =
-        Facts { principal: request.principal, context: request.context, resource_account: around.bucket_account };
+    let facts = Facts {
+        principal: request.principal,
+        context: request.context,
+        resource_account: around.bucket_account,
+        object_tags: match request.object {
+            ObjectState::Found(object) => object.tags,
+            ObjectState::Unseen | ObjectState::Missing => &[],
+        },
+    };
+    let limits = Limits::of(request.config);
+    let is_of_account = request.principal.is_some_and(|p| around.bucket_account == Some(p.account_id.as_str()));
     let bucket_verdict = match around.policy {
-        Some(Ok(document)) => BucketVerdict::of(document, asked, &facts),
+        Some(Ok(document)) => {
+            let verdict = BucketVerdict::of(document, asked, &facts);
+            match limits.restrict_public_policy && !is_of_account && document.is_public() {
+                true => verdict.without_allow(),
+                false => verdict,
+            }
+        }
         _ => BucketVerdict::Silent,
     };
+    let granted = granted(row.checks, request, around, limits);
     let Some(principal) = request.principal else {
-        return decide_anonymous(around, bucket_verdict);
+        return decide_anonymous(around, bucket_verdict, granted);
     };
     let wish = Wish {
         capability: row.capability,
@@ -141,7 +226,7 @@ pub(super) fn decide(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> 
         listed_prefix: request.context.get("s3:prefix"),
     };
     let identity = IdentityVerdict::of(principal, wish, asked, &facts);
-    let caller = Caller::of(principal, request, around);
+    let caller = Caller::of(principal, request, around, limits);
     if let IdentityVerdict::Denied(statement) = identity {
         return refuse(Reason::ExplicitDeny(statement));
     }
@@ -165,7 +250,59 @@ pub(super) fn decide(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> 
     if row.checks == "s3:ListAllMyBuckets" {
         return allow(Reason::OwnBuckets);
     }
-    decide_signed(row.checks, &caller, identity, bucket_verdict)
+    let stronger = match (bucket_verdict, granted) {
+        (BucketVerdict::Allowed(statement), _) => Some((Reason::Allowed(statement), Meant::Directly)),
+        (_, Some((grant, Meant::Directly))) => Some((Reason::Granted(grant), Meant::Directly)),
+        (BucketVerdict::AllowedToAccount(statement), _) => Some((Reason::Allowed(statement), Meant::ByAccount)),
+        (_, Some((grant, meant))) => Some((Reason::Granted(grant), meant)),
+        (_, None) => None,
+    };
+    decide_signed(row.checks, &caller, identity, stronger)
+}
+
+/// What ownership controls and public access block leave of policy and lists.
+#[derive(Debug, Clone, Copy, Default)]
+struct Limits {
+    /// Lists do not count, and every object is the bucket owner's.
+    owner_enforced: bool,
+    ignore_public_acls: bool,
+    restrict_public_policy: bool,
+}
+
+impl Limits {
+    fn of(config: Option<&BucketConfig>) -> Self {
+        let Some(config) = config else { return Self::default() };
+        let PublicAccessBlock { ignore_public_acls, restrict_public_buckets, .. } =
+            config.public_access_block.unwrap_or_default();
+        Self {
+            owner_enforced: config.ownership == Some(ObjectOwnership::BucketOwnerEnforced),
+            ignore_public_acls,
+            restrict_public_policy: restrict_public_buckets,
+        }
+    }
+}
+
+/// The grant that lets the caller in most strongly.
+fn granted(
+    checks: &str,
+    request: &AccessRequest<'_>,
+    around: &Surroundings<'_>,
+    limits: Limits,
+) -> Option<(GrantRef, Meant)> {
+    let (of, permission) = right_of(checks).filter(|_| !limits.owner_enforced)?;
+    let (acl, owner) = match (of, request.object) {
+        (AclOf::Bucket, _) => (request.config?.acl.as_ref()?, request.bucket_owner),
+        (AclOf::Object, ObjectState::Found(object)) => (object.acl?, Some(object.owner)),
+        (AclOf::Object, ObjectState::Unseen | ObjectState::Missing) => return None,
+    };
+    let grantees = Grantees {
+        caller: request.principal,
+        owner,
+        ignores_public: limits.ignore_public_acls,
+        account_of: around.account_of,
+    };
+    let (index, meant) = grantees.strongest(acl, permission)?;
+    Some((GrantRef { of, index, grant: acl.grants.get(index)?.clone() }, meant))
 }
 
 /// What the caller is to the bucket and object.
@@ -180,44 +317,67 @@ struct Caller {
     is_bound: bool,
     owns_object: bool,
     account_owns_object: bool,
+    /// The object is, or may be, another account's than the bucket's.
+    object_is_foreign: bool,
 }
 
 impl Caller {
-    fn of(principal: &Principal, request: &AccessRequest<'_>, around: &Surroundings<'_>) -> Self {
+    fn of(principal: &Principal, request: &AccessRequest<'_>, around: &Surroundings<'_>, limits: Limits) -> Self {
         let owns = |account: Option<&str>| account == Some(principal.account_id.as_str());
+        let (object_owner, object_account) = match request.object {
+            ObjectState::Found(_) if limits.owner_enforced => (request.bucket_owner, around.bucket_account),
+            ObjectState::Found(object) => (Some(object.owner), around.object_account),
+            ObjectState::Unseen | ObjectState::Missing => (None, None),
+        };
         Self {
             is_inside: request.bucket_owner.is_none() || owns(around.bucket_account),
             is_root: principal.is_root,
             is_owning_root: principal.is_root && owns(around.bucket_account),
             is_creator: request.bucket_owner == Some(&principal.user_id),
             is_bound: principal.policies.iter().any(IdentityPolicy::is_short),
-            owns_object: request.object_owner == Some(&principal.user_id),
-            account_owns_object: owns(around.object_account),
+            owns_object: object_owner == Some(&principal.user_id),
+            account_owns_object: owns(object_account),
+            object_is_foreign: match request.object {
+                ObjectState::Unseen => !limits.owner_enforced,
+                ObjectState::Missing => false,
+                ObjectState::Found(_) => object_account != around.bucket_account,
+            },
         }
     }
 }
 
-fn decide_anonymous(around: &Surroundings<'_>, verdict: BucketVerdict) -> Decision {
+fn decide_anonymous(around: &Surroundings<'_>, verdict: BucketVerdict, granted: Option<(GrantRef, Meant)>) -> Decision {
     if let Some(Err(mistake)) = around.policy {
         return refuse(Reason::BrokenBucketPolicy(mistake.clone()));
     }
-    match verdict {
-        BucketVerdict::Denied(statement) => refuse(Reason::ExplicitDeny(statement)),
-        BucketVerdict::Allowed(statement) => allow(Reason::Allowed(statement)),
-        BucketVerdict::AllowedToAccount(_) | BucketVerdict::Silent => refuse(Reason::Anonymous),
+    match (verdict, granted) {
+        (BucketVerdict::Denied(statement), _) => refuse(Reason::ExplicitDeny(statement)),
+        (BucketVerdict::Allowed(statement), _) => allow(Reason::Allowed(statement)),
+        (BucketVerdict::AllowedToAccount(_) | BucketVerdict::Silent, Some((grant, Meant::Directly))) => {
+            allow(Reason::Granted(grant))
+        }
+        (BucketVerdict::AllowedToAccount(_) | BucketVerdict::Silent, _) => refuse(Reason::Anonymous),
     }
 }
 
-/// Nothing denies: looks for what allows.
-fn decide_signed(checks: &str, caller: &Caller, identity: IdentityVerdict, bucket: BucketVerdict) -> Decision {
-    let reads_own_object = is_object_owners(checks);
-    if caller.is_inside && caller.is_root && !caller.is_bound {
+/// Nothing denies: looks for what allows. `bucket_side` is what policy or lists of bucket and object give, and how strongly.
+fn decide_signed(
+    checks: &str,
+    caller: &Caller,
+    identity: IdentityVerdict,
+    bucket_side: Option<(Reason, Meant)>,
+) -> Decision {
+    let is_owners = is_object_owners(checks);
+    // An object of another account is not the bucket owner's to read; who created the bucket under grants has every right.
+    let is_at_home = caller.is_inside && !(is_owners && caller.object_is_foreign);
+    if is_at_home && caller.is_root && !caller.is_bound {
         return allow(Reason::AccountRoot);
     }
-    if caller.is_creator && (caller.is_bound || caller.is_root) {
+    if caller.is_creator && caller.is_bound {
         return allow(Reason::BucketCreator);
     }
-    if caller.owns_object && reads_own_object {
+    // Who is bound by grants needs one to give others access, also to what it owns.
+    if caller.owns_object && is_owners && !(caller.is_bound && writes_object_acl(checks)) {
         return allow(Reason::ObjectOwner);
     }
     let identity = match identity {
@@ -226,18 +386,27 @@ fn decide_signed(checks: &str, caller: &Caller, identity: IdentityVerdict, bucke
         IdentityVerdict::Denied(_) | IdentityVerdict::Silent => None,
     };
     if caller.is_inside {
-        return match (identity, bucket) {
-            (Some(statement), _) | (None, BucketVerdict::Allowed(statement)) => allow(Reason::Allowed(statement)),
-            _ => refuse(Reason::NoStatementAllows),
-        };
-    }
-    let by_bucket = match bucket {
-        BucketVerdict::Allowed(statement) | BucketVerdict::AllowedToAccount(statement) => {
-            Some(Reason::Allowed(statement))
+        match (identity, bucket_side) {
+            (Some(statement), _) if is_at_home => return allow(Reason::Allowed(statement)),
+            (_, Some((reason, Meant::Directly))) => return allow(reason),
+            _ if is_at_home => return refuse(Reason::NoStatementAllows),
+            (identity, bucket_side) => decide_across(caller, is_owners, identity, bucket_side),
         }
-        _ => (caller.account_owns_object && reads_own_object).then_some(Reason::ObjectOwner),
-    };
-    match (by_bucket, identity) {
+    } else {
+        decide_across(caller, is_owners, identity, bucket_side)
+    }
+}
+
+/// What belongs to another account takes both sides; a root needs the other's only.
+fn decide_across(
+    caller: &Caller,
+    is_owners: bool,
+    identity: Option<StatementRef>,
+    bucket_side: Option<(Reason, Meant)>,
+) -> Decision {
+    let by_ownership = || (caller.account_owns_object && is_owners).then_some(Reason::ObjectOwner);
+    let by_other = bucket_side.map(|(reason, _)| reason).or_else(by_ownership);
+    match (by_other, identity) {
         (Some(reason), _) if caller.is_root => allow(reason),
         (Some(_), Some(statement)) => allow(Reason::Allowed(statement)),
         (Some(_), None) => refuse(Reason::NoIdentityPolicyAllows),
@@ -249,7 +418,7 @@ fn decide_signed(checks: &str, caller: &Caller, identity: IdentityVerdict, bucke
 /// Whether the bucket belongs in a listing of the buckets that the caller may see, for another reason than owning it.
 pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
     let context = RequestContext::default();
-    let facts = Facts { principal: Some(principal), context: &context, resource_account: None };
+    let facts = Facts { principal: Some(principal), context: &context, resource_account: None, object_tags: &[] };
     let resource = format!("arn:aws:s3:::{bucket}");
     let asked = Asked { action: "s3:ListBucket", resource: &resource };
     let mut lists = false;
@@ -286,21 +455,6 @@ fn is_policy_repair(action: &str) -> bool {
     matches!(action, "s3:GetBucketPolicy" | "s3:PutBucketPolicy" | "s3:DeleteBucketPolicy")
 }
 
-/// What owning an object gives: reading it and its ACL, and writing the ACL.
-fn is_object_owners(action: &str) -> bool {
-    matches!(
-        action,
-        "s3:GetObject"
-            | "s3:GetObjectVersion"
-            | "s3:GetObjectAttributes"
-            | "s3:GetObjectVersionAttributes"
-            | "s3:GetObjectAcl"
-            | "s3:GetObjectVersionAcl"
-            | "s3:PutObjectAcl"
-            | "s3:PutObjectVersionAcl"
-    )
-}
-
 fn resource_arn(request: &AccessRequest<'_>) -> String {
     match (request.bucket, request.key) {
         (Some(bucket), Some(key)) => format!("arn:aws:s3:::{bucket}/{key}"),
@@ -327,6 +481,13 @@ impl BucketVerdict {
             Verdict::Allowed(index) => Self::Allowed(named(index)),
             Verdict::AllowedToAccount(index) => Self::AllowedToAccount(named(index)),
             Verdict::Silent => Self::Silent,
+        }
+    }
+
+    fn without_allow(self) -> Self {
+        match self {
+            Self::Denied(statement) => Self::Denied(statement),
+            Self::Allowed(_) | Self::AllowedToAccount(_) | Self::Silent => Self::Silent,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::context::RequestContext;
 use super::document::{Document, Effect};
-use super::evaluate::{AccessRequest, Decision, Reason, Source, Surroundings, decide, may_list};
+use super::evaluate::{AccessRequest, Decision, ObjectState, Reason, Source, Surroundings, decide, may_list};
 use super::identity::IdentityPolicy;
 use super::parse::{Kind, parse_bucket_policy, parse_document};
 use crate::iam::Principal;
@@ -119,11 +119,17 @@ impl Case<'_> {
             action: self.action,
             bucket: Some(self.bucket),
             bucket_owner: Some(&owner),
+            config: None,
             key: self.key,
-            object_owner: None,
+            object: ObjectState::Missing,
             context: self.context,
         };
-        let around = Surroundings { policy: Some(Ok(document)), bucket_account: Some(OWNER), object_account: None };
+        let around = Surroundings {
+            policy: Some(Ok(document)),
+            bucket_account: Some(OWNER),
+            object_account: None,
+            account_of: &|_| OWNER.to_owned(),
+        };
         decide(&request, &around)
     }
 

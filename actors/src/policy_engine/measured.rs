@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::context::RequestContext;
-use super::evaluate::{AccessRequest, Surroundings, decide};
+use super::evaluate::{AccessRequest, ObjectState, Surroundings, decide};
 use super::parse::{Kind, parse_document};
 use crate::names::{BucketName, CanonicalId, Stamp};
 
@@ -33,11 +33,17 @@ pub fn decision(statements: usize) -> impl FnMut() -> bool {
             action: "s3:GetObject",
             bucket: Some(&bucket),
             bucket_owner: Some(&owner),
+            config: None,
             key: Some(&key),
-            object_owner: None,
+            object: ObjectState::Unseen,
             context: &context,
         };
-        let around = Surroundings { policy: Some(Ok(&document)), bucket_account: None, object_account: None };
+        let around = Surroundings {
+            policy: Some(Ok(&document)),
+            bucket_account: None,
+            object_account: None,
+            account_of: &|_| String::new(),
+        };
         decide(&request, &around).allowed
     }
 }

@@ -10,7 +10,7 @@ use crate::names::BucketName;
 #[rtype(result = "Result<(), PolicyError>")]
 pub struct Reload;
 
-/// Sets a bucket's policy; durable on reply. Errs: Malformed.
+/// Sets a bucket's policy; durable on reply. Errs: Malformed, Public.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), PolicyError>")]
 pub struct PutBucketPolicy {
@@ -18,6 +18,8 @@ pub struct PutBucketPolicy {
     pub bucket: BucketName,
     /// The document as sent: JSON text of at most [`super::DOCUMENT_BYTES_MAX`] bytes.
     pub text: String,
+    /// Refuse a public policy (S3 User Guide, "Blocking public access", `BlockPublicPolicy`).
+    pub refuse_public: bool,
 }
 
 /// Removes a bucket's policy, if it has one; durable on reply.

@@ -7,6 +7,9 @@
 //!
 //! INVARIANT: an explicit deny is never outvoted, and a policy that does not parse allows nothing.
 
+mod acl;
+#[cfg(test)]
+mod acl_tests;
 mod actions;
 mod actor;
 mod client;
@@ -28,15 +31,17 @@ mod parse;
 mod pattern;
 mod policies;
 mod principal;
+mod public;
 #[cfg(test)]
 mod tests;
 
+pub use acl::{AclOf, GrantRef};
 pub use actions::{ACTIONS, ActionRow, Capability, Coarse, find_action};
 pub use client::{PolicyEngineClient, PolicyEngineSettings};
 pub use context::RequestContext;
 pub use document::{DOCUMENT_BYTES_MAX, Effect};
 pub use error::{InvalidPolicy, PolicyError};
-pub use evaluate::{AccessRequest, Decision, Reason, Source, StatementRef};
+pub use evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Source, StatementRef};
 pub use identity::IdentityPolicy;
 pub use messages::{DeleteBucketPolicy, PutBucketPolicy};
 pub(crate) use parse::refuse_ambiguous;

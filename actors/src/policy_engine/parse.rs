@@ -77,7 +77,7 @@ pub(super) fn parse_document(value: &Value, kind: Kind<'_>) -> Result<Document, 
         }
         statements.push(statement);
     }
-    Ok(Document { statements })
+    Ok(Document::new(statements))
 }
 
 fn parse_statement(value: &Value, place: &str, kind: Kind<'_>, dialect: Dialect) -> Result<Statement, InvalidPolicy> {
@@ -97,6 +97,9 @@ fn parse_statement(value: &Value, place: &str, kind: Kind<'_>, dialect: Dialect)
         _ => return Err(InvalidPolicy::new(at("Effect"), "must be Allow or Deny")),
     };
     let principals = match (kind, pair(map, "Principal", "NotPrincipal", place)?) {
+        (Kind::Bucket(_), Some((name, _, true))) if effect == Effect::Allow => {
+            return Err(InvalidPolicy::new(at(name), "has its place beside Effect Deny only"));
+        }
         (Kind::Bucket(_), Some((name, value, negated))) => Some(PrincipalClause::parse(value, negated, &at(name))?),
         (Kind::Bucket(_), None) => return Err(InvalidPolicy::new(at("Principal"), "is missing")),
         (Kind::Identity, Some((name, ..))) => {

@@ -94,6 +94,11 @@ impl Pattern {
         self.pieces == [Piece::Run]
     }
 
+    /// Whether only one text fits: no wildcards and no variables.
+    pub fn is_literal(&self) -> bool {
+        self.pieces.iter().all(|piece| matches!(piece, Piece::Char(_)))
+    }
+
     /// Names of the variables in it.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {

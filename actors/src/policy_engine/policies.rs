@@ -1,4 +1,7 @@
-//! `bucket_policies.json`: `{"policies": {"<bucket>": {…}}}`, compiled.
+//! `bucket_policies.json`: `{"policies": {"<bucket>": {…}}, "as_put": {"<bucket>": "…"}}`, compiled.
+//!
+//! What stands in `policies` is in force. `as_put` keeps the text that a client sent, since GetBucketPolicy gives that back
+//! to the letter; it counts only while it says the same as `policies`, so a hand edit need not know of it.
 //!
 //! A policy with a mistake stays in the file and in the state, as a broken one: leaving it out would open what it closes.
 
@@ -13,10 +16,13 @@ use super::parse::{Kind, parse_document, refuse_ambiguous};
 use crate::json_store::{Mistake, Schema};
 use crate::names::BucketName;
 
+/// Name of the object that holds policies as they were put.
+pub(super) const AS_PUT: &str = "as_put";
+
 /// A bucket's policy.
 #[derive(Debug)]
 pub(super) struct BucketPolicy {
-    /// As JSON text.
+    /// As JSON text: as it was put, if it is still that.
     pub text: Arc<str>,
     /// Parsed, or why not.
     pub document: Result<Document, InvalidPolicy>,
@@ -62,12 +68,19 @@ impl Schema for PolicyFile {
             Some(Value::Object(policies)) => policies,
             Some(_) => return Err(Mistake::near(text, "policies", "`policies` must be a JSON object".to_owned())),
         };
+        let texts = match map.get(AS_PUT) {
+            None | Some(Value::Object(_)) => map.get(AS_PUT),
+            Some(_) => return Err(Mistake::near(text, AS_PUT, format!("`{AS_PUT}` must be a JSON object"))),
+        };
         let mut by_bucket = HashMap::with_capacity(policies.len());
         for (name, value) in policies {
             let bucket = BucketName::parse(name)
                 .map_err(|error| Mistake::near(text, name, format!("`{name}` is no bucket name: {error}")))?;
             let document = parse_document(value, Kind::Bucket(&bucket));
-            by_bucket.insert(name.clone(), BucketPolicy { text: Arc::from(value.to_string()), document });
+            let says_the_same = |text: &&str| serde_json::from_str::<Value>(text).is_ok_and(|put| put == *value);
+            let as_put = texts.and_then(|texts| texts.get(name)).and_then(Value::as_str).filter(says_the_same);
+            let text = as_put.map_or_else(|| Arc::from(value.to_string()), Arc::from);
+            by_bucket.insert(name.clone(), BucketPolicy { text, document });
         }
         Ok(BucketPolicies { by_bucket })
     }

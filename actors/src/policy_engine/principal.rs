@@ -77,6 +77,11 @@ impl PrincipalClause {
         }
     }
 
+    /// Whether somebody is meant whom it does not name.
+    pub fn is_open(&self) -> bool {
+        self.negated || self.names.contains(&Name::Everyone)
+    }
+
     /// Names that are neither ARNs nor ids of accounts, and so must be known to the node.
     pub fn bare_names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().filter_map(|name| match name {
@@ -131,6 +136,11 @@ pub(crate) fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// Whether `text` could be the name of a tenant, and can be mistaken for no account: it has a letter.
+fn is_tenant(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && text.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
 fn parse_name(kind: &str, text: &str, place: &str) -> Result<Name, InvalidPolicy> {
     let invalid = |reason: &str| InvalidPolicy::new(place, format!("`{text}` {reason}"));
     match kind {
@@ -170,6 +180,9 @@ fn parse_aws(text: &str) -> Result<Name, &'static str> {
     match (service, user) {
         // Without an account, as Ceph writes it: a user by one of its own names.
         ("iam", Some(user)) if account.is_empty() => Ok(Name::Bare(user.to_owned())),
+        // Ceph's tenants: accounts of another kind, which no user of this node is in.
+        ("iam", Some(_)) if is_tenant(account) => Ok(Name::Other),
+        ("iam", None) if is_tenant(account) && resource == "root" => Ok(Name::Other),
         _ if !is_account_id(account) => Err("has no account of twelve digits"),
         ("iam", Some(user)) => Ok(Name::User { account: account.to_owned(), path_and_name: user.to_owned() }),
         ("iam", None) if resource == "root" => Ok(Name::Account(account.to_owned())),
@@ -198,6 +211,8 @@ mod tests {
             json!({"AWS": ""}),
             json!({"AWS": "ann*"}),
             json!({"AWS": "arn:aws:iam::123:user/ann"}),
+            json!({"AWS": "arn:aws:iam::tenant-1:root"}),
+            json!({"AWS": "arn:aws:iam::tenant1:role/x"}),
             json!({"AWS": "arn:aws:iam::123456789012:user/"}),
             json!({"AWS": "arn:aws:iam::123456789012:user/*"}),
             json!({"AWS": "arn:aws:iam::123456789012:group/x"}),
@@ -213,6 +228,7 @@ mod tests {
             json!("*"),
             json!({"AWS": "*"}),
             json!({"AWS": ["123456789012", "arn:aws:iam::123456789012:root", "localadmin"]}),
+            json!({"AWS": ["arn:aws:iam::tenant1:root", "arn:aws:iam::tenant1:user/ann"]}),
             json!({"AWS": "arn:aws:iam:::user/ann", "Service": "logging.s3.amazonaws.com"}),
         ] {
             assert!(PrincipalClause::parse(&value, false, "Principal").is_ok(), "{value}");

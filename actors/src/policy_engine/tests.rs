@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::context::RequestContext;
-use super::evaluate::{AccessRequest, Decision, Reason, Source, Surroundings, decide, may_list};
+use super::evaluate::{
+    AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Source, Surroundings, decide, may_list,
+};
 use super::parse::parse_bucket_policy;
 use super::*;
 use crate::clock::ManualClock;
@@ -139,13 +141,18 @@ fn ask(ask: &Ask<'_>) -> Decision {
         bucket: bucket.as_ref(),
         bucket_owner: owner.as_ref(),
         key: ask.key,
-        object_owner: object_owner.as_ref(),
+        config: None,
+        object: match &object_owner {
+            Some(owner) => ObjectState::Found(ObjectFacts { owner, acl: None, tags: &[] }),
+            None => ObjectState::Missing,
+        },
         context: &ask.context,
     };
     let around = Surroundings {
         policy: parsed.as_ref().map(|parsed| parsed.as_ref()),
         bucket_account: bucket_account.as_deref(),
         object_account: object_account.as_deref(),
+        account_of: &|user| directory.account_of(user).into_owned(),
     };
     decide(&request, &around)
 }
@@ -518,7 +525,8 @@ impl Node {
             bucket: Some(&bucket),
             bucket_owner: Some(&owner),
             key: Some("x"),
-            object_owner: None,
+            config: None,
+            object: ObjectState::Missing,
             context: &RequestContext::default(),
         };
         self.engine.decide(&request).allowed
@@ -540,10 +548,22 @@ async fn policies_are_put_read_and_deleted() {
     assert!(!node.anonymous_reads().await);
     node.engine.delete_bucket_policy(DeleteBucketPolicy { bucket: bucket.clone() }).await.unwrap();
     assert_eq!(stamp(&node.path()), None, "deleting nothing writes nothing");
-    let put = |text: String| PutBucketPolicy { bucket: bucket.clone(), text };
+    let put = |text: String| PutBucketPolicy { bucket: bucket.clone(), text, refuse_public: false };
     node.engine.put_bucket_policy(put(public_policy())).await.unwrap();
     assert!(node.anonymous_reads().await);
     assert_eq!(node.engine.policy_text(&bucket).unwrap().as_ref(), public_policy());
+    assert!(!fs::read_to_string(node.path()).unwrap().contains("as_put"), "a compact text needs no copy");
+    let spaced = public_policy().replace("\":", "\" :  ");
+    node.engine.put_bucket_policy(put(spaced.clone())).await.unwrap();
+    assert_eq!(node.engine.policy_text(&bucket).unwrap().as_ref(), spaced, "a policy is given back to the letter");
+    let refused = PutBucketPolicy { refuse_public: true, ..put(public_policy()) };
+    assert!(matches!(node.engine.put_bucket_policy(refused).await, Err(PolicyError::Public { .. })));
+    assert!(node.engine.is_public(&bucket));
+    let edited = fs::read_to_string(node.path()).unwrap().replacen("s3:GetObject", "s3:GetObjectVersion", 1);
+    fs::write(node.path(), edited).unwrap();
+    node.engine.refresh().await.unwrap();
+    assert!(node.engine.policy_text(&bucket).unwrap().contains("GetObjectVersion"), "a hand edit counts");
+    node.engine.put_bucket_policy(put(public_policy())).await.unwrap();
     let malformed = node.engine.put_bucket_policy(put("{}".to_owned())).await;
     assert!(matches!(malformed, Err(PolicyError::Malformed { .. })));
     let nobody = public_policy().replace("\"*\"", "{\"AWS\":\"nobody\"}");
@@ -567,7 +587,7 @@ async fn hand_edits_count_at_once_and_broken_ones_never() {
     fs::write(node.path(), "{\"policies\": {\n").unwrap();
     assert!(node.anonymous_reads().await, "the last good state stays in force");
     assert!(node.engine.problem().unwrap().line.is_some());
-    let put = PutBucketPolicy { bucket: bucket.clone(), text: public_policy() };
+    let put = PutBucketPolicy { bucket: bucket.clone(), text: public_policy(), refuse_public: false };
     assert!(matches!(node.engine.put_bucket_policy(put.clone()).await, Err(PolicyError::Store(_))));
     let delete = DeleteBucketPolicy { bucket: bucket.clone() };
     assert!(matches!(node.engine.delete_bucket_policy(delete).await, Err(PolicyError::Store(_))));

@@ -177,6 +177,17 @@ impl StorageClient {
         Ok(self.find_object(bucket, key, version, Purpose::Look).await?.object)
     }
 
+    /// What the index says of the current object, or of one version, without a look at its file: enough to decide on access.
+    /// Errs: NoSuchKey, NoSuchVersion, IsDeleteMarker.
+    pub fn peek_object(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Object, StorageError> {
+        object_row(&self.shared.rows, bucket, key, version)?.into_object(&bucket.owner)
+    }
+
     /// The same, opened for reading.
     pub async fn open_object(
         &self,

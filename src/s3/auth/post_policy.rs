@@ -47,8 +47,14 @@ impl Condition {
         // `\$` is how a policy writes a dollar sign; a form may carry it either way.
         match self {
             Self::Equals { value, .. } => actual == value || actual == value.replace("\\$", "$"),
-            Self::StartsWith { prefix, .. } => {
-                actual.starts_with(prefix.as_str()) || actual.starts_with(&prefix.replace("\\$", "$"))
+            Self::StartsWith { name, prefix } => {
+                let plain = prefix.replace("\\$", "$");
+                let begins = |value: &str| value.starts_with(prefix.as_str()) || value.starts_with(&plain);
+                // A content type with commas is a list, of which every element must meet the condition.
+                match name.as_str() {
+                    "content-type" => actual.split(',').map(str::trim_start).all(begins),
+                    _ => begins(actual),
+                }
             }
         }
     }
@@ -254,6 +260,16 @@ mod tests {
             (r#"{"bucket": "other"}, ["starts-with", "$key", ""]"#, &[("key", "a"), ("bucket", "other")][..], denied),
             (usual, &[("key", "foo.txt"), ("acl", "private"), ("ACL", "private")][..], denied),
             (usual, &[("key", "foo.txt"), ("acl", "private"), ("Key", "other")][..], denied),
+            (
+                r#"{"bucket": "examplebucket"}, ["starts-with", "$Content-Type", "image/"]"#,
+                &[("content-type", "image/a, image/b")][..],
+                Ok(()),
+            ),
+            (
+                r#"{"bucket": "examplebucket"}, ["starts-with", "$Content-Type", "image/"]"#,
+                &[("content-type", "image/a,text/html")][..],
+                denied,
+            ),
             (bucket, &[][..], Ok(())),
             (bucket, &[("key", "a")][..], denied),
         ] {

@@ -9,6 +9,7 @@ use myfsio_actors::names::Stamp;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use time::format_description::well_known::Rfc2822;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -127,9 +128,16 @@ impl AmzDate {
         Some(Self { text: text.into(), seconds })
     }
 
-    /// Parses an HTTP date (RFC 9110 §5.6.7), as the `Date` header carries it.
-    pub fn parse_http(text: &str) -> Option<Self> {
-        Self::from_seconds(OffsetDateTime::from(httpdate::parse_http_date(text).ok()?).unix_timestamp())
+    /// Parses a `Date` or `x-amz-date` header as signing clients write it: the basic ISO 8601 form, an HTTP date (RFC 9110
+    /// §5.6.7), or a mail date (RFC 5322 §3.3), whose zone may be in digits. A wrong day of the week is overlooked; a time
+    /// before 1970 is none.
+    pub fn parse_header(text: &str) -> Option<Self> {
+        let http = || Some(OffsetDateTime::from(httpdate::parse_http_date(text).ok()?));
+        let without_weekday = || text.split_once(',').map_or(text, |(_, rest)| rest).trim();
+        let mail = || OffsetDateTime::parse(without_weekday(), &Rfc2822).ok();
+        Self::parse(text)
+            .or_else(|| Self::from_seconds(http().or_else(mail)?.unix_timestamp()))
+            .filter(|date| date.seconds >= 0)
     }
 
     /// The date of a second.
@@ -173,7 +181,10 @@ mod tests {
     fn dates_are_strict() {
         let date = AmzDate::parse("20130524T000000Z").unwrap();
         assert_eq!((date.seconds, date.day()), (1_369_353_600, "20130524"));
-        assert_eq!(AmzDate::parse_http("Fri, 24 May 2013 00:00:00 GMT").unwrap(), date);
+        for text in ["20130524T000000Z", "Fri, 24 May 2013 00:00:00 GMT", "Fri, 24 May 2013 00:00:00 -0000"] {
+            assert_eq!(AmzDate::parse_header(text).unwrap(), date, "{text}");
+        }
+        assert!(AmzDate::parse_header("Fri, 24 May 1963 00:00:00 GMT").is_none());
         for bad in ["", "20130524T000000", "20131324T000000Z", "+0130524T000000Z", "2013-05-24T00:00Z"] {
             assert!(AmzDate::parse(bad).is_none(), "{bad}");
         }

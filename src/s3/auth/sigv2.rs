@@ -12,8 +12,6 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::names::AccessKeyId;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
 use super::canonical::path_forms;
 use super::claim::{check_skew, invalid_token};
@@ -132,8 +130,8 @@ pub fn parse_header(head: &RequestHead<'_>, authorization: &str, now_seconds: i6
     let access_key_id = parse_id(id)?;
     let amz_date = head.headers.contains_key("x-amz-date");
     let text = head.header(if amz_date { "x-amz-date" } else { "date" }).unwrap_or_default();
-    let date =
-        parse_date(text).ok_or_else(|| denied("AWS authentication requires a valid Date or x-amz-date header"))?;
+    let date = AmzDate::parse_header(text)
+        .ok_or_else(|| denied("AWS authentication requires a valid Date or x-amz-date header"))?;
     check_skew(&date, now_seconds)?;
     refuse_token(head)?;
     Ok(Claim {
@@ -192,16 +190,6 @@ fn parse_id(id: &str) -> Result<AccessKeyId, S3Error> {
 fn refuse_token(head: &RequestHead<'_>) -> Result<(), S3Error> {
     let in_query = head.query_pairs().any(|(name, _)| name.eq_ignore_ascii_case("x-amz-security-token"));
     if in_query || head.headers.contains_key("x-amz-security-token") { Err(invalid_token()) } else { Ok(()) }
-}
-
-/// A date as clients of this version write it: RFC 2822 with a zone in letters or digits, the older forms of HTTP, or
-/// that of Version 4. A wrong day of the week is overlooked; a time before 1970 is none.
-fn parse_date(text: &str) -> Option<AmzDate> {
-    let without_weekday = || text.split_once(',').map_or(text, |(_, rest)| rest).trim();
-    AmzDate::parse(text)
-        .or_else(|| AmzDate::parse_http(text))
-        .or_else(|| AmzDate::from_seconds(OffsetDateTime::parse(without_weekday(), &Rfc2822).ok()?.unix_timestamp()))
-        .filter(|date| date.seconds >= 0)
 }
 
 /// Which parameters enter the resource.

@@ -87,7 +87,7 @@ fn unsupported_algorithm() -> S3Error {
 /// `x-amz-date`, or `Date` when that is absent; either may have either form.
 fn request_date(head: &RequestHead<'_>) -> Result<AmzDate, S3Error> {
     let text = head.header("x-amz-date").or_else(|| head.header("date")).unwrap_or_default();
-    AmzDate::parse(text).or_else(|| AmzDate::parse_http(text)).ok_or_else(|| {
+    AmzDate::parse_header(text).ok_or_else(|| {
         let message = "AWS authentication requires a valid Date or x-amz-date header";
         S3Error::with_message(ErrorCode::AccessDenied, message)
     })

@@ -2,13 +2,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use myfsio_actors::bucket_config::{BucketConfig, ObjectLock};
+use myfsio_actors::bucket_config::ObjectLock;
 use myfsio_actors::storage::{BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, StorageError};
 
+use crate::s3::authorize::on_new_bucket;
 use crate::s3::context::Call;
+use crate::s3::controls::of_new_bucket;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::handlers::bucket_policy::drop_policy;
-use crate::s3::headers::{not_implemented, refuse_unbuilt, text};
+use crate::s3::headers::{refuse_unbuilt, text};
 use crate::s3::operation::Operation;
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::requests::{CREATE_BUCKET_BYTES_MAX, create_bucket_configuration};
@@ -24,7 +26,6 @@ const VERSIONING_BYTES_MAX: usize = 16 * 1024;
 /// S3 API Reference, CreateBucket.
 pub async fn create_bucket(mut call: Call) -> Answer {
     refuse_unbuilt(&call.headers)?;
-    refuse_bucket_features(&call)?;
     let document = call.body.collect(CREATE_BUCKET_BYTES_MAX).await?;
     if !document.is_empty() {
         let constraint = create_bucket_configuration(&document)?.location_constraint;
@@ -32,14 +33,27 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     }
     let name = call.bucket_name.clone().ok_or(ErrorCode::InvalidBucketName)?;
     let owner = call.owner_id();
-    let config = BucketConfig { object_lock: asked_object_lock(&call)?, ..BucketConfig::default() };
+    let mut config = of_new_bucket(&call.node, &owner, &call.headers)?;
+    config.object_lock = asked_object_lock(&call)?;
+    let acl = config.acl.clone();
+    if acl.as_ref().is_some_and(|acl| acl.shares_beyond(&[&owner])) {
+        on_new_bucket(&call, "s3:PutBucketAcl", &name, &owner)?;
+    }
+    if config.ownership.is_some() {
+        on_new_bucket(&call, "s3:PutBucketOwnershipControls", &name, &owner)?;
+    }
     let region = &call.node.settings.region;
     if call.storage().bucket(&name).is_err() {
         drop_policy(&call.node, &name).await?;
     }
-    match call.storage().create_bucket(CreateBucket { name: name.clone(), owner: owner.clone(), config }).await {
+    let message = CreateBucket { name: name.clone(), owner: owner.clone(), config };
+    match call.storage().create_bucket(message).await {
         Ok(_) => {}
         Err(StorageError::BucketExists { owner: holder, .. }) if holder == owner => {
+            // Creating one's own bucket again succeeds when it asks for nothing else than holds.
+            if call.storage().bucket(&name)?.config.acl != acl {
+                return Err(S3Error::new(ErrorCode::BucketAlreadyExists).field("BucketName", name.as_str()));
+            }
             if region != CLASSIC_REGION {
                 return Err(S3Error::new(ErrorCode::BucketAlreadyOwnedByYou).field("BucketName", name.as_str()));
             }
@@ -49,13 +63,6 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     let mut response = empty(StatusCode::OK);
     set_header(&mut response, "location", &format!("/{name}"));
     Ok(response)
-}
-
-fn refuse_bucket_features(call: &Call) -> Result<(), S3Error> {
-    match text(&call.headers, "x-amz-object-ownership").as_deref() {
-        None | Some("ObjectWriter") => Ok(()),
-        Some(other) => Err(not_implemented("x-amz-object-ownership", other)),
-    }
 }
 
 /// `x-amz-bucket-object-lock-enabled`. Errs: InvalidArgument unless it is `true` or `false`.
@@ -143,8 +150,6 @@ pub fn unset_configuration(call: &Call) -> Option<Answer> {
         Operation::GetBucketWebsite => ErrorCode::NoSuchWebsiteConfiguration,
         Operation::GetBucketEncryption => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         Operation::GetBucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
-        Operation::GetPublicAccessBlock => ErrorCode::NoSuchPublicAccessBlockConfiguration,
-        Operation::GetBucketOwnershipControls => ErrorCode::OwnershipControlsNotFoundError,
         Operation::GetBucketLogging => return Some(Ok(empty_document("BucketLoggingStatus"))),
         Operation::GetBucketNotificationConfiguration => return Some(Ok(empty_document("NotificationConfiguration"))),
         Operation::GetBucketAccelerateConfiguration => return Some(Ok(empty_document("AccelerateConfiguration"))),

@@ -23,16 +23,19 @@ pub fn get_bucket_policy(call: &Call) -> Answer {
     Ok(HttpResponse::build(StatusCode::OK).insert_header((CONTENT_TYPE, "application/json")).body(text.to_string()))
 }
 
-/// S3 API Reference, PutBucketPolicy. Errs: MalformedPolicy with the place of the mistake.
+/// S3 API Reference, PutBucketPolicy. Errs: MalformedPolicy with the place of the mistake, AccessDenied for a public policy in
+/// a bucket that blocks them.
 pub async fn put_bucket_policy(mut call: Call) -> Answer {
-    let bucket = call.bucket()?.name.clone();
+    let bucket = call.bucket()?;
     let document = call.body.collect(POLICY_BYTES_MAX).await?;
     if document.is_empty() {
         return Err(ErrorCode::MissingRequestBodyError.into());
     }
     let malformed = || S3Error::with_message(ErrorCode::MalformedPolicy, "Policies must be valid JSON in UTF-8.");
     let text = String::from_utf8(document.to_vec()).map_err(|_| malformed())?;
-    call.node.access.policy_engine.put_bucket_policy(PutBucketPolicy { bucket, text }).await?;
+    let refuse_public = bucket.config.public_access_block.is_some_and(|block| block.block_public_policy);
+    let message = PutBucketPolicy { bucket: bucket.name.clone(), text, refuse_public };
+    call.node.access.policy_engine.put_bucket_policy(message).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -54,6 +57,7 @@ impl From<PolicyError> for S3Error {
     fn from(error: PolicyError) -> Self {
         match &error {
             PolicyError::Malformed { source, .. } => Self::with_message(ErrorCode::MalformedPolicy, source.to_string()),
+            PolicyError::Public { .. } => Self::new(ErrorCode::AccessDenied),
             PolicyError::Busy => Self::new(ErrorCode::SlowDown),
             PolicyError::Stopped | PolicyError::TimedOut => Self::new(ErrorCode::ServiceUnavailable),
             PolicyError::Store(store) if store.is_full() => Self::new(ErrorCode::InsufficientStorage),

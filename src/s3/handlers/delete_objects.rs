@@ -8,6 +8,7 @@ use myfsio_actors::names::{KEY_BYTES_MAX, ObjectKey, VersionId};
 use myfsio_actors::storage::{Bucket, DeleteObject, Deleted, ETagCondition, WriteConditions};
 
 use super::object_lock::bypasses_governance;
+use crate::s3::authorize::Further;
 use crate::s3::conditional::{date_seconds, etag_condition};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -56,8 +57,8 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
         S3Error::new(ErrorCode::KeyTooLongError).field("MaxSizeAllowed", KEY_BYTES_MAX.to_string()).because(reason)
     })?;
     let action = call.operation.action(object.version_id.is_some());
-    call.authorize(action, bucket, Some(key.as_str()))?;
     let version = version_of(object)?;
+    call.authorize_further(action, bucket, Further { key: Some(key.as_str()), version, ..Further::default() })?;
     let conditions = conditions_of(object)?;
     if conditions != WriteConditions::default() && conditions.if_match != Some(ETagCondition::Any) {
         call.authorize("s3:GetObject", bucket, Some(key.as_str()))?;

@@ -107,7 +107,7 @@ fn write_entries(call: &Call, selection: &Selection, page: &ObjectPage, with_own
         out.open("Contents").key("Key", entry.key.as_str(), selection.url);
         write_object(out, object);
         if with_owner {
-            owners.write(out, "Owner", &object.owner);
+            owners.write_owner(out, &object.owner);
         }
         out.text("StorageClass", storage_class(object.attributes.storage_class.as_deref())).close();
     }

@@ -87,7 +87,7 @@ fn write_version(out: &mut XmlWriter, entry: &VersionEntry, url: bool, owners: &
             out.time("LastModified", entry.last_modified);
         }
     }
-    owners.write(out, "Owner", &entry.owner);
+    owners.write_owner(out, &entry.owner);
     out.close();
 }
 

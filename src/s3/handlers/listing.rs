@@ -110,7 +110,13 @@ impl<'a> Owners<'a> {
         Self { call, last: None }
     }
 
-    /// Writes `<Owner>` (or `<Initiator>`): canonical id and display name.
+    /// Writes `<Owner>`, who is the bucket's where it owns every object.
+    pub fn write_owner(&mut self, xml: &mut XmlWriter, owner: &CanonicalId) {
+        let bucket = self.call.bucket.as_deref();
+        self.write(xml, "Owner", bucket.map_or(owner, |bucket| bucket.owner_of(owner)));
+    }
+
+    /// Writes canonical id and display name of a user.
     pub fn write(&mut self, xml: &mut XmlWriter, element: &'static str, owner: &CanonicalId) {
         if self.last.as_ref().is_none_or(|(id, _)| id != owner) {
             self.last = Some((owner.clone(), self.call.owner_name(owner)));

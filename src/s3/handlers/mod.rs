@@ -1,6 +1,8 @@
 //! One function per operation: extract, one message to Storage, respond. `dispatch` is the only place that calls them.
 
+pub mod acl;
 pub mod bucket;
+pub mod bucket_access;
 pub mod bucket_policy;
 pub mod delete_objects;
 pub mod list_buckets;

@@ -7,6 +7,7 @@ use myfsio_actors::storage::{CompleteUpload, CompletedPart, Stored, Upload};
 use super::listing::write_checksum;
 use super::multipart_create::{checksum_kind, upload_id};
 use super::slow_answer::{self, Done};
+use crate::s3::checksum::{malformed, mismatch};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{refuse_unbuilt, text};
@@ -34,7 +35,7 @@ pub async fn complete_multipart_upload(mut call: Call) -> Answer {
 
 fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {
     let (bucket, key, id) = (call.bucket()?, call.key()?, upload_id(&call.query)?);
-    let requested = requests::complete_multipart_upload(body)?;
+    let requested = last_of_each(requests::complete_multipart_upload(body)?);
     // A repeated request is answered although its upload is gone: only Storage knows.
     let upload = call.storage().upload(&bucket, &key, id).ok();
     let chosen = upload.as_ref().and_then(|upload| upload.checksum);
@@ -54,6 +55,19 @@ fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {
         part_size_min: call.node.settings.multipart_min_part_size,
         conditions: call.write_conditions()?,
     })
+}
+
+/// The list with the last of several entries in a row that name the same part: a client that sent a part twice and lists
+/// both means what it sent last, as the part itself is what was sent last.
+fn last_of_each(mut parts: Vec<RequestedPart>) -> Vec<RequestedPart> {
+    parts.dedup_by(|later, kept| {
+        let same = later.number == kept.number;
+        if same {
+            std::mem::swap(later, kept);
+        }
+        same
+    });
+    parts
 }
 
 /// A part as Storage compares it. Errs: InvalidPart when its ETag or checksum is none and so matches no part.
@@ -92,8 +106,8 @@ fn expected_size(headers: &HeaderMap) -> Result<Option<u64>, S3Error> {
     }
 }
 
-/// The checksum that the client says the object has; a composite one may carry its number of parts. Errs: InvalidRequest
-/// when malformed or when there are several, BadDigest for another number of parts.
+/// The checksum that the client says the object has; a composite one may carry its number of parts. Errs: BadDigest when
+/// malformed or for another number of parts, InvalidRequest when there are several.
 fn expected_checksum(headers: &HeaderMap, parts: usize) -> Result<Option<Checksum>, S3Error> {
     let mut found = None;
     for algorithm in ChecksumAlgorithm::ALL {
@@ -102,20 +116,16 @@ fn expected_checksum(headers: &HeaderMap, parts: usize) -> Result<Option<Checksu
             let message = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.";
             return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
         }
-        let invalid = || {
-            let message = format!("Value for {} header is invalid.", algorithm.header());
-            S3Error::with_message(ErrorCode::InvalidRequest, message)
-        };
         let digest = match value.trim().rsplit_once('-') {
             None => value.trim(),
             Some((digest, count)) => {
-                if count.parse::<usize>().map_err(|_| invalid())? != parts {
-                    return Err(crate::s3::checksum::mismatch(algorithm));
+                if count.parse::<usize>().map_err(|_| malformed(algorithm))? != parts {
+                    return Err(mismatch(algorithm));
                 }
                 digest
             }
         };
-        found = Some(Checksum::parse_base64(algorithm, digest).ok_or_else(invalid)?);
+        found = Some(Checksum::parse_base64(algorithm, digest).ok_or_else(|| malformed(algorithm))?);
     }
     Ok(found)
 }
@@ -151,6 +161,7 @@ fn completed(location: &str, bucket: &str, key: &str, stored: &Stored) -> Done {
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
+    use myfsio_actors::names::PartNumber;
 
     use super::*;
 
@@ -173,14 +184,26 @@ mod tests {
     }
 
     #[test]
+    fn the_last_of_a_repeated_part_counts() {
+        let part = |number, etag: &str| RequestedPart {
+            number: PartNumber::new(number).unwrap(),
+            etag: etag.to_owned(),
+            checksums: Vec::new(),
+        };
+        let list = |parts: &[(u32, &str)]| parts.iter().map(|(number, etag)| part(*number, etag)).collect::<Vec<_>>();
+        let last = last_of_each(list(&[(1, "a"), (1, "b"), (1, "c"), (2, "d"), (1, "e")]));
+        assert_eq!(last, list(&[(1, "c"), (2, "d"), (1, "e")]));
+    }
+
+    #[test]
     fn object_level_claims() {
         let checksum = |pairs: &[(&'static str, &str)]| expected_checksum(&headers(pairs), 3).map_err(|e| e.code());
         assert_eq!(checksum(&[]), Ok(None));
         assert!(checksum(&[("x-amz-checksum-crc32", "AAAAAA==")]).unwrap().is_some());
         assert!(checksum(&[("x-amz-checksum-crc32", "AAAAAA==-3")]).unwrap().is_some());
         assert_eq!(checksum(&[("x-amz-checksum-crc32", "AAAAAA==-2")]), Err(ErrorCode::BadDigest));
-        assert_eq!(checksum(&[("x-amz-checksum-crc32", "AAAAAA==-x")]), Err(ErrorCode::InvalidRequest));
-        assert_eq!(checksum(&[("x-amz-checksum-crc32", "AAAA")]), Err(ErrorCode::InvalidRequest));
+        assert_eq!(checksum(&[("x-amz-checksum-crc32", "AAAAAA==-x")]), Err(ErrorCode::BadDigest));
+        assert_eq!(checksum(&[("x-amz-checksum-crc32", "AAAA")]), Err(ErrorCode::BadDigest));
         let two = [("x-amz-checksum-crc32", "AAAAAA=="), ("x-amz-checksum-crc32c", "AAAAAA==")];
         assert_eq!(checksum(&two), Err(ErrorCode::InvalidRequest));
         let size = |value: &str| expected_size(&headers(&[("x-amz-mp-object-size", value)])).map_err(|e| e.code());

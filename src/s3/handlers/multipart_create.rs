@@ -5,8 +5,8 @@ use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{ChecksumAlgorithm, ChecksumKind, PartNumber, UploadId};
 use myfsio_actors::storage::{AbortUpload, CreateUpload};
 
-use super::object_lock::{asked_lock, authorize_lock};
 use crate::s3::context::Call;
+use crate::s3::controls::NewObject;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{attributes, refuse_unbuilt, text};
 use crate::s3::query::Query;
@@ -22,12 +22,11 @@ pub async fn create_multipart_upload(call: Call) -> Answer {
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
-    let controls = asked_lock(&call.headers, &bucket, call.received)?;
-    authorize_lock(&call, &bucket, key.as_str(), &controls)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
     let checksum = checksum_choice(&call.headers)?;
     let mut out = XmlWriter::new("InitiateMultipartUploadResult");
     out.value("Bucket", &bucket.name).text("Key", key.as_str());
-    let message = CreateUpload { bucket, key, owner: call.owner_id(), attributes, controls, checksum };
+    let message = CreateUpload { bucket, key, owner, attributes, controls, checksum };
     let upload = call.storage().create_upload(message).await?;
     out.value("UploadId", upload.id);
     let mut response = xml(StatusCode::OK, out.finish());

@@ -31,7 +31,7 @@ pub async fn list_parts(call: Call) -> Answer {
     }
     let mut owners = Owners::new(&call);
     owners.write(&mut out, "Initiator", &page.upload.owner);
-    owners.write(&mut out, "Owner", &page.upload.owner);
+    owners.write_owner(&mut out, &page.upload.owner);
     write_upload_kind(&mut out, &page.upload);
     Ok(xml(StatusCode::OK, out.finish()))
 }
@@ -116,7 +116,7 @@ pub async fn list_multipart_uploads(call: Call) -> Answer {
     for upload in &page.entries {
         out.open("Upload").key("Key", upload.key.as_str(), selection.url).value("UploadId", upload.id);
         owners.write(&mut out, "Initiator", &upload.owner);
-        owners.write(&mut out, "Owner", &upload.owner);
+        owners.write_owner(&mut out, &upload.owner);
         out.time("Initiated", upload.id.stamp);
         write_upload_kind(&mut out, upload);
         out.close();

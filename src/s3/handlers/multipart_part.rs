@@ -107,7 +107,7 @@ fn expect_checksum(checks: &mut BodyChecks, expected: Option<ChecksumAlgorithm>)
 }
 
 /// The bytes to copy: all of the source, or exactly what `x-amz-copy-source-range` names. Errs: InvalidArgument when it
-/// is not `bytes=first-last` within the source, InvalidRequest beyond the largest part.
+/// is not `bytes=first-last`, InvalidRange when that is not within the source, InvalidRequest beyond the largest part.
 fn copied_range(headers: &HeaderMap, size: u64) -> Result<Range<u64>, S3Error> {
     let range = match text(headers, "x-amz-copy-source-range") {
         None => 0..size,
@@ -119,7 +119,9 @@ fn copied_range(headers: &HeaderMap, size: u64) -> Result<Range<u64>, S3Error> {
             };
             if last >= size {
                 let message = format!("Range specified is not valid for source object of size: {size}");
-                return Err(S3Error::invalid_argument("x-amz-copy-source-range", &value, message));
+                return Err(S3Error::with_message(ErrorCode::InvalidRange, message)
+                    .field("RangeRequested", value)
+                    .field("ActualObjectSize", size.to_string()));
             }
             first..last + 1
         }
@@ -166,9 +168,10 @@ mod tests {
         assert_eq!(copied_range(&HeaderMap::new(), 0).unwrap(), 0..0);
         assert_eq!(range("bytes=0-6", 7), Ok(0..7));
         assert_eq!(range("bytes=6-6", 7), Ok(6..7));
+        for bad in ["bytes=0-7", "bytes=7-7", "bytes=0-18446744073709551614"] {
+            assert_eq!(range(bad, 7), Err(ErrorCode::InvalidRange), "{bad}");
+        }
         for bad in [
-            "bytes=0-7",
-            "bytes=7-7",
             "bytes=2-1",
             "bytes=0-",
             "bytes=-1",
@@ -184,7 +187,7 @@ mod tests {
         ] {
             assert_eq!(range(bad, 7), Err(ErrorCode::InvalidArgument), "{bad}");
         }
-        assert_eq!(range("bytes=0-0", 0), Err(ErrorCode::InvalidArgument));
+        assert_eq!(range("bytes=0-0", 0), Err(ErrorCode::InvalidRange));
         assert_eq!(range("bytes=0-5368709119", 1 << 40), Ok(0..CONTENT_BYTES_MAX));
         assert_eq!(range("bytes=0-5368709120", 1 << 40), Err(ErrorCode::InvalidRequest));
     }

@@ -7,12 +7,12 @@ use myfsio_actors::names::{BucketName, ChecksumAlgorithm, ObjectKey, VersionId};
 use myfsio_actors::storage::{Attributes, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
 
 use super::object_get::missing;
-use super::object_lock::{asked_lock, authorize_lock};
 use super::object_put::{kept_checksum, told_checksum};
 use super::slow_answer::{self, Done};
-use crate::s3::authorize::expect_owner;
+use crate::s3::authorize::{Further, expect_owner};
 use crate::s3::conditional::ReadConditions;
 use crate::s3::context::{Call, parse_version};
+use crate::s3::controls::NewObject;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{self, refuse_unbuilt, text};
 use crate::s3::preflight::CONTENT_BYTES_MAX;
@@ -81,7 +81,8 @@ impl Source {
         let bucket = call.storage().bucket(&name.bucket)?;
         expect_owner(&call.node, &call.headers, "x-amz-source-expected-bucket-owner", &bucket)?;
         let action = if name.version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-        call.authorize(action, &bucket, Some(name.key.as_str()))?;
+        let (key, version) = (Some(name.key.as_str()), name.version);
+        call.authorize_further(action, &bucket, Further { key, version, ..Further::default() })?;
         let opened = call.storage().open_object(&bucket, &name.key, name.version).await;
         let opened = opened.map_err(|error| match missing(call, &bucket, error) {
             error if error.code() == ErrorCode::MethodNotAllowed => S3Error::with_message(
@@ -104,6 +105,7 @@ impl Source {
 pub async fn copy_object(call: Call) -> Answer {
     let (bucket, key) = (call.bucket()?, call.key()?);
     refuse_unbuilt(&call.headers)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
     let conditions = call.write_conditions()?;
     call.storage().precheck(&bucket, &key, &conditions)?;
     let algorithm = checksum_algorithm(&call.headers)?;
@@ -123,18 +125,17 @@ pub async fn copy_object(call: Call) -> Answer {
     if !attributes.tags.is_empty() && !replaces_tags {
         let versioned = source.name.version.is_some();
         let action = if versioned { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
-        call.authorize(action, &source.bucket, Some(source.name.key.as_str()))?;
+        let (key, version) = (Some(source.name.key.as_str()), source.name.version);
+        call.authorize_further(action, &source.bucket, Further { key, version, ..Further::default() })?;
     }
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
-    let controls = asked_lock(&call.headers, &bucket, call.received)?;
-    authorize_lock(&call, &bucket, key.as_str(), &controls)?;
     let kept = source.opened.object.checksum.map(|checksum| checksum.value.algorithm());
     let plan = DigestPlan { sha256: false, checksum: algorithm.or(kept) };
     let source_version = source.version_id();
     let writer = call.storage().begin_body(Some(size), plan)?;
-    let (storage, owner) = (call.storage().clone(), call.owner_id());
+    let storage = call.storage().clone();
     let work = async move {
         let body = storage.copy_body(source.opened, 0..size, writer).await?;
         let checksum = body.digests().checksum.and_then(kept_checksum);

@@ -22,6 +22,7 @@ use crate::s3::headers::{refuse_read_encryption, text, write_attributes};
 use crate::s3::query::Query;
 use crate::s3::range::{self, Wanted};
 use crate::s3::respond::{Answer, empty, set_header};
+use crate::s3::storage_error::refused_read;
 
 /// Query parameters that override response headers, and the headers.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -63,8 +64,14 @@ fn check_request(call: &Call) -> Result<(Arc<Bucket>, Option<VersionId>), S3Erro
 
 /// Who may not list the bucket does not learn which keys are missing.
 pub fn missing(call: &Call, bucket: &Bucket, error: StorageError) -> S3Error {
-    let hides = matches!(error, StorageError::NoSuchKey { .. } | StorageError::NoSuchVersion { .. });
-    if hides && !call.may_list(bucket) { ErrorCode::AccessDenied.into() } else { error.into() }
+    match &error {
+        StorageError::NoSuchKey { key, .. } | StorageError::NoSuchVersion { key, .. }
+            if !call.would_list(bucket, key) =>
+        {
+            ErrorCode::AccessDenied.into()
+        }
+        _ => refused_read(error),
+    }
 }
 
 /// Which bytes of the object are sent, and as what.
@@ -150,7 +157,7 @@ fn part_number(query: &Query) -> Result<Option<PartNumber>, S3Error> {
 
 fn select_part(call: &Call, bucket: &Bucket, object: &Object, number: PartNumber) -> Result<Selection, S3Error> {
     let unsatisfiable = |count: u16| {
-        S3Error::new(ErrorCode::InvalidPartNumber)
+        S3Error::with_message(ErrorCode::InvalidPart, "The requested partnumber is not satisfiable.")
             .field("PartNumberRequested", number.to_string())
             .field("ActualPartCount", count.to_string())
     };

@@ -136,7 +136,7 @@ pub fn bypasses_governance(call: &Call, bucket: &Bucket, key: &str) -> bool {
 }
 
 /// The lock that the headers of a write ask for. Errs: InvalidArgument when malformed, half, or past; InvalidRequest when the
-/// bucket has no Object Lock, or without a digest of the body.
+/// bucket has no Object Lock.
 pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Stamp) -> Result<Controls, S3Error> {
     let mut controls = Controls::default();
     let (mode, until, hold) = (text(headers, MODE), text(headers, UNTIL), text(headers, HOLD));
@@ -171,19 +171,13 @@ pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Stamp) -> Result<Co
     Ok(controls)
 }
 
-/// The same for a body: it must come with a digest.
-pub fn asked_lock_of_body(
-    headers: &HeaderMap,
-    bucket: &Bucket,
-    now: Stamp,
-    checks: &BodyChecks,
-) -> Result<Controls, S3Error> {
-    let controls = asked_lock(headers, bucket, now)?;
-    if controls != Controls::default() && !checks.has_integrity() {
+/// A body that is to be locked comes with a digest. Errs: InvalidRequest.
+pub fn require_digest(controls: &Controls, checks: &BodyChecks) -> Result<(), S3Error> {
+    if (controls.retention.is_some() || controls.legal_hold) && !checks.has_integrity() {
         let message = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters";
         return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
     }
-    Ok(controls)
+    Ok(())
 }
 
 /// Asks for the permissions that a lock takes. Errs: AccessDenied.

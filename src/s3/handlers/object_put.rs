@@ -6,11 +6,13 @@ use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey};
 use myfsio_actors::storage::{Attributes, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions};
 
-use super::object_lock::{asked_lock, asked_lock_of_body, authorize_lock};
+use super::object_lock::require_digest;
 use crate::node::Node;
+use crate::s3::authorize::{Authenticated, owner_id};
 use crate::s3::checksum::crc64nvme;
 use crate::s3::conditional::write_conditions;
 use crate::s3::context::Call;
+use crate::s3::controls::NewObject;
 use crate::s3::error::S3Error;
 use crate::s3::headers::{attributes, refuse_unbuilt};
 use crate::s3::respond::{Answer, empty, set_header};
@@ -21,32 +23,32 @@ pub async fn put_object(mut call: Call) -> Answer {
     if let Some(version) = call.query.get("versionId") {
         return Err(S3Error::invalid_argument("versionId", version, "This operation does not accept a version-id."));
     }
-    let (attributes, conditions) = check_head(&call.node, &call.headers, &bucket, &key)?;
+    let (attributes, conditions) = check_head(&call.node, &call.auth, &call.headers, &bucket, &key)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
     let checks = call.body_checks()?;
-    let controls = asked_lock_of_body(&call.headers, &bucket, call.received, &checks)?;
-    authorize_lock(&call, &bucket, key.as_str(), &controls)?;
+    require_digest(&controls, &checks)?;
     let writer = call.storage().begin_body(call.body.declared_size(), checks.plan())?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
-    let owner = call.owner_id();
     let checksum = checksum.and_then(kept_checksum);
     let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
     Ok(stored_response(&call.storage().put_object(message).await?))
 }
 
 /// Everything that the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs:
-/// those of the attributes, NotImplemented, PreconditionFailed, NoSuchKey.
+/// those of the attributes and of the access control list, NotImplemented, PreconditionFailed, NoSuchKey.
 pub fn check_head(
     node: &Node,
+    auth: &Authenticated,
     headers: &HeaderMap,
     bucket: &Bucket,
     key: &ObjectKey,
 ) -> Result<(Attributes, WriteConditions), S3Error> {
     refuse_unbuilt(headers)?;
     let attributes = attributes(headers)?;
-    asked_lock(headers, bucket, node.clock.now())?;
+    NewObject::of(node, owner_id(auth), headers, bucket)?;
     let conditions = write_conditions(headers)?;
     node.storage.precheck(bucket, key, &conditions)?;
     Ok((attributes, conditions))

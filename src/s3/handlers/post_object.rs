@@ -12,15 +12,17 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::ObjectKey;
 use myfsio_actors::storage::{Attributes, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions};
 
-use super::object_lock::{asked_lock_of_body, authorize_lock};
+use super::object_lock::require_digest;
 use super::object_put::{kept_checksum, stored_response};
 use crate::s3::auth::post_form::{FileHead, boundary_of};
 use crate::s3::auth::post_policy::{Fields, field, substitute_filename};
 use crate::s3::auth::{FormEvent, FormParser, PostPolicy, authenticate_form};
+use crate::s3::authorize::Further;
 
 use crate::s3::body::too_large;
 use crate::s3::checksum::BodyChecks;
 use crate::s3::context::Call;
+use crate::s3::controls::NewObject;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{attributes, check_tags, refuse_unbuilt, text};
 use crate::s3::request_head::RequestHead;
@@ -40,12 +42,16 @@ pub async fn post_object(mut call: Call) -> Answer {
     substitute_filename(&mut form.fields, form.filename.as_deref().unwrap_or_default());
     let policy = authenticate(&mut call, &form.fields, &bucket).await?;
     let upload = FormUpload::parse(&form.fields)?;
-    call.authorize("s3:PutObject", &bucket, Some(upload.key.as_str()))?;
+    stand_in(&mut call.headers, &upload.headers);
+    let key = &upload.key;
+    let tags = Some(upload.attributes.tags.as_slice());
+    let further = Further { key: Some(key.as_str()), tags, ..Further::default() };
+    call.authorize_further("s3:PutObject", &bucket, further)?;
     if !upload.attributes.tags.is_empty() {
-        call.authorize("s3:PutObjectTagging", &bucket, Some(upload.key.as_str()))?;
+        call.authorize_further("s3:PutObjectTagging", &bucket, further)?;
     }
-    let controls = asked_lock_of_body(&upload.headers, &bucket, call.received, &upload.checks)?;
-    authorize_lock(&call, &bucket, upload.key.as_str(), &controls)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, key)?;
+    require_digest(&controls, &upload.checks)?;
     let writer = call.storage().begin_body(None, upload.checks.plan())?;
     let body = read_file(&mut call, parser, events, writer, policy.as_ref()).await?;
     let checksum = upload.checks.verify(body.digests(), &[])?.and_then(kept_checksum);
@@ -54,7 +60,7 @@ pub async fn post_object(mut call: Call) -> Answer {
     let message = PutObject {
         bucket: Arc::clone(&bucket),
         key: key.clone(),
-        owner: call.owner_id(),
+        owner,
         attributes,
         controls,
         body,
@@ -139,10 +145,10 @@ async fn read_file(
 #[derive(Debug)]
 pub(crate) struct FormUpload {
     key: ObjectKey,
-    pub(crate) attributes: Attributes,
-    checks: BodyChecks,
     /// The fields that PutObject takes as headers.
     headers: HeaderMap,
+    pub(crate) attributes: Attributes,
+    checks: BodyChecks,
     reply: Reply,
 }
 
@@ -163,12 +169,12 @@ impl FormUpload {
             check_tags(&attributes.tags)?;
         }
         let checks = BodyChecks::parse(&headers, None)?;
-        Ok(Self { key: parse_key(key.as_bytes())?, attributes, checks, headers, reply: Reply::parse(fields) })
+        Ok(Self { key: parse_key(key.as_bytes())?, headers, attributes, checks, reply: Reply::parse(fields) })
     }
 }
 
 /// Fields that PutObject takes as headers of the same name.
-const HEADER_FIELDS: [&str; 9] = [
+const HEADER_FIELDS: [&str; 11] = [
     "cache-control",
     "content-disposition",
     "content-encoding",
@@ -176,12 +182,27 @@ const HEADER_FIELDS: [&str; 9] = [
     "content-md5",
     "content-type",
     "expires",
+    "x-amz-acl",
     "x-amz-storage-class",
+    "x-amz-tagging",
     "x-amz-website-redirect-location",
 ];
 /// Beginnings of further such fields, among them those that are refused as not built.
 const HEADER_PREFIXES: [&str; 5] =
     ["x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"];
+
+fn describes_object(header: &str) -> bool {
+    HEADER_FIELDS.contains(&header) || HEADER_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
+}
+
+/// Puts what the form says of the object in place of what the request's own headers say: conditions of policies must judge
+/// the object that will be stored.
+fn stand_in(request: &mut HeaderMap, form: &HeaderMap) {
+    request.retain(|name, _| !describes_object(name.as_str()));
+    for (name, value) in form {
+        request.append(name.clone(), value.clone());
+    }
+}
 
 /// The fields that describe the object, as headers. Errs: InvalidArgument when a name or value cannot be one.
 fn headers_of(fields: &Fields) -> Result<HeaderMap, S3Error> {
@@ -190,7 +211,8 @@ fn headers_of(fields: &Fields) -> Result<HeaderMap, S3Error> {
         let mut name = field_name.to_ascii_lowercase();
         if name == "acl" {
             name = "x-amz-acl".to_owned();
-        } else if !HEADER_FIELDS.contains(&name.as_str()) && !HEADER_PREFIXES.iter().any(|p| name.starts_with(p)) {
+        }
+        if !describes_object(&name) {
             continue;
         }
         let invalid = || S3Error::invalid_argument(field_name, value, "The field's value cannot be that of a header.");
@@ -320,12 +342,24 @@ mod tests {
         assert_eq!(FormUpload::parse(&fields(&[("key", "")])).unwrap_err().code(), ErrorCode::InvalidArgument);
         let long = "x".repeat(1025);
         assert_eq!(FormUpload::parse(&fields(&[("key", &long)])).unwrap_err().code(), ErrorCode::KeyTooLongError);
-        assert_eq!(upload(&[("acl", "public-read")]).unwrap_err(), ErrorCode::NotImplemented);
         assert_eq!(upload(&[("x-amz-server-side-encryption", "AES256")]).unwrap_err(), ErrorCode::NotImplemented);
         assert_eq!(upload(&[("x-amz-meta-a", "b\nc")]).unwrap_err(), ErrorCode::InvalidArgument);
         assert_eq!(upload(&[("tagging", "<Tagging>")]).unwrap_err(), ErrorCode::MalformedXML);
-        assert_eq!(upload(&[("x-amz-checksum-crc32", "AAAA")]).unwrap_err(), ErrorCode::InvalidRequest);
+        assert_eq!(upload(&[("x-amz-checksum-crc32", "AAAA")]).unwrap_err(), ErrorCode::BadDigest);
         assert_eq!(upload(&[("x-amz-storage-class", "COLD")]).unwrap_err(), ErrorCode::InvalidStorageClass);
+    }
+
+    #[test]
+    fn a_form_speaks_for_its_object() {
+        let of = |pairs: &[(&str, &str)]| headers_of(&fields(pairs)).unwrap();
+        let mut request = of(&[("x-amz-acl", "private"), ("content-type", "multipart/form-data"), ("expires", "0")]);
+        request.insert(HeaderName::from_static("user-agent"), HeaderValue::from_static("browser"));
+        stand_in(&mut request, &of(&[("ACL", "public-read"), ("X-Amz-Storage-Class", "GLACIER"), ("submit", "x")]));
+        let found = |name: &str| text(&request, name);
+        assert_eq!(found("x-amz-acl").as_deref(), Some("public-read"));
+        assert_eq!(found("x-amz-storage-class").as_deref(), Some("GLACIER"));
+        assert_eq!(found("user-agent").as_deref(), Some("browser"));
+        assert_eq!((found("content-type"), found("expires"), found("submit")), (None, None, None));
     }
 
     #[test]

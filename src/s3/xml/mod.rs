@@ -3,6 +3,7 @@
 //! Nothing else in the crate parses or prints XML, so the limits, the refusal of DTDs and the escaping stand in one
 //! place each.
 
+pub mod access;
 pub mod object_lock;
 pub mod read;
 pub mod requests;

@@ -44,11 +44,13 @@ impl From<MalformedXml> for S3Error {
     }
 }
 
-/// An element: local name, its text (references resolved, CDATA joined in), and child elements in document order.
+/// An element: local name, its type, its text (references resolved, CDATA joined in), and child elements in document order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Element {
     /// Name without namespace prefix.
     pub name: String,
+    /// What its attribute `xsi:type` says, under whatever prefix.
+    pub kind: Option<String>,
     /// All character data directly inside, verbatim but for XML's line-end rule.
     pub text: String,
     /// Child elements.
@@ -138,11 +140,13 @@ impl Tree {
         if self.open.len() >= DEPTH_MAX || self.elements > ELEMENTS_MAX {
             return Err(MalformedXml::new("too deep or too many elements"));
         }
-        let mut count = 0;
-        for attribute in start.attributes() {
-            count += 1;
-            if count > ATTRIBUTES_MAX || attribute.is_err() {
-                return Err(MalformedXml::new("malformed or too many attributes"));
+        let mut kind = None;
+        for (count, attribute) in start.attributes().enumerate() {
+            let malformed = || MalformedXml::new("malformed or too many attributes");
+            let attribute = attribute.ok().filter(|_| count < ATTRIBUTES_MAX).ok_or_else(malformed)?;
+            let (name, prefix) = attribute.key.decompose();
+            if prefix.is_some() && name.as_ref() == "type" {
+                kind = Some(attribute.value.to_string());
             }
         }
         let name = start.local_name();
@@ -150,7 +154,7 @@ impl Tree {
         if name.is_empty() {
             return Err(MalformedXml::new("an element without name"));
         }
-        self.open.push(Element { name: name.to_owned(), ..Element::default() });
+        self.open.push(Element { name: name.to_owned(), kind, ..Element::default() });
         Ok(())
     }
 

@@ -196,7 +196,7 @@ fn tag(element: &Element) -> Result<(String, String), MalformedXml> {
 }
 
 /// `xsd:boolean`, in any letter case as S3 takes it.
-fn boolean(element: &Element) -> Result<bool, MalformedXml> {
+pub(super) fn boolean(element: &Element) -> Result<bool, MalformedXml> {
     match element.leaf()?.trim() {
         "1" => Ok(true),
         "0" => Ok(false),

@@ -52,6 +52,17 @@ impl XmlWriter {
         self
     }
 
+    /// Opens an element of a type that it names itself (`xsi:type`).
+    pub fn open_typed(&mut self, name: &'static str, kind: &'static str) -> &mut Self {
+        self.out.push('<');
+        self.out.push_str(name);
+        self.out.push_str(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"");
+        self.out.push_str(kind);
+        self.out.push_str("\">");
+        self.open.push(name);
+        self
+    }
+
     /// Closes the element that was opened last.
     pub fn close(&mut self) -> &mut Self {
         if let Some(name) = self.open.pop() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::bucket_config::{BucketConfig, ConfigChange};
+use crate::bucket_config::{BucketConfig, ConfigChange, ObjectOwnership};
 use crate::names::{BucketId, BucketName, CanonicalId, Stamp};
 
 /// Versioning state of a bucket.
@@ -33,6 +33,17 @@ pub struct Bucket {
     pub versioning: Versioning,
     /// What is configured of it.
     pub config: Arc<BucketConfig>,
+}
+
+impl Bucket {
+    /// Who owns what `owner` wrote: the bucket's owner, where it owns every object (S3 User Guide, "Controlling ownership of
+    /// objects").
+    pub fn owner_of<'a>(&'a self, owner: &'a CanonicalId) -> &'a CanonicalId {
+        match self.config.ownership {
+            Some(ObjectOwnership::BucketOwnerEnforced) => &self.owner,
+            Some(ObjectOwnership::BucketOwnerPreferred | ObjectOwnership::ObjectWriter) | None => owner,
+        }
+    }
 }
 
 /// Creates a bucket. Errs: BucketExists.
