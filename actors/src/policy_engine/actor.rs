@@ -38,7 +38,8 @@ impl PolicyEngine {
             return Err(PolicyError::Public { bucket: message.bucket.clone() });
         }
         let name = message.bucket.as_str();
-        let as_put = (value.to_string() != message.text).then(|| Value::from(message.text.as_str()));
+        let compacted = value.to_string();
+        let as_put = (compacted != message.text).then(|| Value::from(message.text.as_str()));
         self.store.edit(self.clock.now(), |file| {
             edit_member(file, "policies", |policies| {
                 policies.insert(name.to_owned(), value.clone());

@@ -387,9 +387,9 @@ fn decide_signed(
     };
     if caller.is_inside {
         match (identity, bucket_side) {
-            (Some(statement), _) if is_at_home => return allow(Reason::Allowed(statement)),
-            (_, Some((reason, Meant::Directly))) => return allow(reason),
-            _ if is_at_home => return refuse(Reason::NoStatementAllows),
+            (Some(statement), _) if is_at_home => allow(Reason::Allowed(statement)),
+            (_, Some((reason, Meant::Directly))) => allow(reason),
+            _ if is_at_home => refuse(Reason::NoStatementAllows),
             (identity, bucket_side) => decide_across(caller, is_owners, identity, bucket_side),
         }
     } else {
