@@ -8,6 +8,7 @@ use actix::{Actor, ArbiterHandle};
 
 use super::actor::PolicyEngine;
 use super::context::{Facts, RequestContext};
+use super::document::Asked;
 use super::error::PolicyError;
 use super::evaluate::{self, AccessRequest, Decision, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
@@ -77,6 +78,25 @@ impl PolicyEngineClient {
             object_account: object_account.as_deref(),
         };
         evaluate::decide(request, &around)
+    }
+
+    /// Whether the bucket's policy lets a service of AWS, whose work the node does, do this to the key. `action` is one that
+    /// AWS checks.
+    pub fn service_may(
+        &self,
+        service: &str,
+        action: &str,
+        bucket: &BucketName,
+        key: &str,
+        context: &RequestContext,
+    ) -> bool {
+        let published = self.policies.load();
+        let Some(Ok(document)) = published.state.get(bucket).map(|policy| policy.document.as_ref()) else {
+            return false;
+        };
+        let resource = format!("arn:aws:s3:::{bucket}/{key}");
+        let facts = Facts { principal: None, context, resource_account: None };
+        document.allows_service(service, Asked { action, resource: &resource }, &facts)
     }
 
     /// Whether the caller's ListBuckets shows a bucket that it does not own.
