@@ -310,13 +310,18 @@ pub fn further(call: &Call, action: &str, bucket: &Bucket, key: Option<&str>) ->
         bucket: Some(&bucket.name),
         bucket_owner: Some(&bucket.owner),
         key,
-        facts: Facts {
-            headers: &call.headers,
-            query: &call.query,
-            address: call.peer,
-            secure: call.secure,
-            now: call.received,
-            mechanism: call.auth.mechanism,
-        },
+        facts: facts(call),
     })
+}
+
+/// What decisions about a call depend on.
+pub fn facts(call: &Call) -> Facts<'_> {
+    Facts {
+        headers: &call.headers,
+        query: &call.query,
+        address: call.peer,
+        secure: call.secure,
+        now: call.received,
+        mechanism: call.auth.mechanism,
+    }
 }

@@ -11,13 +11,15 @@ use myfsio_actors::storage::{Bucket, StorageClient, WriteConditions};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::authorize::{self, Authenticated};
+use super::authorize::{self, Authenticated, Facts};
 use super::body::RequestBody;
 use super::checksum::BodyChecks;
 use super::error::{ErrorCode, S3Error};
 use super::operation::Operation;
 use super::query::Query;
+use super::requester_pays;
 use super::respond::RequestId;
+use crate::access_log::AccessNote;
 use crate::node::Node;
 
 /// One request on its way to a handler.
@@ -53,6 +55,8 @@ pub struct Call {
     pub peer: Option<IpAddr>,
     /// Whether it came over TLS.
     pub secure: bool,
+    /// What the bucket's access log will say of it.
+    pub note: AccessNote,
     /// Its body.
     pub body: RequestBody,
 }
@@ -83,6 +87,12 @@ impl Call {
     /// Asks for a permission on a further resource: a copy source, or a key of a batch. Errs: AccessDenied.
     pub fn authorize(&self, action: &str, bucket: &Bucket, key: Option<&str>) -> Result<(), S3Error> {
         authorize::further(self, action, bucket, key)
+    }
+
+    /// Whether the caller is charged for a request to this bucket, as `headers` say that it agrees. Errs: AccessDenied.
+    pub fn charged(&self, bucket: &Bucket, headers: &HeaderMap) -> Result<bool, S3Error> {
+        let facts = Facts { headers, ..authorize::facts(self) };
+        requester_pays::charged(&self.node, self.auth.principal.as_deref(), bucket, &facts)
     }
 
     /// Whether the caller may list the bucket: decides between 404 and 403 for a missing key.

@@ -76,6 +76,7 @@ error_table! {
     InvalidSecurity, 403, "The provided security credentials are not valid.";
     InvalidStorageClass, 400, "The storage class you specified is not valid.";
     InvalidTag, 400, "The tag provided was not a valid tag.";
+    InvalidTargetBucketForLogging, 400, "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group.";
     InvalidToken, 400, "The provided token is malformed or otherwise invalid.";
     InvalidURI, 400, "Couldn't parse the specified URI.";
     KeyTooLongError, 400, "Your key is too long.";
@@ -117,6 +118,7 @@ error_table! {
     SlowDown, 503, "Please reduce your request rate.";
     TooManyLoginAttempts, 403, "Too many wrong secret keys for this access key from your address. Try again later.";
     UnexpectedContent, 400, "This request contains unsupported content.";
+    UnresolvableGrantByEmailAddress, 400, "The e-mail address you provided does not match any account on record.";
     UserKeyMustBeSpecified, 400, "The bucket POST must contain the specified field name. If it is specified, check the order of the fields.";
     XAmzContentSHA256Mismatch, 400, "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }

@@ -82,6 +82,7 @@ impl Source {
         expect_owner(&call.node, &call.headers, "x-amz-source-expected-bucket-owner", &bucket)?;
         let action = if name.version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
         call.authorize(action, &bucket, Some(name.key.as_str()))?;
+        call.charged(&bucket, &call.headers)?;
         let opened = call.storage().open_object(&bucket, &name.key, name.version).await;
         let opened = opened.map_err(|error| match missing(call, &bucket, error) {
             error if error.code() == ErrorCode::MethodNotAllowed => S3Error::with_message(

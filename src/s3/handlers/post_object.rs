@@ -40,7 +40,9 @@ pub async fn post_object(mut call: Call) -> Answer {
     substitute_filename(&mut form.fields, form.filename.as_deref().unwrap_or_default());
     let policy = authenticate(&mut call, &form.fields, &bucket).await?;
     let upload = FormUpload::parse(&form.fields)?;
+    call.note.names_key(&upload.key);
     call.authorize("s3:PutObject", &bucket, Some(upload.key.as_str()))?;
+    let charged = call.charged(&bucket, &upload.headers)?;
     if !upload.attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(upload.key.as_str()))?;
     }
@@ -62,7 +64,11 @@ pub async fn post_object(mut call: Call) -> Answer {
         conditions: WriteConditions::default(),
     };
     let stored = call.storage().put_object(message).await?;
-    Ok(reply.respond(&bucket, &key, &location, &stored))
+    let mut response = reply.respond(&bucket, &key, &location, &stored);
+    if charged {
+        set_header(&mut response, "x-amz-request-charged", "requester");
+    }
+    Ok(response)
 }
 
 /// Reads up to the file; gives what came with its beginning. Errs: those of the parser and of the body.
@@ -97,6 +103,7 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
         (None, _) => Ok(None),
         (Some(policy), true) => {
             call.auth = form.authenticated;
+            call.note.asked_by(call.auth.principal.as_deref(), call.auth.mechanism);
             Ok(Some(policy))
         }
         (Some(_), false) => Err(S3Error::with_message(ErrorCode::InvalidArgument, "Only one auth mechanism allowed")),
@@ -168,7 +175,7 @@ impl FormUpload {
 }
 
 /// Fields that PutObject takes as headers of the same name.
-const HEADER_FIELDS: [&str; 9] = [
+const HEADER_FIELDS: [&str; 10] = [
     "cache-control",
     "content-disposition",
     "content-encoding",
@@ -176,6 +183,7 @@ const HEADER_FIELDS: [&str; 9] = [
     "content-md5",
     "content-type",
     "expires",
+    "x-amz-request-payer",
     "x-amz-storage-class",
     "x-amz-website-redirect-location",
 ];

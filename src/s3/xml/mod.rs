@@ -3,10 +3,15 @@
 //! Nothing else in the crate parses or prints XML, so the limits, the refusal of DTDs and the escaping stand in one
 //! place each.
 
+pub mod cors;
+pub mod logging;
 pub mod object_lock;
 pub mod read;
 pub mod requests;
+pub mod switches;
+pub mod tagging;
 pub mod versioning;
+pub mod website;
 pub mod write;
 
 pub use read::{Element, MalformedXml};
