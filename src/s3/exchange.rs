@@ -8,7 +8,6 @@ use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, ObjectKey};
 
 use super::cors;
-use super::operation::Scope;
 use super::respond::RequestId;
 use super::route::Address;
 use crate::access_log::AccessNote;
@@ -25,11 +24,10 @@ pub struct Exchange {
 impl Exchange {
     /// Begins the exchange of a request of the S3 API.
     pub fn begin(node: &Node, head: &RequestHead, address: &Address, request_id: RequestId) -> Self {
-        let scope = address.scope();
-        let (bucket, key) = address.clone().into_parts();
-        match bucket {
-            Some(bucket) if scope != Scope::Control => Self::with_bucket(node, head, &bucket, key.as_ref(), request_id),
-            _ => Self::default(),
+        match address {
+            Address::Bucket(bucket) => Self::with_bucket(node, head, bucket, None, request_id),
+            Address::Object(bucket, key) => Self::with_bucket(node, head, bucket, Some(key), request_id),
+            Address::Service | Address::Control(_) => Self::default(),
         }
     }
 

@@ -142,6 +142,9 @@ fn uri_error() -> S3Error {
 /// The bucket that a host names under the longest base domain it ends with; none for a base domain itself and for
 /// other hosts.
 pub fn virtual_bucket(host: &str, base_domains: &[String]) -> Option<String> {
+    if base_domains.is_empty() {
+        return None;
+    }
     let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
     let under = |domain: &&String| {
         host.strip_suffix(domain.to_ascii_lowercase().as_str())
