@@ -3,6 +3,7 @@
 //! `config` and `cli` say what is wanted, `start` starts and stops it, `server` takes requests from sockets, `s3` and `admin`
 //! answer them by asking the actors of the crate `myfsio_actors`.
 
+pub mod access_log;
 pub mod admin;
 pub mod cli;
 pub mod config;

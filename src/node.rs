@@ -10,6 +10,7 @@ use myfsio_actors::clock::SharedClock;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::Semaphore;
 
+use crate::access_log::{AccessLog, AccessLogSettings};
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
 
@@ -22,6 +23,10 @@ pub struct NodeSettings {
     pub region: String,
     /// Domains under which a host's first labels name a bucket.
     pub base_domains: Vec<String>,
+    /// Domains under which a host's first labels name a bucket whose website is meant.
+    pub website_domains: Vec<String>,
+    /// Settings of the access logs.
+    pub access_log: AccessLogSettings,
     /// Most bytes of one request's content.
     pub max_upload_size: u64,
     /// Smallest part that is not the last, in bytes.
@@ -41,6 +46,8 @@ pub struct Node {
     pub storage: StorageClient,
     /// Users and decisions.
     pub access: Access,
+    /// What was asked of buckets, until it is delivered.
+    pub access_log: Arc<AccessLog>,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
@@ -56,6 +63,7 @@ impl Node {
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
         let admission = Arc::new(Semaphore::new(settings.requests_max));
-        Self { settings, storage, access, clock, admission, host_id: STANDARD.encode(bytes) }
+        let access_log = Arc::new(AccessLog::new(settings.access_log));
+        Self { settings, storage, access, access_log, clock, admission, host_id: STANDARD.encode(bytes) }
     }
 }

@@ -25,6 +25,7 @@ use actix_web::HttpResponse;
 use actix_web::http::Method;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
+use myfsio_actors::names::BucketName;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::Instrument as _;
 
@@ -34,13 +35,17 @@ use crate::node::Node;
 use crate::s3::auth::{presigned, sigv2};
 use crate::s3::body::RequestBody;
 use crate::s3::context::Call;
+use crate::s3::cors;
 use crate::s3::dispatch::dispatch;
 use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::exchange::Exchange;
 use crate::s3::handlers::{multipart_part, object_put};
 use crate::s3::operation::Operation;
 use crate::s3::preflight::{self, Prepared};
-use crate::s3::respond::{Asked, RequestId, add_common_headers, error_response};
-use crate::s3::route::{self, Address, Route};
+use crate::s3::query::percent_decode;
+use crate::s3::respond::{Answer, Asked, RequestId, add_common_headers, error_response, set_header};
+use crate::s3::route::{self, Address, Route, parse_key};
+use crate::s3::website::{self, Door, Site};
 use crate::telemetry::request_span;
 
 /// How long an idle connection stays open.
@@ -80,19 +85,19 @@ impl Stopper {
     }
 }
 
-/// A server on a bound listener; it runs when the [`Server`] is awaited. Errs: the listener cannot be registered.
-pub fn serve(node: Arc<Node>, listener: TcpListener, settings: &ServerSettings) -> io::Result<(Server, Stopper)> {
+/// A server on bound listeners, of the API and perhaps of websites; it runs when the [`Server`] is awaited. Errs: a listener
+/// cannot be registered.
+pub fn serve(
+    node: &Arc<Node>,
+    api: TcpListener,
+    websites: Option<TcpListener>,
+    settings: &ServerSettings,
+) -> io::Result<(Server, Stopper)> {
     let (draining, _) = watch::channel(false);
-    let signal = draining.clone();
     let patience = Patience { head: settings.head_timeout, answer: node.settings.body_idle };
-    // What std asks for is short for a burst of clients.
-    rustix::net::listen(&listener, BACKLOG)?;
-    let server = Server::build()
-        .workers(settings.workers)
-        .max_concurrent_connections(settings.connections_max.div_ceil(settings.workers))
-        .shutdown_timeout(settings.shutdown_timeout.as_secs())
-        .disable_signals()
-        .listen("s3", listener, move || {
+    let service = |door: Door| {
+        let (node, signal) = (Arc::clone(node), draining.clone());
+        move || {
             let (expecting, serving, signal) = (Arc::clone(&node), Arc::clone(&node), signal.clone());
             let http = HttpService::build()
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
@@ -111,16 +116,29 @@ pub fn serve(node: Arc<Node>, listener: TcpListener, settings: &ServerSettings) 
                 .on_connect_ext(|connection: &Connection<TcpStream>, data| {
                     data.insert(connection.phase());
                 })
-                .expect(fn_service(move |request: Request| expect(Arc::clone(&expecting), request)))
+                .expect(fn_service(move |request: Request| expect(Arc::clone(&expecting), door, request)))
                 .h1(fn_service(move |request: Request| {
                     // Boxed, since an idle connection would keep the room of the largest request.
-                    let answered = Box::pin(answer(Arc::clone(&serving), request));
+                    let answered = Box::pin(answer(Arc::clone(&serving), door, request));
                     async move { Ok::<_, Infallible>(answered.await) }
                 }));
             let connect = move |socket| async move { Ok::<_, DispatchError>(connect(socket, patience)) };
             fn_service(connect).and_then(http)
-        })?
-        .run();
+        }
+    };
+    // What std asks for is short for a burst of clients.
+    rustix::net::listen(&api, BACKLOG)?;
+    let mut server = Server::build()
+        .workers(settings.workers)
+        .max_concurrent_connections(settings.connections_max.div_ceil(settings.workers))
+        .shutdown_timeout(settings.shutdown_timeout.as_secs())
+        .disable_signals()
+        .listen("s3", api, service(Door::Api))?;
+    if let Some(websites) = websites {
+        rustix::net::listen(&websites, BACKLOG)?;
+        server = server.listen("websites", websites, service(Door::Website))?;
+    }
+    let server = server.run();
     let stopper = Stopper { handle: server.handle(), draining };
     Ok((server, stopper))
 }
@@ -136,28 +154,41 @@ fn connect(socket: TcpStream, patience: Patience) -> (Connection<TcpStream>, Opt
 }
 
 /// Decides on a request whose client waits for `100 Continue`; what was decided travels on with the request.
-async fn expect(node: Arc<Node>, mut request: Request) -> Result<Request, Response<BoxBody>> {
+async fn expect(node: Arc<Node>, door: Door, mut request: Request) -> Result<Request, Response<BoxBody>> {
     let request_id = RequestId::random();
     let serving = serve_on(&request);
     adopt_headers(request.head_mut());
-    match prepare(&node, request.head(), request_id).await {
+    let exchange = match find_route(&node, door, request.head()) {
+        Ok(Route::S3(address)) => Exchange::begin(&node, request.head(), &address, request_id),
+        _ => Exchange::default(),
+    };
+    match prepare(&node, door, request.head(), request_id, &exchange).await {
         Ok(Some(prepared)) => {
-            request.extensions_mut().insert(prepared);
+            request.extensions_mut().insert((prepared, exchange));
             Ok(request)
         }
         Ok(None) => Ok(request),
         Err(error) => {
             let (head, payload) = request.into_parts();
-            let hold = Hold { permit: None, payload: SharedPayload::new(payload), serving };
+            let hold = Hold { permit: None, payload: SharedPayload::new(payload), serving, exchange };
             Err(refuse(&node, &head, request_id, &error, hold))
         }
     }
 }
 
-/// What is decided before `100 Continue`; none for routes that read no body.
-async fn prepare(node: &Arc<Node>, head: &RequestHead, request_id: RequestId) -> Result<Option<Prepared>, S3Error> {
-    let Route::S3(address) = find_route(node, head)? else { return Ok(None) };
-    let prepared = preflight::prepare(node, head, address, request_id).await?;
+/// What is decided before `100 Continue`; none for requests that read no body.
+async fn prepare(
+    node: &Arc<Node>,
+    door: Door,
+    head: &RequestHead,
+    request_id: RequestId,
+    exchange: &Exchange,
+) -> Result<Option<Prepared>, S3Error> {
+    let Route::S3(address) = find_route(node, door, head)? else { return Ok(None) };
+    if head.method == Method::OPTIONS {
+        return Ok(None);
+    }
+    let prepared = preflight::prepare(node, head, address, request_id, &exchange.note).await?;
     if let (Operation::PutObject, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
@@ -171,32 +202,77 @@ async fn prepare(node: &Arc<Node>, head: &RequestHead, request_id: RequestId) ->
     Ok(Some(prepared))
 }
 
-async fn answer(node: Arc<Node>, request: Request) -> Response<BoxBody> {
-    let stashed = request.extensions_mut().remove::<Prepared>();
+async fn answer(node: Arc<Node>, door: Door, request: Request) -> Response<BoxBody> {
+    let stashed = request.extensions_mut().remove::<(Prepared, Exchange)>();
     let serving = serve_on(&request);
-    let request_id = stashed.as_ref().map_or_else(RequestId::random, |prepared| prepared.request_id);
+    let request_id = stashed.as_ref().map_or_else(RequestId::random, |(prepared, _)| prepared.request_id);
     let (mut head, payload) = request.into_parts();
     adopt_headers(&mut head);
-    let hold = Hold { permit: None, payload: SharedPayload::new(payload), serving };
-    let prepared = match stashed {
-        Some(prepared) => Ok(prepared),
-        None => match find_route(&node, &head) {
-            Ok(Route::S3(address)) => preflight::prepare(&node, &head, address, request_id).await,
-            Ok(Route::Health) => {
-                return finish(&node, request_id, health(node.storage.failure(), node.storage.trouble()), hold);
-            }
-            Ok(Route::Admin) => return admin(&node, &head, request_id, hold).await,
-            Ok(Route::Unbuilt) => {
-                let error = S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.");
-                return refuse_as(&node, &head, request_id, &error, hold, true);
-            }
-            Err(error) => Err(error),
-        },
-    };
-    match prepared {
-        Ok(prepared) => handle(&node, &mut head, prepared, hold).await,
+    let mut hold = Hold { permit: None, payload: SharedPayload::new(payload), serving, exchange: Exchange::default() };
+    if let Some((prepared, exchange)) = stashed {
+        hold.exchange = exchange;
+        return handle(&node, &mut head, prepared, hold).await;
+    }
+    match find_route(&node, door, &head) {
+        Ok(Route::S3(address)) => s3(&node, &mut head, address, request_id, hold).await,
+        Ok(Route::Website(site)) => website(&node, &head, &site, request_id, hold).await,
+        Ok(Route::Health) => finish(&node, request_id, health(node.storage.failure(), node.storage.trouble()), hold),
+        Ok(Route::Admin) => admin(&node, &head, request_id, hold).await,
+        Ok(Route::Unbuilt) => {
+            let error = S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.");
+            refuse_as(&node, &head, request_id, &error, hold, true)
+        }
         Err(error) => refuse(&node, &head, request_id, &error, hold),
     }
+}
+
+async fn s3(
+    node: &Arc<Node>,
+    head: &mut RequestHead,
+    address: Address,
+    request_id: RequestId,
+    mut hold: Hold,
+) -> Response<BoxBody> {
+    hold.exchange = Exchange::begin(node, head, &address, request_id);
+    if head.method == Method::OPTIONS {
+        return match cors_preflight(node, head, &address) {
+            Ok(response) => finish(node, request_id, response, hold),
+            Err(error) => refuse(node, head, request_id, &error, hold),
+        };
+    }
+    match preflight::prepare(node, head, address, request_id, &hold.exchange.note).await {
+        Ok(prepared) => handle(node, head, prepared, hold).await,
+        Err(error) => refuse(node, head, request_id, &error, hold),
+    }
+}
+
+/// A browser asks whether it may ask: by the bucket's rules alone, whoever it is.
+fn cors_preflight(node: &Node, head: &RequestHead, address: &Address) -> Answer {
+    let (bucket, _) = address.clone().into_parts();
+    let bucket = bucket.and_then(|bucket| node.storage.bucket(&bucket).ok());
+    let rules = bucket.as_ref().map(|bucket| bucket.config.cors.as_ref());
+    cors::preflight(rules, address.scope(), &head.headers)
+}
+
+async fn website(
+    node: &Arc<Node>,
+    head: &RequestHead,
+    site: &Site,
+    request_id: RequestId,
+    mut hold: Hold,
+) -> Response<BoxBody> {
+    if let Some(bucket) = &site.bucket {
+        let key = percent_decode(site.raw_key.as_bytes(), false).and_then(|key| parse_key(&key).ok());
+        hold.exchange = Exchange::with_bucket(node, head, bucket, key.as_ref(), request_id);
+    }
+    let response = match preflight::admit(node).map(Arc::new) {
+        Ok(place) => {
+            hold.permit = Some(Arc::clone(&place));
+            website::answer(node, head, site, request_id, place, &hold.exchange).await
+        }
+        Err(error) => website::refusal(node, head, &error, None, request_id, &hold.exchange),
+    };
+    finish(node, request_id, response, hold)
 }
 
 /// Runs the handler; its answer keeps the request's place until the last byte is sent.
@@ -211,6 +287,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         bucket,
         query,
         auth,
+        charged,
         checks,
         limits,
         decoder,
@@ -235,6 +312,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         received,
         peer,
         secure: false,
+        note: hold.exchange.note.clone(),
         body: RequestBody::new(incoming, decoder, limits, checks),
     };
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
@@ -242,7 +320,10 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         span.record("principal", principal.access_key.as_str());
     }
     match dispatch(call).instrument(span).await {
-        Ok(response) => {
+        Ok(mut response) => {
+            if charged {
+                set_header(&mut response, "x-amz-request-charged", "requester");
+            }
             tracing::debug!(%request_id, operation = operation.name(), status = response.status().as_u16(), "answered");
             finish(node, request_id, response, hold)
         }
@@ -257,8 +338,16 @@ fn adopt_headers(head: &mut RequestHead) {
     presigned::adopt_headers(query, &mut head.headers);
 }
 
-fn find_route(node: &Node, head: &RequestHead) -> Result<Route, S3Error> {
-    let route = route::find(route::host(head), head.uri.path(), &node.settings.base_domains)?;
+fn find_route(node: &Node, door: Door, head: &RequestHead) -> Result<Route, S3Error> {
+    let (host, path) = (route::host(head), head.uri.path());
+    let exists = |name: &BucketName| node.storage.bucket(name).is_ok();
+    if let Some(site) = website::find(door, host, path, &node.settings.website_domains, exists) {
+        return Ok(Route::Website(site));
+    }
+    let account = head.headers.get("x-amz-account-id").and_then(|account| account.to_str().ok());
+    // There the host names an account, not a bucket.
+    let domains = if route::is_control(host, path, account) { &[] } else { node.settings.base_domains.as_slice() };
+    let route = route::find(host, path, domains)?;
     // The names of the node's own routes are no names for buckets.
     let creates = head.method == Method::PUT && !head.uri.path().trim_matches('/').contains('/');
     match route {
@@ -294,6 +383,7 @@ fn refuse_as(
     as_json: bool,
 ) -> Response<BoxBody> {
     let code = error.code();
+    hold.exchange.note.refused(code.name());
     let (status, cause, path) = (code.status().as_u16(), error.cause().unwrap_or_default(), head.uri.path());
     // A full device is told once by storage, not by each request that it refuses.
     if status == 500 {
@@ -306,15 +396,17 @@ fn refuse_as(
     let mut response = error_response(error, asked);
     // HeadBucket tells the region also to those who may not look into the bucket.
     if head.method == Method::HEAD && matches!(code, ErrorCode::AccessDenied) {
-        crate::s3::respond::set_header(&mut response, "x-amz-bucket-region", &node.settings.region);
+        set_header(&mut response, "x-amz-bucket-region", &node.settings.region);
     }
     finish(node, request_id, response, hold)
 }
 
-fn finish(node: &Node, request_id: RequestId, response: HttpResponse, hold: Hold) -> Response<BoxBody> {
+fn finish(node: &Node, request_id: RequestId, mut response: HttpResponse, hold: Hold) -> Response<BoxBody> {
+    hold.exchange.add_headers(response.headers_mut());
+    hold.exchange.note.answered(&response);
     let mut response: Response<BoxBody> = response.into();
     add_common_headers(response.headers_mut(), request_id, &node.host_id);
-    response.map_body(|_, body| BoxBody::new(Held { body, _hold: hold }))
+    response.map_body(|_, body| BoxBody::new(Held { body, hold }))
 }
 
 /// What a response keeps until its last byte is sent: the request's place, its body, and its turn on the connection.
@@ -327,6 +419,7 @@ struct Hold {
     permit: Option<Arc<OwnedSemaphorePermit>>,
     payload: Option<SharedPayload>,
     serving: Option<Serving>,
+    exchange: Exchange,
 }
 
 /// Tells the connection that its request has come.
@@ -337,7 +430,7 @@ fn serve_on(request: &Request) -> Option<Serving> {
 /// A response body with what it keeps.
 struct Held {
     body: BoxBody,
-    _hold: Hold,
+    hold: Hold,
 }
 
 impl MessageBody for Held {
@@ -348,7 +441,11 @@ impl MessageBody for Held {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
+        let next = Pin::new(&mut self.body).poll_next(cx);
+        if let Poll::Ready(Some(Ok(bytes))) = &next {
+            self.hold.exchange.note.sent(bytes.len());
+        }
+        next
     }
 }
 

@@ -4,7 +4,7 @@
 //! stops the start before anything listens.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::access_log::{self, AccessLogSettings};
 use crate::config::{Config, Durability, Secret};
 use crate::limits;
 use crate::node::{Node, NodeSettings};
@@ -74,9 +75,12 @@ pub fn run(config: Config) -> Result<(), RunError> {
 async fn serve(config: Config) -> Result<(), RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
-    let address = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(address).map_err(|source| RunError::Listen { address, source })?;
-    let address = listener.local_addr().map_err(RunError::Start)?;
+    let listener = bind(config.host, config.port)?;
+    let websites = config.website_port.map(|port| bind(config.host, port)).transpose()?;
+    let addresses = Addresses {
+        api: listener.local_addr().map_err(RunError::Start)?,
+        websites: websites.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
+    };
     let clock: SharedClock = Arc::new(SystemClock);
     let storage = StorageClient::start(&storage_settings(&config), Arc::clone(&clock))?;
     let (access, seeded) = start_access(&config, &clock)?;
@@ -87,8 +91,9 @@ async fn serve(config: Config) -> Result<(), RunError> {
         head_timeout: HEAD_TIMEOUT.min(node.settings.body_idle),
         shutdown_timeout: Duration::from_secs(config.shutdown_timeout_seconds),
     };
-    let (server, stopper) = server::serve(node, listener, &settings).map_err(RunError::Start)?;
-    greet(&config, address, seeded.as_ref());
+    let (server, stopper) = server::serve(&node, listener, websites, &settings).map_err(RunError::Start)?;
+    let access_logs = access_log::start(node);
+    greet(&config, addresses, seeded.as_ref());
     let running = tokio::task::spawn_local(server);
     stop_asked(&mut interrupt, &mut terminate).await;
     tracing::info!("stopping: requests under way are finished first");
@@ -97,6 +102,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
         () = stop_asked(&mut interrupt, &mut terminate) => tracing::warn!("asked again: requests under way are cut off"),
     }
     running.abort();
+    access_logs.stop().await;
     let failure = storage.failure();
     storage.stop().await?;
     match failure {
@@ -106,6 +112,18 @@ async fn serve(config: Config) -> Result<(), RunError> {
             Ok(())
         }
     }
+}
+
+/// Where the node listens.
+#[derive(Debug, Clone, Copy)]
+struct Addresses {
+    api: SocketAddr,
+    websites: Option<SocketAddr>,
+}
+
+fn bind(host: IpAddr, port: u16) -> Result<TcpListener, RunError> {
+    let address = SocketAddr::new(host, port);
+    TcpListener::bind(address).map_err(|source| RunError::Listen { address, source })
 }
 
 async fn stop_asked(interrupt: &mut Signal, terminate: &mut Signal) {
@@ -139,6 +157,11 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         auth,
         region: config.aws_region.clone(),
         base_domains: config.base_domains.clone(),
+        website_domains: config.website_domains.clone(),
+        access_log: AccessLogSettings {
+            interval: Duration::from_secs(config.access_log_seconds),
+            object_bytes: config.access_log_bytes,
+        },
         max_upload_size: config.max_upload_size,
         multipart_min_part_size: config.multipart_min_part_size,
         requests_max: config.requests_max,
@@ -167,10 +190,14 @@ fn start_access(config: &Config, clock: &SharedClock) -> Result<(Access, Option<
 }
 
 /// Tells the terminal where the node is, and the first administrator's secret once; never the log.
-fn greet(config: &Config, address: SocketAddr, seeded: Option<&SeededAdmin>) {
+fn greet(config: &Config, addresses: Addresses, seeded: Option<&SeededAdmin>) {
     let data = std::path::absolute(&config.storage_root).unwrap_or_else(|_| config.storage_root.clone());
-    let mut lines =
-        format!("MyFSIO {}\n  S3 API  http://{address}\n  data    {}\n", env!("CARGO_PKG_VERSION"), data.display());
+    let address = addresses.api;
+    let mut lines = format!("MyFSIO {}\n  S3 API  http://{address}\n", env!("CARGO_PKG_VERSION"));
+    if let Some(websites) = addresses.websites {
+        lines.push_str(&format!("  sites   http://{websites}\n"));
+    }
+    lines.push_str(&format!("  data    {}\n", data.display()));
     if let Some(admin) = seeded {
         let (key, secret) = (admin.access_key.as_str(), admin.secret_key.expose());
         let note = if admin.well_known { "well known, for this machine only" } else { "shown only now" };

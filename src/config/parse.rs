@@ -57,6 +57,11 @@ pub fn number<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(raw: Given<'_>) -
         .ok_or_else(|| format!("{text:?} is not a whole number of {MIN} to {MAX}"))
 }
 
+/// A port, or none.
+pub fn optional_port(raw: Given<'_>) -> Parsed<Option<u16>> {
+    optional(raw, number::<u16, 0, 65_535>)
+}
+
 /// `true` or `false`, also as `1`/`0`, `yes`/`no`, `on`/`off`.
 pub fn boolean(raw: Given<'_>) -> Parsed<bool> {
     let text = text(raw)?.trim();

@@ -118,6 +118,8 @@ fn file_value(kind: Kind, value: &DeValue<'_>) -> Result<Raw, String> {
             Ok(value) => Ok(Raw::One(value.to_string())),
             Err(_) => refused("a number beyond 64 bits"),
         },
+        // An empty text stands for the default, whatever the type.
+        (Kind::Integer | Kind::Boolean, DeValue::String(text)) if text.is_empty() => Ok(Raw::One(String::new())),
         (Kind::List | Kind::SecretList, DeValue::String(text)) => Ok(Raw::One(text.to_string())),
         (Kind::List | Kind::SecretList, DeValue::Array(elements)) => {
             let texts = elements.iter().map(|element| match element.get_ref() {

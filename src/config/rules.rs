@@ -9,6 +9,14 @@ pub fn check(config: &Config, values: &Values) -> Result<(), ConfigError> {
     if config.port != 0 && config.port == config.ui_port {
         return Err(values.complain("ui_port", format!("{} is the port of the API already", config.ui_port)));
     }
+    if let Some(port) = config.website_port.filter(|port| *port != 0)
+        && (port == config.port || port == config.ui_port)
+    {
+        return Err(values.complain("website_port", format!("{port} is the port of the API or the console already")));
+    }
+    if let Some(domain) = config.website_domains.iter().find(|domain| config.base_domains.contains(domain)) {
+        return Err(values.complain("website_domains", format!("{domain} is one of BASE_DOMAINS already")));
+    }
     match (&config.tls_cert_path, &config.tls_key_path) {
         (Some(_), None) => return Err(values.complain("tls_cert_path", "needs TLS_KEY_PATH beside it")),
         (None, Some(_)) => return Err(values.complain("tls_key_path", "needs TLS_CERT_PATH beside it")),
@@ -52,6 +60,9 @@ mod tests {
         assert_eq!(verdict(&[]), (Ok(()), Ok(())));
         assert!(verdict(&[("port", "7000"), ("ui_port", "7000")]).0.is_err());
         assert!(verdict(&[("port", "0"), ("ui_port", "0")]).0.is_ok(), "two free ports differ");
+        assert!(verdict(&[("website_port", "5000")]).0.is_err());
+        assert!(verdict(&[("website_port", "8080"), ("website_domains", "web.test")]).0.is_ok());
+        assert!(verdict(&[("base_domains", "a.test,b.test"), ("website_domains", "b.test")]).0.is_err());
         assert!(verdict(&[("tls_cert_path", "c.pem")]).0.is_err());
         assert!(verdict(&[("tls_key_path", "k.pem")]).0.is_err());
     }

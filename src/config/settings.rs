@@ -68,6 +68,10 @@ settings! {
             "Addresses or CIDR ranges of proxies whose forwarded headers are believed; `none` for no proxy at all. Unset: loopback and private ranges, and those only for the host and scheme of generated URLs.";
         "BASE_DOMAINS" base_domains: Vec<String> = List Unset, parse::domains,
             "Domains under which buckets are served as `bucket.domain` (virtual-hosted style).";
+        "WEBSITE_DOMAINS" website_domains: Vec<String> = List Unset, parse::domains,
+            "Domains under which the websites of buckets are served as `bucket.domain`, on both ports.";
+        "WEBSITE_PORT" website_port: Option<u16> = Integer Unset, parse::optional_port,
+            "Port that serves nothing but websites; 0 takes a free one. Unset: none.";
         "TLS_CERT_PATH" tls_cert_path: Option<PathBuf> = Path Unset, parse::optional_path,
             "PEM file with the certificate chain of both listeners; needs TLS_KEY_PATH.";
         "TLS_KEY_PATH" tls_key_path: Option<PathBuf> = Path Unset, parse::optional_path,
@@ -104,6 +108,12 @@ settings! {
             "Space kept in reserve, in bytes, so that objects can be deleted and what was acknowledged be put in place when the device is full; at most a sixteenth of the device. New objects are refused with InsufficientStorage while it is not whole.";
         "LIFECYCLE_DAY_SECONDS" lifecycle_day_seconds: u64 = Integer Text("86400"), parse::number::<u64, 1, 86_400>,
             "Length of the day that lifecycle rules count in, in seconds; shorter ones are for tests.";
+    }
+    "Access logs of buckets" {
+        "ACCESS_LOG_SECONDS" access_log_seconds: u64 = Integer Text("300"), parse::number::<u64, 1, 86_400>,
+            "Longest time between two deliveries of log objects, in seconds.";
+        "ACCESS_LOG_BYTES" access_log_bytes: usize = Integer Text("1048576"), parse::number::<usize, KIB, { 16 * MIB }>,
+            "A bucket's log lines are delivered as soon as they are this many bytes.";
     }
     "Users and signatures" {
         "AWS_REGION" aws_region: String = Text Text("us-east-1"), parse::scope_word,

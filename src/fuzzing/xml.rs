@@ -3,10 +3,13 @@
 use super::input::is_answered;
 use crate::s3::error::S3Error;
 use crate::s3::handlers::object_copy::checksum_element;
+use crate::s3::xml::cors::{cors_configuration, write_cors};
+use crate::s3::xml::logging::{bucket_logging_status, write_logging};
 use crate::s3::xml::requests::{
     CreateBucketConfiguration, Delete, RequestedPart, complete_multipart_upload, create_bucket_configuration, delete,
     tagging,
 };
+use crate::s3::xml::website::{website_configuration, write_website};
 use crate::s3::xml::{Element, XmlWriter, read};
 
 /// A body, read as each of the request documents: what one of them says is the same when it is written and read again, and
@@ -23,6 +26,9 @@ pub fn xml_documents(data: &[u8]) -> bool {
         again(data, |body| delete(body).map_err(S3Error::from), write_delete),
         again(data, complete_multipart_upload, |parts| write_parts(parts)),
         again(data, |body| tagging(body).map_err(S3Error::from), |tags| write_tags(tags)),
+        again(data, cors_configuration, write_cors),
+        again(data, website_configuration, write_website),
+        again(data, bucket_logging_status, |logging| write_logging(logging.as_ref())),
     ];
     taken.contains(&true)
 }

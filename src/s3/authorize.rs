@@ -474,7 +474,8 @@ pub fn on_new_bucket(call: &Call, action: &str, name: &BucketName, owner: &Canon
     ask(&call.node, &question, Looked::Nowhere, Asks::Nothing)
 }
 
-fn facts(call: &Call) -> Facts<'_> {
+/// What decisions about a call depend on.
+pub fn facts(call: &Call) -> Facts<'_> {
     Facts {
         headers: &call.headers,
         query: &call.query,

@@ -11,13 +11,15 @@ use myfsio_actors::storage::{Bucket, StorageClient, WriteConditions};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::authorize::{self, Authenticated, Further};
+use super::authorize::{self, Authenticated, Facts, Further};
 use super::body::RequestBody;
 use super::checksum::BodyChecks;
 use super::error::{ErrorCode, S3Error};
 use super::operation::Operation;
 use super::query::Query;
+use super::requester_pays;
 use super::respond::RequestId;
+use crate::access_log::AccessNote;
 use crate::node::Node;
 
 /// One request on its way to a handler.
@@ -53,6 +55,8 @@ pub struct Call {
     pub peer: Option<IpAddr>,
     /// Whether it came over TLS.
     pub secure: bool,
+    /// What the bucket's access log will say of it.
+    pub note: AccessNote,
     /// Its body.
     pub body: RequestBody,
 }
@@ -93,6 +97,12 @@ impl Call {
     /// Whether the caller would see the key in a listing of the bucket: decides between 404 and 403 for a missing one.
     pub fn would_list(&self, bucket: &Bucket, key: &ObjectKey) -> bool {
         authorize::would_list(self, bucket, key.as_str())
+    }
+
+    /// Whether the caller is charged for a request to this bucket, as `headers` say that it agrees. Errs: AccessDenied.
+    pub fn charged(&self, bucket: &Bucket, headers: &HeaderMap) -> Result<bool, S3Error> {
+        let facts = Facts { headers, ..authorize::facts(self) };
+        requester_pays::charged(&self.node, self.auth.principal.as_deref(), bucket, &facts)
     }
 
     /// Whether the bucket belongs in the caller's ListBuckets.

@@ -3,9 +3,10 @@
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
-    acl, bucket, bucket_access, bucket_policy, delete_objects, list_buckets, list_objects, list_versions,
-    multipart_complete, multipart_create, multipart_list, multipart_part, object_attributes, object_copy,
-    object_delete, object_get, object_lock, object_put, post_object,
+    acl, bucket, bucket_access, bucket_cors, bucket_logging, bucket_policy, bucket_switches, bucket_website,
+    delete_objects, list_buckets, list_objects, list_versions, multipart_complete, multipart_create, multipart_list,
+    multipart_part, object_attributes, object_copy, object_delete, object_get, object_lock, object_put, post_object,
+    tagging,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -58,6 +59,27 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::DeleteObjects => delete_objects::delete_objects(call).await,
         Operation::GetObjectAttributes => object_attributes::get_object_attributes(call).await,
         Operation::PostObject => post_object::post_object(call).await,
+        Operation::GetBucketTagging => tagging::get_bucket_tagging(&call),
+        Operation::PutBucketTagging => tagging::put_bucket_tagging(call).await,
+        Operation::DeleteBucketTagging => tagging::delete_bucket_tagging(call).await,
+        Operation::GetObjectTagging => tagging::get_object_tagging(call).await,
+        Operation::PutObjectTagging => tagging::put_object_tagging(call).await,
+        Operation::DeleteObjectTagging => tagging::delete_object_tagging(call).await,
+        Operation::ListTagsForResource => tagging::list_tags_for_resource(&call),
+        Operation::TagResource => tagging::tag_resource_of(call).await,
+        Operation::UntagResource => tagging::untag_resource(call).await,
+        Operation::GetBucketCors => bucket_cors::get_bucket_cors(&call),
+        Operation::PutBucketCors => bucket_cors::put_bucket_cors(call).await,
+        Operation::DeleteBucketCors => bucket_cors::delete_bucket_cors(call).await,
+        Operation::GetBucketWebsite => bucket_website::get_bucket_website(&call),
+        Operation::PutBucketWebsite => bucket_website::put_bucket_website(call).await,
+        Operation::DeleteBucketWebsite => bucket_website::delete_bucket_website(call).await,
+        Operation::GetBucketLogging => bucket_logging::get_bucket_logging(&call),
+        Operation::PutBucketLogging => bucket_logging::put_bucket_logging(call).await,
+        Operation::GetBucketRequestPayment => bucket_switches::get_bucket_request_payment(&call),
+        Operation::PutBucketRequestPayment => bucket_switches::put_bucket_request_payment(call).await,
+        Operation::GetBucketAccelerateConfiguration => bucket_switches::get_bucket_accelerate(&call),
+        Operation::PutBucketAccelerateConfiguration => bucket_switches::put_bucket_accelerate(call).await,
         other => match bucket::unset_configuration(&call) {
             Some(answer) => answer,
             None => Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", other.name())),

@@ -16,6 +16,8 @@ use super::query::Query;
 pub const METADATA_BYTES_MAX: usize = 2048;
 /// Most tags of an object.
 pub const TAGS_MAX: usize = 10;
+/// Most tags of a bucket.
+const BUCKET_TAGS_MAX: usize = 50;
 /// What an object without a content type is.
 pub const CONTENT_TYPE_DEFAULT: &str = "binary/octet-stream";
 
@@ -181,21 +183,39 @@ pub fn parse_tagging(value: &str) -> Result<Vec<(String, String)>, S3Error> {
     Ok(tags)
 }
 
-/// Checks number, lengths and characters of object tags. Errs: InvalidTag.
+/// Checks number, lengths, characters and uniqueness of object tags. Errs: InvalidTag.
 pub fn check_tags(tags: &[(String, String)]) -> Result<(), S3Error> {
-    let invalid =
-        |message: &'static str, key: &str| S3Error::with_message(ErrorCode::InvalidTag, message).field("TagKey", key);
     if tags.len() > TAGS_MAX {
         return Err(S3Error::with_message(ErrorCode::InvalidTag, "Object tags cannot be greater than 10"));
     }
+    check_each_tag(tags, "Your TagKey cannot be prefixed with aws:")
+}
+
+/// The same for bucket tags (S3 User Guide, "Using cost allocation S3 bucket tags"). Errs: BadRequest for too many, InvalidTag.
+pub fn check_bucket_tags(tags: &[(String, String)]) -> Result<(), S3Error> {
+    if tags.len() > BUCKET_TAGS_MAX {
+        return Err(S3Error::with_message(ErrorCode::BadRequest, "Bucket tag count cannot be greater than 50"));
+    }
+    check_each_tag(tags, "System tags cannot be added/updated by requester")
+}
+
+fn check_each_tag(tags: &[(String, String)], reserved: &'static str) -> Result<(), S3Error> {
+    let invalid =
+        |message: &'static str, key: &str| S3Error::with_message(ErrorCode::InvalidTag, message).field("TagKey", key);
     let legal = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
-    for (key, value) in tags {
+    for (i, (key, value)) in tags.iter().enumerate() {
         let key_chars = key.chars().count();
-        if key_chars == 0 || key_chars > TAG_KEY_CHARS_MAX || !key.chars().all(legal) || key.starts_with("aws:") {
+        if key_chars == 0 || key_chars > TAG_KEY_CHARS_MAX || !key.chars().all(legal) {
             return Err(invalid("The TagKey you have provided is invalid", key));
+        }
+        if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+            return Err(invalid(reserved, key));
         }
         if value.chars().count() > TAG_VALUE_CHARS_MAX || !value.chars().all(legal) {
             return Err(invalid("The TagValue you have provided is invalid", key));
+        }
+        if tags.iter().skip(i + 1).any(|(other, _)| other == key) {
+            return Err(invalid("Cannot provide multiple Tags with the same key", key));
         }
     }
     Ok(())
@@ -302,12 +322,27 @@ mod tests {
     }
 
     #[test]
+    fn tags_are_checked_one_by_one() {
+        let tags = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let refusal = |pairs: &[(&str, &str)]| check_tags(&tags(pairs)).unwrap_err().to_string();
+        assert_eq!(check_tags(&tags(&[("a b", ""), ("é_.:/=+-@", "x")])).map_err(|e| e.code()), Ok(()));
+        assert!(refusal(&[("a", "1"), ("b", "2"), ("a", "1")]).contains("multiple Tags with the same key"));
+        assert!(refusal(&[("AWS:x", "1")]).contains("prefixed with aws:"));
+        assert!(refusal(&[("a", "<")]).contains("TagValue"));
+        let many: Vec<_> = (0..51).map(|i| (format!("k{i}"), String::new())).collect();
+        assert!(check_bucket_tags(many.get(..50).unwrap()).is_ok());
+        assert_eq!(check_bucket_tags(&many).unwrap_err().code(), ErrorCode::BadRequest);
+        assert_eq!(check_tags(many.get(..11).unwrap()).unwrap_err().code(), ErrorCode::InvalidTag);
+        let system = check_bucket_tags(&tags(&[("aws:cloudformation:stack-id", "1")])).unwrap_err();
+        assert!(system.message().starts_with("System tags"));
+    }
+
+    #[test]
     fn unbuilt_features_are_refused() {
         let code = |pairs: &[(&'static str, &[u8])]| refuse_unbuilt(&headers(pairs)).map_err(|e| e.code());
-        assert_eq!(code(&[("x-amz-acl", b"private"), ("content-type", b"a/b")]), Ok(()));
-        assert_eq!(code(&[("x-amz-acl", b"public-read")]), Err(ErrorCode::NotImplemented));
-        assert_eq!(code(&[("x-amz-acl", b"shared")]), Err(ErrorCode::InvalidArgument));
+        assert_eq!(code(&[("x-amz-acl", b"public-read"), ("content-type", b"a/b")]), Ok(()));
         assert_eq!(code(&[("x-amz-server-side-encryption", b"AES256")]), Err(ErrorCode::NotImplemented));
-        assert_eq!(code(&[("x-amz-grant-read", b"id=1")]), Err(ErrorCode::NotImplemented));
     }
 }

@@ -19,6 +19,8 @@ pub enum Scope {
     Bucket,
     /// An object key in a bucket.
     Object,
+    /// A bucket, by its ARN, in S3 Control's tag operations.
+    Control,
 }
 
 impl Scope {
@@ -27,6 +29,7 @@ impl Scope {
             Self::Service => "SERVICE",
             Self::Bucket => "BUCKET",
             Self::Object => "OBJECT",
+            Self::Control => "TAGS",
         }
     }
 }
@@ -133,17 +136,17 @@ operation_table! {
     DeleteBucketPolicy DELETE Bucket [Q("policy")] "s3:DeleteBucketPolicy" "s3:DeleteBucketPolicy" true;
     GetBucketPolicyStatus GET Bucket [Q("policyStatus")] "s3:GetBucketPolicyStatus" "s3:GetBucketPolicyStatus" true;
     GetBucketCors GET Bucket [Q("cors")] "s3:GetBucketCORS" "s3:GetBucketCORS" true;
-    PutBucketCors PUT Bucket [Q("cors")] "s3:PutBucketCORS" "s3:PutBucketCORS" false;
-    DeleteBucketCors DELETE Bucket [Q("cors")] "s3:PutBucketCORS" "s3:PutBucketCORS" false;
+    PutBucketCors PUT Bucket [Q("cors")] "s3:PutBucketCORS" "s3:PutBucketCORS" true;
+    DeleteBucketCors DELETE Bucket [Q("cors")] "s3:PutBucketCORS" "s3:PutBucketCORS" true;
     GetBucketLifecycleConfiguration GET Bucket [Q("lifecycle")] "s3:GetLifecycleConfiguration" "s3:GetLifecycleConfiguration" true;
     PutBucketLifecycleConfiguration PUT Bucket [Q("lifecycle")] "s3:PutLifecycleConfiguration" "s3:PutLifecycleConfiguration" false;
     DeleteBucketLifecycle DELETE Bucket [Q("lifecycle")] "s3:PutLifecycleConfiguration" "s3:PutLifecycleConfiguration" false;
     GetBucketTagging GET Bucket [Q("tagging")] "s3:GetBucketTagging" "s3:GetBucketTagging" true;
-    PutBucketTagging PUT Bucket [Q("tagging")] "s3:PutBucketTagging" "s3:PutBucketTagging" false;
-    DeleteBucketTagging DELETE Bucket [Q("tagging")] "s3:PutBucketTagging" "s3:PutBucketTagging" false;
+    PutBucketTagging PUT Bucket [Q("tagging")] "s3:PutBucketTagging" "s3:PutBucketTagging" true;
+    DeleteBucketTagging DELETE Bucket [Q("tagging")] "s3:PutBucketTagging" "s3:PutBucketTagging" true;
     GetBucketWebsite GET Bucket [Q("website")] "s3:GetBucketWebsite" "s3:GetBucketWebsite" true;
-    PutBucketWebsite PUT Bucket [Q("website")] "s3:PutBucketWebsite" "s3:PutBucketWebsite" false;
-    DeleteBucketWebsite DELETE Bucket [Q("website")] "s3:DeleteBucketWebsite" "s3:DeleteBucketWebsite" false;
+    PutBucketWebsite PUT Bucket [Q("website")] "s3:PutBucketWebsite" "s3:PutBucketWebsite" true;
+    DeleteBucketWebsite DELETE Bucket [Q("website")] "s3:DeleteBucketWebsite" "s3:DeleteBucketWebsite" true;
     GetBucketEncryption GET Bucket [Q("encryption")] "s3:GetEncryptionConfiguration" "s3:GetEncryptionConfiguration" true;
     PutBucketEncryption PUT Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" false;
     DeleteBucketEncryption DELETE Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" false;
@@ -159,13 +162,13 @@ operation_table! {
     PutBucketOwnershipControls PUT Bucket [Q("ownershipControls")] "s3:PutBucketOwnershipControls" "s3:PutBucketOwnershipControls" true;
     DeleteBucketOwnershipControls DELETE Bucket [Q("ownershipControls")] "s3:PutBucketOwnershipControls" "s3:PutBucketOwnershipControls" true;
     GetBucketLogging GET Bucket [Q("logging")] "s3:GetBucketLogging" "s3:GetBucketLogging" true;
-    PutBucketLogging PUT Bucket [Q("logging")] "s3:PutBucketLogging" "s3:PutBucketLogging" false;
+    PutBucketLogging PUT Bucket [Q("logging")] "s3:PutBucketLogging" "s3:PutBucketLogging" true;
     GetBucketNotificationConfiguration GET Bucket [Q("notification")] "s3:GetBucketNotification" "s3:GetBucketNotification" true;
     PutBucketNotificationConfiguration PUT Bucket [Q("notification")] "s3:PutBucketNotification" "s3:PutBucketNotification" false;
     GetBucketRequestPayment GET Bucket [Q("requestPayment")] "s3:GetBucketRequestPayment" "s3:GetBucketRequestPayment" true;
-    PutBucketRequestPayment PUT Bucket [Q("requestPayment")] "s3:PutBucketRequestPayment" "s3:PutBucketRequestPayment" false;
+    PutBucketRequestPayment PUT Bucket [Q("requestPayment")] "s3:PutBucketRequestPayment" "s3:PutBucketRequestPayment" true;
     GetBucketAccelerateConfiguration GET Bucket [Q("accelerate")] "s3:GetAccelerateConfiguration" "s3:GetAccelerateConfiguration" true;
-    PutBucketAccelerateConfiguration PUT Bucket [Q("accelerate")] "s3:PutAccelerateConfiguration" "s3:PutAccelerateConfiguration" false;
+    PutBucketAccelerateConfiguration PUT Bucket [Q("accelerate")] "s3:PutAccelerateConfiguration" "s3:PutAccelerateConfiguration" true;
     GetBucketAnalyticsConfiguration GET Bucket [Q("analytics"), With("id")] "s3:GetAnalyticsConfiguration" "s3:GetAnalyticsConfiguration" false;
     ListBucketAnalyticsConfigurations GET Bucket [Q("analytics")] "s3:GetAnalyticsConfiguration" "s3:GetAnalyticsConfiguration" false;
     PutBucketAnalyticsConfiguration PUT Bucket [Q("analytics")] "s3:PutAnalyticsConfiguration" "s3:PutAnalyticsConfiguration" false;
@@ -211,9 +214,9 @@ operation_table! {
     ListParts GET Object [Q("uploadId")] "s3:ListMultipartUploadParts" "s3:ListMultipartUploadParts" true;
     GetObjectAcl GET Object [Q("acl")] "s3:GetObjectAcl" "s3:GetObjectVersionAcl" true;
     PutObjectAcl PUT Object [Q("acl")] "s3:PutObjectAcl" "s3:PutObjectVersionAcl" true;
-    GetObjectTagging GET Object [Q("tagging")] "s3:GetObjectTagging" "s3:GetObjectVersionTagging" false;
-    PutObjectTagging PUT Object [Q("tagging")] "s3:PutObjectTagging" "s3:PutObjectVersionTagging" false;
-    DeleteObjectTagging DELETE Object [Q("tagging")] "s3:DeleteObjectTagging" "s3:DeleteObjectVersionTagging" false;
+    GetObjectTagging GET Object [Q("tagging")] "s3:GetObjectTagging" "s3:GetObjectVersionTagging" true;
+    PutObjectTagging PUT Object [Q("tagging")] "s3:PutObjectTagging" "s3:PutObjectVersionTagging" true;
+    DeleteObjectTagging DELETE Object [Q("tagging")] "s3:DeleteObjectTagging" "s3:DeleteObjectVersionTagging" true;
     GetObjectRetention GET Object [Q("retention")] "s3:GetObjectRetention" "s3:GetObjectRetention" true;
     PutObjectRetention PUT Object [Q("retention")] "s3:PutObjectRetention" "s3:PutObjectRetention" true;
     GetObjectLegalHold GET Object [Q("legal-hold")] "s3:GetObjectLegalHold" "s3:GetObjectLegalHold" true;
@@ -223,6 +226,10 @@ operation_table! {
     SelectObjectContent POST Object [Q("select")] "s3:GetObject" "s3:GetObject" false;
     RenameObject PUT Object [Q("renameObject")] "s3:PutObject" "s3:PutObject" false;
     UpdateObjectEncryption PUT Object [Q("encryption")] "s3:UpdateObjectEncryption" "s3:UpdateObjectEncryption" false;
+
+    ListTagsForResource GET Control [] "s3:ListTagsForResource" "s3:ListTagsForResource" true;
+    TagResource POST Control [] "s3:TagResource" "s3:TagResource" true;
+    UntagResource DELETE Control [] "s3:UntagResource" "s3:UntagResource" true;
 }
 
 impl Operation {

@@ -24,8 +24,10 @@ use super::headers::text;
 use super::operation::{self, Operation};
 use super::query::Query;
 use super::request_head::RequestHead;
+use super::requester_pays;
 use super::respond::RequestId;
 use super::route::{self, Address};
+use crate::access_log::AccessNote;
 use crate::node::Node;
 
 /// Largest object that one request may write (S3 User Guide, "Uploading objects"), in bytes.
@@ -56,6 +58,8 @@ pub struct Prepared {
     pub query: Query,
     /// Who asks.
     pub auth: Authenticated,
+    /// Whether the requester pays.
+    pub charged: bool,
     /// Claims about the body.
     pub checks: BodyChecks,
     /// Limits of the body.
@@ -111,19 +115,20 @@ pub async fn prepare(
     head: &HttpHead,
     address: Address,
     request_id: RequestId,
+    note: &AccessNote,
 ) -> Result<Prepared, S3Error> {
     let permit = admit(node)?;
     check_head_size(head)?;
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
-    if head.method == Method::OPTIONS {
-        return Err(cors_preflight(head));
-    }
     let operation = operation::resolve(&head.method, address.scope(), &query, &head.headers)?;
+    note.asked_for(operation, &head.headers);
+    note.came_from(client_of(node, head));
     let received = node.clock.now();
     let peer = head.peer_addr.map(|peer| peer.ip());
     let virtual_bucket = route::virtual_bucket(route::host(head).unwrap_or_default(), &node.settings.base_domains);
     let seen = request_head(head, virtual_bucket.as_deref(), peer);
     let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await?;
+    note.asked_by(auth.principal.as_deref(), auth.mechanism);
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();
     let bucket = match &bucket_name {
@@ -133,23 +138,25 @@ pub async fn prepare(
     if let Some(bucket) = &bucket {
         authorize::expect_owner(node, &head.headers, "x-amz-expected-bucket-owner", bucket)?;
     }
+    let facts = Facts {
+        headers: &head.headers,
+        query: &query,
+        address: address_of_client,
+        secure: false,
+        now: received,
+        mechanism: auth.mechanism,
+    };
     if operation.authorized_by_spine() {
-        let primary = Primary {
-            operation,
-            facts: Facts {
-                headers: &head.headers,
-                query: &query,
-                address: address_of_client,
-                secure: false,
-                now: received,
-                mechanism: auth.mechanism,
-            },
-            bucket_name: bucket_name.as_ref(),
-            bucket: bucket.as_deref(),
-            key: key.as_ref(),
-        };
-        authorize::primary(node, &auth, &primary).await?;
+        let (bucket_name, bucket, key) = (bucket_name.as_ref(), bucket.as_deref(), key.as_ref());
+        authorize::primary(node, &auth, &Primary { operation, facts, bucket_name, bucket, key }).await?;
     }
+    let charged = match &bucket {
+        // The form tells who asks.
+        Some(bucket) if operation != Operation::PostObject => {
+            requester_pays::charged(node, auth.principal.as_deref(), bucket, &facts)?
+        }
+        _ => false,
+    };
     if !operation.implemented() {
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
@@ -175,6 +182,7 @@ pub async fn prepare(
         bucket,
         query,
         auth,
+        charged,
         checks,
         limits,
         decoder,
@@ -191,12 +199,10 @@ fn check_head_size(head: &HttpHead) -> Result<(), S3Error> {
     Ok(())
 }
 
-/// No bucket has CORS rules, so every preflight is refused; it is never authenticated.
-fn cors_preflight(head: &HttpHead) -> S3Error {
-    if head.headers.contains_key("origin") && head.headers.contains_key("access-control-request-method") {
-        return S3Error::new(ErrorCode::AccessForbidden).field("Method", "OPTIONS").field("ResourceType", "BUCKET");
-    }
-    S3Error::with_message(ErrorCode::BadRequest, "Insufficient information. Origin request header needed.")
+/// Address of the client: the peer's, or what a trusted proxy says.
+pub fn client_of(node: &Node, head: &HttpHead) -> Option<IpAddr> {
+    let seen = request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
+    client_address(&seen, &node.settings.auth.trusted_proxies)
 }
 
 /// The head as authentication reads it.

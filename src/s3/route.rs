@@ -9,15 +9,20 @@ use myfsio_actors::names::{BucketName, InvalidObjectKey, KEY_BYTES_MAX, ObjectKe
 use super::error::{ErrorCode, S3Error};
 use super::operation::Scope;
 use super::query::percent_decode;
+use super::website::Site;
 
 /// First path segments that are the node's own routes.
-const OWN_ROUTES: [&str; 5] = ["presign", "bucket-policy", "kms", "bucket", "v20180820"];
+const OWN_ROUTES: [&str; 4] = ["presign", "bucket-policy", "kms", "bucket"];
+/// First path segment of S3 Control: the version of its API.
+const CONTROL: &str = "v20180820";
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// The S3 API.
     S3(Address),
+    /// The website of a bucket.
+    Website(Site),
     /// `/healthz`.
     Health,
     /// A route below `/_myfsio`; speaks JSON.
@@ -35,6 +40,8 @@ pub enum Address {
     Bucket(BucketName),
     /// A key in a bucket.
     Object(BucketName, ObjectKey),
+    /// A bucket, by its ARN, in S3 Control's tag operations.
+    Control(BucketName),
 }
 
 impl Address {
@@ -44,6 +51,7 @@ impl Address {
             Self::Service => Scope::Service,
             Self::Bucket(_) => Scope::Bucket,
             Self::Object(..) => Scope::Object,
+            Self::Control(_) => Scope::Control,
         }
     }
 
@@ -51,7 +59,7 @@ impl Address {
     pub fn into_parts(self) -> (Option<BucketName>, Option<ObjectKey>) {
         match self {
             Self::Service => (None, None),
-            Self::Bucket(bucket) => (Some(bucket), None),
+            Self::Bucket(bucket) | Self::Control(bucket) => (Some(bucket), None),
             Self::Object(bucket, key) => (Some(bucket), Some(key)),
         }
     }
@@ -77,9 +85,28 @@ pub fn find(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> Resu
         "healthz" if rest.is_none_or(str::is_empty) => Ok(Route::Health),
         "_myfsio" => Ok(Route::Admin),
         own if OWN_ROUTES.contains(&own) => Ok(Route::Unbuilt),
+        CONTROL => control(rest.unwrap_or_default()),
         "" if rest.is_none() => Ok(Route::S3(Address::Service)),
         bucket => address(Some(bucket), rest.unwrap_or_default()).map(Route::S3),
     }
+}
+
+/// `tags/<ARN of a bucket>`; the rest of S3 Control is not built. Errs: InvalidRequest for other ARNs.
+fn control(rest: &str) -> Result<Route, S3Error> {
+    let Some(arn) = rest.strip_prefix("tags/") else { return Ok(Route::Unbuilt) };
+    let arn = String::from_utf8(decode(arn)?).map_err(|_| uri_error())?;
+    let bucket = arn.strip_prefix("arn:aws:s3:::").and_then(|name| BucketName::parse(name).ok());
+    match bucket {
+        Some(bucket) => Ok(Route::S3(Address::Control(bucket))),
+        None => Err(S3Error::with_message(ErrorCode::InvalidRequest, "The resource is not the ARN of a bucket.")),
+    }
+}
+
+/// Whether the host names an account in front of the node's own, as clients of S3 Control do with endpoints of their own,
+/// and the path is S3 Control's.
+pub fn is_control(host: Option<&str>, raw_path: &str, account: Option<&str>) -> bool {
+    let label = host.and_then(|host| host.split_once('.')).map(|(label, _)| label);
+    account.is_some() && label == account && raw_path.strip_prefix('/').is_some_and(|path| path.starts_with(CONTROL))
 }
 
 fn address(raw_bucket: Option<&str>, raw_key: &str) -> Result<Address, S3Error> {
@@ -115,6 +142,9 @@ fn uri_error() -> S3Error {
 /// The bucket that a host names under the longest base domain it ends with; none for a base domain itself and for
 /// other hosts.
 pub fn virtual_bucket(host: &str, base_domains: &[String]) -> Option<String> {
+    if base_domains.is_empty() {
+        return None;
+    }
     let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
     let under = |domain: &&String| {
         host.strip_suffix(domain.to_ascii_lowercase().as_str())
@@ -184,10 +214,25 @@ mod tests {
     fn own_routes_are_no_buckets() {
         assert_eq!(find_path("/healthz"), Ok(Route::Health));
         assert_eq!(find_path("/_myfsio/metrics"), Ok(Route::Admin));
-        for path in ["/presign/b/k", "/bucket-policy/b", "/kms", "/bucket/b", "/v20180820/tags/x"] {
+        for path in ["/presign/b/k", "/bucket-policy/b", "/kms", "/bucket/b", "/v20180820", "/v20180820/jobs"] {
             assert_eq!(find_path(path), Ok(Route::Unbuilt), "{path}");
         }
         assert_eq!(find_path("/presigned/k"), object("presigned", "k"));
+    }
+
+    #[test]
+    fn control_knows_buckets_by_their_arns() {
+        let control = |name: &str| Ok(Route::S3(Address::Control(BucketName::parse(name).unwrap())));
+        assert_eq!(find_path("/v20180820/tags/arn%3Aaws%3As3%3A%3A%3Aabc"), control("abc"));
+        assert_eq!(find_path("/v20180820/tags/arn:aws:s3:::a.b-c"), control("a.b-c"));
+        for path in ["/v20180820/tags/abc", "/v20180820/tags/arn:aws:s3:us-east-1:1:accesspoint/a", "/v20180820/tags/"]
+        {
+            assert_eq!(find_path(path), Err(ErrorCode::InvalidRequest), "{path}");
+        }
+        assert!(is_control(Some("123456789012.localhost:5000"), "/v20180820/tags/x", Some("123456789012")));
+        assert!(!is_control(Some("123456789012.localhost:5000"), "/v20180820/tags/x", None));
+        assert!(!is_control(Some("abc.localhost:5000"), "/v20180820/tags/x", Some("123456789012")));
+        assert!(!is_control(Some("123456789012.localhost"), "/key", Some("123456789012")));
     }
 
     #[test]

@@ -14,7 +14,19 @@ pub struct Logging {
     /// Who else may read them.
     #[serde(default)]
     pub target_grants: Vec<Grant>,
-    /// The element `TargetObjectKeyFormat`: whether keys are partitioned by date, and by which; absent means not.
+    /// By which date keys are partitioned; absent means that they are not.
     #[serde(default)]
-    pub partitioned_by: Option<String>,
+    pub partitioned_by: Option<PartitionDate>,
+    /// Whether the document said that keys are not partitioned, rather than nothing about it.
+    #[serde(default)]
+    pub simple_prefix: bool,
+}
+
+/// The date in partitioned keys (S3 API Reference, PartitionedPrefix).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PartitionDate {
+    /// Of the requests in the log.
+    EventTime,
+    /// Of its delivery.
+    DeliveryTime,
 }

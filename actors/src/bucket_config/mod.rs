@@ -14,9 +14,9 @@ mod website;
 use serde::{Deserialize, Serialize};
 
 pub use access::{Acl, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock};
-pub use cors::{Cors, CorsRule};
+pub use cors::{Cors, CorsRule, CrossOrigin};
 pub use lifecycle::{AbortUploads, Expiration, Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration};
-pub use logging::Logging;
+pub use logging::{Logging, PartitionDate};
 pub use notification::{Notification, NotificationTarget};
 pub use object_lock::{DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
 pub use website::{Redirect, RedirectAll, RoutingCondition, RoutingRule, Website};

@@ -8,7 +8,7 @@ use actix::{Actor, ArbiterHandle};
 
 use super::actor::PolicyEngine;
 use super::context::{Facts, RequestContext};
-use super::document::Document;
+use super::document::{Asked, Document};
 use super::error::PolicyError;
 use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
@@ -84,6 +84,25 @@ impl PolicyEngineClient {
             account_of: &|user| directory.account_of(user).into_owned(),
         };
         evaluate::decide(request, &around)
+    }
+
+    /// Whether the bucket's policy lets a service of AWS, whose work the node does, do this to the key. `action` is one that
+    /// AWS checks.
+    pub fn service_may(
+        &self,
+        service: &str,
+        action: &str,
+        bucket: &BucketName,
+        key: &str,
+        context: &RequestContext,
+    ) -> bool {
+        let published = self.policies.load();
+        let Some(Ok(document)) = published.state.get(bucket).map(|policy| policy.document.as_ref()) else {
+            return false;
+        };
+        let resource = format!("arn:aws:s3:::{bucket}/{key}");
+        let facts = Facts { principal: None, context, resource_account: None, object_tags: &[] };
+        document.allows_service(service, Asked { action, resource: &resource }, &facts)
     }
 
     /// Whether the caller's ListBuckets shows a bucket that it does not own.

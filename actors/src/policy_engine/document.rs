@@ -58,9 +58,11 @@ impl Statement {
     /// How the statement applies to the caller and request: not, by the caller's account, or directly.
     pub fn applies(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Meant {
         let meant = self.principals.as_ref().map_or(Meant::Directly, |clause| clause.means(facts.principal));
-        if meant == Meant::Not {
-            return Meant::Not;
-        }
+        if meant == Meant::Not || !self.covers(asked, facts) { Meant::Not } else { meant }
+    }
+
+    /// Whether action, resource and conditions fit, whoever asks.
+    fn covers(&self, asked: Asked<'_>, facts: &Facts<'_>) -> bool {
         let lookup = |name: &str| facts.variable(name);
         let fits = |clause: &Clause, text: &str, ignoring_case: bool| {
             clause.negated
@@ -69,10 +71,9 @@ impl Statement {
                     false => pattern.matches(text, &lookup),
                 })
         };
-        let applies = fits(&self.actions, asked.action, true)
+        fits(&self.actions, asked.action, true)
             && fits(&self.resources, asked.resource, false)
-            && self.conditions.iter().all(|condition| condition.holds(facts));
-        if applies { meant } else { Meant::Not }
+            && self.conditions.iter().all(|condition| condition.holds(facts))
     }
 }
 
@@ -117,5 +118,15 @@ impl Document {
             };
         }
         verdict
+    }
+
+    /// Whether a service may: a statement allows it and none denies it.
+    pub fn allows_service(&self, service: &str, asked: Asked<'_>, facts: &Facts<'_>) -> bool {
+        let meant = |statement: &&Statement| {
+            let names = statement.principals.as_ref().is_some_and(|clause| clause.means_service(service));
+            names && statement.covers(asked, facts)
+        };
+        let mut applying = self.statements.iter().filter(meant).peekable();
+        applying.peek().is_some() && applying.all(|statement| statement.effect == Effect::Allow)
     }
 }

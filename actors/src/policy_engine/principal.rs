@@ -34,7 +34,9 @@ enum Name {
     Canonical(CanonicalId),
     /// User id, access key id, or a display name that only one user has.
     Bare(String),
-    /// A service, role, session or federation: nobody on this node.
+    /// A service of AWS, such as `logging.s3.amazonaws.com`: never the caller of a request.
+    Service(String),
+    /// A role, session or federation: nobody on this node.
     Other,
 }
 
@@ -82,6 +84,16 @@ impl PrincipalClause {
         self.negated || self.names.contains(&Name::Everyone)
     }
 
+    /// Whether a service is meant that the node does the work of.
+    pub fn means_service(&self, service: &str) -> bool {
+        let named = |name: &Name| match name {
+            Name::Everyone => true,
+            Name::Service(text) => text == service,
+            _ => false,
+        };
+        self.negated != self.names.iter().any(named)
+    }
+
     /// Names that are neither ARNs nor ids of accounts, and so must be known to the node.
     pub fn bare_names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().filter_map(|name| match name {
@@ -112,7 +124,7 @@ impl Name {
             }
             Self::Canonical(id) => directly(*id == caller.user_id),
             Self::Bare(text) => directly(caller.is_called(text)),
-            Self::Other => Meant::Not,
+            Self::Service(_) | Self::Other => Meant::Not,
         }
     }
 }
@@ -148,7 +160,8 @@ fn parse_name(kind: &str, text: &str, place: &str) -> Result<Name, InvalidPolicy
         "CanonicalUser" => CanonicalId::parse(&text.to_ascii_lowercase())
             .map(Name::Canonical)
             .map_err(|_| invalid("is not a canonical user id (64 hexadecimal digits)")),
-        "Service" | "Federated" if !text.is_empty() => Ok(Name::Other),
+        "Service" if !text.is_empty() => Ok(Name::Service(text.to_owned())),
+        "Federated" if !text.is_empty() => Ok(Name::Other),
         "Service" | "Federated" => Err(invalid("is empty")),
         _ => Err(InvalidPolicy::new(place, "is not a kind of principal (AWS, CanonicalUser, Federated, Service)")),
     }
@@ -233,6 +246,16 @@ mod tests {
         ] {
             assert!(PrincipalClause::parse(&value, false, "Principal").is_ok(), "{value}");
         }
+    }
+
+    #[test]
+    fn services_are_no_callers() {
+        let clause = |value, negated| PrincipalClause::parse(&value, negated, "P").unwrap();
+        let logging = clause(json!({"Service": ["backup.amazonaws.com", "logging.s3.amazonaws.com"]}), false);
+        assert!(logging.means_service("logging.s3.amazonaws.com") && !logging.means_service("s3.amazonaws.com"));
+        assert_eq!(logging.means(None), Meant::Not);
+        assert!(clause(json!("*"), false).means_service("logging.s3.amazonaws.com"));
+        assert!(clause(json!({"AWS": "123456789012"}), true).means_service("logging.s3.amazonaws.com"));
     }
 
     #[test]

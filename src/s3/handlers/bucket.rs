@@ -144,20 +144,10 @@ pub async fn put_bucket_versioning(mut call: Call) -> Answer {
 /// What S3 answers for a configuration that is not set; none when the operation reads no configuration.
 pub fn unset_configuration(call: &Call) -> Option<Answer> {
     let code = match call.operation {
-        Operation::GetBucketCors => ErrorCode::NoSuchCORSConfiguration,
         Operation::GetBucketLifecycleConfiguration => ErrorCode::NoSuchLifecycleConfiguration,
-        Operation::GetBucketTagging => ErrorCode::NoSuchTagSet,
-        Operation::GetBucketWebsite => ErrorCode::NoSuchWebsiteConfiguration,
         Operation::GetBucketEncryption => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         Operation::GetBucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
-        Operation::GetBucketLogging => return Some(Ok(empty_document("BucketLoggingStatus"))),
         Operation::GetBucketNotificationConfiguration => return Some(Ok(empty_document("NotificationConfiguration"))),
-        Operation::GetBucketAccelerateConfiguration => return Some(Ok(empty_document("AccelerateConfiguration"))),
-        Operation::GetBucketRequestPayment => {
-            let mut document = XmlWriter::new("RequestPaymentConfiguration");
-            document.text("Payer", "BucketOwner");
-            return Some(Ok(xml(StatusCode::OK, document.finish())));
-        }
         _ => return None,
     };
     let name = call.bucket_name.as_ref().map(|name| name.as_str()).unwrap_or_default();

@@ -3,7 +3,12 @@
 pub mod acl;
 pub mod bucket;
 pub mod bucket_access;
+pub mod bucket_config;
+pub mod bucket_cors;
+pub mod bucket_logging;
 pub mod bucket_policy;
+pub mod bucket_switches;
+pub mod bucket_website;
 pub mod delete_objects;
 pub mod list_buckets;
 pub mod list_objects;
@@ -21,3 +26,4 @@ pub mod object_lock;
 pub mod object_put;
 pub mod post_object;
 pub mod slow_answer;
+pub mod tagging;

@@ -42,11 +42,13 @@ pub async fn post_object(mut call: Call) -> Answer {
     substitute_filename(&mut form.fields, form.filename.as_deref().unwrap_or_default());
     let policy = authenticate(&mut call, &form.fields, &bucket).await?;
     let upload = FormUpload::parse(&form.fields)?;
+    call.note.names_key(&upload.key);
     stand_in(&mut call.headers, &upload.headers);
     let key = &upload.key;
     let tags = Some(upload.attributes.tags.as_slice());
     let further = Further { key: Some(key.as_str()), tags, ..Further::default() };
     call.authorize_further("s3:PutObject", &bucket, further)?;
+    let charged = call.charged(&bucket, &upload.headers)?;
     if !upload.attributes.tags.is_empty() {
         call.authorize_further("s3:PutObjectTagging", &bucket, further)?;
     }
@@ -68,7 +70,11 @@ pub async fn post_object(mut call: Call) -> Answer {
         conditions: WriteConditions::default(),
     };
     let stored = call.storage().put_object(message).await?;
-    Ok(reply.respond(&bucket, &key, &location, &stored))
+    let mut response = reply.respond(&bucket, &key, &location, &stored);
+    if charged {
+        set_header(&mut response, "x-amz-request-charged", "requester");
+    }
+    Ok(response)
 }
 
 /// Reads up to the file; gives what came with its beginning. Errs: those of the parser and of the body.
@@ -103,6 +109,7 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
         (None, _) => Ok(None),
         (Some(policy), true) => {
             call.auth = form.authenticated;
+            call.note.asked_by(call.auth.principal.as_deref(), call.auth.mechanism);
             Ok(Some(policy))
         }
         (Some(_), false) => Err(S3Error::with_message(ErrorCode::InvalidArgument, "Only one auth mechanism allowed")),
@@ -174,7 +181,7 @@ impl FormUpload {
 }
 
 /// Fields that PutObject takes as headers of the same name.
-const HEADER_FIELDS: [&str; 11] = [
+const HEADER_FIELDS: [&str; 12] = [
     "cache-control",
     "content-disposition",
     "content-encoding",
@@ -183,6 +190,7 @@ const HEADER_FIELDS: [&str; 11] = [
     "content-type",
     "expires",
     "x-amz-acl",
+    "x-amz-request-payer",
     "x-amz-storage-class",
     "x-amz-tagging",
     "x-amz-website-redirect-location",

@@ -4,10 +4,15 @@
 //! place each.
 
 pub mod access;
+pub mod cors;
+pub mod logging;
 pub mod object_lock;
 pub mod read;
 pub mod requests;
+pub mod switches;
+pub mod tagging;
 pub mod versioning;
+pub mod website;
 pub mod write;
 
 pub use read::{Element, MalformedXml};

@@ -183,7 +183,8 @@ pub fn tagging(body: &[u8]) -> Result<Vec<(String, String)>, MalformedXml> {
     tag_set.branch()?.iter().map(tag).collect()
 }
 
-fn tag(element: &Element) -> Result<(String, String), MalformedXml> {
+/// One `Tag`. Errs: MalformedXML.
+pub fn tag(element: &Element) -> Result<(String, String), MalformedXml> {
     let (mut key, mut value) = (None, None);
     for child in element.branch()? {
         match (element.name.as_str(), child.name.as_str()) {
@@ -206,7 +207,8 @@ pub(super) fn boolean(element: &Element) -> Result<bool, MalformedXml> {
     }
 }
 
-fn number(element: &Element) -> Result<u64, MalformedXml> {
+/// A whole number that is not negative. Errs: MalformedXML.
+pub fn number(element: &Element) -> Result<u64, MalformedXml> {
     let text = element.leaf()?.trim();
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse() {

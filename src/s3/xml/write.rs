@@ -27,11 +27,16 @@ impl XmlWriter {
 
     /// The same, with room for `bytes`.
     pub fn with_capacity(root: &'static str, bytes: usize) -> Self {
+        Self::in_namespace(root, NAMESPACE, bytes)
+    }
+
+    /// A document with this root element in a namespace of its own.
+    pub fn in_namespace(root: &'static str, namespace: &str, bytes: usize) -> Self {
         let mut writer = Self::bare(root, bytes);
         // The root's start tag was written last; reopen it for the namespace.
         writer.out.pop();
         writer.out.push_str(" xmlns=\"");
-        writer.out.push_str(NAMESPACE);
+        writer.out.push_str(namespace);
         writer.out.push_str("\">");
         writer
     }

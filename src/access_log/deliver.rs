@@ -1,0 +1,149 @@
+//! The delivery: a task that makes log objects of the lines, through Storage's client.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use myfsio_actors::bucket_config::{Acl, Grant, Grantee, Logging, Permission};
+use myfsio_actors::names::{BucketName, ObjectKey};
+use myfsio_actors::storage::{Attributes, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions};
+use tokio::task::JoinHandle;
+
+use super::buffer::Lines;
+use super::delivery_allowed;
+use super::entry::{partition_time, partitioned_key, simple_key};
+use crate::node::Node;
+
+/// How long a stopping node waits for its last delivery.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The running delivery.
+#[derive(Debug)]
+pub struct Delivery {
+    node: Arc<Node>,
+    stopping: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Delivery {
+    /// Starts it on the current thread.
+    pub(super) fn start(node: Arc<Node>) -> Self {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let task = tokio::task::spawn_local(run(Arc::clone(&node), Arc::clone(&stopping)));
+        Self { node, stopping, task }
+    }
+
+    /// Delivers what is there, and ends.
+    pub async fn stop(self) {
+        self.stopping.store(true, Ordering::Release);
+        self.node.access_log.wake.notify_one();
+        if tokio::time::timeout(STOP_PATIENCE, self.task).await.is_err() {
+            tracing::warn!("access logs were not delivered before the node stopped");
+        }
+    }
+}
+
+async fn run(node: Arc<Node>, stopping: Arc<AtomicBool>) {
+    loop {
+        let log = &node.access_log;
+        // The interval ending is as good a reason as being woken.
+        let _ = tokio::time::timeout(log.settings.interval, log.wake.notified()).await;
+        let last = stopping.load(Ordering::Acquire);
+        deliver_all(&node).await;
+        if last {
+            return;
+        }
+    }
+}
+
+async fn deliver_all(node: &Node) {
+    let (all, dropped) = node.access_log.buffers.take();
+    if dropped > 0 {
+        tracing::warn!(dropped, "access log lines were dropped: they came faster than they could be delivered");
+    }
+    for lines in all {
+        match deliver(node, &lines).await {
+            Ok(()) => {}
+            Err(Undelivered::ForNow(error)) => {
+                tracing::warn!(bucket = %lines.name, %error, "an access log waits for its delivery");
+                node.access_log.buffers.take_back(lines);
+            }
+            Err(Undelivered::ForGood(reason)) => {
+                tracing::warn!(bucket = %lines.name, reason, "an access log cannot be delivered and is dropped");
+            }
+        }
+    }
+}
+
+/// Why lines were not delivered.
+enum Undelivered {
+    /// Storage could not; later it may.
+    ForNow(StorageError),
+    /// They have no place to go.
+    ForGood(&'static str),
+}
+
+impl From<StorageError> for Undelivered {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::NoSuchBucket { .. } => Self::ForGood("the target bucket does not exist"),
+            error => Self::ForNow(error),
+        }
+    }
+}
+
+async fn deliver(node: &Node, lines: &Lines) -> Result<(), Undelivered> {
+    // A bucket that is gone, or is not logged any more, has nobody who would read them.
+    let Ok(source) = node.storage.bucket(&lines.name) else { return Ok(()) };
+    let Some(logging) = source.config.logging.as_ref().filter(|_| source.id == lines.bucket) else { return Ok(()) };
+    let target = BucketName::parse(&logging.target_bucket)
+        .map_err(|_| Undelivered::ForGood("the target bucket does not exist"))?;
+    let target = node.storage.bucket(&target)?;
+    node.access.refresh().await;
+    delivery_allowed(node, &source, &target, logging, node.clock.now()).map_err(Undelivered::ForGood)?;
+    let key = key_of(node, &source, logging, lines)?;
+    let size = lines.text.len() as u64;
+    node.storage.check_room(size)?;
+    let mut writer = node.storage.begin_body(Some(size), DigestPlan::default())?;
+    writer.write(Bytes::copy_from_slice(lines.text.as_bytes())).await?;
+    let body = writer.finish().await?;
+    let message = PutObject {
+        owner: target.owner.clone(),
+        attributes: Attributes { content_type: Some("text/plain".to_owned()), ..Attributes::default() },
+        controls: Controls { acl: acl_of(&target, logging), ..Controls::default() },
+        bucket: target,
+        key,
+        body,
+        checksum: None,
+        conditions: WriteConditions::default(),
+    };
+    node.storage.put_object(message).await?;
+    Ok(())
+}
+
+fn key_of(node: &Node, source: &Bucket, logging: &Logging, lines: &Lines) -> Result<ObjectKey, Undelivered> {
+    let mut bytes = [0; 8];
+    // Without random numbers the time alone names the object; deliveries of one bucket are seconds apart.
+    let _ = getrandom::fill(&mut bytes);
+    let (now, unique, prefix) = (node.clock.now(), u64::from_ne_bytes(bytes), &logging.target_prefix);
+    let key = match logging.partitioned_by {
+        None => simple_key(prefix, now, unique),
+        Some(date) => {
+            let directory = node.access.iam.directory();
+            let account = directory.account_of(&source.owner);
+            let time = partition_time(date, lines, now);
+            partitioned_key(prefix, &account, &node.settings.region, lines, time, unique)
+        }
+    };
+    ObjectKey::parse(key.as_bytes()).map_err(|_| Undelivered::ForGood("the prefix makes keys that are too long"))
+}
+
+/// The target's owner has full control, and others what the configuration grants them.
+fn acl_of(target: &Bucket, logging: &Logging) -> Option<Acl> {
+    if logging.target_grants.is_empty() {
+        return None;
+    }
+    let owner = Grant { grantee: Grantee::User(target.owner.clone()), permission: Permission::FullControl };
+    Some(Acl { grants: std::iter::once(owner).chain(logging.target_grants.iter().cloned()).collect() })
+}

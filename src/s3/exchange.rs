@@ -1,0 +1,63 @@
+//! What surrounds a request whatever becomes of it: the cross-origin headers of its answer, and what the bucket's access log
+//! will say of it.
+
+use std::sync::Arc;
+
+use actix_http::RequestHead;
+use actix_web::http::header::HeaderMap;
+use myfsio_actors::names::{BucketName, ObjectKey};
+
+use super::cors;
+use super::respond::RequestId;
+use super::route::Address;
+use crate::access_log::AccessNote;
+use crate::node::Node;
+
+/// What surrounds one request.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    cors: cors::Headers,
+    /// What the access log will say; its last holder writes it down.
+    pub note: AccessNote,
+}
+
+impl Exchange {
+    /// Begins the exchange of a request of the S3 API.
+    pub fn begin(node: &Node, head: &RequestHead, address: &Address, request_id: RequestId) -> Self {
+        match address {
+            Address::Bucket(bucket) => Self::with_bucket(node, head, bucket, None, request_id),
+            Address::Object(bucket, key) => Self::with_bucket(node, head, bucket, Some(key), request_id),
+            Address::Service | Address::Control(_) => Self::default(),
+        }
+    }
+
+    /// Begins the exchange of a request that concerns a bucket, which may not be there.
+    pub fn with_bucket(
+        node: &Node,
+        head: &RequestHead,
+        bucket: &BucketName,
+        key: Option<&ObjectKey>,
+        request_id: RequestId,
+    ) -> Self {
+        let Ok(bucket) = node.storage.bucket(bucket) else { return Self::default() };
+        let cors = match &bucket.config.cors {
+            Some(cors) => cors::headers_for(cors, head.method.as_str(), &head.headers),
+            None => Vec::new(),
+        };
+        let note = match bucket.config.logging {
+            Some(_) => AccessNote::begin(node, head, Arc::clone(&bucket), key, request_id),
+            None => AccessNote::default(),
+        };
+        Self { cors, note }
+    }
+
+    /// Adds the cross-origin headers; a preflight has its own.
+    pub fn add_headers(&self, headers: &mut HeaderMap) {
+        if headers.contains_key("access-control-allow-origin") {
+            return;
+        }
+        for (name, value) in &self.cors {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+}

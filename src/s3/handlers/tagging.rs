@@ -1,0 +1,110 @@
+//! Tags of objects, versions and buckets, and S3 Control's operations on the tags of buckets.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use myfsio_actors::bucket_config::{ConfigChange, Tag};
+use myfsio_actors::storage::{Bucket, ChangeObject, Object, ObjectChange, Versioning};
+
+use super::bucket_config::{checked_document, configure, document, told};
+use super::object_get::missing;
+use crate::s3::context::Call;
+use crate::s3::error::ErrorCode;
+use crate::s3::headers::{check_bucket_tags, check_tags};
+use crate::s3::respond::{Answer, empty, set_header, xml};
+use crate::s3::xml::requests;
+use crate::s3::xml::tagging::{tag_resource, write_resource_tags, write_tagging};
+
+/// Largest document in bytes: 50 tags of the longest keys and values fit, each character written as a reference.
+const TAGGING_BYTES_MAX: usize = 256 * 1024;
+
+/// S3 API Reference, GetObjectTagging.
+pub async fn get_object_tagging(call: Call) -> Answer {
+    let bucket = call.bucket()?;
+    let found = call.storage().object(&bucket, &call.key()?, call.version()?).await;
+    let object = found.map_err(|error| missing(&call, &bucket, error))?;
+    Ok(with_version(xml(StatusCode::OK, write_tagging(&object.attributes.tags)), &bucket, &object))
+}
+
+/// S3 API Reference, PutObjectTagging. Errs: MalformedXML, InvalidTag.
+pub async fn put_object_tagging(mut call: Call) -> Answer {
+    let body = document(&mut call, TAGGING_BYTES_MAX).await?;
+    let tags = requests::tagging(&body)?;
+    check_tags(&tags)?;
+    change_tags(&call, tags, StatusCode::OK).await
+}
+
+/// S3 API Reference, DeleteObjectTagging.
+pub async fn delete_object_tagging(call: Call) -> Answer {
+    change_tags(&call, Vec::new(), StatusCode::NO_CONTENT).await
+}
+
+async fn change_tags(call: &Call, tags: Vec<Tag>, status: StatusCode) -> Answer {
+    let bucket = call.bucket()?;
+    let (key, version) = (call.key()?, call.version()?);
+    let message = ChangeObject { bucket: bucket.clone(), key, version, change: ObjectChange::Tags(tags) };
+    let changed = call.storage().change_object(message).await;
+    let object = changed.map_err(|error| missing(call, &bucket, error))?;
+    Ok(with_version(empty(status), &bucket, &object))
+}
+
+fn with_version(mut response: HttpResponse, bucket: &Bucket, object: &Object) -> HttpResponse {
+    if bucket.versioning != Versioning::Off {
+        set_header(&mut response, "x-amz-version-id", &object.version_id.to_string());
+    }
+    response
+}
+
+/// S3 API Reference, GetBucketTagging. Errs: NoSuchTagSet.
+pub fn get_bucket_tagging(call: &Call) -> Answer {
+    let bucket = call.bucket()?;
+    told(call, bucket.config.tags.as_ref(), |tags| write_tagging(tags), ErrorCode::NoSuchTagSet)
+}
+
+/// S3 API Reference, PutBucketTagging. Errs: InvalidRequest without a digest of the document, MalformedXML, InvalidTag,
+/// BadRequest for more than 50.
+pub async fn put_bucket_tagging(mut call: Call) -> Answer {
+    let body = checked_document(&mut call, TAGGING_BYTES_MAX).await?;
+    let tags = requests::tagging(&body)?;
+    check_bucket_tags(&tags)?;
+    configure(&call, ConfigChange::Tags(some(tags))).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// S3 API Reference, DeleteBucketTagging.
+pub async fn delete_bucket_tagging(call: Call) -> Answer {
+    configure(&call, ConfigChange::Tags(None)).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// S3 Control API Reference, ListTagsForResource: of a bucket.
+pub fn list_tags_for_resource(call: &Call) -> Answer {
+    let bucket = call.bucket()?;
+    Ok(xml(StatusCode::OK, write_resource_tags(bucket.config.tags.as_deref().unwrap_or_default())))
+}
+
+/// S3 Control API Reference, TagResource: adds tags, and replaces those of the same keys.
+pub async fn tag_resource_of(mut call: Call) -> Answer {
+    let body = document(&mut call, TAGGING_BYTES_MAX).await?;
+    let added = tag_resource(&body)?;
+    check_bucket_tags(&added)?;
+    let mut tags = call.bucket()?.config.tags.clone().unwrap_or_default();
+    tags.retain(|(key, _)| !added.iter().any(|(other, _)| other == key));
+    tags.extend(added);
+    check_bucket_tags(&tags)?;
+    configure(&call, ConfigChange::Tags(some(tags))).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// S3 Control API Reference, UntagResource: removes the tags whose keys the query names.
+pub async fn untag_resource(call: Call) -> Answer {
+    let mut tags = call.bucket()?.config.tags.clone().unwrap_or_default();
+    let removed: Vec<&str> = call.query.iter().filter(|(name, _)| *name == "tagKeys").map(|(_, value)| value).collect();
+    tags.retain(|(key, _)| !removed.contains(&key.as_str()));
+    configure(&call, ConfigChange::Tags(some(tags))).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// A bucket without tags has no tag set.
+fn some(tags: Vec<Tag>) -> Option<Vec<Tag>> {
+    (!tags.is_empty()).then_some(tags)
+}
