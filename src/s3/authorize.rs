@@ -24,6 +24,7 @@ use super::error::{ErrorCode, S3Error};
 use super::headers::parse_tagging;
 use super::operation::Operation;
 use super::query::Query;
+use super::storage_error::refused_read;
 use crate::node::Node;
 
 /// An authenticated request.
@@ -379,7 +380,7 @@ fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>)
     let decision = node.access.weigh(question, state, &context);
     match found {
         Some(Err(error)) if !is_absence(&error) => Err(error.into()),
-        Some(Err(error)) if !decision.allowed && may_list(node, question) => Err(error.into()),
+        Some(Err(error)) if !decision.allowed && may_list(node, question) => Err(refused_read(error)),
         Some(_) | None => verdict(question, &decision),
     }
 }

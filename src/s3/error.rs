@@ -75,6 +75,7 @@ error_table! {
     InvalidPolicyDocument, 400, "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange, 416, "The requested range is not satisfiable.";
     InvalidRequest, 400, "Invalid Request";
+    InvalidRetentionPeriod, 400, "The retention period specified in the request is not valid.";
     InvalidSecurity, 403, "The provided security credentials are not valid.";
     InvalidStorageClass, 400, "The storage class you specified is not valid.";
     InvalidTag, 400, "The tag provided was not a valid tag.";
@@ -98,7 +99,6 @@ error_table! {
     NoSuchCORSConfiguration, 404, "The CORS configuration does not exist.";
     NoSuchKey, 404, "The specified key does not exist.";
     NoSuchLifecycleConfiguration, 404, "The lifecycle configuration does not exist.";
-    InvalidRetentionPeriod, 400, "The retention period specified in the request is not valid.";
     NoSuchObjectLockConfiguration, 404, "The specified object does not have an ObjectLock configuration.";
     NoSuchPublicAccessBlockConfiguration, 404, "The public access block configuration was not found.";
     NoSuchTagSet, 404, "The TagSet does not exist.";

@@ -88,7 +88,7 @@ def test_removing_the_newest_brings_back_the_one_before(s3, versioned):
     s3.delete_object(Bucket=versioned, Key="k", VersionId=ids[1])
     with refused(404, "NoSuchKey") as answer:
         s3.get_object(Bucket=versioned, Key="k")
-    assert "x-amz-delete-marker" not in answer["ResponseMetadata"]["HTTPHeaders"]
+    assert answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-delete-marker") != "true"
     with refused(404, "NoSuchVersion"):
         s3.get_object(Bucket=versioned, Key="k", VersionId=ids[1])
     s3.delete_bucket(Bucket=versioned)
