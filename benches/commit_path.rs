@@ -26,7 +26,7 @@ async fn storage(strict: bool, root: &Path, writers: usize, body: &Bytes) -> f64
         strict,
         journal_segment_bytes: 32 << 20,
         inline_body_bytes: 128 << 10,
-        index_cache_bytes: 64 << 20,
+        index_cache_bytes: 32 << 20,
         ballast_bytes: 64 << 20,
     };
     let client = StorageClient::start(&settings, Arc::new(SystemClock)).unwrap();

@@ -11,6 +11,7 @@ pub mod connection;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
 mod limits;
+mod memory;
 pub mod node;
 pub mod s3;
 pub mod server;

@@ -69,6 +69,13 @@ impl Progress {
         }
     }
 
+    /// Says something for good: whole lines, above the one that a terminal shows.
+    pub fn say(&self, lines: &str) {
+        self.clear();
+        // A closed standard error is no reason to stop.
+        let _ = write!(std::io::stderr(), "{lines}");
+    }
+
     /// Ends the line that a terminal shows.
     pub fn clear(&self) {
         if self.shown && std::io::stderr().is_terminal() {

@@ -102,7 +102,7 @@ settings! {
             "Size of each of the journal's segments, in bytes.";
         "INLINE_BODY_BYTES" inline_body_bytes: u64 = Integer Text("131072"), parse::number::<u64, 0, MIB>,
             "Bodies up to this many bytes are committed within the journal, larger ones through their own file.";
-        "INDEX_CACHE_BYTES" index_cache_bytes: usize = Integer Text("67108864"), parse::number::<usize, MIB, { 64 * GIB }>,
+        "INDEX_CACHE_BYTES" index_cache_bytes: usize = Integer Text("33554432"), parse::number::<usize, MIB, { 64 * GIB }>,
             "Memory for the cache of the index, in bytes.";
         "BALLAST_BYTES" ballast_bytes: u64 = Integer Text("67108864"), parse::number::<u64, 0, { 64 * GIB }>,
             "Space kept in reserve, in bytes, so that objects can be deleted and what was acknowledged be put in place when the device is full; at most a sixteenth of the device. New objects are refused with InsufficientStorage while it is not whole.";

@@ -113,7 +113,7 @@ async fn memory(suite: &mut Suite, node: &Server, many: &Arc<Site>) -> Result<()
         let mut measured = measured;
         // The CPU of either is not to be told from the other's.
         measured.iter_mut().for_each(|endpoint| endpoint.median.cpu_us_per_operation = None);
-        suite.results.cases.push(Case { load: format!("{load}, {} objects", suite.objects), measured });
+        suite.note(Case { load: format!("{load}, {} objects", suite.objects), measured });
     }
     let peak = node.process().memory().map(|memory| memory.peak_kib as f64 / 1024.0);
     let figure = format!("resident memory, {} objects, 256 connections, 64 uploads of 64 MiB", suite.objects);

@@ -119,8 +119,8 @@ struct Suite {
     results: Results,
 }
 
-/// Runs the suite and hands its Markdown to `print` when it is done; whether every operation was good. Errs when a part
-/// could not be run.
+/// Runs the suite, says on standard error what each load showed as soon as it is known, and returns all of it as Markdown,
+/// with whether every operation was good. Errs when a part could not be run.
 pub async fn run(arguments: &SuiteArguments, progress: &Arc<Progress>) -> Result<(String, bool), String> {
     let mut suite = Suite::new(arguments, progress)?;
     let all = [Section::Reads, Section::Writes, Section::Large, Section::Million];
@@ -135,7 +135,9 @@ pub async fn run(arguments: &SuiteArguments, progress: &Arc<Progress>) -> Result
         };
         if let Err(reason) = done {
             failed = true;
-            suite.results.notes.push(format!("FAILED, {section:?}: {reason}"));
+            let note = format!("FAILED, {section:?}: {reason}");
+            progress.say(&format!("{note}\n"));
+            suite.results.notes.push(note);
         }
         suite.remove_data()?;
         // After each part: a later one that fails takes nothing with it.
@@ -218,12 +220,20 @@ impl Suite {
             progress: Arc::clone(&self.progress),
         };
         let measured = run.execute().await.map_err(|error| format!("{load}: {error}"))?;
-        self.results.cases.push(Case { load: load.to_owned(), measured: measured.clone() });
+        self.note(Case { load: load.to_owned(), measured: measured.clone() });
         Ok(measured)
     }
 
+    /// Keeps what a load showed, and shows it at once: the parts that follow take long.
+    fn note(&mut self, case: Case) {
+        self.progress.say(&case.rows());
+        self.results.cases.push(case);
+    }
+
     fn check(&mut self, figure: impl Into<String>, value: Option<f64>, target: Target, unit: &'static str) {
-        self.results.checks.push(Check::new(figure, value, target, unit));
+        let check = Check::new(figure, value, target, unit);
+        self.progress.say(&check.row());
+        self.results.checks.push(check);
     }
 }
 

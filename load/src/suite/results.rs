@@ -39,6 +39,28 @@ pub enum Target {
     AtLeast(f64),
 }
 
+impl Case {
+    /// A row of the table for each endpoint.
+    pub fn rows(&self) -> String {
+        let mut text = String::new();
+        for (place, endpoint) in self.measured.iter().enumerate() {
+            let (load, figures) = (if place == 0 { self.load.as_str() } else { "" }, &endpoint.median);
+            text.push_str(&format!(
+                "| {load} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                endpoint.name,
+                number(figures.operations_per_second),
+                number(figures.megabytes_per_second),
+                number(figures.p50_ms),
+                number(figures.p99_ms),
+                number(figures.p999_ms),
+                figures.cpu_us_per_operation.map_or_else(|| "–".to_owned(), cpu),
+                figures.memory.map_or_else(|| "–".to_owned(), |memory| number(memory.peak_kib as f64 / 1024.0)),
+            ));
+        }
+        text
+    }
+}
+
 impl Check {
     /// A figure and its bound.
     pub fn new(figure: impl Into<String>, value: Option<f64>, target: Target, unit: &'static str) -> Self {
@@ -47,6 +69,21 @@ impl Check {
             Target::AtLeast(bound) => value >= bound,
         });
         Self { figure: figure.into(), value, target, unit, met }
+    }
+
+    /// Its row of the table.
+    pub fn row(&self) -> String {
+        let (sign, bound) = match self.target {
+            Target::AtMost(bound) => ("≤", bound),
+            Target::AtLeast(bound) => ("≥", bound),
+        };
+        let verdict = match self.met {
+            Some(true) => "met",
+            Some(false) => "**missed**",
+            None => "not measured",
+        };
+        let value = self.value.map_or_else(|| "–".to_owned(), |value| format!("{} {}", number(value), self.unit));
+        format!("| {} | {value} | {sign} {} {} | {verdict} |\n", self.figure, number(bound), self.unit)
     }
 }
 
@@ -87,22 +124,7 @@ impl Results {
             "\n| load | endpoint | operations/s | MB/s | p50 ms | p99 ms | p999 ms | CPU/operation | peak MiB |\n\
              |---|---|---:|---:|---:|---:|---:|---:|---:|\n",
         );
-        for case in &self.cases {
-            for (place, endpoint) in case.measured.iter().enumerate() {
-                let (load, figures) = (if place == 0 { case.load.as_str() } else { "" }, &endpoint.median);
-                text.push_str(&format!(
-                    "| {load} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
-                    endpoint.name,
-                    number(figures.operations_per_second),
-                    number(figures.megabytes_per_second),
-                    number(figures.p50_ms),
-                    number(figures.p99_ms),
-                    number(figures.p999_ms),
-                    figures.cpu_us_per_operation.map_or_else(|| "–".to_owned(), cpu),
-                    figures.memory.map_or_else(|| "–".to_owned(), |memory| number(memory.peak_kib as f64 / 1024.0)),
-                ));
-            }
-        }
+        self.cases.iter().for_each(|case| text.push_str(&case.rows()));
         text
     }
 
@@ -111,20 +133,7 @@ impl Results {
             return String::new();
         }
         let mut text = String::from("\n| figure | measured | target | |\n|---|---:|---:|---|\n");
-        for check in &self.checks {
-            let (sign, bound) = match check.target {
-                Target::AtMost(bound) => ("≤", bound),
-                Target::AtLeast(bound) => ("≥", bound),
-            };
-            let verdict = match check.met {
-                Some(true) => "met",
-                Some(false) => "**missed**",
-                None => "not measured",
-            };
-            let value = check.value.map_or_else(|| "–".to_owned(), |value| format!("{} {}", number(value), check.unit));
-            let row = format!("| {} | {value} | {sign} {} {} | {verdict} |\n", check.figure, number(bound), check.unit);
-            text.push_str(&row);
-        }
+        self.checks.iter().for_each(|check| text.push_str(&check.row()));
         text
     }
 
