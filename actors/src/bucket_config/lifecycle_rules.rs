@@ -25,6 +25,12 @@ impl Day {
         Self(seconds.max(1).saturating_mul(1_000_000_000))
     }
 
+    /// A day that is over at once.
+    #[cfg(test)]
+    pub(crate) fn of_one_nanosecond() -> Self {
+        Self(1)
+    }
+
     /// The first midnight that is no earlier than `time`; the end of time when there is none.
     pub fn round_up(self, time: Stamp) -> Stamp {
         Stamp(time.0.div_ceil(self.0).saturating_mul(self.0))
@@ -35,9 +41,14 @@ impl Day {
         self.round_up(Stamp(time.0.saturating_add(1)))
     }
 
+    /// So many days later.
+    pub fn later(self, time: Stamp, days: u32) -> Stamp {
+        Stamp(time.0.saturating_add(self.0.saturating_mul(u64::from(days))))
+    }
+
     /// When something is due that is so many days after `since`.
     pub fn after(self, since: Stamp, days: u32) -> Stamp {
-        self.round_up(Stamp(since.0.saturating_add(self.0.saturating_mul(u64::from(days)))))
+        self.round_up(self.later(since, days))
     }
 
     /// The latest time of which [`Day::after`] is no later than `now`; none when there is none.
