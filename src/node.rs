@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use myfsio_actors::bucket_config::Day;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::Semaphore;
@@ -31,6 +32,8 @@ pub struct NodeSettings {
     pub max_upload_size: u64,
     /// Smallest part that is not the last, in bytes.
     pub multipart_min_part_size: u64,
+    /// The day that lifecycle rules count in.
+    pub lifecycle_day: Day,
     /// Most requests under way at once.
     pub requests_max: usize,
     /// How long a client may send nothing while a body is due.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Arbiter;
+use myfsio_actors::bucket_config::Day;
 use myfsio_actors::clock::{SharedClock, SystemClock};
 use myfsio_actors::iam::{IamClient, IamError, IamSettings, SeededAdmin};
 use myfsio_actors::json_store::StoreError;
@@ -166,6 +167,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         },
         max_upload_size: config.max_upload_size,
         multipart_min_part_size: config.multipart_min_part_size,
+        lifecycle_day: Day::of_seconds(config.lifecycle_day_seconds),
         requests_max: config.requests_max,
         body_idle: Duration::from_secs(config.request_timeout_seconds),
     })

@@ -14,6 +14,7 @@ pub mod clock;
 pub mod fuzzing;
 pub mod iam;
 pub mod json_store;
+pub mod lifecycle;
 #[cfg(feature = "internals")]
 pub mod measured;
 pub mod names;

@@ -139,8 +139,8 @@ operation_table! {
     PutBucketCors PUT Bucket [Q("cors")] "s3:PutBucketCORS" "s3:PutBucketCORS" true;
     DeleteBucketCors DELETE Bucket [Q("cors")] "s3:PutBucketCORS" "s3:PutBucketCORS" true;
     GetBucketLifecycleConfiguration GET Bucket [Q("lifecycle")] "s3:GetLifecycleConfiguration" "s3:GetLifecycleConfiguration" true;
-    PutBucketLifecycleConfiguration PUT Bucket [Q("lifecycle")] "s3:PutLifecycleConfiguration" "s3:PutLifecycleConfiguration" false;
-    DeleteBucketLifecycle DELETE Bucket [Q("lifecycle")] "s3:PutLifecycleConfiguration" "s3:PutLifecycleConfiguration" false;
+    PutBucketLifecycleConfiguration PUT Bucket [Q("lifecycle")] "s3:PutLifecycleConfiguration" "s3:PutLifecycleConfiguration" true;
+    DeleteBucketLifecycle DELETE Bucket [Q("lifecycle")] "s3:PutLifecycleConfiguration" "s3:PutLifecycleConfiguration" true;
     GetBucketTagging GET Bucket [Q("tagging")] "s3:GetBucketTagging" "s3:GetBucketTagging" true;
     PutBucketTagging PUT Bucket [Q("tagging")] "s3:PutBucketTagging" "s3:PutBucketTagging" true;
     DeleteBucketTagging DELETE Bucket [Q("tagging")] "s3:PutBucketTagging" "s3:PutBucketTagging" true;

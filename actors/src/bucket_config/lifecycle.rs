@@ -1,4 +1,4 @@
-//! Expiration rules (S3 User Guide, "Managing the lifecycle of objects").
+//! Expiration rules (S3 User Guide, "Managing the lifecycle of objects"): the data. What they mean stands in `lifecycle_rules`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,10 @@ use super::Tag;
 pub struct Lifecycle {
     /// 1 to 1000 rules, their ids unique.
     pub rules: Vec<LifecycleRule>,
+    /// `x-amz-transition-default-minimum-object-size` is `varies_by_storage_class`, and not the default. Kept and told only,
+    /// since there are no transitions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transition_minimum_varies: bool,
 }
 
 /// One rule.
@@ -50,12 +54,12 @@ pub struct LifecycleFilter {
 /// When current objects expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Expiration {
-    /// So many days after they were made, at least 1.
+    /// So many days after they were made, at least 1; delete markers that stand alone too.
     Days(u32),
     /// At this time, in seconds since 1970: a midnight in UTC.
     Date(u64),
-    /// Delete markers without noncurrent versions go.
-    ExpiredDeleteMarker,
+    /// Whether delete markers that stand alone go at once; current objects stay.
+    ExpiredDeleteMarker(bool),
 }
 
 /// When noncurrent versions expire.

@@ -6,6 +6,7 @@
 mod access;
 mod cors;
 mod lifecycle;
+mod lifecycle_rules;
 mod logging;
 mod notification;
 mod object_lock;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use access::{Acl, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock};
 pub use cors::{Cors, CorsRule, CrossOrigin};
 pub use lifecycle::{AbortUploads, Expiration, Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration};
+pub use lifecycle_rules::{Day, Due, LifecycleKind, Subject};
 pub use logging::{Logging, PartitionDate};
 pub use notification::{Notification, NotificationTarget};
 pub use object_lock::{DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
@@ -49,6 +51,9 @@ pub struct BucketConfig {
     /// Expiration rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Lifecycle>,
+    /// Whether the ages of objects, versions and uploads are kept in rows of their own: from the first lifecycle rules on, for ever.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_times: bool,
     /// Present when objects may be locked; once present it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock: Option<ObjectLock>,
@@ -94,7 +99,10 @@ impl BucketConfig {
             ConfigChange::Tags(tags) => self.tags = tags,
             ConfigChange::Cors(cors) => self.cors = cors,
             ConfigChange::Website(website) => self.website = website,
-            ConfigChange::Lifecycle(lifecycle) => self.lifecycle = lifecycle,
+            ConfigChange::Lifecycle(lifecycle) => {
+                self.keeps_times |= lifecycle.is_some();
+                self.lifecycle = lifecycle;
+            }
             ConfigChange::ObjectLock(lock) => self.object_lock = Some(lock),
             ConfigChange::Notification(notification) => self.notification = notification,
             ConfigChange::Logging(logging) => self.logging = logging,

@@ -43,7 +43,11 @@ impl Proposal {
     pub fn new<M: Mutation>(mutation: M) -> (Self, oneshot::Receiver<Result<M::Output, StorageError>>) {
         let (reply, answer) = oneshot::channel();
         // Whoever asked may be gone; the commit stands all the same.
-        let plan: Plan = Box::new(move |planner| match mutation.plan(planner) {
+        let planned = |planner: &mut Planner<'_>| {
+            let output = mutation.plan(planner)?;
+            planner.keep_times().map(|()| output)
+        };
+        let plan: Plan = Box::new(move |planner| match planned(planner) {
             Ok(output) => Planned::Commit(Box::new(move |outcome: Result<(), StorageError>| {
                 let _nobody = reply.send(outcome.map(|()| output));
             })),

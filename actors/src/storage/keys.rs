@@ -1,8 +1,10 @@
 //! Keys of the index's rows. One ordered map holds every table; the first byte says which.
 //!
 //! INVARIANT: within a table, byte order of the encoded keys is the order that listings need: object keys bytewise, versions
-//! of a key newest first, uploads of a key by initiation, parts by number.
+//! of a key newest first, uploads of a key by initiation, parts by number, times of a kind oldest first.
 
+use super::messages::TimeEntry;
+use crate::bucket_config::LifecycleKind;
 use crate::names::{BucketId, BucketName, PartNumber, Stamp, UploadId};
 
 const BUCKET: u8 = b'B';
@@ -11,6 +13,7 @@ const NULL_VERSION: u8 = b'N';
 const OBJECT: u8 = b'O';
 const PART: u8 = b'P';
 const PART_LIST: u8 = b'L';
+const TIME: u8 = b'T';
 const UPLOAD: u8 = b'W';
 const USAGE: u8 = b'U';
 const VERSION: u8 = b'V';
@@ -35,6 +38,12 @@ pub(super) enum RowKind {
     Usage(BucketId),
     /// A noncurrent version, or a delete marker.
     Version(BucketId, Vec<u8>, Stamp),
+    /// Since when something is what it is.
+    Time(BucketId, TimeEntry),
+    /// How far the walk is that brings the times of a bucket into rows.
+    TimesWalked(BucketId),
+    /// Reports of the last runs of a bucket's lifecycle rules.
+    LifecycleRuns(BucketId),
     /// Where the null version of a key is, while it is among the versions.
     NullVersion(BucketId, Vec<u8>),
 }
@@ -70,6 +79,14 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
             let (id, _) = of_bucket()?;
             let (key, stamp) = split_version(row)?;
             Some(RowKind::Version(id, key, stamp))
+        }
+        TIME => {
+            let (id, rest) = of_bucket()?;
+            match rest {
+                WALKED => Some(RowKind::TimesWalked(id)),
+                RUNS => Some(RowKind::LifecycleRuns(id)),
+                _ => split_time(row).map(|entry| RowKind::Time(id, entry)),
+            }
         }
         CONFIG => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Config(id)),
         USAGE => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Usage(id)),
@@ -203,6 +220,64 @@ pub(super) fn part_list(bucket: BucketId, object: Stamp) -> Vec<u8> {
     row
 }
 
+/// What follows the bucket in the table of times: a kind, or no kind and what the row is instead.
+const KINDS: [(u8, LifecycleKind); 4] = [
+    (1, LifecycleKind::Current),
+    (2, LifecycleKind::Noncurrent),
+    (3, LifecycleKind::LoneMarker),
+    (4, LifecycleKind::Upload),
+];
+const WALKED: &[u8] = &[0, 0];
+const RUNS: &[u8] = &[0, 1];
+
+/// Since when something is what it is.
+pub(super) fn time(bucket: BucketId, entry: &TimeEntry) -> Vec<u8> {
+    let (mut row, _) = times(bucket, entry.kind);
+    row.extend_from_slice(&entry.since.0.to_be_bytes());
+    push_terminated(&mut row, &entry.key);
+    row.extend_from_slice(&entry.mark.to_be_bytes());
+    row
+}
+
+/// All times of a kind, oldest first.
+pub(super) fn times(bucket: BucketId, kind: LifecycleKind) -> KeyRange {
+    let mut start = of_bucket(TIME, bucket);
+    start.extend(KINDS.iter().filter(|(_, of)| *of == kind).map(|(code, _)| code));
+    let end = successor(&start);
+    (start, end)
+}
+
+/// The times of a kind that are no later than `latest`.
+pub(super) fn times_until(bucket: BucketId, kind: LifecycleKind, latest: Stamp) -> KeyRange {
+    let (start, _) = times(bucket, kind);
+    let end = successor(&[start.as_slice(), &latest.0.to_be_bytes()].concat());
+    (start, end)
+}
+
+/// What the key of a row of [`times`] says.
+pub(super) fn split_time(row: &[u8]) -> Option<TimeEntry> {
+    let (code, rest) = row.get(9..)?.split_first()?;
+    let kind = KINDS.iter().find(|(of, _)| of == code).map(|(_, kind)| *kind)?;
+    let (since, rest) = rest.split_first_chunk()?;
+    let (key, mark) = split_terminated(rest)?;
+    Some(TimeEntry {
+        kind,
+        since: Stamp(u64::from_be_bytes(*since)),
+        key,
+        mark: u64::from_be_bytes(mark.try_into().ok()?),
+    })
+}
+
+/// How far the walk is that brings the times of a bucket into rows.
+pub(super) fn times_walked(bucket: BucketId) -> Vec<u8> {
+    [of_bucket(TIME, bucket).as_slice(), WALKED].concat()
+}
+
+/// Reports of the last runs of a bucket's lifecycle rules.
+pub(super) fn lifecycle_runs(bucket: BucketId) -> Vec<u8> {
+    [of_bucket(TIME, bucket).as_slice(), RUNS].concat()
+}
+
 /// The smallest key behind every key that begins with `prefix`; empty (no bound) when there is none.
 pub(super) fn successor(prefix: &[u8]) -> Vec<u8> {
     let mut next = prefix.to_vec();
@@ -295,6 +370,7 @@ mod tests {
     fn a_key_tells_what_its_row_is_about() {
         let (bucket_id, upload_id) = (BucketId(7), UploadId { stamp: Stamp(3), random: 9 });
         let number = PartNumber::new(10_000).unwrap();
+        let entry = TimeEntry { kind: LifecycleKind::Noncurrent, since: Stamp(5), key: b"k\0".to_vec(), mark: 3 };
         for (row, expected) in [
             (bucket(&BucketName::parse("some").unwrap()), RowKind::Bucket),
             (META_FORMAT.to_vec(), RowKind::Meta),
@@ -306,6 +382,9 @@ mod tests {
             (config(bucket_id), RowKind::Config(bucket_id)),
             (version(bucket_id, b"k\0", Stamp(5)), RowKind::Version(bucket_id, b"k\0".to_vec(), Stamp(5))),
             (null_version(bucket_id, b"k"), RowKind::NullVersion(bucket_id, b"k".to_vec())),
+            (time(bucket_id, &entry), RowKind::Time(bucket_id, entry.clone())),
+            (times_walked(bucket_id), RowKind::TimesWalked(bucket_id)),
+            (lifecycle_runs(bucket_id), RowKind::LifecycleRuns(bucket_id)),
         ] {
             assert_eq!(kind(&row), Some(expected));
             let cut = row.get(..row.len() - 1).unwrap();
@@ -314,6 +393,21 @@ mod tests {
         assert_eq!(kind(b"M/other"), None);
         assert_eq!(kind(b"Xyz"), None);
         assert_eq!(kind(b""), None);
+    }
+
+    #[test]
+    fn times_are_in_order_and_within_their_range() {
+        let row = |kind, since, key: &[u8]| {
+            time(BucketId(7), &TimeEntry { kind, since: Stamp(since), key: key.to_vec(), mark: 1 })
+        };
+        let (start, end) = times_until(BucketId(7), LifecycleKind::Noncurrent, Stamp(9));
+        let within = |row: &Vec<u8>| *row >= start && *row < end;
+        assert!(within(&row(LifecycleKind::Noncurrent, 9, b"\xff")) && within(&row(LifecycleKind::Noncurrent, 0, b"")));
+        assert!(!within(&row(LifecycleKind::Noncurrent, 10, b"")));
+        for other in [LifecycleKind::Current, LifecycleKind::LoneMarker, LifecycleKind::Upload] {
+            assert!(!within(&row(other, 5, b"a")), "{other:?}");
+        }
+        assert!(row(LifecycleKind::Current, 255, b"z") < row(LifecycleKind::Current, 256, b"a"));
     }
 
     #[test]

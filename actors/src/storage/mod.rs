@@ -29,6 +29,7 @@ mod index_file;
 mod io_pool;
 mod journal;
 mod keys;
+mod lifecycle;
 mod listing;
 mod materialise;
 mod md5;
@@ -48,6 +49,7 @@ mod staging;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod times;
 mod uploads;
 mod versions;
 

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use minicbor::bytes::ByteArray;
+use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use super::messages::{Attributes, Bucket, Controls, Object, ObjectChecksum, Part, Upload, Usage, Versioning};
+use super::messages::{
+    Attributes, Bucket, Controls, LifecycleRun, Object, ObjectChecksum, Part, Upload, Usage, Versioning,
+};
 use super::{StorageError, keys};
 use crate::bucket_config::{Acl, BucketConfig, Grant, Grantee, Permission, Retention, RetentionMode};
 use crate::names::{
@@ -122,6 +124,9 @@ pub(super) struct ObjectRow {
     /// Absent when all are at their defaults.
     #[n(11)]
     pub controls: Option<ControlsRow>,
+    /// When the version that followed it was made; told only in buckets that keep times, and only of noncurrent versions.
+    #[n(12)]
+    pub noncurrent_since: Option<u64>,
 }
 
 /// Who may do what with a version.
@@ -268,6 +273,17 @@ pub(super) struct CheckpointRow {
     /// Whether what follows is written without syncs: power loss may then leave holes in the journal.
     #[n(5)]
     pub relaxed: bool,
+}
+
+/// How far the walk is that brings the times of a bucket into rows.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+pub(super) struct TimesRow {
+    /// Whether all are there.
+    #[n(0)]
+    pub is_complete: bool,
+    /// The key of the last row that it looked at.
+    #[n(1)]
+    pub after: Option<ByteVec>,
 }
 
 #[derive(Debug, Clone, Copy, Encode, Decode)]
@@ -477,6 +493,7 @@ impl ObjectRow {
             attributes: (object.attributes != Attributes::default()).then(|| (&object.attributes).into()),
             upload: object.upload.map(|u| (u.stamp.0, u.random)),
             controls: (object.controls != Controls::default()).then(|| (&object.controls).into()),
+            noncurrent_since: None,
         }
     }
 
@@ -551,6 +568,7 @@ impl FileTag {
             version: self.version,
             upload: self.upload,
             controls: self.controls,
+            noncurrent_since: None,
         }
     }
 
@@ -646,6 +664,16 @@ pub(super) fn decode_config(row: &[u8]) -> Result<BucketConfig, StorageError> {
     serde_json::from_slice(row).map_err(|e| StorageError::Index(format!("row not decodable: {e}")))
 }
 
+/// The row of the last runs of a bucket's lifecycle rules.
+pub(super) fn encode_runs(runs: &[LifecycleRun]) -> Result<Vec<u8>, StorageError> {
+    serde_json::to_vec(runs).map_err(|e| StorageError::Index(format!("row not encodable: {e}")))
+}
+
+/// The runs that such a row tells, newest first.
+pub(super) fn decode_runs(row: &[u8]) -> Result<Vec<LifecycleRun>, StorageError> {
+    serde_json::from_slice(row).map_err(|e| StorageError::Index(format!("row not decodable: {e}")))
+}
+
 /// The row that tells where a null version is.
 pub(super) fn encode_stamp(stamp: Stamp) -> Vec<u8> {
     stamp.0.to_be_bytes().to_vec()
@@ -686,6 +714,7 @@ mod tests {
             version: None,
             upload: None,
             controls: None,
+            noncurrent_since: None,
         };
         FileTag::of(row, None, None)
     }

@@ -144,7 +144,6 @@ pub async fn put_bucket_versioning(mut call: Call) -> Answer {
 /// What S3 answers for a configuration that is not set; none when the operation reads no configuration.
 pub fn unset_configuration(call: &Call) -> Option<Answer> {
     let code = match call.operation {
-        Operation::GetBucketLifecycleConfiguration => ErrorCode::NoSuchLifecycleConfiguration,
         Operation::GetBucketEncryption => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         Operation::GetBucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
         Operation::GetBucketNotificationConfiguration => return Some(Ok(empty_document("NotificationConfiguration"))),

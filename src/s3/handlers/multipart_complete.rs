@@ -1,9 +1,12 @@
 //! CompleteMultipartUpload (S3 API Reference).
 
+use std::sync::Arc;
+
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag};
 use myfsio_actors::storage::{CompleteUpload, CompletedPart, Stored, Upload};
 
+use super::bucket_lifecycle::expiration;
 use super::listing::write_checksum;
 use super::multipart_create::{checksum_kind, upload_id};
 use super::slow_answer::{self, Done};
@@ -24,11 +27,13 @@ pub async fn complete_multipart_upload(mut call: Call) -> Answer {
     let message = completion(&call, &body)?;
     call.storage().precheck_complete(&message)?;
     let location = location(&call);
-    let storage = call.storage().clone();
+    let (storage, node) = (call.storage().clone(), Arc::clone(&call.node));
     let complete = async move {
-        let (bucket, key) = (message.bucket.name.clone(), message.key.clone());
+        let (bucket, key) = (Arc::clone(&message.bucket), message.key.clone());
         let stored = storage.complete_upload(message).await?;
-        Ok(completed(&location, bucket.as_str(), key.as_str(), &stored))
+        let mut done = completed(&location, bucket.name.as_str(), key.as_str(), &stored);
+        done.headers.extend(expiration(&node, &bucket, key.as_str(), &stored.object));
+        Ok(done)
     };
     slow_answer::answer(&call, complete).await
 }

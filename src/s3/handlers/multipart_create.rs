@@ -5,6 +5,7 @@ use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{ChecksumAlgorithm, ChecksumKind, PartNumber, UploadId};
 use myfsio_actors::storage::{AbortUpload, CreateUpload};
 
+use super::bucket_lifecycle::tell_abort;
 use crate::s3::context::Call;
 use crate::s3::controls::NewObject;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -26,10 +27,12 @@ pub async fn create_multipart_upload(call: Call) -> Answer {
     let checksum = checksum_choice(&call.headers)?;
     let mut out = XmlWriter::new("InitiateMultipartUploadResult");
     out.value("Bucket", &bucket.name).text("Key", key.as_str());
+    let there = std::sync::Arc::clone(&bucket);
     let message = CreateUpload { bucket, key, owner, attributes, controls, checksum };
     let upload = call.storage().create_upload(message).await?;
     out.value("UploadId", upload.id);
     let mut response = xml(StatusCode::OK, out.finish());
+    tell_abort(&mut response, &call.node, &there, upload.key.as_str(), upload.id.stamp);
     if let Some((algorithm, kind)) = checksum {
         set_header(&mut response, "x-amz-checksum-algorithm", algorithm.name());
         set_header(&mut response, "x-amz-checksum-type", kind.name());

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use myfsio_actors::names::UploadId;
 use myfsio_actors::storage::{ListParts, ListUploads, Part, Upload, UploadPage};
 
+use super::bucket_lifecycle::tell_abort;
 use super::listing::{Owners, Selection, number, page_limit, storage_class, write_part_checksum};
 use super::multipart_create::upload_id;
 use crate::s3::context::Call;
@@ -33,7 +34,9 @@ pub async fn list_parts(call: Call) -> Answer {
     owners.write(&mut out, "Initiator", &page.upload.owner);
     owners.write_owner(&mut out, &page.upload.owner);
     write_upload_kind(&mut out, &page.upload);
-    Ok(xml(StatusCode::OK, out.finish()))
+    let mut response = xml(StatusCode::OK, out.finish());
+    tell_abort(&mut response, &call.node, call.bucket()?.as_ref(), page.upload.key.as_str(), id.stamp);
+    Ok(response)
 }
 
 fn part_number_marker(query: &Query) -> Result<u32, S3Error> {

@@ -6,6 +6,7 @@ use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, ChecksumAlgorithm, ObjectKey, VersionId};
 use myfsio_actors::storage::{Attributes, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
 
+use super::bucket_lifecycle::expiration;
 use super::object_get::missing;
 use super::object_put::{kept_checksum, told_checksum};
 use super::slow_answer::{self, Done};
@@ -137,11 +138,15 @@ pub async fn copy_object(call: Call) -> Answer {
     let source_version = source.version_id();
     let writer = call.storage().begin_body(Some(size), plan)?;
     let storage = call.storage().clone();
+    let (node, there, name) = (Arc::clone(&call.node), Arc::clone(&bucket), key.clone());
     let work = async move {
         let body = storage.copy_body(source.opened, 0..size, writer).await?;
         let checksum = body.digests().checksum.and_then(kept_checksum);
         let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
-        Ok(copied(&storage.put_object(message).await?, source_version))
+        let stored = storage.put_object(message).await?;
+        let mut done = copied(&stored, source_version);
+        done.headers.extend(expiration(&node, &there, name.as_str(), &stored.object));
+        Ok(done)
     };
     slow_answer::answer(&call, work).await
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use myfsio_actors::names::{ChecksumKind, PartNumber, VersionId};
 use myfsio_actors::storage::{Bucket, Object, OpenObject, StorageError, Versioning};
 
+use super::bucket_lifecycle::expiration;
 use super::object_lock::set_lock;
 use super::object_put::set_checksum;
 use crate::s3::conditional::{ReadConditions, Verdict, http_date, if_range_holds};
@@ -178,6 +179,11 @@ fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &
     set_identity(response, bucket, object);
     set_lock(response, call, bucket, object);
     set_header(response, "accept-ranges", "bytes");
+    if let (None, Some(key)) = (call.query.get("versionId"), &call.key)
+        && let Some((header, value)) = expiration(&call.node, bucket, key.as_str(), object)
+    {
+        set_header(response, header, &value);
+    }
     let tags = object.attributes.tags.len();
     let key = call.key.as_ref().map(|key| key.as_str());
     if tags > 0 && call.authorize("s3:GetObjectTagging", bucket, key).is_ok() {

@@ -1,11 +1,14 @@
 //! PutObject: what can be refused is refused before the body, the digests are compared before the commit.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey};
 use myfsio_actors::storage::{Attributes, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions};
 
+use super::bucket_lifecycle::expiration;
 use super::object_lock::require_digest;
 use crate::node::Node;
 use crate::s3::authorize::{Authenticated, owner_id};
@@ -33,8 +36,14 @@ pub async fn put_object(mut call: Call) -> Answer {
     let writer = call.storage().begin_body(call.body.declared_size(), checks.plan())?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let checksum = checksum.and_then(kept_checksum);
+    let (there, name) = (Arc::clone(&bucket), key.clone());
     let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
-    Ok(stored_response(&call.storage().put_object(message).await?))
+    let stored = call.storage().put_object(message).await?;
+    let mut response = stored_response(&stored);
+    if let Some((header, value)) = expiration(&call.node, &there, name.as_str(), &stored.object) {
+        set_header(&mut response, header, &value);
+    }
+    Ok(response)
 }
 
 /// Everything that the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs:

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod cors;
+pub mod lifecycle;
 pub mod logging;
 pub mod object_lock;
 pub mod read;

@@ -12,7 +12,7 @@ use crate::storage::disk::FileStamp;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, Usage};
 use crate::storage::plan::{is_same, place_of};
-use crate::storage::rows::{self, BucketRow, Location, ObjectRow, PartListRow, PartRow, UploadRow, UsageRow};
+use crate::storage::rows::{self, BucketRow, Location, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow, UsageRow};
 use crate::storage::steps::{Place, staged_path};
 
 /// What rows met earlier in the order of their keys await from later ones.
@@ -73,6 +73,9 @@ fn row(
         | RowKind::Config(id)
         | RowKind::Version(id, ..)
         | RowKind::NullVersion(id, _)
+        | RowKind::Time(id, _)
+        | RowKind::TimesWalked(id)
+        | RowKind::LifecycleRuns(id)
         | RowKind::Usage(id) => id,
     };
     let Some(bucket) = check.buckets.get(&id).map(Arc::clone) else {
@@ -103,6 +106,10 @@ fn row(
             ObjectKey::parse(&key).map_or(Ok(()), |key| row.into_upload(key, upload).map(drop)).map(Ok)
         }),
         RowKind::Config(_) => rows::decode_config(value).map(|_| Ok(())),
+        // Whether each is of something is looked at when all rows are mended.
+        RowKind::Time(..) => Ok(Ok(())),
+        RowKind::TimesWalked(_) => rows::decode::<TimesRow>(value).map(|_| Ok(())),
+        RowKind::LifecycleRuns(_) => rows::decode_runs(value).map(|_| Ok(())),
         RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|row| {
             awaited.recorded.insert(id, row.into());
             Ok(())
@@ -118,7 +125,7 @@ fn row(
     }
 }
 
-fn orphan(check: &mut Check<'_>, key: Vec<u8>, why: &str) -> Result<(), StorageError> {
+pub(super) fn orphan(check: &mut Check<'_>, key: Vec<u8>, why: &str) -> Result<(), StorageError> {
     let mended = check.may(Mend::Safely);
     check.tell(Difference::OrphanRow, hex::encode(&key), why, mended);
     if mended { check.change(key, None) } else { Ok(()) }

@@ -2,11 +2,16 @@
 //! published snapshot by the client. Bodies travel as a [`FinishedBody`](super::FinishedBody): already hashed, and either small bytes or a staged file.
 
 mod bucket;
+mod lifecycle;
 mod listing;
 mod multipart;
 mod object;
 
 pub use bucket::{Adopted, Bucket, BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, Usage, Versioning};
+pub use lifecycle::{
+    DuePage, Expire, Expired, Foreseen, ForeseenEntry, LifecyclePreview, LifecycleRun, ListDue, RecordRun, TimeEntry,
+    WalkTimes,
+};
 pub use listing::{
     CommonPrefix, KeyEntry, ListObjects, ListParts, ListUploads, ListVersions, ObjectPage, PartPage, UploadEntry,
     UploadPage, VersionEntry, VersionPage,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::times::drop_times;
 use super::{Effect, Mutation, Planner};
 use crate::bucket_config::BucketConfig;
 use crate::names::BucketId;
@@ -16,7 +17,8 @@ impl Mutation for NewBucket {
     type Output = Arc<Bucket>;
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
-        let CreateBucket { name, owner, config } = self.0;
+        let CreateBucket { name, owner, mut config } = self.0;
+        config.keeps_times |= config.lifecycle.is_some();
         if let Some(existing) = planner.state.buckets.get(&name) {
             return Err(StorageError::BucketExists { bucket: name, owner: existing.owner.clone() });
         }
@@ -93,6 +95,7 @@ impl Mutation for DropBucket {
         planner.change(keys::bucket(&bucket.name), None);
         planner.change(keys::usage(bucket.id), None);
         planner.change(keys::config(bucket.id), None);
+        drop_times(planner, &bucket);
         planner.step(Step::TrashBucket { id: bucket.id.0, name: bucket.name.as_str().to_owned() });
         planner.state.buckets.remove(&bucket.name);
         planner.state.usage.remove(&bucket.id);

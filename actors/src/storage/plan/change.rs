@@ -20,7 +20,8 @@ impl Mutation for ChangeObject {
         let mut object = row.clone().into_object(&bucket.owner)?;
         let now = planner.state.clock.now().0 / 1_000_000;
         apply(&mut object, self.change, &bucket, &self.key, now)?;
-        let changed = ObjectRow::of(&object, row.location, &bucket.owner);
+        let beside = ObjectRow::of(&object, row.location, &bucket.owner);
+        let changed = ObjectRow { noncurrent_since: row.noncurrent_since, ..beside };
         let row = planner.change(row_key, Some(rows::encode(&changed)?));
         planner.step(Step::Tag { place: place_of(&bucket, &self.key, &changed), row });
         Ok(Arc::new(object))

@@ -8,6 +8,7 @@ mod bucket;
 mod change;
 mod multipart;
 mod object;
+mod times;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,13 +18,15 @@ pub(super) use adopt::{Adopt, adopted_row, is_same};
 pub(super) use bucket::{DropBucket, NewBucket};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
+#[cfg(test)]
+pub(super) use times::kept;
 pub(super) use versions::marker;
 
 use super::disk::FileStamp;
 use super::index::{RowChange, RowVisitor};
 use super::journal::Entry;
 use super::messages::{Bucket, Usage};
-use super::overlay::{LiveRows, Rows, merge};
+use super::overlay::{Rows, merge};
 use super::rows::{self, UsageRow};
 use super::steps::Step;
 use super::{StorageError, keys};
@@ -70,10 +73,9 @@ pub(super) struct State {
 }
 
 /// Rows inside a batch: those of earlier mutations of the batch over the live ones.
-#[derive(Debug)]
 pub(super) struct BatchRows<'a> {
     pub staged: BTreeMap<Vec<u8>, Option<Arc<[u8]>>>,
-    pub live: &'a LiveRows,
+    pub live: &'a dyn Rows,
 }
 
 impl Rows for BatchRows<'_> {
@@ -97,11 +99,13 @@ pub(super) struct Planner<'a> {
     pub state: &'a mut State,
     pub entry: Entry,
     pub effects: Vec<Effect>,
+    /// The bucket that it is about, if that keeps times.
+    timed: Option<Arc<Bucket>>,
 }
 
 impl<'a> Planner<'a> {
     pub fn new(rows: &'a dyn Rows, state: &'a mut State) -> Self {
-        Self { rows, state, entry: Entry::default(), effects: Vec::new() }
+        Self { rows, state, entry: Entry::default(), effects: Vec::new(), timed: None }
     }
 
     /// Sets or removes a row; answers the number of the change within the entry.
@@ -115,11 +119,11 @@ impl<'a> Planner<'a> {
     }
 
     /// The bucket as it is now, if it is still the one that the request was authorised for.
-    pub fn live(&self, bucket: &Bucket) -> Result<Arc<Bucket>, StorageError> {
-        match self.state.buckets.get(&bucket.name) {
-            Some(now) if now.id == bucket.id => Ok(Arc::clone(now)),
-            _ => Err(StorageError::NoSuchBucket { bucket: bucket.name.clone() }),
-        }
+    pub fn live(&mut self, bucket: &Bucket) -> Result<Arc<Bucket>, StorageError> {
+        let now = self.state.buckets.get(&bucket.name).filter(|now| now.id == bucket.id).map(Arc::clone);
+        let now = now.ok_or_else(|| StorageError::NoSuchBucket { bucket: bucket.name.clone() })?;
+        self.age(&now);
+        Ok(now)
     }
 
     /// The time of this commit: later than any stamp before it, and distinguishable from `previous` of the same key.
@@ -129,6 +133,15 @@ impl<'a> Planner<'a> {
         let now = self.state.clock.now().0.max(self.state.stamp_last.0 + 1).max(beyond);
         self.state.stamp_last = Stamp(now);
         Stamp(now)
+    }
+
+    /// A bucket's counters, as the transaction leaves them.
+    fn usage(&self, bucket: BucketId) -> Usage {
+        let changed = self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::UsageChanged(id, usage) if *id == bucket => Some(*usage),
+            _ => None,
+        });
+        changed.or_else(|| self.state.usage.get(&bucket).copied()).unwrap_or_default()
     }
 
     /// Changes a bucket's counters.

@@ -325,6 +325,9 @@ impl Mutation for Relocate {
     fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
         let (Self::ToOverflow(place) | Self::Nowhere(place)) = &self;
         let bucket = BucketId(place.bucket_id);
+        if let Some(there) = planner.state.buckets.values().find(|there| there.id == bucket).map(Arc::clone) {
+            planner.age(&there);
+        }
         let rows_of = [
             keys::object(bucket, place.key.as_bytes()),
             keys::version(bucket, place.key.as_bytes(), Stamp(place.stamp)),

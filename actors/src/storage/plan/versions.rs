@@ -198,6 +198,7 @@ pub(super) fn promote_next(
         planner.change(keys::null_version(bucket.id, key.as_bytes()), None);
     }
     row.location = choose_location(planner, bucket.id, key, row.size, removed)?;
+    row.noncurrent_since = None;
     let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
     tally.remove_version(row.size);
     tally.add_object(row.size);

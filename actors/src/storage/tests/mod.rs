@@ -4,5 +4,6 @@ mod crash;
 mod edits;
 mod fixtures;
 mod fsck;
+mod lifecycle;
 mod node;
 mod versions;

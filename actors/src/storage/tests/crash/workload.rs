@@ -8,8 +8,12 @@ use bytes::Bytes;
 use super::super::fixtures::{body, completion, key, md5_of, owner, try_put};
 use super::Choices;
 use super::recorder::{Note, Recorder};
-use crate::bucket_config::BucketConfig;
+use crate::bucket_config::{
+    AbortUploads, BucketConfig, ConfigChange, Day, Expiration, Lifecycle, LifecycleKind, LifecycleRule,
+    NoncurrentExpiration,
+};
 use crate::names::{BucketName, PartNumber, VersionId};
+use crate::storage::plan::kept;
 use crate::storage::*;
 
 /// Something that a client can ask for, or whose absence it can see.
@@ -84,6 +88,72 @@ impl Client<'_> {
         let change = BucketChange::Versioning(versioning);
         let message = ConfigureBucket { bucket: self.bucket(bucket)?, change };
         self.send(Vec::new(), self.storage.configure_bucket(message)).await.map(drop)
+    }
+
+    /// Gives a bucket rules by which everything is due, and brings the times of what is there into rows. Nothing is removed yet.
+    pub async fn set_lifecycle(&self, bucket: &str) -> Result<(), StorageError> {
+        let rule = LifecycleRule {
+            id: "all".to_owned(),
+            enabled: true,
+            expiration: Some(Expiration::Days(1)),
+            noncurrent: Some(NoncurrentExpiration { days: 1, newer_versions: None }),
+            abort_uploads: Some(AbortUploads { days: 1 }),
+            ..LifecycleRule::default()
+        };
+        let lifecycle = Lifecycle { rules: vec![rule], ..Lifecycle::default() };
+        let change = BucketChange::Config(ConfigChange::Lifecycle(Some(lifecycle)));
+        let message = ConfigureBucket { bucket: self.bucket(bucket)?, change };
+        self.send(Vec::new(), self.storage.configure_bucket(message)).await?;
+        self.walk_times(bucket).await
+    }
+
+    pub async fn walk_times(&self, bucket: &str) -> Result<(), StorageError> {
+        let bucket = self.bucket(bucket)?;
+        loop {
+            let message = WalkTimes { bucket: Arc::clone(&bucket) };
+            if self.send(Vec::new(), self.storage.walk_times(message)).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes what is of this key and kind by the bucket's rules, oldest first; `changes` is what the first of it changes.
+    async fn expire(
+        &self,
+        bucket: &str,
+        name: &str,
+        kind: LifecycleKind,
+        changes: Changes,
+    ) -> Result<(), StorageError> {
+        let bucket = self.bucket(bucket)?;
+        let mut entries = kept(&self.storage.shared().rows, &bucket);
+        entries.retain(|entry| entry.kind == kind && entry.key == name.as_bytes());
+        let Some(entry) = entries.into_iter().next() else { return Ok(()) };
+        let message = Expire { bucket, entry, day: Day::of_one_nanosecond() };
+        self.send(changes, self.storage.expire(message)).await.map(drop)
+    }
+
+    pub async fn expire_object(&self, bucket: &str, name: &str) -> Result<(), StorageError> {
+        self.expire(bucket, name, LifecycleKind::Current, vec![object(bucket, name, None)]).await
+    }
+
+    pub async fn expire_upload(&self, upload: Uploading) -> Result<(), StorageError> {
+        let Thing::Upload(bucket, name) = upload.thing.clone() else { unreachable!() };
+        self.expire(&bucket, &name, LifecycleKind::Upload, vec![(upload.thing, Value::Absent)]).await
+    }
+
+    /// Removes the version that has been noncurrent longest: the oldest, since versions follow each other.
+    pub async fn expire_oldest(&self, history: &mut History) -> Result<(), StorageError> {
+        if history.is_unsure || history.versions.len() < 2 {
+            return Ok(());
+        }
+        history.is_unsure = true;
+        let mut versions = history.versions.clone();
+        versions.pop();
+        let changes = history.changes(&versions);
+        self.expire(&history.bucket, &history.name, LifecycleKind::Noncurrent, changes).await?;
+        (history.versions, history.is_unsure) = (versions, false);
+        Ok(())
     }
 
     pub async fn put_version(&self, history: &mut History, bytes: Bytes) -> Result<(), StorageError> {
@@ -318,7 +388,9 @@ pub async fn one_by_one(client: &Client<'_>) {
         let _ = client.delete("alpha", "never/there").await;
         if round == 1 {
             checkpoint(client.storage);
+            let _ = client.set_lifecycle("alpha").await;
         }
+        let _ = client.expire_object("alpha", "copied").await;
         // A key of its own for each upload: one that could not be completed stays.
         if let Ok(mut upload) = client.begin("alpha", &format!("assembled/{round}")).await {
             let _ = client.part(&mut upload, 1, of(10, 9000)).await;
@@ -337,7 +409,10 @@ pub async fn one_by_one(client: &Client<'_>) {
         if let Ok(mut upload) = client.begin("alpha", &format!("aborted/{round}")).await {
             let _ = client.part(&mut upload, 1, of(16, 9000)).await;
             let _ = client.part(&mut upload, 3, of(17, 3000)).await;
-            let _ = client.abort(upload).await;
+            let _ = match round {
+                2 => client.expire_upload(upload).await,
+                _ => client.abort(upload).await,
+            };
         }
         let _ = client.create_bucket("beta").await;
         let _ = client.put("beta", "x/y", of(18, SMALL)).await;
@@ -377,8 +452,11 @@ async fn versions_one_by_one(client: &Client<'_>) {
         let _ = client.delete_version(&mut file, 0).await;
         if round == 0 {
             checkpoint(client.storage);
+            let _ = client.put_version(&mut odd, of(11, SMALL)).await;
+            let _ = client.set_lifecycle("kept").await;
         }
         let _ = client.put_version(&mut odd, of(4, SMALL)).await;
+        let _ = client.expire_oldest(&mut odd).await;
         let _ = client.put_version(&mut odd, of(5, SMALL)).await;
         let _ = client.set_versioning("kept", Versioning::Suspended).await;
         let _ = client.put_version(&mut file, of(6, SMALL)).await;
@@ -389,6 +467,7 @@ async fn versions_one_by_one(client: &Client<'_>) {
         let _ = client.set_versioning("kept", Versioning::Enabled).await;
         let _ = client.put_version(&mut file, of(9, SMALL)).await;
         let _ = client.delete_version(&mut file, 1).await;
+        let _ = client.expire_oldest(&mut file).await;
         let _ = client.delete_version(&mut odd, 0).await;
         let _ = client.put_version(&mut file, of(10, LARGE)).await;
         let _ = client.delete_version(&mut file, 0).await;
@@ -406,6 +485,8 @@ pub async fn together(client: &Client<'_>, seed: u64) {
     let _ = client.create_bucket("shared").await;
     let _ = client.create_bucket("versions").await;
     let _ = client.set_versioning("versions", Versioning::Enabled).await;
+    let _ = client.set_lifecycle("versions").await;
+    let _ = client.set_lifecycle("shared").await;
     let clients = (0..6).map(|number| async move {
         let mut choices = Choices(seed.wrapping_add(number));
         let mut history = History::of("versions", &format!("of/{number}"));

@@ -1,0 +1,61 @@
+//! What may be asked of lifecycle.
+
+use crate::call::CallError;
+use crate::names::Stamp;
+use crate::storage::{LifecycleRun, StorageError};
+
+/// Looks at once, since rules changed.
+#[derive(Debug, actix::Message)]
+#[rtype(result = "Result<(), LifecycleError>")]
+pub(super) struct Look;
+
+/// Looks at once, and answers when all that is due was removed.
+#[derive(Debug, actix::Message)]
+#[rtype(result = "Result<(), LifecycleError>")]
+pub(super) struct LookThrough;
+
+/// Ends the work after the step that is under way.
+#[derive(Debug, actix::Message)]
+#[rtype(result = "Result<(), LifecycleError>")]
+pub(super) struct Stop;
+
+/// What is known of a bucket's lifecycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LifecycleReport {
+    /// Whether the time of everything in the bucket is known: until then nothing is removed.
+    pub is_complete: bool,
+    /// When the bucket was last looked at, since the node started.
+    pub looked_at: Option<Stamp>,
+    /// When it is looked at next; none while no rule is in force.
+    pub looks_next: Option<Stamp>,
+    /// The last runs that removed something, or failed, newest first.
+    pub runs: Vec<LifecycleRun>,
+}
+
+/// Why lifecycle has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum LifecycleError {
+    /// Storage refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Too much is asked at once.
+    #[error("overloaded")]
+    Busy,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopped,
+    /// No answer within the deadline.
+    #[error("no answer within the deadline")]
+    TimedOut,
+}
+
+impl From<CallError<LifecycleError>> for LifecycleError {
+    fn from(error: CallError<LifecycleError>) -> Self {
+        match error {
+            CallError::Busy => Self::Busy,
+            CallError::Stopped => Self::Stopped,
+            CallError::TimedOut => Self::TimedOut,
+            CallError::Refused(refusal) => refusal,
+        }
+    }
+}
