@@ -106,7 +106,7 @@ impl Aging {
     }
 
     /// Stops and has `fsck` look at everything.
-    async fn is_right(self) {
+    async fn agrees(self) {
         close(self.client).await;
         struct NoFinding;
         impl CheckObserver for NoFinding {
@@ -154,7 +154,7 @@ async fn nothing_is_kept_until_there_are_rules() {
     assert_eq!(node.times(&bucket), [current("before", again)]);
     delete(&node.client, &bucket, "before").await;
     node.client.delete_bucket(DeleteBucket { bucket }).await.unwrap();
-    node.is_right().await;
+    node.agrees().await;
 }
 
 #[actix::test]
@@ -207,7 +207,7 @@ async fn versions_age_from_the_one_that_followed() {
         node.client.change_object(message).await.unwrap();
     }
     assert_eq!(node.times(&bucket), before);
-    node.is_right().await;
+    node.agrees().await;
 }
 
 #[actix::test]
@@ -233,7 +233,7 @@ async fn uploads_age_from_their_initiation() {
     node.expire(&bucket).await;
     assert_eq!(node.times(&bucket).len(), 1);
     node.client.delete_bucket(DeleteBucket { bucket: node.bucket("other", Versioning::Off).await }).await.unwrap();
-    node.is_right().await;
+    node.agrees().await;
 }
 
 #[actix::test]
@@ -263,7 +263,7 @@ async fn what_is_not_due_any_more_stays() {
     let message = Expire { bucket: Arc::clone(&bucket), entry: stale, day: Day::default() };
     assert_eq!(node.client.expire(message).await.unwrap().kind, None);
     assert_eq!(super::fixtures::list(&node.client, &bucket).await, ["logs/a", "other"]);
-    node.is_right().await;
+    node.agrees().await;
 }
 
 #[actix::test]
@@ -291,7 +291,7 @@ async fn versions_expire_one_after_the_other() {
     node.expire(&bucket).await;
     assert_eq!(node.versions(&bucket).await, []);
     assert_eq!(node.times(&bucket), []);
-    node.is_right().await;
+    node.agrees().await;
 }
 
 #[actix::test]
@@ -328,7 +328,7 @@ async fn what_is_locked_stays() {
     node.clock.advance(10 * DAY);
     assert_eq!(locked(&node.expire(&bucket).await), 1);
     assert_eq!(node.versions(&bucket).await.len(), 3);
-    node.is_right().await;
+    node.agrees().await;
 }
 
 #[actix::test]
@@ -363,5 +363,5 @@ async fn a_preview_tells_the_same_with_and_without_times() {
     assert_eq!(all(&with), (2, 7));
     assert_eq!((with.later.markers, with.later.uploads), (1, 1));
     assert!(with.now.versions > 0 && with.now.sample.iter().all(|entry| entry.at <= now && entry.rule == "days"));
-    node.is_right().await;
+    node.agrees().await;
 }
