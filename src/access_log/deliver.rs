@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use myfsio_actors::bucket_config::{Acl, Grant, Grantee, Logging, Permission};
+use myfsio_actors::bucket_config::{Acl, Logging};
 use myfsio_actors::names::{BucketName, ObjectKey};
 use myfsio_actors::storage::{Attributes, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions};
 use tokio::task::JoinHandle;
@@ -144,6 +144,7 @@ fn acl_of(target: &Bucket, logging: &Logging) -> Option<Acl> {
     if logging.target_grants.is_empty() {
         return None;
     }
-    let owner = Grant { grantee: Grantee::User(target.owner.clone()), permission: Permission::FullControl };
-    Some(Acl { grants: std::iter::once(owner).chain(logging.target_grants.iter().cloned()).collect() })
+    let mut acl = Acl::of_owner(&target.owner);
+    acl.grants.extend(logging.target_grants.iter().cloned());
+    Some(acl)
 }

@@ -1,5 +1,7 @@
 //! Documents in request bodies.
 
+use myfsio_actors::bucket_config::Logging;
+
 use super::input::is_answered;
 use crate::s3::error::S3Error;
 use crate::s3::handlers::object_copy::checksum_element;
@@ -28,7 +30,7 @@ pub fn xml_documents(data: &[u8]) -> bool {
         again(data, |body| tagging(body).map_err(S3Error::from), |tags| write_tags(tags)),
         again(data, cors_configuration, write_cors),
         again(data, website_configuration, write_website),
-        again(data, bucket_logging_status, |logging| write_logging(logging.as_ref())),
+        again(data, logging_without_grants, |logging| write_logging(logging.as_ref())),
     ];
     taken.contains(&true)
 }
@@ -37,6 +39,11 @@ pub fn xml_documents(data: &[u8]) -> bool {
 fn size(element: &Element) -> (usize, usize) {
     let own = (1, element.name.len() + element.text.len());
     element.children.iter().map(size).fold(own, |all, child| (all.0 + child.0, all.1 + child.1))
+}
+
+/// Grants are written for users that are known, so they are left out.
+fn logging_without_grants(body: &[u8]) -> Result<Option<Logging>, S3Error> {
+    Ok(bucket_logging_status(body)?.map(|asked| asked.logging))
 }
 
 fn again<T: PartialEq + std::fmt::Debug>(

@@ -393,7 +393,8 @@ fn verdict(question: &Question<'_>, decision: &Decision) -> Result<(), S3Error> 
     }
 }
 
-fn facts_of(object: &Object) -> ObjectFacts<'_> {
+/// What decisions about an object depend on.
+pub fn facts_of(object: &Object) -> ObjectFacts<'_> {
     ObjectFacts { owner: &object.owner, acl: object.controls.acl.as_ref(), tags: &object.attributes.tags }
 }
 

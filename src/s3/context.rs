@@ -11,7 +11,7 @@ use myfsio_actors::storage::{Bucket, StorageClient, WriteConditions};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::authorize::{self, Authenticated, Facts, Further};
+use super::authorize::{self, Authenticated, Further};
 use super::body::RequestBody;
 use super::checksum::BodyChecks;
 use super::error::{ErrorCode, S3Error};
@@ -99,10 +99,9 @@ impl Call {
         authorize::would_list(self, bucket, key.as_str())
     }
 
-    /// Whether the caller is charged for a request to this bucket, as `headers` say that it agrees. Errs: AccessDenied.
-    pub fn charged(&self, bucket: &Bucket, headers: &HeaderMap) -> Result<bool, S3Error> {
-        let facts = Facts { headers, ..authorize::facts(self) };
-        requester_pays::charged(&self.node, self.auth.principal.as_deref(), bucket, &facts)
+    /// Whether the caller is charged for a request to this bucket. Errs: AccessDenied when it does not agree to be.
+    pub fn charged(&self, bucket: &Bucket) -> Result<bool, S3Error> {
+        requester_pays::charged(&self.node, self.auth.principal.as_deref(), bucket, &authorize::facts(self))
     }
 
     /// Whether the bucket belongs in the caller's ListBuckets.

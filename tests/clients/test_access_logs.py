@@ -65,8 +65,8 @@ def test_the_document(logged):
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket="source")
     owner = s3.list_buckets()["Owner"]["ID"]
     grants = [
-        {"Grantee": {"Type": "CanonicalUser", "ID": owner}, "Permission": "READ"},
         {"Grantee": {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, "Permission": "READ"},
+        {"Grantee": {"Type": "CanonicalUser", "ID": owner}, "Permission": "READ"},
     ]
     key_format = {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}}
     log_to(s3, TargetGrants=grants, TargetObjectKeyFormat=key_format)
@@ -93,6 +93,12 @@ def test_the_target_is_checked(logged):
         assert answer["Error"]["Message"] == "You must give the log-delivery group WRITE and READ_ACP permissions to the target bucket"
     allow(s3, prefix="log/")
     log_to(s3)
+    s3.delete_bucket_policy(Bucket="logs")
+    s3.put_bucket_acl(Bucket="logs", ACL="log-delivery-write")
+    log_to(s3)
+    s3.put_bucket_ownership_controls(Bucket="logs", OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]})
+    with refused(400, "InvalidArgument"):
+        log_to(s3, TargetGrants=[{"Grantee": {"Type": "CanonicalUser", "ID": "x"}, "Permission": "READ"}])
     with refused(400, "MalformedXML"):
         s3.put_bucket_logging(Bucket="source", BucketLoggingStatus={"LoggingEnabled": {"TargetBucket": "logs", "TargetPrefix": "a", "TargetObjectKeyFormat": {}}})
 
@@ -141,6 +147,17 @@ def test_names_of_log_objects(logged):
     wait_for_lines(s3, 1, "parted/")
     [item] = s3.list_objects_v2(Bucket="logs", Prefix="parted/")["Contents"]
     assert re.fullmatch(r"parted/\d{12}/us-east-1/source/(\d{4})/(\d\d)/(\d\d)/\1-\2-\3-00-00-00-[0-9A-F]{16}", item["Key"])
+
+
+def test_target_grants_let_others_read(logged):
+    s3 = logged.client()
+    everybody = {"Grantee": {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}, "Permission": "READ"}
+    for prefix, grants, status in (("open/", [everybody], 200), ("shut/", [], 403)):
+        log_to(s3, prefix=prefix, **({"TargetGrants": grants} if grants else {}))
+        s3.head_bucket(Bucket="source")
+        wait_for_lines(s3, 1, prefix)
+        [item] = s3.list_objects_v2(Bucket="logs", Prefix=prefix)["Contents"]
+        assert send(logged.endpoint, "GET", "/logs/" + item["Key"])[0] == status
 
 
 def test_lines_are_delivered_by_size(node_factory):

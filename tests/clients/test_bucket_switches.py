@@ -95,6 +95,7 @@ def test_acceleration(s3, bucket):
 REFRESH = [
     ("HEAD", "", 200, None),
     ("GET", "?policy", 404, "NoSuchBucketPolicy"),
+    ("GET", "?acl", 200, "<AccessControlPolicy"),
     ("GET", "?cors", 404, "NoSuchCORSConfiguration"),
     ("GET", "?website", 404, "NoSuchWebsiteConfiguration"),
     ("GET", "?versioning", 200, "<VersioningConfiguration"),

@@ -1,6 +1,11 @@
 """Tags of objects, versions and buckets, and S3 Control's operations on them."""
 
+import json
+import socket
+
+import boto3
 import pytest
+from botocore.config import Config
 from util import code_of, refused, signed
 
 TAGS = [{"Key": "team", "Value": "blue"}, {"Key": "a b", "Value": ""}]
@@ -99,6 +104,46 @@ def test_multipart_tags(s3, bucket):
     assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "team", "Value": "blue"}]
 
 
+def test_tags_of_versions(s3, bucket):
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    old, new = (s3.put_object(Bucket=bucket, Key="k", Body=body)["VersionId"] for body in (b"1", b"2"))
+    assert s3.put_object_tagging(Bucket=bucket, Key="k", VersionId=old, Tagging={"TagSet": TAGS})["VersionId"] == old
+    got = s3.get_object_tagging(Bucket=bucket, Key="k", VersionId=old)
+    assert (got["TagSet"], got["VersionId"]) == (TAGS, old)
+    assert s3.get_object(Bucket=bucket, Key="k", VersionId=old)["TagCount"] == 2
+    got = s3.get_object_tagging(Bucket=bucket, Key="k")
+    assert (got["TagSet"], got["VersionId"]) == ([], new)
+    assert s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": tag_set(1)})["VersionId"] == new
+    assert s3.delete_object_tagging(Bucket=bucket, Key="k", VersionId=old)["VersionId"] == old
+    assert s3.get_object_tagging(Bucket=bucket, Key="k", VersionId=old)["TagSet"] == []
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == tag_set(1)
+    marker = s3.delete_object(Bucket=bucket, Key="k")["VersionId"]
+    with refused(404, "NoSuchKey"):
+        s3.get_object_tagging(Bucket=bucket, Key="k")
+    with refused(405, "MethodNotAllowed"):
+        s3.put_object_tagging(Bucket=bucket, Key="k", VersionId=marker, Tagging={"TagSet": TAGS})
+    assert s3.get_object_tagging(Bucket=bucket, Key="k", VersionId=new)["TagSet"] == tag_set(1)
+    with refused(404, "NoSuchVersion"):
+        s3.get_object_tagging(Bucket=bucket, Key="k", VersionId="0" * len(old))
+    for version in (old, new, marker):
+        s3.delete_object(Bucket=bucket, Key="k", VersionId=version)
+
+
+def test_a_policy_may_ask_for_the_tags(node_factory):
+    node = node_factory()
+    node.add_users({"access_key": "tagger", "secret_key": "secret", "display_name": "tagger", "policies": []})
+    s3, tagger = node.client(), node.client("tagger", "secret")
+    s3.create_bucket(Bucket="judged")
+    s3.put_object(Bucket="judged", Key="k", Body=b"x")
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:PutObjectTagging", "Resource": "arn:aws:s3:::judged/*",
+                 "Condition": {"StringEquals": {"s3:RequestObjectTag/team": "blue"}}}
+    s3.put_bucket_policy(Bucket="judged", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    tagger.put_object_tagging(Bucket="judged", Key="k", Tagging={"TagSet": TAGS})
+    with refused(403, "AccessDenied"):
+        tagger.put_object_tagging(Bucket="judged", Key="k", Tagging={"TagSet": tag_set(1)})
+    assert s3.get_object_tagging(Bucket="judged", Key="k")["TagSet"] == TAGS
+
+
 def test_tags_survive_a_restart(node_factory):
     node = node_factory()
     s3 = node.client()
@@ -154,6 +199,32 @@ def test_control_operations(server, s3, bucket):
     assert signed(server, "DELETE", f"{target}?tagKeys=b")[0] == 204
     with refused(404, "NoSuchTagSet"):
         s3.get_bucket_tagging(Bucket=bucket)
+    assert_absent_and_foreign(server)
+
+
+def test_control_clients(node_factory, monkeypatch):
+    """boto3 puts the account in front of the host, which then is no bucket's."""
+    resolve = socket.getaddrinfo
+    here = lambda host: "127.0.0.1" if host.endswith(".localhost") else host
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **named: resolve(here(host), *more, **named))
+    node = node_factory(BASE_DOMAINS="localhost")
+    node.client().create_bucket(Bucket="tagged")
+    control = boto3.client(
+        "s3control", endpoint_url=f"http://localhost:{node.port}", region_name="us-east-1", aws_access_key_id="localadmin",
+        aws_secret_access_key="localadmin", config=Config(retries={"total_max_attempts": 1}),
+    )
+    hosts = []
+    control.meta.events.register("before-send.s3-control", lambda request, **_: hosts.append(request.url.split("/")[2]))
+    resource = {"AccountId": "123456789012", "ResourceArn": "arn:aws:s3:::tagged"}
+    assert control.list_tags_for_resource(**resource)["Tags"] == []
+    assert hosts == [f"123456789012.localhost:{node.port}"]
+    control.tag_resource(**resource, Tags=TAGS)
+    assert control.list_tags_for_resource(**resource)["Tags"] == TAGS
+    control.untag_resource(**resource, TagKeys=["team"])
+    assert node.client().get_bucket_tagging(Bucket="tagged")["TagSet"] == TAGS[1:]
+
+
+def assert_absent_and_foreign(server):
     status, _, answer = signed(server, "GET", "/v20180820/tags/arn%3Aaws%3As3%3A%3A%3Aabsent-bucket")
     assert (status, code_of(answer)) == (404, "NoSuchBucket")
     status, _, answer = signed(server, "GET", "/v20180820/tags/arn%3Aaws%3Asns%3A%3A%3Ax")

@@ -84,7 +84,7 @@ impl Source {
         let action = if name.version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
         let (key, version) = (Some(name.key.as_str()), name.version);
         call.authorize_further(action, &bucket, Further { key, version, ..Further::default() })?;
-        call.charged(&bucket, &call.headers)?;
+        call.charged(&bucket)?;
         let opened = call.storage().open_object(&bucket, &name.key, name.version).await;
         let opened = opened.map_err(|error| match missing(call, &bucket, error) {
             error if error.code() == ErrorCode::MethodNotAllowed => S3Error::with_message(

@@ -16,10 +16,12 @@ use myfsio_actors::storage::{Bucket, Object, OpenObject, StorageError, Versionin
 use super::bucket_lifecycle::expiration;
 use super::object_lock::set_lock;
 use super::object_put::set_checksum;
+use crate::s3::authorize::{Further, facts_of};
 use crate::s3::conditional::{ReadConditions, Verdict, http_date, if_range_holds};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{refuse_read_encryption, text, write_attributes};
+use crate::s3::operation::Operation;
 use crate::s3::query::Query;
 use crate::s3::range::{self, Wanted};
 use crate::s3::respond::{Answer, empty, set_header};
@@ -185,10 +187,16 @@ fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &
         set_header(response, header, &value);
     }
     let tags = object.attributes.tags.len();
-    let key = call.key.as_ref().map(|key| key.as_str());
-    if tags > 0 && call.authorize("s3:GetObjectTagging", bucket, key).is_ok() {
+    if tags > 0 && may_read_tags(call, bucket, object) {
         set_header(response, "x-amz-tagging-count", &tags.to_string());
     }
+}
+
+fn may_read_tags(call: &Call, bucket: &Bucket, object: &Object) -> bool {
+    let action = Operation::GetObjectTagging.action(call.query.has("versionId"));
+    let key = call.key.as_ref().map(|key| key.as_str());
+    let further = Further { key, object: Some(facts_of(object)), ..Further::default() };
+    call.authorize_further(action, bucket, further).is_ok()
 }
 
 fn set_identity(response: &mut HttpResponse, bucket: &Bucket, object: &Object) {

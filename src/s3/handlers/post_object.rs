@@ -42,13 +42,13 @@ pub async fn post_object(mut call: Call) -> Answer {
     substitute_filename(&mut form.fields, form.filename.as_deref().unwrap_or_default());
     let policy = authenticate(&mut call, &form.fields, &bucket).await?;
     let upload = FormUpload::parse(&form.fields)?;
-    call.note.names_key(&upload.key);
     stand_in(&mut call.headers, &upload.headers);
     let key = &upload.key;
+    call.note.names_key(key);
     let tags = Some(upload.attributes.tags.as_slice());
     let further = Further { key: Some(key.as_str()), tags, ..Further::default() };
     call.authorize_further("s3:PutObject", &bucket, further)?;
-    let charged = call.charged(&bucket, &upload.headers)?;
+    let charged = call.charged(&bucket)?;
     if !upload.attributes.tags.is_empty() {
         call.authorize_further("s3:PutObjectTagging", &bucket, further)?;
     }

@@ -7,6 +7,7 @@ use myfsio_actors::storage::{Bucket, ChangeObject, Object, ObjectChange, Version
 
 use super::bucket_config::{checked_document, configure, document, told};
 use super::object_get::missing;
+use crate::s3::authorize::Further;
 use crate::s3::context::Call;
 use crate::s3::error::ErrorCode;
 use crate::s3::headers::{check_bucket_tags, check_tags};
@@ -25,10 +26,21 @@ pub async fn get_object_tagging(call: Call) -> Answer {
     Ok(with_version(xml(StatusCode::OK, write_tagging(&object.attributes.tags)), &bucket, &object))
 }
 
-/// S3 API Reference, PutObjectTagging. Errs: MalformedXML, InvalidTag.
+/// S3 API Reference, PutObjectTagging. The permission may depend on the tags, so it is asked for once they are known. Errs:
+/// AccessDenied, MalformedXML, InvalidTag.
 pub async fn put_object_tagging(mut call: Call) -> Answer {
-    let body = document(&mut call, TAGGING_BYTES_MAX).await?;
-    let tags = requests::tagging(&body)?;
+    let body = call.body.collect(TAGGING_BYTES_MAX).await?;
+    let tags = requests::tagging(&body);
+    // The spine asks for no permission here, so it has not taken in edited policies either.
+    call.node.access.refresh().await;
+    let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
+    let named = tags.as_deref().unwrap_or_default();
+    let further = Further { key: Some(key.as_str()), version, tags: Some(named), ..Further::default() };
+    call.authorize_further(call.operation.action(call.query.has("versionId")), &bucket, further)?;
+    if body.is_empty() {
+        return Err(ErrorCode::MissingRequestBodyError.into());
+    }
+    let tags = tags?;
     check_tags(&tags)?;
     change_tags(&call, tags, StatusCode::OK).await
 }

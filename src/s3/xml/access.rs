@@ -102,7 +102,8 @@ fn owner_id(element: &Element) -> Result<String, MalformedXml> {
     id.ok_or_else(|| MalformedXml::new("an owner without id"))
 }
 
-fn grant(element: &Element) -> Result<NamedGrant, MalformedXml> {
+/// One `Grant`.
+pub(super) fn grant(element: &Element) -> Result<NamedGrant, MalformedXml> {
     if element.name != "Grant" {
         return Err(element.unexpected());
     }
@@ -160,20 +161,25 @@ pub fn write_access_control_policy(acl: &WrittenAcl<'_>) -> String {
     out.open("Owner").text("ID", acl.owner.0).text("DisplayName", acl.owner.1).close();
     out.open("AccessControlList");
     for (grantee, name, permission) in &acl.grants {
-        out.open("Grant");
-        match grantee {
-            Grantee::User(id) => {
-                out.open_typed("Grantee", "CanonicalUser").value("ID", id).text("DisplayName", name).close();
-            }
-            group => {
-                let uri = GROUPS.iter().find(|(_, known)| known == *group).map_or("", |(uri, _)| *uri);
-                out.open_typed("Grantee", "Group").text("URI", uri).close();
-            }
-        }
-        let spelled = PERMISSIONS.iter().find(|(_, known)| known == permission).map_or("", |(name, _)| *name);
-        out.text("Permission", spelled).close();
+        write_grant(&mut out, grantee, Some(name), *permission);
     }
     out.finish()
+}
+
+/// Writes a `Grant`; `name` is a user's display name.
+pub(super) fn write_grant(out: &mut XmlWriter, grantee: &Grantee, name: Option<&str>, permission: Permission) {
+    out.open("Grant");
+    match grantee {
+        Grantee::User(id) => {
+            out.open_typed("Grantee", "CanonicalUser").value("ID", id).text_if("DisplayName", name).close();
+        }
+        group => {
+            let uri = GROUPS.iter().find(|(_, known)| known == group).map_or("", |(uri, _)| *uri);
+            out.open_typed("Grantee", "Group").text("URI", uri).close();
+        }
+    }
+    let spelled = PERMISSIONS.iter().find(|(_, known)| *known == permission).map_or("", |(name, _)| *name);
+    out.text("Permission", spelled).close();
 }
 
 /// Reads `OwnershipControls`, which has exactly one rule.
