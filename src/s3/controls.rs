@@ -9,7 +9,7 @@ use myfsio_actors::names::{CanonicalId, ObjectKey};
 use myfsio_actors::policy_engine::ObjectFacts;
 use myfsio_actors::storage::{Bucket, Controls};
 
-use super::acl::{AskedAcl, Canned, Subject};
+use super::acl::{AskedAcl, Canned, Subject, resolve_grants};
 use super::authorize::Further;
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
@@ -36,7 +36,7 @@ impl NewObject {
         let ownership = ownership_of(bucket);
         let gives_to_bucket_owner = asked == AskedAcl::Canned(Canned::BucketOwnerFullControl);
         if ownership == ObjectOwnership::BucketOwnerEnforced {
-            if asked != AskedAcl::Default && !gives_to_bucket_owner {
+            if asked != AskedAcl::Default {
                 refuse_acl(node, asked, bucket)?;
             }
             return Ok(Self { owner: bucket.owner.clone(), controls: lock });
@@ -79,9 +79,14 @@ pub fn kept(acl: Acl, owner: &CanonicalId) -> Option<Acl> {
 /// Refuses a list where lists do not count, unless it gives the bucket's owner full control and nothing else. Errs:
 /// AccessControlListNotSupported.
 pub fn refuse_acl(node: &Node, asked: AskedAcl, bucket: &Bucket) -> Result<(), S3Error> {
-    let AskedAcl::Grants(_) = &asked else { return Err(ErrorCode::AccessControlListNotSupported.into()) };
-    let acl = asked.resolve(Subject::Bucket { owner: &bucket.owner }, &node.access.iam.directory())?;
-    match acl == Acl::of_owner(&bucket.owner) {
+    let says_what_holds = match asked {
+        AskedAcl::Canned(canned) => canned == Canned::BucketOwnerFullControl,
+        AskedAcl::Grants(grants) => {
+            resolve_grants(grants, &node.access.iam.directory())? == Acl::of_owner(&bucket.owner)
+        }
+        AskedAcl::Default => false,
+    };
+    match says_what_holds {
         true => Ok(()),
         false => Err(ErrorCode::AccessControlListNotSupported.into()),
     }

@@ -43,8 +43,8 @@ const OF_OBJECT: [(&str, Permission); 8] = [
 ];
 
 /// `ann` owns the bucket; `bob` is another user of her account, `dan` one who is bound by a grant that gives nothing. `eve`
-/// owns the object and is alone in her account. `fay` is root of an account with `fox`, who has an identity policy for
-/// everything, and `fin`, who has none.
+/// owns the object and is alone in her account, as is `gus`, who is bound like `dan`. `fay` is root of an account with `fox`,
+/// who has an identity policy for everything, and `fin`, who has none.
 fn directory() -> Directory {
     let user = |name: &str, account: &str, root: bool, policies| {
         json!({"access_key": name, "secret_key": "s", "display_name": name, "account_id": account, "root": root,
@@ -56,6 +56,7 @@ fn directory() -> Directory {
         user("bob", "111111111111", false, json!([])),
         user("dan", "111111111111", false, json!([{"bucket": "elsewhere", "actions": ["read"]}])),
         user("eve", "222222222222", true, json!([])),
+        user("gus", "444444444444", true, json!([{"bucket": "elsewhere", "actions": ["read"]}])),
         user("fay", "333333333333", true, json!([])),
         user("fox", "333333333333", false, all),
         user("fin", "333333333333", false, json!([])),
@@ -200,6 +201,8 @@ fn what_another_account_owns_is_its_own() {
     world.object_owner = "dan";
     assert!(world.may("dan", "s3:GetObject") && world.may("dan", "s3:GetObjectAcl"));
     assert!(!world.may("dan", "s3:PutObjectAcl"));
+    world.object_owner = "gus";
+    assert!(world.may("gus", "s3:GetObject") && !world.may("gus", "s3:PutObjectAcl"));
     // Where the bucket's owner owns everything, nothing else counts.
     world.object_owner = "eve";
     world.object_acl = Some(world.acl("everybody", Permission::FullControl));
@@ -231,7 +234,10 @@ fn public_grants_can_be_ignored() {
 #[test]
 fn a_public_policy_can_be_kept_inside_the_account() {
     let mut world = World::new();
-    let statement = |principal| json!({"Effect": "Allow", "Principal": principal, "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::photos"});
+    let statement = |principal| {
+        json!({"Effect": "Allow", "Principal": principal, "Action": "s3:GetObjectTagging",
+            "Resource": "arn:aws:s3:::photos/*"})
+    };
     let named = statement(json!({"AWS": "333333333333"}));
     let text = |statements| json!({"Version": "2012-10-17", "Statement": statements}).to_string();
     let open = text(json!([statement(json!("*")), named]));

@@ -377,7 +377,8 @@ fn decide_signed(
         return allow(Reason::BucketCreator);
     }
     // Who is bound by grants needs one to give others access, also to what it owns.
-    if caller.owns_object && is_owners && !(caller.is_bound && writes_object_acl(checks)) {
+    let follows_from_owning = is_owners && !(caller.is_bound && writes_object_acl(checks));
+    if caller.owns_object && follows_from_owning {
         return allow(Reason::ObjectOwner);
     }
     let identity = match identity {
@@ -390,21 +391,21 @@ fn decide_signed(
             (Some(statement), _) if is_at_home => allow(Reason::Allowed(statement)),
             (_, Some((reason, Meant::Directly))) => allow(reason),
             _ if is_at_home => refuse(Reason::NoStatementAllows),
-            (identity, bucket_side) => decide_across(caller, is_owners, identity, bucket_side),
+            (identity, bucket_side) => decide_across(caller, follows_from_owning, identity, bucket_side),
         }
     } else {
-        decide_across(caller, is_owners, identity, bucket_side)
+        decide_across(caller, follows_from_owning, identity, bucket_side)
     }
 }
 
 /// What belongs to another account takes both sides; a root needs the other's only.
 fn decide_across(
     caller: &Caller,
-    is_owners: bool,
+    follows_from_owning: bool,
     identity: Option<StatementRef>,
     bucket_side: Option<(Reason, Meant)>,
 ) -> Decision {
-    let by_ownership = || (caller.account_owns_object && is_owners).then_some(Reason::ObjectOwner);
+    let by_ownership = || (caller.account_owns_object && follows_from_owning).then_some(Reason::ObjectOwner);
     let by_other = bucket_side.map(|(reason, _)| reason).or_else(by_ownership);
     match (by_other, identity) {
         (Some(reason), _) if caller.is_root => allow(reason),

@@ -10,7 +10,7 @@ use myfsio_actors::names::CanonicalId;
 use myfsio_actors::storage::{Bucket, BucketChange, ChangeObject, ConfigureBucket, Object, ObjectChange, Versioning};
 
 use super::object_get::missing;
-use crate::s3::acl::{AskedAcl, Subject, resolve_grants};
+use crate::s3::acl::{AskedAcl, Subject};
 use crate::s3::context::Call;
 use crate::s3::controls::{kept, ownership_of, refuse_acl, refuse_public};
 use crate::s3::error::{ErrorCode, S3Error};
@@ -99,11 +99,7 @@ fn allowed_acl(call: &Call, asked: AskedAcl, bucket: &Bucket, subject: Subject<'
         refuse_acl(&call.node, asked, bucket)?;
         return Ok(None);
     }
-    let directory = call.node.access.iam.directory();
-    let acl = match asked {
-        AskedAcl::Grants(grants) => resolve_grants(grants, &directory)?,
-        asked => asked.resolve(subject, &directory)?,
-    };
+    let acl = asked.resolve(subject, &call.node.access.iam.directory())?;
     refuse_public(bucket, &acl)?;
     Ok(Some(acl))
 }

@@ -343,6 +343,7 @@ mod tests {
         assert_eq!(upload.attributes.content_type.as_deref(), Some("text/plain"));
         assert_eq!(upload.attributes.user_metadata, fields(&[("colour", "grün")]));
         assert_eq!(upload.attributes.tags, fields(&[("k", "v w")]));
+        assert_eq!(text(&upload.headers, "x-amz-acl").as_deref(), Some("private"));
     }
 
     #[test]
