@@ -354,24 +354,18 @@ enum Looked<'a> {
     Nowhere,
     /// In its row.
     Row(&'a Bucket, &'a ObjectKey, Option<VersionId>),
-    /// It is known already.
-    Known(ObjectFacts<'a>),
 }
 
 /// Asks one question. Errs: AccessDenied; what is missing, to those who may list.
 fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>) -> Result<(), S3Error> {
     let context = question.facts.context(asks);
-    let first = match object {
-        Looked::Known(facts) => ObjectState::Found(facts),
-        Looked::Nowhere | Looked::Row(..) => ObjectState::Unseen,
-    };
-    let decision = node.access.weigh(question, first, &context);
+    let decision = node.access.weigh(question, ObjectState::Unseen, &context);
     if decision.reason != Reason::DependsOnObject {
         return verdict(question, &decision);
     }
     let found = match object {
         Looked::Row(bucket, key, version) => Some(node.storage.peek_object(bucket, key, version)),
-        Looked::Nowhere | Looked::Known(_) => None,
+        Looked::Nowhere => None,
     };
     let state = match &found {
         Some(Ok(object)) => ObjectState::Found(facts_of(object)),
@@ -419,8 +413,6 @@ pub struct Further<'a> {
     pub key: Option<&'a str>,
     /// The version.
     pub version: Option<VersionId>,
-    /// The object, where it is known without looking.
-    pub object: Option<ObjectFacts<'a>>,
     /// Tags that the request gives the object in its body.
     pub tags: Option<&'a [Tag]>,
 }
@@ -437,14 +429,31 @@ pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) ->
         facts: facts(call),
     };
     let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
-    let object = match (more.object, &key) {
-        (Some(facts), _) => Looked::Known(facts),
-        (None, Some(key)) => Looked::Row(bucket, key, more.version),
-        (None, None) => Looked::Nowhere,
-    };
+    let object = key.as_ref().map_or(Looked::Nowhere, |key| Looked::Row(bucket, key, more.version));
     match more.tags {
         Some(tags) => ask(&call.node, &question, object, Asks::Tags(tags)),
         None => ask(&call.node, &question, object, Asks::Tags(&question.request_tags())),
+    }
+}
+
+/// Asks whether the caller may set the list of an object that it is about to write. Owning it gives that; who has no
+/// credentials, and owns nothing else, is asked for no more than that nothing denies it. Errs: AccessDenied.
+pub fn list_of_new_object(call: &Call, bucket: &Bucket, key: &str, owner: &CanonicalId) -> Result<(), S3Error> {
+    let object = ObjectFacts { owner, acl: None, tags: &[] };
+    let question = Question {
+        principal: call.auth.principal.as_deref(),
+        action: "s3:PutObjectAcl",
+        bucket: Some(&bucket.name),
+        bucket_owner: Some(&bucket.owner),
+        config: Some(&bucket.config),
+        key: Some(key),
+        facts: facts(call),
+    };
+    let context = question.facts.context(Asks::Nothing);
+    let decision = call.node.access.weigh(&question, ObjectState::Found(object), &context);
+    match decision.reason {
+        Reason::Anonymous => Ok(()),
+        _ => verdict(&question, &decision),
     }
 }
 

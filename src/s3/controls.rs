@@ -6,11 +6,10 @@
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::bucket_config::{Acl, BucketConfig, ObjectOwnership};
 use myfsio_actors::names::{CanonicalId, ObjectKey};
-use myfsio_actors::policy_engine::ObjectFacts;
 use myfsio_actors::storage::{Bucket, Controls};
 
 use super::acl::{AskedAcl, Canned, Subject, resolve_grants};
-use super::authorize::Further;
+use super::authorize::list_of_new_object;
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::object_lock::{asked_lock, authorize_lock};
@@ -56,10 +55,7 @@ impl NewObject {
     pub fn of_call(call: &Call, bucket: &Bucket, key: &ObjectKey) -> Result<Self, S3Error> {
         let new = Self::of(&call.node, call.owner_id(), &call.headers, bucket)?;
         if new.controls.acl.as_ref().is_some_and(|acl| acl.shares_beyond(&[&new.owner, &bucket.owner])) {
-            let object = ObjectFacts { owner: &new.owner, acl: None, tags: &[] };
-            let key = Some(key.as_str());
-            let further = Further { key, object: Some(object), ..Further::default() };
-            call.authorize_further("s3:PutObjectAcl", bucket, further)?;
+            list_of_new_object(call, bucket, key.as_str(), &new.owner)?;
         }
         authorize_lock(call, bucket, key.as_str(), &new.controls)?;
         Ok(new)

@@ -234,6 +234,21 @@ def test_lists_come_with_every_way_to_write(node, ann, nobody, bucket):
         ann.create_bucket(Bucket=other)
 
 
+def test_who_has_no_credentials_may_share_what_it_writes(node, ann, nobody, bucket):
+    ann.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    nobody.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="public-read")
+    assert nobody.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    nobody.put_object(Bucket=bucket, Key="own", Body=b"x")
+    with refused(403, "AccessDenied"):
+        nobody.get_object(Bucket=bucket, Key="own")
+    assert ann.get_object(Bucket=bucket, Key="own")["Body"].read() == b"x"
+    deny = json.loads(policy(bucket, action="s3:PutObjectAcl"))
+    deny["Statement"][0]["Effect"] = "Deny"
+    ann.put_bucket_policy(Bucket=bucket, Policy=json.dumps(deny))
+    with refused(403, "AccessDenied"):
+        nobody.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="public-read")
+
+
 def test_what_others_write_is_theirs(node, ann, eve, bucket):
     user = ids(node)
     ann.put_bucket_acl(Bucket=bucket, ACL="public-read-write")

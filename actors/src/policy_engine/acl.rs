@@ -35,9 +35,12 @@ pub(super) fn right_of(action: &str) -> Option<(AclOf, Permission)> {
             (AclOf::Bucket, Permission::Read)
         }
         // S3 lets whoever began an upload see and end it; its id is known to nobody else, but to those who may list uploads.
-        "s3:PutObject" | "s3:DeleteObject" | "s3:AbortMultipartUpload" | "s3:ListMultipartUploadParts" => {
-            (AclOf::Bucket, Permission::Write)
-        }
+        // Who may overwrite an object may tag it, as in Ceph: else an upload with tags would be refused.
+        "s3:PutObject"
+        | "s3:DeleteObject"
+        | "s3:AbortMultipartUpload"
+        | "s3:ListMultipartUploadParts"
+        | "s3:PutObjectTagging" => (AclOf::Bucket, Permission::Write),
         "s3:GetBucketAcl" => (AclOf::Bucket, Permission::ReadAcp),
         "s3:PutBucketAcl" => (AclOf::Bucket, Permission::WriteAcp),
         "s3:GetObject" | "s3:GetObjectVersion" | "s3:GetObjectTorrent" | "s3:GetObjectVersionTorrent" => {

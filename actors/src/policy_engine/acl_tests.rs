@@ -18,7 +18,7 @@ const PERMISSIONS: [Permission; 5] =
     [Permission::FullControl, Permission::Read, Permission::Write, Permission::ReadAcp, Permission::WriteAcp];
 
 /// What each permission of a bucket's list gives, but for full control, which gives all of it.
-const OF_BUCKET: [(&str, Permission); 9] = [
+const OF_BUCKET: [(&str, Permission); 10] = [
     ("s3:ListBucket", Permission::Read),
     ("s3:ListBucketVersions", Permission::Read),
     ("s3:ListBucketMultipartUploads", Permission::Read),
@@ -26,6 +26,7 @@ const OF_BUCKET: [(&str, Permission); 9] = [
     ("s3:DeleteObject", Permission::Write),
     ("s3:AbortMultipartUpload", Permission::Write),
     ("s3:ListMultipartUploadParts", Permission::Write),
+    ("s3:PutObjectTagging", Permission::Write),
     ("s3:GetBucketAcl", Permission::ReadAcp),
     ("s3:PutBucketAcl", Permission::WriteAcp),
 ];
