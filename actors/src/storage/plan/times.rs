@@ -9,8 +9,7 @@ use crate::names::UploadId;
 use crate::storage::StorageError;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{
-    AbortUpload, Bucket, DeleteObject, Expire, Expired, LifecycleRun, RecordRun, TimeEntry, Versioning, WalkTimes,
-    WriteConditions,
+    AbortUpload, Bucket, DeleteObject, Expire, Expired, LifecycleRun, RecordRun, Versioning, WalkTimes, WriteConditions,
 };
 use crate::storage::rows::{self, TimesRow};
 use crate::storage::times::{self, Top};
@@ -169,9 +168,12 @@ pub(super) fn drop_times(planner: &mut Planner<'_>, bucket: &Bucket) {
     }
 }
 
-/// The time of an entry, for tests that look behind the curtain.
+/// All times of a bucket, for tests that look behind the curtain.
 #[cfg(test)]
-pub(in crate::storage) fn kept(rows: &dyn crate::storage::overlay::Rows, bucket: &Bucket) -> Vec<TimeEntry> {
+pub(in crate::storage) fn kept(
+    rows: &dyn crate::storage::overlay::Rows,
+    bucket: &Bucket,
+) -> Vec<crate::storage::messages::TimeEntry> {
     let mut found = Vec::new();
     for kind in LifecycleKind::ALL {
         let (start, end) = keys::times(bucket.id, kind);
