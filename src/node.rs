@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use myfsio_actors::bucket_config::Day;
 use myfsio_actors::clock::SharedClock;
+use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::Semaphore;
 
@@ -32,8 +32,6 @@ pub struct NodeSettings {
     pub max_upload_size: u64,
     /// Smallest part that is not the last, in bytes.
     pub multipart_min_part_size: u64,
-    /// The day that lifecycle rules count in.
-    pub lifecycle_day: Day,
     /// Most requests under way at once.
     pub requests_max: usize,
     /// How long a client may send nothing while a body is due.
@@ -51,6 +49,8 @@ pub struct Node {
     pub access: Access,
     /// What was asked of buckets, until it is delivered.
     pub access_log: Arc<AccessLog>,
+    /// Removes what is due by the rules of buckets.
+    pub lifecycle: LifecycleClient,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
@@ -61,12 +61,18 @@ pub struct Node {
 
 impl Node {
     /// A node with all its places free.
-    pub fn new(settings: NodeSettings, storage: StorageClient, access: Access, clock: SharedClock) -> Self {
+    pub fn new(
+        settings: NodeSettings,
+        storage: StorageClient,
+        access: Access,
+        lifecycle: LifecycleClient,
+        clock: SharedClock,
+    ) -> Self {
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
         let admission = Arc::new(Semaphore::new(settings.requests_max));
         let access_log = Arc::new(AccessLog::new(settings.access_log));
-        Self { settings, storage, access, access_log, clock, admission, host_id: STANDARD.encode(bytes) }
+        Self { settings, storage, access, access_log, lifecycle, clock, admission, host_id: STANDARD.encode(bytes) }
     }
 }

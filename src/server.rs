@@ -360,7 +360,8 @@ async fn admin(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut 
     let answered = match preflight::admit(node).map(Arc::new) {
         Ok(place) => {
             hold.permit = Some(place);
-            admin::answer(node, head).await
+            let incoming = stream::iter(hold.payload.clone()).flatten();
+            admin::answer(node, head, incoming).await
         }
         Err(error) => Err(error),
     };

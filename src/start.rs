@@ -1,6 +1,6 @@
 //! From a configuration to a running node and back: what is started in which order, and drained in reverse.
 //!
-//! Order of start: port, storage (replays its journal), users, policies, then requests. A taken port or a broken file
+//! Order of start: port, storage (replays its journal), users, policies, lifecycle, then requests. A taken port or a broken file
 //! stops the start before anything listens.
 
 use std::io::{self, Write as _};
@@ -13,6 +13,7 @@ use myfsio_actors::bucket_config::Day;
 use myfsio_actors::clock::{SharedClock, SystemClock};
 use myfsio_actors::iam::{IamClient, IamError, IamSettings, SeededAdmin};
 use myfsio_actors::json_store::StoreError;
+use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, PolicyError};
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
@@ -87,7 +88,10 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let clock: SharedClock = Arc::new(SystemClock);
     let storage = StorageClient::start(&storage_settings(&config), Arc::clone(&clock))?;
     let (access, seeded) = start_access(&config, &clock)?;
-    let node = Arc::new(Node::new(node_settings(&config)?, storage.clone(), access.clone(), clock));
+    let day = Day::of_seconds(config.lifecycle_day_seconds);
+    let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
+    let node = Node::new(node_settings(&config)?, storage.clone(), access.clone(), lifecycle.clone(), clock);
+    let node = Arc::new(node);
     let settings = ServerSettings {
         workers: config.http_workers,
         connections_max: limits::connections(config.connections_max, config.requests_max),
@@ -106,6 +110,9 @@ async fn serve(config: Config) -> Result<(), RunError> {
     }
     running.abort();
     access_logs.stop().await;
+    if let Err(error) = lifecycle.stop().await {
+        tracing::warn!(%error, "lifecycle did not end by itself");
+    }
     let failure = storage.failure();
     storage.stop().await?;
     match failure {
@@ -167,7 +174,6 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         },
         max_upload_size: config.max_upload_size,
         multipart_min_part_size: config.multipart_min_part_size,
-        lifecycle_day: Day::of_seconds(config.lifecycle_day_seconds),
         requests_max: config.requests_max,
         body_idle: Duration::from_secs(config.request_timeout_seconds),
     })

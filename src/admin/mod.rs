@@ -1,27 +1,50 @@
-//! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, and speak JSON.
+//! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, unless they say otherwise, and speak JSON.
 
 mod buckets;
 pub mod health;
+mod lifecycle;
 mod route;
 
 use std::sync::Arc;
 
 use actix_http::RequestHead;
+use actix_http::error::PayloadError;
+use bytes::Bytes;
+use futures_util::Stream;
 
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::preflight;
+use crate::s3::preflight::{self, Caller};
 use crate::s3::respond::Answer;
 use route::AdminRoute;
 
 /// Answers a request below `/_myfsio`. Errs: as S3, told as JSON.
-pub async fn answer(node: &Arc<Node>, head: &RequestHead) -> Answer {
+pub async fn answer(
+    node: &Arc<Node>,
+    head: &RequestHead,
+    incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
+) -> Answer {
     let route = route::find(&head.method, head.uri.path())?;
-    let caller = preflight::identify(node, head).await?;
-    if !caller.is_administrator(node) {
-        return Err(S3Error::new(ErrorCode::AccessDenied).because("only administrators may ask this"));
-    }
+    let mut caller = preflight::identify(node, head).await?;
     match route {
-        AdminRoute::AdoptFiles(bucket) => buckets::adopt(node, &bucket).await,
+        AdminRoute::AdoptFiles(bucket) => {
+            only_administrators(node, &caller)?;
+            buckets::adopt(node, &bucket).await
+        }
+        AdminRoute::Lifecycle(bucket) => {
+            let bucket = lifecycle::bucket(node, &caller, &bucket).await?;
+            lifecycle::report(node, &bucket)
+        }
+        AdminRoute::PreviewLifecycle(bucket) => {
+            let bucket = lifecycle::bucket(node, &caller, &bucket).await?;
+            lifecycle::preview(node, &bucket, caller.body(incoming)?).await
+        }
+    }
+}
+
+fn only_administrators(node: &Node, caller: &Caller) -> Result<(), S3Error> {
+    match caller.is_administrator(node) {
+        true => Ok(()),
+        false => Err(S3Error::new(ErrorCode::AccessDenied).because("only administrators may ask this")),
     }
 }

@@ -10,19 +10,26 @@ use crate::s3::error::{ErrorCode, S3Error};
 pub enum AdminRoute {
     /// `POST /_myfsio/buckets/<bucket>/adopt`
     AdoptFiles(BucketName),
+    /// `GET /_myfsio/buckets/<bucket>/lifecycle`; also for whoever may set the bucket's rules.
+    Lifecycle(BucketName),
+    /// `POST /_myfsio/buckets/<bucket>/lifecycle/preview`; also for whoever may set the bucket's rules.
+    PreviewLifecycle(BucketName),
 }
 
 /// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName.
 pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let segments: Vec<_> = path.trim_start_matches('/').split('/').skip(1).collect();
-    match segments[..] {
-        ["buckets", bucket, "adopt"] if method == Method::POST => {
-            let bucket = BucketName::parse(bucket).map_err(|_| ErrorCode::InvalidBucketName)?;
-            Ok(AdminRoute::AdoptFiles(bucket))
-        }
-        ["buckets", _, "adopt"] => Err(ErrorCode::MethodNotAllowed.into()),
-        _ => Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
+    let (taken, route, bucket): (_, fn(BucketName) -> AdminRoute, _) = match segments[..] {
+        ["buckets", bucket, "adopt"] => (Method::POST, AdminRoute::AdoptFiles, bucket),
+        ["buckets", bucket, "lifecycle"] => (Method::GET, AdminRoute::Lifecycle, bucket),
+        ["buckets", bucket, "lifecycle", "preview"] => (Method::POST, AdminRoute::PreviewLifecycle, bucket),
+        _ => return Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
+    };
+    if method != taken {
+        return Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", taken.as_str()));
     }
+    let bucket = BucketName::parse(bucket).map_err(|_| ErrorCode::InvalidBucketName)?;
+    Ok(route(bucket))
 }
 
 #[cfg(test)]
@@ -33,7 +40,11 @@ mod tests {
     fn routes() {
         let bucket = BucketName::parse("photos").unwrap();
         let adopt = "/_myfsio/buckets/photos/adopt";
-        assert_eq!(find(&Method::POST, adopt).unwrap(), AdminRoute::AdoptFiles(bucket));
+        assert_eq!(find(&Method::POST, adopt).unwrap(), AdminRoute::AdoptFiles(bucket.clone()));
+        let lifecycle = "/_myfsio/buckets/photos/lifecycle";
+        assert_eq!(find(&Method::GET, lifecycle).unwrap(), AdminRoute::Lifecycle(bucket.clone()));
+        let preview = "/_myfsio/buckets/photos/lifecycle/preview";
+        assert_eq!(find(&Method::POST, preview).unwrap(), AdminRoute::PreviewLifecycle(bucket));
         let code = |method, path| find(&method, path).unwrap_err().code();
         assert_eq!(code(Method::GET, adopt), ErrorCode::MethodNotAllowed);
         assert_eq!(code(Method::POST, "/_myfsio/buckets/NO/adopt"), ErrorCode::InvalidBucketName);

@@ -6,6 +6,7 @@ use super::input::is_answered;
 use crate::s3::error::S3Error;
 use crate::s3::handlers::object_copy::checksum_element;
 use crate::s3::xml::cors::{cors_configuration, write_cors};
+use crate::s3::xml::lifecycle::{lifecycle_configuration, write_lifecycle};
 use crate::s3::xml::logging::{bucket_logging_status, write_logging};
 use crate::s3::xml::requests::{
     CreateBucketConfiguration, Delete, RequestedPart, complete_multipart_upload, create_bucket_configuration, delete,
@@ -29,6 +30,7 @@ pub fn xml_documents(data: &[u8]) -> bool {
         again(data, complete_multipart_upload, |parts| write_parts(parts)),
         again(data, |body| tagging(body).map_err(S3Error::from), |tags| write_tags(tags)),
         again(data, cors_configuration, write_cors),
+        again(data, lifecycle_configuration, write_lifecycle),
         again(data, website_configuration, write_website),
         again(data, logging_without_grants, |logging| write_logging(logging.as_ref())),
     ];

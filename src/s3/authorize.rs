@@ -457,6 +457,26 @@ pub fn list_of_new_object(call: &Call, bucket: &Bucket, key: &str, owner: &Canon
     }
 }
 
+/// Asks for a permission on a bucket, where there is no [`Call`]. Errs: AccessDenied.
+pub fn on_bucket(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    bucket: &Bucket,
+    facts: Facts<'_>,
+) -> Result<(), S3Error> {
+    let question = Question {
+        principal,
+        action,
+        bucket: Some(&bucket.name),
+        bucket_owner: Some(&bucket.owner),
+        config: Some(&bucket.config),
+        key: None,
+        facts,
+    };
+    ask(node, &question, Looked::Nowhere, Asks::Nothing)
+}
+
 /// Whether the caller would see a key in a listing of the bucket.
 pub fn would_list(call: &Call, bucket: &Bucket, key: &str) -> bool {
     let question = Question {

@@ -7,8 +7,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_http::RequestHead as HttpHead;
+use actix_http::error::PayloadError;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
+use bytes::Bytes;
+use futures_util::Stream;
 use myfsio_actors::names::Stamp;
 use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,7 +20,7 @@ use super::auth::chunked::decoded_length;
 use super::auth::settings::client_address;
 use super::auth::{ChunkedDecoder, authenticate};
 use super::authorize::{self, Authenticated, Facts, Primary};
-use super::body::{BodyLimits, too_large};
+use super::body::{BodyLimits, RequestBody, too_large};
 use super::checksum::BodyChecks;
 use super::error::{ErrorCode, S3Error};
 use super::headers::text;
@@ -81,20 +84,41 @@ pub struct Caller {
     headers: HeaderMap,
     address: Option<IpAddr>,
     received: Stamp,
+    decoder: Option<ChunkedDecoder>,
+    limits: BodyLimits,
 }
 
 impl Caller {
-    /// Whether the caller administers the node.
-    pub fn is_administrator(&self, node: &Node) -> bool {
-        let facts = Facts {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
             headers: &self.headers,
             query: &self.query,
             address: self.address,
             secure: false,
             now: self.received,
             mechanism: self.auth.mechanism,
-        };
-        self.auth.principal.as_deref().is_some_and(|principal| node.access.is_administrator(principal, &facts))
+        }
+    }
+
+    /// Whether the caller administers the node.
+    pub fn is_administrator(&self, node: &Node) -> bool {
+        let principal = self.auth.principal.as_deref();
+        principal.is_some_and(|principal| node.access.is_administrator(principal, &self.facts()))
+    }
+
+    /// Asks for a permission on a bucket. Errs: AccessDenied.
+    pub async fn ask(&self, node: &Node, action: &str, bucket: &Bucket) -> Result<(), S3Error> {
+        node.access.refresh().await;
+        authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts())
+    }
+
+    /// The request's body, which comes from `incoming`. Once. Errs: InvalidDigest, InvalidRequest for what is claimed of it.
+    pub fn body(
+        &mut self,
+        incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
+    ) -> Result<RequestBody, S3Error> {
+        let checks = BodyChecks::parse(&self.headers, authorize::content_sha256(&self.auth))?;
+        Ok(RequestBody::new(incoming, self.decoder.take(), self.limits, checks))
     }
 }
 
@@ -106,7 +130,8 @@ pub async fn identify(node: &Arc<Node>, head: &HttpHead) -> Result<Caller, S3Err
     let seen = request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
     let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await?;
     let address = client_address(&seen, &node.settings.auth.trusted_proxies);
-    Ok(Caller { auth, query, headers: head.headers.clone(), address, received })
+    let (decoder, limits) = body_limits(node, &seen, false, &auth)?;
+    Ok(Caller { auth, query, headers: head.headers.clone(), address, received, decoder, limits })
 }
 
 /// Decides whether a request of the S3 API may go to its handler.
@@ -160,7 +185,7 @@ pub async fn prepare(
     if !operation.implemented() {
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
-    let (decoder, limits) = body_limits(node, &seen, operation, &auth)?;
+    let (decoder, limits) = body_limits(node, &seen, operation.takes_content(), &auth)?;
     if operation.takes_content() {
         node.storage.check_room(limits.declared.unwrap_or(0))?;
     }
@@ -222,7 +247,7 @@ fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: O
 fn body_limits(
     node: &Node,
     head: &RequestHead<'_>,
-    operation: Operation,
+    takes_content: bool,
     auth: &Authenticated,
 ) -> Result<(Option<ChunkedDecoder>, BodyLimits), S3Error> {
     let length = text(head.headers, "content-length").and_then(|value| value.trim().parse::<u64>().ok());
@@ -232,10 +257,10 @@ fn body_limits(
         (Some(_), _) => Some(decoded_length(head)?),
         (None, Some(length)) => Some(length),
         (None, None) if is_chunked => None,
-        (None, None) if operation.takes_content() => return Err(ErrorCode::MissingContentLength.into()),
+        (None, None) if takes_content => return Err(ErrorCode::MissingContentLength.into()),
         (None, None) => Some(0),
     };
-    let max = match operation.takes_content() {
+    let max = match takes_content {
         true => node.settings.max_upload_size.min(CONTENT_BYTES_MAX),
         false => DOCUMENT_BYTES_MAX,
     };

@@ -149,6 +149,13 @@ impl XmlWriter {
     }
 }
 
+/// A time as [`XmlWriter::time`] writes it.
+pub fn iso_time(time: Stamp) -> String {
+    let mut out = String::with_capacity(24);
+    time_into(&mut out, time);
+    out
+}
+
 /// Appends `text` with markup escaped and characters illegal in XML 1.0 as references. A carriage return is escaped
 /// too: a reader would turn a plain one into a line feed.
 pub fn escape_into(out: &mut String, text: &str) {

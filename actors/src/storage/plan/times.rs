@@ -168,7 +168,7 @@ pub(super) fn drop_times(planner: &mut Planner<'_>, bucket: &Bucket) {
     }
 }
 
-/// The time of an entry, for tests that look behind the curtain.
+/// All times of a bucket, for tests that look behind the curtain.
 #[cfg(test)]
 pub(in crate::storage) fn kept(
     rows: &dyn crate::storage::overlay::Rows,
