@@ -8,12 +8,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::bucket_config::Day;
 use myfsio_actors::clock::SharedClock;
+use myfsio_actors::notifier::NotifierClient;
 use myfsio_actors::storage::StorageClient;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access_log::{AccessLog, AccessLogSettings};
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
+
+/// Most listeners to events at once.
+const LISTENERS_MAX: usize = 64;
 
 /// Settings that requests depend on.
 #[derive(Debug, Clone)]
@@ -51,22 +55,37 @@ pub struct Node {
     pub access: Access,
     /// What was asked of buckets, until it is delivered.
     pub access_log: Arc<AccessLog>,
+    /// Who tells webhooks of events.
+    pub notifier: NotifierClient,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
     pub admission: Arc<Semaphore>,
+    /// Places for those who listen to events.
+    pub listeners: Arc<Semaphore>,
+    /// Whether requests that do not end by themselves must end.
+    pub stopping: watch::Sender<bool>,
     /// `x-amz-id-2` of every response: names this run of the node.
     pub host_id: String,
 }
 
 impl Node {
     /// A node with all its places free.
-    pub fn new(settings: NodeSettings, storage: StorageClient, access: Access, clock: SharedClock) -> Self {
+    pub fn new(
+        settings: NodeSettings,
+        storage: StorageClient,
+        access: Access,
+        notifier: NotifierClient,
+        clock: SharedClock,
+    ) -> Self {
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
         let admission = Arc::new(Semaphore::new(settings.requests_max));
         let access_log = Arc::new(AccessLog::new(settings.access_log));
-        Self { settings, storage, access, access_log, clock, admission, host_id: STANDARD.encode(bytes) }
+        let listeners = Arc::new(Semaphore::new(LISTENERS_MAX));
+        let (stopping, _) = watch::channel(false);
+        let host_id = STANDARD.encode(bytes);
+        Self { settings, storage, access, access_log, notifier, clock, admission, listeners, stopping, host_id }
     }
 }

@@ -1,6 +1,7 @@
 //! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, and speak JSON.
 
 mod buckets;
+mod events;
 pub mod health;
 mod route;
 
@@ -23,5 +24,9 @@ pub async fn answer(node: &Arc<Node>, head: &RequestHead) -> Answer {
     }
     match route {
         AdminRoute::AdoptFiles(bucket) => buckets::adopt(node, &bucket).await,
+        AdminRoute::BucketEvents(bucket) => events::pending(node, &bucket).await,
+        AdminRoute::ReplayEvents(bucket) => events::replay(node, &bucket).await,
+        AdminRoute::DiscardEvents(bucket) => events::discard(node, &bucket).await,
+        AdminRoute::ListenToEvents => events::listen(node, caller.query()),
     }
 }

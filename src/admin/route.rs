@@ -10,17 +10,29 @@ use crate::s3::error::{ErrorCode, S3Error};
 pub enum AdminRoute {
     /// `POST /_myfsio/buckets/<bucket>/adopt`
     AdoptFiles(BucketName),
+    /// `GET /_myfsio/buckets/<bucket>/events`
+    BucketEvents(BucketName),
+    /// `POST /_myfsio/buckets/<bucket>/events/replay`
+    ReplayEvents(BucketName),
+    /// `DELETE /_myfsio/buckets/<bucket>/events/dead`
+    DiscardEvents(BucketName),
+    /// `GET /_myfsio/events`
+    ListenToEvents,
 }
 
 /// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName.
 pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let segments: Vec<_> = path.trim_start_matches('/').split('/').skip(1).collect();
-    match segments[..] {
-        ["buckets", bucket, "adopt"] if method == Method::POST => {
-            let bucket = BucketName::parse(bucket).map_err(|_| ErrorCode::InvalidBucketName)?;
-            Ok(AdminRoute::AdoptFiles(bucket))
+    let named = |bucket| BucketName::parse(bucket).map_err(|_| S3Error::from(ErrorCode::InvalidBucketName));
+    match (segments.as_slice(), method.as_str()) {
+        (["buckets", bucket, "adopt"], "POST") => named(bucket).map(AdminRoute::AdoptFiles),
+        (["buckets", bucket, "events"], "GET") => named(bucket).map(AdminRoute::BucketEvents),
+        (["buckets", bucket, "events", "replay"], "POST") => named(bucket).map(AdminRoute::ReplayEvents),
+        (["buckets", bucket, "events", "dead"], "DELETE") => named(bucket).map(AdminRoute::DiscardEvents),
+        (["events"], "GET") => Ok(AdminRoute::ListenToEvents),
+        (["buckets", _, "adopt" | "events"] | ["buckets", _, "events", "replay" | "dead"] | ["events"], _) => {
+            Err(ErrorCode::MethodNotAllowed.into())
         }
-        ["buckets", _, "adopt"] => Err(ErrorCode::MethodNotAllowed.into()),
         _ => Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
     }
 }

@@ -84,6 +84,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// What it asks for beside the path.
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
     /// Whether the caller administers the node.
     pub fn is_administrator(&self, node: &Node) -> bool {
         let facts = Facts {
