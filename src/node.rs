@@ -8,12 +8,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::lifecycle::LifecycleClient;
+use myfsio_actors::notifier::NotifierClient;
 use myfsio_actors::storage::StorageClient;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::access_log::{AccessLog, AccessLogSettings};
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
+
+/// Most listeners to events at once.
+const LISTENERS_MAX: usize = 64;
 
 /// Settings that requests depend on.
 #[derive(Debug, Clone)]
@@ -51,10 +55,16 @@ pub struct Node {
     pub access_log: Arc<AccessLog>,
     /// Removes what is due by the rules of buckets.
     pub lifecycle: LifecycleClient,
+    /// Who tells webhooks of events.
+    pub notifier: NotifierClient,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
     pub admission: Arc<Semaphore>,
+    /// Places for those who listen to events.
+    pub listeners: Arc<Semaphore>,
+    /// Whether requests that do not end by themselves must end.
+    pub stopping: watch::Sender<bool>,
     /// `x-amz-id-2` of every response: names this run of the node.
     pub host_id: String,
 }
@@ -66,6 +76,7 @@ impl Node {
         storage: StorageClient,
         access: Access,
         lifecycle: LifecycleClient,
+        notifier: NotifierClient,
         clock: SharedClock,
     ) -> Self {
         let mut bytes = [0; 24];
@@ -73,6 +84,21 @@ impl Node {
         let _ = getrandom::fill(&mut bytes);
         let admission = Arc::new(Semaphore::new(settings.requests_max));
         let access_log = Arc::new(AccessLog::new(settings.access_log));
-        Self { settings, storage, access, access_log, lifecycle, clock, admission, host_id: STANDARD.encode(bytes) }
+        let listeners = Arc::new(Semaphore::new(LISTENERS_MAX));
+        let (stopping, _) = watch::channel(false);
+        let host_id = STANDARD.encode(bytes);
+        Self {
+            settings,
+            storage,
+            access,
+            access_log,
+            lifecycle,
+            notifier,
+            clock,
+            admission,
+            listeners,
+            stopping,
+            host_id,
+        }
     }
 }

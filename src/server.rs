@@ -5,7 +5,7 @@
 //! authorised and within its limits. A refusal before the body is read makes the HTTP layer close the connection after
 //! the answer, so leftovers of a body are never taken for a request.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -93,7 +93,7 @@ pub fn serve(
     websites: Option<TcpListener>,
     settings: &ServerSettings,
 ) -> io::Result<(Server, Stopper)> {
-    let (draining, _) = watch::channel(false);
+    let draining = node.stopping.clone();
     let patience = Patience { head: settings.head_timeout, answer: node.settings.body_idle };
     let service = |door: Door| {
         let (node, signal) = (Arc::clone(node), draining.clone());
@@ -314,6 +314,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         secure: false,
         note: hold.exchange.note.clone(),
         body: RequestBody::new(incoming, decoder, limits, checks),
+        on_behalf: OnceCell::new(),
     };
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
     if let Some(principal) = &call.auth.principal {

@@ -14,6 +14,7 @@ use myfsio_actors::clock::{SharedClock, SystemClock};
 use myfsio_actors::iam::{IamClient, IamError, IamSettings, SeededAdmin};
 use myfsio_actors::json_store::StoreError;
 use myfsio_actors::lifecycle::LifecycleClient;
+use myfsio_actors::notifier::{NotifierClient, NotifierError, NotifierSettings};
 use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, PolicyError};
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
@@ -58,6 +59,9 @@ pub enum RunError {
     /// Its bucket policies.
     #[error("bucket policies: {0}")]
     Policies(#[from] PolicyError),
+    /// Its webhooks.
+    #[error("webhooks: {0}")]
+    Notifier(#[from] NotifierError),
     /// Its secret key.
     #[error("SECRET_KEY: {0}")]
     SecretKey(#[from] StoreError),
@@ -87,10 +91,13 @@ async fn serve(config: Config) -> Result<(), RunError> {
     };
     let clock: SharedClock = Arc::new(SystemClock);
     let storage = StorageClient::start(&storage_settings(&config), Arc::clone(&clock))?;
-    let (access, seeded) = start_access(&config, &clock)?;
+    let sealer = sealer(&config)?;
+    let (access, seeded) = start_access(&config, &sealer, &clock)?;
+    let notifier = start_notifier(&config, sealer, &storage, &clock)?;
     let day = Day::of_seconds(config.lifecycle_day_seconds);
     let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
-    let node = Node::new(node_settings(&config)?, storage.clone(), access.clone(), lifecycle.clone(), clock);
+    let settings = node_settings(&config)?;
+    let node = Node::new(settings, storage.clone(), access.clone(), lifecycle.clone(), notifier.clone(), clock);
     let node = Arc::new(node);
     let settings = ServerSettings {
         workers: config.http_workers,
@@ -112,6 +119,9 @@ async fn serve(config: Config) -> Result<(), RunError> {
     access_logs.stop().await;
     if let Err(error) = lifecycle.stop().await {
         tracing::warn!(%error, "lifecycle did not end by itself");
+    }
+    if let Err(error) = notifier.stop().await {
+        tracing::warn!(%error, "events that were told are told again by the next start");
     }
     let failure = storage.failure();
     storage.stop().await?;
@@ -179,18 +189,47 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
     })
 }
 
-/// Starts IAM and the PolicyEngine on an arbiter of their own: their file writes must not hold up commits.
-fn start_access(config: &Config, clock: &SharedClock) -> Result<(Access, Option<SeededAdmin>), RunError> {
-    let secret_of = |secret: &Secret| SecretKey::new(secret.expose());
+fn secret_of(secret: &Secret) -> SecretKey {
+    SecretKey::new(secret.expose())
+}
+
+/// What stored secrets are sealed with.
+fn sealer(config: &Config) -> Result<Sealer, RunError> {
     let path = config.storage_root.join(".myfsio.sys/config/.secret");
     let secret = resolve_secret_key(config.secret_key.as_ref().map(Secret::expose), &path)?;
     let previous: Vec<SecretKey> = config.secret_key_previous.iter().map(secret_of).collect();
+    Ok(Sealer::new(&secret, &previous)?)
+}
+
+/// Starts the notifier on an arbiter of its own: what it reads and sends must not hold up anything else.
+fn start_notifier(
+    config: &Config,
+    sealer: Sealer,
+    storage: &StorageClient,
+    clock: &SharedClock,
+) -> Result<NotifierClient, RunError> {
+    let settings = NotifierSettings {
+        path: config.webhooks_path.clone(),
+        sealer,
+        region: config.aws_region.clone(),
+        allow_private: config.notify_allow_private,
+        keep: Duration::from_secs(config.notify_keep_seconds),
+    };
+    Ok(NotifierClient::start(settings, storage.clone(), Arc::clone(clock), &Arbiter::new().handle())?)
+}
+
+/// Starts IAM and the PolicyEngine on an arbiter of their own: their file writes must not hold up commits.
+fn start_access(
+    config: &Config,
+    sealer: &Sealer,
+    clock: &SharedClock,
+) -> Result<(Access, Option<SeededAdmin>), RunError> {
     let settings = IamSettings {
         path: config.iam_config.clone(),
         host_is_loopback: config.is_loopback(),
         admin_access_key: config.admin_access_key.clone(),
         admin_secret_key: config.admin_secret_key.as_ref().map(secret_of),
-        sealer: Sealer::new(&secret, &previous)?,
+        sealer: sealer.clone(),
     };
     let arbiter = Arbiter::new().handle();
     let iam = IamClient::start(settings, Arc::clone(clock), &arbiter)?;

@@ -193,6 +193,11 @@ impl<T> Published<T> {
         Self { state, problem, seen, settled, since: Instant::now(), looked: AtomicU64::new(0) }
     }
 
+    /// Whether the file was there when it was last read.
+    pub fn exists(&self) -> bool {
+        self.seen.is_some()
+    }
+
     /// Whether the file at `path` still is what was read. A file whose stamp cannot be read counts as changed.
     pub fn is_current(&self, path: &Path) -> bool {
         self.settled && FileStamp::of(path).is_ok_and(|stamp| stamp == self.seen)

@@ -18,6 +18,7 @@ pub mod lifecycle;
 #[cfg(feature = "internals")]
 pub mod measured;
 pub mod names;
+pub mod notifier;
 pub mod policy_engine;
 pub mod seal;
 pub mod storage;

@@ -1,6 +1,7 @@
 //! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, unless they say otherwise, and speak JSON.
 
 mod buckets;
+mod events;
 pub mod health;
 mod lifecycle;
 mod route;
@@ -38,6 +39,22 @@ pub async fn answer(
         AdminRoute::PreviewLifecycle(bucket) => {
             let bucket = lifecycle::bucket(node, &caller, &bucket).await?;
             lifecycle::preview(node, &bucket, caller.body(incoming)?).await
+        }
+        AdminRoute::BucketEvents(bucket) => {
+            only_administrators(node, &caller)?;
+            events::pending(node, &bucket).await
+        }
+        AdminRoute::ReplayEvents(bucket) => {
+            only_administrators(node, &caller)?;
+            events::replay(node, &bucket).await
+        }
+        AdminRoute::DiscardEvents(bucket) => {
+            only_administrators(node, &caller)?;
+            events::discard(node, &bucket).await
+        }
+        AdminRoute::ListenToEvents => {
+            only_administrators(node, &caller)?;
+            events::listen(node, caller.query())
         }
     }
 }

@@ -14,22 +14,37 @@ pub enum AdminRoute {
     Lifecycle(BucketName),
     /// `POST /_myfsio/buckets/<bucket>/lifecycle/preview`; also for whoever may set the bucket's rules.
     PreviewLifecycle(BucketName),
+    /// `GET /_myfsio/buckets/<bucket>/events`
+    BucketEvents(BucketName),
+    /// `POST /_myfsio/buckets/<bucket>/events/replay`
+    ReplayEvents(BucketName),
+    /// `DELETE /_myfsio/buckets/<bucket>/events/dead`
+    DiscardEvents(BucketName),
+    /// `GET /_myfsio/events`
+    ListenToEvents,
 }
 
 /// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName.
 pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let segments: Vec<_> = path.trim_start_matches('/').split('/').skip(1).collect();
-    let (taken, route, bucket): (_, fn(BucketName) -> AdminRoute, _) = match segments[..] {
-        ["buckets", bucket, "adopt"] => (Method::POST, AdminRoute::AdoptFiles, bucket),
-        ["buckets", bucket, "lifecycle"] => (Method::GET, AdminRoute::Lifecycle, bucket),
-        ["buckets", bucket, "lifecycle", "preview"] => (Method::POST, AdminRoute::PreviewLifecycle, bucket),
+    let named = |bucket| BucketName::parse(bucket).map_err(|_| S3Error::from(ErrorCode::InvalidBucketName));
+    let of_bucket = |taken: Method, route: fn(BucketName) -> AdminRoute, bucket| -> Result<_, S3Error> {
+        Ok((taken, route(named(bucket)?)))
+    };
+    let (taken, route) = match segments[..] {
+        ["buckets", bucket, "adopt"] => of_bucket(Method::POST, AdminRoute::AdoptFiles, bucket)?,
+        ["buckets", bucket, "lifecycle"] => of_bucket(Method::GET, AdminRoute::Lifecycle, bucket)?,
+        ["buckets", bucket, "lifecycle", "preview"] => of_bucket(Method::POST, AdminRoute::PreviewLifecycle, bucket)?,
+        ["buckets", bucket, "events"] => of_bucket(Method::GET, AdminRoute::BucketEvents, bucket)?,
+        ["buckets", bucket, "events", "replay"] => of_bucket(Method::POST, AdminRoute::ReplayEvents, bucket)?,
+        ["buckets", bucket, "events", "dead"] => of_bucket(Method::DELETE, AdminRoute::DiscardEvents, bucket)?,
+        ["events"] => (Method::GET, AdminRoute::ListenToEvents),
         _ => return Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
     };
     if method != taken {
         return Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", taken.as_str()));
     }
-    let bucket = BucketName::parse(bucket).map_err(|_| ErrorCode::InvalidBucketName)?;
-    Ok(route(bucket))
+    Ok(route)
 }
 
 #[cfg(test)]

@@ -115,6 +115,14 @@ settings! {
         "ACCESS_LOG_BYTES" access_log_bytes: usize = Integer Text("1048576"), parse::number::<usize, KIB, { 16 * MIB }>,
             "A bucket's log lines are delivered as soon as they are this many bytes.";
     }
+    "Event notifications" {
+        "WEBHOOKS_PATH" webhooks_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/config/webhooks.json"), parse::path,
+            "File of the webhooks that buckets may tell of events.";
+        "NOTIFY_ALLOW_PRIVATE" notify_allow_private: bool = Boolean Text("false"), parse::boolean,
+            "Whether webhooks may be at loopback, private and link-local addresses.";
+        "NOTIFY_KEEP_SECONDS" notify_keep_seconds: u64 = Integer Text("604800"), parse::number::<u64, 1, { 366 * 86_400 }>,
+            "How long an event is tried to be told, in seconds; then it is given up, and kept to be replayed.";
+    }
     "Users and signatures" {
         "AWS_REGION" aws_region: String = Text Text("us-east-1"), parse::scope_word,
             "Region in the credential scope of signatures.";

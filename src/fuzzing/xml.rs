@@ -8,6 +8,7 @@ use crate::s3::handlers::object_copy::checksum_element;
 use crate::s3::xml::cors::{cors_configuration, write_cors};
 use crate::s3::xml::lifecycle::{lifecycle_configuration, write_lifecycle};
 use crate::s3::xml::logging::{bucket_logging_status, write_logging};
+use crate::s3::xml::notification::{notification_configuration, write_notification_configuration};
 use crate::s3::xml::requests::{
     CreateBucketConfiguration, Delete, RequestedPart, complete_multipart_upload, create_bucket_configuration, delete,
     tagging,
@@ -18,7 +19,9 @@ use crate::s3::xml::{Element, XmlWriter, read};
 /// A body, read as each of the request documents: what one of them says is the same when it is written and read again, and
 /// costs no more than its size suggests.
 pub fn xml_documents(data: &[u8]) -> bool {
-    for root in ["CreateBucketConfiguration", "Delete", "CompleteMultipartUpload", "Tagging"] {
+    for root in
+        ["CreateBucketConfiguration", "Delete", "CompleteMultipartUpload", "NotificationConfiguration", "Tagging"]
+    {
         if let Ok(element) = read::parse(data, root) {
             let (elements, bytes) = size(&element);
             assert!(elements <= read::ELEMENTS_MAX && elements * 4 <= data.len() && bytes <= data.len());
@@ -28,6 +31,7 @@ pub fn xml_documents(data: &[u8]) -> bool {
         again(data, create_bucket_configuration, write_configuration),
         again(data, |body| delete(body).map_err(S3Error::from), write_delete),
         again(data, complete_multipart_upload, |parts| write_parts(parts)),
+        again(data, notification_configuration, |notification| write_notification_configuration(Some(notification))),
         again(data, |body| tagging(body).map_err(S3Error::from), |tags| write_tags(tags)),
         again(data, cors_configuration, write_cors),
         again(data, lifecycle_configuration, write_lifecycle),

@@ -354,18 +354,24 @@ enum Looked<'a> {
     Nowhere,
     /// In its row.
     Row(&'a Bucket, &'a ObjectKey, Option<VersionId>),
+    /// It is known already.
+    Known(ObjectFacts<'a>),
 }
 
 /// Asks one question. Errs: AccessDenied; what is missing, to those who may list.
 fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>) -> Result<(), S3Error> {
     let context = question.facts.context(asks);
-    let decision = node.access.weigh(question, ObjectState::Unseen, &context);
+    let first = match object {
+        Looked::Known(facts) => ObjectState::Found(facts),
+        Looked::Nowhere | Looked::Row(..) => ObjectState::Unseen,
+    };
+    let decision = node.access.weigh(question, first, &context);
     if decision.reason != Reason::DependsOnObject {
         return verdict(question, &decision);
     }
     let found = match object {
         Looked::Row(bucket, key, version) => Some(node.storage.peek_object(bucket, key, version)),
-        Looked::Nowhere => None,
+        Looked::Nowhere | Looked::Known(_) => None,
     };
     let state = match &found {
         Some(Ok(object)) => ObjectState::Found(facts_of(object)),
@@ -413,6 +419,8 @@ pub struct Further<'a> {
     pub key: Option<&'a str>,
     /// The version.
     pub version: Option<VersionId>,
+    /// The object, where it is known without looking.
+    pub object: Option<ObjectFacts<'a>>,
     /// Tags that the request gives the object in its body.
     pub tags: Option<&'a [Tag]>,
 }
@@ -429,7 +437,11 @@ pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) ->
         facts: facts(call),
     };
     let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
-    let object = key.as_ref().map_or(Looked::Nowhere, |key| Looked::Row(bucket, key, more.version));
+    let object = match (more.object, &key) {
+        (Some(facts), _) => Looked::Known(facts),
+        (None, Some(key)) => Looked::Row(bucket, key, more.version),
+        (None, None) => Looked::Nowhere,
+    };
     match more.tags {
         Some(tags) => ask(&call.node, &question, object, Asks::Tags(tags)),
         None => ask(&call.node, &question, object, Asks::Tags(&question.request_tags())),

@@ -1,13 +1,14 @@
 //! What a handler gets: one request, routed, authenticated and authorised on its own resource, with its body still
 //! unread.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
-use myfsio_actors::storage::{Bucket, StorageClient, WriteConditions};
+use myfsio_actors::storage::{Bucket, Cause, Origin, StorageClient, WriteConditions};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -59,12 +60,47 @@ pub struct Call {
     pub note: AccessNote,
     /// Its body.
     pub body: RequestBody,
+    /// Storage, asked on behalf of the caller; made when it matters.
+    pub on_behalf: OnceCell<StorageClient>,
 }
 
 impl Call {
-    /// Storage.
+    /// Storage. Where changes are told to somebody, it knows who asks for them.
     pub fn storage(&self) -> &StorageClient {
-        &self.node.storage
+        let storage = &self.node.storage;
+        match &self.bucket {
+            Some(bucket) if !self.is_read() && storage.tells(bucket) => {
+                self.on_behalf.get_or_init(|| storage.on_behalf(Arc::new(self.origin())))
+            }
+            _ => storage,
+        }
+    }
+
+    fn is_read(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    /// The request as events tell of it.
+    fn origin(&self) -> Origin {
+        let cause = match self.operation {
+            Operation::PostObject => Cause::Post,
+            Operation::CopyObject => Cause::Copy,
+            _ => Cause::Request,
+        };
+        let principal = self.auth.principal.as_ref();
+        Origin {
+            cause,
+            principal: principal.map_or_else(|| "Anonymous".to_owned(), |user| format!("AWS:{}", user.user_id)),
+            source_ip: self.peer.map(|address| address.to_canonical().to_string()).unwrap_or_default(),
+            request_id: self.request_id.to_string(),
+            host_id: self.node.host_id.clone(),
+        }
+    }
+
+    /// Makes somebody else the caller: the one whom the body names.
+    pub fn set_caller(&mut self, caller: Authenticated) {
+        self.auth = caller;
+        self.on_behalf = OnceCell::new();
     }
 
     /// The bucket that the request addresses. Errs: NoSuchBucket.

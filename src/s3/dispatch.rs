@@ -3,10 +3,10 @@
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
-    acl, bucket, bucket_access, bucket_cors, bucket_lifecycle, bucket_logging, bucket_policy, bucket_switches,
-    bucket_website, delete_objects, list_buckets, list_objects, list_versions, multipart_complete, multipart_create,
-    multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get, object_lock, object_put,
-    post_object, tagging,
+    acl, bucket, bucket_access, bucket_cors, bucket_lifecycle, bucket_logging, bucket_notification, bucket_policy,
+    bucket_switches, bucket_website, delete_objects, list_buckets, list_objects, list_versions, multipart_complete,
+    multipart_create, multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get,
+    object_lock, object_put, post_object, tagging,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -43,6 +43,8 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::GetBucketLifecycleConfiguration => bucket_lifecycle::get_bucket_lifecycle(&call),
         Operation::PutBucketLifecycleConfiguration => bucket_lifecycle::put_bucket_lifecycle(call).await,
         Operation::DeleteBucketLifecycle => bucket_lifecycle::delete_bucket_lifecycle(call).await,
+        Operation::GetBucketNotificationConfiguration => bucket_notification::get_bucket_notification(&call),
+        Operation::PutBucketNotificationConfiguration => bucket_notification::put_bucket_notification(call).await,
         Operation::GetObject => object_get::get_object(call).await,
         Operation::HeadObject => object_get::head_object(call).await,
         Operation::PutObject => object_put::put_object(call).await,

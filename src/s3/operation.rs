@@ -164,7 +164,7 @@ operation_table! {
     GetBucketLogging GET Bucket [Q("logging")] "s3:GetBucketLogging" "s3:GetBucketLogging" true;
     PutBucketLogging PUT Bucket [Q("logging")] "s3:PutBucketLogging" "s3:PutBucketLogging" true;
     GetBucketNotificationConfiguration GET Bucket [Q("notification")] "s3:GetBucketNotification" "s3:GetBucketNotification" true;
-    PutBucketNotificationConfiguration PUT Bucket [Q("notification")] "s3:PutBucketNotification" "s3:PutBucketNotification" false;
+    PutBucketNotificationConfiguration PUT Bucket [Q("notification")] "s3:PutBucketNotification" "s3:PutBucketNotification" true;
     GetBucketRequestPayment GET Bucket [Q("requestPayment")] "s3:GetBucketRequestPayment" "s3:GetBucketRequestPayment" true;
     PutBucketRequestPayment PUT Bucket [Q("requestPayment")] "s3:PutBucketRequestPayment" "s3:PutBucketRequestPayment" true;
     GetBucketAccelerateConfiguration GET Bucket [Q("accelerate")] "s3:GetAccelerateConfiguration" "s3:GetAccelerateConfiguration" true;

@@ -89,6 +89,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// What it asks for beside the path.
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
     fn facts(&self) -> Facts<'_> {
         Facts {
             headers: &self.headers,

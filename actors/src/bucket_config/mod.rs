@@ -19,7 +19,7 @@ pub use cors::{Cors, CorsRule, CrossOrigin};
 pub use lifecycle::{AbortUploads, Expiration, Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration};
 pub use lifecycle_rules::{Day, Due, LifecycleKind, Subject};
 pub use logging::{Logging, PartitionDate};
-pub use notification::{Notification, NotificationTarget};
+pub use notification::{EventKind, EventPattern, Notification, NotificationTarget, Overlap, TargetKind};
 pub use object_lock::{DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
 pub use website::{Redirect, RedirectAll, RoutingCondition, RoutingRule, Website};
 

@@ -1,12 +1,15 @@
 //! The Storage actor: the one way by which state changes. It hands mutations to the committer and answers when they are
 //! durable; a requester that goes away does not undo its commit.
 
+use std::sync::Arc;
+
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use crossbeam_channel::TrySendError;
 
 use super::StorageError;
 use super::committer::Proposal;
 use super::engine::Engine;
+use super::messages::Origin;
 use super::plan::Mutation;
 
 /// Owner of buckets, objects and uploads.
@@ -26,7 +29,11 @@ impl Actor for StorageActor {
 }
 
 /// Commits a mutation. Errs: whatever its rules refuse; Busy when too many wait; Unavailable when the journal failed.
-pub(super) struct Commit<M>(pub M);
+pub(super) struct Commit<M> {
+    pub mutation: M,
+    /// Who asks; none is the node itself.
+    pub origin: Option<Arc<Origin>>,
+}
 
 impl<M: Mutation> Message for Commit<M> {
     type Result = Result<M::Output, StorageError>;
@@ -37,7 +44,7 @@ impl<M: Mutation> Handler<Commit<M>> for StorageActor {
 
     fn handle(&mut self, message: Commit<M>, _: &mut Self::Context) -> Self::Result {
         let stopped = || StorageError::Unavailable { reason: "the node is stopping".to_owned() };
-        let (proposal, answer) = Proposal::new(message.0);
+        let (proposal, answer) = Proposal::new(message.mutation, message.origin);
         let sent = match &self.engine {
             Some(engine) => engine.proposals().try_send(proposal).map_err(|e| match e {
                 TrySendError::Full(_) => StorageError::Busy,

@@ -40,6 +40,8 @@ const FOLLOW_PATIENCE: Duration = Duration::from_secs(20);
 pub struct StorageClient {
     door: Door<StorageActor>,
     pub(super) shared: Arc<Shared>,
+    /// Who asks; none is the node itself.
+    pub(super) origin: Option<Arc<Origin>>,
 }
 
 impl StorageClient {
@@ -52,7 +54,7 @@ impl StorageClient {
     pub(super) fn of(engine: Engine) -> Self {
         let shared = Arc::clone(&engine.shared);
         let address = StorageActor::new(engine).start();
-        Self { door: Door::new(address, COMMITS_MAX, COMMIT_DEADLINE), shared }
+        Self { door: Door::new(address, COMMITS_MAX, COMMIT_DEADLINE), shared, origin: None }
     }
 
     /// What the threads share, for tests that look behind the curtain.
@@ -71,7 +73,7 @@ impl StorageClient {
         if let Some(reason) = self.shared.stuck() {
             return Err(reason);
         }
-        let mut call = pin!(self.door.call(Commit(mutation)));
+        let mut call = pin!(self.door.call(Commit { mutation, origin: self.origin.clone() }));
         loop {
             match tokio::time::timeout(STUCK_PATIENCE, &mut call).await {
                 Ok(answer) => return Ok(answer?),

@@ -15,6 +15,7 @@ use super::StorageError;
 use super::engine::Shared;
 use super::index::RowChange;
 use super::journal::{EncodedEntry, Entry, Journal, JournalBytes};
+use super::messages::Origin;
 use super::plan::{BatchRows, Effect, Mutation, Planner, Relocate, State};
 use super::steps::Step;
 
@@ -39,11 +40,15 @@ pub(super) struct Proposal {
 }
 
 impl Proposal {
-    /// A proposal and where its answer will come.
-    pub fn new<M: Mutation>(mutation: M) -> (Self, oneshot::Receiver<Result<M::Output, StorageError>>) {
+    /// A proposal of `origin`, none for the node itself, and where its answer will come.
+    pub fn new<M: Mutation>(
+        mutation: M,
+        origin: Option<Arc<Origin>>,
+    ) -> (Self, oneshot::Receiver<Result<M::Output, StorageError>>) {
         let (reply, answer) = oneshot::channel();
         // Whoever asked may be gone; the commit stands all the same.
         let planned = |planner: &mut Planner<'_>| {
+            planner.origin = origin;
             let output = mutation.plan(planner)?;
             planner.keep_times().map(|()| output)
         };
@@ -106,7 +111,7 @@ impl Committer {
                 self.plan(&mut batch, next);
             }
             while let Ok(relocation) = self.relocations.try_recv() {
-                self.plan(&mut batch, Proposal::new(relocation).0);
+                self.plan(&mut batch, Proposal::new(relocation, None).0);
             }
             self.commit(batch);
         }
@@ -116,7 +121,7 @@ impl Committer {
         select! {
             recv(self.proposals) -> proposal => proposal,
             recv(self.relocations) -> relocation => match relocation {
-                Ok(relocation) => Ok(Proposal::new(relocation).0),
+                Ok(relocation) => Ok(Proposal::new(relocation, None).0),
                 Err(_) => self.proposals.recv(),
             },
         }

@@ -13,6 +13,7 @@ use super::body::BodyTools;
 use super::chunk_pool::ChunkPool;
 use super::committer::{CommittedBatch, Committer, Proposal};
 use super::disk::{Disk, FileStamp};
+use super::feed::EventFeed;
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
 use super::md5::Md5Thread;
@@ -76,6 +77,7 @@ pub(super) struct Shared {
     pub space: Arc<Space>,
     pub uploads: UploadTable,
     pub tools: BodyTools,
+    pub feed: Arc<EventFeed>,
     pub chunks: Arc<ChunkPool>,
     /// For work that may take long: copying an object's parts together, walking a bucket's folder.
     pub long_pool: IoPool,
@@ -167,6 +169,8 @@ impl Shared {
             }
             Effect::UsageChanged(bucket, usage) => drop(self.usage.insert(*bucket, *usage)),
             Effect::UploadEnded(id) => self.uploads.remove(*id),
+            Effect::Queued(queue) => self.feed.ring(queue),
+            Effect::Happened(event) => self.feed.tell(event),
             Effect::BytesPending(..) | Effect::BytesInPlace(..) => {}
         }
     }
@@ -233,6 +237,7 @@ impl Engine {
             progress: Progress::at(recovered.position),
             uploads: UploadTable::default(),
             chunks: Arc::default(),
+            feed: Arc::default(),
             generation: recovered.generation,
             edits: DashMap::new(),
             adopting: tokio::sync::Mutex::default(),
@@ -265,6 +270,7 @@ impl Engine {
             bucket_id_next: recovered.bucket_id_next,
             stamp_last: recovered.position.stamp,
             clock,
+            feed: Arc::clone(&shared.feed),
             time_step: shared.disk.time_step(),
             folds_case: shared.disk.folds_case(),
             plain_key_bytes_max: plain_key_bytes_max(shared.disk.root().as_os_str().len()),

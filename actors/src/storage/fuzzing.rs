@@ -6,7 +6,8 @@ use minicbor::{Decode, Encode};
 
 pub use super::journal::fuzzing::journal;
 use super::rows::{
-    self, BucketRow, CheckpointRow, FileTag, FormatRow, Location, ObjectRow, PartListRow, PartRow, UploadRow, UsageRow,
+    self, BucketRow, CheckpointRow, EventRow, FileTag, FormatRow, Location, ObjectRow, PartListRow, PartRow, UploadRow,
+    UsageRow,
 };
 use super::steps::{Place, Step, is_plain_path};
 use super::{Usage, keys};
@@ -24,6 +25,7 @@ pub fn rows(data: &[u8]) -> bool {
         b'L' => again::<PartListRow>(row).is_some_and(|row| row.algorithm().is_ok()),
         b'F' => again::<FileTag>(row).is_some_and(tag),
         b'C' => again::<CheckpointRow>(row).is_some(),
+        b'E' => again::<EventRow>(row).is_some_and(event),
         b'M' => again::<FormatRow>(row).is_some(),
         b'S' => again::<Vec<Step>>(row).is_some_and(|steps| steps.iter().all(stays_inside)),
         b'K' => row_key(row),
@@ -58,6 +60,13 @@ fn object(row: ObjectRow) -> bool {
     let written = ObjectRow::of(&object, row.location, &owner);
     assert_eq!(written.into_object(&owner).expect("what was written means the same"), object);
     true
+}
+
+fn event(row: EventRow) -> bool {
+    let Ok(queued) = row.clone().into_event(Stamp(9)) else { return false };
+    let written =
+        EventRow { since: row.since, error: row.error.clone(), ..EventRow::of(&queued.event, &queued.configuration) };
+    same(&row, &written)
 }
 
 fn tag(tag: FileTag) -> bool {

@@ -3,12 +3,16 @@
 //! INVARIANT: within a table, byte order of the encoded keys is the order that listings need: object keys bytewise, versions
 //! of a key newest first, uploads of a key by initiation, parts by number, times of a kind oldest first.
 
-use super::messages::TimeEntry;
+use std::sync::Arc;
+
+use super::messages::{OutboxQueue, TimeEntry, Tray};
 use crate::bucket_config::LifecycleKind;
 use crate::names::{BucketId, BucketName, PartNumber, Stamp, UploadId};
 
 const BUCKET: u8 = b'B';
 const CONFIG: u8 = b'C';
+const DEAD_EVENT: u8 = b'D';
+const EVENT: u8 = b'E';
 const NULL_VERSION: u8 = b'N';
 const OBJECT: u8 = b'O';
 const PART: u8 = b'P';
@@ -46,6 +50,8 @@ pub(super) enum RowKind {
     LifecycleRuns(BucketId),
     /// Where the null version of a key is, while it is among the versions.
     NullVersion(BucketId, Vec<u8>),
+    /// An event that a target has still to be told of, or that was given up. Its bucket may be gone.
+    Event(OutboxQueue, Stamp, Tray),
 }
 
 /// What a row is about; none for a key that no table has.
@@ -88,6 +94,8 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
                 _ => split_time(row).map(|entry| RowKind::Time(id, entry)),
             }
         }
+        EVENT => split_event(row).map(|(queue, stamp)| RowKind::Event(queue, stamp, Tray::Pending)),
+        DEAD_EVENT => split_event(row).map(|(queue, stamp)| RowKind::Event(queue, stamp, Tray::Dead)),
         CONFIG => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Config(id)),
         USAGE => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Usage(id)),
         _ => None,
@@ -278,6 +286,42 @@ pub(super) fn lifecycle_runs(bucket: BucketId) -> Vec<u8> {
     [of_bucket(TIME, bucket).as_slice(), RUNS].concat()
 }
 
+fn event_table(tray: Tray) -> u8 {
+    match tray {
+        Tray::Pending => EVENT,
+        Tray::Dead => DEAD_EVENT,
+    }
+}
+
+/// An event in a target's queue: each queue is a range of its own, so that none steps over what another cannot be told.
+pub(super) fn event(tray: Tray, queue: &OutboxQueue, sequence: Stamp) -> Vec<u8> {
+    let (mut row, _) = events_of(tray, queue);
+    row.extend_from_slice(&sequence.0.to_be_bytes());
+    row
+}
+
+/// The events of a queue, in order.
+pub(super) fn events_of(tray: Tray, queue: &OutboxQueue) -> KeyRange {
+    let mut start = of_bucket(event_table(tray), queue.bucket);
+    push_terminated(&mut start, queue.target.as_bytes());
+    let end = successor(&start);
+    (start, end)
+}
+
+/// The events of all queues.
+pub(super) fn all_events(tray: Tray) -> KeyRange {
+    (vec![event_table(tray)], vec![event_table(tray) + 1])
+}
+
+/// Queue and sequence inside the key of a row of [`all_events`].
+pub(super) fn split_event(row: &[u8]) -> Option<(OutboxQueue, Stamp)> {
+    let (id, rest) = row.get(1..)?.split_first_chunk()?;
+    let (target, sequence) = split_terminated(rest)?;
+    let target = Arc::from(std::str::from_utf8(&target).ok()?);
+    let queue = OutboxQueue { bucket: BucketId(u64::from_be_bytes(*id)), target };
+    Some((queue, Stamp(u64::from_be_bytes(sequence.try_into().ok()?))))
+}
+
 /// The smallest key behind every key that begins with `prefix`; empty (no bound) when there is none.
 pub(super) fn successor(prefix: &[u8]) -> Vec<u8> {
     let mut next = prefix.to_vec();
@@ -370,6 +414,7 @@ mod tests {
     fn a_key_tells_what_its_row_is_about() {
         let (bucket_id, upload_id) = (BucketId(7), UploadId { stamp: Stamp(3), random: 9 });
         let number = PartNumber::new(10_000).unwrap();
+        let queue = OutboxQueue { bucket: bucket_id, target: Arc::from("arn:aws:sqs:::q") };
         let entry = TimeEntry { kind: LifecycleKind::Noncurrent, since: Stamp(5), key: b"k\0".to_vec(), mark: 3 };
         for (row, expected) in [
             (bucket(&BucketName::parse("some").unwrap()), RowKind::Bucket),
@@ -382,6 +427,8 @@ mod tests {
             (config(bucket_id), RowKind::Config(bucket_id)),
             (version(bucket_id, b"k\0", Stamp(5)), RowKind::Version(bucket_id, b"k\0".to_vec(), Stamp(5))),
             (null_version(bucket_id, b"k"), RowKind::NullVersion(bucket_id, b"k".to_vec())),
+            (event(Tray::Pending, &queue, Stamp(5)), RowKind::Event(queue.clone(), Stamp(5), Tray::Pending)),
+            (event(Tray::Dead, &queue, Stamp(6)), RowKind::Event(queue.clone(), Stamp(6), Tray::Dead)),
             (time(bucket_id, &entry), RowKind::Time(bucket_id, entry.clone())),
             (times_walked(bucket_id), RowKind::TimesWalked(bucket_id)),
             (lifecycle_runs(bucket_id), RowKind::LifecycleRuns(bucket_id)),

@@ -9,10 +9,11 @@ use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
 use super::messages::{
-    Attributes, Bucket, Controls, LifecycleRun, Object, ObjectChecksum, Part, Upload, Usage, Versioning,
+    Attributes, Bucket, Cause, Controls, LifecycleRun, Object, ObjectChecksum, ObjectEvent, Origin, Part, QueuedEvent,
+    Upload, Usage, Versioning,
 };
 use super::{StorageError, keys};
-use crate::bucket_config::{Acl, BucketConfig, Grant, Grantee, Permission, Retention, RetentionMode};
+use crate::bucket_config::{Acl, BucketConfig, EventKind, Grant, Grantee, Permission, Retention, RetentionMode};
 use crate::names::{
     BucketId, BucketName, CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber, Stamp,
     UploadId, VersionId,
@@ -252,6 +253,42 @@ pub(super) struct FileTag {
     pub noncurrent: Option<bool>,
 }
 
+/// An event in the outbox. It tells all that its target must know, as bucket and object may be gone when it is told.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(super) struct EventRow {
+    #[n(0)]
+    pub kind: u8,
+    #[n(1)]
+    pub bucket: String,
+    #[n(2)]
+    pub bucket_owner: ByteArray<32>,
+    #[n(3)]
+    pub key: String,
+    #[n(4)]
+    pub configuration: String,
+    #[n(5)]
+    pub since: u64,
+    #[n(6)]
+    pub size: Option<u64>,
+    /// MD5 and number of parts.
+    #[n(7)]
+    pub etag: Option<(ByteArray<16>, Option<u16>)>,
+    /// Stamp and random half of the version id; zeros for the null version.
+    #[n(8)]
+    pub version: Option<(u64, u64)>,
+    #[n(9)]
+    pub principal: String,
+    #[n(10)]
+    pub source_ip: String,
+    #[n(11)]
+    pub request_id: String,
+    #[n(12)]
+    pub host_id: String,
+    /// Why it was given up.
+    #[n(13)]
+    pub error: Option<String>,
+}
+
 /// How far the index and the files follow the journal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub(super) struct CheckpointRow {
@@ -424,6 +461,59 @@ impl TryFrom<ControlsRow> for Controls {
                 .map(|(until_millis, compliance)| Retention { mode: mode(compliance), until_millis }),
             legal_hold: row.legal_hold,
         })
+    }
+}
+
+impl EventRow {
+    pub fn of(event: &ObjectEvent, configuration: &str) -> Self {
+        let origin = &event.origin;
+        let version = |id| match id {
+            VersionId::Null => (0, 0),
+            VersionId::Unique { stamp, random } => (stamp.0, random),
+        };
+        Self {
+            kind: event.kind.code(),
+            bucket: event.bucket.as_str().to_owned(),
+            bucket_owner: event.bucket_owner.to_bytes().into(),
+            key: event.key.as_str().to_owned(),
+            configuration: configuration.to_owned(),
+            since: event.sequence.0,
+            size: event.size,
+            etag: event.etag.map(|etag| (etag.md5.into(), etag.parts)),
+            version: event.version_id.map(version),
+            principal: origin.principal.clone(),
+            source_ip: origin.source_ip.clone(),
+            request_id: origin.request_id.clone(),
+            host_id: origin.host_id.clone(),
+            error: None,
+        }
+    }
+
+    /// The event whose row's key has this sequence.
+    pub fn into_event(self, sequence: Stamp) -> Result<QueuedEvent, StorageError> {
+        let malformed = |what: &str| StorageError::Index(format!("an event of an unknown {what}"));
+        let origin = Origin {
+            cause: Cause::Request,
+            principal: self.principal,
+            source_ip: self.source_ip,
+            request_id: self.request_id,
+            host_id: self.host_id,
+        };
+        let event = ObjectEvent {
+            kind: EventKind::of_code(self.kind).ok_or_else(|| malformed("kind"))?,
+            bucket: BucketName::parse(&self.bucket).map_err(|_| malformed("bucket"))?,
+            bucket_owner: CanonicalId::from_bytes(self.bucket_owner.into()),
+            key: ObjectKey::parse(self.key.as_bytes()).map_err(|_| malformed("key"))?,
+            sequence,
+            size: self.size,
+            etag: self.etag.map(|(md5, parts)| ETag { md5: md5.into(), parts }),
+            version_id: self.version.map(|(stamp, random)| match (stamp, random) {
+                (0, 0) => VersionId::Null,
+                (stamp, random) => VersionId::Unique { stamp: Stamp(stamp), random },
+            }),
+            origin: Arc::new(origin),
+        };
+        Ok(QueuedEvent { configuration: self.configuration, event, since: Stamp(self.since), error: self.error })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Buckets: create, look, delete, and what is told of configurations that nobody can set yet.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::ObjectLock;
 use myfsio_actors::storage::{BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, StorageError};
@@ -15,7 +14,6 @@ use crate::s3::operation::Operation;
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::requests::{CREATE_BUCKET_BYTES_MAX, create_bucket_configuration};
 use crate::s3::xml::versioning::{versioning_configuration, write_versioning};
-use crate::s3::xml::write::XmlWriter;
 
 /// The region whose buckets have an empty location constraint, and where creating one's own bucket again succeeds.
 const CLASSIC_REGION: &str = "us-east-1";
@@ -146,15 +144,10 @@ pub fn unset_configuration(call: &Call) -> Option<Answer> {
     let code = match call.operation {
         Operation::GetBucketEncryption => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         Operation::GetBucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
-        Operation::GetBucketNotificationConfiguration => return Some(Ok(empty_document("NotificationConfiguration"))),
         _ => return None,
     };
     let name = call.bucket_name.as_ref().map(|name| name.as_str()).unwrap_or_default();
     Some(Err(S3Error::new(code).field("BucketName", name)))
-}
-
-fn empty_document(root: &'static str) -> HttpResponse {
-    xml(StatusCode::OK, XmlWriter::new(root).finish())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod bucket_config;
 pub mod bucket_cors;
 pub mod bucket_lifecycle;
 pub mod bucket_logging;
+pub mod bucket_notification;
 pub mod bucket_policy;
 pub mod bucket_switches;
 pub mod bucket_website;

@@ -108,7 +108,7 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
     match (form.policy, call.is_anonymous()) {
         (None, _) => Ok(None),
         (Some(policy), true) => {
-            call.auth = form.authenticated;
+            call.set_caller(form.authenticated);
             call.note.asked_by(call.auth.principal.as_deref(), call.auth.mechanism);
             Ok(Some(policy))
         }

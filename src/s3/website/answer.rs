@@ -254,6 +254,7 @@ impl<'a> Visit<'a> {
             secure: false,
             note: Default::default(),
             body: RequestBody::new(stream::empty(), None, limits, BodyChecks::default()),
+            on_behalf: Default::default(),
         }
     }
 

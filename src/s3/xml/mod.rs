@@ -7,6 +7,7 @@ pub mod access;
 pub mod cors;
 pub mod lifecycle;
 pub mod logging;
+pub mod notification;
 pub mod object_lock;
 pub mod read;
 pub mod requests;

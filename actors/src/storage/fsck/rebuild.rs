@@ -157,8 +157,13 @@ fn enter_buckets(index: &dyn Index, recovered: &Recovered) -> Result<(), Storage
 fn carry_over(old: &dyn Index, new: &dyn Index) -> Result<(), StorageError> {
     let mut changes: Vec<RowChange> = Vec::new();
     old.snapshot()?.scan(&[], &[], &mut |key, value| {
-        if let Some(RowKind::Upload(..) | RowKind::Part(..) | RowKind::PartList(..) | RowKind::LifecycleRuns(_)) =
-            keys::kind(key)
+        if let Some(
+            RowKind::Upload(..)
+            | RowKind::Part(..)
+            | RowKind::PartList(..)
+            | RowKind::LifecycleRuns(_)
+            | RowKind::Event(..),
+        ) = keys::kind(key)
         {
             changes.push((key.to_vec(), Some(Arc::from(value))));
         }

@@ -12,7 +12,9 @@ use crate::storage::disk::FileStamp;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, Usage};
 use crate::storage::plan::{is_same, place_of};
-use crate::storage::rows::{self, BucketRow, Location, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow, UsageRow};
+use crate::storage::rows::{
+    self, BucketRow, EventRow, Location, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow, UsageRow,
+};
 use crate::storage::steps::{Place, staged_path};
 
 /// What rows met earlier in the order of their keys await from later ones.
@@ -66,6 +68,13 @@ fn row(
     let id = match kind {
         RowKind::Meta => return Ok(()),
         RowKind::Bucket => return bucket(check, key, value),
+        // It tells all that there is to tell: its bucket may be gone.
+        RowKind::Event(_, sequence, _) => {
+            if let Err(error) = rows::decode::<EventRow>(value).and_then(|row| row.into_event(sequence)) {
+                check.tell(Difference::UnreadableRow, hex::encode(key), error.to_string(), false);
+            }
+            return Ok(());
+        }
         RowKind::Object(id, _)
         | RowKind::Part(id, ..)
         | RowKind::PartList(id, _)
@@ -114,7 +123,7 @@ fn row(
             awaited.recorded.insert(id, row.into());
             Ok(())
         }),
-        RowKind::Meta | RowKind::Bucket => return Ok(()),
+        RowKind::Meta | RowKind::Bucket | RowKind::Event(..) => return Ok(()),
     };
     match read {
         Ok(done) => done,

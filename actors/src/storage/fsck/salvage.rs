@@ -110,7 +110,9 @@ impl Salvage {
                         }
                     }
                 }
-                (Some(RowKind::Upload(..)), Some(value)) => check.change(key.clone(), Some(value.to_vec()))?,
+                (Some(RowKind::Upload(..) | RowKind::Event(..)), Some(value)) => {
+                    check.change(key.clone(), Some(value.to_vec()))?
+                }
                 (Some(RowKind::Part(..)), Some(value)) => {
                     let part: PartRow = rows::decode(value)?;
                     if check.look(&staged_path(&part.file))?.is_some() {

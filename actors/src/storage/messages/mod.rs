@@ -2,12 +2,14 @@
 //! published snapshot by the client. Bodies travel as a [`FinishedBody`](super::FinishedBody): already hashed, and either small bytes or a staged file.
 
 mod bucket;
+mod event;
 mod lifecycle;
 mod listing;
 mod multipart;
 mod object;
 
 pub use bucket::{Adopted, Bucket, BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, Usage, Versioning};
+pub use event::{Cause, EVENT_BUS, ObjectEvent, Origin, OutboxQueue, QueuedEvent, SettleEvents, Settled, Tray};
 pub use lifecycle::{
     DuePage, Expire, Expired, Foreseen, ForeseenEntry, LifecyclePreview, LifecycleRun, ListDue, RecordRun, TimeEntry,
     WalkTimes,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::events::Change;
 use super::object::{choose_location, drop_previous, place_of};
 use super::versions::{self, Tally};
 use super::{Effect, Mutation, Planner};
@@ -68,6 +69,7 @@ impl Mutation for Adopt {
         }
         planner.effects.push(Effect::BytesInPlace(stamp, self.seen));
         planner.step(Step::Adopt { place, size, modified, row: Some(change) });
+        planner.tell(&bucket, &self.key, Change::Created(&row.into_object(&bucket.owner)?))?;
         Ok(true)
     }
 }

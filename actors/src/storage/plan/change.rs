@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::events::{Change, kind_of};
 use super::object::place_of;
 use super::{Mutation, Planner};
 use crate::names::ObjectKey;
@@ -18,12 +19,16 @@ impl Mutation for ChangeObject {
         let bucket = planner.live(&self.bucket)?;
         let (row_key, row) = find_row(planner.rows, &bucket, &self.key, self.version)?;
         let mut object = row.clone().into_object(&bucket.owner)?;
+        let told = kind_of(&self.change);
         let now = planner.state.clock.now().0 / 1_000_000;
         apply(&mut object, self.change, &bucket, &self.key, now)?;
         let beside = ObjectRow::of(&object, row.location, &bucket.owner);
         let changed = ObjectRow { noncurrent_since: row.noncurrent_since, ..beside };
         let row = planner.change(row_key, Some(rows::encode(&changed)?));
         planner.step(Step::Tag { place: place_of(&bucket, &self.key, &changed), row });
+        if let Some(kind) = told {
+            planner.tell(&bucket, &self.key, Change::Altered(&object, kind))?;
+        }
         Ok(Arc::new(object))
     }
 }

@@ -6,6 +6,7 @@
 mod adopt;
 mod bucket;
 mod change;
+mod events;
 mod multipart;
 mod object;
 mod times;
@@ -23,9 +24,10 @@ pub(super) use times::kept;
 pub(super) use versions::marker;
 
 use super::disk::FileStamp;
+use super::feed::EventFeed;
 use super::index::{RowChange, RowVisitor};
 use super::journal::Entry;
-use super::messages::{Bucket, Usage};
+use super::messages::{Bucket, ObjectEvent, Origin, OutboxQueue, Usage};
 use super::overlay::{Rows, merge};
 use super::rows::{self, UsageRow};
 use super::steps::Step;
@@ -52,6 +54,10 @@ pub(super) enum Effect {
     BytesPending(Stamp, Option<String>),
     /// The object of this stamp is a file that stands at its place already, for now under this size and time.
     BytesInPlace(Stamp, FileStamp),
+    /// A target's queue has a new event.
+    Queued(OutboxQueue),
+    /// Something happened that somebody listens to.
+    Happened(Arc<ObjectEvent>),
     /// An upload ended; its part table entry can go.
     UploadEnded(crate::names::UploadId),
 }
@@ -64,6 +70,7 @@ pub(super) struct State {
     pub bucket_id_next: u64,
     pub stamp_last: Stamp,
     pub clock: SharedClock,
+    pub feed: Arc<EventFeed>,
     /// Stamps of one key differ by at least this many nanoseconds.
     pub time_step: u64,
     /// Whether the file system takes names that differ in case for the same.
@@ -97,6 +104,8 @@ impl Rows for BatchRows<'_> {
 pub(super) struct Planner<'a> {
     pub rows: &'a dyn Rows,
     pub state: &'a mut State,
+    /// Who asks; none is the node itself.
+    pub origin: Option<Arc<Origin>>,
     pub entry: Entry,
     pub effects: Vec<Effect>,
     /// The bucket that it is about, if that keeps times.
@@ -105,7 +114,7 @@ pub(super) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     pub fn new(rows: &'a dyn Rows, state: &'a mut State) -> Self {
-        Self { rows, state, entry: Entry::default(), effects: Vec::new(), timed: None }
+        Self { rows, state, origin: None, entry: Entry::default(), effects: Vec::new(), timed: None }
     }
 
     /// Sets or removes a row; answers the number of the change within the entry.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::events::Change;
 use super::versions::{self, Tally};
 use super::{Effect, Mutation, Planner};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
@@ -90,6 +91,7 @@ impl ObjectWrite<'_> {
         if let Some(replaced) = replaced {
             drop_previous(planner, bucket, key, &replaced, Some(&place));
         }
+        planner.tell(bucket, key, Change::Created(&object))?;
         Ok(Stored { object: Arc::new(object), versioned: bucket.versioning != Versioning::Off })
     }
 }
@@ -255,6 +257,7 @@ impl DeleteObject {
             tally.remove_object(row.size);
             tally.count(planner, bucket.id)?;
             drop_previous(planner, bucket, key, &row, None);
+            planner.tell(bucket, key, Change::Removed(VersionId::Null))?;
             return Ok(Deleted::default());
         }
         let after = current.as_ref().map(|(_, row)| Stamp(row.stamp));
@@ -272,6 +275,7 @@ impl DeleteObject {
         }
         let marker = versions::mark(planner, &mut tally, bucket, key, self.owner, after)?;
         tally.count(planner, bucket.id)?;
+        planner.tell(bucket, key, Change::Hidden(marker))?;
         Ok(Deleted { version_id: Some(marker), delete_marker: true })
     }
 
@@ -306,6 +310,7 @@ impl DeleteObject {
             }
         }
         tally.count(planner, bucket.id)?;
+        planner.tell(bucket, key, Change::Removed(version))?;
         Ok(outcome)
     }
 }
@@ -357,6 +362,10 @@ impl Mutation for Relocate {
                     planner.change(keys::null_version(bucket, place.key.as_bytes()), None);
                 }
                 tally.count(planner, bucket)?;
+                let live = planner.state.buckets.values().find(|live| live.id == bucket).cloned();
+                if let (Some(live), Ok(key)) = (live, ObjectKey::parse(place.key.as_bytes())) {
+                    planner.tell(&live, &key, Change::Removed(row.version_id()))?;
+                }
             }
             (Self::Nowhere(_), None) => {}
         }

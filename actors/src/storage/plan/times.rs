@@ -9,7 +9,8 @@ use crate::names::UploadId;
 use crate::storage::StorageError;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{
-    AbortUpload, Bucket, DeleteObject, Expire, Expired, LifecycleRun, RecordRun, Versioning, WalkTimes, WriteConditions,
+    AbortUpload, Bucket, Cause, DeleteObject, Expire, Expired, LifecycleRun, Origin, RecordRun, Versioning, WalkTimes,
+    WriteConditions,
 };
 use crate::storage::rows::{self, TimesRow};
 use crate::storage::times::{self, Top};
@@ -139,6 +140,7 @@ impl Mutation for Expire {
                 bypass_governance: false,
                 conditions: WriteConditions::default(),
             };
+            planner.origin = Some(Arc::new(Origin::of_node(Cause::Lifecycle)));
             delete.plan(planner)?;
         }
         let bytes = bytes_before.saturating_sub(planner.usage(bucket.id).bytes);

@@ -2,6 +2,7 @@
 
 mod crash;
 mod edits;
+mod events;
 mod fixtures;
 mod fsck;
 mod lifecycle;

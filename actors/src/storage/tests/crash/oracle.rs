@@ -16,10 +16,11 @@ use crate::storage::opened::Opened;
 use crate::storage::overlay::Rows as _;
 use crate::storage::plan::place_of;
 use crate::storage::recovery::Holes;
-use crate::storage::rows::{self, Location, ObjectRow, PartRow};
+use crate::storage::rows::{self, EventRow, Location, ObjectRow, PartRow};
 use crate::storage::steps::staged_path;
 use crate::storage::{
-    Bucket, CheckObserver, CheckOptions, CheckProgress, Finding, Mend, StorageError, StorageSettings, Usage, Versioning,
+    Bucket, CheckObserver, CheckOptions, CheckProgress, Finding, Mend, StorageError, StorageSettings, Tray, Usage,
+    Versioning,
 };
 
 /// What each thing may be.
@@ -133,6 +134,15 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
                     let bytes = bytes_of(opened, bucket, &key, &row);
                     let history = histories.entry(key.as_str().to_owned()).or_default();
                     history.insert(std::cmp::Reverse(row.stamp), bytes);
+                }
+                RowKind::Event(queue, sequence, tray) if queue.bucket == bucket.id => {
+                    assert_eq!(tray, Tray::Pending);
+                    let told = rows::decode::<EventRow>(&value)?.into_event(sequence)?.event;
+                    let thing = Thing::Told(name.clone(), told.key.as_str().to_owned());
+                    let Value::Events(events) = things.entry(thing).or_insert(Value::Events(Vec::new())) else {
+                        unreachable!()
+                    };
+                    events.push(told.kind);
                 }
                 RowKind::Upload(id, key, upload) if id == bucket.id => {
                     let mut parts = BTreeMap::new();

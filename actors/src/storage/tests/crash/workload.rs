@@ -9,8 +9,8 @@ use super::super::fixtures::{body, completion, key, md5_of, owner, try_put};
 use super::Choices;
 use super::recorder::{Note, Recorder};
 use crate::bucket_config::{
-    AbortUploads, BucketConfig, ConfigChange, Day, Expiration, Lifecycle, LifecycleKind, LifecycleRule,
-    NoncurrentExpiration,
+    AbortUploads, BucketConfig, ConfigChange, Day, EventKind, EventPattern, Expiration, Lifecycle, LifecycleKind,
+    LifecycleRule, NoncurrentExpiration, Notification, NotificationTarget, TargetKind,
 };
 use crate::names::{BucketName, PartNumber, VersionId};
 use crate::storage::plan::kept;
@@ -24,6 +24,8 @@ pub enum Thing {
     Upload(String, String),
     /// All versions of a key, where they are kept.
     History(String, String),
+    /// The events of a key that its target was not told yet.
+    Told(String, String),
 }
 
 /// What a thing is.
@@ -36,6 +38,8 @@ pub enum Value {
     Parts(BTreeMap<u16, [u8; 16]>),
     /// Newest first; a delete marker is none.
     Versions(Vec<Option<Bytes>>),
+    /// In their order.
+    Events(Vec<EventKind>),
 }
 
 /// What a request changes, all of it or nothing.
@@ -83,7 +87,109 @@ impl History {
     }
 }
 
+/// The target that is told of everything in some buckets.
+const TARGET: &str = "arn:aws:sqs:us-east-1:1:all";
+
+/// A key of a bucket that tells of events, as its only client knows it.
+pub struct Told {
+    bucket: String,
+    name: String,
+    bytes: Option<Bytes>,
+    events: Vec<EventKind>,
+    /// A request was refused: what it did is not known.
+    is_unsure: bool,
+}
+
+impl Told {
+    pub fn of(bucket: &str, name: &str) -> Self {
+        Self { bucket: bucket.to_owned(), name: name.to_owned(), bytes: None, events: Vec::new(), is_unsure: false }
+    }
+
+    fn changes(&self) -> Changes {
+        let events = match self.events.is_empty() {
+            true => Value::Absent,
+            false => Value::Events(self.events.clone()),
+        };
+        let told = (Thing::Told(self.bucket.clone(), self.name.clone()), events);
+        vec![object(&self.bucket, &self.name, self.bytes.clone()), told]
+    }
+}
+
 impl Client<'_> {
+    pub async fn create_telling_bucket(&self, name: &str) -> Result<(), StorageError> {
+        let patterns = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*"];
+        let target = NotificationTarget {
+            id: "all".to_owned(),
+            kind: TargetKind::Queue,
+            arn: TARGET.to_owned(),
+            events: patterns.map(|pattern| EventPattern::parse(pattern).unwrap()).to_vec(),
+            prefix: None,
+            suffix: None,
+        };
+        let notification = Some(Notification { targets: vec![target], event_bridge: false });
+        let config = BucketConfig { notification, ..BucketConfig::default() };
+        let message = CreateBucket { name: BucketName::parse(name).unwrap(), owner: owner(), config };
+        let changes = vec![(Thing::Bucket(name.to_owned()), Value::Present)];
+        self.send(changes, self.storage.create_bucket(message)).await.map(drop)
+    }
+
+    /// A request that makes of a key what `told` says, and of its events too.
+    async fn telling<T>(
+        &self,
+        told: &mut Told,
+        change: impl FnOnce(&mut Told),
+        request: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<(), StorageError> {
+        if told.is_unsure {
+            return Ok(());
+        }
+        told.is_unsure = true;
+        change(told);
+        self.send(told.changes(), request).await?;
+        told.is_unsure = false;
+        Ok(())
+    }
+
+    pub async fn put_telling(&self, told: &mut Told, bytes: Bytes) -> Result<(), StorageError> {
+        let (there, name) = (self.bucket(&told.bucket)?, told.name.clone());
+        let request = try_put(self.storage, &there, &name, bytes.clone(), WriteConditions::default());
+        let change = |told: &mut Told| {
+            told.bytes = Some(bytes.clone());
+            told.events.push(EventKind::CreatedByPut);
+        };
+        self.telling(told, change, request).await
+    }
+
+    pub async fn tag_telling(&self, told: &mut Told) -> Result<(), StorageError> {
+        let there = self.bucket(&told.bucket)?;
+        if told.bytes.is_none() {
+            return Ok(());
+        }
+        let change = ObjectChange::Tags(vec![("a".to_owned(), "b".to_owned())]);
+        let message = ChangeObject { bucket: there, key: key(&told.name), version: None, change };
+        let request = self.storage.change_object(message);
+        self.telling(told, |told| told.events.push(EventKind::Tagged), request).await
+    }
+
+    pub async fn delete_telling(&self, told: &mut Told) -> Result<(), StorageError> {
+        let request = self.storage.delete_object(deletion(&self.bucket(&told.bucket)?, &told.name, None));
+        let change = |told: &mut Told| {
+            // Nothing was there, nothing happens.
+            told.events.extend(told.bytes.take().map(|_| EventKind::Removed));
+        };
+        self.telling(told, change, request).await
+    }
+
+    /// As the notifier does when a target was told.
+    pub async fn settle(&self, told: &mut Told) -> Result<(), StorageError> {
+        let queue = OutboxQueue { bucket: self.bucket(&told.bucket)?.id, target: Arc::from(TARGET) };
+        let pending = self.storage.queued_events(Tray::Pending, queue.clone(), None, 1000).await?;
+        let own = pending.iter().filter(|queued| queued.event.key.as_str() == told.name);
+        let events = own.map(|queued| (queue.clone(), queued.event.sequence, Settled::Done)).collect();
+        let request = self.storage.settle_events(SettleEvents { tray: Tray::Pending, events });
+        self.telling(told, |told| told.events.clear(), request).await
+    }
+
     pub async fn set_versioning(&self, bucket: &str, versioning: Versioning) -> Result<(), StorageError> {
         let change = BucketChange::Versioning(versioning);
         let message = ConfigureBucket { bucket: self.bucket(bucket)?, change };
@@ -428,6 +534,7 @@ pub async fn one_by_one(client: &Client<'_>) {
         let _ = client.delete("alpha", "folder/").await;
     }
     versions_one_by_one(client).await;
+    events_one_by_one(client).await;
     if let Ok(mut upload) = client.begin("alpha", "left/open").await {
         let _ = client.part(&mut upload, 1, body(50, 9000)).await;
         let _ = client.part(&mut upload, 5, body(51, 400)).await;
@@ -480,6 +587,27 @@ async fn versions_one_by_one(client: &Client<'_>) {
     }
 }
 
+/// Events: of every change there is one until it is settled.
+async fn events_one_by_one(client: &Client<'_>) {
+    let _ = client.create_telling_bucket("telling").await;
+    let (mut file, mut other) = (Told::of("telling", "dir/file"), Told::of("telling", "odd//"));
+    for round in 0..2 {
+        let of = |seed: usize, size: usize| body(round * 100 + seed + 80, size);
+        let _ = client.put_telling(&mut file, of(1, SMALL)).await;
+        let _ = client.put_telling(&mut other, of(2, SMALL)).await;
+        let _ = client.tag_telling(&mut file).await;
+        let _ = client.put_telling(&mut file, of(3, LARGE)).await;
+        let _ = client.settle(&mut other).await;
+        let _ = client.delete_telling(&mut file).await;
+        let _ = client.delete_telling(&mut file).await;
+        if round == 0 {
+            checkpoint(client.storage);
+        }
+        let _ = client.delete_telling(&mut other).await;
+        let _ = client.settle(&mut file).await;
+    }
+}
+
 /// Several clients at once, each with keys of its own, so that batches hold many requests.
 pub async fn together(client: &Client<'_>, seed: u64) {
     let _ = client.create_bucket("shared").await;
@@ -487,15 +615,24 @@ pub async fn together(client: &Client<'_>, seed: u64) {
     let _ = client.set_versioning("versions", Versioning::Enabled).await;
     let _ = client.set_lifecycle("versions").await;
     let _ = client.set_lifecycle("shared").await;
+    let _ = client.create_telling_bucket("telling").await;
     let clients = (0..6).map(|number| async move {
         let mut choices = Choices(seed.wrapping_add(number));
         let mut history = History::of("versions", &format!("of/{number}"));
+        let mut told = Told::of("telling", &format!("of/{number}"));
         for step in 0..14 {
             let bytes = body(choices.below(1000), [0, SMALL, SMALL, LARGE][choices.below(4)]);
             let _ = match choices.below(4) {
                 0 => client.mark_deleted(&mut history).await,
                 1 => client.delete_version(&mut history, choices.below(4)).await,
                 _ => client.put_version(&mut history, bytes).await,
+            };
+            let bytes = body(choices.below(1000), [0, SMALL, LARGE][choices.below(3)]);
+            let _ = match choices.below(6) {
+                0 => client.delete_telling(&mut told).await,
+                1 => client.settle(&mut told).await,
+                2 => client.tag_telling(&mut told).await,
+                _ => client.put_telling(&mut told, bytes).await,
             };
             let name = format!("dir{}/{number}-{}", choices.below(2), choices.below(3));
             let bytes = body(choices.below(1000), [0, SMALL, SMALL, 5000, LARGE][choices.below(5)]);

@@ -1,0 +1,201 @@
+//! Events: what targets were not told yet, and the stream of everything that happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use myfsio_actors::bucket_config::EventPattern;
+use myfsio_actors::names::{BucketName, Stamp};
+use myfsio_actors::notifier::{TargetEvents, record};
+use myfsio_actors::storage::{ObjectEvent, QueueLength};
+use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use crate::node::Node;
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::query::Query;
+use crate::s3::respond::Answer;
+
+/// How often a stream on which nothing happens shows that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The events of a bucket that were not told yet, by target.
+pub async fn pending(node: &Node, bucket: &BucketName) -> Answer {
+    let bucket = node.storage.bucket(bucket)?;
+    let events = node.notifier.events(&bucket).await?;
+    let targets: Vec<_> = events.targets.iter().map(|target| target_json(node, target)).collect();
+    Ok(answer(&json!({ "targets": targets })))
+}
+
+/// Makes dead events pending, and has everything tried now.
+pub async fn replay(node: &Node, bucket: &BucketName) -> Answer {
+    let bucket = node.storage.bucket(bucket)?;
+    Ok(answer(&json!({ "replayed": node.notifier.replay(&bucket).await? })))
+}
+
+/// Forgets dead events.
+pub async fn discard(node: &Node, bucket: &BucketName) -> Answer {
+    let bucket = node.storage.bucket(bucket)?;
+    Ok(answer(&json!({ "discarded": node.notifier.discard(&bucket).await? })))
+}
+
+fn answer(body: &Value) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body.to_string())
+}
+
+fn target_json(node: &Node, target: &TargetEvents) -> Value {
+    let trouble = &target.trouble;
+    let refused = trouble.refused.iter().map(|event| {
+        json!({
+            "sequencer": format!("{:016X}", event.sequence.0),
+            "key": event.key,
+            "attempts": event.attempts,
+            "error": event.error,
+            "next_attempt": time(event.until),
+        })
+    });
+    let dead = target.dead_first.iter().map(|queued| {
+        json!({
+            "error": queued.error,
+            "record": record(&queued.event, &queued.configuration, node.notifier.region()),
+        })
+    });
+    json!({
+        "target": &*target.target,
+        "webhook": target.webhook,
+        "pending": length_json(&target.pending),
+        "failures": trouble.failures,
+        "error": trouble.error,
+        "next_attempt": trouble.until.map(time),
+        "refused": refused.collect::<Vec<_>>(),
+        "dead": length_json(&target.dead),
+        "dead_first": dead.collect::<Vec<_>>(),
+    })
+}
+
+fn length_json(length: &QueueLength) -> Value {
+    json!({ "events": length.events, "is_more": length.is_more, "oldest": length.oldest.map(time) })
+}
+
+fn time(stamp: Stamp) -> String {
+    let mut text = String::new();
+    crate::s3::xml::write::time_into(&mut text, stamp);
+    text
+}
+
+/// Which events a listener wants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    bucket: Option<BucketName>,
+    prefix: Option<String>,
+    event: Option<EventPattern>,
+}
+
+impl EventFilter {
+    /// Reads `bucket`, `prefix` and `event` of a query. Errs: InvalidBucketName, InvalidArgument.
+    pub fn parse(query: &Query) -> Result<Self, S3Error> {
+        let bucket = query.get("bucket").map(BucketName::parse).transpose();
+        let event = query.get("event").map(|name| {
+            let unknown = || S3Error::invalid_argument("event", name, "There is no such event.");
+            EventPattern::parse(name).ok_or_else(unknown)
+        });
+        Ok(Self {
+            bucket: bucket.map_err(|_| ErrorCode::InvalidBucketName)?,
+            prefix: query.get("prefix").map(str::to_owned),
+            event: event.transpose()?,
+        })
+    }
+
+    fn wants(&self, event: &ObjectEvent) -> bool {
+        self.bucket.as_ref().is_none_or(|bucket| *bucket == event.bucket)
+            && self.prefix.as_deref().is_none_or(|prefix| event.key.as_str().starts_with(prefix))
+            && self.event.is_none_or(|pattern| pattern.covers(event.kind.name()))
+    }
+}
+
+/// A listener's end of the stream.
+struct Listener {
+    events: Receiver<Arc<ObjectEvent>>,
+    stopping: watch::Receiver<bool>,
+    filter: EventFilter,
+    region: String,
+    /// It was told that it missed something.
+    is_over: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Everything that happens from now on, as server-sent events (WHATWG HTML, "Server-sent events"). Who is too slow is told how many
+/// events were missed, and let go. Errs: SlowDown when too many listen.
+pub fn listen(node: &Node, query: &Query) -> Answer {
+    let filter = EventFilter::parse(query)?;
+    let place = Arc::clone(&node.listeners).try_acquire_owned().map_err(|_| ErrorCode::SlowDown)?;
+    let listener = Listener {
+        events: node.storage.listen(),
+        stopping: node.stopping.subscribe(),
+        filter,
+        region: node.notifier.region().to_owned(),
+        is_over: false,
+        _place: place,
+    };
+    let greeting = stream::iter([Ok::<_, S3Error>(Bytes::from_static(b": listening\n\n"))]);
+    let events = stream::unfold(listener, |mut listener| async move {
+        if listener.is_over {
+            return None;
+        }
+        let text = listener.next().await?;
+        Some((Ok(Bytes::from(text)), listener))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(greeting.chain(events)))
+}
+
+impl Listener {
+    /// What is sent next; none when the node stops.
+    async fn next(&mut self) -> Option<String> {
+        let deadline = tokio::time::Instant::now() + KEEP_ALIVE;
+        loop {
+            let received = tokio::select! {
+                received = tokio::time::timeout_at(deadline, self.events.recv()) => received,
+                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            };
+            match received {
+                Ok(Ok(event)) if self.filter.wants(&event) => return Some(self.text(&event)),
+                Ok(Ok(_)) => {}
+                Ok(Err(RecvError::Lagged(missed))) => {
+                    self.is_over = true;
+                    return Some(format!(": {missed} events were missed\n\n"));
+                }
+                Ok(Err(RecvError::Closed)) => return None,
+                Err(_) => return Some(": keep-alive\n\n".to_owned()),
+            }
+        }
+    }
+
+    fn text(&self, event: &ObjectEvent) -> String {
+        let sequencer = event.sequence.0;
+        format!("id: {sequencer:016X}\nevent: {}\ndata: {}\n\n", event.kind, record(event, "", &self.region))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_read() {
+        let filter = |query: &str| EventFilter::parse(&Query::parse(query).unwrap()).map_err(|error| error.code());
+        assert_eq!(filter(""), Ok(EventFilter::default()));
+        let all = filter("bucket=photos&prefix=a/&event=s3:ObjectCreated:*").unwrap();
+        assert_eq!((all.bucket.unwrap().as_str(), all.prefix.as_deref()), ("photos", Some("a/")));
+        assert_eq!(filter("bucket=NO"), Err(ErrorCode::InvalidBucketName));
+        assert_eq!(filter("event=s3:Nothing"), Err(ErrorCode::InvalidArgument));
+    }
+}
