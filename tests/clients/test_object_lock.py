@@ -98,8 +98,11 @@ def test_legal_hold(s3, lockable):
     with refused(403, "AccessDenied"):
         s3.delete_object(Bucket=lockable, Key="k", VersionId=version, BypassGovernanceRetention=True)
     s3.put_object_legal_hold(Bucket=lockable, Key="k", VersionId=version, LegalHold={"Status": "OFF"})
+    assert s3.get_object_legal_hold(Bucket=lockable, Key="k")["LegalHold"] == {"Status": "OFF"}
+    assert s3.head_object(Bucket=lockable, Key="k")["ObjectLockLegalHoldStatus"] == "OFF"
+    s3.put_object(Bucket=lockable, Key="never", Body=b"1")
     with refused(404, "NoSuchObjectLockConfiguration"):
-        s3.get_object_legal_hold(Bucket=lockable, Key="k")
+        s3.get_object_legal_hold(Bucket=lockable, Key="never")
     s3.delete_object(Bucket=lockable, Key="k", VersionId=version)
 
 

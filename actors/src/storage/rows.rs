@@ -139,7 +139,7 @@ pub(super) struct ControlsRow {
     #[n(1)]
     pub retention: Option<(u64, bool)>,
     #[n(2)]
-    pub legal_hold: bool,
+    pub legal_hold: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]

@@ -9,6 +9,7 @@ use myfsio_actors::storage::{CompleteUpload, CompletedPart, Stored, Upload};
 use super::bucket_lifecycle::expiration;
 use super::listing::write_checksum;
 use super::multipart_create::{checksum_kind, upload_id};
+use super::object_put::told_version;
 use super::slow_answer::{self, Done};
 use crate::s3::checksum::{malformed, mismatch};
 use crate::s3::context::Call;
@@ -159,7 +160,7 @@ fn completed(location: &str, bucket: &str, key: &str, stored: &Stored) -> Done {
     let mut out = XmlWriter::new("CompleteMultipartUploadResult");
     out.text("Location", location).text("Bucket", bucket).text("Key", key).etag(stored.object.etag);
     write_checksum(&mut out, &stored.object);
-    let version = stored.versioned.then(|| ("x-amz-version-id", stored.object.version_id.to_string()));
+    let version = told_version(stored).map(|version| ("x-amz-version-id", version));
     Done { document: out.finish(), headers: version.into_iter().collect() }
 }
 

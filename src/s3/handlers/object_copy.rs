@@ -8,7 +8,7 @@ use myfsio_actors::storage::{Attributes, Bucket, DigestPlan, OpenObject, PutObje
 
 use super::bucket_lifecycle::expiration;
 use super::object_get::missing;
-use super::object_put::{kept_checksum, told_checksum};
+use super::object_put::{kept_checksum, told_checksum, told_version};
 use super::slow_answer::{self, Done};
 use crate::s3::authorize::{Further, expect_owner};
 use crate::s3::conditional::ReadConditions;
@@ -162,7 +162,7 @@ fn copied(stored: &Stored, source_version: Option<VersionId>) -> Done {
             document.text(element, &value).text("ChecksumType", kind.name());
         }
     }
-    let version = stored.versioned.then(|| ("x-amz-version-id", object.version_id.to_string()));
+    let version = told_version(stored).map(|version| ("x-amz-version-id", version));
     let from = source_version.map(|version| ("x-amz-copy-source-version-id", version.to_string()));
     Done { document: document.finish(), headers: version.into_iter().chain(from).collect() }
 }

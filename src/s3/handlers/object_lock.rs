@@ -75,9 +75,9 @@ pub async fn put_object_legal_hold(mut call: Call) -> Answer {
 /// S3 API Reference, GetObjectLegalHold.
 pub async fn get_object_legal_hold(call: Call) -> Answer {
     let object = locked_object(&call).await?;
-    match object.controls.legal_hold || object.controls.retention.is_some() {
-        true => Ok(xml(StatusCode::OK, documents::write_legal_hold(object.controls.legal_hold))),
-        false => Err(no_lock(&call)),
+    match shown_hold(&object) {
+        Some(is_on) => Ok(xml(StatusCode::OK, documents::write_legal_hold(is_on))),
+        None => Err(no_lock(&call)),
     }
 }
 
@@ -145,8 +145,9 @@ pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Stamp) -> Result<Co
     }
     require_lock(bucket)?;
     controls.legal_hold = match hold.as_deref() {
-        None | Some("OFF") => false,
-        Some("ON") => true,
+        None => None,
+        Some("OFF") => Some(false),
+        Some("ON") => Some(true),
         Some(other) => {
             return Err(S3Error::invalid_argument(HOLD, other, "Legal Hold must be either of 'ON' or 'OFF'"));
         }
@@ -173,7 +174,7 @@ pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Stamp) -> Result<Co
 
 /// A body that is to be locked comes with a digest. Errs: InvalidRequest.
 pub fn require_digest(controls: &Controls, checks: &BodyChecks) -> Result<(), S3Error> {
-    if (controls.retention.is_some() || controls.legal_hold) && !checks.has_integrity() {
+    if (controls.retention.is_some() || controls.is_held()) && !checks.has_integrity() {
         let message = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters";
         return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
     }
@@ -185,7 +186,7 @@ pub fn authorize_lock(call: &Call, bucket: &Bucket, key: &str, controls: &Contro
     if controls.retention.is_some() {
         call.authorize("s3:PutObjectRetention", bucket, Some(key))?;
     }
-    if controls.legal_hold || call.headers.contains_key(HOLD) {
+    if controls.is_held() || call.headers.contains_key(HOLD) {
         call.authorize("s3:PutObjectLegalHold", bucket, Some(key))?;
     }
     Ok(())
@@ -199,8 +200,13 @@ pub fn set_lock(response: &mut HttpResponse, call: &Call, bucket: &Bucket, objec
         set_header(response, MODE, documents::mode_name(retention.mode));
         set_header(response, UNTIL, &time_text(Stamp(retention.until_millis.saturating_mul(1_000_000))));
     }
-    let shows_hold = object.controls.legal_hold || object.controls.retention.is_some();
-    if shows_hold && may("s3:GetObjectLegalHold") {
-        set_header(response, HOLD, if object.controls.legal_hold { "ON" } else { "OFF" });
+    if let Some(is_on) = shown_hold(object).filter(|_| may("s3:GetObjectLegalHold")) {
+        set_header(response, HOLD, if is_on { "ON" } else { "OFF" });
     }
+}
+
+/// The legal hold as S3 tells it: off too once it was lifted, or where a retention was set.
+fn shown_hold(object: &Object) -> Option<bool> {
+    let by_retention = || object.controls.retention.map(|_| false);
+    object.controls.legal_hold.or_else(by_retention)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
-use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey};
+use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey, VersionId};
 use myfsio_actors::storage::{Attributes, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions};
 
 use super::bucket_lifecycle::expiration;
@@ -74,11 +74,17 @@ pub fn stored_response(stored: &Stored) -> HttpResponse {
     let object = &stored.object;
     let mut response = empty(StatusCode::OK);
     set_header(&mut response, "etag", &format!("\"{}\"", object.etag));
-    if stored.versioned {
-        set_header(&mut response, "x-amz-version-id", &object.version_id.to_string());
+    if let Some(version) = told_version(stored) {
+        set_header(&mut response, "x-amz-version-id", &version);
     }
     set_checksum(&mut response, object);
     response
+}
+
+/// The version id that S3 tells a writer: none where the object has no version of its own, as while versioning is suspended.
+pub fn told_version(stored: &Stored) -> Option<String> {
+    let version = stored.object.version_id;
+    (stored.versioned && version != VersionId::Null).then(|| version.to_string())
 }
 
 /// The object's checksum as S3 tells it: the one that the writer chose, else CRC-64/NVME.

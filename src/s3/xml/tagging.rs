@@ -8,11 +8,14 @@ use super::write::XmlWriter;
 /// Namespace of S3 Control's answers.
 pub const CONTROL_NAMESPACE: &str = "http://awss3control.amazonaws.com/doc/2018-08-20/";
 
-/// `Tagging`: the answer of GetObjectTagging and GetBucketTagging.
+/// `Tagging`: the answer of GetObjectTagging and GetBucketTagging. A set has no order of its own, so it is told in that of its
+/// keys.
 pub fn write_tagging(tags: &[(String, String)]) -> String {
     let mut document = XmlWriter::new("Tagging");
     document.open("TagSet");
-    write_tags(&mut document, tags);
+    let mut sorted = tags.to_vec();
+    sorted.sort();
+    write_tags(&mut document, &sorted);
     document.finish()
 }
 

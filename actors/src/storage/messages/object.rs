@@ -38,8 +38,15 @@ pub struct Controls {
     pub acl: Option<Acl>,
     /// Until when it may not be deleted.
     pub retention: Option<Retention>,
-    /// Whether it may not be deleted until further notice.
-    pub legal_hold: bool,
+    /// Whether it may not be deleted until further notice; absent while nobody has said.
+    pub legal_hold: Option<bool>,
+}
+
+impl Controls {
+    /// Whether a legal hold is on it.
+    pub fn is_held(&self) -> bool {
+        self.legal_hold == Some(true)
+    }
 }
 
 /// The checksum that the writer asked for, beside the CRC-64/NVME that every object has.

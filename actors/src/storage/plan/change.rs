@@ -49,7 +49,7 @@ fn apply(
         ObjectChange::Acl(acl) => object.controls.acl = acl,
         ObjectChange::LegalHold(hold) => {
             lockable()?;
-            object.controls.legal_hold = hold;
+            object.controls.legal_hold = Some(hold);
         }
         ObjectChange::Retention { retention, bypass_governance } => {
             lockable()?;

@@ -105,7 +105,7 @@ fn lock(object: &mut Object, bucket: &Bucket) -> Result<(), StorageError> {
             controls.retention = controls.retention.or(by_default);
             Ok(())
         }
-        None if controls.retention.is_some() || controls.legal_hold => {
+        None if controls.retention.is_some() || controls.is_held() => {
             Err(StorageError::LockNotEnabled { bucket: bucket.name.clone() })
         }
         None => Ok(()),

@@ -223,7 +223,7 @@ pub(super) fn check_unlocked(
 ) -> Result<(), StorageError> {
     let Some(controls) = row.controls.clone().map(Controls::try_from).transpose()? else { return Ok(()) };
     let lifted = |retention: &Retention| retention.may_be_lifted(now_millis, bypass_governance);
-    let reason = match (controls.legal_hold, controls.retention) {
+    let reason = match (controls.is_held(), controls.retention) {
         (true, _) => "a legal hold is on it",
         (false, Some(retention)) if !lifted(&retention) => "its retention has not ended",
         _ => return Ok(()),
