@@ -162,7 +162,7 @@ async fn damage_is_named_and_what_has_one_answer_is_mended() {
 }
 
 /// Changes rows behind the node's back.
-fn tamper(root: &Path, changes: &[index::RowChange]) {
+pub fn tamper(root: &Path, changes: &[index::RowChange]) {
     let disk = unlocked(|| disk::Disk::open(root, true).map_err(|e| StorageError::io("open", root, e)));
     let opened = opened::Opened::new(disk, &settings(root), recovery::Holes::Refuse).unwrap();
     opened.rows.index.checkpoint(changes).unwrap();

@@ -365,3 +365,106 @@ async fn a_preview_tells_the_same_with_and_without_times() {
     assert!(with.now.versions > 0 && with.now.sample.iter().all(|entry| entry.at <= now && entry.rule == "days"));
     node.agrees().await;
 }
+
+/// Every kind of change, at random, while the walk over what was there before is under way.
+#[actix::test]
+async fn a_walk_misses_nothing_that_changes_meanwhile() {
+    let seed = getrandom::u64().unwrap();
+    let mut choices = super::crash::Choices(seed);
+    let node = aging();
+    let bucket = node.bucket("kept", Versioning::Enabled).await;
+    let mut uploads = Vec::new();
+    for number in 0..60 {
+        for round in 0..3 {
+            put(&node.client, &bucket, &format!("key/{number}"), body(round, 10)).await;
+        }
+        if number % 7 == 0 {
+            delete(&node.client, &bucket, &format!("key/{number}")).await;
+            uploads.push(begin(&node.client, &bucket, &format!("key/{number}")).await);
+        }
+    }
+    let bucket = node.set(&bucket, rules(vec![days(1)])).await;
+    let mut walks = 0;
+    while !node.client.walk_times(WalkTimes { bucket: Arc::clone(&bucket) }).await.unwrap() {
+        walks += 1;
+        for _ in 0..15 {
+            let name = format!("key/{}", choices.below(60));
+            match choices.below(5) {
+                0 => drop(put(&node.client, &bucket, &name, body(9, 10)).await),
+                1 => delete(&node.client, &bucket, &name).await,
+                2 if !uploads.is_empty() => {
+                    let upload = uploads.remove(choices.below(uploads.len()));
+                    let key = upload.key.clone();
+                    let message = AbortUpload { bucket: Arc::clone(&bucket), key, upload: upload.id };
+                    node.client.abort_upload(message).await.unwrap();
+                }
+                3 => uploads.push(begin(&node.client, &bucket, &name).await),
+                _ => {
+                    let query = ListVersions {
+                        bucket: Arc::clone(&bucket),
+                        prefix: name.clone(),
+                        delimiter: None,
+                        key_after: None,
+                        version_after: None,
+                        limit: 1 + choices.below(3),
+                    };
+                    let page = node.client.list_versions(query).await.unwrap();
+                    if let Some(last) = page.entries.last() {
+                        remove(&node.client, &bucket, last.key.as_str(), last.version_id).await;
+                    }
+                }
+            }
+        }
+    }
+    assert!(walks > 1, "{walks}");
+    eprintln!("seed {seed}");
+    node.agrees().await;
+}
+
+/// Times that are missing or of nothing are named and mended; a new index has them all.
+#[actix::test]
+async fn fsck_and_reindex_mend_times() {
+    let node = aging();
+    let bucket = node.bucket("kept", Versioning::Enabled).await;
+    let bucket = node.set(&bucket, rules(vec![days(1)])).await;
+    for round in 0..2 {
+        put(&node.client, &bucket, "a", body(round, 10)).await;
+        put(&node.client, &bucket, "b", body(round, 10)).await;
+    }
+    delete(&node.client, &bucket, "only/marker").await;
+    node.walk(&bucket).await;
+    let times = kept(&node.client.shared().rows, &bucket);
+    assert_eq!(times.len(), 5);
+    let Aging { client, clock, _root: root } = node;
+    close(client).await;
+    let orphan = TimeEntry { key: b"gone".to_vec(), ..times[0].clone() };
+    let changes = [
+        (crate::storage::keys::time(bucket.id, &orphan), Some(Arc::from(Vec::new()))),
+        (crate::storage::keys::time(bucket.id, &times[1]), None),
+        (crate::storage::keys::time(bucket.id, &times[4]), None),
+    ];
+    super::fsck::tamper(root.path(), &changes);
+    let kinds = |findings: &[Finding]| findings.iter().map(|f| f.difference.name()).collect::<Vec<_>>();
+    let expected = ["missing-row", "missing-row", "orphan-row"];
+    assert_eq!(kinds(&super::fsck::run(root.path(), Mend::Nothing, false).1), expected);
+    assert_eq!(kinds(&super::fsck::run(root.path(), Mend::Safely, false).1), expected);
+    assert!(super::fsck::run(root.path(), Mend::Nothing, false).1.is_empty());
+    for spoil in [false, true] {
+        if spoil {
+            std::fs::write(root.path().join(".myfsio.sys/index.redb"), b"this is no index").unwrap();
+        }
+        super::fsck::rebuild(root.path());
+        assert!(super::fsck::run(root.path(), Mend::Nothing, false).1.is_empty());
+        let client = unlocked(|| StorageClient::start(&settings(root.path()), Arc::clone(&clock) as _));
+        let there = client.bucket(&bucket.name).unwrap();
+        assert!(client.has_times(&there).unwrap());
+        let again = kept(&client.shared().rows, &there);
+        // Delete markers are known to index and journal alone.
+        let kinds = |times: &[TimeEntry]| {
+            let told = times.iter().filter(|e| !spoil || e.kind != LifecycleKind::LoneMarker);
+            told.map(|e| (e.kind, e.key.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&again), kinds(&times));
+        close(client).await;
+    }
+}
