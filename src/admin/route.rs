@@ -59,9 +59,18 @@ mod tests {
         let lifecycle = "/_myfsio/buckets/photos/lifecycle";
         assert_eq!(find(&Method::GET, lifecycle).unwrap(), AdminRoute::Lifecycle(bucket.clone()));
         let preview = "/_myfsio/buckets/photos/lifecycle/preview";
-        assert_eq!(find(&Method::POST, preview).unwrap(), AdminRoute::PreviewLifecycle(bucket));
+        assert_eq!(find(&Method::POST, preview).unwrap(), AdminRoute::PreviewLifecycle(bucket.clone()));
+        let events = "/_myfsio/buckets/photos/events";
+        assert_eq!(find(&Method::GET, events).unwrap(), AdminRoute::BucketEvents(bucket.clone()));
+        let replay = find(&Method::POST, "/_myfsio/buckets/photos/events/replay");
+        assert_eq!(replay.unwrap(), AdminRoute::ReplayEvents(bucket.clone()));
+        let discard = find(&Method::DELETE, "/_myfsio/buckets/photos/events/dead");
+        assert_eq!(discard.unwrap(), AdminRoute::DiscardEvents(bucket));
+        assert_eq!(find(&Method::GET, "/_myfsio/events").unwrap(), AdminRoute::ListenToEvents);
         let code = |method, path| find(&method, path).unwrap_err().code();
-        assert_eq!(code(Method::GET, adopt), ErrorCode::MethodNotAllowed);
+        for (method, path) in [(Method::GET, adopt), (Method::POST, events), (Method::POST, "/_myfsio/events")] {
+            assert_eq!(code(method, path), ErrorCode::MethodNotAllowed, "{path}");
+        }
         assert_eq!(code(Method::POST, "/_myfsio/buckets/NO/adopt"), ErrorCode::InvalidBucketName);
         for path in ["/_myfsio", "/_myfsio/", "/_myfsio/buckets/photos", "/_myfsio/buckets/photos/adopt/x"] {
             assert_eq!(code(Method::POST, path), ErrorCode::NotImplemented, "{path}");

@@ -135,14 +135,13 @@ impl Notifier {
         self.pump(context);
     }
 
-    /// Does whatever can be done now: gives up what is too old, sends, reads, settles.
+    /// Does whatever can be done now: sends, reads, settles.
     fn pump(&mut self, context: &mut Context<Self>) {
         if self.is_stopping {
             return;
         }
         let now = self.clock.now();
         self.reload();
-        self.expire(now);
         self.send(now, context);
         let wanting: Vec<_> =
             self.queues.iter_mut().filter_map(|(queue, schedule)| Some((queue.clone(), schedule.read()?))).collect();
@@ -154,7 +153,9 @@ impl Notifier {
         self.tick(context);
     }
 
-    fn expire(&mut self, now: Stamp) {
+    /// Gives up what is too old.
+    fn expire(&mut self) {
+        let now = self.clock.now();
         let kept = u64::try_from(self.settings.keep.as_nanos()).unwrap_or(u64::MAX);
         let limit = Stamp(now.0.saturating_sub(kept));
         for (queue, schedule) in &mut self.queues {
@@ -299,6 +300,7 @@ impl Notifier {
         self.is_ticking = true;
         context.run_later(TICK, |notifier, context| {
             notifier.is_ticking = false;
+            notifier.expire();
             notifier.pump(context);
         });
     }

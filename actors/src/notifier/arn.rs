@@ -3,6 +3,9 @@
 use crate::bucket_config::TargetKind;
 use crate::storage::EVENT_BUS;
 
+/// Longest ARN, in bytes (AWS General Reference: 2048 in most services).
+const ARN_BYTES_MAX: usize = 2048;
+
 /// Why an ARN names no webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidArn {
@@ -37,6 +40,10 @@ pub fn webhook_of_target(target: &str) -> Option<&str> {
 
 /// Name, service if it tells one, and region.
 fn parts_of(arn: &str) -> Option<(&str, Option<&str>, &str)> {
+    // It is part of the key of every event's row.
+    if arn.len() > ARN_BYTES_MAX {
+        return None;
+    }
     let parts: Vec<&str> = arn.split(':').collect();
     let (name, service, region) = match parts[..] {
         ["arn", "minio", "sqs", region, name, "webhook"] => (name, None, region),
@@ -88,6 +95,7 @@ mod tests {
             ("arn:aws:lambda:us-east-1:1:resize", TargetKind::Function),
             ("arn:aws:s3:::bucket", TargetKind::Queue),
             ("arn:minio:sqs::hook:kafka", TargetKind::Queue),
+            (&format!("arn:aws:sqs::{}:jobs", "1".repeat(2048)), TargetKind::Queue),
         ] {
             assert_eq!(of(arn, kind), Err(InvalidArn::Malformed), "{arn}");
         }

@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(record["s3"]["object"]["size"], 1024);
         assert_eq!(record["s3"]["object"]["eTag"], "11111111111111111111111111111111");
         assert_eq!(record["s3"]["object"]["versionId"], "null");
-        assert_eq!(record["s3"]["object"]["sequencer"], "17979CFE3A3D7F15");
+        assert_eq!(record["s3"]["object"]["sequencer"], "17979CFE3D85CD15");
         let removed = ObjectEvent { size: None, etag: None, version_id: None, ..event(EventKind::Removed) };
         let object = super::record(&removed, "", "us-east-1")["s3"]["object"].clone();
         assert_eq!(object.as_object().unwrap().keys().collect::<Vec<_>>(), ["key", "sequencer"]);

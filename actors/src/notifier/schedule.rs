@@ -268,7 +268,7 @@ mod tests {
             configuration: "id".to_owned(),
             event: ObjectEvent {
                 kind: EventKind::CreatedByPut,
-                bucket: BucketName::parse("bucket").unwrap(),
+                bucket: BucketName::parse("photos").unwrap(),
                 bucket_owner: CanonicalId::from_bytes([1; 32]),
                 key: ObjectKey::parse(key.as_bytes()).unwrap(),
                 sequence: Stamp(sequence),

@@ -215,6 +215,8 @@ async fn events_outlive_crash_bucket_and_reindex() {
 async fn an_adopted_file_is_told_of() {
     let node = node();
     let bucket = telling(&node.client, vec![everything()], false).await;
+    let progress = &node.client.shared().progress;
+    progress.wait_followed(progress.position().sequence).unwrap();
     std::fs::write(node.root.path().join("telling/by-hand"), b"mine").unwrap();
     std::thread::sleep(std::time::Duration::from_millis(30));
     assert_eq!(node.client.adopt_files(&bucket).await.unwrap().adopted, 1);
