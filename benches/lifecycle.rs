@@ -106,9 +106,9 @@ async fn measure(objects: usize, old: usize) {
     let (_, none, idle) = look(&client, &bucket, clock.now()).await;
     assert_eq!((due, none), (old, 0));
     println!(
-        "{objects:>9} {due:>7} {looked_at:>10} {:>10.2} {:>12.2} {:>12.3} {:>12.1}",
+        "{objects:>9} {due:>7} {looked_at:>10} {:>10.2} {:>12.1} {:>12.3} {:>12.1}",
         looked.as_secs_f64() * 1e3,
-        removed.as_secs_f64(),
+        removed.as_secs_f64() * 1e3,
         idle.as_secs_f64() * 1e3,
         walked.as_secs_f64(),
     );
@@ -120,7 +120,7 @@ fn main() {
     let most = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(100_000);
     println!(
         "{:>9} {:>7} {:>10} {:>10} {:>12} {:>12} {:>12}",
-        "objects", "due", "looked at", "look ms", "remove s", "idle look ms", "first walk s"
+        "objects", "due", "looked at", "look ms", "remove ms", "idle look ms", "first walk s"
     );
     for (objects, due) in [(most / 10, most / 1000), (most, most / 1000), (most, most / 100), (most / 10, most / 100)] {
         actix::System::new().block_on(measure(objects, due));
