@@ -23,7 +23,7 @@ pub fn get_bucket_acl(call: &Call) -> Answer {
     Ok(answer(call, &bucket, &bucket.owner, bucket.config.acl.as_ref()))
 }
 
-/// PutBucketAcl. Errs: those of [`asked_acl`].
+/// PutBucketAcl. Errs: those of the list that is asked for.
 pub async fn put_bucket_acl(mut call: Call) -> Answer {
     let bucket = call.bucket()?;
     let asked = asked_acl(&mut call, &bucket.owner).await?;
@@ -43,7 +43,7 @@ pub async fn get_object_acl(call: Call) -> Answer {
     Ok(response)
 }
 
-/// PutObjectAcl. Errs: those of [`asked_acl`], NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker.
+/// PutObjectAcl. Errs: those of the list that is asked for, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker.
 pub async fn put_object_acl(mut call: Call) -> Answer {
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
     let object = object(&call, &bucket).await?;
