@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
-use myfsio_actors::bucket_config::{BucketConfig, Tag};
+use myfsio_actors::bucket_config::{BucketConfig, Retention, Tag};
 use myfsio_actors::iam::{IamClient, IamError, Principal};
 use myfsio_actors::names::{AccessKeyId, BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
 use myfsio_actors::policy_engine::{
@@ -21,10 +21,13 @@ use myfsio_actors::storage::{Bucket, Object, StorageError};
 use super::auth::{Credential, CredentialError, Credentials, Mechanism, PayloadSigning, SecretText};
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
-use super::headers::parse_tagging;
+use super::handlers::object_lock::lock_of_headers;
+use super::headers::{parse_tagging, text, value_text};
 use super::operation::Operation;
 use super::query::Query;
 use super::storage_error::refused_read;
+use super::xml::object_lock::mode_name;
+use super::xml::time_text;
 use crate::node::Node;
 
 /// An authenticated request.
@@ -56,7 +59,7 @@ const QUERY_KEYS: [(&str, &str); 4] = [
 ];
 
 /// Headers that are condition keys.
-const HEADER_KEYS: [(&str, &str); 17] = [
+const HEADER_KEYS: [(&str, &str); 19] = [
     ("user-agent", "aws:UserAgent"),
     ("referer", "aws:Referer"),
     ("x-amz-acl", "s3:x-amz-acl"),
@@ -70,7 +73,9 @@ const HEADER_KEYS: [(&str, &str); 17] = [
     ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
     ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
     ("x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption-aws-kms-key-id"),
+    ("x-amz-server-side-encryption-customer-algorithm", "s3:x-amz-server-side-encryption-customer-algorithm"),
     ("x-amz-storage-class", "s3:x-amz-storage-class"),
+    ("x-amz-website-redirect-location", "s3:x-amz-website-redirect-location"),
     ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
     ("if-match", "s3:if-match"),
     ("if-none-match", "s3:if-none-match"),
@@ -85,6 +90,33 @@ enum Asks<'a> {
     Listing(&'a str),
     /// The request gives its object these tags.
     Tags(&'a [Tag]),
+    /// The request gives its object this lock, whatever its headers say.
+    Lock(AskedLock),
+}
+
+/// A lock that a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AskedLock {
+    /// Its retention.
+    pub retention: Option<Retention>,
+    /// Whether its legal hold is on; none when nothing is said of it.
+    pub legal_hold: Option<bool>,
+}
+
+impl AskedLock {
+    /// As conditions of policies see it (S3 User Guide, "Object Lock considerations"): whole days that remain, rounded up.
+    fn tell(self, context: &mut RequestContext, now: Stamp) {
+        if let Some(retention) = self.retention {
+            let left = retention.until_millis.saturating_sub(now.0 / 1_000_000);
+            context.add("s3:object-lock-mode", mode_name(retention.mode));
+            let until = time_text(Stamp(retention.until_millis.saturating_mul(1_000_000)));
+            context.add("s3:object-lock-retain-until-date", until);
+            context.add("s3:object-lock-remaining-retention-days", left.div_ceil(86_400_000).to_string());
+        }
+        if let Some(is_on) = self.legal_hold {
+            context.add("s3:object-lock-legal-hold", if is_on { "ON" } else { "OFF" });
+        }
+    }
 }
 
 impl Facts<'_> {
@@ -93,7 +125,7 @@ impl Facts<'_> {
         let mut context = RequestContext::new(self.now, self.address, self.secure);
         match asks {
             Asks::Listing(key) => context.add("s3:prefix", key),
-            Asks::Nothing | Asks::Tags(_) => {
+            Asks::Nothing | Asks::Tags(_) | Asks::Lock(_) => {
                 for (name, key) in QUERY_KEYS {
                     if let Some(value) = self.query.get(name) {
                         context.add(key, value);
@@ -107,9 +139,15 @@ impl Facts<'_> {
                 context.add("s3:RequestObjectTagKeys", key.as_str());
             }
         }
+        match asks {
+            Asks::Lock(lock) => lock.tell(&mut context, self.now),
+            _ => lock_of_headers(self.headers).tell(&mut context, self.now),
+        }
         for (name, key) in HEADER_KEYS {
-            if let Some(value) = self.headers.get(name).and_then(|value| value.to_str().ok()) {
-                context.add(key, value);
+            // A repeated header is one list to those who obey it, and so it is here.
+            let mut values = self.headers.get_all(name).map(value_text);
+            if let Some(first) = values.next() {
+                context.add(key, values.fold(first, |all, value| format!("{all}, {value}")));
             }
         }
         let (kind, version) = match self.mechanism {
@@ -149,9 +187,13 @@ impl Question<'_> {
     /// Tags that the request gives its object by a header, where the action writes tags.
     fn request_tags(&self) -> Vec<Tag> {
         let writes_tags = matches!(self.action, "s3:PutObject" | "s3:PutObjectTagging" | "s3:PutObjectVersionTagging");
-        let header = self.facts.headers.get("x-amz-tagging").filter(|_| writes_tags);
+        // A copy keeps the tags of its source unless it says otherwise; its handler asks with them.
+        let is_copy = self.facts.headers.contains_key("x-amz-copy-source");
+        let replaces =
+            text(self.facts.headers, "x-amz-tagging-directive").is_some_and(|directive| directive == "REPLACE");
+        let header = text(self.facts.headers, "x-amz-tagging").filter(|_| writes_tags && (!is_copy || replaces));
         // A header that cannot be read is refused by whoever reads the attributes.
-        header.and_then(|value| value.to_str().ok()).and_then(|value| parse_tagging(value).ok()).unwrap_or_default()
+        header.and_then(|value| parse_tagging(&value).ok()).unwrap_or_default()
     }
 }
 
@@ -423,6 +465,8 @@ pub struct Further<'a> {
     pub object: Option<ObjectFacts<'a>>,
     /// Tags that the request gives the object in its body.
     pub tags: Option<&'a [Tag]>,
+    /// The lock that the request gives the object in its body.
+    pub lock: Option<AskedLock>,
 }
 
 /// Asks for a permission on a further resource. Errs: AccessDenied; what is missing, to those who may list.
@@ -442,9 +486,10 @@ pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) ->
         (None, Some(key)) => Looked::Row(bucket, key, more.version),
         (None, None) => Looked::Nowhere,
     };
-    match more.tags {
-        Some(tags) => ask(&call.node, &question, object, Asks::Tags(tags)),
-        None => ask(&call.node, &question, object, Asks::Tags(&question.request_tags())),
+    match (more.tags, more.lock) {
+        (Some(tags), _) => ask(&call.node, &question, object, Asks::Tags(tags)),
+        (None, Some(lock)) => ask(&call.node, &question, object, Asks::Lock(lock)),
+        (None, None) => ask(&call.node, &question, object, Asks::Tags(&question.request_tags())),
     }
 }
 

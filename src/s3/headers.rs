@@ -44,7 +44,8 @@ pub fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(value_text)
 }
 
-fn value_text(value: &HeaderValue) -> String {
+/// The text of a header value; bytes that are not UTF-8 are read as ISO-8859-1.
+pub fn value_text(value: &HeaderValue) -> String {
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => text.to_owned(),
         Err(_) => value.as_bytes().iter().map(|&byte| char::from(byte)).collect(),

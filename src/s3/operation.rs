@@ -252,7 +252,14 @@ impl Operation {
     /// Whether the spine asks for the permission. It does not where the body names the keys (DeleteObjects asks for each
     /// of them), the caller (PostObject), or tags that the permission may depend on (PutObjectTagging).
     pub fn authorized_by_spine(self) -> bool {
-        !matches!(self, Self::DeleteObjects | Self::PostObject | Self::PutObjectTagging)
+        !matches!(
+            self,
+            Self::DeleteObjects
+                | Self::PostObject
+                | Self::PutObjectTagging
+                | Self::PutObjectRetention
+                | Self::PutObjectLegalHold
+        )
     }
 
     /// Whether its body is the content of an object or part, limited by `MAX_UPLOAD_SIZE`; other bodies are documents.

@@ -47,7 +47,6 @@ const S3_KEYS: &[&str] = &[
     "DataAccessPointArn",
     "InventoryAccessibleOptionalFields",
     "LocationConstraint",
-    "ObjectCreationOperation",
     "RequestObjectTagKeys",
     "ResourceAccount",
     "TlsVersion",
@@ -82,7 +81,7 @@ const S3_KEYS: &[&str] = &[
     "x-amz-website-redirect-location",
 ];
 
-const S3_PREFIXES: &[&str] = &["ExistingObjectTag/", "RequestObjectTag/", "BucketTag/"];
+const S3_PREFIXES: &[&str] = &["ExistingObjectTag/", "RequestObjectTag/"];
 
 /// Whether policies may ask for `key`, such as `aws:SourceIp` or `s3:ExistingObjectTag/team`, in any letter case. Keys of
 /// services other than S3 are allowed where `other_services` is set.

@@ -7,8 +7,9 @@
 use super::condition::Condition;
 use super::document::{Document, Effect, Statement};
 
-/// Condition keys, in lower case, whose fixed values tell who calls, or from where.
-const FIXING_KEYS: [&str; 12] = [
+/// Condition keys, in lower case, whose fixed values tell who calls, or from where. S3 also counts `aws:userid`, which callers
+/// without credentials have too here, and the header that names a KMS key, which any caller can send.
+const FIXING_KEYS: [&str; 10] = [
     "aws:principalaccount",
     "aws:principalarn",
     "aws:principalorgid",
@@ -17,10 +18,8 @@ const FIXING_KEYS: [&str; 12] = [
     "aws:sourceip",
     "aws:sourcevpc",
     "aws:sourcevpce",
-    "aws:userid",
     "s3:dataaccesspointaccount",
     "s3:dataaccesspointarn",
-    "s3:x-amz-server-side-encryption-aws-kms-key-id",
 ];
 
 impl Document {

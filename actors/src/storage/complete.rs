@@ -6,7 +6,7 @@ use super::StorageError;
 use super::disk::DiskFile;
 use super::engine::Shared;
 use super::keys;
-use super::messages::{CompleteUpload, Stored, Upload};
+use super::messages::{CompleteUpload, Stored, Upload, Versioning};
 use super::overlay::Rows;
 use super::parts::{self, Assembly, Copy, Layout};
 use super::plan::{Finish, FinishedFile, check_conditions};
@@ -36,7 +36,7 @@ pub(super) fn already_done(rows: &dyn Rows, request: &CompleteUpload) -> Result<
     request.parts.iter().for_each(|p| md5.update(p.etag.md5));
     let etag = ETag { md5: md5.finalize().into(), parts: u16::try_from(request.parts.len()).ok() };
     let same = object.upload == Some(request.upload) && object.etag == etag;
-    Ok(same.then(|| Stored { object: Arc::new(object), versioned: false }))
+    Ok(same.then(|| Stored { object: Arc::new(object), versioned: request.bucket.versioning != Versioning::Off }))
 }
 
 /// Checks a request against upload, parts and current object as they are now.

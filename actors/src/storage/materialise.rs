@@ -78,7 +78,7 @@ impl Materialiser<'_> {
             Step::Remove { place } => self.remove(place)?,
             Step::Archive { place, .. } | Step::Promote { place, .. } if self.is_doomed(place.bucket_id) => {}
             Step::Archive { place, row, leaves } => self.archive(place, changes, *row, *leaves)?,
-            Step::Promote { place, row } => self.promote(place, changes, *row)?,
+            Step::Promote { place, row } => return self.promote(place, changes, *row),
             Step::Tag { place, .. } if self.is_doomed(place.bucket_id) => {}
             Step::Tag { place, row } => self.renew_tag(place, changes, *row)?,
             Step::MakeFolder { bucket_id, .. } | Step::RemoveFolder { bucket_id, .. } if self.is_doomed(*bucket_id) => {
@@ -495,8 +495,9 @@ impl Materialiser<'_> {
             let there = self.look_at(&to)? == Some(own);
             let path = if there { &to } else { &from };
             match self.disk.open_writable(path) {
-                // Something else stands there: the version went to overflow before, or somebody edited its file.
-                Ok(file) if file.stamp().ok() != Some(own) => {}
+                // Something else stands there: the version went to overflow before, or a later one has its place.
+                Ok(file) if self.replay.is_some() && file.stamp().ok() != Some(own) => {}
+                // A file that somebody touched or edited goes with its version: the next must not be written over it.
                 Ok(file) => {
                     let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
                     file.set_tag(&self.tag_in_overflow(place, version, before)?);
@@ -515,12 +516,14 @@ impl Materialiser<'_> {
     }
 
     /// See [`Step::Promote`].
-    fn promote(&self, place: &Place, changes: &[RowChange], row: u32) -> Result<(), StorageError> {
+    fn promote(&self, place: &Place, changes: &[RowChange], row: u32) -> Result<Outcome, StorageError> {
         let version = match self.replay {
             None => self.changed(changes, row)?,
             Some(_) => self.version(place)?.filter(|version| !version.is_noncurrent),
         };
-        let Some(version) = version.filter(|version| version.row.location == place.location) else { return Ok(()) };
+        let Some(version) = version.filter(|version| version.row.location == place.location) else {
+            return Ok(Outcome::Done);
+        };
         let (from, to) = (place.overflow_path(), place.path());
         let own = self.stamp_of(&version.row, place);
         if from != to && self.look_at(&to)? == Some(own) {
@@ -530,9 +533,17 @@ impl Materialiser<'_> {
                 other => io_at("remove", &from, other)?,
             }
         } else if from != to && self.look_at(&from)? == Some(own) {
-            io_at("put in place", &to, self.put_in_place(&from, &to))?;
+            match self.put_in_place(&from, &to) {
+                Err(e) if is_blocked(&e) => {
+                    tracing::warn!(bucket = place.bucket, key = place.key, error = %e, "something unknown stands in the way of an object's file; it stays in overflow");
+                    let overflow = Place { location: Location::Overflow, ..place.clone() };
+                    self.renew_tag(&overflow, changes, row)?;
+                    return Ok(Outcome::Moved(place.clone()));
+                }
+                other => io_at("put in place", &to, other)?,
+            }
         }
-        self.renew_tag(place, changes, row)
+        self.renew_tag(place, changes, row).map(|()| Outcome::Done)
     }
 
     /// A version as the entry itself has it.

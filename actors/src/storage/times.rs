@@ -123,7 +123,11 @@ pub(super) fn walk(
             Some(after) if after >= first.as_slice() => [after, &[0]].concat(),
             _ => first,
         };
-        let mut newer: Option<(Vec<u8>, Option<u64>)> = None;
+        // What the last page ended with, so that no page has to look for it from the newest version on.
+        let mut newer: Option<(Vec<u8>, Option<u64>)> = match after.and_then(keys::kind) {
+            Some(RowKind::Version(_, key, stamp)) => Some((key, Some(stamp.0))),
+            _ => None,
+        };
         let mut is_full = false;
         rows.scan(&start, &end, &mut |row_key, row| {
             let kind = keys::kind(row_key).ok_or_else(|| StorageError::Index("malformed row key".to_owned()))?;
@@ -295,10 +299,15 @@ pub(super) fn key_of(entry: &TimeEntry) -> Result<ObjectKey, StorageError> {
 fn has_newer(rows: &dyn Rows, bucket: BucketId, entry: &TimeEntry, wanted: u32) -> Result<bool, StorageError> {
     let (start, _) = keys::versions_of(bucket, &entry.key);
     let own = keys::version(bucket, &entry.key, Stamp(entry.mark));
-    let mut newer = 0;
+    let (mut newer, mut looked) = (0, 0);
     rows.scan(&start, &own, &mut |_, row| {
         newer += u32::from(!rows::decode::<ObjectRow>(row)?.is_marker());
-        Ok(newer < wanted)
+        looked += 1;
+        Ok(newer < wanted && looked < NEWER_LOOKED_MAX)
     })?;
     Ok(newer >= wanted)
 }
+
+/// Rows that are looked at for newer versions: behind more delete markers than these, a version stays. Otherwise who stacks
+/// them would make every look at a key as long as its history.
+const NEWER_LOOKED_MAX: u32 = 2000;

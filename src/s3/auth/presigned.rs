@@ -41,7 +41,8 @@ pub fn is_presigned(head: &RequestHead<'_>) -> bool {
 /// class, tags …), so that what is signed is also obeyed. Those of the signature itself stay out, and so do checksums: an
 /// SDK that presigns knows no body yet. A header that is there already stays.
 pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
-    if !query.contains("X-Amz-Signature=") {
+    // By the decoded name, as the signature is found: else who bears the URL could switch off what was signed.
+    if !query_pairs(query).any(|(name, _)| name == "X-Amz-Signature") {
         return;
     }
     const OWN: [&str; 8] = [

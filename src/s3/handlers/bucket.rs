@@ -1,5 +1,7 @@
 //! Buckets: create, look, delete, and what is told of configurations that nobody can set yet.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::ObjectLock;
 use myfsio_actors::storage::{BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, StorageError};
@@ -33,7 +35,11 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     let owner = call.owner_id();
     let mut config = of_new_bucket(&call.node, &owner, &call.headers)?;
     config.object_lock = asked_object_lock(&call)?;
-    let acl = config.acl.clone();
+    if config.object_lock.is_some() {
+        on_new_bucket(&call, "s3:PutBucketObjectLockConfiguration", &name, &owner)?;
+        on_new_bucket(&call, "s3:PutBucketVersioning", &name, &owner)?;
+    }
+    let (acl, ownership, locks) = (config.acl.clone(), config.ownership, config.object_lock.is_some());
     if acl.as_ref().is_some_and(|acl| acl.shares_beyond(&[&owner])) {
         on_new_bucket(&call, "s3:PutBucketAcl", &name, &owner)?;
     }
@@ -49,7 +55,11 @@ pub async fn create_bucket(mut call: Call) -> Answer {
         Ok(_) => {}
         Err(StorageError::BucketExists { owner: holder, .. }) if holder == owner => {
             // Creating one's own bucket again succeeds when it asks for nothing else than holds.
-            if call.storage().bucket(&name)?.config.acl != acl {
+            let holds = Arc::clone(&call.storage().bucket(&name)?.config);
+            let same = holds.acl == acl
+                && (ownership.is_none() || holds.ownership == ownership)
+                && (!locks || holds.object_lock.is_some());
+            if !same {
                 return Err(S3Error::new(ErrorCode::BucketAlreadyExists).field("BucketName", name.as_str()));
             }
             if region != CLASSIC_REGION {

@@ -58,12 +58,14 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
     })?;
     let action = call.operation.action(object.version_id.is_some());
     let version = version_of(object)?;
-    call.authorize_further(action, bucket, Further { key: Some(key.as_str()), version, ..Further::default() })?;
+    let further = Further { key: Some(key.as_str()), version, ..Further::default() };
+    call.authorize_further(action, bucket, further)?;
     let conditions = conditions_of(object)?;
     if conditions != WriteConditions::default() && conditions.if_match != Some(ETagCondition::Any) {
-        call.authorize("s3:GetObject", bucket, Some(key.as_str()))?;
+        let reads = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+        call.authorize_further(reads, bucket, further)?;
     }
-    let bypass_governance = bypasses_governance(call, bucket, key.as_str());
+    let bypass_governance = bypasses_governance(call, bucket, key.as_str(), version);
     let (bucket, owner) = (Arc::clone(bucket), call.owner_id());
     let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions };
     Ok(call.storage().delete_object(message).await?)

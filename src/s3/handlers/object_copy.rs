@@ -131,7 +131,9 @@ pub async fn copy_object(call: Call) -> Answer {
         call.authorize_further(action, &source.bucket, Further { key, version, ..Further::default() })?;
     }
     if !attributes.tags.is_empty() {
-        call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
+        let tags = Some(attributes.tags.as_slice());
+        let further = Further { key: Some(key.as_str()), tags, ..Further::default() };
+        call.authorize_further("s3:PutObjectTagging", &bucket, further)?;
     }
     let kept = source.opened.object.checksum.map(|checksum| checksum.value.algorithm());
     let plan = DigestPlan { sha256: false, checksum: algorithm.or(kept) };

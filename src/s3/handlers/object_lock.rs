@@ -4,12 +4,13 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::bucket_config::{ConfigChange, Retention};
-use myfsio_actors::names::Stamp;
+use myfsio_actors::names::{Stamp, VersionId};
 use myfsio_actors::storage::{
     Bucket, BucketChange, ChangeObject, ConfigureBucket, Controls, Object, ObjectChange, Versioning,
 };
 
 use super::object_get::missing;
+use crate::s3::authorize::{AskedLock, Further, facts_of};
 use crate::s3::checksum::BodyChecks;
 use crate::s3::conditional::date_seconds;
 use crate::s3::context::Call;
@@ -28,7 +29,9 @@ const HOLD: &str = "x-amz-object-lock-legal-hold";
 /// S3 API Reference, PutObjectLockConfiguration. Errs: InvalidBucketState without versioning.
 pub async fn put_object_lock_configuration(mut call: Call) -> Answer {
     let bucket = call.bucket()?;
-    let lock = documents::object_lock_configuration(&document(&mut call).await?)?;
+    let body = call.body.collect(DOCUMENT_BYTES_MAX).await?;
+    require_document(&call, &body)?;
+    let lock = documents::object_lock_configuration(&body)?;
     let change = BucketChange::Config(ConfigChange::ObjectLock(lock));
     call.storage().configure_bucket(ConfigureBucket { bucket, change }).await?;
     Ok(empty(StatusCode::OK))
@@ -47,12 +50,18 @@ pub fn get_object_lock_configuration(call: &Call) -> Answer {
 
 /// S3 API Reference, PutObjectRetention. Errs: AccessDenied when the retention in force may not be shortened.
 pub async fn put_object_retention(mut call: Call) -> Answer {
+    let body = call.body.collect(DOCUMENT_BYTES_MAX).await?;
+    let retention = documents::retention(&body);
+    let asked = AskedLock { retention: retention.as_ref().ok().copied().flatten(), legal_hold: None };
+    authorize_document(&call, asked).await?;
     require_lock(&*call.bucket()?)?;
-    let retention = documents::retention(&document(&mut call).await?)?;
+    require_document(&call, &body)?;
+    let retention = retention?;
     if let Some(retention) = &retention {
         require_future(retention, call.received)?;
     }
-    let bypass_governance = bypasses_governance(&call, &*call.bucket()?, call.key()?.as_str());
+    let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
+    let bypass_governance = bypasses_governance(&call, &bucket, key.as_str(), version);
     change(&call, ObjectChange::Retention { retention, bypass_governance }).await
 }
 
@@ -67,9 +76,12 @@ pub async fn get_object_retention(call: Call) -> Answer {
 
 /// S3 API Reference, PutObjectLegalHold.
 pub async fn put_object_legal_hold(mut call: Call) -> Answer {
+    let body = call.body.collect(DOCUMENT_BYTES_MAX).await?;
+    let hold = documents::legal_hold(&body);
+    authorize_document(&call, AskedLock { retention: None, legal_hold: hold.as_ref().ok().copied() }).await?;
     require_lock(&*call.bucket()?)?;
-    let hold = documents::legal_hold(&document(&mut call).await?)?;
-    change(&call, ObjectChange::LegalHold(hold)).await
+    require_document(&call, &body)?;
+    change(&call, ObjectChange::LegalHold(hold?)).await
 }
 
 /// S3 API Reference, GetObjectLegalHold.
@@ -81,13 +93,21 @@ pub async fn get_object_legal_hold(call: Call) -> Answer {
     }
 }
 
-async fn document(call: &mut Call) -> Result<bytes::Bytes, S3Error> {
+/// Asks for the permission of a document of a lock, which may depend on what it says. Errs: AccessDenied.
+async fn authorize_document(call: &Call, lock: AskedLock) -> Result<(), S3Error> {
+    // The spine asks for no permission here, so it has not taken in edited policies either.
+    call.node.access.refresh().await;
+    let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
+    let further = Further { key: Some(key.as_str()), version, lock: Some(lock), ..Further::default() };
+    call.authorize_further(call.operation.action(version.is_some()), &bucket, further)
+}
+
+fn require_document(call: &Call, body: &[u8]) -> Result<(), S3Error> {
     if !call.body_checks()?.has_integrity() {
         let message = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*";
         return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
     }
-    let body = call.body.collect(DOCUMENT_BYTES_MAX).await?;
-    if body.is_empty() { Err(ErrorCode::MissingRequestBodyError.into()) } else { Ok(body) }
+    if body.is_empty() { Err(ErrorCode::MissingRequestBodyError.into()) } else { Ok(()) }
 }
 
 async fn change(call: &Call, change: ObjectChange) -> Answer {
@@ -129,10 +149,21 @@ fn require_future(retention: &Retention, now: Stamp) -> Result<(), S3Error> {
 }
 
 /// Whether the caller asks for deleting or unlocking what a governance retention keeps, and may.
-pub fn bypasses_governance(call: &Call, bucket: &Bucket, key: &str) -> bool {
+pub fn bypasses_governance(call: &Call, bucket: &Bucket, key: &str, version: Option<VersionId>) -> bool {
     let asks = text(&call.headers, "x-amz-bypass-governance-retention")
         .is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    asks && call.authorize("s3:BypassGovernanceRetention", bucket, Some(key)).is_ok()
+    let further = Further { key: Some(key), version, ..Further::default() };
+    asks && call.authorize_further("s3:BypassGovernanceRetention", bucket, further).is_ok()
+}
+
+/// The lock that headers ask for, as far as they can be read: what cannot is refused by [`asked_lock`].
+pub fn lock_of_headers(headers: &HeaderMap) -> AskedLock {
+    let mode = text(headers, MODE).and_then(|mode| documents::parse_mode(&mode));
+    let seconds = text(headers, UNTIL).and_then(|until| date_seconds(&until));
+    let retention = mode.zip(seconds);
+    let retention = retention.map(|(mode, seconds)| Retention { mode, until_millis: seconds.saturating_mul(1000) });
+    let legal_hold = text(headers, HOLD).map(|hold| hold == "ON");
+    AskedLock { retention, legal_hold }
 }
 
 /// The lock that the headers of a write ask for. Errs: InvalidArgument when malformed, half, or past; InvalidRequest when the
@@ -195,7 +226,8 @@ pub fn authorize_lock(call: &Call, bucket: &Bucket, key: &str, controls: &Contro
 /// Tells the lock of a version to a reader who may know it.
 pub fn set_lock(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &Object) {
     let key = call.key.as_ref().map(|key| key.as_str());
-    let may = |action| call.authorize(action, bucket, key).is_ok();
+    let further = Further { key, object: Some(facts_of(object)), ..Further::default() };
+    let may = |action| call.authorize_further(action, bucket, further).is_ok();
     if let Some(retention) = object.controls.retention.filter(|_| may("s3:GetObjectRetention")) {
         set_header(response, MODE, documents::mode_name(retention.mode));
         set_header(response, UNTIL, &time_text(Stamp(retention.until_millis.saturating_mul(1_000_000))));

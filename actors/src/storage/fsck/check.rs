@@ -77,6 +77,11 @@ impl<'a> Check<'a> {
         })
     }
 
+    /// The time.
+    pub fn now(&self) -> Stamp {
+        self.clock.now()
+    }
+
     pub fn may(&self, mend: Mend) -> bool {
         self.options.mend >= mend
     }

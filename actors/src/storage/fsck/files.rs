@@ -9,7 +9,7 @@ use super::{Difference, Mend};
 use crate::names::{BucketName, ObjectKey, Stamp};
 use crate::storage::disk::BUCKETS_FOLDER;
 use crate::storage::edits::{key_of, open_plain};
-use crate::storage::messages::{Bucket, Versioning};
+use crate::storage::messages::Bucket;
 use crate::storage::overlay::Rows as _;
 use crate::storage::rows::{self, FileTag, Location, ObjectRow, PartListRow};
 use crate::storage::steps::{overflow_folder, overflow_path};
@@ -32,9 +32,6 @@ pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
             }
             Kind::Folder => folder(check, bucket, path),
         })?;
-        if check.may(Mend::FromFiles) && bucket.versioning != Versioning::Off {
-            check.hide_deleted(bucket)?;
-        }
     }
     if check.options.bucket.is_none() {
         unknown_buckets(check)?;

@@ -114,6 +114,10 @@ fn build(
     if let Some(salvage) = &salvage {
         salvage.apply(&mut check)?;
     }
+    let versioned = check.buckets.values().filter(|bucket| bucket.versioning != Versioning::Off).cloned();
+    for bucket in versioned.collect::<Vec<_>>() {
+        check.hide_deleted(&bucket)?;
+    }
     check.finish()?;
     drop((opened, old));
     disk.rename(&path, &index_path()).map_err(|e| StorageError::io("put in place", &path, e))?;

@@ -11,7 +11,7 @@ use crate::storage::StorageError;
 use crate::storage::disk::FileStamp;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, Usage};
-use crate::storage::plan::{is_same, place_of};
+use crate::storage::plan::{check_unlocked, is_same, place_of};
 use crate::storage::rows::{
     self, BucketRow, EventRow, Location, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow, UsageRow,
 };
@@ -347,7 +347,7 @@ fn other_file(
             check.set_time(&file, &path, row)?;
         }
         check.tell(Difference::WrongTime, name(place), "the bytes are right", mended);
-    } else if row.version.is_some() || place.location != Location::Plain {
+    } else if row.version.is_some() || place.location != Location::Plain || is_locked(check, key, row) {
         check.tell(Difference::DamagedFile, name(place), detail, false);
     } else {
         if mended {
@@ -356,6 +356,10 @@ fn other_file(
         check.tell(Difference::EditedFile, name(place), detail, mended);
     }
     Ok(())
+}
+
+fn is_locked(check: &Check<'_>, key: &ObjectKey, row: &ObjectRow) -> bool {
+    check_unlocked(row, key, check.now().0 / 1_000_000, false).is_err()
 }
 
 fn no_file(

@@ -136,10 +136,18 @@ impl Salvage {
             for entry in &batch.entries {
                 let body = || Ok(entry.body.as_deref().unwrap_or_default().to_vec());
                 for step in &entry.steps {
-                    if let Step::Archive { place, .. } = step {
-                        files.carry_out(step, &entry.changes, &body)?;
-                        self.archived(check, place)?;
-                        continue;
+                    match step {
+                        // Only the journal's last word counts: the version may be current again.
+                        Step::Archive { place, .. } if self.noncurrent(place)?.is_some() => {
+                            files.carry_out(step, &entry.changes, &body)?;
+                            self.archived(check, place)?;
+                            continue;
+                        }
+                        Step::Promote { place, .. } => {
+                            self.promoted(check, &files, step, place, &entry.changes)?;
+                            continue;
+                        }
+                        _ => {}
                     }
                     let (bucket, key) = match step {
                         Step::Write { place, .. } => (place.bucket_id, &place.key),
@@ -198,6 +206,34 @@ impl Salvage {
             check.enter_version(bucket, &key, &row)?;
         }
         check.flush()
+    }
+
+    /// Tells the new index that a version is the current object again, if that is the journal's last word on its key.
+    fn promoted(
+        &self,
+        check: &mut Check<'_>,
+        files: &Materialiser<'_>,
+        step: &Step,
+        place: &Place,
+        changes: &[RowChange],
+    ) -> Result<(), StorageError> {
+        let (bucket, Ok(key)) = (BucketId(place.bucket_id), ObjectKey::parse(place.key.as_bytes())) else {
+            return Ok(());
+        };
+        let Some(Some(row)) = self.last.get(&keys::object(bucket, key.as_bytes())) else { return Ok(()) };
+        let mut row: ObjectRow = rows::decode(row)?;
+        check.flush()?;
+        let is_told = check.object(bucket, &key)?.is_some_and(|there| there.stamp >= row.stamp);
+        if row.stamp != place.stamp || is_told || !check.buckets.contains_key(&bucket) {
+            return Ok(());
+        }
+        if let Some(there) = check.version(bucket, key.as_bytes(), Stamp(row.stamp))? {
+            check.drop_version(bucket, &key, &there)?;
+        }
+        if let Outcome::Moved(_) = files.carry_out(step, changes, &|| Ok(Vec::new()))? {
+            row.location = Location::Overflow;
+        }
+        self.enter(check, bucket, place.key.as_str(), &row)
     }
 
     /// Writes the file of a version that is no longer current, if it is wanting.

@@ -47,6 +47,13 @@ impl Mutation for Adopt {
             planner.step(Step::Adopt { place, size, modified, row: None });
             return Ok(true);
         }
+        if let Some(row) = &previous {
+            // A version must not change, nor what is locked.
+            let now = planner.state.clock.now().0 / 1_000_000;
+            if row.version.is_some() || versions::check_unlocked(row, &self.key, now, false).is_err() {
+                return Ok(false);
+            }
+        }
         let stamp = planner.stamp(previous.as_ref().map(|row| Stamp(row.stamp)));
         // An edited object stays the null version that it was; a file that is new is a version like any other.
         let version = match previous {
@@ -54,6 +61,14 @@ impl Mutation for Adopt {
             None => versions::version_id(bucket.versioning, stamp)?,
         };
         let row = adopted_row(previous.as_ref(), &bucket, stamp, version, size, &self.digests);
+        let row = match (&previous, bucket.config.object_lock.and_then(|lock| lock.default)) {
+            (None, Some(default)) => {
+                let retention = Some(default.from(stamp.0 / 1_000_000));
+                let controls = Controls { retention, ..Controls::default() };
+                ObjectRow { controls: Some((&controls).into()), ..row }
+            }
+            _ => row,
+        };
         let mut tally = Tally::default();
         match &previous {
             Some(previous) => tally.remove_object(previous.size),

@@ -45,7 +45,8 @@ impl Mutation for ConfigureBucket {
     type Output = Arc<Bucket>;
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
-        let mut bucket = Bucket::clone(&*planner.live(&self.bucket)?);
+        let live = planner.live(&self.bucket)?;
+        let mut bucket = Bucket::clone(&live);
         let mut config = BucketConfig::clone(&bucket.config);
         match self.change {
             BucketChange::Versioning(versioning) => bucket.versioning = versioning,
@@ -60,7 +61,7 @@ impl Mutation for ConfigureBucket {
             };
             return Err(StorageError::InvalidBucketState { reason });
         }
-        if bucket.versioning != self.bucket.versioning {
+        if bucket.versioning != live.versioning {
             planner.change(keys::bucket(&bucket.name), Some(rows::encode(&BucketRow::of(&bucket))?));
         }
         let row = rows::encode_config(&config)?;

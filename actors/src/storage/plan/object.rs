@@ -330,8 +330,9 @@ impl Mutation for Relocate {
     fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
         let (Self::ToOverflow(place) | Self::Nowhere(place)) = &self;
         let bucket = BucketId(place.bucket_id);
-        if let Some(there) = planner.state.buckets.values().find(|there| there.id == bucket).map(Arc::clone) {
-            planner.age(&there);
+        let live = planner.state.buckets.values().find(|live| live.id == bucket).map(Arc::clone);
+        if let Some(live) = &live {
+            planner.age(live);
         }
         let rows_of = [
             keys::object(bucket, place.key.as_bytes()),
@@ -353,13 +354,18 @@ impl Mutation for Relocate {
             }
             (Self::Nowhere(_), Some((row_key, row))) => {
                 let mut tally = Tally::default();
-                match row_key == keys::object(bucket, place.key.as_bytes()) {
-                    true => tally.remove_object(row.size),
-                    false => tally.remove_version(row.size),
-                }
+                let is_current = row_key == keys::object(bucket, place.key.as_bytes());
                 planner.change(row_key, None);
-                if row.version.is_none() {
-                    planner.change(keys::null_version(bucket, place.key.as_bytes()), None);
+                if !is_current {
+                    tally.remove_version(row.size);
+                    if row.version.is_none() {
+                        planner.change(keys::null_version(bucket, place.key.as_bytes()), None);
+                    }
+                } else {
+                    tally.remove_object(row.size);
+                    if let (Some(live), Ok(key)) = (live, ObjectKey::parse(place.key.as_bytes())) {
+                        versions::promote_next(planner, &mut tally, &live, &key, Some(&row), None)?;
+                    }
                 }
                 tally.count(planner, bucket)?;
                 let live = planner.state.buckets.values().find(|live| live.id == bucket).cloned();

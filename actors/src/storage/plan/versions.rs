@@ -215,7 +215,7 @@ pub(super) fn promote_next(
 }
 
 /// Refuses to remove a version that is locked.
-pub(super) fn check_unlocked(
+pub(in crate::storage) fn check_unlocked(
     row: &ObjectRow,
     key: &ObjectKey,
     now_millis: u64,

@@ -245,3 +245,68 @@ fn all_versions(bucket: &Arc<Bucket>) -> ListVersions {
         limit: 1000,
     }
 }
+
+/// A file or folder that a person put in the way keeps nothing from going on.
+#[actix::test]
+async fn what_stands_in_the_way_of_an_old_version_stays() {
+    let node = node();
+    let there = bucket(&node.client, "versions").await;
+    let there = set(&node.client, &there, Versioning::Enabled).await;
+    put(&node.client, &there, "k", body(1, 100)).await;
+    let marker = remove(&node.client, &there, "k", None).await;
+    let follow = || {
+        let progress = &node.client.shared().progress;
+        progress.wait_followed(progress.position().sequence).unwrap();
+    };
+    follow();
+    std::fs::create_dir(node.root.path().join("versions/k")).unwrap();
+    std::fs::write(node.root.path().join("versions/k/theirs"), b"theirs").unwrap();
+    remove(&node.client, &there, "k", marker.version_id).await;
+    follow();
+    assert_eq!(get(&node.client, &there, "k").await.unwrap(), body(1, 100));
+    put(&node.client, &there, "other", body(2, 100)).await;
+    let copy = crashed_copy(&node);
+    let recovered = open(copy.path());
+    assert_eq!(get(&recovered, &recovered.bucket(&there.name).unwrap(), "k").await.unwrap(), body(1, 100));
+    recovered.stop().await.unwrap();
+    node.client.stop().await.unwrap();
+}
+
+/// A file that was touched is archived all the same, not written over.
+#[actix::test]
+async fn a_touched_file_goes_with_its_version() {
+    let node = node();
+    let there = bucket(&node.client, "versions").await;
+    let there = set(&node.client, &there, Versioning::Enabled).await;
+    let first = put(&node.client, &there, "k", body(1, 100)).await;
+    let progress = &node.client.shared().progress;
+    progress.wait_followed(progress.position().sequence).unwrap();
+    let file = std::fs::File::options().write(true).open(node.root.path().join("versions/k")).unwrap();
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(100)).unwrap();
+    put(&node.client, &there, "k", body(2, 100)).await;
+    node.client.stop().await.unwrap();
+    drop(node.client);
+    let (_, findings) = run(node.root.path(), Mend::Safely, true);
+    assert_eq!(findings.iter().map(|f| f.difference.name()).collect::<Vec<_>>(), ["wrong-time"]);
+    let restarted = open(node.root.path());
+    let again = restarted.bucket(&there.name).unwrap();
+    let old = restarted.open_object(&again, &key("k"), Some(first.object.version_id)).await.unwrap();
+    let read: Vec<_> = old.read(0..100).collect().await;
+    assert_eq!(read.into_iter().flat_map(|chunk| chunk.unwrap().to_vec()).collect::<Vec<_>>(), body(1, 100).to_vec());
+    restarted.stop().await.unwrap();
+}
+
+/// What is decided looks at the bucket as it is, not as the request saw it.
+#[actix::test]
+async fn a_state_that_was_set_twice_lasts() {
+    let node = node();
+    let seen = bucket(&node.client, "versions").await;
+    let enabled = set(&node.client, &seen, Versioning::Enabled).await;
+    set(&node.client, &seen, Versioning::Suspended).await;
+    set(&node.client, &enabled, Versioning::Enabled).await;
+    node.client.stop().await.unwrap();
+    drop(node.client);
+    let restarted = open(node.root.path());
+    assert_eq!(restarted.bucket(&seen.name).unwrap().versioning, Versioning::Enabled);
+    restarted.stop().await.unwrap();
+}
