@@ -1,6 +1,7 @@
 """Object Lock, through boto3."""
 
 import datetime
+import json
 
 import pytest
 from util import refused
@@ -135,3 +136,18 @@ def test_uploads_and_copies_are_locked(s3, lockable):
     head = s3.head_object(Bucket=lockable, Key="c")
     assert head["ObjectLockLegalHoldStatus"] == "ON" and "ObjectLockMode" not in head
     s3.put_object_legal_hold(Bucket=lockable, Key="c", LegalHold={"Status": "OFF"})
+
+
+def test_policies_see_the_lock_that_is_asked_for(s3, lockable):
+    policy = {"Version": "2012-10-17", "Statement": [{
+        "Effect": "Deny", "Principal": "*", "Action": ["s3:PutObjectRetention"], "Resource": f"arn:aws:s3:::{lockable}/*",
+        "Condition": {"NumericGreaterThan": {"s3:object-lock-remaining-retention-days": "10"}}}]}
+    s3.put_bucket_policy(Bucket=lockable, Policy=json.dumps(policy))
+    s3.put_object(Bucket=lockable, Key="k", Body=b"1")
+    long = {"Mode": "GOVERNANCE", "RetainUntilDate": NOW + datetime.timedelta(days=100)}
+    with refused(403, "AccessDenied"):
+        s3.put_object_retention(Bucket=lockable, Key="k", Retention=long)
+    with refused(403, "AccessDenied"):
+        lock(s3, lockable, until=NOW + datetime.timedelta(days=100))
+    s3.put_object_retention(Bucket=lockable, Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": LATER})
+    lock(s3, lockable)
