@@ -432,5 +432,9 @@ def test_headers_that_a_presigned_url_carries_in_its_query_count(server, s3, buc
     status, _, body = send(server.endpoint, "PUT", target.replace("blue", "red"), b"body", {})
     assert (status, code_of(body)) == (403, "SignatureDoesNotMatch")
     assert send(server.endpoint, "GET", f"/{bucket}/k")[0] == 403
+    # However the signature is spelt, what was signed is obeyed.
+    spelt = url("t", {"x-amz-tagging": "class=tmp"}).replace("X-Amz-Signature=", "X-Amz-%53ignature=")
+    assert send(server.endpoint, "PUT", spelt, b"body", {})[0] == 200
+    assert s3.get_object_tagging(Bucket=bucket, Key="t")["TagSet"] == [{"Key": "class", "Value": "tmp"}]
     assert send(server.endpoint, "PUT", url("p", {"x-amz-acl": "public-read"}), b"body", {})[0] == 200
     assert send(server.endpoint, "GET", f"/{bucket}/p")[2] == b"body"
