@@ -248,6 +248,7 @@ async fn s3(
 
 /// A browser asks whether it may ask: by the bucket's rules alone, whoever it is.
 fn cors_preflight(node: &Node, head: &RequestHead, address: &Address) -> Answer {
+    preflight::check_head_size(head)?;
     let (bucket, _) = address.clone().into_parts();
     let bucket = bucket.and_then(|bucket| node.storage.bucket(&bucket).ok());
     let rules = bucket.as_ref().map(|bucket| bucket.config.cors.as_ref());

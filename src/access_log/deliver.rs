@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use myfsio_actors::bucket_config::{Acl, Logging};
+use myfsio_actors::bucket_config::{Acl, Logging, ObjectOwnership};
 use myfsio_actors::names::{BucketName, ObjectKey};
 use myfsio_actors::storage::{Attributes, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions};
 use tokio::task::JoinHandle;
@@ -139,12 +139,51 @@ fn key_of(node: &Node, source: &Bucket, logging: &Logging, lines: &Lines) -> Res
     ObjectKey::parse(key.as_bytes()).map_err(|_| Undelivered::ForGood("the prefix makes keys that are too long"))
 }
 
-/// The target's owner has full control, and others what the configuration grants them.
+/// The target's owner has full control, and others what the configuration grants them, unless the target has come to take no
+/// such list since.
 fn acl_of(target: &Bucket, logging: &Logging) -> Option<Acl> {
-    if logging.target_grants.is_empty() {
+    if logging.target_grants.is_empty() || target.config.ownership == Some(ObjectOwnership::BucketOwnerEnforced) {
         return None;
     }
     let mut acl = Acl::of_owner(&target.owner);
     acl.grants.extend(logging.target_grants.iter().cloned());
-    Some(acl)
+    let refuses = target.config.public_access_block.is_some_and(|block| block.block_public_acls);
+    (!(refuses && acl.is_public())).then_some(acl)
+}
+
+#[cfg(test)]
+mod tests {
+    use myfsio_actors::bucket_config::{BucketConfig, Grant, Grantee, Permission, PublicAccessBlock};
+    use myfsio_actors::names::{BucketId, CanonicalId, Stamp};
+    use myfsio_actors::storage::Versioning;
+
+    use super::*;
+
+    #[test]
+    fn grants_count_while_the_target_takes_them() {
+        let target = |ownership, block_public_acls| Bucket {
+            id: BucketId(1),
+            name: BucketName::parse("target").unwrap(),
+            owner: CanonicalId::from_bytes([1; 32]),
+            created: Stamp(0),
+            versioning: Versioning::Off,
+            config: Arc::new(BucketConfig {
+                ownership,
+                public_access_block: Some(PublicAccessBlock { block_public_acls, ..PublicAccessBlock::default() }),
+                ..BucketConfig::default()
+            }),
+        };
+        let to = |grantee| Logging {
+            target_bucket: "target".to_owned(),
+            target_prefix: String::new(),
+            target_grants: vec![Grant { grantee, permission: Permission::Read }],
+            partitioned_by: None,
+            simple_prefix: false,
+        };
+        let (all, one) = (to(Grantee::AllUsers), to(Grantee::User(CanonicalId::from_bytes([2; 32]))));
+        assert_eq!(acl_of(&target(None, false), &all).map(|acl| acl.grants.len()), Some(2));
+        assert_eq!(acl_of(&target(None, true), &all), None);
+        assert!(acl_of(&target(None, true), &one).is_some());
+        assert_eq!(acl_of(&target(Some(ObjectOwnership::BucketOwnerEnforced), false), &one), None);
+    }
 }

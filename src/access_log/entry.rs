@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::buffer::Lines;
+use crate::s3::query::percent_decode;
 
 /// Query parameters whose values are nobody's business.
 const SECRET_PARAMETERS: [&str; 3] = ["x-amz-signature", "signature", "x-amz-security-token"];
@@ -133,6 +134,13 @@ fn quoted(text: Option<&str>) -> String {
     out
 }
 
+/// Whether the value of a query parameter is nobody's business; escapes in its name hide nothing. A name that cannot be decoded
+/// is none that a request is answered for.
+fn is_secret(name: &str) -> bool {
+    let name = percent_decode(name.as_bytes(), true).unwrap_or_else(|| name.as_bytes().to_vec());
+    SECRET_PARAMETERS.iter().any(|secret| name.trim_ascii().eq_ignore_ascii_case(secret.as_bytes()))
+}
+
 /// Path and query without signatures and session tokens.
 pub fn without_secrets(path: &str, query: Option<&str>) -> String {
     let Some(query) = query else { return path.to_owned() };
@@ -140,7 +148,7 @@ pub fn without_secrets(path: &str, query: Option<&str>) -> String {
         .split('&')
         .map(|piece| {
             let name = piece.split('=').next().unwrap_or_default();
-            match SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) {
+            match is_secret(name) {
                 true => format!("{name}=REDACTED"),
                 false => piece.to_owned(),
             }
@@ -229,6 +237,10 @@ mod tests {
         assert_eq!(
             without_secrets("/b/k", Some("X-Amz-Signature=ab&a=1&Signature=x%3D&X-Amz-Security-Token")),
             "/b/k?X-Amz-Signature=REDACTED&a=1&Signature=REDACTED&X-Amz-Security-Token=REDACTED"
+        );
+        assert_eq!(
+            without_secrets("/b/k", Some("X-Amz-Sign%61ture=ab&%53ignature=x&a%62=1")),
+            "/b/k?X-Amz-Sign%61ture=REDACTED&%53ignature=REDACTED&a%62=1"
         );
         assert_eq!(without_secrets("/b", None), "/b");
     }

@@ -30,6 +30,11 @@ pub async fn bucket(node: &Arc<Node>, caller: &Caller, name: &BucketName) -> Res
     Ok(bucket)
 }
 
+/// Whether the caller may know the names of what the bucket holds.
+pub async fn may_list(node: &Arc<Node>, caller: &Caller, bucket: &Bucket) -> bool {
+    caller.is_administrator(node) || caller.ask(node, "s3:ListBucketVersions", bucket).await.is_ok()
+}
+
 fn answer(body: &Value) -> Answer {
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body.to_string()))
 }
@@ -100,7 +105,9 @@ fn expiration_json(expiration: myfsio_actors::bucket_config::Expiration) -> Valu
 
 /// What the rules in the body, or else the bucket's, would remove now and in the next 30 days. Errs: as
 /// PutBucketLifecycleConfiguration; NoSuchLifecycleConfiguration.
-pub async fn preview(node: &Arc<Node>, bucket: &Arc<Bucket>, mut body: RequestBody) -> Answer {
+///
+/// What it is that would be removed is told to those who may list the bucket.
+pub async fn preview(node: &Arc<Node>, bucket: &Arc<Bucket>, mut body: RequestBody, may_list: bool) -> Answer {
     let body = body.collect(LIFECYCLE_BYTES_MAX).await?;
     let draft = match body.trim_ascii_start().first() {
         None => bucket.config.lifecycle.clone().ok_or(ErrorCode::NoSuchLifecycleConfiguration)?,
@@ -109,13 +116,14 @@ pub async fn preview(node: &Arc<Node>, bucket: &Arc<Bucket>, mut body: RequestBo
     };
     let preview = node.lifecycle.preview(bucket, draft).await?;
     answer(&json!({
-        "now": foreseen_json(&preview.now),
-        "next_30_days": foreseen_json(&preview.later),
+        "now": foreseen_json(&preview.now, may_list),
+        "next_30_days": foreseen_json(&preview.later, may_list),
         "locked": preview.locked,
+        "is_partial": preview.is_partial,
     }))
 }
 
-fn foreseen_json(foreseen: &Foreseen) -> Value {
+fn foreseen_json(foreseen: &Foreseen, with_sample: bool) -> Value {
     let entry = |entry: &myfsio_actors::storage::ForeseenEntry| {
         json!({
             "kind": match entry.kind {
@@ -130,15 +138,18 @@ fn foreseen_json(foreseen: &Foreseen) -> Value {
             "rule": entry.rule,
         })
     };
-    json!({
+    let mut told = json!({
         "count": foreseen.objects + foreseen.versions + foreseen.markers + foreseen.uploads,
         "bytes": foreseen.bytes,
         "objects": foreseen.objects,
         "versions": foreseen.versions,
         "delete_markers": foreseen.markers,
         "uploads": foreseen.uploads,
-        "sample": foreseen.sample.iter().map(entry).collect::<Vec<_>>(),
-    })
+    });
+    if let (true, Value::Object(fields)) = (with_sample, &mut told) {
+        fields.insert("sample".to_owned(), foreseen.sample.iter().map(entry).collect());
+    }
+    told
 }
 
 /// A draft as the AWS command line takes it: the document with `Rules` for its rules and `Tags` for tags.

@@ -38,7 +38,8 @@ pub async fn answer(
         }
         AdminRoute::PreviewLifecycle(bucket) => {
             let bucket = lifecycle::bucket(node, &caller, &bucket).await?;
-            lifecycle::preview(node, &bucket, caller.body(incoming)?).await
+            let may_list = lifecycle::may_list(node, &caller, &bucket).await;
+            lifecycle::preview(node, &bucket, caller.body(incoming)?, may_list).await
         }
         AdminRoute::BucketEvents(bucket) => {
             only_administrators(node, &caller)?;

@@ -8,6 +8,7 @@ use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, ObjectKey};
 
 use super::cors;
+use super::preflight::check_head_size;
 use super::respond::RequestId;
 use super::route::Address;
 use crate::access_log::AccessNote;
@@ -41,8 +42,9 @@ impl Exchange {
     ) -> Self {
         let Ok(bucket) = node.storage.bucket(bucket) else { return Self::default() };
         let cors = match &bucket.config.cors {
-            Some(cors) => cors::headers_for(cors, head.method.as_str(), &head.headers),
-            None => Vec::new(),
+            // Before the request is authenticated, no more is matched than a head may hold.
+            Some(cors) if check_head_size(head).is_ok() => cors::headers_for(cors, head.method.as_str(), &head.headers),
+            _ => Vec::new(),
         };
         let note = match bucket.config.logging {
             Some(_) => AccessNote::begin(node, head, Arc::clone(&bucket), key, request_id),

@@ -219,7 +219,8 @@ pub async fn prepare(
     })
 }
 
-fn check_head_size(head: &HttpHead) -> Result<(), S3Error> {
+/// Errs: RequestHeaderSectionTooLarge.
+pub fn check_head_size(head: &HttpHead) -> Result<(), S3Error> {
     let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > HEADER_BYTES_MAX {
         return Err(

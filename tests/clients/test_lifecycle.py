@@ -286,3 +286,9 @@ def test_who_may_look(node_factory):
     assert report(node, "shared", **may)[0] == 200
     assert report(node, "shared", **may_not)[0] == 403
     assert preview(node, "shared", **may_not)[0] == 403
+    # The names of what is there are for those who may list it.
+    node.client().put_object(Bucket="shared", Key="secret", Body=b"x")
+    draft = b'{"Rules": [{"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}]}'
+    status, told = preview(node, "shared", draft, **may)
+    assert status == 200 and told["next_30_days"]["count"] == 1 and "sample" not in told["next_30_days"]
+    assert preview(node, "shared", draft)[1]["next_30_days"]["sample"][0]["key"] == "secret"

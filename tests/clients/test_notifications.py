@@ -229,7 +229,7 @@ def test_private_addresses_are_refused(node_factory, hook):
     for name in names:
         with refused(400, "InvalidArgument") as answer:
             configure(s3, "private", queue(name))
-        assert "not public" in answer["Error"]["ArgumentValue"], answer
+        assert answer["Error"]["ArgumentValue"] == "The destination could not be told the test event", answer
     # Nor are they spoken to when nothing was validated.
     configure(s3, "private", queue("loopback"), SkipDestinationValidation=True)
     s3.put_object(Bucket="private", Key="k", Body=b"x")

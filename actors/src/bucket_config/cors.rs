@@ -1,7 +1,12 @@
 //! Cross-origin resource sharing (S3 User Guide, "Using cross-origin resource sharing"): the rules, and which of them lets a
 //! request through. Pure.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+/// Different names of headers that a request may announce.
+const HEADER_NAMES_MAX: usize = 100;
 
 /// The rules of a bucket; the first that fits counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -49,21 +54,28 @@ impl CrossOrigin<'_> {
 impl Cors {
     /// The first rule that allows origin, method and all headers (S3 User Guide, "How does Amazon S3 evaluate the CORS
     /// configuration on a bucket?").
+    ///
+    /// None also when more than [`HEADER_NAMES_MAX`] different headers are announced: whoever asks need not have proven anything
+    /// yet, and every name is compared with every header that the rules allow.
     pub fn rule_for(&self, request: &CrossOrigin<'_>) -> Option<&CorsRule> {
-        self.rules.iter().find(|rule| rule.allows(request))
+        let mut names = BTreeSet::new();
+        for name in request.header_names() {
+            names.insert(name.to_ascii_lowercase());
+            if names.len() > HEADER_NAMES_MAX {
+                return None;
+            }
+        }
+        self.rules.iter().find(|rule| rule.allows(request, &names))
     }
 }
 
 impl CorsRule {
-    /// Whether the rule lets the request through.
-    pub fn allows(&self, request: &CrossOrigin<'_>) -> bool {
-        let header_allowed = |name: &str| {
-            let name = name.to_ascii_lowercase();
-            self.allowed_headers.iter().any(|pattern| fits(&pattern.to_ascii_lowercase(), &name))
-        };
+    /// Whether the rule lets the request through, which announces headers of these names.
+    fn allows(&self, request: &CrossOrigin<'_>, names: &BTreeSet<String>) -> bool {
+        let header_allowed = |name: &String| self.allowed_headers.iter().any(|pattern| fits_name(pattern, name));
         self.allowed_methods.iter().any(|method| method == request.method)
             && self.allowed_origins.iter().any(|pattern| fits(pattern, request.origin))
-            && request.header_names().all(header_allowed)
+            && names.iter().all(header_allowed)
     }
 
     /// Whether the rule is for every origin, so that its answer is the same for all of them.
@@ -78,6 +90,15 @@ fn fits(pattern: &str, text: &str) -> bool {
         None => pattern == text,
         Some((start, end)) => text.len() >= start.len() + end.len() && text.starts_with(start) && text.ends_with(end),
     }
+}
+
+/// [`fits`] for names of headers, whose case does not matter.
+fn fits_name(pattern: &str, name: &str) -> bool {
+    let Some((start, end)) = pattern.split_once('*') else { return pattern.eq_ignore_ascii_case(name) };
+    let name = name.as_bytes();
+    let begins = name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()));
+    let ends = || name.get(name.len() - end.len()..).is_some_and(|tail| tail.eq_ignore_ascii_case(end.as_bytes()));
+    name.len() >= start.len() + end.len() && begins && ends()
 }
 
 #[cfg(test)]
@@ -121,12 +142,24 @@ mod tests {
     #[test]
     fn a_rule_asks_for_origin_method_and_every_header() {
         let rule = rule(&["http://a.example", "*.b.example"], &["GET", "PUT"], &["X-Amz-*", "content-type"]);
-        assert!(rule.allows(&ask("http://a.example", "GET", None)));
-        assert!(rule.allows(&ask("https://www.b.example", "PUT", Some("x-amz-date, Content-Type"))));
-        assert!(!rule.allows(&ask("http://a.example", "DELETE", None)));
-        assert!(!rule.allows(&ask("http://c.example", "GET", None)));
-        assert!(!rule.allows(&ask("http://A.example", "GET", None)), "origins are compared letter by letter");
-        assert!(!rule.allows(&ask("http://a.example", "GET", Some("x-amz-date,authorization"))));
+        let cors = Cors { rules: vec![rule] };
+        let allows = |request| cors.rule_for(&request).is_some();
+        assert!(allows(ask("http://a.example", "GET", None)));
+        assert!(allows(ask("https://www.b.example", "PUT", Some("x-amz-date, Content-Type"))));
+        assert!(!allows(ask("http://a.example", "DELETE", None)));
+        assert!(!allows(ask("http://c.example", "GET", None)));
+        assert!(!allows(ask("http://A.example", "GET", None)), "origins are compared letter by letter");
+        assert!(!allows(ask("http://a.example", "GET", Some("x-amz-date,authorization"))));
+    }
+
+    #[test]
+    fn so_many_headers_are_announced_and_no_more() {
+        let cors = Cors { rules: vec![rule(&["*"], &["GET"], &["*"])] };
+        let allows = |count: usize| {
+            let names: Vec<String> = (0..count).flat_map(|n| [format!("x-{n}"), format!("X-{n}")]).collect();
+            cors.rule_for(&ask("http://a.example", "GET", Some(&names.join(",")))).is_some()
+        };
+        assert!(allows(HEADER_NAMES_MAX) && !allows(HEADER_NAMES_MAX + 1));
     }
 
     #[test]
@@ -145,6 +178,7 @@ mod tests {
         fn what_is_put_in_place_of_the_star_fits(start in "[a-z.]{0,5}", middle in "[a-z.*]{0,5}", end in "[a-z.]{0,5}") {
             let (pattern, text) = (format!("{start}*{end}"), format!("{start}{middle}{end}"));
             prop_assert!(fits(&pattern, &text));
+            prop_assert!(fits_name(&pattern, &text.to_ascii_uppercase()));
         }
     }
 }

@@ -86,15 +86,12 @@ impl RoutingRule {
         key.starts_with(self.key_prefix())
     }
 
-    /// The key that `key` is sent to.
-    pub fn target_key(&self, key: &str) -> String {
+    /// The key that `key` is sent to: what is configured, and what is left of `key` behind it.
+    pub fn target_key<'a>(&'a self, key: &'a str) -> (&'a str, &'a str) {
         match (&self.redirect.replace_key, &self.redirect.replace_key_prefix) {
-            (Some(whole), _) => whole.clone(),
-            (None, Some(prefix)) => {
-                let rest = key.strip_prefix(self.key_prefix()).unwrap_or(key);
-                format!("{prefix}{rest}")
-            }
-            (None, None) => key.to_owned(),
+            (Some(whole), _) => (whole, ""),
+            (None, Some(prefix)) => (prefix, key.strip_prefix(self.key_prefix()).unwrap_or(key)),
+            (None, None) => ("", key),
         }
     }
 }
@@ -120,8 +117,9 @@ mod tests {
             ],
             ..Website::default()
         };
-        let before = |key: &str| website.rule_before(key).unwrap().target_key(key);
-        let after = |key: &str, status| website.rule_after(key, status).map(|rule| rule.target_key(key));
+        let target = |rule: &RoutingRule, key: &str| rule.target_key(key).0.to_owned();
+        let before = |key: &str| target(website.rule_before(key).unwrap(), key);
+        let after = |key: &str, status| website.rule_after(key, status).map(|rule| target(rule, key));
         assert_eq!((before("docs/a"), before("other")), ("moved".to_owned(), "all".to_owned()));
         assert_eq!(after("docs/a", 404).as_deref(), Some("gone"));
         assert_eq!(after("other", 404), None);
@@ -131,8 +129,8 @@ mod tests {
     #[test]
     fn prefixes_are_replaced() {
         let redirect = Redirect { replace_key_prefix: Some("documents/".to_owned()), ..Redirect::default() };
-        assert_eq!(rule(Some("docs/"), None, redirect.clone()).target_key("docs/docs/a"), "documents/docs/a");
-        assert_eq!(rule(None, Some(404), redirect).target_key("a"), "documents/a");
-        assert_eq!(rule(Some("docs/"), None, Redirect::default()).target_key("docs/a"), "docs/a");
+        assert_eq!(rule(Some("docs/"), None, redirect.clone()).target_key("docs/docs/a"), ("documents/", "docs/a"));
+        assert_eq!(rule(None, Some(404), redirect).target_key("a"), ("documents/", "a"));
+        assert_eq!(rule(Some("docs/"), None, Redirect::default()).target_key("docs/a"), ("", "docs/a"));
     }
 }

@@ -14,7 +14,7 @@ use super::arn::webhook_of_target;
 use super::client::NotifierSettings;
 use super::deliver::Deliverer;
 use super::document;
-use super::error::NotifierError;
+use super::error::{NotifierError, UNUSABLE};
 use super::messages::{Recheck, Reload, SendTest, Status, Stop, Trouble};
 use super::schedule::{Outcome, Schedule, Verdict};
 use super::webhooks::{WebhookFile, Webhooks, seal_tokens};
@@ -400,16 +400,15 @@ impl Handler<SendTest> for Notifier {
                 let (deliverer, text, webhook) = (&deliverer, text.clone(), webhooks.usable(&name));
                 let id = sender.request_id.as_str();
                 async move {
-                    let outcome = match webhook {
-                        Ok(webhook) => deliverer.send(&webhook, id, text).await,
-                        Err(reason) => Outcome::Failed(reason),
+                    let (reason, cause) = match webhook {
+                        Ok(webhook) => match deliverer.send(&webhook, id, text).await {
+                            Outcome::Told => return Ok(()),
+                            Outcome::Refused(cause) => ("The destination refused the test event", cause),
+                            Outcome::Failed(cause) => ("The destination could not be told the test event", cause),
+                        },
+                        Err(cause) => (UNUSABLE, cause),
                     };
-                    match outcome {
-                        Outcome::Told => Ok(()),
-                        Outcome::Refused(reason) | Outcome::Failed(reason) => {
-                            Err(NotifierError::Unreachable { arn, reason })
-                        }
-                    }
+                    Err(NotifierError::Unreachable { arn, reason, cause })
                 }
             });
             future::try_join_all(each).await.map(drop)

@@ -9,7 +9,7 @@ use actix::{Actor, ArbiterHandle};
 
 use super::actor::Notifier;
 use super::arn::{InvalidArn, webhook_of, webhook_of_target};
-use super::error::NotifierError;
+use super::error::{NotifierError, UNUSABLE};
 use super::messages::{Recheck, Reload, SendTest, Status, Stop, TestSender, Trouble};
 use super::webhooks::{WebhookFile, Webhooks};
 use crate::bucket_config::{Notification, TargetKind};
@@ -129,7 +129,7 @@ impl NotifierClient {
         }
         let webhooks = Arc::clone(&self.webhooks.load().state);
         for (arn, name, _) in &named {
-            let unreachable = |reason| NotifierError::Unreachable { arn: arn.clone(), reason };
+            let unreachable = |cause| NotifierError::Unreachable { arn: arn.clone(), reason: UNUSABLE, cause };
             webhooks.usable(name).map_err(unreachable)?;
         }
         let mut targets: Vec<_> =

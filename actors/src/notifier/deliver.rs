@@ -28,11 +28,11 @@ const NOT_PUBLIC: &str = "the webhook's address is not public, and NOTIFY_ALLOW_
 pub struct WebhookUrl(Url);
 
 impl WebhookUrl {
-    /// Parses an http or https URL. Errs: why it is none that can be used.
+    /// Parses an http or https URL. Errs: why it is none that can be used, without its text, which may hold a secret.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("`{text}` is no URL: {error}"))?;
+        let url = Url::parse(text).map_err(|error| format!("its URL is none: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("`{text}` is no http or https URL"));
+            return Err("its URL is no http or https URL".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("its URL has a user or password: use a token".to_owned());
@@ -67,7 +67,7 @@ impl Deliverer {
             .pool_idle_timeout(IDLE)
             .dns_resolver(std::sync::Arc::new(Resolver { allow_private }))
             .build();
-        Self { client: client.map_err(|error| why(&error)), allow_private }
+        Self { client: client.map_err(why), allow_private }
     }
 
     /// Sends a message, and tells what the webhook made of it. `id` names the message, each time that it is sent.
@@ -89,7 +89,7 @@ impl Deliverer {
         }
         match request.body(message).send().await {
             Ok(answer) => judge(answer.status()),
-            Err(error) => Outcome::Failed(why(&error)),
+            Err(error) => Outcome::Failed(why(error)),
         }
     }
 }
@@ -114,8 +114,9 @@ fn judge(status: StatusCode) -> Outcome {
     }
 }
 
-/// An error with its causes, the innermost of which says most.
-fn why(error: &reqwest::Error) -> String {
+/// An error with its causes, the innermost of which says most. Without the URL, which may hold a secret.
+fn why(error: reqwest::Error) -> String {
+    let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -174,6 +175,13 @@ mod tests {
         }
         let allowing = Deliverer::new(true).send(&webhook("http://localhost:9/"), "id", Bytes::new()).await;
         assert!(matches!(&allowing, Outcome::Failed(reason) if !reason.contains(NOT_PUBLIC)), "{allowing:?}");
+    }
+
+    #[actix::test]
+    async fn failures_do_not_tell_the_url() {
+        let outcome =
+            Deliverer::new(true).send(&webhook("http://127.0.0.1:9/hooks/s3cret?t=s3cret"), "id", Bytes::new()).await;
+        assert!(matches!(&outcome, Outcome::Failed(reason) if !reason.contains("s3cret")), "{outcome:?}");
     }
 
     #[test]

@@ -4,6 +4,9 @@ use crate::call::CallError;
 use crate::json_store::StoreError;
 use crate::storage::StorageError;
 
+/// Why a target is not sent anything, told to whoever configures it.
+pub(super) const UNUSABLE: &str = "The destination does not exist or is disabled";
+
 /// Why the notifier refuses a call.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifierError {
@@ -20,12 +23,14 @@ pub enum NotifierError {
         arn: String,
     },
     /// A target that cannot be told of anything.
-    #[error("{arn}: {reason}")]
+    #[error("{arn}: {cause}")]
     Unreachable {
         /// The ARN.
         arn: String,
-        /// Why not.
-        reason: String,
+        /// Why not, for whoever configures it.
+        reason: &'static str,
+        /// Why not in detail, for whoever administers the node.
+        cause: String,
     },
     /// The file of webhooks cannot be read or written.
     #[error(transparent)]

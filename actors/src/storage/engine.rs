@@ -81,6 +81,8 @@ pub(super) struct Shared {
     pub chunks: Arc<ChunkPool>,
     /// For work that may take long: copying an object's parts together, walking a bucket's folder.
     pub long_pool: IoPool,
+    /// The place of the one preview of lifecycle rules.
+    pub previewing: Arc<tokio::sync::Semaphore>,
     pub generation: u64,
     /// Edited files that are being hashed, by their path: readers of one key do it once.
     pub edits: DashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>,
@@ -248,6 +250,7 @@ impl Engine {
             space,
             rows,
             long_pool,
+            previewing: Arc::new(tokio::sync::Semaphore::new(1)),
             tools,
             disk,
         });

@@ -1,6 +1,7 @@
 //! What the client answers about lifecycle.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::client::StorageClient;
 use super::engine::Shared;
@@ -19,6 +20,8 @@ const LOOKED_AT_MAX: u64 = 1000;
 /// Rows and bytes of a page of a preview.
 const PREVIEW_ROWS: usize = 1000;
 const PREVIEW_BYTES: usize = 1 << 20;
+/// How long a preview may look.
+const PREVIEW_TIME: Duration = Duration::from_secs(10);
 /// Things that a preview names, of those due now and of those due later.
 const SAMPLE_MAX: usize = 20;
 
@@ -56,7 +59,8 @@ impl StorageClient {
     }
 
     /// What `lifecycle` would remove of what is there `now`, at once and up to `until`. What it leaves behind, and what is written
-    /// meanwhile, is not foreseen.
+    /// meanwhile, is not foreseen. One at a time, on a thread of its own, for as long as somebody waits and a limited time. Errs:
+    /// Busy while there is another.
     pub async fn preview_lifecycle(
         &self,
         bucket: &Arc<Bucket>,
@@ -66,14 +70,22 @@ impl StorageClient {
         until: Stamp,
     ) -> Result<LifecyclePreview, StorageError> {
         let (shared, bucket) = (Arc::clone(&self.shared), Arc::clone(bucket));
+        // The thread keeps it to its end, also when nobody waits any more.
+        let turn = Arc::clone(&shared.previewing).try_acquire_owned().map_err(|_| StorageError::Busy)?;
+        let (asker, asked) = (Arc::new(()), Instant::now());
+        let asks = Arc::downgrade(&asker);
         let preview = move || {
-            let outlook = Outlook { bucket: &bucket, lifecycle: &lifecycle, day, now, until };
+            let _turn = turn;
+            let is_over = move || asks.strong_count() == 0 || asked.elapsed() >= PREVIEW_TIME;
+            let outlook = Outlook { bucket: &bucket, lifecycle: &lifecycle, day, now, until, is_over: &is_over };
             match has_times(&shared, &bucket)? {
                 true => outlook.of_times(&shared),
                 false => outlook.of_everything(&shared),
             }
         };
-        self.shared.long_pool.run(preview).await
+        let previewed = tokio::task::spawn_blocking(preview).await;
+        drop(asker);
+        previewed.map_err(|_| StorageError::Unavailable { reason: "a preview ended without an answer".to_owned() })?
     }
 }
 
@@ -136,6 +148,8 @@ struct Outlook<'a> {
     day: Day,
     now: Stamp,
     until: Stamp,
+    /// Whether it is time to stop; asked between pages.
+    is_over: &'a dyn Fn() -> bool,
 }
 
 impl Outlook<'_> {
@@ -146,6 +160,10 @@ impl Outlook<'_> {
             let Some(latest) = self.lifecycle.latest_due(kind, self.until, self.day) else { continue };
             let mut after: Option<TimeEntry> = None;
             loop {
+                if (self.is_over)() {
+                    preview.is_partial = true;
+                    return Ok(preview);
+                }
                 let entries = read(shared, self.bucket, kind, after.as_ref(), latest, PREVIEW_ROWS as u64)?;
                 for entry in &entries {
                     self.look(shared, entry, &mut preview)?;
@@ -164,6 +182,10 @@ impl Outlook<'_> {
         let mut preview = LifecyclePreview::default();
         let mut after = None;
         loop {
+            if (self.is_over)() {
+                preview.is_partial = true;
+                return Ok(preview);
+            }
             let page = times::walk(&shared.rows, self.bucket.id, after.as_deref(), PREVIEW_ROWS, PREVIEW_BYTES)?;
             for aged in page.aged {
                 let Some(entry) = aged.entry else { continue };

@@ -8,6 +8,7 @@ use super::bucket_config::{configure, document};
 use crate::access_log::delivery_allowed;
 use crate::s3::acl::resolve_grants;
 use crate::s3::context::Call;
+use crate::s3::controls::refuse_public;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::respond::{Answer, empty, xml};
 use crate::s3::xml::logging::{AskedLogging, LOGGING_BYTES_MAX, bucket_logging_status, write_logging};
@@ -38,6 +39,8 @@ fn checked(call: &Call, asked: AskedLogging) -> Result<Logging, S3Error> {
     }
     let source = call.bucket()?;
     delivery_allowed(&call.node, &source, &target, &logging, call.received).map_err(refused)?;
-    logging.target_grants = resolve_grants(grants, &call.node.access.iam.directory())?.grants;
+    let granted = resolve_grants(grants, &call.node.access.iam.directory())?;
+    refuse_public(&target, &granted)?;
+    logging.target_grants = granted.grants;
     Ok(logging)
 }

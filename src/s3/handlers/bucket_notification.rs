@@ -64,11 +64,12 @@ impl From<NotifierError> for S3Error {
                     "The notification destination service region is not valid for the bucket location constraint";
                 Self::invalid_argument("ARN", &arn, message)
             }
-            NotifierError::Unreachable { arn, reason } => {
+            NotifierError::Unreachable { arn, reason, .. } => {
                 let message = "Unable to validate the following destination configurations";
                 Self::with_message(ErrorCode::InvalidArgument, message)
                     .field("ArgumentName", arn)
                     .field("ArgumentValue", reason)
+                    .because(cause)
             }
             NotifierError::Storage(error) => error.into(),
             NotifierError::Busy => Self::new(ErrorCode::SlowDown).because(cause),

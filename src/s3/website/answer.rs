@@ -1,6 +1,7 @@
 //! A request of a website and its answer: redirects that come first, the object or its folder's index document, and for errors
 //! redirects, the error document, a page.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -43,6 +44,10 @@ pub async fn answer(
     exchange: &Exchange,
 ) -> HttpResponse {
     exchange.note.asked_of_website(head.method.as_str());
+    exchange.note.came_from(preflight::client_of(node, head));
+    if let Err(error) = preflight::check_head_size(head) {
+        return refusal(node, head, &error, None, request_id, exchange);
+    }
     let bucket = site.bucket.as_ref().and_then(|name| node.storage.bucket(name).ok());
     if head.method == Method::OPTIONS {
         let rules = bucket.as_ref().map(|bucket| bucket.config.cors.as_ref());
@@ -164,7 +169,7 @@ impl<'a> Visit<'a> {
         let is_folder = !self.key.is_empty() && !self.key.ends_with('/');
         let absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN);
         if is_folder && absent && self.may_read(&format!("{}/", self.key)).await {
-            return Ok(redirect(StatusCode::FOUND, &format!("{}/{}/", self.site.base, self.site.raw_key)));
+            return Ok(redirect(StatusCode::FOUND, &on_this_host(&self.site.base, &format!("{}/", self.site.raw_key))));
         }
         if let Some(rule) = self.website.rule_after(&self.key, status.as_u16()) {
             return Ok(self.follow(rule));
@@ -261,11 +266,13 @@ impl<'a> Visit<'a> {
     /// The redirect of a routing rule: to the same host unless the rule names one.
     fn follow(&self, rule: &RoutingRule) -> HttpResponse {
         let to = &rule.redirect;
-        let mut key = String::new();
-        url_encode_into(&mut key, &rule.target_key(&self.key));
+        let (configured, rest) = rule.target_key(&self.key);
+        // What is configured may be more than a path: `?page=`, `#!/`.
+        let mut key = configured.to_owned();
+        url_encode_into(&mut key, rest);
         let own_host = || route::host(self.head).map(str::to_owned);
         let target = match (&to.host_name, &to.protocol) {
-            (None, None) => format!("{}/{key}", self.site.base),
+            (None, None) => on_this_host(&self.site.base, &key),
             (Some(host), protocol) => format!("{}://{host}/{key}", protocol.as_deref().unwrap_or(self.protocol())),
             (None, Some(protocol)) => {
                 let host = own_host().unwrap_or_default();
@@ -306,8 +313,58 @@ fn website_headers(headers: &HeaderMap) -> HeaderMap {
     headers.iter().filter(|(name, _)| !of_the_api(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// A key below `base` of the host that was asked. A second slash in front would make its first part the name of a host.
+fn on_this_host(base: &str, key: &str) -> String {
+    match (base.is_empty(), key.as_bytes().first()) {
+        (true, Some(b'/')) => format!("/%2F{}", key.get(1..).unwrap_or_default()),
+        // Browsers take it for a slash.
+        (true, Some(b'\\')) => format!("/%5C{}", key.get(1..).unwrap_or_default()),
+        _ => format!("{base}/{key}"),
+    }
+}
+
 fn redirect(status: StatusCode, target: &str) -> HttpResponse {
     let mut response = empty(status);
-    set_header(&mut response, "location", target);
+    set_header(&mut response, "location", &location(target));
     response
+}
+
+/// The target with what no URL in a header can have percent-encoded: spaces, control characters, all beyond ASCII.
+fn location(target: &str) -> String {
+    let mut location = String::with_capacity(target.len());
+    for byte in target.bytes() {
+        match byte.is_ascii_graphic() {
+            true => location.push(char::from(byte)),
+            false => {
+                // Writing into a string does not fail.
+                let _ = write!(location, "%{byte:02X}");
+            }
+        }
+    }
+    location
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_stay_on_the_host() {
+        for (base, key, expected) in [
+            ("", "a/", "/a/"),
+            ("", "/evil.example/", "/%2Fevil.example/"),
+            ("", "\\evil.example/", "/%5Cevil.example/"),
+            ("/bucket", "/a/", "/bucket//a/"),
+            ("", "", "/"),
+        ] {
+            assert_eq!(on_this_host(base, key), expected);
+        }
+    }
+
+    #[test]
+    fn every_target_is_a_header() {
+        assert_eq!(location("/é x?a=b#!/%41"), "/%C3%A9%20x?a=b#!/%41");
+        let response = redirect(StatusCode::FOUND, "/\u{1}é");
+        assert_eq!(response.headers().get("location").unwrap(), "/%01%C3%A9");
+    }
 }

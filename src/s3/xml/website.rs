@@ -79,7 +79,16 @@ fn redirect_all(element: &Element) -> Result<RedirectAll, S3Error> {
     if host_name.is_empty() {
         return Err(invalid("A host name must be provided to redirect all requests (e.g. \"example.com\")."));
     }
+    check_host(&host_name)?;
     Ok(RedirectAll { host_name, protocol })
+}
+
+/// A host stands in the header `Location` as it is. Errs: InvalidRequest.
+fn check_host(host: &str) -> Result<(), S3Error> {
+    match host.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(()),
+        false => Err(invalid(format!("The provided host name ({host}) is not valid."))),
+    }
 }
 
 fn protocol_of(element: &Element) -> Result<String, S3Error> {
@@ -150,7 +159,10 @@ fn redirect(element: &Element) -> Result<Redirect, S3Error> {
     for child in element.branch()? {
         let text = child.leaf()?;
         match child.name.as_str() {
-            "HostName" => redirect.host_name = Some(text.trim().to_owned()),
+            "HostName" => {
+                check_host(text.trim())?;
+                redirect.host_name = Some(text.trim().to_owned());
+            }
             "Protocol" => redirect.protocol = Some(protocol_of(child)?),
             "ReplaceKeyPrefixWith" => redirect.replace_key_prefix = Some(text.to_owned()),
             "ReplaceKeyWith" => redirect.replace_key = Some(text.to_owned()),
@@ -257,6 +269,12 @@ mod tests {
                 ErrorCode::InvalidRequest,
                 "Invalid protocol",
             ),
+            (
+                "<RedirectAllRequestsTo><HostName>a b</HostName></RedirectAllRequestsTo>".to_owned(),
+                ErrorCode::InvalidRequest,
+                "The provided host name (a b)",
+            ),
+            (rule("<Redirect><HostName>é</HostName></Redirect>"), ErrorCode::InvalidRequest, "The provided host name"),
             (format!("{INDEX}<RoutingRules/>"), ErrorCode::MalformedXML, ""),
             (rule(""), ErrorCode::MalformedXML, ""),
             (rule("<Redirect/>"), ErrorCode::MalformedXML, ""),

@@ -133,6 +133,8 @@ pub struct LifecyclePreview {
     pub later: Foreseen,
     /// Versions that are due in that time, and locked now: they are counted nowhere else.
     pub locked: u64,
+    /// Whether the time that a preview may take ended before everything was looked at.
+    pub is_partial: bool,
 }
 
 /// Things that would be removed.
