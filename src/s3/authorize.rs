@@ -6,6 +6,7 @@
 //! A question is asked without a look at the object, which answers most of them. Only when the answer depends on the object's
 //! owner, access control list or tags is its row looked up, and the question asked again.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -396,24 +397,18 @@ enum Looked<'a> {
     Nowhere,
     /// In its row.
     Row(&'a Bucket, &'a ObjectKey, Option<VersionId>),
-    /// It is known already.
-    Known(ObjectFacts<'a>),
 }
 
 /// Asks one question. Errs: AccessDenied; what is missing, to those who may list.
 fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>) -> Result<(), S3Error> {
     let context = question.facts.context(asks);
-    let first = match object {
-        Looked::Known(facts) => ObjectState::Found(facts),
-        Looked::Nowhere | Looked::Row(..) => ObjectState::Unseen,
-    };
-    let decision = node.access.weigh(question, first, &context);
+    let decision = node.access.weigh(question, ObjectState::Unseen, &context);
     if decision.reason != Reason::DependsOnObject {
         return verdict(question, &decision);
     }
     let found = match object {
         Looked::Row(bucket, key, version) => Some(node.storage.peek_object(bucket, key, version)),
-        Looked::Nowhere | Looked::Known(_) => None,
+        Looked::Nowhere => None,
     };
     let state = match &found {
         Some(Ok(object)) => ObjectState::Found(facts_of(object)),
@@ -461,8 +456,6 @@ pub struct Further<'a> {
     pub key: Option<&'a str>,
     /// The version.
     pub version: Option<VersionId>,
-    /// The object, where it is known without looking.
-    pub object: Option<ObjectFacts<'a>>,
     /// Tags that the request gives the object in its body.
     pub tags: Option<&'a [Tag]>,
     /// The lock that the request gives the object in its body.
@@ -481,15 +474,31 @@ pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) ->
         facts: facts(call),
     };
     let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
-    let object = match (more.object, &key) {
-        (Some(facts), _) => Looked::Known(facts),
-        (None, Some(key)) => Looked::Row(bucket, key, more.version),
-        (None, None) => Looked::Nowhere,
-    };
+    let object = key.as_ref().map_or(Looked::Nowhere, |key| Looked::Row(bucket, key, more.version));
     match (more.tags, more.lock) {
         (Some(tags), _) => ask(&call.node, &question, object, Asks::Tags(tags)),
         (None, Some(lock)) => ask(&call.node, &question, object, Asks::Lock(lock)),
         (None, None) => ask(&call.node, &question, object, Asks::Tags(&question.request_tags())),
+    }
+}
+
+/// Answers for each action that it is asked for whether the caller may do that to an object that is at hand. What is told of
+/// an object beside its bytes takes up to three permissions, so what policies see of the request is worked out once, and only if
+/// there is something to tell.
+pub fn permissions<'a>(call: &'a Call, bucket: &'a Bucket, object: &'a Object) -> impl Fn(&str) -> bool + 'a {
+    let context = OnceCell::new();
+    move |action| {
+        let question = Question {
+            principal: call.auth.principal.as_deref(),
+            action,
+            bucket: Some(&bucket.name),
+            bucket_owner: Some(&bucket.owner),
+            config: Some(&bucket.config),
+            key: call.key.as_ref().map(|key| key.as_str()),
+            facts: facts(call),
+        };
+        let context = context.get_or_init(|| question.facts.context(Asks::Nothing));
+        call.node.access.weigh(&question, ObjectState::Found(facts_of(object)), context).allowed
     }
 }
 

@@ -16,7 +16,7 @@ use myfsio_actors::storage::{Bucket, Object, OpenObject, StorageError, Versionin
 use super::bucket_lifecycle::expiration;
 use super::object_lock::set_lock;
 use super::object_put::set_checksum;
-use crate::s3::authorize::{Further, facts_of};
+use crate::s3::authorize::permissions;
 use crate::s3::conditional::{ReadConditions, Verdict, http_date, if_range_holds};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -179,7 +179,8 @@ fn select_part(call: &Call, bucket: &Bucket, object: &Object, number: PartNumber
 fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &Object) {
     write_attributes(response, &object.attributes);
     set_identity(response, bucket, object);
-    set_lock(response, call, bucket, object);
+    let may = permissions(call, bucket, object);
+    set_lock(response, object, &may);
     set_header(response, "accept-ranges", "bytes");
     if let (None, Some(key)) = (call.query.get("versionId"), &call.key)
         && let Some((header, value)) = expiration(&call.node, bucket, key.as_str(), object)
@@ -187,16 +188,9 @@ fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &
         set_header(response, header, &value);
     }
     let tags = object.attributes.tags.len();
-    if tags > 0 && may_read_tags(call, bucket, object) {
+    if tags > 0 && may(Operation::GetObjectTagging.action(call.query.has("versionId"))) {
         set_header(response, "x-amz-tagging-count", &tags.to_string());
     }
-}
-
-fn may_read_tags(call: &Call, bucket: &Bucket, object: &Object) -> bool {
-    let action = Operation::GetObjectTagging.action(call.query.has("versionId"));
-    let key = call.key.as_ref().map(|key| key.as_str());
-    let further = Further { key, object: Some(facts_of(object)), ..Further::default() };
-    call.authorize_further(action, bucket, further).is_ok()
 }
 
 fn set_identity(response: &mut HttpResponse, bucket: &Bucket, object: &Object) {

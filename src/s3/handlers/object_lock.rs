@@ -10,7 +10,7 @@ use myfsio_actors::storage::{
 };
 
 use super::object_get::missing;
-use crate::s3::authorize::{AskedLock, Further, facts_of};
+use crate::s3::authorize::{AskedLock, Further};
 use crate::s3::checksum::BodyChecks;
 use crate::s3::conditional::date_seconds;
 use crate::s3::context::Call;
@@ -224,10 +224,7 @@ pub fn authorize_lock(call: &Call, bucket: &Bucket, key: &str, controls: &Contro
 }
 
 /// Tells the lock of a version to a reader who may know it.
-pub fn set_lock(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &Object) {
-    let key = call.key.as_ref().map(|key| key.as_str());
-    let further = Further { key, object: Some(facts_of(object)), ..Further::default() };
-    let may = |action| call.authorize_further(action, bucket, further).is_ok();
+pub fn set_lock(response: &mut HttpResponse, object: &Object, may: &impl Fn(&str) -> bool) {
     if let Some(retention) = object.controls.retention.filter(|_| may("s3:GetObjectRetention")) {
         set_header(response, MODE, documents::mode_name(retention.mode));
         set_header(response, UNTIL, &time_text(Stamp(retention.until_millis.saturating_mul(1_000_000))));
