@@ -9,6 +9,7 @@ use myfsio_actors::bucket_config::{Acl, Logging, ObjectOwnership};
 use myfsio_actors::names::{BucketName, ObjectKey};
 use myfsio_actors::storage::{Attributes, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::buffer::Lines;
 use super::delivery_allowed;
@@ -45,20 +46,24 @@ impl Delivery {
 }
 
 async fn run(node: Arc<Node>, stopping: Arc<AtomicBool>) {
+    let log = &node.access_log;
+    let mut due = Instant::now() + log.settings.interval;
     loop {
-        let log = &node.access_log;
-        // The interval ending is as good a reason as being woken.
-        let _ = tokio::time::timeout(log.settings.interval, log.wake.notified()).await;
+        // The interval ending is as good a reason as being woken, and the only one to try again what failed.
+        let is_due = tokio::time::timeout_at(due, log.wake.notified()).await.is_err();
         let last = stopping.load(Ordering::Acquire);
-        deliver_all(&node).await;
+        deliver_all(&node, is_due || last).await;
+        if is_due {
+            due = Instant::now() + log.settings.interval;
+        }
         if last {
             return;
         }
     }
 }
 
-async fn deliver_all(node: &Node) {
-    let (all, dropped) = node.access_log.buffers.take();
+async fn deliver_all(node: &Node, with_failed: bool) {
+    let (all, dropped) = node.access_log.buffers.take(with_failed);
     if dropped > 0 {
         tracing::warn!(dropped, "access log lines were dropped: they came faster than they could be delivered");
     }
