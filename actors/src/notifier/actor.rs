@@ -30,7 +30,11 @@ const UNDER_WAY_MAX: usize = 256;
 /// How often queues that wait are looked at, while there are any.
 const TICK: Duration = Duration::from_millis(250);
 /// How often dead events of buckets that are gone are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// Events of a queue, above which its oldest dead ones go.
+const KEPT_MAX: u64 = 100_000;
+/// How long dead events are kept, from when they were first to be told or were replayed.
+const DEAD_AGE: Duration = Duration::from_secs(30 * 86_400);
 /// Queues that are listed at once.
 const QUEUES: usize = 256;
 
@@ -305,18 +309,18 @@ impl Notifier {
         });
     }
 
-    /// Removes dead events of buckets that are gone: nobody can look at them.
+    /// Removes dead events of buckets that are gone, which nobody can look at, and those that are too many or too old.
     fn sweep(&mut self, context: &mut Context<Self>) {
-        let storage = self.storage.clone();
+        let (storage, now) = (self.storage.clone(), self.clock.now());
         context.spawn(wrap_future(async move {
-            if let Err(error) = sweep(&storage).await {
-                tracing::warn!(%error, "dead events of deleted buckets cannot be removed");
+            if let Err(error) = sweep(&storage, now).await {
+                tracing::warn!(%error, "dead events cannot be removed");
             }
         }));
     }
 }
 
-async fn sweep(storage: &StorageClient) -> Result<(), StorageError> {
+async fn sweep(storage: &StorageClient, now: Stamp) -> Result<(), StorageError> {
     let mut after = None;
     loop {
         let queues = storage.queues(Tray::Dead, after, QUEUES).await?;
@@ -324,11 +328,45 @@ async fn sweep(storage: &StorageClient) -> Result<(), StorageError> {
         for queue in queues.iter().filter(|queue| !buckets.contains(&queue.bucket)) {
             super::client::settle_all(storage, queue, &Settled::Done).await?;
         }
+        for queue in queues.iter().filter(|queue| buckets.contains(&queue.bucket)) {
+            trim(storage, queue, now).await?;
+        }
         match queues.last() {
             Some(last) if queues.len() >= QUEUES => after = Some(last.clone()),
             _ => return Ok(()),
         }
     }
+}
+
+/// Removes the oldest dead events of a queue that has more than [`KEPT_MAX`], and those that are older than [`DEAD_AGE`].
+async fn trim(storage: &StorageClient, queue: &OutboxQueue, now: Stamp) -> Result<(), StorageError> {
+    let pending = storage.queue_length(Tray::Pending, queue.clone(), KEPT_MAX).await?.events;
+    let dead = storage.queue_length(Tray::Dead, queue.clone(), 2 * KEPT_MAX).await?.events;
+    let is_old = |stamp: Stamp| u128::from(now.0.saturating_sub(stamp.0)) > DEAD_AGE.as_nanos();
+    let (mut excess, mut after, mut removed) = ((pending + dead).saturating_sub(KEPT_MAX), None, 0);
+    loop {
+        let events = storage.queued_events(Tray::Dead, queue.clone(), after, SettleEvents::CHANGES_MAX).await?;
+        let Some(last) = events.last().map(|last| last.event.sequence) else { break };
+        after = Some(last);
+        let mut gone = Vec::new();
+        for event in &events {
+            if excess > 0 || is_old(event.since) {
+                excess = excess.saturating_sub(1);
+                gone.push((queue.clone(), event.event.sequence, Settled::Done));
+            }
+        }
+        if !gone.is_empty() {
+            removed += storage.settle_events(SettleEvents { tray: Tray::Dead, events: gone }).await?;
+        }
+        // What follows happened later still.
+        if excess == 0 && !is_old(last) {
+            break;
+        }
+    }
+    if removed > 0 {
+        tracing::warn!(target = &*queue.target, removed, "dead events were removed: they were too many or too old");
+    }
+    Ok(())
 }
 
 impl Actor for Notifier {
