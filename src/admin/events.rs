@@ -15,13 +15,15 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
 
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::preflight::Caller;
 use crate::s3::query::Query;
 use crate::s3::respond::Answer;
 
-/// How often a stream on which nothing happens shows that it lives.
+/// How often a stream on which nothing happens shows that it lives, and every stream's listener is asked for again.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The events of a bucket that were not told yet, by target.
@@ -124,21 +126,28 @@ struct Listener {
     stopping: watch::Receiver<bool>,
     filter: EventFilter,
     region: String,
+    node: Arc<Node>,
+    caller: Caller,
+    /// When it was last known that the caller may listen.
+    asked: Instant,
     /// It was told that it missed something.
     is_over: bool,
     _place: OwnedSemaphorePermit,
 }
 
 /// Everything that happens from now on, as server-sent events (WHATWG HTML, "Server-sent events"). Who is too slow is told how many
-/// events were missed, and let go. Errs: SlowDown when too many listen.
-pub fn listen(node: &Node, query: &Query) -> Answer {
-    let filter = EventFilter::parse(query)?;
+/// events were missed, and let go, as is who does not administer the node any more. Errs: SlowDown when too many listen.
+pub fn listen(node: &Arc<Node>, caller: Caller) -> Answer {
+    let filter = EventFilter::parse(caller.query())?;
     let place = Arc::clone(&node.listeners).try_acquire_owned().map_err(|_| ErrorCode::SlowDown)?;
     let listener = Listener {
         events: node.storage.listen(),
         stopping: node.stopping.subscribe(),
         filter,
         region: node.notifier.region().to_owned(),
+        node: Arc::clone(node),
+        caller,
+        asked: Instant::now(),
         is_over: false,
         _place: place,
     };
@@ -158,10 +167,16 @@ pub fn listen(node: &Node, query: &Query) -> Answer {
 }
 
 impl Listener {
-    /// What is sent next; none when the node stops.
+    /// What is sent next; none when the node stops or the caller may not listen any more.
     async fn next(&mut self) -> Option<String> {
-        let deadline = tokio::time::Instant::now() + KEEP_ALIVE;
+        let deadline = Instant::now() + KEEP_ALIVE;
         loop {
+            if self.asked.elapsed() >= KEEP_ALIVE {
+                if !self.caller.is_still_administrator(&self.node).await {
+                    return None;
+                }
+                self.asked = Instant::now();
+            }
             let received = tokio::select! {
                 received = tokio::time::timeout_at(deadline, self.events.recv()) => received,
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,

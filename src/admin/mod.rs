@@ -55,7 +55,7 @@ pub async fn answer(
         }
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;
-            events::listen(node, caller.query())
+            events::listen(node, caller)
         }
     }
 }

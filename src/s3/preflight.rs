@@ -111,6 +111,13 @@ impl Caller {
         principal.is_some_and(|principal| node.access.is_administrator(principal, &self.facts()))
     }
 
+    /// Whether the caller, who was answered long ago, administers the node by now: its key may have ended since, or its rights.
+    pub async fn is_still_administrator(&self, node: &Node) -> bool {
+        let Some(principal) = &self.auth.principal else { return false };
+        let Ok(credential) = node.access.iam.credential(&principal.access_key, false).await else { return false };
+        node.access.is_administrator(&credential.principal, &Facts { now: node.clock.now(), ..self.facts() })
+    }
+
     /// Asks for a permission on a bucket. Errs: AccessDenied.
     pub async fn ask(&self, node: &Node, action: &str, bucket: &Bucket) -> Result<(), S3Error> {
         node.access.refresh().await;
