@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use myfsio_actors::bucket_config::BUCKET_TAGS_MAX;
 use myfsio_actors::storage::Attributes;
 
 use super::error::{ErrorCode, S3Error};
@@ -17,7 +18,6 @@ pub const METADATA_BYTES_MAX: usize = 2048;
 /// Most tags of an object.
 pub const TAGS_MAX: usize = 10;
 /// Most tags of a bucket.
-const BUCKET_TAGS_MAX: usize = 50;
 /// What an object without a content type is.
 pub const CONTENT_TYPE_DEFAULT: &str = "binary/octet-stream";
 
@@ -195,9 +195,14 @@ pub fn check_tags(tags: &[(String, String)]) -> Result<(), S3Error> {
 /// The same for bucket tags (S3 User Guide, "Using cost allocation S3 bucket tags"). Errs: BadRequest for too many, InvalidTag.
 pub fn check_bucket_tags(tags: &[(String, String)]) -> Result<(), S3Error> {
     if tags.len() > BUCKET_TAGS_MAX {
-        return Err(S3Error::with_message(ErrorCode::BadRequest, "Bucket tag count cannot be greater than 50"));
+        return Err(too_many_bucket_tags());
     }
     check_each_tag(tags, "System tags cannot be added/updated by requester")
+}
+
+/// What is answered to more tags than a bucket may have.
+pub fn too_many_bucket_tags() -> S3Error {
+    S3Error::with_message(ErrorCode::BadRequest, "Bucket tag count cannot be greater than 50")
 }
 
 fn check_each_tag(tags: &[(String, String)], reserved: &'static str) -> Result<(), S3Error> {

@@ -4,6 +4,7 @@ use myfsio_actors::storage::StorageError;
 
 use super::conditional::http_date;
 use super::error::{ErrorCode, S3Error};
+use super::headers::too_many_bucket_tags;
 
 /// The refusal of a read, which says of a missing key whether a delete marker stands there.
 pub fn refused_read(error: StorageError) -> S3Error {
@@ -35,6 +36,7 @@ impl From<StorageError> for S3Error {
                 }
             }
             StorageError::InvalidBucketState { reason } => Self::with_message(ErrorCode::InvalidBucketState, reason),
+            StorageError::TooManyBucketTags => too_many_bucket_tags(),
             StorageError::LockNotEnabled { bucket } => {
                 Self::with_message(ErrorCode::InvalidRequest, "Bucket is missing Object Lock Configuration")
                     .field("BucketName", bucket.as_str())

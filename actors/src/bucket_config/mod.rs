@@ -26,6 +26,9 @@ pub use website::{Redirect, RedirectAll, RoutingCondition, RoutingRule, Website}
 /// Key and value of a tag.
 pub type Tag = (String, String);
 
+/// Most tags of a bucket (S3 User Guide, "Using cost allocation S3 bucket tags").
+pub const BUCKET_TAGS_MAX: usize = 50;
+
 /// All configurations of a bucket; an absent one was never set, or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -79,6 +82,13 @@ pub enum ConfigChange {
     Ownership(Option<ObjectOwnership>),
     PublicAccessBlock(Option<PublicAccessBlock>),
     Tags(Option<Vec<Tag>>),
+    /// Of the tags that are there when it is made.
+    MergeTags {
+        /// Added, or put in place of those of the same keys.
+        set: Vec<Tag>,
+        /// Keys of those that go.
+        remove: Vec<String>,
+    },
     Cors(Option<Cors>),
     Website(Option<Website>),
     Lifecycle(Option<Lifecycle>),
@@ -97,6 +107,13 @@ impl BucketConfig {
             ConfigChange::Ownership(ownership) => self.ownership = ownership,
             ConfigChange::PublicAccessBlock(block) => self.public_access_block = block,
             ConfigChange::Tags(tags) => self.tags = tags,
+            ConfigChange::MergeTags { set, remove } => {
+                let mut tags = self.tags.take().unwrap_or_default();
+                tags.retain(|(key, _)| !remove.contains(key) && !set.iter().any(|(other, _)| other == key));
+                tags.extend(set);
+                // A bucket without tags has no tag set.
+                self.tags = (!tags.is_empty()).then_some(tags);
+            }
             ConfigChange::Cors(cors) => self.cors = cors,
             ConfigChange::Website(website) => self.website = website,
             ConfigChange::Lifecycle(lifecycle) => {
@@ -109,5 +126,21 @@ impl BucketConfig {
             ConfigChange::RequesterPays(pays) => self.requester_pays = pays,
             ConfigChange::Accelerate(enabled) => self.accelerate = Some(enabled),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_merged_into_those_that_are_there() {
+        let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut config = BucketConfig { tags: Some(pairs(&[("a", "1"), ("b", "1")])), ..BucketConfig::default() };
+        config.apply(ConfigChange::MergeTags { set: pairs(&[("b", "2"), ("c", "2")]), remove: Vec::new() });
+        assert_eq!(config.tags, Some(pairs(&[("a", "1"), ("b", "2"), ("c", "2")])));
+        let remove = ["a", "b", "c", "none"].map(str::to_owned).to_vec();
+        config.apply(ConfigChange::MergeTags { set: Vec::new(), remove });
+        assert_eq!(config.tags, None);
     }
 }

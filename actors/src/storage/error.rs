@@ -146,6 +146,9 @@ pub enum StorageError {
     /// No answer within the deadline; the work may still be done.
     #[error("no answer within the deadline")]
     TimedOut,
+    /// A bucket would have more tags than [`BUCKET_TAGS_MAX`](crate::bucket_config::BUCKET_TAGS_MAX).
+    #[error("a bucket has at most {} tags", crate::bucket_config::BUCKET_TAGS_MAX)]
+    TooManyBucketTags,
     /// The node is stopping, or its journal could not be written and nothing more is acknowledged.
     #[error("storage does not accept writes: {reason}")]
     Unavailable {

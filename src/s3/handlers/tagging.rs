@@ -99,20 +99,15 @@ pub async fn tag_resource_of(mut call: Call) -> Answer {
     let body = document(&mut call, TAGGING_BYTES_MAX).await?;
     let added = tag_resource(&body)?;
     check_bucket_tags(&added)?;
-    let mut tags = call.bucket()?.config.tags.clone().unwrap_or_default();
-    tags.retain(|(key, _)| !added.iter().any(|(other, _)| other == key));
-    tags.extend(added);
-    check_bucket_tags(&tags)?;
-    configure(&call, ConfigChange::Tags(some(tags))).await?;
+    configure(&call, ConfigChange::MergeTags { set: added, remove: Vec::new() }).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
 /// S3 Control API Reference, UntagResource: removes the tags whose keys the query names.
 pub async fn untag_resource(call: Call) -> Answer {
-    let mut tags = call.bucket()?.config.tags.clone().unwrap_or_default();
-    let removed: Vec<&str> = call.query.iter().filter(|(name, _)| *name == "tagKeys").map(|(_, value)| value).collect();
-    tags.retain(|(key, _)| !removed.contains(&key.as_str()));
-    configure(&call, ConfigChange::Tags(some(tags))).await?;
+    let named = call.query.iter().filter(|(name, _)| *name == "tagKeys");
+    let remove = named.map(|(_, key)| key.to_owned()).collect();
+    configure(&call, ConfigChange::MergeTags { set: Vec::new(), remove }).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 

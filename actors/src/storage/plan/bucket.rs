@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::times::drop_times;
 use super::{Effect, Mutation, Planner};
-use crate::bucket_config::BucketConfig;
+use crate::bucket_config::{BUCKET_TAGS_MAX, BucketConfig};
 use crate::names::BucketId;
 use crate::storage::messages::{Bucket, BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, Versioning};
 use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, PartRow};
@@ -51,6 +51,9 @@ impl Mutation for ConfigureBucket {
         match self.change {
             BucketChange::Versioning(versioning) => bucket.versioning = versioning,
             BucketChange::Config(change) => config.apply(change),
+        }
+        if config.tags.as_ref().is_some_and(|tags| tags.len() > BUCKET_TAGS_MAX) {
+            return Err(StorageError::TooManyBucketTags);
         }
         if config.object_lock.is_some() && bucket.versioning != Versioning::Enabled {
             let reason = match bucket.config.object_lock {
