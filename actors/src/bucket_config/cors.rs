@@ -55,7 +55,7 @@ impl Cors {
     /// The first rule that allows origin, method and all headers (S3 User Guide, "How does Amazon S3 evaluate the CORS
     /// configuration on a bucket?").
     ///
-    /// None also when more than [`HEADER_NAMES_MAX`] different headers are announced: whoever asks need not have proven anything
+    /// None also when too many different headers are announced: whoever asks need not have proven anything
     /// yet, and every name is compared with every header that the rules allow.
     pub fn rule_for(&self, request: &CrossOrigin<'_>) -> Option<&CorsRule> {
         let mut names = BTreeSet::new();

@@ -497,21 +497,29 @@ impl Materialiser<'_> {
         let (from, to) = (place.path(), place.overflow_path());
         if let Some(version) = version.filter(|version| version.row.location == Location::Overflow) {
             let own = self.stamp_of(&version.row, place);
-            let there = self.look_at(&to)? == Some(own);
-            let path = if there { &to } else { &from };
-            match self.disk.open_writable(path) {
-                // Something else stands there: the version went to overflow before, or a later one has its place.
-                Ok(file) if self.replay.is_some() && file.stamp().ok() != Some(own) => {}
+            let is_own = |file: &io::Result<DiskFile>| file.as_ref().is_ok_and(|file| file.stamp().ok() == Some(own));
+            // On replay what is in overflow was written just now, and what is at its path may be half a file. Otherwise it is
+            // mostly at its path, and was put into overflow before only if another file is there.
+            let mut is_moved = from == to || (self.replay.is_some() && self.look_at(&to)? == Some(own));
+            let mut file = self.disk.open_writable(if is_moved { &to } else { &from });
+            if !is_moved && !is_own(&file) && self.look_at(&to)? == Some(own) {
+                is_moved = true;
+                file = self.disk.open_writable(&to);
+            }
+            match file {
+                // A later version has its place.
+                Ok(_) if self.replay.is_some() && !is_own(&file) => {}
                 // A file that somebody touched or edited goes with its version: the next must not be written over it.
                 Ok(file) => {
-                    let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+                    let told = version.row.parts.and_then(|_| file.tag());
+                    let before = told.and_then(|tag| rows::decode::<FileTag>(&tag).ok());
                     file.set_tag(&self.tag_in_overflow(place, version, before)?);
-                    if !there {
+                    if !is_moved {
                         io_at("put in place", &to, self.put_in_place(&from, &to))?;
                     }
                 }
                 Err(e) if is_absent(&e) || is_blocked(&e) => {}
-                Err(e) => return Err(StorageError::io("open", path, e)),
+                Err(e) => return Err(StorageError::io("open", &from, e)),
             }
         }
         if leaves && place.location == Location::Plain {
