@@ -462,17 +462,22 @@ pub struct Further<'a> {
     pub lock: Option<AskedLock>,
 }
 
-/// Asks for a permission on a further resource. Errs: AccessDenied; what is missing, to those who may list.
-pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<(), S3Error> {
-    let question = Question {
+/// A question of a call about a bucket, or a key in it.
+fn about<'a>(call: &'a Call, action: &'a str, bucket: &'a Bucket, key: Option<&'a str>) -> Question<'a> {
+    Question {
         principal: call.auth.principal.as_deref(),
         action,
         bucket: Some(&bucket.name),
         bucket_owner: Some(&bucket.owner),
         config: Some(&bucket.config),
-        key: more.key,
+        key,
         facts: facts(call),
-    };
+    }
+}
+
+/// Asks for a permission on a further resource. Errs: AccessDenied; what is missing, to those who may list.
+pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<(), S3Error> {
+    let question = about(call, action, bucket, more.key);
     let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
     let object = key.as_ref().map_or(Looked::Nowhere, |key| Looked::Row(bucket, key, more.version));
     match (more.tags, more.lock) {
@@ -488,15 +493,7 @@ pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) ->
 pub fn permissions<'a>(call: &'a Call, bucket: &'a Bucket, object: &'a Object) -> impl Fn(&str) -> bool + 'a {
     let context = OnceCell::new();
     move |action| {
-        let question = Question {
-            principal: call.auth.principal.as_deref(),
-            action,
-            bucket: Some(&bucket.name),
-            bucket_owner: Some(&bucket.owner),
-            config: Some(&bucket.config),
-            key: call.key.as_ref().map(|key| key.as_str()),
-            facts: facts(call),
-        };
+        let question = about(call, action, bucket, call.key.as_ref().map(|key| key.as_str()));
         let context = context.get_or_init(|| question.facts.context(Asks::Nothing));
         call.node.access.weigh(&question, ObjectState::Found(facts_of(object)), context).allowed
     }
@@ -506,15 +503,7 @@ pub fn permissions<'a>(call: &'a Call, bucket: &'a Bucket, object: &'a Object) -
 /// credentials, and owns nothing else, is asked for no more than that nothing denies it. Errs: AccessDenied.
 pub fn list_of_new_object(call: &Call, bucket: &Bucket, key: &str, owner: &CanonicalId) -> Result<(), S3Error> {
     let object = ObjectFacts { owner, acl: None, tags: &[] };
-    let question = Question {
-        principal: call.auth.principal.as_deref(),
-        action: "s3:PutObjectAcl",
-        bucket: Some(&bucket.name),
-        bucket_owner: Some(&bucket.owner),
-        config: Some(&bucket.config),
-        key: Some(key),
-        facts: facts(call),
-    };
+    let question = about(call, "s3:PutObjectAcl", bucket, Some(key));
     let context = question.facts.context(Asks::Nothing);
     let decision = call.node.access.weigh(&question, ObjectState::Found(object), &context);
     match decision.reason {
@@ -545,15 +534,7 @@ pub fn on_bucket(
 
 /// Whether the caller would see a key in a listing of the bucket.
 pub fn would_list(call: &Call, bucket: &Bucket, key: &str) -> bool {
-    let question = Question {
-        principal: call.auth.principal.as_deref(),
-        action: "s3:ListBucket",
-        bucket: Some(&bucket.name),
-        bucket_owner: Some(&bucket.owner),
-        config: Some(&bucket.config),
-        key: Some(key),
-        facts: facts(call),
-    };
+    let question = about(call, "s3:ListBucket", bucket, Some(key));
     may_list(&call.node, &question)
 }
 

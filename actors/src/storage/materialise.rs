@@ -1,10 +1,12 @@
 //! From the journal to plain files: carries out the steps of committed entries, in commit order, on one thread.
 //!
-//! Only this room changes names under a bucket's folder, so there is no race between making and removing folders. A file that
-//! replaces another is written beside it and renamed over it; readers never see half of either.
+//! Only this room changes names under a bucket's folder, so there is no race between making and removing folders. The node's
+//! readers never see half a file: until its time is set it is not that of its row, and the bytes come from where they were.
 //!
 //! INVARIANT: steps may be carried out again after a crash, from any point. Rows and, for staged files, names and times tell
 //! what was done before; the bytes of a body from the journal are always written again.
+
+mod versions;
 
 use std::collections::HashSet;
 use std::io;
@@ -38,12 +40,6 @@ pub(super) struct Materialiser<'a> {
     pub bucket_id: &'a dyn Fn(&str) -> Option<BucketId>,
     /// Set while the journal is replayed: buckets that a later step deletes.
     pub replay: Option<&'a HashSet<u64>>,
-}
-
-/// A version, as the rows have it.
-struct Version {
-    row: ObjectRow,
-    is_noncurrent: bool,
 }
 
 /// What the row of an object must learn.
@@ -395,21 +391,6 @@ impl Materialiser<'_> {
         self.remove_file(place)
     }
 
-    /// At the end of a replay: removes what an earlier try left at the path of a version that was archived or removed, when no
-    /// object is to be there. By now every version is where it belongs.
-    pub fn clear(&self, place: &Place) -> Result<(), StorageError> {
-        if self.is_doomed(place.bucket_id) || place.location != Location::Plain || self.is_taken_over(place)? {
-            return Ok(());
-        }
-        self.remove_file(place)
-    }
-
-    /// On replay: whether the file at the path may be the only one of another version, on its way into overflow.
-    pub fn has_versions(&self, place: &Place) -> Result<bool, StorageError> {
-        let (start, end) = keys::versions_of(BucketId(place.bucket_id), place.key.as_bytes());
-        Ok(self.rows.first(&start, &end)?.is_some())
-    }
-
     fn remove_file(&self, place: &Place) -> Result<(), StorageError> {
         let path = place.path();
         match self.disk.remove_file(&path) {
@@ -425,154 +406,8 @@ impl Materialiser<'_> {
         Ok(())
     }
 
-    /// On replay: what has become of a version. The rows are already those of the journal's end.
-    fn version(&self, place: &Place) -> Result<Option<Version>, StorageError> {
-        if let Some(row) = self.row(place)?.filter(|row| row.stamp == place.stamp) {
-            return Ok(Some(Version { row, is_noncurrent: false }));
-        }
-        let row_key = keys::version(BucketId(place.bucket_id), place.key.as_bytes(), Stamp(place.stamp));
-        let row = self.rows.get(&row_key)?.map(|row| rows::decode(&row)).transpose()?;
-        Ok(row.map(|row| Version { row, is_noncurrent: true }))
-    }
-
-    /// On replay: whether the path belongs to the current object of the key, whose own step may have been done already. In
-    /// overflow every version has a path of its own.
-    fn is_taken_over(&self, place: &Place) -> Result<bool, StorageError> {
-        let is_plain = |location| location == Location::Plain;
-        Ok(is_plain(place.location) && self.row(place)?.is_some_and(|row| is_plain(row.location)))
-    }
-
-    fn row(&self, place: &Place) -> Result<Option<ObjectRow>, StorageError> {
-        let row = self.rows.get(&keys::object(BucketId(place.bucket_id), place.key.as_bytes()))?;
-        row.map(|row| rows::decode(&row)).transpose()
-    }
-
-    /// On replay: puts the file of a version that is no longer current where it is at the end, since the path of the step may
-    /// belong to a later one already.
-    fn write_noncurrent(
-        &self,
-        place: &Place,
-        source: &Source,
-        size: u64,
-        row: ObjectRow,
-        body: &dyn Fn() -> Result<Vec<u8>, StorageError>,
-    ) -> Result<Outcome, StorageError> {
-        let place = Place { location: row.location, ..place.clone() };
-        let tag = self.tag_in_overflow(&place, Version { row, is_noncurrent: true }, None)?;
-        if !self.is_done(&place, source, size, Some(&tag))? {
-            let staged = self.prepare(&place, source, size, Some(&tag), body)?;
-            let path = place.path();
-            io_at("put in place", &path, self.put_in_place(&staged, &path))?;
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// The copy of the row of a version in overflow; `before` is the file's earlier one.
-    fn tag_in_overflow(
-        &self,
-        place: &Place,
-        version: Version,
-        before: Option<FileTag>,
-    ) -> Result<Vec<u8>, StorageError> {
-        let Version { row, is_noncurrent } = version;
-        let told = before.and_then(|tag| tag.part_size);
-        let list = keys::part_list(BucketId(place.bucket_id), Stamp(place.stamp));
-        let part_size = match (told, row.parts) {
-            (None, Some(_)) => {
-                let list = self.rows.get(&list)?;
-                list.map(|list| rows::decode::<rows::PartListRow>(&list)).transpose()?.and_then(|list| list.part_size())
-            }
-            (told, _) => told,
-        };
-        let noncurrent = is_noncurrent.then_some(true);
-        rows::encode(&FileTag { noncurrent, ..FileTag::of(row, Some(&place.key), part_size) })
-    }
-
-    /// See [`Step::Archive`].
-    fn archive(&self, place: &Place, changes: &[RowChange], row: u32, leaves: bool) -> Result<(), StorageError> {
-        let version = match self.replay {
-            None => self.changed(changes, row)?,
-            Some(_) => self.version(place)?,
-        };
-        let (from, to) = (place.path(), place.overflow_path());
-        if let Some(version) = version.filter(|version| version.row.location == Location::Overflow) {
-            let own = self.stamp_of(&version.row, place);
-            let is_own = |file: &io::Result<DiskFile>| file.as_ref().is_ok_and(|file| file.stamp().ok() == Some(own));
-            // On replay what is in overflow was written just now, and what is at its path may be half a file. Otherwise it is
-            // mostly at its path, and was put into overflow before only if another file is there.
-            let mut is_moved = from == to || (self.replay.is_some() && self.look_at(&to)? == Some(own));
-            let mut file = self.disk.open_writable(if is_moved { &to } else { &from });
-            if !is_moved && !is_own(&file) && self.look_at(&to)? == Some(own) {
-                is_moved = true;
-                file = self.disk.open_writable(&to);
-            }
-            match file {
-                // A later version has its place.
-                Ok(_) if self.replay.is_some() && !is_own(&file) => {}
-                // A file that somebody touched or edited goes with its version: the next must not be written over it.
-                Ok(file) => {
-                    let told = version.row.parts.and_then(|_| file.tag());
-                    let before = told.and_then(|tag| rows::decode::<FileTag>(&tag).ok());
-                    file.set_tag(&self.tag_in_overflow(place, version, before)?);
-                    if !is_moved {
-                        io_at("put in place", &to, self.put_in_place(&from, &to))?;
-                    }
-                }
-                Err(e) if is_absent(&e) || is_blocked(&e) => {}
-                Err(e) => return Err(StorageError::io("open", &from, e)),
-            }
-        }
-        if leaves && place.location == Location::Plain {
-            self.remove_empty_parents(&place.bucket, &place.key);
-        }
-        Ok(())
-    }
-
-    /// See [`Step::Promote`].
-    fn promote(&self, place: &Place, changes: &[RowChange], row: u32) -> Result<Outcome, StorageError> {
-        let version = match self.replay {
-            None => self.changed(changes, row)?,
-            Some(_) => self.version(place)?.filter(|version| !version.is_noncurrent),
-        };
-        let Some(version) = version.filter(|version| version.row.location == place.location) else {
-            return Ok(Outcome::Done);
-        };
-        let (from, to) = (place.overflow_path(), place.path());
-        let own = self.stamp_of(&version.row, place);
-        if from != to && self.look_at(&to)? == Some(own) {
-            // Written again from the journal: what lies in overflow is of an earlier try.
-            match self.disk.remove_file(&from) {
-                Err(e) if is_absent(&e) => {}
-                other => io_at("remove", &from, other)?,
-            }
-        } else if from != to && self.look_at(&from)? == Some(own) {
-            match self.put_in_place(&from, &to) {
-                Err(e) if is_blocked(&e) => {
-                    tracing::warn!(bucket = place.bucket, key = place.key, error = %e, "something unknown stands in the way of an object's file; it stays in overflow");
-                    let overflow = Place { location: Location::Overflow, ..place.clone() };
-                    self.renew_tag(&overflow, changes, row)?;
-                    return Ok(Outcome::Moved(place.clone()));
-                }
-                other => io_at("put in place", &to, other)?,
-            }
-        }
-        self.renew_tag(place, changes, row).map(|()| Outcome::Done)
-    }
-
-    /// A version as the entry itself has it.
-    fn changed(&self, changes: &[RowChange], row: u32) -> Result<Option<Version>, StorageError> {
-        let Some((row_key, Some(row))) = change_at(changes, row) else { return Ok(None) };
-        let is_noncurrent = is_noncurrent(row_key);
-        Ok(Some(Version { row: rows::decode(row)?, is_noncurrent }))
-    }
-
     fn look_at(&self, path: &Path) -> Result<Option<FileStamp>, StorageError> {
         self.disk.stamp_at(path).map_err(|e| StorageError::io("look at", path, e))
-    }
-
-    /// Size and time that the file of a version has.
-    fn stamp_of(&self, row: &ObjectRow, place: &Place) -> FileStamp {
-        FileStamp { size: row.size, modified: self.disk.rounded(Stamp(place.stamp)) }
     }
 
     /// Removes the folders above a removed file as far as they are empty and no key of their own.
