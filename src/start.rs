@@ -23,7 +23,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::access_log::{self, AccessLogSettings};
 use crate::config::{Config, Durability, Secret};
 use crate::limits;
-use crate::memory;
 use crate::node::{Node, NodeSettings};
 use crate::s3::auth::{AuthSettings, settings::InvalidSetting};
 use crate::s3::authorize::Access;
@@ -75,7 +74,6 @@ pub enum RunError {
 
 /// Runs a node until it is told to stop. Errs when it cannot start, or when storage failed while it ran.
 pub fn run(config: Config) -> Result<(), RunError> {
-    memory::set_up();
     let _logs = telemetry::start(&config)?;
     actix::System::new().block_on(serve(config))
 }
