@@ -224,6 +224,7 @@ impl Access {
             bucket_owner: question.bucket_owner,
             config: question.config,
             key: question.key,
+            resource: None,
             object,
             context,
         })

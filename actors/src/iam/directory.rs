@@ -14,7 +14,7 @@ use super::principal::Principal;
 use super::records::{Expiry, FileRecord, KeyRecord, UserRecord};
 use crate::json_store::{Mistake, Schema};
 use crate::names::{AccessKeyId, CanonicalId};
-use crate::policy_engine::{IdentityPolicy, is_account_id, refuse_ambiguous};
+use crate::policy_engine::{IdentityPolicy, PolicyHome, is_account_id, refuse_ambiguous};
 use crate::seal::{Sealer, SecretKey};
 
 /// What sealed secrets are for; part of what the seal protects.
@@ -330,13 +330,16 @@ fn add_keys(directory: &mut Directory, index: usize, user: &UserRecord, sealer: 
     };
     let mut policies = Vec::with_capacity(user.policies.len());
     for (at, value) in user.policies.iter().enumerate() {
-        let policy = IdentityPolicy::parse(value, &format!("policies[{at}]"))
-            .map_err(|error| Problem::of(user, error.to_string()))?;
+        let policy = IdentityPolicy::parse(value, &format!("policies[{at}]")).unwrap_or_else(|mistake| {
+            let name = &summary.display_name;
+            directory.warnings.push(format!("user `{name}` may do nothing, since a policy has a mistake: {mistake}"));
+            IdentityPolicy::broken(value, mistake)
+        });
         for word in policy.unknown_words() {
             let name = &summary.display_name;
             directory.warnings.push(format!("user `{name}`: policies[{at}] grants nothing by `{word}`"));
         }
-        policies.push(policy);
+        policies.push(policy.at(PolicyHome::Own { index: at }));
     }
     if !user.groups.is_empty() {
         let name = &summary.display_name;
@@ -356,6 +359,9 @@ fn add_keys(directory: &mut Directory, index: usize, user: &UserRecord, sealer: 
         is_named_root: summary.is_named_root,
         unambiguous_names: unambiguous.collect(),
         policies: Arc::from(policies),
+        tags: user.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        role: None,
+        session: None,
     };
     for (key, parsed) in key_records(user).into_iter().zip(&summary.access_keys) {
         let secret = secret_of(&key, sealer).map_err(|reason| Problem::of(user, reason))?;

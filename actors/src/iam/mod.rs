@@ -26,6 +26,6 @@ pub use first_boot::{SeededAdmin, WELL_KNOWN_SECRET};
 pub use messages::{
     AccessKeySummary, CreateUser, DeleteUser, ListUsers, NewCredential, RotateKey, SetPolicies, UserSummary,
 };
-pub use principal::{Credential, Principal};
+pub use principal::{Credential, Principal, RoleSession, Session};
 
 pub use crate::seal::SecretKey;

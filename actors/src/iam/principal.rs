@@ -1,12 +1,13 @@
-//! Who asks: a user as one of its access keys shows it.
+//! Who asks: a user as one of its access keys shows it, or a role that somebody has assumed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::names::{AccessKeyId, CanonicalId};
+use crate::names::{AccessKeyId, CanonicalId, Stamp};
 use crate::policy_engine::IdentityPolicy;
 use crate::seal::SecretKey;
 
-/// The user behind a request.
+/// The user or role behind a request.
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// Canonical id: what buckets and objects name as their owner.
@@ -19,7 +20,7 @@ pub struct Principal {
     pub access_keys: Arc<[AccessKeyId]>,
     /// Name for people.
     pub display_name: String,
-    /// Name in ARNs.
+    /// Name in ARNs: of the user or of the role.
     pub user_name: String,
     /// Path in ARNs, with a slash at both ends.
     pub path: String,
@@ -29,20 +30,72 @@ pub struct Principal {
     pub is_named_root: bool,
     /// Display name and user name, as far as no other user goes by them.
     pub unambiguous_names: Arc<[String]>,
-    /// Its policies.
+    /// Its policies: its own, those of its groups, and managed ones that are attached to either.
     pub policies: Arc<[IdentityPolicy]>,
+    /// Tags of the user or role.
+    pub tags: Arc<[(String, String)]>,
+    /// Set when it is a role that somebody has assumed.
+    pub role: Option<RoleSession>,
+    /// Set when the access key is a temporary one.
+    pub session: Option<Arc<Session>>,
+}
+
+/// A role, assumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleSession {
+    /// Unique id of the role.
+    pub role_id: String,
+    /// Name that whoever assumed it gave to the session.
+    pub session_name: String,
+}
+
+/// What temporary credentials say beside whom they stand for (STS API Reference, AssumeRole and GetSessionToken).
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// When they were given.
+    pub issued_at: Stamp,
+    /// When they end.
+    pub expires_at: Stamp,
+    /// Policies that bound them; none bounds nothing.
+    pub policies: Vec<IdentityPolicy>,
+    /// The identity provider whose token was shown for them.
+    pub provider: Option<String>,
+    /// Who stands behind the session, for as long as roles are assumed from it.
+    pub source_identity: Option<String>,
+    /// Tags of the session.
+    pub tags: Vec<(String, String)>,
 }
 
 impl Principal {
-    /// `arn:aws:iam::<account>:user/<path><name>`, or `arn:aws:iam::<account>:root`.
+    /// `arn:aws:iam::<account>:user/<path><name>`, `arn:aws:iam::<account>:root`, or, of an assumed role, the ARN of the role:
+    /// what policies know it by.
     pub fn arn(&self) -> String {
-        match self.is_named_root {
-            true => format!("arn:aws:iam::{}:root", self.account_id),
-            false => format!("arn:aws:iam::{}:user{}{}", self.account_id, self.path, self.user_name),
+        match (&self.role, self.is_named_root) {
+            (Some(_), _) => format!("arn:aws:iam::{}:role{}{}", self.account_id, self.path, self.user_name),
+            (None, true) => format!("arn:aws:iam::{}:root", self.account_id),
+            (None, false) => format!("arn:aws:iam::{}:user{}{}", self.account_id, self.path, self.user_name),
         }
     }
 
-    /// Whether `text` is the user's path and name as its ARN has them behind `user/`.
+    /// The same, but of an assumed role `arn:aws:sts::<account>:assumed-role/<role>/<session>`.
+    pub fn caller_arn(&self) -> String {
+        match &self.role {
+            Some(role) => {
+                format!("arn:aws:sts::{}:assumed-role/{}/{}", self.account_id, self.user_name, role.session_name)
+            }
+            None => self.arn(),
+        }
+    }
+
+    /// `aws:userid`: the user id, or, of an assumed role, `<role id>:<session>`.
+    pub fn unique_id(&self) -> Cow<'_, str> {
+        match &self.role {
+            Some(role) => Cow::Owned(format!("{}:{}", role.role_id, role.session_name)),
+            None => Cow::Borrowed(self.user_id.as_str()),
+        }
+    }
+
+    /// Whether `text` is the path and name as its ARN has them behind `user/` or `role/`.
     pub fn has_path_and_name(&self, text: &str) -> bool {
         let path = self.path.trim_start_matches('/');
         text.strip_prefix(path) == Some(self.user_name.as_str())

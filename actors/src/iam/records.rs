@@ -1,5 +1,7 @@
 //! The shape of `iam.json`. Fields that are not listed here are kept as they are.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
@@ -40,6 +42,8 @@ pub(super) struct UserRecord {
     pub access_keys: Vec<KeyRecord>,
     #[serde(default)]
     pub groups: Vec<String>,
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A further access key of a user.

@@ -187,7 +187,6 @@ async fn hand_edits_count_at_once_and_broken_ones_never() {
         "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\", \"account_id\": \"12\"}]}",
         "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\", \"enabled\": \"yes\"}]}",
         "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\", \"enabled\": true, \"enabled\": false}]}",
-        "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\", \"policies\": [{\"Statement\": []}]}]}",
         "{\"users\": [{\"access_key\": \"ann\", \"secret_key\": \"s\"}, {\"access_key\": \"ann\", \"secret_key\": \"t\"}]}",
         "{\"users\": [{\"access_key\": \"ann\", \"secret_key_sealed\": \"v1:00000000:AAAA\"}]}",
     ] {
@@ -204,6 +203,19 @@ async fn hand_edits_count_at_once_and_broken_ones_never() {
     node.write(&users(json!([])).to_string());
     assert!(matches!(client.credential(&id("ann"), true).await, Err(IamError::NoSuchAccessKey(_))));
     assert!(client.problem().is_none());
+}
+
+#[actix::test]
+async fn a_policy_with_a_mistake_is_told_of_and_leaves_the_file_in_force() {
+    let node = Node::with_file(&users(json!([
+        {"access_key": "ann", "secret_key": "s", "policies": [{"bucket": "*", "actions": ["*"]}, {"Statement": []}]},
+        {"access_key": "bob", "secret_key": "s", "policies": [{"bucket": "*", "actions": ["list"]}]},
+    ])));
+    let client = node.client();
+    let principal = client.credential(&id("ann"), true).await.unwrap().principal;
+    assert!(principal.policies.iter().any(|policy| policy.mistake().is_some_and(|found| found.place.contains("[1]"))));
+    assert!(client.directory().warnings().iter().any(|text| text.contains("`ann` may do nothing")));
+    assert!(client.credential(&id("bob"), true).await.is_ok());
 }
 
 #[actix::test]
@@ -230,7 +242,10 @@ async fn ends_and_further_keys() {
     assert_eq!(rotated.access_key, id("k3"));
     assert_eq!(node.document()["users"][0]["access_keys"][2].get("secret_key"), None);
     let first = &node.document()["users"][0]["access_keys"][0];
-    assert!(first.get("secret_key").is_none() && first["secret_key_sealed"].is_string(), "writing seals the others too");
+    assert!(
+        first.get("secret_key").is_none() && first["secret_key_sealed"].is_string(),
+        "writing seals the others too"
+    );
 }
 
 #[actix::test]

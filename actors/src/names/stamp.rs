@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// Nanoseconds since the Unix epoch. A row's stamp is its last-modified time, the mtime of its file, and the order of
 /// its versions; the committer hands out each value once, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -22,6 +25,19 @@ impl Stamp {
     /// Whole seconds since the epoch: what `Last-Modified` and conditional headers compare.
     pub fn seconds(self) -> u64 {
         self.0 / 1_000_000_000
+    }
+
+    /// The time as RFC 3339 writes it, in UTC.
+    pub fn rfc3339(self) -> String {
+        let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0)).ok();
+        // Every 64-bit number of nanoseconds is a time before the year 2555.
+        time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+    }
+
+    /// This much later.
+    #[must_use]
+    pub fn after(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000_000)))
     }
 
     /// Milliseconds since the epoch: the resolution of times in S3's XML.

@@ -115,6 +115,7 @@ impl World {
             bucket_owner: Some(&owner),
             config: Some(&self.config),
             key: Some("x"),
+            resource: None,
             object,
             context: &context,
         };

@@ -9,10 +9,12 @@ use actix::{Actor, ArbiterHandle};
 use super::actor::PolicyEngine;
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document};
-use super::error::PolicyError;
+use super::error::{InvalidPolicy, PolicyError};
 use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
+use super::parse::parse_bucket_policy;
 use super::policies::{BucketPolicies, PolicyFile};
+use super::trace::Trace;
 use crate::call::Door;
 use crate::clock::SharedClock;
 use crate::iam::{IamClient, Principal};
@@ -27,6 +29,17 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct PolicyEngineSettings {
     /// `BUCKET_POLICY_PATH`; need not exist.
     pub path: PathBuf,
+}
+
+/// A bucket policy that is in force nowhere.
+#[derive(Debug)]
+pub struct DraftPolicy(Document);
+
+impl DraftPolicy {
+    /// Parses the text of a policy of this bucket. Errs with the place of the mistake.
+    pub fn parse(text: &str, bucket: &BucketName) -> Result<Self, InvalidPolicy> {
+        parse_bucket_policy(text, bucket).map(|(_, document)| Self(document))
+    }
 }
 
 /// The client. Cheap to clone.
@@ -69,6 +82,28 @@ impl PolicyEngineClient {
     pub fn decide(&self, request: &AccessRequest<'_>) -> Decision {
         let published = self.policies.load();
         let policy = request.bucket.and_then(|bucket| published.state.get(bucket));
+        self.among(request, policy.map(|policy| policy.document.as_ref()), |around| evaluate::decide(request, around))
+    }
+
+    /// The same decision, with what was considered for it.
+    pub fn explain(&self, request: &AccessRequest<'_>) -> (Decision, Trace) {
+        let published = self.policies.load();
+        let policy = request.bucket.and_then(|bucket| published.state.get(bucket));
+        self.among(request, policy.map(|policy| policy.document.as_ref()), |around| evaluate::explain(request, around))
+    }
+
+    /// The decision as it would be if `draft` were the bucket's policy; none is none.
+    pub fn explain_under(&self, request: &AccessRequest<'_>, draft: Option<&DraftPolicy>) -> (Decision, Trace) {
+        self.among(request, draft.map(|draft| Ok(&draft.0)), |around| evaluate::explain(request, around))
+    }
+
+    /// Runs a decision with what the node knows beside the request.
+    fn among<T>(
+        &self,
+        request: &AccessRequest<'_>,
+        policy: Option<Result<&Document, &InvalidPolicy>>,
+        decide: impl FnOnce(&Surroundings<'_>) -> T,
+    ) -> T {
         let directory = self.iam.directory();
         let bucket_account = request.bucket_owner.map(|owner| directory.account_of(owner));
         // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
@@ -78,12 +113,12 @@ impl PolicyEngineClient {
             ObjectState::Unseen | ObjectState::Missing => None,
         };
         let around = Surroundings {
-            policy: policy.map(|policy| policy.document.as_ref()),
+            policy,
             bucket_account: bucket_account.as_deref(),
             object_account: object_account.as_deref(),
             account_of: &|user| directory.account_of(user).into_owned(),
         };
-        evaluate::decide(request, &around)
+        decide(&around)
     }
 
     /// Whether the bucket's policy lets a service of AWS, whose work the node does, do this to the key. `action` is one that
@@ -102,7 +137,7 @@ impl PolicyEngineClient {
         };
         let resource = format!("arn:aws:s3:::{bucket}/{key}");
         let facts = Facts { principal: None, context, resource_account: None, object_tags: &[] };
-        document.allows_service(service, Asked { action, resource: &resource }, &facts)
+        document.allows(|clause| clause.means_service(service), Asked { action, resource: &resource }, &facts)
     }
 
     /// Whether the caller's ListBuckets shows a bucket that it does not own.

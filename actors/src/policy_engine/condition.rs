@@ -25,6 +25,9 @@ pub(super) struct Condition {
     if_exists: bool,
     key: String,
     wanted: Vec<Wanted>,
+    /// Operator and values as they are written, for those who read why a statement does not apply.
+    name: Box<str>,
+    texts: Vec<Box<str>>,
 }
 
 /// How a document is read.
@@ -52,8 +55,9 @@ impl Condition {
                 if !is_known(key, dialect.other_services) {
                     return Err(InvalidPolicy::new(place, "is not a condition key"));
                 }
-                let wanted = parse_values(operator.test, values, &place, dialect)?;
-                conditions.push(Self { operator, quantifier, if_exists, key: key.clone(), wanted });
+                let (wanted, texts) = parse_values(operator.test, values, &place, dialect)?;
+                let (key, name) = (key.clone(), Box::from(name.as_str()));
+                conditions.push(Self { operator, quantifier, if_exists, key, wanted, name, texts });
             }
         }
         Ok(conditions)
@@ -62,6 +66,16 @@ impl Condition {
     /// The key that it asks for.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The operator as it is written.
+    pub fn operator_name(&self) -> &str {
+        &self.name
+    }
+
+    /// The values as they are written.
+    pub fn texts(&self) -> &[Box<str>] {
+        &self.texts
     }
 
     /// Names of the policy variables in its values.
@@ -118,7 +132,10 @@ fn parse_operator(name: &str) -> Option<(Operator, Quantifier, bool)> {
     Some((operator, quantifier, if_exists))
 }
 
-fn parse_values(test: Test, values: &Value, place: &str, dialect: Dialect) -> Result<Vec<Wanted>, InvalidPolicy> {
+/// The values, and how they are written.
+type Values = (Vec<Wanted>, Vec<Box<str>>);
+
+fn parse_values(test: Test, values: &Value, place: &str, dialect: Dialect) -> Result<Values, InvalidPolicy> {
     let list = match values {
         Value::Array(list) => list.as_slice(),
         single => std::slice::from_ref(single),
@@ -126,7 +143,7 @@ fn parse_values(test: Test, values: &Value, place: &str, dialect: Dialect) -> Re
     if list.is_empty() {
         return Err(InvalidPolicy::new(place, "has no value"));
     }
-    let mut wanted = Vec::with_capacity(list.len());
+    let (mut wanted, mut texts) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
     for value in list {
         let text = match value {
             Value::String(text) => text.clone(),
@@ -139,8 +156,9 @@ fn parse_values(test: Test, values: &Value, place: &str, dialect: Dialect) -> Re
             return Err(InvalidPolicy::new(place, format!("`{name}` is no policy variable")));
         }
         wanted.push(parsed);
+        texts.push(text.into_boxed_str());
     }
-    Ok(wanted)
+    Ok((wanted, texts))
 }
 
 #[cfg(test)]

@@ -5,9 +5,6 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use crate::bucket_config::Tag;
 use crate::iam::Principal;
 use crate::names::Stamp;
@@ -104,26 +101,46 @@ impl<'a> Facts<'a> {
         match lower {
             "aws:sourceip" => context.source_ip.map(|ip| Cow::Owned(ip.to_canonical().to_string())),
             "aws:securetransport" => Some(truth(context.secure_transport)),
-            "aws:currenttime" => OffsetDateTime::from_unix_timestamp_nanos(i128::from(context.now.0))
-                .ok()
-                .and_then(|time| time.format(&Rfc3339).ok())
-                .map(Cow::Owned),
+            "aws:currenttime" => Some(Cow::Owned(context.now.rfc3339())),
             "aws:epochtime" => Some(Cow::Owned(context.now.seconds().to_string())),
             "aws:viaawsservice" | "aws:principalisawsservice" => Some(truth(false)),
             "aws:resourceaccount" | "s3:resourceaccount" => self.resource_account.map(Cow::Borrowed),
-            "aws:username" => self.principal.map(|principal| Cow::Borrowed(principal.user_name.as_str())),
-            "aws:userid" => Some(match self.principal {
-                Some(principal) => Cow::Borrowed(principal.user_id.as_str()),
-                None => Cow::Borrowed("anonymous"),
-            }),
+            "aws:username" => {
+                let user = self.principal.filter(|principal| principal.role.is_none());
+                user.map(|principal| Cow::Borrowed(principal.user_name.as_str()))
+            }
+            "aws:userid" => Some(self.principal.map_or(Cow::Borrowed("anonymous"), Principal::unique_id)),
             "aws:principaltype" => Some(Cow::Borrowed(match self.principal {
                 None => "Anonymous",
+                Some(principal) if principal.role.is_some() => "AssumedRole",
                 Some(principal) if principal.is_named_root => "Account",
                 Some(_) => "User",
             })),
             "aws:principalarn" => self.principal.map(|principal| Cow::Owned(principal.arn())),
             "aws:principalaccount" => self.principal.map(|principal| Cow::Borrowed(principal.account_id.as_str())),
+            _ => self.of_session(lower).or_else(|| self.tag_of_principal(lower)),
+        }
+    }
+
+    /// What only temporary credentials have.
+    fn of_session(&self, lower: &str) -> Option<Cow<'a, str>> {
+        let session = self.principal?.session.as_ref()?;
+        match lower {
+            // The node knows no second factor.
+            "aws:multifactorauthpresent" => Some(Cow::Borrowed("false")),
+            "aws:tokenissuetime" => Some(Cow::Owned(session.issued_at.rfc3339())),
+            "aws:federatedprovider" => session.provider.as_deref().map(Cow::Borrowed),
+            "aws:sourceidentity" => session.source_identity.as_deref().map(Cow::Borrowed),
             _ => None,
         }
+    }
+
+    /// A tag of the session stands in for one of the user or role.
+    fn tag_of_principal(&self, lower: &str) -> Option<Cow<'a, str>> {
+        let key = lower.strip_prefix("aws:principaltag/")?;
+        let principal = self.principal?;
+        let session = principal.session.iter().flat_map(|session| session.tags.iter());
+        let mut all = session.chain(principal.tags.iter());
+        all.find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| Cow::Borrowed(value.as_str()))
     }
 }

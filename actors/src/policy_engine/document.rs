@@ -2,8 +2,10 @@
 
 use super::condition::Condition;
 use super::context::{Facts, OBJECT_TAG_PREFIX};
+use super::evaluate::Source;
 use super::pattern::Pattern;
 use super::principal::{Meant, PrincipalClause};
+use super::trace::Watch;
 
 /// Longest bucket policy, in bytes (S3 User Guide, "Bucket policies").
 pub const DOCUMENT_BYTES_MAX: usize = 20 * 1024;
@@ -54,15 +56,33 @@ pub(super) struct Asked<'a> {
     pub resource: &'a str,
 }
 
+/// How a statement applies to a request, or what of it is about something else: the first of its elements that is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Outcome<'a> {
+    Applies(Meant),
+    OtherPrincipal,
+    OtherAction,
+    OtherResource,
+    Unmet(&'a Condition),
+}
+
 impl Statement {
-    /// How the statement applies to the caller and request: not, by the caller's account, or directly.
-    pub fn applies(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Meant {
+    /// How the statement applies to the caller and request.
+    pub fn outcome(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Outcome<'_> {
         let meant = self.principals.as_ref().map_or(Meant::Directly, |clause| clause.means(facts.principal));
-        if meant == Meant::Not || !self.covers(asked, facts) { Meant::Not } else { meant }
+        if meant == Meant::Not {
+            return Outcome::OtherPrincipal;
+        }
+        self.misfit(asked, facts).unwrap_or(Outcome::Applies(meant))
     }
 
     /// Whether action, resource and conditions fit, whoever asks.
-    fn covers(&self, asked: Asked<'_>, facts: &Facts<'_>) -> bool {
+    pub fn covers(&self, asked: Asked<'_>, facts: &Facts<'_>) -> bool {
+        self.misfit(asked, facts).is_none()
+    }
+
+    /// Which of action, resource and conditions does not fit.
+    fn misfit(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Option<Outcome<'_>> {
         let lookup = |name: &str| facts.variable(name);
         let fits = |clause: &Clause, text: &str, ignoring_case: bool| {
             clause.negated
@@ -71,9 +91,13 @@ impl Statement {
                     false => pattern.matches(text, &lookup),
                 })
         };
-        fits(&self.actions, asked.action, true)
-            && fits(&self.resources, asked.resource, false)
-            && self.conditions.iter().all(|condition| condition.holds(facts))
+        if !fits(&self.actions, asked.action, true) {
+            return Some(Outcome::OtherAction);
+        }
+        if !fits(&self.resources, asked.resource, false) {
+            return Some(Outcome::OtherResource);
+        }
+        self.conditions.iter().find(|condition| !condition.holds(facts)).map(Outcome::Unmet)
     }
 }
 
@@ -104,12 +128,22 @@ impl Document {
         Self { statements, asks_object_tags }
     }
 
-    /// Asks every statement: the first deny decides, else the strongest allow.
-    pub fn verdict(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Verdict {
+    /// Asks every statement: the first deny decides, else the strongest allow. Who watches is told of each, as one of `source`.
+    pub fn verdict<W: Watch>(
+        &self,
+        asked: Asked<'_>,
+        facts: &Facts<'_>,
+        source: &dyn Fn() -> Source,
+        watch: &mut W,
+    ) -> Verdict {
         let mut verdict = Verdict::Silent;
         for (index, statement) in self.statements.iter().enumerate() {
-            verdict = match (statement.applies(asked, facts), statement.effect, verdict) {
-                (Meant::Not, _, _) => continue,
+            let outcome = statement.outcome(asked, facts);
+            watch.statement(source, index, statement, outcome, facts);
+            let Outcome::Applies(meant) = outcome else { continue };
+            verdict = match (meant, statement.effect, verdict) {
+                (Meant::Not, _, _) | (_, _, Verdict::Denied(_)) => continue,
+                (_, Effect::Deny, _) if W::WHOLE => Verdict::Denied(index),
                 (_, Effect::Deny, _) => return Verdict::Denied(index),
                 (_, Effect::Allow, Verdict::Allowed(first)) => Verdict::Allowed(first),
                 (Meant::Directly, Effect::Allow, _) => Verdict::Allowed(index),
@@ -120,11 +154,10 @@ impl Document {
         verdict
     }
 
-    /// Whether a service may: a statement allows it and none denies it.
-    pub fn allows_service(&self, service: &str, asked: Asked<'_>, facts: &Facts<'_>) -> bool {
+    /// Whether one who is no principal may, such as a service: a statement that means it allows it and none denies it.
+    pub fn allows(&self, means: impl Fn(&PrincipalClause) -> bool, asked: Asked<'_>, facts: &Facts<'_>) -> bool {
         let meant = |statement: &&Statement| {
-            let names = statement.principals.as_ref().is_some_and(|clause| clause.means_service(service));
-            names && statement.covers(asked, facts)
+            statement.principals.as_ref().is_some_and(&means) && statement.covers(asked, facts)
         };
         let mut applying = self.statements.iter().filter(meant).peekable();
         applying.peek().is_some() && applying.all(|statement| statement.effect == Effect::Allow)

@@ -6,16 +6,20 @@
 //! bucket's side is its policy and the access control lists, as far as ownership controls and public access block let them
 //! count.
 //!
+//! Temporary credentials may be bounded by session policies: those allow nothing by themselves, but what they do not allow is
+//! refused, unless the bucket's policy names the very session.
+//!
 //! Most decisions need no look at the object. One that does is refused as [`Reason::DependsOnObject`] while nobody has looked.
 
 use super::acl::{AclOf, GrantRef, Grantees, is_object_owners, right_of, writes_object_acl};
 use super::actions::{ActionRow, Capability, find_action};
 use super::context::{Facts, RequestContext};
-use super::document::{Asked, Document, Verdict};
+use super::document::{Asked, Document, Effect, Verdict};
 use super::error::InvalidPolicy;
 use super::grant::Wish;
-use super::identity::{Form, IdentityPolicy};
+use super::identity::{Form, IdentityPolicy, PolicyHome};
 use super::principal::Meant;
+use super::trace::{Trace, Watch};
 use crate::bucket_config::{Acl, BucketConfig, ObjectOwnership, PublicAccessBlock, Tag};
 use crate::iam::Principal;
 use crate::names::{BucketName, CanonicalId};
@@ -35,6 +39,8 @@ pub struct AccessRequest<'a> {
     pub config: Option<&'a BucketConfig>,
     /// The decoded key.
     pub key: Option<&'a str>,
+    /// ARN of what is asked for, where that is no bucket: a user, role, policy, key.
+    pub resource: Option<&'a str>,
     /// The object of that key, or the version of it that the request names.
     pub object: ObjectState<'a>,
     /// What conditions may ask for.
@@ -75,15 +81,17 @@ pub struct Decision {
 /// Which policy decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The policy at this place in the caller's `policies`, counted from 0.
+    /// A policy that the caller holds.
     Identity {
-        /// Place in `policies`.
-        index: usize,
+        /// Where from.
+        home: PolicyHome,
         /// `PolicyName`, if it has one.
         name: Option<Box<str>>,
     },
     /// The bucket's policy.
     Bucket,
+    /// The trust policy of a role.
+    Trust,
 }
 
 /// A statement of a policy.
@@ -122,6 +130,10 @@ pub enum Reason {
     DependsOnObject,
     /// Nothing allows it.
     NoStatementAllows,
+    /// The caller's temporary credentials are bounded by policies that do not allow it.
+    NoSessionPolicyAllows,
+    /// The role's trust policy does not let the caller assume it.
+    NoTrust,
     /// Another account's bucket or object: its policy or a grant allows, but none of the caller's own policies does.
     NoIdentityPolicyAllows,
     /// Another account's bucket or object: the caller's policy allows, but neither the bucket's nor a grant does.
@@ -130,6 +142,8 @@ pub enum Reason {
     AdministratorsOnly,
     /// The bucket's policy has a mistake and refuses everybody but owner and administrators.
     BrokenBucketPolicy(InvalidPolicy),
+    /// One of the caller's own policies has a mistake, and so the caller may do nothing.
+    BrokenIdentityPolicy(InvalidPolicy),
     /// No such action.
     UnknownAction,
 }
@@ -146,16 +160,27 @@ pub(super) struct Surroundings<'a> {
     pub account_of: &'a dyn Fn(&CanonicalId) -> String,
 }
 
-fn allow(reason: Reason) -> Decision {
+pub(super) fn allow(reason: Reason) -> Decision {
     Decision { allowed: true, reason }
 }
 
-fn refuse(reason: Reason) -> Decision {
+pub(super) fn refuse(reason: Reason) -> Decision {
     Decision { allowed: false, reason }
 }
 
 /// Decides a request.
 pub(super) fn decide(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> Decision {
+    decide_watched(request, around, &mut ())
+}
+
+/// Decides a request, and tells what was considered.
+pub(super) fn explain(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> (Decision, Trace) {
+    let mut trace = Trace::default();
+    let decision = decide_watched(request, around, &mut trace);
+    (decision, trace)
+}
+
+fn decide_watched<W: Watch>(request: &AccessRequest<'_>, around: &Surroundings<'_>, watch: &mut W) -> Decision {
     let Some(row) = find_action(request.action) else {
         return refuse(Reason::UnknownAction);
     };
@@ -164,7 +189,7 @@ pub(super) fn decide(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> 
         return refuse(Reason::DependsOnObject);
     }
     // Unseen, an object is taken for one that neither caller nor bucket owns, and that nobody was granted.
-    let decision = judge(row, request, around);
+    let decision = judge(row, request, around, watch);
     let is_open = matches!(
         decision.reason,
         Reason::Anonymous | Reason::NoStatementAllows | Reason::NoIdentityPolicyAllows | Reason::NoBucketPolicyAllows
@@ -181,16 +206,15 @@ fn is_about_existing(action: &str) -> bool {
 }
 
 fn asks_object_tags(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> bool {
-    let own = request.principal.is_some_and(|principal| {
-        principal.policies.iter().any(|policy| match &policy.form {
-            Form::Document(document) => document.asks_object_tags,
-            Form::Short(_) => false,
-        })
-    });
+    let asks = |policy: &IdentityPolicy| matches!(&*policy.form, Form::Document(document) if document.asks_object_tags);
+    let own = request
+        .principal
+        .is_some_and(|principal| principal.policies.iter().any(asks) || session_policies(principal).iter().any(asks));
     own || around.policy.is_some_and(|policy| policy.is_ok_and(|document| document.asks_object_tags))
 }
 
-fn judge(row: &ActionRow, request: &AccessRequest<'_>, around: &Surroundings<'_>) -> Decision {
+/// Decides, and keeps temporary credentials within their bounds.
+fn judge<W: Watch>(row: &ActionRow, request: &AccessRequest<'_>, around: &Surroundings<'_>, watch: &mut W) -> Decision {
     let resource = resource_arn(request);
     let asked = Asked { action: row.checks, resource: &resource };
     let facts = Facts {
@@ -202,19 +226,77 @@ fn judge(row: &ActionRow, request: &AccessRequest<'_>, around: &Surroundings<'_>
             ObjectState::Unseen | ObjectState::Missing => &[],
         },
     };
+    let decision = judge_unbounded(row, request, around, asked, &facts, watch);
+    let Some(principal) = request.principal else { return decision };
+    let names_session = || match around.policy {
+        Some(Ok(document)) => names_session(document, principal, asked, &facts),
+        _ => false,
+    };
+    within_session(decision, principal, asked, &facts, names_session, watch)
+}
+
+fn session_policies(principal: &Principal) -> &[IdentityPolicy] {
+    principal.session.as_ref().map(|session| session.policies.as_slice()).unwrap_or_default()
+}
+
+/// Whether the document allows it to this very session of a role.
+pub(super) fn names_session(document: &Document, principal: &Principal, asked: Asked<'_>, facts: &Facts<'_>) -> bool {
+    principal.role.is_some()
+        && document.statements.iter().any(|statement| {
+            statement.effect == Effect::Allow
+                && statement.principals.as_ref().is_some_and(|clause| clause.names_session(principal))
+                && statement.covers(asked, facts)
+        })
+}
+
+/// What session policies leave of a decision.
+pub(super) fn within_session<W: Watch>(
+    decision: Decision,
+    principal: &Principal,
+    asked: Asked<'_>,
+    facts: &Facts<'_>,
+    names_session: impl FnOnce() -> bool,
+    watch: &mut W,
+) -> Decision {
+    let policies = session_policies(principal);
+    if policies.is_empty() {
+        return decision;
+    }
+    match IdentityVerdict::of(policies, None, asked, facts, watch) {
+        _ if matches!(decision.reason, Reason::ExplicitDeny(_)) => decision,
+        IdentityVerdict::Denied(statement) => refuse(Reason::ExplicitDeny(statement)),
+        IdentityVerdict::Broken(mistake) => refuse(Reason::BrokenIdentityPolicy(mistake)),
+        IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_) => decision,
+        IdentityVerdict::Silent if decision.allowed && !names_session() => refuse(Reason::NoSessionPolicyAllows),
+        IdentityVerdict::Silent => decision,
+    }
+}
+
+/// Decides, whatever session policies say.
+fn judge_unbounded<W: Watch>(
+    row: &ActionRow,
+    request: &AccessRequest<'_>,
+    around: &Surroundings<'_>,
+    asked: Asked<'_>,
+    facts: &Facts<'_>,
+    watch: &mut W,
+) -> Decision {
     let limits = Limits::of(request.config);
     let is_of_account = request.principal.is_some_and(|p| around.bucket_account == Some(p.account_id.as_str()));
     let bucket_verdict = match around.policy {
         Some(Ok(document)) => {
-            let verdict = BucketVerdict::of(document, asked, &facts);
+            let verdict = BucketVerdict::of(document, asked, facts, watch);
             match limits.restrict_public_policy && !is_of_account && document.is_public() {
-                true => verdict.without_allow(),
+                true => {
+                    watch.note("RestrictPublicBuckets: what the public policy allows counts inside the account only");
+                    verdict.without_allow()
+                }
                 false => verdict,
             }
         }
         _ => BucketVerdict::Silent,
     };
-    let granted = granted(row.checks, request, around, limits);
+    let granted = granted(row.checks, request, around, limits, watch);
     let Some(principal) = request.principal else {
         return decide_anonymous(around, bucket_verdict, granted);
     };
@@ -225,10 +307,12 @@ fn judge(row: &ActionRow, request: &AccessRequest<'_>, around: &Surroundings<'_>
         key: request.key,
         listed_prefix: request.context.get("s3:prefix"),
     };
-    let identity = IdentityVerdict::of(principal, wish, asked, &facts);
+    let identity = IdentityVerdict::of(&principal.policies, Some(wish), asked, facts, watch);
     let caller = Caller::of(principal, request, around, limits);
-    if let IdentityVerdict::Denied(statement) = identity {
-        return refuse(Reason::ExplicitDeny(statement));
+    match identity {
+        IdentityVerdict::Denied(statement) => return refuse(Reason::ExplicitDeny(statement)),
+        IdentityVerdict::Broken(mistake) => return refuse(Reason::BrokenIdentityPolicy(mistake)),
+        IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_) | IdentityVerdict::Silent => {}
     }
     if caller.is_owning_root && is_policy_repair(row.checks) {
         return allow(Reason::PolicyRepair);
@@ -237,12 +321,12 @@ fn judge(row: &ActionRow, request: &AccessRequest<'_>, around: &Surroundings<'_>
         return refuse(Reason::ExplicitDeny(statement));
     }
     if let Some(Err(mistake)) = around.policy
-        && !(caller.is_owning_root || caller.is_creator || is_administrator(principal, &facts))
+        && !(caller.is_owning_root || caller.is_creator || is_administrator(principal, facts))
     {
         return refuse(Reason::BrokenBucketPolicy(mistake.clone()));
     }
     if row.capability == Capability::Quota {
-        return match is_administrator(principal, &facts) {
+        return match is_administrator(principal, facts) {
             true => allow(Reason::AccountRoot),
             false => refuse(Reason::AdministratorsOnly),
         };
@@ -283,13 +367,18 @@ impl Limits {
 }
 
 /// The grant that lets the caller in most strongly.
-fn granted(
+fn granted<W: Watch>(
     checks: &str,
     request: &AccessRequest<'_>,
     around: &Surroundings<'_>,
     limits: Limits,
+    watch: &mut W,
 ) -> Option<(GrantRef, Meant)> {
-    let (of, permission) = right_of(checks).filter(|_| !limits.owner_enforced)?;
+    let (of, permission) = right_of(checks)?;
+    if limits.owner_enforced {
+        watch.note("BucketOwnerEnforced: access control lists do not count");
+        return None;
+    }
     let (acl, owner) = match (of, request.object) {
         (AclOf::Bucket, _) => (request.config?.acl.as_ref()?, request.bucket_owner),
         (AclOf::Object, ObjectState::Found(object)) => (object.acl?, Some(object.owner)),
@@ -301,7 +390,15 @@ fn granted(
         ignores_public: limits.ignore_public_acls,
         account_of: around.account_of,
     };
-    let (index, meant) = grantees.strongest(acl, permission)?;
+    let found = grantees.strongest(acl, permission);
+    if found.is_none() {
+        watch.note(match (of, limits.ignore_public_acls) {
+            (AclOf::Bucket, false) => "no grant of the bucket's access control list gives it to the caller",
+            (AclOf::Object, false) => "no grant of the object's access control list gives it to the caller",
+            (_, true) => "IgnorePublicAcls: grants to everybody do not count, and no other gives it to the caller",
+        });
+    }
+    let (index, meant) = found?;
     Some((GrantRef { of, index, grant: acl.grants.get(index)?.clone() }, meant))
 }
 
@@ -330,7 +427,7 @@ impl Caller {
             ObjectState::Unseen | ObjectState::Missing => (None, None),
         };
         Self {
-            is_inside: request.bucket_owner.is_none() || owns(around.bucket_account),
+            is_inside: around.bucket_account.is_none() || owns(around.bucket_account),
             is_root: principal.is_root,
             is_owning_root: principal.is_root && owns(around.bucket_account),
             is_creator: request.bucket_owner == Some(&principal.user_id),
@@ -384,7 +481,7 @@ fn decide_signed(
     let identity = match identity {
         IdentityVerdict::Granted(grant) => return allow(Reason::Allowed(grant)),
         IdentityVerdict::Allowed(statement) => Some(statement),
-        IdentityVerdict::Denied(_) | IdentityVerdict::Silent => None,
+        IdentityVerdict::Denied(_) | IdentityVerdict::Broken(_) | IdentityVerdict::Silent => None,
     };
     if caller.is_inside {
         match (identity, bucket_side) {
@@ -422,18 +519,17 @@ pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
     let facts = Facts { principal: Some(principal), context: &context, resource_account: None, object_tags: &[] };
     let resource = format!("arn:aws:s3:::{bucket}");
     let asked = Asked { action: "s3:ListBucket", resource: &resource };
-    let mut lists = false;
-    for policy in principal.policies.iter() {
-        match &policy.form {
-            Form::Short(grant) => lists |= grant.lists(bucket.as_str()),
-            Form::Document(document) => match document.verdict(asked, &facts) {
-                Verdict::Denied(_) => return false,
-                Verdict::Allowed(_) | Verdict::AllowedToAccount(_) => lists = true,
-                Verdict::Silent => {}
-            },
+    let lists = |policies: &[IdentityPolicy]| {
+        let grants =
+            |policy: &IdentityPolicy| matches!(&*policy.form, Form::Short(grant) if grant.lists(bucket.as_str()));
+        match IdentityVerdict::of(policies, None, asked, &facts, &mut ()) {
+            IdentityVerdict::Denied(_) | IdentityVerdict::Broken(_) => false,
+            IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_) => true,
+            IdentityVerdict::Silent => policies.iter().any(grants),
         }
-    }
-    lists
+    };
+    let bounds = session_policies(principal);
+    lists(&principal.policies) && (bounds.is_empty() || lists(bounds))
 }
 
 /// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings.
@@ -446,10 +542,12 @@ pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool
         listed_prefix: None,
     };
     let asked = Asked { action: "iam:ListUsers", resource: "*" };
-    matches!(
-        IdentityVerdict::of(principal, wish, asked, facts),
-        IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_)
-    )
+    let allows = |policies: &[IdentityPolicy]| {
+        let verdict = IdentityVerdict::of(policies, Some(wish), asked, facts, &mut ());
+        matches!(verdict, IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_))
+    };
+    let bounds = session_policies(principal);
+    allows(&principal.policies) && (bounds.is_empty() || allows(bounds))
 }
 
 fn is_policy_repair(action: &str) -> bool {
@@ -457,11 +555,12 @@ fn is_policy_repair(action: &str) -> bool {
 }
 
 fn resource_arn(request: &AccessRequest<'_>) -> String {
-    match (request.bucket, request.key) {
-        (Some(bucket), Some(key)) => format!("arn:aws:s3:::{bucket}/{key}"),
-        (Some(bucket), None) => format!("arn:aws:s3:::{bucket}"),
-        (None, _) if request.action.starts_with("s3:") => "arn:aws:s3:::*".to_owned(),
-        (None, _) => "*".to_owned(),
+    match (request.bucket, request.key, request.resource) {
+        (Some(bucket), Some(key), _) => format!("arn:aws:s3:::{bucket}/{key}"),
+        (Some(bucket), None, _) => format!("arn:aws:s3:::{bucket}"),
+        (None, _, Some(resource)) => resource.to_owned(),
+        (None, _, None) if request.action.starts_with("s3:") => "arn:aws:s3:::*".to_owned(),
+        (None, _, None) => "*".to_owned(),
     }
 }
 
@@ -475,9 +574,9 @@ enum BucketVerdict {
 }
 
 impl BucketVerdict {
-    fn of(document: &Document, asked: Asked<'_>, facts: &Facts<'_>) -> Self {
+    fn of<W: Watch>(document: &Document, asked: Asked<'_>, facts: &Facts<'_>, watch: &mut W) -> Self {
         let named = |index| statement_ref(document, index, Source::Bucket);
-        match document.verdict(asked, facts) {
+        match document.verdict(asked, facts, &|| Source::Bucket, watch) {
             Verdict::Denied(index) => Self::Denied(named(index)),
             Verdict::Allowed(index) => Self::Allowed(named(index)),
             Verdict::AllowedToAccount(index) => Self::AllowedToAccount(named(index)),
@@ -495,8 +594,10 @@ impl BucketVerdict {
 
 /// What the caller's own policies say together.
 #[derive(Debug)]
-enum IdentityVerdict {
+pub(super) enum IdentityVerdict {
     Denied(StatementRef),
+    /// One of them has a mistake.
+    Broken(InvalidPolicy),
     /// By a short-form grant, which suffices everywhere.
     Granted(StatementRef),
     /// By a document, which suffices in its own account.
@@ -505,32 +606,56 @@ enum IdentityVerdict {
 }
 
 impl IdentityVerdict {
-    fn of(principal: &Principal, wish: Wish<'_>, asked: Asked<'_>, facts: &Facts<'_>) -> Self {
+    /// Asks the policies one after the other; `wish` is what grants of the short form are asked for.
+    pub fn of<W: Watch>(
+        policies: &[IdentityPolicy],
+        wish: Option<Wish<'_>>,
+        asked: Asked<'_>,
+        facts: &Facts<'_>,
+        watch: &mut W,
+    ) -> Self {
         let mut verdict = Self::Silent;
-        for (index, policy) in principal.policies.iter().enumerate() {
-            let source = || Source::Identity { index, name: policy.name.clone() };
-            match &policy.form {
-                Form::Short(grant) => {
-                    if !matches!(verdict, Self::Granted(_)) && grant.gives(wish) {
-                        verdict = Self::Granted(StatementRef { source: source(), index: None, sid: None });
+        for policy in policies {
+            let source = || Source::Identity { home: policy.home.clone(), name: policy.name.clone() };
+            let found = match (&*policy.form, wish) {
+                (Form::Broken(mistake), _) => Self::Broken(mistake.clone()),
+                (Form::Short(_), None) => continue,
+                (Form::Short(grant), Some(wish)) => {
+                    if !W::WHOLE && matches!(verdict, Self::Granted(_)) {
+                        continue;
+                    }
+                    let gives = grant.gives(wish);
+                    watch.grant(&source, gives);
+                    match gives {
+                        true => Self::Granted(StatementRef { source: source(), index: None, sid: None }),
+                        false => continue,
                     }
                 }
-                Form::Document(document) => match document.verdict(asked, facts) {
-                    Verdict::Denied(at) => return Self::Denied(statement_ref(document, at, source())),
-                    Verdict::Allowed(at) | Verdict::AllowedToAccount(at) => {
-                        if matches!(verdict, Self::Silent) {
-                            verdict = Self::Allowed(statement_ref(document, at, source()));
-                        }
-                    }
-                    Verdict::Silent => {}
+                (Form::Document(document), _) => match document.verdict(asked, facts, &source, watch) {
+                    Verdict::Denied(at) => Self::Denied(statement_ref(document, at, source())),
+                    Verdict::Allowed(at) | Verdict::AllowedToAccount(at) => match verdict {
+                        Self::Silent => Self::Allowed(statement_ref(document, at, source())),
+                        _ => continue,
+                    },
+                    Verdict::Silent => continue,
                 },
+            };
+            verdict = match (verdict, found) {
+                (Self::Denied(first), _) => Self::Denied(first),
+                (_, Self::Denied(statement)) => Self::Denied(statement),
+                (Self::Broken(first), _) => Self::Broken(first),
+                (Self::Granted(first), Self::Granted(_)) => Self::Granted(first),
+                (_, found) => found,
+            };
+            if !W::WHOLE && matches!(verdict, Self::Denied(_)) {
+                return verdict;
             }
         }
         verdict
     }
 }
 
-fn statement_ref(document: &Document, index: usize, source: Source) -> StatementRef {
+pub(super) fn statement_ref(document: &Document, index: usize, source: Source) -> StatementRef {
     let sid = document.statements.get(index).and_then(|statement| statement.sid.clone());
     StatementRef { source, index: Some(index), sid }
 }

@@ -121,6 +121,7 @@ impl Case<'_> {
             bucket_owner: Some(&owner),
             config: None,
             key: self.key,
+            resource: None,
             object: ObjectState::Missing,
             context: self.context,
         };
@@ -154,6 +155,9 @@ impl Case<'_> {
             is_named_root: false,
             unambiguous_names: Arc::from([self.who.to_owned()]),
             policies: Arc::from(identity),
+            tags: Arc::from([]),
+            role: None,
+            session: None,
         })
     }
 }

@@ -35,6 +35,7 @@ pub fn decision(statements: usize) -> impl FnMut() -> bool {
             bucket_owner: Some(&owner),
             config: None,
             key: Some(&key),
+            resource: None,
             object: ObjectState::Unseen,
             context: &context,
         };

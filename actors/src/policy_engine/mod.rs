@@ -34,15 +34,19 @@ mod principal;
 mod public;
 #[cfg(test)]
 mod tests;
+mod trace;
+mod trust;
 
 pub use acl::{AclOf, GrantRef};
 pub use actions::{ACTIONS, ActionRow, Capability, Coarse, find_action};
-pub use client::{PolicyEngineClient, PolicyEngineSettings};
+pub use client::{DraftPolicy, PolicyEngineClient, PolicyEngineSettings};
 pub use context::RequestContext;
 pub use document::{DOCUMENT_BYTES_MAX, Effect};
 pub use error::{InvalidPolicy, PolicyError};
 pub use evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Source, StatementRef};
-pub use identity::IdentityPolicy;
+pub use identity::{IdentityPolicy, PolicyHome};
 pub use messages::{DeleteBucketPolicy, PutBucketPolicy};
 pub(crate) use parse::refuse_ambiguous;
 pub(crate) use principal::is_account_id;
+pub use trace::{Considered, Fit, Trace};
+pub use trust::{TrustPolicy, TrustRequest};

@@ -27,6 +27,8 @@ pub(super) enum Kind<'a> {
     Bucket(&'a BucketName),
     /// Attached to a user: has no principals.
     Identity,
+    /// A role's: has principals, and no resource but the role.
+    Trust,
 }
 
 /// Parses the text of a bucket policy. Errs with the place of the mistake.
@@ -44,7 +46,7 @@ pub(super) fn parse_bucket_policy(text: &str, bucket: &BucketName) -> Result<(Va
 pub(super) fn parse_document(value: &Value, kind: Kind<'_>) -> Result<Document, InvalidPolicy> {
     let map = value.as_object().ok_or_else(|| InvalidPolicy::new("Policy", "must be a JSON object"))?;
     let known: &[&str] = match kind {
-        Kind::Bucket(_) => &["Version", "Id", "Statement"],
+        Kind::Bucket(_) | Kind::Trust => &["Version", "Id", "Statement"],
         Kind::Identity => &["PolicyName", "Version", "Id", "Statement"],
     };
     refuse_unknown(map, known, "Policy")?;
@@ -58,7 +60,7 @@ pub(super) fn parse_document(value: &Value, kind: Kind<'_>) -> Result<Document, 
         None | Some(Some("2008-10-17")) => false,
         Some(_) => return Err(InvalidPolicy::new("Version", "must be 2012-10-17 or 2008-10-17")),
     };
-    let dialect = Dialect { variables, other_services: matches!(kind, Kind::Identity) };
+    let dialect = Dialect { variables, other_services: !matches!(kind, Kind::Bucket(_)) };
     let list = match map.get("Statement") {
         None => return Err(InvalidPolicy::new("Statement", "is missing")),
         Some(Value::Array(list)) => list.as_slice(),
@@ -97,11 +99,13 @@ fn parse_statement(value: &Value, place: &str, kind: Kind<'_>, dialect: Dialect)
         _ => return Err(InvalidPolicy::new(at("Effect"), "must be Allow or Deny")),
     };
     let principals = match (kind, pair(map, "Principal", "NotPrincipal", place)?) {
-        (Kind::Bucket(_), Some((name, _, true))) if effect == Effect::Allow => {
+        (Kind::Bucket(_) | Kind::Trust, Some((name, _, true))) if effect == Effect::Allow => {
             return Err(InvalidPolicy::new(at(name), "has its place beside Effect Deny only"));
         }
-        (Kind::Bucket(_), Some((name, value, negated))) => Some(PrincipalClause::parse(value, negated, &at(name))?),
-        (Kind::Bucket(_), None) => return Err(InvalidPolicy::new(at("Principal"), "is missing")),
+        (Kind::Bucket(_) | Kind::Trust, Some((name, value, negated))) => {
+            Some(PrincipalClause::parse(value, negated, &at(name))?)
+        }
+        (Kind::Bucket(_) | Kind::Trust, None) => return Err(InvalidPolicy::new(at("Principal"), "is missing")),
         (Kind::Identity, Some((name, ..))) => {
             return Err(InvalidPolicy::new(at(name), "has no place in an identity policy"));
         }
@@ -110,9 +114,14 @@ fn parse_statement(value: &Value, place: &str, kind: Kind<'_>, dialect: Dialect)
     let (name, value, negated) =
         pair(map, "Action", "NotAction", place)?.ok_or_else(|| InvalidPolicy::new(at("Action"), "is missing"))?;
     let actions = Clause { patterns: parse_actions(value, &at(name), kind)?, negated };
-    let (name, value, negated) =
-        pair(map, "Resource", "NotResource", place)?.ok_or_else(|| InvalidPolicy::new(at("Resource"), "is missing"))?;
-    let resources = Clause { patterns: parse_resources(value, &at(name), kind, dialect)?, negated };
+    let resources = match (kind, pair(map, "Resource", "NotResource", place)?) {
+        (Kind::Trust, Some((name, ..))) => return Err(InvalidPolicy::new(at(name), "has no place in a trust policy")),
+        (Kind::Trust, None) => Clause { patterns: Vec::new(), negated: true },
+        (_, None) => return Err(InvalidPolicy::new(at("Resource"), "is missing")),
+        (_, Some((name, value, negated))) => {
+            Clause { patterns: parse_resources(value, &at(name), kind, dialect)?, negated }
+        }
+    };
     let conditions = match map.get("Condition") {
         None => Vec::new(),
         Some(value) => Condition::parse_all(value, &at("Condition"), dialect)?,
@@ -159,10 +168,11 @@ fn parse_action(text: &str, kind: Kind<'_>) -> Result<Pattern, String> {
     if service.is_empty() || name.is_empty() || !text.bytes().all(|b| b == b':' || is_name(b)) {
         return Err("is not an action such as s3:GetObject".to_owned());
     }
-    if !service.eq_ignore_ascii_case("s3") {
+    if !service.eq_ignore_ascii_case("s3") || matches!(kind, Kind::Trust) {
         return match kind {
             Kind::Bucket(_) => Err("is not an action of S3".to_owned()),
-            Kind::Identity => pattern(find_action(text).map_or(text, |row| row.checks)),
+            Kind::Trust if !service.eq_ignore_ascii_case("sts") => Err("is not an action of STS".to_owned()),
+            Kind::Identity | Kind::Trust => pattern(find_action(text).map_or(text, |row| row.checks)),
         };
     }
     if !name.contains(['*', '?']) {
@@ -199,7 +209,7 @@ fn parse_resources(
                 return Err(invalid("is a malformed ARN"));
             }
             Kind::Identity if text != "*" && !text.starts_with("arn:") => return Err(invalid("is a malformed ARN")),
-            Kind::Identity => {}
+            Kind::Identity | Kind::Trust => {}
         }
         patterns.push(pattern);
     }

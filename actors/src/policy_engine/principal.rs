@@ -34,9 +34,22 @@ enum Name {
     Canonical(CanonicalId),
     /// User id, access key id, or a display name that only one user has.
     Bare(String),
+    /// Everybody who assumes a role.
+    Role {
+        account: String,
+        path_and_name: String,
+    },
+    /// One session of a role.
+    RoleSession {
+        account: String,
+        role: String,
+        session: String,
+    },
+    /// Who is known to this identity provider, by its ARN or name; for trust policies of roles.
+    Federated(String),
     /// A service of AWS, such as `logging.s3.amazonaws.com`: never the caller of a request.
     Service(String),
-    /// A role, session or federation: nobody on this node.
+    /// A federated user, or a tenant of another system: nobody on this node.
     Other,
 }
 
@@ -94,6 +107,24 @@ impl PrincipalClause {
         self.negated != self.names.iter().any(named)
     }
 
+    /// Whether it names one session of a role, and this caller is that.
+    pub fn names_session(&self, caller: &Principal) -> bool {
+        let is_session =
+            |name: &Name| matches!(name, Name::RoleSession { .. }) && name.means(Some(caller)) != Meant::Not;
+        !self.negated && self.names.iter().any(is_session)
+    }
+
+    /// Whether whoever this identity provider knows is meant. `provider` is its ARN, behind `oidc-provider/` its name.
+    pub fn means_federated(&self, provider: &str) -> bool {
+        let bare = provider.split_once(":oidc-provider/").map(|(_, name)| name);
+        let named = |name: &Name| match name {
+            Name::Everyone => true,
+            Name::Federated(text) => text == provider || Some(text.as_str()) == bare,
+            _ => false,
+        };
+        self.negated != self.names.iter().any(named)
+    }
+
     /// Names that are neither ARNs nor ids of accounts, and so must be known to the node.
     pub fn bare_names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().filter_map(|name| match name {
@@ -120,11 +151,21 @@ impl Name {
                 }
             }
             Self::User { account, path_and_name } => {
-                directly(*account == caller.account_id && caller.has_path_and_name(path_and_name))
+                let is_user = caller.role.is_none() && *account == caller.account_id;
+                directly(is_user && caller.has_path_and_name(path_and_name))
             }
+            Self::Role { account, path_and_name } => {
+                let is_role = caller.role.is_some() && *account == caller.account_id;
+                directly(is_role && caller.has_path_and_name(path_and_name))
+            }
+            Self::RoleSession { account, role, session } => directly(
+                *account == caller.account_id
+                    && *role == caller.user_name
+                    && caller.role.as_ref().is_some_and(|own| own.session_name == *session),
+            ),
             Self::Canonical(id) => directly(*id == caller.user_id),
             Self::Bare(text) => directly(caller.is_called(text)),
-            Self::Service(_) | Self::Other => Meant::Not,
+            Self::Federated(_) | Self::Service(_) | Self::Other => Meant::Not,
         }
     }
 }
@@ -161,7 +202,7 @@ fn parse_name(kind: &str, text: &str, place: &str) -> Result<Name, InvalidPolicy
             .map(Name::Canonical)
             .map_err(|_| invalid("is not a canonical user id (64 hexadecimal digits)")),
         "Service" if !text.is_empty() => Ok(Name::Service(text.to_owned())),
-        "Federated" if !text.is_empty() => Ok(Name::Other),
+        "Federated" if !text.is_empty() => Ok(Name::Federated(text.to_owned())),
         "Service" | "Federated" => Err(invalid("is empty")),
         _ => Err(InvalidPolicy::new(place, "is not a kind of principal (AWS, CanonicalUser, Federated, Service)")),
     }
@@ -199,10 +240,19 @@ fn parse_aws(text: &str) -> Result<Name, &'static str> {
         _ if !is_account_id(account) => Err("has no account of twelve digits"),
         ("iam", Some(user)) => Ok(Name::User { account: account.to_owned(), path_and_name: user.to_owned() }),
         ("iam", None) if resource == "root" => Ok(Name::Account(account.to_owned())),
-        ("iam", None) if resource.strip_prefix("role/").is_some_and(|rest| !rest.is_empty()) => Ok(Name::Other),
-        ("sts", None) if resource.starts_with("assumed-role/") || resource.starts_with("federated-user/") => {
-            Ok(Name::Other)
-        }
+        ("iam", None) => match resource.strip_prefix("role/").filter(|rest| !rest.is_empty() && !rest.ends_with('/')) {
+            Some(role) => Ok(Name::Role { account: account.to_owned(), path_and_name: role.to_owned() }),
+            None => Err("is an ARN that names no principal"),
+        },
+        ("sts", None) if resource.starts_with("federated-user/") => Ok(Name::Other),
+        ("sts", None) => match resource.strip_prefix("assumed-role/").and_then(|rest| rest.split_once('/')) {
+            Some((role, session)) if !role.is_empty() && !session.is_empty() => Ok(Name::RoleSession {
+                account: account.to_owned(),
+                role: role.to_owned(),
+                session: session.to_owned(),
+            }),
+            _ => Err("is an ARN that names no principal"),
+        },
         _ => Err("is an ARN that names no principal"),
     }
 }

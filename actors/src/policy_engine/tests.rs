@@ -142,6 +142,7 @@ fn ask(ask: &Ask<'_>) -> Decision {
         bucket_owner: owner.as_ref(),
         key: ask.key,
         config: None,
+        resource: None,
         object: match &object_owner {
             Some(owner) => ObjectState::Found(ObjectFacts { owner, acl: None, tags: &[] }),
             None => ObjectState::Missing,
@@ -462,9 +463,9 @@ fn reasons_name_the_statement() {
     let Reason::ExplicitDeny(by) = reason("bob", "s3:GetObject", "deny all") else { panic!() };
     assert_eq!((by.source, by.index, by.sid.as_deref()), (Source::Bucket, Some(0), Some("s")));
     let Reason::ExplicitDeny(by) = reason("cat", "s3:GetObject", "") else { panic!() };
-    assert_eq!((by.source, by.index), (Source::Identity { index: 1, name: None }, Some(0)));
+    assert_eq!((by.source, by.index), (Source::Identity { home: PolicyHome::Own { index: 1 }, name: None }, Some(0)));
     let Reason::Allowed(by) = reason("dan", "s3:GetObject", "") else { panic!() };
-    assert_eq!((by.source, by.index), (Source::Identity { index: 0, name: None }, None));
+    assert_eq!((by.source, by.index), (Source::Identity { home: PolicyHome::Own { index: 0 }, name: None }, None));
     assert_eq!(reason("ann", "s3:GetObject", ""), Reason::AccountRoot);
     assert_eq!(reason("-", "s3:GetObject", ""), Reason::Anonymous);
     assert_eq!(reason("fox", "s3:GetObject", ""), Reason::NoBucketPolicyAllows);
@@ -526,6 +527,7 @@ impl Node {
             bucket_owner: Some(&owner),
             key: Some("x"),
             config: None,
+            resource: None,
             object: ObjectState::Missing,
             context: &RequestContext::default(),
         };
