@@ -249,19 +249,25 @@ impl Access {
 impl Credentials for Access {
     type Principal = Principal;
 
-    async fn credential(&self, id: &AccessKeyId, exposed: bool) -> Result<Credential<Principal>, CredentialError> {
-        let found = self.iam.credential(id, exposed).await.map_err(refusal)?;
+    async fn credential(
+        &self,
+        id: &AccessKeyId,
+        token: Option<&str>,
+        exposed: bool,
+    ) -> Result<Credential<Principal>, CredentialError> {
+        let found = self.iam.credential(id, token, exposed).await.map_err(refusal)?;
         Ok(Credential { secret: SecretText::new(found.secret.expose()), principal: found.principal })
     }
 
     async fn verify_secret(
         &self,
         id: &AccessKeyId,
+        token: Option<&str>,
         secret: &str,
         address: Option<IpAddr>,
         exposed: bool,
     ) -> Result<Arc<Principal>, CredentialError> {
-        self.iam.verify_secret(id, secret, address, exposed).await.map_err(refusal)
+        self.iam.verify_secret(id, token, secret, address, exposed).await.map_err(refusal)
     }
 }
 
@@ -270,6 +276,8 @@ fn refusal(error: IamError) -> CredentialError {
         IamError::NoSuchAccessKey(_) => CredentialError::NoSuchAccessKey,
         IamError::Disabled(_) => CredentialError::Disabled,
         IamError::Expired(_) => CredentialError::Expired,
+        IamError::InvalidToken => CredentialError::InvalidToken,
+        IamError::ExpiredToken => CredentialError::ExpiredToken,
         IamError::WellKnownRefused(_) => CredentialError::WellKnownSecret,
         IamError::WrongSecret(_) => CredentialError::WrongSecret,
         IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },

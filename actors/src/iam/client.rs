@@ -117,10 +117,19 @@ impl IamClient {
         Ok(self.door.call(Reload).await?)
     }
 
-    /// The secret and user of an access key. `exposed`: the request carries a forwarded header or a Host that is not
-    /// loopback. Errs: NoSuchAccessKey, Disabled, Expired, WellKnownRefused.
-    pub async fn credential(&self, id: &AccessKeyId, exposed: bool) -> Result<Credential, IamError> {
+    /// The secret and user of an access key; `token` comes with temporary ones. `exposed`: the request carries a forwarded
+    /// header or a Host that is not loopback. Errs: NoSuchAccessKey, Disabled, Expired, WellKnownRefused, InvalidToken,
+    /// ExpiredToken.
+    pub async fn credential(
+        &self,
+        id: &AccessKeyId,
+        token: Option<&str>,
+        exposed: bool,
+    ) -> Result<Credential, IamError> {
         self.refresh().await?;
+        if token.is_some() {
+            return Err(IamError::InvalidToken);
+        }
         let directory = self.directory();
         let entry = directory.key(id).ok_or_else(|| IamError::NoSuchAccessKey(id.clone()))?;
         self.check(id, entry, exposed)?;
@@ -132,11 +141,15 @@ impl IamClient {
     pub async fn verify_secret(
         &self,
         id: &AccessKeyId,
+        token: Option<&str>,
         secret: &str,
         address: Option<IpAddr>,
         exposed: bool,
     ) -> Result<Arc<Principal>, IamError> {
         self.refresh().await?;
+        if token.is_some() {
+            return Err(IamError::InvalidToken);
+        }
         let directory = self.directory();
         let now = self.shared.clock.now();
         let Some(entry) = directory.key(id) else {

@@ -13,6 +13,7 @@ mod error;
 mod first_boot;
 mod lockout;
 mod messages;
+mod oidc;
 mod principal;
 mod records;
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl<'a> Facts<'a> {
         if let Some(tag) = lower.strip_prefix(OBJECT_TAG_PREFIX) {
             return self.tags(tag).map(Cow::Borrowed).collect();
         }
-        self.context.all(key).map(Cow::Borrowed).collect()
+        self.context.all(key).chain(self.claims(key)).map(Cow::Borrowed).collect()
     }
 
     /// The value of a policy variable: a key with exactly one value.
@@ -87,8 +87,14 @@ impl<'a> Facts<'a> {
         };
         match lower.strip_prefix(OBJECT_TAG_PREFIX) {
             Some(tag) => single(&mut self.tags(tag)),
-            None => single(&mut self.context.all(key)),
+            None => single(&mut self.context.all(key).chain(self.claims(key))),
         }
+    }
+
+    /// What the token of an identity provider said, for which the session was given.
+    fn claims<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'a str> {
+        let claims = self.principal.and_then(|principal| principal.session.as_ref()).map(|session| session.claims.iter());
+        claims.into_iter().flatten().filter(move |(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
     }
 
     fn tags(&self, key: &str) -> impl Iterator<Item = &'a str> {
