@@ -245,7 +245,7 @@ pub fn client_of(node: &Node, head: &HttpHead) -> Option<IpAddr> {
 }
 
 /// The head as authentication reads it.
-fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: Option<IpAddr>) -> RequestHead<'a> {
+pub fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: Option<IpAddr>) -> RequestHead<'a> {
     RequestHead {
         method: head.method.as_str(),
         path: head.uri.path().as_bytes(),
@@ -254,6 +254,7 @@ fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: O
         headers: &head.headers,
         peer,
         secure: false,
+        body_sha256: None,
     }
 }
 
