@@ -16,7 +16,7 @@ use super::principal::Principal;
 use super::records::{Expiry, FileRecord};
 use crate::json_store::{Mistake, Schema};
 use crate::names::{AccessKeyId, CanonicalId};
-use crate::policy_engine::refuse_ambiguous;
+use crate::policy_engine::{IdentityPolicy, refuse_ambiguous};
 use crate::seal::{Sealer, SecretKey};
 
 /// What sealed secrets are for; part of what the seal protects.
@@ -149,6 +149,14 @@ impl Directory {
         }
     }
 
+    /// A user by its id.
+    pub fn user_by_id(&self, id: &CanonicalId) -> Option<&UserSummary> {
+        match self.by_id.get(id)? {
+            Owner::User(place) => self.users.get(*place),
+            Owner::Role(_) => None,
+        }
+    }
+
     /// The same of every user.
     pub fn principals(&self) -> &[Arc<Principal>] {
         &self.principals
@@ -245,6 +253,12 @@ impl Directory {
         };
         let policy = self.managed.get(*place?)?;
         (policy.path == path).then_some(*place?)
+    }
+
+    /// A managed policy that somebody of this account may hold, as it is in force.
+    pub(super) fn managed_for(&self, arn: &str, account_id: &str) -> Option<IdentityPolicy> {
+        let place = self.managed_place(arn, Some(account_id))?;
+        self.managed.get(place).map(|policy| policy.compiled.clone())
     }
 
     /// The managed policies that an account sees: AWS's, its own, and those that every account has.

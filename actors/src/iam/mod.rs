@@ -22,11 +22,11 @@ mod first_boot;
 mod ids;
 mod lockout;
 mod messages;
-
 mod naming;
 mod oidc;
 mod principal;
 mod records;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -42,5 +42,6 @@ pub use first_boot::{SeededAdmin, WELL_KNOWN_SECRET};
 pub use ids::{account_id_of, first_user_id};
 pub use messages::{Change, Draft, IamChange};
 pub use principal::{Credential, Principal, RoleSession, Session};
+pub use sessions::{AssumedRole, IssuedSession, Issuer, SessionError, SessionRequest};
 
 pub use crate::seal::SecretKey;

@@ -55,7 +55,8 @@ struct Known {
 
 /// Owns the keys.
 pub struct IdentityProviders {
-    fetcher: Fetcher,
+    /// Made when it is needed: most nodes know no provider.
+    fetcher: Option<Fetcher>,
     clock: SharedClock,
     known: HashMap<ProviderUrl, Known>,
 }
@@ -68,7 +69,7 @@ impl std::fmt::Debug for IdentityProviders {
 
 impl IdentityProviders {
     pub fn new(clock: SharedClock) -> Self {
-        Self { fetcher: Fetcher::new(), clock, known: HashMap::new() }
+        Self { fetcher: None, clock, known: HashMap::new() }
     }
 
     /// What can be answered without a question to the provider.
@@ -93,7 +94,8 @@ impl IdentityProviders {
         if let Some(flight) = &known.flight {
             return flight.clone();
         }
-        let (fetcher, asked) = (self.fetcher.clone(), provider.clone());
+        let fetcher = self.fetcher.get_or_insert_with(Fetcher::new).clone();
+        let asked = provider.clone();
         let answer = async move {
             let keys = fetcher.keys(&asked).await;
             keys.map(Arc::new).map_err(|reason| {

@@ -44,7 +44,7 @@ impl Holder {
 
 /// A tag of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct SessionTag {
+pub(super) struct SessionTag {
     /// Its key.
     #[n(0)]
     pub key: String,
@@ -118,16 +118,15 @@ pub(super) struct Grant {
 impl Grant {
     /// New credentials from now on.
     pub fn new(holder: Holder, terms: Terms, now: Stamp, seconds: u64) -> Result<Self, SealError> {
-        let mut random = [0; KEY_LETTERS_COUNT + SECRET_BYTES];
-        getrandom::fill(&mut random).map_err(|_| SealError::NoRandomness)?;
-        let (letters, secret) = random.split_at(KEY_LETTERS_COUNT);
+        let (mut letters, mut secret) = ([0; KEY_LETTERS_COUNT], [0; SECRET_BYTES]);
+        getrandom::fill(&mut letters).map_err(|_| SealError::NoRandomness)?;
+        getrandom::fill(&mut secret).map_err(|_| SealError::NoRandomness)?;
         let letters = letters.iter().filter_map(|byte| KEY_LETTERS.get(usize::from(byte % 32)));
         let access_key = KEY_PREFIX.bytes().chain(letters.copied()).map(char::from).collect();
-        let secret = secret.try_into().map_err(|_| SealError::Damaged)?;
         let issued_at = now.seconds();
         Ok(Self {
             access_key,
-            secret: SecretBytes(secret),
+            secret: SecretBytes(secret.into()),
             issued_at,
             expires_at: issued_at.saturating_add(seconds),
             holder,
@@ -138,11 +137,6 @@ impl Grant {
     /// The access key.
     pub fn access_key(&self) -> Result<AccessKeyId, InvalidId> {
         AccessKeyId::parse(&self.access_key)
-    }
-
-    /// Whether they have ended.
-    pub fn is_over(&self, now: Stamp) -> bool {
-        self.expires_at <= now.seconds()
     }
 }
 

@@ -19,9 +19,11 @@ mod terms;
 mod tests;
 mod token;
 
+pub(super) use bind::Bound;
 pub(super) use cache::OpenSessions;
 pub use error::SessionError;
 pub(super) use federated::{check_token, federate, find_provider};
-pub use grant::SessionTag;
+use grant::SessionTag;
 pub use issue::{AssumedRole, IssuedSession, Issuer};
+pub(super) use issue::{assume_role, session_token};
 pub use terms::SessionRequest;

@@ -1,0 +1,1 @@
+//! Sessions: what is asked for, given, opened and bound.
