@@ -105,7 +105,9 @@ impl SealKey {
     /// Cipher and nonce of one token. Purpose and salt are both part of what they follow from.
     fn of_token(&self, purpose: &str, salt: &[u8]) -> Result<(Aes256Gcm, [u8; NONCE_BYTES]), SealError> {
         let (mut key, mut nonce) = ([0; 32], [0; NONCE_BYTES]);
-        self.kdf.expand_multi_info(&[b"token key", salt, purpose.as_bytes()], &mut key).map_err(|_| SealError::Damaged)?;
+        self.kdf
+            .expand_multi_info(&[b"token key", salt, purpose.as_bytes()], &mut key)
+            .map_err(|_| SealError::Damaged)?;
         self.kdf
             .expand_multi_info(&[b"token nonce", salt, purpose.as_bytes()], &mut nonce)
             .map_err(|_| SealError::Damaged)?;

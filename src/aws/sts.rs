@@ -1,6 +1,6 @@
 //! The actions of STS (STS API Reference). Each reads its parameters, asks IAM, and writes what it has to tell.
 
-use myfsio_actors::iam::{IamError, IssuedSession, SessionError, SessionRequest, WhichUser};
+use myfsio_actors::iam::{IssuedSession, SessionError, SessionRequest, WhichUser};
 
 use super::action::Action as A;
 use super::call::Call;
@@ -163,13 +163,13 @@ impl From<SessionError> for ApiError {
             SessionError::InvalidIdentityToken(_) => ErrorCode::InvalidIdentityToken,
             SessionError::RejectedClaim(_) => ErrorCode::IdpRejectedClaim,
             SessionError::Communication => ErrorCode::IdpCommunicationError,
-            SessionError::Iam(IamError::Busy) => return Self::new(ErrorCode::Throttling),
-            SessionError::Iam(_) => return Self::new(ErrorCode::ServiceUnavailable).because(error),
+            SessionError::Iam(_) => ErrorCode::ServiceUnavailable,
             SessionError::Seal(_) => return Self::internal(error),
         };
         let told = Self::with_message(code, error.to_string());
         match error {
             SessionError::Denied { cause, .. } => told.because(cause),
+            SessionError::Iam(error) => Self::from(error),
             _ => told,
         }
     }

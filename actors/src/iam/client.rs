@@ -178,7 +178,13 @@ impl IamClient {
         Ok(Arc::clone(&entry.principal))
     }
 
-    fn compare(&self, id: &AccessKeyId, own: &SecretKey, secret: &str, address: Option<IpAddr>) -> Result<(), IamError> {
+    fn compare(
+        &self,
+        id: &AccessKeyId,
+        own: &SecretKey,
+        secret: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), IamError> {
         let now = self.shared.clock.now();
         if let Some(until) = self.shared.lockout.lock().locked_until(id, address, now) {
             return Err(IamError::LockedOut { access_key: id.clone(), until });

@@ -1,7 +1,7 @@
 //! The decision: what identity policies, bucket policy and ownership say together. Pure: no I/O, clock or async.
 //!
-//! In this order: an explicit deny refuses (only the root of the owning account always reaches its own bucket policy, so
-//! that it can repair it); ownership, a short-form grant, or, inside one account, either kind of policy permits; across
+//! In this order: an explicit deny refuses (only who owns the bucket, its account's root and the node's administrators always
+//! reach the bucket's policy, so that they can repair it); ownership, a short-form grant, or, inside one account, either kind of policy permits; across
 //! accounts it takes the identity policy and the bucket's side together (IAM User Guide, "Policy evaluation logic"). The
 //! bucket's side is its policy and the access control lists, as far as ownership controls and public access block let them
 //! count.
@@ -120,7 +120,7 @@ pub enum Reason {
     ObjectOwner,
     /// A grant of an access control list allows; across accounts, beside an identity policy.
     Granted(GrantRef),
-    /// The root may always reach its own bucket's policy.
+    /// Owner, root and the node's administrators may always reach a bucket's policy.
     PolicyRepair,
     /// Every signed caller may list its buckets.
     OwnBuckets,
@@ -158,6 +158,8 @@ pub(super) struct Surroundings<'a> {
     pub object_account: Option<&'a str>,
     /// The account of a user.
     pub account_of: &'a dyn Fn(&CanonicalId) -> String,
+    /// Whether somebody in an account administers the node.
+    pub administers: &'a dyn Fn(&str) -> bool,
 }
 
 pub(super) fn allow(reason: Reason) -> Decision {
@@ -314,19 +316,22 @@ fn judge_unbounded<W: Watch>(
         IdentityVerdict::Broken(mistake) => return refuse(Reason::BrokenIdentityPolicy(mistake)),
         IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_) | IdentityVerdict::Silent => {}
     }
-    if caller.is_owning_root && is_policy_repair(row.checks) {
+    if is_policy_repair(row.checks) && (caller.is_owning_root || caller.is_creator || is_node_administrator(principal))
+    {
         return allow(Reason::PolicyRepair);
     }
     if let BucketVerdict::Denied(statement) = bucket_verdict {
         return refuse(Reason::ExplicitDeny(statement));
     }
     if let Some(Err(mistake)) = around.policy
-        && !(caller.is_owning_root || caller.is_creator || is_administrator(principal, facts))
+        && !(caller.is_owning_root
+            || caller.is_creator
+            || is_administrator(principal, facts, (around.administers)(&principal.account_id)))
     {
         return refuse(Reason::BrokenBucketPolicy(mistake.clone()));
     }
     if row.capability == Capability::Quota {
-        return match is_administrator(principal, facts) {
+        return match is_administrator(principal, facts, (around.administers)(&principal.account_id)) {
             true => allow(Reason::AccountRoot),
             false => refuse(Reason::AdministratorsOnly),
         };
@@ -532,8 +537,9 @@ pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
     lists(&principal.policies) && (bounds.is_empty() || lists(bounds))
 }
 
-/// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings.
-pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool {
+/// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings. A document counts
+/// only `at_home`, in an account that administers the node: in their own accounts others write their documents themselves.
+pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>, at_home: bool) -> bool {
     let wish = Wish {
         capability: Capability::IamListUsers,
         action: "iam:ListUsers",
@@ -544,10 +550,20 @@ pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool
     let asked = Asked { action: "iam:ListUsers", resource: "*" };
     let allows = |policies: &[IdentityPolicy]| {
         let verdict = IdentityVerdict::of(policies, Some(wish), asked, facts, &mut ());
-        matches!(verdict, IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_))
+        match verdict {
+            IdentityVerdict::Granted(_) => true,
+            IdentityVerdict::Allowed(_) => at_home,
+            IdentityVerdict::Denied(_) | IdentityVerdict::Broken(_) | IdentityVerdict::Silent => false,
+        }
     };
     let bounds = session_policies(principal);
     allows(&principal.policies) && (bounds.is_empty() || allows(bounds))
+}
+
+/// Whether the node's administrator gave the caller `iam:*` by a grant. A document says that of an account only.
+fn is_node_administrator(principal: &Principal) -> bool {
+    let wish = Wish { capability: Capability::IamOther, action: "iam:*", bucket: None, key: None, listed_prefix: None };
+    principal.policies.iter().any(|policy| matches!(&*policy.form, Form::Short(grant) if grant.gives(wish)))
 }
 
 fn is_policy_repair(action: &str) -> bool {

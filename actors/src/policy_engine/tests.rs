@@ -154,6 +154,7 @@ fn ask(ask: &Ask<'_>) -> Decision {
         bucket_account: bucket_account.as_deref(),
         object_account: object_account.as_deref(),
         account_of: &|user| directory.account_of(user).into_owned(),
+        administers: &|account_id| directory.is_of_administrators(account_id),
     };
     decide(&request, &around)
 }
@@ -264,7 +265,13 @@ fn short_grants() {
         ("admin|BypassGovernanceRetention|eve-data/x|", false),
         ("admin|CreateBucket|new-bucket|", true),
         ("admin|GetObject|ann-data/x|deny all", false),
-        ("admin|PutBucketPolicy|ann-data|deny all", false),
+        ("admin|GetBucketPolicy|ann-data|deny all", true),
+        ("admin|DeleteBucketPolicy|ann-data|deny all", true),
+        ("bob|DeleteBucketPolicy|bob-data|deny all", true),
+        ("bob|DeleteBucketPolicy|ann-data|deny all", false),
+        ("gus|DeleteBucketPolicy|ann-data|deny all", false),
+        ("hal|PutBucketPolicy|ann-data|deny all", false),
+        ("admin|PutBucketPolicy|ann-data|deny all", true),
         ("admin|PutBucketPolicy|admin-data|deny all", true),
         ("gus|ListBucket|ann-data|", true),
         ("gus|GetObject|ann-data/x|", false),

@@ -76,7 +76,8 @@ impl IdentityProviders {
     fn at_hand(&self, message: &FetchKeys, now: Stamp) -> Option<Result<Arc<KeySet>, Unavailable>> {
         let known = self.known.get(&message.provider)?;
         let since = |then: Stamp| now.seconds().saturating_sub(then.seconds());
-        let keys = known.keys.as_ref().filter(|(_, fetched_at)| since(*fetched_at) < KEYS_SECONDS).map(|(keys, _)| keys);
+        let keys =
+            known.keys.as_ref().filter(|(_, fetched_at)| since(*fetched_at) < KEYS_SECONDS).map(|(keys, _)| keys);
         match keys {
             Some(keys) if keys.may_verify(&message.key) => Some(Ok(Arc::clone(keys))),
             _ if known.flight.is_some() => None,

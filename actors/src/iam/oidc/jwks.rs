@@ -157,7 +157,8 @@ mod tests {
 
     use super::*;
 
-    const PAYLOAD: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    const PAYLOAD: &str =
+        "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
 
     /// RFC 7515, appendix A.2.
     fn rsa() -> (String, Value) {
@@ -217,11 +218,13 @@ mod tests {
     #[test]
     fn what_keys_are_for() {
         let (token, key) = rsa();
-        for (name, value) in [("use", json!("enc")), ("key_ops", json!(["sign"])), ("alg", json!("RS512")), ("kty", json!("oct"))]
+        for (name, value) in
+            [("use", json!("enc")), ("key_ops", json!(["sign"])), ("alg", json!("RS512")), ("kty", json!("oct"))]
         {
             assert!(!verifies(&[&with(&key, name, value.clone())], &token), "{name} {value}");
         }
-        for (name, value) in [("use", json!("sig")), ("key_ops", json!(["verify"])), ("alg", json!("RS256")), ("kid", json!("a"))]
+        for (name, value) in
+            [("use", json!("sig")), ("key_ops", json!(["verify"])), ("alg", json!("RS256")), ("kid", json!("a"))]
         {
             assert!(verifies(&[&with(&key, name, value.clone())], &token), "{name} {value}");
         }

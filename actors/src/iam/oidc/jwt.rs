@@ -224,12 +224,19 @@ mod tests {
     fn what_is_no_token() {
         let good = text(&json!({"alg": "RS256", "kid": "1"}), &json!({"iss": "x"}));
         let token = Token::parse(&good).unwrap();
-        assert_eq!((token.key.algorithm.as_str(), token.key.id.as_deref(), token.issuer()), ("RS256", Some("1"), Some("x")));
+        assert_eq!(
+            (token.key.algorithm.as_str(), token.key.id.as_deref(), token.issuer()),
+            ("RS256", Some("1"), Some("x"))
+        );
         assert_eq!((token.signature.as_slice(), token.signed.len()), (&b"sig"[..], good.len() - 5));
-        for bad in ["", "a", "a.b", "..", "a.b.c", "e30.e30.", "W10.e30.c2ln", &good.replace('.', "=."), &"a".repeat(20_001)] {
+        for bad in
+            ["", "a", "a.b", "..", "a.b.c", "e30.e30.", "W10.e30.c2ln", &good.replace('.', "=."), &"a".repeat(20_001)]
+        {
             assert!(matches!(Token::parse(bad), Err(Malformed(_))), "{bad}");
         }
-        for header in [json!({"alg": "RS256", "crit": ["b64"]}), json!({"alg": "RS256", "b64": false}), json!({"alg": 1})] {
+        for header in
+            [json!({"alg": "RS256", "crit": ["b64"]}), json!({"alg": "RS256", "b64": false}), json!({"alg": 1})]
+        {
             assert!(Token::parse(&text(&header, &json!({}))).is_err(), "{header}");
         }
     }
@@ -280,7 +287,10 @@ mod tests {
         for claim in [tagged.clone(), json!(tagged.to_string())] {
             let found = claims(json!({TAGS_CLAIM: claim, SOURCE_IDENTITY_CLAIM: "ann"})).unwrap();
             assert_eq!(found.tags, [pair("team", "red"), pair("cost", "1")]);
-            assert_eq!((found.transitive_tag_keys, found.source_identity), (vec!["team".to_owned()], Some("ann".to_owned())));
+            assert_eq!(
+                (found.transitive_tag_keys, found.source_identity),
+                (vec!["team".to_owned()], Some("ann".to_owned()))
+            );
         }
         for claim in [
             json!("text"),

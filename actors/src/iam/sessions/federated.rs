@@ -93,7 +93,8 @@ pub(in crate::iam) fn federate(
     }
     let trust = role.trust.as_ref().map_err(|mistake| denied(&mistake.to_string()))?;
     for action in actions("sts:AssumeRoleWithWebIdentity", &terms) {
-        let asked = TrustRequest { action, account_id: &role.account_id, role_arn: &request.role_arn, context: &context };
+        let asked =
+            TrustRequest { action, account_id: &role.account_id, role_arn: &request.role_arn, context: &context };
         if !trust.allows_federated(&arn, asked) {
             return Err(denied(&format!("the trust policy does not allow {action}")));
         }

@@ -83,14 +83,16 @@ pub(in crate::iam) fn assume_role(
     request.tell(&mut context);
     tell_role(role, &mut context);
     for action in actions("sts:AssumeRole", &terms) {
-        let asked = TrustRequest { action, account_id: &role.account_id, role_arn: &request.role_arn, context: &context };
+        let asked =
+            TrustRequest { action, account_id: &role.account_id, role_arn: &request.role_arn, context: &context };
         let (decision, _) = trust.decide(caller, asked);
         if !decision.allowed {
             return Err(denied(action, format!("{:?}", decision.reason)));
         }
     }
     if caller.role.is_some() && request.seconds.is_some_and(|seconds| seconds > ROLE_SECONDS) {
-        let message = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining";
+        let message =
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining";
         return Err(SessionError::Validation(message.to_owned()));
     }
     issue_for_role(directory, sealer, role, request, terms, context.now)
@@ -183,7 +185,10 @@ pub(in crate::iam) fn session_token(
     now: Stamp,
 ) -> Result<IssuedSession, SessionError> {
     if caller.session.is_some() {
-        return Err(SessionError::denied("Cannot call GetSessionToken with session credentials", "the caller has a session"));
+        return Err(SessionError::denied(
+            "Cannot call GetSessionToken with session credentials",
+            "the caller has a session",
+        ));
     }
     let seconds = seconds.unwrap_or(USER_SECONDS);
     check_seconds(seconds, USER_SECONDS_MAX)?;

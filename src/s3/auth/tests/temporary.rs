@@ -111,7 +111,8 @@ fn version_2_in_header_and_query() {
 #[test]
 fn the_header_pair() {
     let pair = |secret: &str, token: Option<&str>| {
-        let mut request = Request::new("GET", "/", "", &[("host", HOST), ("x-access-key", ID), ("x-secret-key", secret)]);
+        let mut request =
+            Request::new("GET", "/", "", &[("host", HOST), ("x-access-key", ID), ("x-secret-key", secret)]);
         if let Some(token) = token {
             request.set(HEADER, token);
         }
