@@ -49,6 +49,8 @@ struct Known {
     keys: Option<(Arc<KeySet>, Stamp)>,
     /// When the provider was asked last.
     asked_at: Stamp,
+    /// When it was asked last although there were keys.
+    renewed_at: Stamp,
     /// The question under way.
     flight: Option<Flight>,
 }
@@ -81,7 +83,7 @@ impl IdentityProviders {
         match keys {
             Some(keys) if keys.may_verify(&message.key) => Some(Ok(Arc::clone(keys))),
             _ if known.flight.is_some() => None,
-            Some(keys) if since(known.asked_at) < UNKNOWN_SECONDS => Some(Ok(Arc::clone(keys))),
+            Some(keys) if since(known.renewed_at) < UNKNOWN_SECONDS => Some(Ok(Arc::clone(keys))),
             None if since(known.asked_at) < FAILED_SECONDS => Some(Err(Unavailable)),
             Some(_) | None => None,
         }
@@ -106,6 +108,9 @@ impl IdentityProviders {
         };
         let flight = answer.boxed_local().shared();
         known.asked_at = now;
+        if known.keys.is_some() {
+            known.renewed_at = now;
+        }
         known.flight = Some(flight.clone());
         // Runs on when nobody waits any more.
         let landing = flight.clone().into_actor(self).map(move |answer, actor, _| actor.land(&provider, answer.ok()));
