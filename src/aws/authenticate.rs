@@ -39,9 +39,10 @@ pub async fn authenticate(
 /// The settings that the scope is checked against.
 fn settings(of_s3: &AuthSettings, scope: Option<&Scope>) -> AuthSettings {
     let Some(scope) = scope else { return of_s3.clone() };
-    let region = match scope.region == GLOBAL_REGION {
-        true => scope.region.clone(),
-        false => of_s3.region.clone(),
+    let region = match scope.region.as_str() {
+        // Clients that were given no region sign for an empty one.
+        "" | GLOBAL_REGION => scope.region.clone(),
+        _ => of_s3.region.clone(),
     };
     AuthSettings { region, service: scope.service.clone(), ..of_s3.clone() }
 }
@@ -55,7 +56,7 @@ mod tests {
         let of_s3 = AuthSettings { region: "eu-central-1".to_owned(), ..AuthSettings::default() };
         let scope = |region: &str| Scope { date: "20260101".into(), region: region.into(), service: "iam".into() };
         for (region, expected) in
-            [("us-east-1", "us-east-1"), ("eu-central-1", "eu-central-1"), ("mars-1", "eu-central-1")]
+            [("us-east-1", "us-east-1"), ("", ""), ("eu-central-1", "eu-central-1"), ("mars-1", "eu-central-1")]
         {
             let settings = settings(&of_s3, Some(&scope(region)));
             assert_eq!((settings.region.as_str(), settings.service.as_str()), (expected, "iam"), "{region}");

@@ -384,3 +384,28 @@ async fn accounts_and_names() {
     assert!(ann.is_called("Ann") && ann.is_called("ann") && !cat.is_called("Same") && cat.is_called("cat"));
     assert!(client.is_known("Ann") && !client.is_known("Same") && client.is_known(dan.user_id.as_str()));
 }
+
+#[actix::test]
+async fn temporary_credentials_end() {
+    let node = Node::new();
+    let client = node.client();
+    let admin = client.credential(&id("localadmin"), None, false).await.unwrap().principal;
+    let given = client.session_token(&admin, Some(900)).unwrap();
+    let (key, token) = (given.access_key.clone(), given.token.expose());
+    let session = client.credential(&key, Some(token), true).await.unwrap();
+    assert_eq!((session.secret.expose(), &session.principal.user_id), (given.secret_key.expose(), &admin.user_id));
+    assert!(matches!(client.credential(&key, None, true).await, Err(IamError::NoSuchAccessKey(_))));
+    assert!(matches!(client.credential(&id("localadmin"), Some(token), true).await, Err(IamError::InvalidToken)));
+    assert!(matches!(client.credential(&key, Some("token"), true).await, Err(IamError::InvalidToken)));
+    assert!(client.verify_secret(&key, Some(token), given.secret_key.expose(), None, true).await.is_ok());
+    for _ in 0..5 {
+        let wrong = client.verify_secret(&key, Some(token), "wrong", None, true).await;
+        assert!(matches!(wrong, Err(IamError::WrongSecret(_))));
+    }
+    let locked = client.verify_secret(&key, Some(token), given.secret_key.expose(), None, true).await;
+    assert!(matches!(locked, Err(IamError::LockedOut { .. })));
+    node.clock.advance(Duration::from_secs(899));
+    assert!(client.credential(&key, Some(token), true).await.is_ok());
+    node.clock.advance(Duration::from_secs(1));
+    assert!(matches!(client.credential(&key, Some(token), true).await, Err(IamError::ExpiredToken)));
+}
