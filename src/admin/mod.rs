@@ -4,6 +4,8 @@ mod buckets;
 mod events;
 pub mod health;
 mod lifecycle;
+mod policy;
+pub mod presign;
 mod route;
 
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub async fn answer(
             let may_list = lifecycle::may_list(node, &caller, &bucket).await;
             lifecycle::preview(node, &bucket, caller.body(incoming)?, may_list).await
         }
+        AdminRoute::BucketPolicy(bucket) => policy::show(node, &caller, &bucket).await,
+        AdminRoute::SetBucketPolicy(bucket) => policy::set(node, caller, &bucket, incoming).await,
         AdminRoute::BucketEvents(bucket) => {
             only_administrators(node, &caller)?;
             events::pending(node, &bucket).await

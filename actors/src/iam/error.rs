@@ -34,6 +34,12 @@ pub enum IamError {
         /// When it will be unlocked.
         until: Stamp,
     },
+    /// Too many wrong secrets and unknown access keys from this address.
+    #[error("the address is locked for access keys that it has not used lately, after too many wrong ones")]
+    AddressLockedOut {
+        /// When it will be unlocked.
+        until: Stamp,
+    },
     /// No user goes by this name, or more than one does.
     #[error("no user, or more than one, goes by the name `{0}`")]
     NoSuchUser(String),
