@@ -101,7 +101,7 @@ pub fn host(head: &RequestHead) -> Option<&str> {
 }
 
 /// Finds the route. Errs: InvalidBucketName, KeyTooLongError, InvalidURI for malformed escapes and keys that are not
-/// UTF-8.
+/// UTF-8, InvalidRequest where a route of the node's own or of S3 Control is wanting what it is about.
 pub fn find(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> Result<Route, S3Error> {
     let path = raw_path.strip_prefix('/').unwrap_or(raw_path);
     if let Some(bucket) = host.and_then(|host| virtual_bucket(host, base_domains)) {

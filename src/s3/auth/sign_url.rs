@@ -1,5 +1,5 @@
 //! Makes presigned URLs (S3 API Reference, "Authenticating Requests: Using Query Parameters"), over the very canonical request
-//! that [`super::verify`] checks them by. Pure.
+//! by which they are verified. Pure.
 
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{AccessKeyId, BucketName, ObjectKey, Stamp};
