@@ -378,7 +378,7 @@ async fn admin(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut 
         Ok(place) => {
             hold.permit = Some(place);
             let incoming = stream::iter(hold.payload.clone()).flatten();
-            admin::answer(node, head, incoming).await
+            admin::answer(node, head, request_id, incoming).await
         }
         Err(error) => Err(error),
     };
