@@ -12,8 +12,10 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, REFERER, USER_AGENT};
 use bytes::Bytes;
 use futures_util::Stream;
+use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey, Stamp};
+use myfsio_actors::policy_engine::Reason;
 use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -105,6 +107,16 @@ impl Caller {
         self.received
     }
 
+    /// As the one who asks for a change.
+    pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
+        ChangeOrigin {
+            principal: self.principal().map(|principal| principal.caller_arn()).unwrap_or_default(),
+            access_key: self.principal().map(|principal| principal.access_key.as_str().to_owned()),
+            request_id: request_id.to_string(),
+            source_ip: self.address,
+        }
+    }
+
     fn facts(&self) -> Facts<'_> {
         Facts {
             headers: &self.headers,
@@ -153,6 +165,11 @@ impl Caller {
         let facts = Facts { headers: &headers, query: &query, mechanism: Mechanism::SigV4Query, ..self.facts() };
         let (bucket_name, bucket, key) = (Some(bucket_name), Some(&*bucket), Some(key));
         authorize::primary(node, &self.auth, &Primary { operation, facts, bucket_name, bucket, key }).await
+    }
+
+    /// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
+    pub fn ask_about(&self, node: &Node, action: &str, resource: &str) -> Result<Reason, S3Error> {
+        authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts())
     }
 
     /// The request's body, which comes from `incoming`. Once. Errs: InvalidDigest, InvalidRequest for what is claimed of it.
@@ -294,6 +311,7 @@ pub fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, pee
         headers: &head.headers,
         peer,
         secure: false,
+        body_sha256: None,
     }
 }
 
