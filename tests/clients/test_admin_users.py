@@ -253,12 +253,6 @@ def test_who_may(node):
     ask(node, "PUT", "/Junior/policies", [document, LIST])
     assert ask(node, "PUT", "/Junior/policies", [document], expect=403, **chief) == "AccessDenied", "a grant binds its holder"
 
-    # In the account of the node's administrators a document is as good.
-    home = account_user(node, "home", ask(node, "GET", "/localadmin")["account_id"], ["iam:*"])
-    assert "warnings" in ask(node, "GET", **home)
-    ask(node, "POST", body={"display_name": "y", "policies": [LIST]}, expect=201, **home)
-    ask(node, "DELETE", "/y", expect=204, **home)
-
     ask(node, "POST", body={"display_name": "Bare"}, expect=201, **creator)
     assert ask(node, "POST", body={"display_name": "z", "policies": [document]}, expect=403, **creator) == "AccessDenied"
     for name in ("Junior", "Bare"):

@@ -107,8 +107,8 @@ impl PolicyEngineClient {
         decide: impl FnOnce(&Surroundings<'_>) -> T,
     ) -> T {
         let directory = self.iam.directory();
-        let of_resource = || request.resource.and_then(account_of_arn).map(Cow::Borrowed);
-        let bucket_account = request.bucket_owner.map(|owner| directory.account_of(owner)).or_else(of_resource);
+        let owner_of_bucket = request.bucket_owner.map(|owner| directory.account_of(owner));
+        let bucket_account = owner_of_bucket.or_else(|| account_in_arn(request.resource?).map(Cow::Borrowed));
         // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
         let object_account = match request.object {
             ObjectState::Found(object) if directory.knows(object.owner) => Some(directory.account_of(object.owner)),
@@ -120,7 +120,6 @@ impl PolicyEngineClient {
             bucket_account: bucket_account.as_deref(),
             object_account: object_account.as_deref(),
             account_of: &|user| directory.account_of(user).into_owned(),
-            administers: &|account_id| directory.is_of_administrators(account_id),
         };
         decide(&around)
     }
@@ -158,11 +157,10 @@ impl PolicyEngineClient {
         owns || self.may_list(principal, bucket)
     }
 
-    /// Whether the caller is an administrator of the node: holds `iam:*` or `iam:list_users`, by a grant, or by a document in
-    /// an account that administers the node.
+    /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users` by a grant.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
         let facts = Facts { principal: Some(principal), context, resource_account: None, object_tags: &[] };
-        evaluate::is_administrator(principal, &facts, self.iam.directory().is_of_administrators(&principal.account_id))
+        evaluate::is_administrator(principal, &facts)
     }
 
     /// Whether the bucket's policy is public; false without one, and for a broken one, which lets nobody in.
@@ -199,8 +197,8 @@ impl PolicyEngineClient {
     }
 }
 
-/// The account that an ARN names, which owns what it is of: a user, role, policy or key.
-fn account_of_arn(arn: &str) -> Option<&str> {
+/// The account that an ARN is of, where it names one.
+fn account_in_arn(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account_id| is_account_id(account_id))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each route asks for the permission of what it does, by the ARN of the user, and sends one message to IAM. Who holds the
 //! permission may give anything by it, as with AWS; but grants of the short form, which count in every account, are given and
-//! taken by those alone who hold the permission by such a grant, or in an account of the node's administrators.
+//! taken by those alone who hold the permission by such a grant.
 //!
 //! INVARIANT: a secret is in the answer to the request that made it, and nowhere else.
 
@@ -69,19 +69,18 @@ pub async fn answer(
 /// How the caller holds a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
-    /// By a grant of the short form, which counts in every account, or in an account of the node's administrators.
-    OfNode,
-    /// As root of another account, or by a document there.
-    OfAccount,
+    /// By a grant of the short form, which counts in every account.
+    ByGrant,
+    /// As root of the account, or by a document.
+    InAccount,
 }
 
 impl Call<'_> {
     /// Asks for a permission. Errs: AccessDenied.
     fn ask(&self, action: &str, resource: &str) -> Result<Held, S3Error> {
         match self.caller.ask_about(self.node, action, resource)? {
-            Reason::Allowed(statement) if statement.index.is_none() => Ok(Held::OfNode),
-            _ if self.directory.is_of_administrators(self.account_id()?) => Ok(Held::OfNode),
-            _ => Ok(Held::OfAccount),
+            Reason::Allowed(statement) if statement.index.is_none() => Ok(Held::ByGrant),
+            _ => Ok(Held::InAccount),
         }
     }
 

@@ -54,7 +54,7 @@ pub async fn create(call: &Call<'_>, body: &[u8]) -> Answer {
     let policies = policies.unwrap_or_else(|| json!([]));
     if policies.as_array().is_none_or(|list| !list.is_empty()) {
         let held = call.ask("iam:PutUserPolicy", &arn)?;
-        only_of_node(held, &json!([]), &policies)?;
+        only_by_grant(held, &json!([]), &policies)?;
     }
     let message = CreateUser {
         account_id: Some(account_id.to_owned()),
@@ -83,13 +83,13 @@ fn grants(policies: &Value) -> Vec<&Value> {
     list.iter().filter(|policy| policy.get("Statement").is_none()).collect()
 }
 
-/// Errs when grants of the short form change by the hand of somebody whose permission ends with its account: AccessDenied.
-fn only_of_node(held: Held, before: &Value, after: &Value) -> Result<(), S3Error> {
-    match held == Held::OfNode || grants(before) == grants(after) {
+/// Errs when grants of the short form change by the hand of somebody who holds none: AccessDenied.
+fn only_by_grant(held: Held, before: &Value, after: &Value) -> Result<(), S3Error> {
+    match held == Held::ByGrant || grants(before) == grants(after) {
         true => Ok(()),
         false => {
-            let message = "Policies of the form {\"bucket\", \"actions\"} count in every account; only the node's administrators \
-                           may change them.";
+            let message = "Policies of the form {\"bucket\", \"actions\"} count in every account; only who may set policies by \
+                           one may change them.";
             Err(S3Error::with_message(ErrorCode::AccessDenied, message))
         }
     }
@@ -99,7 +99,7 @@ fn only_of_node(held: Held, before: &Value, after: &Value) -> Result<(), S3Error
 pub async fn set_policies(call: &Call<'_>, name: String, body: &[u8]) -> Answer {
     let (which, user, held) = call.user("iam:PutUserPolicy", name)?;
     let policies: Value = parse(body)?;
-    only_of_node(held, &user.policies, &policies)?;
+    only_by_grant(held, &user.policies, &policies)?;
     call.change(SetPolicies { user: which.clone(), policies }).await?;
     tell_again(call, StatusCode::OK, &which)
 }
@@ -164,8 +164,8 @@ mod tests {
             (json!([document]), false),
             (json!([]), false),
         ] {
-            assert_eq!(only_of_node(Held::OfAccount, &before, &after).is_ok(), in_account, "{after}");
-            assert!(only_of_node(Held::OfNode, &before, &after).is_ok());
+            assert_eq!(only_by_grant(Held::InAccount, &before, &after).is_ok(), in_account, "{after}");
+            assert!(only_by_grant(Held::ByGrant, &before, &after).is_ok());
         }
     }
 }
