@@ -45,9 +45,9 @@ pub async fn answer(
             let may_list = lifecycle::may_list(node, &caller, &bucket).await;
             lifecycle::preview(node, &bucket, caller.body(incoming)?, may_list).await
         }
+        AdminRoute::Iam(route) => iam::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::BucketPolicy(bucket) => policy::show(node, &caller, &bucket).await,
         AdminRoute::SetBucketPolicy(bucket) => policy::set(node, caller, &bucket, incoming).await,
-        AdminRoute::Iam(route) => iam::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::BucketEvents(bucket) => {
             only_administrators(node, &caller)?;
             events::pending(node, &bucket).await

@@ -15,12 +15,12 @@ pub enum AdminRoute {
     Lifecycle(BucketName),
     /// `POST /_myfsio/buckets/<bucket>/lifecycle/preview`; also for whoever may set the bucket's rules.
     PreviewLifecycle(BucketName),
+    /// Routes below `/_myfsio/iam`, each for whoever has its permission.
+    Iam(IamRoute),
     /// `GET /_myfsio/buckets/<bucket>/policy`; for whoever may read the bucket's policy.
     BucketPolicy(BucketName),
     /// `PUT /_myfsio/buckets/<bucket>/policy`; for whoever may set the bucket's policy.
     SetBucketPolicy(BucketName),
-    /// Routes below `/_myfsio/iam`, each for whoever has its permission.
-    Iam(IamRoute),
     /// `GET /_myfsio/buckets/<bucket>/events`
     BucketEvents(BucketName),
     /// `POST /_myfsio/buckets/<bucket>/events/replay`

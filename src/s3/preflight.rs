@@ -102,11 +102,6 @@ impl Caller {
         self.auth.principal.as_ref()
     }
 
-    /// When the request had arrived.
-    pub fn received(&self) -> Stamp {
-        self.received
-    }
-
     /// As the one who asks for a change.
     pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
         ChangeOrigin {
@@ -115,6 +110,11 @@ impl Caller {
             request_id: request_id.to_string(),
             source_ip: self.address,
         }
+    }
+
+    /// When the request had arrived.
+    pub fn received(&self) -> Stamp {
+        self.received
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -147,6 +147,11 @@ impl Caller {
         authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts())
     }
 
+    /// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
+    pub fn ask_about(&self, node: &Node, action: &str, resource: &str) -> Result<Reason, S3Error> {
+        authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts())
+    }
+
     /// Asks whether the caller may do this to an object by a presigned URL, if it came back with one from where it is now.
     /// Errs: as that request would be refused.
     pub async fn ask_presigned(
@@ -165,11 +170,6 @@ impl Caller {
         let facts = Facts { headers: &headers, query: &query, mechanism: Mechanism::SigV4Query, ..self.facts() };
         let (bucket_name, bucket, key) = (Some(bucket_name), Some(&*bucket), Some(key));
         authorize::primary(node, &self.auth, &Primary { operation, facts, bucket_name, bucket, key }).await
-    }
-
-    /// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
-    pub fn ask_about(&self, node: &Node, action: &str, resource: &str) -> Result<Reason, S3Error> {
-        authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts())
     }
 
     /// The request's body, which comes from `incoming`. Once. Errs: InvalidDigest, InvalidRequest for what is claimed of it.
