@@ -13,8 +13,9 @@ use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::request_head;
 use crate::s3::request_head::RequestHead;
 
-/// Region that clients of global services sign for whatever they are configured with.
-const GLOBAL_REGION: &str = "us-east-1";
+/// Regions that clients of global services sign for: whatever they are configured with, the first, and none at all where they are
+/// configured with none.
+const GLOBAL_REGIONS: [&str; 2] = ["us-east-1", ""];
 
 /// Authenticates a request that claims `scope`, or none. Errs: as authentication in S3 does; XAmzContentSHA256Mismatch.
 pub async fn authenticate(
@@ -28,6 +29,7 @@ pub async fn authenticate(
     let peer = head.peer_addr.map(|peer| peer.ip());
     let seen = RequestHead { body_sha256: Some(&digest), ..request_head(head, None, peer) };
     let auth = auth::authenticate(&seen, &settings(&node.settings.auth, scope), &node.access, now).await?;
+    node.request_rates.count(auth.principal.as_deref(), now)?;
     match (&auth.payload, auth.mechanism) {
         (PayloadSigning::Sha256(claimed), _) if hex::encode(claimed) == digest => Ok(auth),
         (PayloadSigning::Unsigned, Mechanism::Anonymous | Mechanism::HeaderPair) => Ok(auth),
@@ -39,10 +41,9 @@ pub async fn authenticate(
 /// The settings that the scope is checked against.
 fn settings(of_s3: &AuthSettings, scope: Option<&Scope>) -> AuthSettings {
     let Some(scope) = scope else { return of_s3.clone() };
-    let region = match scope.region.as_str() {
-        // Clients that were given no region sign for an empty one.
-        "" | GLOBAL_REGION => scope.region.clone(),
-        _ => of_s3.region.clone(),
+    let region = match GLOBAL_REGIONS.contains(&scope.region.as_str()) {
+        true => scope.region.clone(),
+        false => of_s3.region.clone(),
     };
     AuthSettings { region, service: scope.service.clone(), ..of_s3.clone() }
 }
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_global_region_and_the_nodes_own_are_taken() {
+    fn the_global_regions_and_the_nodes_own_are_taken() {
         let of_s3 = AuthSettings { region: "eu-central-1".to_owned(), ..AuthSettings::default() };
         let scope = |region: &str| Scope { date: "20260101".into(), region: region.into(), service: "iam".into() };
         for (region, expected) in

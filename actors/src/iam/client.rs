@@ -13,7 +13,7 @@ use super::actor::Iam;
 use super::directory::{Directory, IamFile, KeyEntry};
 use super::error::IamError;
 use super::first_boot::{SeededAdmin, WELL_KNOWN_ACCESS_KEY, WELL_KNOWN_SECRET, first_admin, first_document};
-use super::lockout::Lockout;
+use super::lockout::{Lock, Lockout};
 use super::messages::{Change, IamChange, Reload};
 use super::oidc::{FetchKeys, IdentityProviders, Token, Unavailable};
 use super::principal::{Credential, Principal};
@@ -44,6 +44,8 @@ pub struct IamSettings {
     pub admin_secret_key: Option<SecretKey>,
     /// Seals the secrets that the node writes.
     pub sealer: Sealer,
+    /// What an address may get wrong in fifteen minutes, over all keys; zero is no limit.
+    pub login_failures_max: u32,
 }
 
 /// IAM, started.
@@ -88,7 +90,8 @@ impl IamClient {
     /// its file writes may block for milliseconds. Errs: the file cannot be read or written, has a mistake, or holds a
     /// secret sealed under an unknown key.
     pub fn start(settings: IamSettings, clock: SharedClock, arbiter: &ArbiterHandle) -> Result<IamStart, IamError> {
-        let IamSettings { path, host_is_loopback, admin_access_key, admin_secret_key, sealer } = settings;
+        let IamSettings { path, host_is_loopback, admin_access_key, admin_secret_key, sealer, login_failures_max } =
+            settings;
         let admin_secret = admin_secret_key.as_ref().map(SecretKey::expose);
         let by_operator = admin_secret == Some(WELL_KNOWN_SECRET);
         let known_key = || admin_access_key.clone().unwrap_or_else(|| WELL_KNOWN_ACCESS_KEY.to_owned());
@@ -113,7 +116,7 @@ impl IamClient {
             path,
             clock,
             well_known_by_operator,
-            lockout: Mutex::default(),
+            lockout: Mutex::new(Lockout::new(login_failures_max)),
             decoy: SecretKey::random()?,
             sessions,
         };
@@ -152,8 +155,8 @@ impl IamClient {
         Ok(Credential { secret: entry.secret.clone(), principal: Arc::clone(&entry.principal) })
     }
 
-    /// The user of an access key whose secret is presented as it is. Errs: as [`Self::credential`], WrongSecret, and
-    /// LockedOut after five wrong secrets from this address in fifteen minutes.
+    /// The user of an access key whose secret is presented as it is. Errs: as [`Self::credential`], WrongSecret, LockedOut
+    /// after five wrong secrets from this address in fifteen minutes, and AddressLockedOut after many for any keys.
     pub async fn verify_secret(
         &self,
         id: &AccessKeyId,
@@ -163,38 +166,34 @@ impl IamClient {
         exposed: bool,
     ) -> Result<Arc<Principal>, IamError> {
         self.refresh().await?;
-        if let Some(token) = token {
-            let session = self.session(id, token)?;
-            self.compare(id, &session.credential.secret, secret, address)?;
-            return Ok(Arc::clone(&session.credential.principal));
-        }
-        let directory = self.directory();
-        let Some(entry) = directory.key(id) else {
-            let _ = self.shared.decoy.is(secret);
-            return Err(IamError::NoSuchAccessKey(id.clone()));
-        };
-        self.compare(id, &entry.secret, secret, address)?;
-        self.check(id, entry, exposed)?;
-        Ok(Arc::clone(&entry.principal))
-    }
-
-    fn compare(
-        &self,
-        id: &AccessKeyId,
-        own: &SecretKey,
-        secret: &str,
-        address: Option<IpAddr>,
-    ) -> Result<(), IamError> {
         let now = self.shared.clock.now();
-        if let Some(until) = self.shared.lockout.lock().locked_until(id, address, now) {
-            return Err(IamError::LockedOut { access_key: id.clone(), until });
+        match self.shared.lockout.lock().lock(id, address, now) {
+            Some(Lock::Key(until)) => return Err(IamError::LockedOut { access_key: id.clone(), until }),
+            Some(Lock::Address(until)) => return Err(IamError::AddressLockedOut { until }),
+            None => {}
         }
+        let session = token.map(|token| self.session(id, token)).transpose()?;
+        let directory = self.directory();
+        let entry = directory.key(id).filter(|_| token.is_none());
+        let credential = match (&session, entry) {
+            (Some(session), _) => (&session.credential.secret, &session.credential.principal),
+            (None, Some(entry)) => (&entry.secret, &entry.principal),
+            (None, None) => {
+                let _ = self.shared.decoy.is(secret);
+                self.shared.lockout.lock().count_address(address, now);
+                return Err(IamError::NoSuchAccessKey(id.clone()));
+            }
+        };
+        let (own, principal) = credential;
         if !own.is(secret) {
             self.shared.lockout.lock().count(id, address, now);
             return Err(IamError::WrongSecret(id.clone()));
         }
-        self.shared.lockout.lock().forget(id, address);
-        Ok(())
+        self.shared.lockout.lock().prove(id, address, now);
+        if let Some(entry) = entry {
+            self.check(id, entry, exposed)?;
+        }
+        Ok(Arc::clone(principal))
     }
 
     /// The session of a token, if it is that of the access key and lasts.

@@ -44,7 +44,6 @@ pub fn decision(statements: usize) -> impl FnMut() -> bool {
             bucket_account: None,
             object_account: None,
             account_of: &|_| String::new(),
-            administers: &|_| false,
         };
         decide(&request, &around).allowed
     }

@@ -18,6 +18,7 @@ mod forms;
 mod mechanisms;
 mod published;
 mod temporary;
+mod urls;
 mod version_2;
 
 const ID: &str = "AKIAIOSFODNN7EXAMPLE";
