@@ -216,7 +216,7 @@ async fn answer(node: Arc<Node>, door: Door, request: Request) -> Response<BoxBo
     match find_route(&node, door, &head) {
         Ok(Route::S3(address)) => s3(&node, &mut head, address, request_id, hold).await,
         Ok(Route::Website(site)) => website(&node, &head, &site, request_id, hold).await,
-        Ok(Route::Health) => finish(&node, request_id, health(node.storage.failure(), node.storage.trouble()), hold),
+        Ok(Route::Health) => finish(&node, request_id, health(node.storage.failure(), node.trouble()), hold),
         Ok(Route::Admin) => admin(&node, &head, request_id, hold).await,
         Ok(Route::Unbuilt) => {
             let error = S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.");
@@ -363,7 +363,7 @@ async fn admin(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut 
         Ok(place) => {
             hold.permit = Some(place);
             let incoming = stream::iter(hold.payload.clone()).flatten();
-            admin::answer(node, head, incoming).await
+            admin::answer(node, head, request_id, incoming).await
         }
         Err(error) => Err(error),
     };

@@ -1,5 +1,6 @@
 //! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, unless they say otherwise, and speak JSON.
 
+mod audit;
 mod buckets;
 mod events;
 pub mod health;
@@ -16,13 +17,14 @@ use futures_util::Stream;
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::{self, Caller};
-use crate::s3::respond::Answer;
+use crate::s3::respond::{Answer, RequestId};
 use route::AdminRoute;
 
 /// Answers a request below `/_myfsio`. Errs: as S3, told as JSON.
 pub async fn answer(
     node: &Arc<Node>,
     head: &RequestHead,
+    request_id: RequestId,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Answer {
     let route = route::find(&head.method, head.uri.path())?;
@@ -30,7 +32,7 @@ pub async fn answer(
     match route {
         AdminRoute::AdoptFiles(bucket) => {
             only_administrators(node, &caller)?;
-            buckets::adopt(node, &bucket).await
+            buckets::adopt(node, &bucket, caller.changed_by(request_id)).await
         }
         AdminRoute::Lifecycle(bucket) => {
             let bucket = lifecycle::bucket(node, &caller, &bucket).await?;
@@ -47,11 +49,15 @@ pub async fn answer(
         }
         AdminRoute::ReplayEvents(bucket) => {
             only_administrators(node, &caller)?;
-            events::replay(node, &bucket).await
+            events::replay(node, &bucket, caller.changed_by(request_id)).await
         }
         AdminRoute::DiscardEvents(bucket) => {
             only_administrators(node, &caller)?;
-            events::discard(node, &bucket).await
+            events::discard(node, &bucket, caller.changed_by(request_id)).await
+        }
+        AdminRoute::AuditLog => {
+            only_administrators(node, &caller)?;
+            audit::entries(node, caller.query()).await
         }
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;

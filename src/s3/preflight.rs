@@ -12,6 +12,7 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use futures_util::Stream;
+use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::names::Stamp;
 use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
@@ -103,6 +104,11 @@ impl Caller {
             now: self.received,
             mechanism: self.auth.mechanism,
         }
+    }
+
+    /// The request as the audit log tells of it.
+    pub fn changed_by(&self, request_id: RequestId) -> ChangeOrigin {
+        authorize::changed_by(&self.auth, request_id, self.address)
     }
 
     /// Whether the caller administers the node.

@@ -16,6 +16,7 @@ use super::first_boot::{SeededAdmin, WELL_KNOWN_ACCESS_KEY, WELL_KNOWN_SECRET, f
 use super::lockout::Lockout;
 use super::messages::{CreateUser, DeleteUser, ListUsers, NewCredential, Reload, RotateKey, SetPolicies, UserSummary};
 use super::principal::{Credential, Principal};
+use crate::audit::AuditLog;
 use crate::call::Door;
 use crate::clock::SharedClock;
 use crate::json_store::{FileProblem, FileStamp, JsonStore, Snapshot, StoreError};
@@ -38,6 +39,8 @@ pub struct IamSettings {
     pub admin_secret_key: Option<SecretKey>,
     /// Seals the secrets that the node writes.
     pub sealer: Sealer,
+    /// Is told of every change.
+    pub audit: AuditLog,
 }
 
 /// IAM, started.
@@ -80,7 +83,7 @@ impl IamClient {
     /// its file writes may block for milliseconds. Errs: the file cannot be read or written, has a mistake, or holds a
     /// secret sealed under an unknown key.
     pub fn start(settings: IamSettings, clock: SharedClock, arbiter: &ArbiterHandle) -> Result<IamStart, IamError> {
-        let IamSettings { path, host_is_loopback, admin_access_key, admin_secret_key, sealer } = settings;
+        let IamSettings { path, host_is_loopback, admin_access_key, admin_secret_key, sealer, audit } = settings;
         let admin_secret = admin_secret_key.as_ref().map(SecretKey::expose);
         let by_operator = admin_secret == Some(WELL_KNOWN_SECRET);
         let known_key = || admin_access_key.clone().unwrap_or_else(|| WELL_KNOWN_ACCESS_KEY.to_owned());
@@ -92,7 +95,8 @@ impl IamClient {
         };
         let first = seeded.as_ref().map(|admin| first_document(admin, &sealer)).transpose()?;
         let empty = serde_json::json!({"users": []});
-        let store = JsonStore::open(path.clone(), IamFile { sealer }, first.as_ref(), &empty, clock.now())?;
+        let schema = IamFile { sealer, audit };
+        let store = JsonStore::open(path.clone(), schema, first.as_ref(), &empty, clock.now())?;
         let directory = store.snapshot();
         let mut actor = Iam::new(store, clock.clone());
         actor.tidy();

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::changes;
 use super::first_boot::WELL_KNOWN_SECRET;
 use super::messages::{AccessKeySummary, UserSummary};
 use super::principal::Principal;
 use super::records::{Expiry, FileRecord, KeyRecord, UserRecord};
-use crate::json_store::{Mistake, Schema};
-use crate::names::{AccessKeyId, CanonicalId};
+use crate::audit::{AuditLog, ChangeOrigin};
+use crate::json_store::{Mistake, Schema, Version};
+use crate::names::{AccessKeyId, CanonicalId, Stamp};
 use crate::policy_engine::{IdentityPolicy, PolicyHome, is_account_id, refuse_ambiguous};
 use crate::seal::{Sealer, SecretKey};
 
@@ -189,6 +191,8 @@ impl Problem {
 #[derive(Debug)]
 pub(super) struct IamFile {
     pub sealer: Sealer,
+    /// Hears of hand edits.
+    pub audit: AuditLog,
 }
 
 impl Schema for IamFile {
@@ -203,6 +207,11 @@ impl Schema for IamFile {
         // From the text rather than the document, for the lines of mistakes.
         let file: FileRecord = serde_json::from_str(text)?;
         build(&file, &self.sealer).map_err(|problem| Mistake::near(text, &problem.word, problem.reason))
+    }
+
+    fn edited_by_hand(&self, before: Version<'_, Directory>, after: Version<'_, Directory>, now: Stamp) {
+        let entries = changes::entries(&before, &after, &self.sealer, now, &ChangeOrigin::hand_edit(), None);
+        self.audit.record_blocking(entries);
     }
 }
 
@@ -395,7 +404,7 @@ impl Directory {
     /// The directory of a document, for tests of other rooms.
     pub(crate) fn of(document: &Value) -> Self {
         let sealer = Sealer::new(&SecretKey::new("test"), &[]).unwrap();
-        IamFile { sealer }.compile(&document.to_string(), document).unwrap()
+        IamFile { sealer, audit: AuditLog::nowhere() }.compile(&document.to_string(), document).unwrap()
     }
 
     /// The principal of an access key, for tests of other rooms.

@@ -7,6 +7,7 @@
 //! INVARIANT: a user's id never changes once the file holds it, and is never given to another user.
 
 mod actor;
+mod changes;
 mod client;
 mod directory;
 mod error;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::audit::AuditLog;
 use crate::clock::ManualClock;
 use crate::names::{AccessKeyId, Stamp};
 use crate::seal::Sealer;
@@ -28,6 +29,7 @@ impl Node {
             admin_access_key: None,
             admin_secret_key: None,
             sealer: sealer("key one", &[]),
+            audit: AuditLog::nowhere(),
         };
         Self { folder, clock: Arc::new(ManualClock::new(Stamp(1_000_000_000))), settings }
     }

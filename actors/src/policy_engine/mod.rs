@@ -12,6 +12,7 @@ mod acl;
 mod acl_tests;
 mod actions;
 mod actor;
+mod changes;
 mod client;
 mod condition;
 mod condition_keys;
