@@ -123,6 +123,11 @@ impl AskedLock {
 }
 
 impl Facts<'_> {
+    /// The request as conditions of policies see it, where it has no object.
+    pub fn plain_context(&self) -> RequestContext {
+        self.context(Asks::Nothing)
+    }
+
     /// The request as conditions of policies see it.
     fn context(&self, asks: Asks<'_>) -> RequestContext {
         let mut context = RequestContext::new(self.now, self.address, self.secure);
@@ -276,10 +281,13 @@ fn refusal(error: IamError) -> CredentialError {
         IamError::WrongSecret(_) => CredentialError::WrongSecret,
         IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
         IamError::Busy => CredentialError::Busy,
-        IamError::NoSuchUser(_)
-        | IamError::AlreadyExists(_)
+        IamError::NoSuchEntity(_)
+        | IamError::EntityAlreadyExists(_)
+        | IamError::DeleteConflict(_)
+        | IamError::LimitExceeded(_)
+        | IamError::UnmodifiableEntity(_)
         | IamError::InvalidInput { .. }
-        | IamError::MalformedPolicy(_)
+        | IamError::MalformedPolicyDocument(_)
         | IamError::Store(_)
         | IamError::Seal(_)
         | IamError::Stopped

@@ -250,7 +250,7 @@ pub fn client_of(node: &Node, head: &HttpHead) -> Option<IpAddr> {
 }
 
 /// The head as authentication reads it.
-fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: Option<IpAddr>) -> RequestHead<'a> {
+pub fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: Option<IpAddr>) -> RequestHead<'a> {
     RequestHead {
         method: head.method.as_str(),
         path: head.uri.path().as_bytes(),
@@ -259,6 +259,7 @@ fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: O
         headers: &head.headers,
         peer,
         secure: false,
+        body_sha256: None,
     }
 }
 

@@ -92,7 +92,7 @@ mod tests {
 
     fn value(with_lists: bool) -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), (0..3).prop_map(Value::from)];
-        leaf.prop_recursive(3, 16, 3, |inner| {
+        leaf.prop_recursive(3, 16, 3, move |inner| {
             let lists = if with_lists { 0..3 } else { 0..1 };
             let fields = prop::collection::vec(("[ab]", inner.clone()), 0..3);
             prop_oneof![

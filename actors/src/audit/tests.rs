@@ -70,9 +70,12 @@ async fn what_is_recorded_is_read_newest_first_over_all_files() {
     let node = Node::new();
     let log = node.log(1 << 20);
     assert_eq!(log.page(AuditQuery { limit: 5, ..AuditQuery::default() }).await.unwrap(), AuditPage::default());
-    for number in 0..2000 {
+    for number in 0..20 {
         log.record(vec![entry(number)]).await;
-        assert!(number > 3 || node.current().contains(&format!("arn:{number}\"")), "an answered entry is in the file");
+        assert!(node.current().contains(&format!("arn:{number}\"")), "an answered entry is in the file");
+    }
+    for number in (20..2000).step_by(20) {
+        log.record((number..number + 20).map(entry).collect()).await;
     }
     assert!(full_files(&node.folder()).unwrap().len() > 2);
     let all: Vec<u64> = (0..2000).rev().collect();
@@ -97,8 +100,8 @@ async fn a_position_means_the_same_after_more_entries_and_rotations() {
     log.record((0..100).map(entry).collect()).await;
     let first = log.page(AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
     assert_eq!(numbers(&first), (90..100).rev().collect::<Vec<_>>());
-    for number in 100..800 {
-        log.record(vec![entry(number)]).await;
+    for number in (100..800).step_by(10) {
+        log.record((number..number + 10).map(entry).collect()).await;
     }
     assert!(!full_files(&node.folder()).unwrap().is_empty());
     let rest = AuditQuery { limit: 1000, position: first.next, ..AuditQuery::default() };

@@ -99,6 +99,7 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
         headers: &call.headers,
         peer: call.peer,
         secure: call.secure,
+        body_sha256: None,
     };
     let settings = &call.node.settings.auth;
     let keys = &call.node.access;
