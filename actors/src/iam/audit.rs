@@ -139,24 +139,21 @@ fn entities<'a>(version: &Version<'a, Directory>) -> Vec<Entity<'a>> {
     let Directory { users, groups, managed, roles, providers, .. } = version.state;
     // What every account has is nobody's.
     let own = |policy: &&ManagedPolicy| policy.place.is_some();
-    let users = users.iter().map(|user| (user.user_id.as_str().to_owned(), user.arn()));
-    let groups = groups.iter().map(|group| (group.group_id.clone(), group.arn("")));
-    let managed = managed.iter().filter(own).map(|policy| (policy.policy_id.clone(), policy.arn("")));
-    let roles = roles.iter().map(|role| (role.role_id.clone(), role.arn()));
-    let providers = providers.iter().map(|provider| (provider.arn(), provider.arn()));
-    let named: [(Noun, &str, Vec<(String, String)>); 5] = [
-        (Noun::User, "users", users.collect()),
-        (Noun::Group, "groups", groups.collect()),
-        (Noun::Policy, "managed_policies", managed.collect()),
-        (Noun::Role, "roles", roles.collect()),
-        (Noun::OpenIDConnectProvider, "oidc_providers", providers.collect()),
-    ];
+    let mut users = users.iter().map(|user| (user.user_id.as_str().to_owned(), user.arn()));
+    let mut groups = groups.iter().map(|group| (group.group_id.clone(), group.arn("")));
+    let mut managed = managed.iter().filter(own).map(|policy| (policy.policy_id.clone(), policy.arn("")));
+    let mut roles = roles.iter().map(|role| (role.role_id.clone(), role.arn()));
+    let mut providers = providers.iter().map(|provider| (provider.arn(), provider.arn()));
     let mut found = Vec::new();
-    for (noun, list, names) in named {
+    let mut add = |noun, list, names: &mut dyn Iterator<Item = (String, String)>| {
         let records = document::entries(version.document, list);
-        let entity = |(record, (id, arn))| Entity { noun, id, arn, record };
-        found.extend(records.iter().zip(names).map(entity));
-    }
+        found.extend(records.iter().zip(names).map(|(record, (id, arn))| Entity { noun, id, arn, record }));
+    };
+    add(Noun::User, "users", &mut users);
+    add(Noun::Group, "groups", &mut groups);
+    add(Noun::Policy, "managed_policies", &mut managed);
+    add(Noun::Role, "roles", &mut roles);
+    add(Noun::OpenIDConnectProvider, "oidc_providers", &mut providers);
     found
 }
 

@@ -68,7 +68,10 @@ impl PolicyEngine {
     /// Changes the file and tells the audit log.
     fn edit(&mut self, by: Option<&ChangeOrigin>, change: impl Fn(&mut Value)) -> Result<(), PolicyError> {
         let now = self.clock.now();
-        let edited = self.store.edit_and_tell(now, |file| Ok::<(), PolicyError>(change(file)))?;
+        let edited = self.store.edit_and_tell(now, |file| {
+            change(file);
+            Ok::<(), PolicyError>(())
+        })?;
         if let (Some(by), Some((before, _))) = (by, edited.before) {
             let entries = changes::entries(&before, self.store.document(), now, by);
             self.store.schema().audit.record_blocking(entries);

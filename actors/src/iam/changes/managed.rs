@@ -147,7 +147,7 @@ fn versioned<'a>(
     let record = record(document, "managed_policies", place)?;
     if let Some(document) = record.shift_remove("document")
         && policy.versions.len() == 1
-        && !record.get("versions").and_then(Value::as_array).is_some_and(|versions| !versions.is_empty())
+        && record.get("versions").and_then(Value::as_array).is_none_or(|versions| versions.is_empty())
     {
         let created_at = record.get("created_at").cloned().unwrap_or_default();
         set(record, "versions", Some(Value::from(vec![version("v1", document, created_at)])));
