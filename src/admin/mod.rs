@@ -4,6 +4,7 @@ mod audit;
 mod buckets;
 mod events;
 pub mod health;
+mod iam;
 mod lifecycle;
 mod route;
 
@@ -43,6 +44,7 @@ pub async fn answer(
             let may_list = lifecycle::may_list(node, &caller, &bucket).await;
             lifecycle::preview(node, &bucket, caller.body(incoming)?, may_list).await
         }
+        AdminRoute::Iam(route) => iam::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::BucketEvents(bucket) => {
             only_administrators(node, &caller)?;
             events::pending(node, &bucket).await

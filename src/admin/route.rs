@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use myfsio_actors::names::BucketName;
 
+use super::iam::route::IamRoute;
 use crate::s3::error::{ErrorCode, S3Error};
 
 /// A route below `/_myfsio`.
@@ -14,6 +15,8 @@ pub enum AdminRoute {
     Lifecycle(BucketName),
     /// `POST /_myfsio/buckets/<bucket>/lifecycle/preview`; also for whoever may set the bucket's rules.
     PreviewLifecycle(BucketName),
+    /// Routes below `/_myfsio/iam`, each for whoever has its permission.
+    Iam(IamRoute),
     /// `GET /_myfsio/buckets/<bucket>/events`
     BucketEvents(BucketName),
     /// `POST /_myfsio/buckets/<bucket>/events/replay`
@@ -26,7 +29,8 @@ pub enum AdminRoute {
     AuditLog,
 }
 
-/// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName.
+/// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName,
+/// InvalidURI.
 pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let segments: Vec<_> = path.trim_start_matches('/').split('/').skip(1).collect();
     let named = |bucket| BucketName::parse(bucket).map_err(|_| S3Error::from(ErrorCode::InvalidBucketName));
@@ -34,6 +38,7 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         Ok((taken, route(named(bucket)?)))
     };
     let (taken, route) = match segments[..] {
+        ["iam", ref rest @ ..] => return super::iam::route::find(method, rest).map(AdminRoute::Iam),
         ["buckets", bucket, "adopt"] => of_bucket(Method::POST, AdminRoute::AdoptFiles, bucket)?,
         ["buckets", bucket, "lifecycle"] => of_bucket(Method::GET, AdminRoute::Lifecycle, bucket)?,
         ["buckets", bucket, "lifecycle", "preview"] => of_bucket(Method::POST, AdminRoute::PreviewLifecycle, bucket)?,

@@ -554,6 +554,33 @@ pub fn on_bucket(
     ask(node, &question, Looked::Nowhere, Asks::Nothing)
 }
 
+/// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
+pub fn on_resource(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    resource: &str,
+    facts: Facts<'_>,
+) -> Result<Reason, S3Error> {
+    let context = facts.context(Asks::Nothing);
+    let decision = node.access.policy_engine.decide(&AccessRequest {
+        principal,
+        action,
+        bucket: None,
+        bucket_owner: None,
+        config: None,
+        key: None,
+        resource: Some(resource),
+        object: ObjectState::Missing,
+        context: &context,
+    });
+    match decision.allowed {
+        true => Ok(decision.reason),
+        false => Err(S3Error::new(ErrorCode::AccessDenied)
+            .because(format_args!("{action} on {resource} is denied: {:?}", decision.reason))),
+    }
+}
+
 /// Whether the caller would see a key in a listing of the bucket.
 pub fn would_list(call: &Call, bucket: &Bucket, key: &str) -> bool {
     let question = about(call, "s3:ListBucket", bucket, Some(key));

@@ -13,7 +13,9 @@ use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use futures_util::Stream;
 use myfsio_actors::audit::ChangeOrigin;
+use myfsio_actors::iam::Principal;
 use myfsio_actors::names::Stamp;
+use myfsio_actors::policy_engine::Reason;
 use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -95,6 +97,21 @@ impl Caller {
         &self.query
     }
 
+    /// Who it is; none is anonymous.
+    pub fn principal(&self) -> Option<&Arc<Principal>> {
+        self.auth.principal.as_ref()
+    }
+
+    /// As the one who asks for a change.
+    pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
+        ChangeOrigin {
+            principal: self.principal().map(|principal| principal.caller_arn()).unwrap_or_default(),
+            access_key: self.principal().map(|principal| principal.access_key.as_str().to_owned()),
+            request_id: request_id.to_string(),
+            source_ip: self.address,
+        }
+    }
+
     fn facts(&self) -> Facts<'_> {
         Facts {
             headers: &self.headers,
@@ -128,6 +145,11 @@ impl Caller {
     pub async fn ask(&self, node: &Node, action: &str, bucket: &Bucket) -> Result<(), S3Error> {
         node.access.refresh().await;
         authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts())
+    }
+
+    /// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
+    pub fn ask_about(&self, node: &Node, action: &str, resource: &str) -> Result<Reason, S3Error> {
+        authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts())
     }
 
     /// The request's body, which comes from `incoming`. Once. Errs: InvalidDigest, InvalidRequest for what is claimed of it.

@@ -1,5 +1,7 @@
 //! The actor with its file: first start, lookups, hand edits, changes, lock-out.
 
+mod hand_written;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

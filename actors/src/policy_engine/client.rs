@@ -1,5 +1,6 @@
 //! The only way into PolicyEngine: decisions on the published snapshot, changes by message.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::parse::parse_bucket_policy;
 use super::policies::{BucketPolicies, PolicyFile};
+use super::principal::is_account_id;
 use super::trace::Trace;
 use crate::audit::AuditLog;
 use crate::call::Door;
@@ -110,7 +112,8 @@ impl PolicyEngineClient {
         decide: impl FnOnce(&Surroundings<'_>) -> T,
     ) -> T {
         let directory = self.iam.directory();
-        let bucket_account = request.bucket_owner.map(|owner| directory.account_of(owner));
+        let owner_of_bucket = request.bucket_owner.map(|owner| directory.account_of(owner));
+        let bucket_account = owner_of_bucket.or_else(|| account_in_arn(request.resource?).map(Cow::Borrowed));
         // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
         let object_account = match request.object {
             ObjectState::Found(object) if directory.knows(object.owner) => Some(directory.account_of(object.owner)),
@@ -159,7 +162,7 @@ impl PolicyEngineClient {
         owns || self.may_list(principal, bucket)
     }
 
-    /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users`.
+    /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users` by a grant.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
         let facts = Facts { principal: Some(principal), context, resource_account: None, object_tags: &[] };
         evaluate::is_administrator(principal, &facts)
@@ -197,6 +200,11 @@ impl PolicyEngineClient {
     pub async fn delete_bucket_policy(&self, message: DeleteBucketPolicy) -> Result<(), PolicyError> {
         Ok(self.door.call(message).await?)
     }
+}
+
+/// The account that an ARN is of, where it names one.
+fn account_in_arn(arn: &str) -> Option<&str> {
+    arn.splitn(6, ':').nth(4).filter(|account_id| is_account_id(account_id))
 }
 
 pub(super) fn log_broken(policies: &BucketPolicies) {

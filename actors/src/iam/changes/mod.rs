@@ -10,6 +10,8 @@ mod policies;
 mod providers;
 mod roles;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod users;
 
 pub use attach::{AttachPolicy, DetachPolicy};
