@@ -33,7 +33,7 @@ pub async fn answer(
     match route {
         AdminRoute::AdoptFiles(bucket) => {
             only_administrators(node, &caller)?;
-            buckets::adopt(node, &bucket, caller.changed_by(request_id)).await
+            buckets::adopt(node, &bucket, caller.origin(request_id)).await
         }
         AdminRoute::Lifecycle(bucket) => {
             let bucket = lifecycle::bucket(node, &caller, &bucket).await?;
@@ -51,11 +51,11 @@ pub async fn answer(
         }
         AdminRoute::ReplayEvents(bucket) => {
             only_administrators(node, &caller)?;
-            events::replay(node, &bucket, caller.changed_by(request_id)).await
+            events::replay(node, &bucket, caller.origin(request_id)).await
         }
         AdminRoute::DiscardEvents(bucket) => {
             only_administrators(node, &caller)?;
-            events::discard(node, &bucket, caller.changed_by(request_id)).await
+            events::discard(node, &bucket, caller.origin(request_id)).await
         }
         AdminRoute::AuditLog => {
             only_administrators(node, &caller)?;

@@ -104,12 +104,7 @@ impl Caller {
 
     /// As the one who asks for a change.
     pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
-        ChangeOrigin {
-            principal: self.principal().map(|principal| principal.caller_arn()).unwrap_or_default(),
-            access_key: self.principal().map(|principal| principal.access_key.as_str().to_owned()),
-            request_id: request_id.to_string(),
-            source_ip: self.address,
-        }
+        authorize::changed_by(&self.auth, request_id, self.address)
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -121,11 +116,6 @@ impl Caller {
             now: self.received,
             mechanism: self.auth.mechanism,
         }
-    }
-
-    /// The request as the audit log tells of it.
-    pub fn changed_by(&self, request_id: RequestId) -> ChangeOrigin {
-        authorize::changed_by(&self.auth, request_id, self.address)
     }
 
     /// Whether the caller administers the node.

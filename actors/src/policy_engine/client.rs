@@ -204,7 +204,7 @@ impl PolicyEngineClient {
 
 /// The account that an ARN is of, where it names one.
 fn account_in_arn(arn: &str) -> Option<&str> {
-    arn.splitn(6, ':').nth(4).filter(|account_id| is_account_id(account_id))
+    arn.split(':').nth(4).filter(|account_id| is_account_id(account_id))
 }
 
 pub(super) fn log_broken(policies: &BucketPolicies) {
