@@ -19,7 +19,7 @@ use super::dispatch::dispatch;
 use super::error::{ApiError, ErrorCode};
 use super::parameters::{Parameters, missing};
 use super::service::{Service, TARGET, claimed_scope, is_form};
-use super::{kms, permission, respond};
+use super::{iam, kms, permission, respond};
 use crate::node::Node;
 use crate::s3::authorize::{Authenticated, Facts};
 use crate::s3::body::{BodyLimits, RequestBody};
@@ -41,8 +41,9 @@ pub async fn answer(
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> HttpResponse {
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
-    let served = serve(node, head, request_id, incoming).instrument(span).await;
-    served.unwrap_or_else(|error| refuse(head, &error, request_id))
+    let mut service = service_of_head(head);
+    let served = serve(node, head, request_id, &mut service, incoming).instrument(span).await;
+    served.unwrap_or_else(|error| refuse_as(service, &error, request_id))
 }
 
 /// The service that a request speaks to, as far as its head tells.
@@ -55,9 +56,12 @@ fn service_of_head(head: &RequestHead) -> Service {
     }
 }
 
-/// The refusal of a request, in the protocol of its service.
+/// The refusal of a request that was not read, in the protocol of its service.
 pub fn refuse(head: &RequestHead, error: &ApiError, request_id: RequestId) -> HttpResponse {
-    let service = service_of_head(head);
+    refuse_as(service_of_head(head), error, request_id)
+}
+
+fn refuse_as(service: Service, error: &ApiError, request_id: RequestId) -> HttpResponse {
     let (code, cause) = (error.code(), error.cause().unwrap_or_default());
     match code.status().as_u16() {
         500 => tracing::error!(%request_id, service = service.name(), code = code.name(), cause, "failed"),
@@ -73,30 +77,33 @@ async fn serve(
     node: &Arc<Node>,
     head: &RequestHead,
     request_id: RequestId,
+    service: &mut Service,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Result<HttpResponse, ApiError> {
     check_head_size(head)?;
     let received = node.clock.now();
     let body = read(node, head, incoming).await?;
-    let (scope, service) = (claimed_scope(head), service_of_head(head));
+    let scope = claimed_scope(head);
     let auth = authenticate(node, head, scope.as_ref(), &body, received).await?;
     if let Some(principal) = &auth.principal {
         tracing::Span::current().record("principal", principal.access_key.as_str());
     }
-    if service == Service::Kms {
+    if *service == Service::Kms {
         if auth.principal.is_none() {
             return Err(ErrorCode::MissingAuthenticationToken.into());
         }
         return Err(kms::unbuilt(&text(&head.headers, TARGET).unwrap_or_default()));
     }
     let parameters = parameters(head, &body)?;
-    let service = match (scope, &auth.principal) {
-        // The header pair names no service, the action does.
-        (None, Some(_)) => service_of(&parameters),
-        _ => service,
-    };
-    let action = find(service, &parameters, auth.principal.as_deref())?;
-    let call = call(node, head, auth, action, parameters, request_id, received)?;
+    if scope.is_none() && auth.principal.is_some() {
+        // The header pair names no service.
+        *service = service_of_version(&parameters);
+    }
+    let action = find(*service, &parameters, auth.principal.as_deref())?;
+    let mut call = call(node, head, auth, action, parameters, request_id, received)?;
+    if *service == Service::Iam {
+        iam::tell(&mut call)?;
+    }
     permission::ask_for_action(&call)?;
     let row = action.row();
     let mut document = respond::begin(row);
@@ -134,7 +141,7 @@ fn parameters(head: &RequestHead, body: &[u8]) -> Result<Parameters, ApiError> {
 }
 
 /// The service that a request without a credential scope means, by its version.
-fn service_of(parameters: &Parameters) -> Service {
+fn service_of_version(parameters: &Parameters) -> Service {
     match parameters.get("Version") == Some(Service::Sts.version()) {
         true => Service::Sts,
         false => Service::Iam,

@@ -205,7 +205,7 @@ def test_hand_edits_and_mistakes_of_the_file(node):
     broken = node.iam_path().read_text().replace('"users"', '"users', 1)
     node.write_iam(broken)
     assert "line" in ask(node, "GET")["problem"]
-    assert ask(node, "DELETE", "/Edited", expect=500) == "InternalError"
+    assert ask(node, "DELETE", "/Edited", expect=503) == "ServiceUnavailable"
     assert node.iam_path().read_text() == broken
     document = after
     document["users"] = [user for user in after["users"] if user.get("access_key") not in ("typed", made["access_key"])]

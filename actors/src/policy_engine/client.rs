@@ -38,7 +38,7 @@ pub struct PolicyEngineSettings {
 
 /// A bucket policy that is in force nowhere.
 #[derive(Debug)]
-pub struct DraftPolicy(Document);
+pub struct DraftPolicy(pub(super) Document);
 
 impl DraftPolicy {
     /// Parses the text of a policy of this bucket. Errs with the place of the mistake.

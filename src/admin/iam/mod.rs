@@ -18,6 +18,7 @@ use actix_http::error::PayloadError;
 use bytes::Bytes;
 use futures_util::Stream;
 use myfsio_actors::iam::{Directory, IamChange, IamError, UserSummary, WhichUser};
+use myfsio_actors::json_store::StoreError;
 use myfsio_actors::policy_engine::Reason;
 
 use crate::node::Node;
@@ -131,7 +132,14 @@ impl From<IamError> for S3Error {
             | IamError::WrongSecret(_)
             | IamError::LockedOut { .. } => Self::new(ErrorCode::AccessDenied).because(error),
             IamError::Store(store) if store.is_full() => Self::new(ErrorCode::InsufficientStorage).because(error),
-            IamError::Store(_) | IamError::Seal(_) => Self::internal(error),
+            IamError::Store(StoreError::Broken(problem)) => {
+                let line = problem.line.map(|line| format!(" in line {line}")).unwrap_or_default();
+                let message =
+                    format!("The file of users has a mistake{line}, and is not written until that is mended.");
+                Self::with_message(ErrorCode::ServiceUnavailable, message).because(error)
+            }
+            IamError::Store(StoreError::Contended { .. }) => Self::new(ErrorCode::ServiceUnavailable).because(error),
+            IamError::Store(StoreError::Io { .. }) | IamError::Seal(_) => Self::internal(error),
         }
     }
 }
