@@ -6,6 +6,8 @@ mod events;
 pub mod health;
 mod iam;
 mod lifecycle;
+mod policy;
+pub mod presign;
 mod route;
 
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub async fn answer(
             lifecycle::preview(node, &bucket, caller.body(incoming)?, may_list).await
         }
         AdminRoute::Iam(route) => iam::answer(node, caller, request_id, route, incoming).await,
+        AdminRoute::BucketPolicy(bucket) => policy::show(node, &caller, &bucket).await,
+        AdminRoute::SetBucketPolicy(bucket) => policy::set(node, caller, request_id, &bucket, incoming).await,
         AdminRoute::BucketEvents(bucket) => {
             only_administrators(node, &caller)?;
             events::pending(node, &bucket).await

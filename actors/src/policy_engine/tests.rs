@@ -512,6 +512,7 @@ impl Node {
             admin_secret_key: None,
             sealer: Sealer::new(&SecretKey::new("k"), &[]).unwrap(),
             audit: AuditLog::nowhere(),
+            login_failures_max: 0,
         };
         let iam = IamClient::start(settings, clock.clone(), &arbiter).unwrap().client;
         let settings = PolicyEngineSettings { path: folder.path().join("policies.json"), audit: AuditLog::nowhere() };
