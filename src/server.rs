@@ -234,7 +234,7 @@ fn begin_exchange(node: &Node, head: &RequestHead, route: &Result<Route, S3Error
         Err(_) if route::speaks_json(route::host(head), head.uri.path(), &node.settings.base_domains) => {
             Exchange::of_json_route(head)
         }
-        Ok(Route::Health | Route::Website(_)) | Err(_) => Exchange::default(),
+        Ok(Route::Health | Route::Website(_) | Route::Aws) | Err(_) => Exchange::default(),
     }
 }
 

@@ -61,6 +61,7 @@ pub fn presigned_url(signer: Signer<'_>, asked: UrlRequest<'_>, settings: &AuthS
         headers: &HeaderMap::new(),
         peer: None,
         secure: asked.base.https,
+        body_sha256: None,
     };
     let signed = Signed { headers: vec!["host".to_owned()], payload: UNSIGNED.to_owned(), leave_out: None };
     let reading = Reading { host: Some(&asked.base.authority), ..Reading::default() };
