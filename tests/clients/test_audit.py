@@ -9,6 +9,7 @@ import stat
 import time
 import urllib.parse
 
+import boto3
 import pytest
 
 import node as nodes
@@ -258,6 +259,43 @@ def test_each_change_of_a_user_has_one_entry_without_secrets(node):
     assert '"secret_key":"********"' in whole and "v1:" not in whole
 
 
+def test_changes_by_the_iam_api_name_what_they_are_of(node):
+    iam = boto3.client("iam", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id="localadmin",
+                       aws_secret_access_key="localadmin")
+    account = signed_account(node)
+    user, group, role = (f"arn:aws:iam::{account}:{name}" for name in ("user/api-ann", "group/api-staff", "role/api-role"))
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]})
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": user}, "Action": "sts:AssumeRole"}]})
+    provider = f"arn:aws:iam::{account}:oidc-provider/idp.test/a"
+    changes = [
+        ("create_user", {"UserName": "api-ann"}, user),
+        ("create_group", {"GroupName": "api-staff"}, group),
+        ("add_user_to_group", {"GroupName": "api-staff", "UserName": "api-ann"}, group),
+        ("put_group_policy", {"GroupName": "api-staff", "PolicyName": "p", "PolicyDocument": document}, group),
+        ("create_policy", {"PolicyName": "api-policy", "PolicyDocument": document}, f"arn:aws:iam::{account}:policy/api-policy"),
+        ("attach_user_policy", {"UserName": "api-ann", "PolicyArn": f"arn:aws:iam::{account}:policy/api-policy"}, user),
+        ("create_role", {"RoleName": "api-role", "AssumeRolePolicyDocument": trust}, role),
+        ("tag_role", {"RoleName": "api-role", "Tags": [{"Key": "k", "Value": "v"}]}, role),
+        ("create_open_id_connect_provider", {"Url": "https://idp.test/a", "ThumbprintList": ["a" * 40], "ClientIDList": ["x"]}, provider),
+        ("delete_role", {"RoleName": "api-role"}, role),
+        ("remove_user_from_group", {"GroupName": "api-staff", "UserName": "api-ann"}, group),
+        ("delete_open_id_connect_provider", {"OpenIDConnectProviderArn": provider}, provider),
+    ]
+    watch = Watch(node)
+    for name, arguments, target in changes:
+        reply = getattr(iam, name)(**arguments)
+        entry = watch.only(reply["ResponseMetadata"]["RequestId"])
+        assert (entry["action"].lower(), entry["target"]) == (f"iam:{name.replace('_', '')}", target)
+        assert (entry["before"] is None) == name.startswith("create") and (entry["after"] is None) == name.startswith("delete")
+        if "user" in name and target == group:
+            sides = [entry["before"][user].get("groups"), entry["after"][user].get("groups")]
+            assert ["api-staff"] in sides and sides[0] != sides[1], entry
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.delete_role(RoleName="api-role")
+    assert watch.new() == []
+
+
 def test_hand_edits_have_entries_by_what_they_changed(node):
     watch, account = Watch(node), signed_account(node)
     node.add_users({"access_key": "by-hand", "secret_key": "typed secret", "display_name": "hand", "policies": [], "account_id": account})
@@ -268,7 +306,7 @@ def test_hand_edits_have_entries_by_what_they_changed(node):
     assert entry["after"]["secret_key"] == "********"
     document = node.iam()
     assert all(user["user_id"] for user in document["users"])
-    document["users"] = [user for user in document["users"] if user["access_key"] != "by-hand"]
+    document["users"] = [user for user in document["users"] if user.get("access_key") != "by-hand"]
     document["note"] = "mine"
     watch = Watch(node)
     node.write_iam(document)
