@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::ChangeOrigin;
+use crate::audit::{AuditLog, ChangeOrigin};
 use crate::clock::ManualClock;
 use crate::names::{AccessKeyId, Stamp};
 use crate::seal::Sealer;
@@ -31,6 +31,7 @@ impl Node {
             admin_access_key: None,
             admin_secret_key: None,
             sealer: sealer("key one", &[]),
+            audit: AuditLog::nowhere(),
             login_failures_max: 20,
         };
         Self { folder, clock: Arc::new(ManualClock::new(Stamp(1_000_000_000))), settings }

@@ -13,6 +13,7 @@ mod acl_tests;
 mod actions;
 mod actor;
 mod by_policies;
+mod changes;
 mod client;
 mod condition;
 mod condition_keys;
