@@ -12,7 +12,7 @@ use crate::iam::error::IamError;
 use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, checked_path, scope, unique_id};
 
-/// Most managed policies of an account, and most versions of one (IAM User Guide, "IAM and AWS STS quotas").
+/// Most managed policies of an account (IAM User Guide, "IAM and AWS STS quotas").
 pub const POLICIES_MAX: usize = 1500;
 /// Most versions of a managed policy.
 pub const VERSIONS_MAX: usize = 5;
