@@ -185,7 +185,14 @@ impl Directory {
     /// The user that goes by `name`: user id, access key, or a display or user name that it alone has. With its place in
     /// the file.
     pub(super) fn find(&self, name: &str) -> Option<(usize, &UserSummary)> {
-        self.meant(*self.by_name.get(name)?)
+        // Nobody takes another's id or access key away by going by the same name.
+        let by_id = |id: &CanonicalId| match self.by_id.get(id)? {
+            Owner::User(place) => Some(Means::One(*place)),
+            Owner::Role(_) => None,
+        };
+        let id = CanonicalId::parse(name).ok().as_ref().and_then(by_id);
+        let key = || by_id(&self.keys.get(name)?.principal.user_id);
+        self.meant(id.or_else(key).or_else(|| self.by_name.get(name).copied())?)
     }
 
     pub(super) fn key(&self, access_key: &AccessKeyId) -> Option<&KeyEntry> {

@@ -395,6 +395,13 @@ async fn accounts_and_names() {
     assert_eq!(dan.account_id.len(), 12);
     assert!(ann.is_called("Ann") && ann.is_called("ann") && !cat.is_called("Same") && cat.is_called("cat"));
     assert!(client.is_known("Ann") && !client.is_known("Same") && client.is_known(dan.user_id.as_str()));
+    // Who is called by another's id or access key takes nothing away.
+    for taken in [bob.user_id.as_str(), "bob"] {
+        let named = CreateUser { user_name: Some(taken.to_owned()), ..CreateUser::default() };
+        client.change(Default::default(), named).await.unwrap();
+        let directory = client.directory();
+        assert_eq!(directory.user(&taken.into()).unwrap().user_id, bob.user_id);
+    }
 }
 
 #[actix::test]
