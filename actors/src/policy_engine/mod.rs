@@ -10,6 +10,7 @@
 mod acl;
 #[cfg(test)]
 mod acl_tests;
+mod action_clause;
 mod actions;
 mod actor;
 mod client;
@@ -31,7 +32,11 @@ mod parse;
 mod pattern;
 mod policies;
 mod principal;
+#[cfg(test)]
+mod properties;
 mod public;
+#[cfg(test)]
+mod tables;
 #[cfg(test)]
 mod tests;
 mod trace;
