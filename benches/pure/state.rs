@@ -35,7 +35,9 @@ pub fn policies(criterion: &mut Criterion) {
         (Statements::Identity, "in one identity policy"),
         (Statements::IdentityDocuments, "in identity policies of 10"),
         (Statements::Mixed, "half of the bucket, half of the caller"),
-        (Statements::Worst, "with four lists of conditions"),
+        (Statements::Stars, "with stars"),
+        (Statements::Conditions, "told apart by conditions"),
+        (Statements::Extreme, "with four long lists of conditions each"),
     ] {
         for statements in [10, 500] {
             let mut decide = decision(statements, stand);

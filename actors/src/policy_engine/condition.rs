@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::condition_keys::is_known;
-use super::condition_operators::{Operator, Test, Wanted};
+use super::condition_operators::{Operator, Test, Wanted, arn_parts};
 use super::context::{Facts, Found};
 use super::error::InvalidPolicy;
 
@@ -118,10 +118,16 @@ impl Condition {
             };
         }
         let lookup = |name: &str| facts.variable(name);
-        let is_text = self.operator.test.compares_text();
-        let fits = |value: Found<'_>| {
-            let value = if is_text { Found::Text(value.into_text()) } else { value };
-            self.wanted.iter().any(|wanted| wanted.fits(&value, &lookup))
+        let fits = |value: Found<'_>| match self.operator.test {
+            Test::Arn => {
+                let text = value.into_text();
+                let parts = arn_parts(&text);
+                parts.is_some_and(|parts| self.wanted.iter().any(|wanted| wanted.fits_arn(&parts, &lookup)))
+            }
+            test => {
+                let value = if test.compares_text() { Found::Text(value.into_text()) } else { value };
+                self.wanted.iter().any(|wanted| wanted.fits(&value, &lookup))
+            }
         };
         let negated = self.operator.negated;
         match self.quantifier {

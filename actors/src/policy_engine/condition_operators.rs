@@ -114,7 +114,7 @@ pub(super) enum Wanted {
     Binary(Vec<u8>),
     Network(IpAddr, u8),
     /// The six parts of an ARN.
-    Arn(Vec<Pattern>),
+    Arn(Box<[Pattern; 6]>),
     /// Whether the key must be absent.
     Null(bool),
 }
@@ -178,12 +178,16 @@ impl Wanted {
             Self::Network(address, bits) => {
                 address_of(found).is_some_and(|ip| in_network(ip.to_canonical(), *address, *bits))
             }
-            Self::Arn(parts) => {
-                let text = found.text();
-                let mut found = text.splitn(parts.len(), ':');
-                parts.iter().all(|part| found.next().is_some_and(|text| part.matches(text, lookup)))
-            }
+            Self::Arn(_) => arn_parts(&found.text()).is_some_and(|parts| self.fits_arn(&parts, lookup)),
             Self::Null(_) => false,
+        }
+    }
+
+    /// Whether an ARN that the request has fits this one: each part by itself.
+    pub fn fits_arn(&self, found: &[&str; 6], lookup: &Lookup<'_>) -> bool {
+        match self {
+            Self::Arn(parts) => parts.iter().zip(found).all(|(part, text)| part.matches(text, lookup)),
+            _ => false,
         }
     }
 }
@@ -278,8 +282,15 @@ fn in_network(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
     }
 }
 
-/// The parts between the first five colons, not counting those in names of variables.
-fn arn_parts(text: &str, syntax: Syntax) -> Vec<&str> {
+/// The six parts of an ARN.
+pub(super) fn arn_parts(text: &str) -> Option<[&str; 6]> {
+    let mut parts = text.splitn(6, ':');
+    let mut next = || parts.next();
+    Some([next()?, next()?, next()?, next()?, next()?, next()?])
+}
+
+/// The same of a pattern: colons in names of variables separate nothing.
+fn arn_pattern_parts(text: &str, syntax: Syntax) -> Vec<&str> {
     let (mut parts, mut rest, mut is_in_variable) = (Vec::with_capacity(6), text, false);
     for (index, c) in text.char_indices() {
         let at = index - (text.len() - rest.len());
@@ -298,13 +309,13 @@ fn arn_parts(text: &str, syntax: Syntax) -> Vec<&str> {
     parts
 }
 
-fn arn_patterns(text: &str, syntax: Syntax) -> Result<Vec<Pattern>, String> {
+fn arn_patterns(text: &str, syntax: Syntax) -> Result<Box<[Pattern; 6]>, String> {
     // A lone star stands for any ARN.
-    let parts = if text == "*" { vec!["*"; 6] } else { arn_parts(text, syntax) };
-    if parts.len() != 6 || !(text == "*" || text.starts_with("arn:")) {
-        return Err(format!("`{text}` is not an ARN"));
-    }
-    parts.into_iter().map(|part| Pattern::parse(part, syntax)).collect()
+    let parts = if text == "*" { vec!["*"; 6] } else { arn_pattern_parts(text, syntax) };
+    let patterns: Vec<Pattern> =
+        parts.into_iter().map(|part| Pattern::parse(part, syntax)).collect::<Result<_, String>>()?;
+    let is_arn = text == "*" || text.starts_with("arn:");
+    patterns.try_into().ok().filter(|_| is_arn).ok_or_else(|| format!("`{text}` is not an ARN"))
 }
 
 #[cfg(test)]

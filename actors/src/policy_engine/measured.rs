@@ -26,9 +26,12 @@ pub enum Statements {
     IdentityDocuments,
     /// Half in the bucket's policy, half in documents of ten.
     Mixed,
-    /// In the bucket's policy, whose statements fit action and resource by patterns with several stars, and are decided by lists
-    /// of patterns, variables, addresses and the caller's ARN: only the last condition of each is not met, but of the last.
-    Worst,
+    /// In the bucket's policy, with actions and resources of several stars; each is about another folder.
+    Stars,
+    /// In the bucket's policy, all about the whole bucket; conditions with addresses, lists and variables tell them apart.
+    Conditions,
+    /// In the bucket's policy: several stars that fit, and four conditions with long lists, of which only the last is not met.
+    Extreme,
 }
 
 /// Decides a read that the last of so many statements allows; gives whether it may.
@@ -36,7 +39,9 @@ pub fn decision(statements: usize, stand: Statements) -> impl FnMut() -> bool {
     let bucket = BucketName::parse("photos").expect("a bucket name");
     let all: Vec<Value> = (1..=statements).map(|n| statement(stand, n, n == statements)).collect();
     let (of_bucket, of_caller) = match stand {
-        Statements::Bucket | Statements::Worst => (all.as_slice(), [].as_slice()),
+        Statements::Bucket | Statements::Stars | Statements::Conditions | Statements::Extreme => {
+            (all.as_slice(), [].as_slice())
+        }
         Statements::Identity | Statements::IdentityDocuments => ([].as_slice(), all.as_slice()),
         Statements::Mixed => all.split_at(statements / 2),
     };
@@ -78,12 +83,35 @@ pub fn decision(statements: usize, stand: Statements) -> impl FnMut() -> bool {
 }
 
 fn statement(stand: Statements, n: usize, is_last: bool) -> Value {
-    if stand == Statements::Worst {
+    if stand == Statements::Stars {
+        return json!({
+            "Sid": format!("stars{n}"),
+            "Effect": "Allow",
+            "Action": ["s3:Get*", "s3:List*"],
+            "Resource": [format!("arn:aws:s3:::ph*/archive-{n:04}/*.png"), format!("arn:aws:s3:::ph*/folder-{n:04}/object-*.jpg")],
+            "Condition": {"StringLike": {"aws:UserAgent": ["Boto3/*", "aws-cli/*", "*Botocore*os/linux*"]}},
+        });
+    }
+    if stand == Statements::Conditions {
+        let team = if is_last { "a".to_owned() } else { format!("team-{n:04}") };
+        return json!({
+            "Sid": format!("conditions{n}"),
+            "Effect": "Allow",
+            "Action": "s3:Get*",
+            "Resource": "arn:aws:s3:::photos/*",
+            "Condition": {
+                "StringLike": {"s3:prefix": [format!("{team}/${{aws:username}}/*"), format!("{team}/long/*"), "shared/*"]},
+                "IpAddress": {"aws:SourceIp": ["10.0.0.0/8", "192.168.0.0/16"]},
+                "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/team/*"},
+            },
+        });
+    }
+    if stand == Statements::Extreme {
         let last = if is_last { "*Botocore*os/linux*" } else { "*Botocore*os/windows*" };
         let mut agents: Vec<String> = (0..9).map(|k| format!("*client-{k}/*os/linux*")).collect();
         agents.push(last.to_owned());
         return json!({
-            "Sid": format!("worst{n}"),
+            "Sid": format!("extreme{n}"),
             "Effect": "Allow",
             "Action": ["s3:Get*", "s3:List*"],
             "Resource": ["arn:aws:s3:::ph*/archive-*/*.png", "arn:aws:s3:::ph*/folder-*/object-*.jpg"],

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem::Finder;
+
 /// Longest pattern, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 2048;
 
@@ -15,11 +17,23 @@ enum Piece {
     Text(Box<str>),
     /// `?`: any one character.
     One,
-    /// `*`: any run of characters, also none.
-    Run,
+    /// `*`: any run of characters, also none. With how to find the text behind it, if there is one and more behind that.
+    Run(Option<Box<Search>>),
     /// The value of the variable at this place among the pattern's variables.
     Variable(usize),
 }
+
+/// How a text is found in others.
+#[derive(Debug, Clone)]
+struct Search(Finder<'static>);
+
+impl PartialEq for Search {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.needle() == other.0.needle()
+    }
+}
+
+impl Eq for Search {}
 
 /// A policy variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +98,8 @@ impl Pattern {
                 '*' if syntax.wildcards => {
                     end_text(&mut pieces, &mut plain);
                     // Runs of stars mean one star; collapsing them keeps matching fast.
-                    if pieces.last() != Some(&Piece::Run) {
-                        pieces.push(Piece::Run);
+                    if pieces.last() != Some(&Piece::Run(None)) {
+                        pieces.push(Piece::Run(None));
                     }
                 }
                 '?' if syntax.wildcards => {
@@ -97,6 +111,15 @@ impl Pattern {
             rest = rest.get(c.len_utf8()..).unwrap_or_default();
         }
         end_text(&mut pieces, &mut plain);
+        for at in 0..pieces.len() {
+            let search = match (pieces.get(at + 1), pieces.get(at + 2)) {
+                (Some(Piece::Text(text)), Some(_)) => Some(Box::new(Search(Finder::new(text.as_bytes()).into_owned()))),
+                _ => None,
+            };
+            if let Some(Piece::Run(place)) = pieces.get_mut(at) {
+                *place = search;
+            }
+        }
         Ok(Self { pieces: pieces.into(), variables: variables.into() })
     }
 
@@ -104,13 +127,13 @@ impl Pattern {
     pub fn prefix(prefix: &str) -> Self {
         let mut pieces = Vec::with_capacity(2);
         end_text(&mut pieces, &mut prefix.to_owned());
-        pieces.push(Piece::Run);
+        pieces.push(Piece::Run(None));
         Self { pieces: pieces.into(), variables: Box::default() }
     }
 
     /// Whether it is a single `*`.
     pub fn is_everything(&self) -> bool {
-        *self.pieces == [Piece::Run]
+        *self.pieces == [Piece::Run(None)]
     }
 
     /// Whether only one text fits: no wildcards and no variables.
@@ -196,7 +219,7 @@ impl Case {
         }
         let mut rest = text.chars();
         let same = |a: char, b: char| a == b || a.to_lowercase().eq(b.to_lowercase());
-        wanted.chars().all(|c| rest.next().is_some_and(|found| same(c, found))).then(|| rest.as_str())
+        wanted.chars().all(|c| rest.next().is_some_and(|found| same(c, found))).then_some(rest.as_str())
     }
 
     /// `text` from where `wanted` first is in it.
@@ -226,31 +249,28 @@ fn text_of<'p>(piece: &'p Piece, values: &'p [Cow<'_, str>]) -> Option<&'p str> 
     match piece {
         Piece::Text(text) => Some(text),
         Piece::Variable(place) => values.get(*place).map(|value| &**value),
-        Piece::One | Piece::Run => None,
+        Piece::One | Piece::Run(_) => None,
     }
 }
 
 /// Matches greedily, going back only to the latest run: earlier runs never need to grow once a later one was reached.
-fn glob<'t>(pieces: &[Piece], values: &[Cow<'_, str>], text: &'t str, case: Case) -> bool {
-    // A run ends no sooner than where the text behind it can begin.
-    let next_start = |behind: &[Piece], start: &'t str| match behind.first().and_then(|piece| text_of(piece, values)) {
-        Some(text) => case.find(start, text),
-        None => Some(start),
-    };
+fn glob(pieces: &[Piece], values: &[Cow<'_, str>], text: &str, case: Case) -> bool {
     let (mut pieces, mut rest) = (pieces, text);
-    // What is behind the latest run, and where the text was tried for it last.
+    // The latest run with what is behind it, and where that was tried last.
     let mut retry: Option<(&[Piece], &str)> = None;
     loop {
         let further = match pieces.split_first() {
             None if rest.is_empty() => return true,
             None => None,
-            Some((Piece::Run, [])) => return true,
-            Some((Piece::Run, [last @ (Piece::Text(_) | Piece::Variable(_))])) if case == Case::Counts => {
+            Some((Piece::Run(_), [])) => return true,
+            Some((Piece::Run(_), [last @ (Piece::Text(_) | Piece::Variable(_))])) if case == Case::Counts => {
                 return text_of(last, values).is_some_and(|text| rest.ends_with(text));
             }
-            Some((Piece::Run, behind)) => {
-                let Some(start) = next_start(behind, rest) else { return false };
-                retry = Some((behind, start));
+            Some((Piece::Run(search), behind)) => {
+                let Some(start) = end_of_run(search.as_deref(), behind.first(), values, rest, case) else {
+                    return false;
+                };
+                retry = Some((pieces, start));
                 Some((behind, start))
             }
             Some((Piece::One, behind)) => behind_one(rest).map(|rest| (behind, rest)),
@@ -258,14 +278,29 @@ fn glob<'t>(pieces: &[Piece], values: &[Cow<'_, str>], text: &'t str, case: Case
                 text_of(piece, values).and_then(|text| case.strip(rest, text)).map(|rest| (behind, rest))
             }
         };
-        if let Some(further) = further {
-            (pieces, rest) = further;
-            continue;
-        }
-        let Some((behind, start)) = retry else { return false };
-        let Some(start) = behind_one(start).and_then(|start| next_start(behind, start)) else { return false };
-        retry = Some((behind, start));
-        (pieces, rest) = (behind, start);
+        (pieces, rest) = match (further, retry) {
+            (Some(further), _) => further,
+            (None, None) => return false,
+            (None, Some((run, start))) => match behind_one(start) {
+                Some(next) => (run, next),
+                None => return false,
+            },
+        };
+    }
+}
+
+/// The first place in `text` at which a run can end: where the piece behind it can begin.
+fn end_of_run<'t>(
+    search: Option<&Search>,
+    behind: Option<&Piece>,
+    values: &[Cow<'_, str>],
+    text: &'t str,
+    case: Case,
+) -> Option<&'t str> {
+    match (search, behind.and_then(|piece| text_of(piece, values))) {
+        (Some(Search(finder)), _) if case == Case::Counts => text.get(finder.find(text.as_bytes())?..),
+        (_, Some(wanted)) => case.find(text, wanted),
+        (_, None) => Some(text),
     }
 }
 

@@ -89,7 +89,7 @@ pub fn is_header(authorization: &str) -> bool {
 
 /// Whether the query carries a signature of this version.
 pub fn is_query(head: &RequestHead<'_>) -> bool {
-    head.query_pairs().any(|(name, _)| is_own_parameter(&name))
+    head.query_names().any(|name| is_own_parameter(&name))
 }
 
 fn is_own_parameter(name: &str) -> bool {
