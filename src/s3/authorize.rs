@@ -121,6 +121,11 @@ impl AskedLock {
 }
 
 impl Facts<'_> {
+    /// The request as conditions of policies see it, where it has no object.
+    pub fn plain_context(&self) -> RequestContext {
+        self.context(Asks::Nothing)
+    }
+
     /// The request as conditions of policies see it.
     fn context(&self, asks: Asks<'_>) -> RequestContext {
         let mut context = RequestContext::new(self.now, self.address, self.secure);
@@ -275,11 +280,15 @@ fn refusal(error: IamError) -> CredentialError {
         IamError::WellKnownRefused(_) => CredentialError::WellKnownSecret,
         IamError::WrongSecret(_) => CredentialError::WrongSecret,
         IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
+        IamError::AddressLockedOut { until } => CredentialError::AddressLockedOut { until },
         IamError::Busy => CredentialError::Busy,
-        IamError::NoSuchUser(_)
-        | IamError::AlreadyExists(_)
+        IamError::NoSuchEntity(_)
+        | IamError::EntityAlreadyExists(_)
+        | IamError::DeleteConflict(_)
+        | IamError::LimitExceeded(_)
+        | IamError::UnmodifiableEntity(_)
         | IamError::InvalidInput { .. }
-        | IamError::MalformedPolicy(_)
+        | IamError::MalformedPolicyDocument(_)
         | IamError::Store(_)
         | IamError::Seal(_)
         | IamError::Stopped
@@ -533,6 +542,33 @@ pub fn on_bucket(
         facts,
     };
     ask(node, &question, Looked::Nowhere, Asks::Nothing)
+}
+
+/// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
+pub fn on_resource(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    resource: &str,
+    facts: Facts<'_>,
+) -> Result<Reason, S3Error> {
+    let context = facts.context(Asks::Nothing);
+    let decision = node.access.policy_engine.decide(&AccessRequest {
+        principal,
+        action,
+        bucket: None,
+        bucket_owner: None,
+        config: None,
+        key: None,
+        resource: Some(resource),
+        object: ObjectState::Missing,
+        context: &context,
+    });
+    match decision.allowed {
+        true => Ok(decision.reason),
+        false => Err(S3Error::new(ErrorCode::AccessDenied)
+            .because(format_args!("{action} on {resource} is denied: {:?}", decision.reason))),
+    }
 }
 
 /// Whether the caller would see a key in a listing of the bucket.

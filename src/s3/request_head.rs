@@ -26,6 +26,9 @@ pub struct RequestHead<'a> {
     pub peer: Option<IpAddr>,
     /// Whether the connection is TLS.
     pub secure: bool,
+    /// SHA-256 of the body in lower-case hexadecimal, where it was read already: clients of services other than S3 sign it
+    /// without a header that tells it.
+    pub body_sha256: Option<&'a str>,
 }
 
 impl<'a> RequestHead<'a> {
@@ -42,6 +45,12 @@ impl<'a> RequestHead<'a> {
     /// The decoded names of the query, in their order.
     pub fn query_names(&self) -> impl Iterator<Item = Cow<'a, str>> {
         query_names(self.query)
+    }
+
+    /// The token that comes with temporary credentials, in a header or in the query.
+    pub fn session_token(&self) -> Option<Cow<'a, str>> {
+        let in_query = || self.query_pairs().find(|(name, _)| name == "X-Amz-Security-Token").map(|(_, token)| token);
+        self.header("x-amz-security-token").map(Cow::Borrowed).or_else(in_query)
     }
 
     /// The decoded name/value pairs of the query, in their order; `+` is a space, a parameter without `=` has an empty

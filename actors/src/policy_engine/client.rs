@@ -1,5 +1,6 @@
 //! The only way into PolicyEngine: decisions on the published snapshot, changes by message.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::parse::parse_bucket_policy;
 use super::policies::{BucketPolicies, PolicyFile};
+use super::preset::Preset;
+use super::principal::is_account_id;
 use super::trace::Trace;
 use crate::call::Door;
 use crate::clock::SharedClock;
@@ -33,7 +36,7 @@ pub struct PolicyEngineSettings {
 
 /// A bucket policy that is in force nowhere.
 #[derive(Debug)]
-pub struct DraftPolicy(Document);
+pub struct DraftPolicy(pub(super) Document);
 
 impl DraftPolicy {
     /// Parses the text of a policy of this bucket. Errs with the place of the mistake.
@@ -105,7 +108,8 @@ impl PolicyEngineClient {
         decide: impl FnOnce(&Surroundings<'_>) -> T,
     ) -> T {
         let directory = self.iam.directory();
-        let bucket_account = request.bucket_owner.map(|owner| directory.account_of(owner));
+        let owner_of_bucket = request.bucket_owner.map(|owner| directory.account_of(owner));
+        let bucket_account = owner_of_bucket.or_else(|| account_in_arn(request.resource?).map(Cow::Borrowed));
         // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
         let object_account = match request.object {
             ObjectState::Found(object) if directory.knows(object.owner) => Some(directory.account_of(object.owner)),
@@ -154,7 +158,7 @@ impl PolicyEngineClient {
         owns || self.may_list(principal, bucket)
     }
 
-    /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users`.
+    /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users` by a grant.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
         let facts = Facts::new(Some(principal), context, None, &[]);
         evaluate::is_administrator(principal, &facts)
@@ -169,6 +173,15 @@ impl PolicyEngineClient {
     /// The bucket's policy as it was put; as compact JSON when it was edited by hand since.
     pub fn policy_text(&self, bucket: &BucketName) -> Option<Arc<str>> {
         self.policies.load().state.get(bucket).map(|policy| Arc::clone(&policy.text))
+    }
+
+    /// What the bucket's policy makes of it.
+    pub fn preset(&self, bucket: &BucketName) -> Preset {
+        match self.policies.load().state.get(bucket).map(|policy| &policy.document) {
+            None => Preset::Private,
+            Some(Ok(document)) => Preset::of(document, bucket),
+            Some(Err(_)) => Preset::Custom,
+        }
     }
 
     /// Why the policy file's present content is not in force; none while it is.
@@ -192,6 +205,11 @@ impl PolicyEngineClient {
     pub async fn delete_bucket_policy(&self, message: DeleteBucketPolicy) -> Result<(), PolicyError> {
         Ok(self.door.call(message).await?)
     }
+}
+
+/// The account that an ARN is of, where it names one.
+fn account_in_arn(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account_id| is_account_id(account_id))
 }
 
 pub(super) fn log_broken(policies: &BucketPolicies) {

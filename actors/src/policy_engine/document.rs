@@ -1,6 +1,6 @@
 //! A parsed policy document and whether its statements apply to a request.
 
-use super::action_clause::{ActionClause, Place};
+use super::action_set::{ActionSet, Place};
 use super::condition::Condition;
 use super::context::{Facts, OBJECT_TAG_PREFIX};
 use super::evaluate::Source;
@@ -34,7 +34,9 @@ pub(super) struct Statement {
     pub effect: Effect,
     /// `None` in identity policies: whoever holds the policy.
     pub principals: Option<PrincipalClause>,
-    pub actions: ActionClause,
+    pub actions: Clause,
+    /// What the actions are, as far as the table has them.
+    pub about: ActionSet,
     /// Patterns over whole ARNs.
     pub resources: Clause,
     pub conditions: Vec<Condition>,
@@ -93,7 +95,7 @@ impl Statement {
 
     /// Which of action, resource and conditions does not fit.
     fn misfit(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Option<Outcome<'_>> {
-        if !self.actions.fits(asked.action, asked.place) {
+        if !self.about.is_about(&self.actions, asked.action, asked.place) {
             return Some(Outcome::OtherAction);
         }
         let lookup = |name: &str| facts.variable(name);
@@ -111,7 +113,7 @@ impl Statement {
         let in_values = self.conditions.iter().flat_map(Condition::variables);
         let in_resources = self.resources.patterns.iter().flat_map(Pattern::variables);
         let mut names = self.conditions.iter().map(Condition::lower_key).chain(in_values).chain(in_resources);
-        names.any(|name| name.starts_with(OBJECT_TAG_PREFIX))
+        names.any(|name| name.to_ascii_lowercase().starts_with(OBJECT_TAG_PREFIX))
     }
 }
 

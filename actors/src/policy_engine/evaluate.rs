@@ -529,7 +529,8 @@ pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
     lists(&principal.policies) && (bounds.is_empty() || lists(bounds))
 }
 
-/// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings.
+/// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings. A document does not
+/// make it one, whatever it allows: users of any account write them, for those of their account.
 pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool {
     let wish = Wish {
         capability: Capability::IamListUsers,
@@ -539,12 +540,10 @@ pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool
         listed_prefix: None,
     };
     let asked = Asked::new("iam:ListUsers", "*");
-    let allows = |policies: &[IdentityPolicy]| {
-        let verdict = IdentityVerdict::of(policies, Some(wish), asked, facts, &mut ());
-        matches!(verdict, IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_))
-    };
+    let verdict = |policies: &[IdentityPolicy]| IdentityVerdict::of(policies, Some(wish), asked, facts, &mut ());
     let bounds = session_policies(principal);
-    allows(&principal.policies) && (bounds.is_empty() || allows(bounds))
+    matches!(verdict(&principal.policies), IdentityVerdict::Granted(_))
+        && (bounds.is_empty() || matches!(verdict(bounds), IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_)))
 }
 
 /// Whether the node's administrator gave the caller `iam:*` by a grant. A document says that of an account only.

@@ -10,9 +10,10 @@
 mod acl;
 #[cfg(test)]
 mod acl_tests;
-mod action_clause;
+mod action_set;
 mod actions;
 mod actor;
+mod by_policies;
 mod client;
 mod condition;
 mod condition_keys;
@@ -31,6 +32,7 @@ mod messages;
 mod parse;
 mod pattern;
 mod policies;
+mod preset;
 mod principal;
 #[cfg(test)]
 mod properties;
@@ -44,6 +46,7 @@ mod trust;
 
 pub use acl::{AclOf, GrantRef};
 pub use actions::{ACTIONS, ActionRow, Capability, Coarse, find_action};
+pub use by_policies::{PolicyDecision, PolicyQuestion, ask_policies, context_keys};
 pub use client::{DraftPolicy, PolicyEngineClient, PolicyEngineSettings};
 pub use context::RequestContext;
 pub use document::{DOCUMENT_BYTES_MAX, Effect};
@@ -52,6 +55,7 @@ pub use evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, So
 pub use identity::{IdentityPolicy, PolicyHome};
 pub use messages::{DeleteBucketPolicy, PutBucketPolicy};
 pub(crate) use parse::refuse_ambiguous;
+pub use preset::Preset;
 pub(crate) use principal::is_account_id;
 pub use trace::{Considered, Fit, Trace};
 pub use trust::{TrustPolicy, TrustRequest};

@@ -38,8 +38,9 @@ impl Eq for Search {}
 /// A policy variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Variable {
-    /// In lower case, since condition keys have no letter case.
     name: Box<str>,
+    /// The name in lower case, since condition keys have no letter case.
+    lower_name: Box<str>,
     default: Option<Box<str>>,
 }
 
@@ -141,7 +142,7 @@ impl Pattern {
         self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))
     }
 
-    /// Names of the variables in it, in lower case.
+    /// Names of the variables in it, as they are written.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().map(|variable| &*variable.name)
     }
@@ -165,8 +166,8 @@ impl Pattern {
             return false;
         }
         let mut values = Vec::with_capacity(self.variables.len());
-        for Variable { name, default } in &self.variables {
-            let Some(value) = lookup(name).or_else(|| default.as_deref().map(Cow::Borrowed)) else {
+        for Variable { lower_name, default, .. } in &self.variables {
+            let Some(value) = lookup(lower_name).or_else(|| default.as_deref().map(Cow::Borrowed)) else {
                 return false;
             };
             values.push(value);
@@ -195,7 +196,11 @@ impl Variable {
         if name.is_empty() || !name.contains(':') {
             return Err(format!("`${{{body}}}` is no policy variable"));
         }
-        Ok(Self { name: name.to_ascii_lowercase().into(), default: default.map(Box::from) })
+        Ok(Self {
+            name: Box::from(name),
+            lower_name: name.to_ascii_lowercase().into(),
+            default: default.map(Box::from),
+        })
     }
 }
 

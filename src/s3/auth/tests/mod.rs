@@ -17,6 +17,7 @@ use crate::s3::request_head::RequestHead;
 mod forms;
 mod mechanisms;
 mod published;
+mod urls;
 mod version_2;
 
 const ID: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -116,6 +117,7 @@ impl Request {
             headers: &self.headers,
             peer: Some(IpAddr::from(self.peer)),
             secure: false,
+            body_sha256: None,
         }
     }
 
