@@ -145,8 +145,8 @@ impl PolicyEngineClient {
             return false;
         };
         let resource = format!("arn:aws:s3:::{bucket}/{key}");
-        let facts = Facts { principal: None, context, resource_account: None, object_tags: &[] };
-        document.allows(|clause| clause.means_service(service), Asked { action, resource: &resource }, &facts)
+        let facts = Facts::new(None, context, None, &[]);
+        document.allows(|clause| clause.means_service(service), Asked::new(action, &resource), &facts)
     }
 
     /// Whether the caller's ListBuckets shows a bucket that it does not own.
@@ -165,7 +165,7 @@ impl PolicyEngineClient {
 
     /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users` by a grant.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
-        let facts = Facts { principal: Some(principal), context, resource_account: None, object_tags: &[] };
+        let facts = Facts::new(Some(principal), context, None, &[]);
         evaluate::is_administrator(principal, &facts)
     }
 
