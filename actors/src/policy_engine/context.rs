@@ -118,7 +118,7 @@ impl<'a> Facts<'a> {
         let tag = lower.strip_prefix(OBJECT_TAG_PREFIX).filter(|_| is_open);
         let added = Some(lower).filter(|_| is_open && tag.is_none());
         let tags = tag.into_iter().flat_map(|tag| self.tags(tag));
-        let added = added.into_iter().flat_map(|key| self.context.all(key));
+        let added = added.into_iter().flat_map(|key| self.context.all(key).chain(self.claims(key)));
         derived.into_iter().chain(tags.chain(added).map(Found::borrowed))
     }
 
@@ -127,6 +127,17 @@ impl<'a> Facts<'a> {
         let mut values = self.values(lower);
         let first = values.next()?;
         values.next().is_none().then(|| first.into_text())
+    }
+
+    /// What the token of an identity provider said, for which the session was given.
+    fn claims<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'a str> {
+        let claims =
+            self.principal.and_then(|principal| principal.session.as_ref()).map(|session| session.claims.iter());
+        claims
+            .into_iter()
+            .flatten()
+            .filter(move |(name, _)| name.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value.as_str())
     }
 
     fn tags(&self, key: &str) -> impl Iterator<Item = &'a str> {

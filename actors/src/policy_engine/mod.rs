@@ -14,6 +14,7 @@ mod action_set;
 mod actions;
 mod actor;
 mod by_policies;
+mod changes;
 mod client;
 mod condition;
 mod condition_keys;

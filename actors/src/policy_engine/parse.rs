@@ -205,7 +205,9 @@ fn parse_resources(
     for text in texts(value, place)? {
         let invalid = |reason: &str| InvalidPolicy::new(place, format!("`{text}` {reason}"));
         let pattern = Pattern::parse(text, syntax).map_err(|reason| invalid(&reason))?;
-        if let Some(name) = pattern.variables().find(|name| !super::condition_keys::is_known(name, false)) {
+        if let Some(name) =
+            pattern.variables().find(|name| !super::condition_keys::is_known(name, dialect.other_services))
+        {
             return Err(invalid(&format!("uses `{name}`, which is no policy variable")));
         }
         match kind {

@@ -7,8 +7,8 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::canonical::Signed;
 use super::claim::{
-    Claim, Place, SKEW_SECONDS_MAX, check_scope_date, check_signed_headers, invalid_token, parse_credential,
-    parse_signed_headers,
+    Claim, Place, SECURITY_TOKEN, SKEW_SECONDS_MAX, check_scope_date, check_signed_headers, parse_credential,
+    parse_signed_headers, session_token,
 };
 use super::payload::{CONTENT_SHA256, DeclaredPayload, UNSIGNED};
 use super::settings::AuthSettings;
@@ -48,7 +48,7 @@ pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
         "x-amz-expires",
         "x-amz-signedheaders",
         "x-amz-signature",
-        "x-amz-security-token",
+        SECURITY_TOKEN,
         CONTENT_SHA256,
     ];
     let is_own = |name: &str| OWN.iter().any(|own| own.eq_ignore_ascii_case(name));
@@ -98,11 +98,9 @@ pub fn parse(head: &RequestHead<'_>, settings: &AuthSettings, now_seconds: i64) 
     let headers = parse_signed_headers(&signed_headers);
     let declared = declared_payload(head, &headers, parameters.content_sha256.as_deref())?;
     check_signed_headers(head, &headers, declared.exempt.then_some(CONTENT_SHA256))?;
-    if parameters.security_token.is_some() || head.headers.contains_key("x-amz-security-token") {
-        return Err(invalid_token());
-    }
+    let session_token = session_token(head, parameters.security_token.as_deref())?;
     let signed = Signed { headers, payload: declared.line, leave_out: Some("X-Amz-Signature") };
-    Ok(Claim { access_key_id, scope, date, signed, signature, payload: declared.payload })
+    Ok(Claim { access_key_id, scope, date, signed, signature, payload: declared.payload, session_token })
 }
 
 fn malformed(message: &'static str) -> S3Error {
