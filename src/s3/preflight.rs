@@ -104,12 +104,7 @@ impl Caller {
 
     /// As the one who asks for a change.
     pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
-        ChangeOrigin {
-            principal: self.principal().map(|principal| principal.caller_arn()).unwrap_or_default(),
-            access_key: self.principal().map(|principal| principal.access_key.as_str().to_owned()),
-            request_id: request_id.to_string(),
-            source_ip: self.address,
-        }
+        authorize::changed_by(&self.auth, request_id, self.address)
     }
 
     /// When the request had arrived.

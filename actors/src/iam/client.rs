@@ -18,7 +18,7 @@ use super::messages::{Change, IamChange, Reload};
 use super::oidc::{FetchKeys, IdentityProviders, Token, Unavailable};
 use super::principal::{Credential, Principal};
 use super::sessions::{self, Bound, IssuedSession, OpenSessions, SessionError, SessionRequest};
-use crate::audit::ChangeOrigin;
+use crate::audit::{AuditLog, ChangeOrigin};
 use crate::call::{CallError, Door};
 use crate::clock::SharedClock;
 use crate::json_store::{FileProblem, FileStamp, JsonStore, Snapshot, StoreError};
@@ -44,6 +44,8 @@ pub struct IamSettings {
     pub admin_secret_key: Option<SecretKey>,
     /// Seals the secrets that the node writes.
     pub sealer: Sealer,
+    /// Is told of every change.
+    pub audit: AuditLog,
     /// What an address may get wrong in fifteen minutes, over all keys; zero is no limit.
     pub login_failures_max: u32,
 }
@@ -90,8 +92,15 @@ impl IamClient {
     /// its file writes may block for milliseconds. Errs: the file cannot be read or written, has a mistake, or holds a
     /// secret sealed under an unknown key.
     pub fn start(settings: IamSettings, clock: SharedClock, arbiter: &ArbiterHandle) -> Result<IamStart, IamError> {
-        let IamSettings { path, host_is_loopback, admin_access_key, admin_secret_key, sealer, login_failures_max } =
-            settings;
+        let IamSettings {
+            path,
+            host_is_loopback,
+            admin_access_key,
+            admin_secret_key,
+            sealer,
+            audit,
+            login_failures_max,
+        } = settings;
         let admin_secret = admin_secret_key.as_ref().map(SecretKey::expose);
         let by_operator = admin_secret == Some(WELL_KNOWN_SECRET);
         let known_key = || admin_access_key.clone().unwrap_or_else(|| WELL_KNOWN_ACCESS_KEY.to_owned());
@@ -104,7 +113,8 @@ impl IamClient {
         let first = seeded.as_ref().map(|admin| first_document(admin, &sealer)).transpose()?;
         let empty = serde_json::json!({"users": []});
         let sessions = OpenSessions::new(sealer.clone());
-        let store = JsonStore::open(path.clone(), IamFile { sealer }, first.as_ref(), &empty, clock.now())?;
+        let schema = IamFile { sealer, audit };
+        let store = JsonStore::open(path.clone(), schema, first.as_ref(), &empty, clock.now())?;
         let directory = store.snapshot();
         let mut actor = Iam::new(store, clock.clone());
         actor.tidy();

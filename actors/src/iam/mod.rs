@@ -9,6 +9,7 @@
 //! INVARIANT: the id of a user or role never changes once the file holds it, and is never given to another.
 
 mod actor;
+mod audit;
 mod aws_policies;
 mod build;
 mod build_users;

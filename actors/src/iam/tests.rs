@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::ChangeOrigin;
+use crate::audit::{AuditLog, ChangeOrigin};
 use crate::clock::ManualClock;
 use crate::names::{AccessKeyId, Stamp};
 use crate::seal::Sealer;
@@ -31,6 +31,7 @@ impl Node {
             admin_access_key: None,
             admin_secret_key: None,
             sealer: sealer("key one", &[]),
+            audit: AuditLog::nowhere(),
             login_failures_max: 20,
         };
         Self { folder, clock: Arc::new(ManualClock::new(Stamp(1_000_000_000))), settings }
@@ -394,6 +395,13 @@ async fn accounts_and_names() {
     assert_eq!(dan.account_id.len(), 12);
     assert!(ann.is_called("Ann") && ann.is_called("ann") && !cat.is_called("Same") && cat.is_called("cat"));
     assert!(client.is_known("Ann") && !client.is_known("Same") && client.is_known(dan.user_id.as_str()));
+    // Who is called by another's id or access key takes nothing away.
+    for taken in [bob.user_id.as_str(), "bob"] {
+        let named = CreateUser { user_name: Some(taken.to_owned()), ..CreateUser::default() };
+        client.change(Default::default(), named).await.unwrap();
+        let directory = client.directory();
+        assert_eq!(directory.user(&taken.into()).unwrap().user_id, bob.user_id);
+    }
 }
 
 #[actix::test]

@@ -14,7 +14,7 @@ use super::payload::{CONTENT_SHA256, DeclaredPayload, UNSIGNED};
 use super::settings::AuthSettings;
 use super::signing::{ALGORITHM, AmzDate, iso8601};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::{RequestHead, query_pairs};
+use crate::s3::request_head::{RequestHead, query_names, query_pairs};
 
 /// Longest life of a presigned URL, in seconds: a week.
 pub const EXPIRES_SECONDS_MAX: i64 = 604_800;
@@ -34,7 +34,7 @@ struct Parameters {
 
 /// Whether the query carries a Signature Version 4 of its own.
 pub fn is_presigned(head: &RequestHead<'_>) -> bool {
-    head.query_pairs().any(|(name, _)| matches!(&*name, "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
+    head.query_names().any(|name| matches!(&*name, "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
 }
 
 /// Makes headers of the `x-amz-*` parameters that some SDKs sign into the query in place of headers (metadata, ACL, storage
@@ -42,7 +42,7 @@ pub fn is_presigned(head: &RequestHead<'_>) -> bool {
 /// SDK that presigns knows no body yet. A header that is there already stays.
 pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
     // By the decoded name, as the signature is found: else who bears the URL could switch off what was signed.
-    if !query_pairs(query).any(|(name, _)| name == "X-Amz-Signature") {
+    if !query_names(query).any(|name| name == "X-Amz-Signature") {
         return;
     }
     const OWN: [&str; 8] = [
@@ -55,10 +55,14 @@ pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
         SECURITY_TOKEN,
         CONTENT_SHA256,
     ];
+    let is_own = |name: &str| OWN.iter().any(|own| own.eq_ignore_ascii_case(name));
+    if query_names(query).all(|name| is_own(&name)) {
+        return;
+    }
     for (name, value) in query_pairs(query) {
         let name = name.to_ascii_lowercase();
         let checks = name.starts_with("x-amz-checksum-") || name.starts_with("x-amz-sdk-");
-        if !name.starts_with("x-amz-") || checks || OWN.contains(&name.as_str()) || headers.contains_key(&name) {
+        if !name.starts_with("x-amz-") || checks || is_own(&name) || headers.contains_key(&name) {
             continue;
         }
         let header = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()));

@@ -20,7 +20,7 @@ use super::signing::{AmzDate, hmac_sha1, iso8601, same_secret};
 use super::verify::spell;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::operation::is_sub_resource;
-use crate::s3::request_head::{RequestHead, decode_query_part, query_pairs};
+use crate::s3::request_head::{RequestHead, decode_query_part, query_names, query_pairs};
 
 /// Parameters that clients sign: the sub-resources that the specification lists and those that S3 gained later while
 /// the version was in use, in the order of their bytes.
@@ -92,7 +92,7 @@ pub fn is_header(authorization: &str) -> bool {
 
 /// Whether the query carries a signature of this version.
 pub fn is_query(head: &RequestHead<'_>) -> bool {
-    head.query_pairs().any(|(name, _)| is_own_parameter(&name))
+    head.query_names().any(|name| is_own_parameter(&name))
 }
 
 fn is_own_parameter(name: &str) -> bool {
@@ -107,11 +107,10 @@ fn scheme(authorization: &str) -> (&str, &str) {
 /// Content-Type and Content-MD5. Then all that is signed is also obeyed. A header that is there already stays, and what
 /// is no legal header is left out, which the signature shows.
 pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
-    let pairs = || query_pairs(query);
-    if !pairs().any(|(name, _)| is_own_parameter(&name)) {
+    if !query_names(query).any(|name| is_own_parameter(&name)) {
         return;
     }
-    for (name, value) in pairs() {
+    for (name, value) in query_pairs(query) {
         let name = name.to_ascii_lowercase();
         let stands_in = name.starts_with("x-amz-") || matches!(name.as_str(), "content-type" | "content-md5");
         let (true, Ok(name)) = (stands_in, HeaderName::from_bytes(name.as_bytes())) else { continue };
