@@ -226,6 +226,8 @@ impl Case<'_> {
                     provider: None,
                     source_identity: None,
                     tags: vec![("team".to_owned(), "red".to_owned())],
+                    transitive_tag_keys: Vec::new(),
+                    claims: Vec::new(),
                 })
             }),
         })

@@ -155,6 +155,8 @@ impl Case {
             provider: None,
             source_identity: None,
             tags: Vec::new(),
+            transitive_tag_keys: Vec::new(),
+            claims: Vec::new(),
         };
         Some(Principal {
             user_id: CanonicalId::from_bytes([2; 32]),
