@@ -131,13 +131,9 @@ impl<'a> Facts<'a> {
 
     /// What the token of an identity provider said, for which the session was given.
     fn claims(&self, key: &str) -> impl Iterator<Item = &'a str> {
-        let claims =
-            self.principal.and_then(|principal| principal.session.as_ref()).map(|session| session.claims.iter());
-        claims
-            .into_iter()
-            .flatten()
-            .filter(move |(name, _)| name.eq_ignore_ascii_case(key))
-            .map(|(_, value)| value.as_str())
+        let session = self.principal.and_then(|principal| principal.session.as_deref());
+        let claims = session.map(|session| session.claims.as_slice()).unwrap_or_default();
+        claims.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
     }
 
     fn tags(&self, key: &str) -> impl Iterator<Item = &'a str> {

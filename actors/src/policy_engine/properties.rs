@@ -152,11 +152,7 @@ impl Case {
             issued_at: Stamp(1),
             expires_at: Stamp(2),
             policies: held(&self.session, |index| PolicyHome::Session { index }),
-            provider: None,
-            source_identity: None,
-            tags: Vec::new(),
-            transitive_tag_keys: Vec::new(),
-            claims: Vec::new(),
+            ..Session::default()
         };
         Some(Principal {
             user_id: CanonicalId::from_bytes([2; 32]),

@@ -110,16 +110,8 @@ impl<'a> World<'a> {
         if role.is_some() || issued.is_some() || !bounds.is_empty() || !tags.is_empty() {
             let issued_at = issued.map_or(Stamp(1), stamp);
             let expires_at = issued_at.after(3600);
-            caller.session = Some(Arc::new(Session {
-                issued_at,
-                expires_at,
-                policies: bounds,
-                provider: None,
-                source_identity: None,
-                tags,
-                transitive_tag_keys: Vec::new(),
-                claims: Vec::new(),
-            }));
+            let session = Session { issued_at, expires_at, policies: bounds, tags, ..Session::default() };
+            caller.session = Some(Arc::new(session));
         }
         Some(caller)
     }
