@@ -9,12 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::NotifierClient;
+use myfsio_actors::rate::Rate;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access_log::{AccessLog, AccessLogSettings};
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
+use crate::s3::request_rate::RequestRates;
 
 /// Most listeners to events at once.
 const LISTENERS_MAX: usize = 64;
@@ -40,6 +42,8 @@ pub struct NodeSettings {
     pub requests_max: usize,
     /// How long a client may send nothing while a body is due.
     pub body_idle: Duration,
+    /// How often an access key may ask; none: as often as it likes.
+    pub key_rate: Option<Rate>,
 }
 
 /// The node.
@@ -61,6 +65,8 @@ pub struct Node {
     pub clock: SharedClock,
     /// Places for requests under way.
     pub admission: Arc<Semaphore>,
+    /// What access keys have used of their rate.
+    pub request_rates: RequestRates,
     /// Places for those who listen to events.
     pub listeners: Arc<Semaphore>,
     /// Whether requests that do not end by themselves must end.
@@ -84,6 +90,7 @@ impl Node {
         let _ = getrandom::fill(&mut bytes);
         let admission = Arc::new(Semaphore::new(settings.requests_max));
         let access_log = Arc::new(AccessLog::new(settings.access_log));
+        let request_rates = RequestRates::new(settings.key_rate);
         let listeners = Arc::new(Semaphore::new(LISTENERS_MAX));
         let (stopping, _) = watch::channel(false);
         let host_id = STANDARD.encode(bytes);
@@ -96,6 +103,7 @@ impl Node {
             notifier,
             clock,
             admission,
+            request_rates,
             listeners,
             stopping,
             host_id,

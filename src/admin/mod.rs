@@ -5,6 +5,8 @@ mod events;
 pub mod health;
 mod iam;
 mod lifecycle;
+mod policy;
+pub mod presign;
 mod route;
 
 use std::sync::Arc;
@@ -44,6 +46,8 @@ pub async fn answer(
             lifecycle::preview(node, &bucket, caller.body(incoming)?, may_list).await
         }
         AdminRoute::Iam(route) => iam::answer(node, caller, request_id, route, incoming).await,
+        AdminRoute::BucketPolicy(bucket) => policy::show(node, &caller, &bucket).await,
+        AdminRoute::SetBucketPolicy(bucket) => policy::set(node, caller, &bucket, incoming).await,
         AdminRoute::BucketEvents(bucket) => {
             only_administrators(node, &caller)?;
             events::pending(node, &bucket).await

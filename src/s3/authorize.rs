@@ -278,6 +278,7 @@ fn refusal(error: IamError) -> CredentialError {
         IamError::WellKnownRefused(_) => CredentialError::WellKnownSecret,
         IamError::WrongSecret(_) => CredentialError::WrongSecret,
         IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
+        IamError::AddressLockedOut { until } => CredentialError::AddressLockedOut { until },
         IamError::Busy => CredentialError::Busy,
         IamError::NoSuchEntity(_)
         | IamError::EntityAlreadyExists(_)

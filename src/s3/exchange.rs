@@ -1,5 +1,5 @@
-//! What surrounds a request whatever becomes of it: the cross-origin headers of its answer, and what the bucket's access log
-//! will say of it.
+//! What surrounds a request whatever becomes of it: the cross-origin headers of its answer, how errors are told, and what the
+//! bucket's access log will say of it.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use actix_http::RequestHead;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, ObjectKey};
 
+use super::accept::prefers_xml;
 use super::cors;
 use super::preflight::check_head_size;
 use super::respond::RequestId;
@@ -20,6 +21,8 @@ pub struct Exchange {
     cors: cors::Headers,
     /// What the access log will say; its last holder writes it down.
     pub note: AccessNote,
+    /// Whether errors are told as JSON.
+    pub tells_json: bool,
 }
 
 impl Exchange {
@@ -27,9 +30,17 @@ impl Exchange {
     pub fn begin(node: &Node, head: &RequestHead, address: &Address, request_id: RequestId) -> Self {
         match address {
             Address::Bucket(bucket) => Self::with_bucket(node, head, bucket, None, request_id),
+            Address::Document(_, bucket) => {
+                Self { tells_json: asks_json(head), ..Self::with_bucket(node, head, bucket, None, request_id) }
+            }
             Address::Object(bucket, key) => Self::with_bucket(node, head, bucket, Some(key), request_id),
             Address::Service | Address::Control(_) => Self::default(),
         }
+    }
+
+    /// Begins the exchange of a request of a route that speaks JSON, unless the client would rather read XML.
+    pub fn of_json_route(head: &RequestHead) -> Self {
+        Self { tells_json: asks_json(head), ..Self::default() }
     }
 
     /// Begins the exchange of a request that concerns a bucket, which may not be there.
@@ -50,7 +61,7 @@ impl Exchange {
             Some(_) => AccessNote::begin(node, head, Arc::clone(&bucket), key, request_id),
             None => AccessNote::default(),
         };
-        Self { cors, note }
+        Self { cors, note, tells_json: false }
     }
 
     /// Adds the cross-origin headers; a preflight has its own.
@@ -62,4 +73,9 @@ impl Exchange {
             headers.insert(name.clone(), value.clone());
         }
     }
+}
+
+/// Whether the client of a JSON route takes errors as JSON. No more is read of what it likes than a head may hold.
+fn asks_json(head: &RequestHead) -> bool {
+    check_head_size(head).is_err() || !prefers_xml(&head.headers)
 }

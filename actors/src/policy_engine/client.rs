@@ -15,6 +15,7 @@ use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::parse::parse_bucket_policy;
 use super::policies::{BucketPolicies, PolicyFile};
+use super::preset::Preset;
 use super::principal::is_account_id;
 use super::trace::Trace;
 use crate::call::Door;
@@ -172,6 +173,15 @@ impl PolicyEngineClient {
     /// The bucket's policy as it was put; as compact JSON when it was edited by hand since.
     pub fn policy_text(&self, bucket: &BucketName) -> Option<Arc<str>> {
         self.policies.load().state.get(bucket).map(|policy| Arc::clone(&policy.text))
+    }
+
+    /// What the bucket's policy makes of it.
+    pub fn preset(&self, bucket: &BucketName) -> Preset {
+        match self.policies.load().state.get(bucket).map(|policy| &policy.document) {
+            None => Preset::Private,
+            Some(Ok(document)) => Preset::of(document, bucket),
+            Some(Err(_)) => Preset::Custom,
+        }
     }
 
     /// Why the policy file's present content is not in force; none while it is.

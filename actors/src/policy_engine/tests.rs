@@ -510,6 +510,7 @@ impl Node {
             admin_access_key: None,
             admin_secret_key: None,
             sealer: Sealer::new(&SecretKey::new("k"), &[]).unwrap(),
+            login_failures_max: 0,
         };
         let iam = IamClient::start(settings, clock.clone(), &arbiter).unwrap().client;
         let settings = PolicyEngineSettings { path: folder.path().join("policies.json") };

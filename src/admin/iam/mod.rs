@@ -130,7 +130,8 @@ impl From<IamError> for S3Error {
             | IamError::Expired(_)
             | IamError::WellKnownRefused(_)
             | IamError::WrongSecret(_)
-            | IamError::LockedOut { .. } => Self::new(ErrorCode::AccessDenied).because(error),
+            | IamError::LockedOut { .. }
+            | IamError::AddressLockedOut { .. } => Self::new(ErrorCode::AccessDenied).because(error),
             IamError::Store(store) if store.is_full() => Self::new(ErrorCode::InsufficientStorage).because(error),
             IamError::Store(StoreError::Broken(problem)) => {
                 let line = problem.line.map(|line| format!(" in line {line}")).unwrap_or_default();
