@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use myfsio_actors::audit::AuditLog;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::NotifierClient;
@@ -61,6 +62,8 @@ pub struct Node {
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
     pub notifier: NotifierClient,
+    /// Who changed what.
+    pub audit: AuditLog,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
@@ -83,6 +86,7 @@ impl Node {
         access: Access,
         lifecycle: LifecycleClient,
         notifier: NotifierClient,
+        audit: AuditLog,
         clock: SharedClock,
     ) -> Self {
         let mut bytes = [0; 24];
@@ -101,6 +105,7 @@ impl Node {
             access_log,
             lifecycle,
             notifier,
+            audit,
             clock,
             admission,
             request_rates,
@@ -108,5 +113,9 @@ impl Node {
             stopping,
             host_id,
         }
+    }
+    /// What does not work while the node serves all the same.
+    pub fn trouble(&self) -> Option<String> {
+        self.storage.trouble().or_else(|| self.audit.trouble())
     }
 }

@@ -29,6 +29,8 @@ pub enum AdminRoute {
     DiscardEvents(BucketName),
     /// `GET /_myfsio/events`
     ListenToEvents,
+    /// `GET /_myfsio/audit`
+    AuditLog,
 }
 
 /// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName,
@@ -52,6 +54,7 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["buckets", bucket, "events", "replay"] => of_bucket(Method::POST, AdminRoute::ReplayEvents, bucket)?,
         ["buckets", bucket, "events", "dead"] => of_bucket(Method::DELETE, AdminRoute::DiscardEvents, bucket)?,
         ["events"] => (Method::GET, AdminRoute::ListenToEvents),
+        ["audit"] => (Method::GET, AdminRoute::AuditLog),
         _ => return Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
     };
     if method != taken {
@@ -83,6 +86,7 @@ mod tests {
         let discard = find(&Method::DELETE, "/_myfsio/buckets/photos/events/dead");
         assert_eq!(discard.unwrap(), AdminRoute::DiscardEvents(bucket));
         assert_eq!(find(&Method::GET, "/_myfsio/events").unwrap(), AdminRoute::ListenToEvents);
+        assert_eq!(find(&Method::GET, "/_myfsio/audit").unwrap(), AdminRoute::AuditLog);
         let code = |method, path| find(&method, path).unwrap_err().code();
         for (method, path) in
             [(Method::GET, adopt), (Method::POST, policy), (Method::POST, events), (Method::POST, "/_myfsio/events")]

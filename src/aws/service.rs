@@ -119,8 +119,7 @@ mod tests {
 
     fn head(method: Method, target: &str, headers: &[(&'static str, &str)]) -> RequestHead {
         let mut head = RequestHead::default();
-        head.method = method;
-        head.uri = target.parse().unwrap();
+        (head.method, head.uri) = (method, target.parse().unwrap());
         for (name, value) in headers {
             head.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }

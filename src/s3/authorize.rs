@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
+use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::bucket_config::{BucketConfig, Retention, Tag};
 use myfsio_actors::iam::{IamClient, IamError, Principal};
 use myfsio_actors::names::{AccessKeyId, BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
@@ -26,6 +27,7 @@ use super::handlers::object_lock::lock_of_headers;
 use super::headers::{parse_tagging, text, value_text};
 use super::operation::Operation;
 use super::query::Query;
+use super::respond::RequestId;
 use super::storage_error::refused_read;
 use super::xml::object_lock::mode_name;
 use super::xml::time_text;
@@ -149,11 +151,13 @@ impl Facts<'_> {
             Asks::Lock(lock) => lock.tell(&mut context, self.now),
             _ => lock_of_headers(self.headers).tell(&mut context, self.now),
         }
-        for (name, key) in HEADER_KEYS {
+        // A request has few headers, and looking for each of the keys costs more than looking at each header.
+        for name in self.headers.keys() {
+            let Some((_, key)) = HEADER_KEYS.iter().find(|(known, _)| *known == name.as_str()) else { continue };
             // A repeated header is one list to those who obey it, and so it is here.
             let mut values = self.headers.get_all(name).map(value_text);
             if let Some(first) = values.next() {
-                context.add(key, values.fold(first, |all, value| format!("{all}, {value}")));
+                context.add(*key, values.fold(first, |all, value| format!("{all}, {value}")));
             }
         }
         let (kind, version) = match self.mechanism {
@@ -254,19 +258,25 @@ impl Access {
 impl Credentials for Access {
     type Principal = Principal;
 
-    async fn credential(&self, id: &AccessKeyId, exposed: bool) -> Result<Credential<Principal>, CredentialError> {
-        let found = self.iam.credential(id, exposed).await.map_err(refusal)?;
+    async fn credential(
+        &self,
+        id: &AccessKeyId,
+        token: Option<&str>,
+        exposed: bool,
+    ) -> Result<Credential<Principal>, CredentialError> {
+        let found = self.iam.credential(id, token, exposed).await.map_err(refusal)?;
         Ok(Credential { secret: SecretText::new(found.secret.expose()), principal: found.principal })
     }
 
     async fn verify_secret(
         &self,
         id: &AccessKeyId,
+        token: Option<&str>,
         secret: &str,
         address: Option<IpAddr>,
         exposed: bool,
     ) -> Result<Arc<Principal>, CredentialError> {
-        self.iam.verify_secret(id, secret, address, exposed).await.map_err(refusal)
+        self.iam.verify_secret(id, token, secret, address, exposed).await.map_err(refusal)
     }
 }
 
@@ -275,6 +285,8 @@ fn refusal(error: IamError) -> CredentialError {
         IamError::NoSuchAccessKey(_) => CredentialError::NoSuchAccessKey,
         IamError::Disabled(_) => CredentialError::Disabled,
         IamError::Expired(_) => CredentialError::Expired,
+        IamError::InvalidToken => CredentialError::InvalidToken,
+        IamError::ExpiredToken => CredentialError::ExpiredToken,
         IamError::WellKnownRefused(_) => CredentialError::WellKnownSecret,
         IamError::WrongSecret(_) => CredentialError::WrongSecret,
         IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
@@ -301,6 +313,17 @@ pub fn content_sha256(auth: &Authenticated) -> Option<[u8; 32]> {
         PayloadSigning::Unsigned
         | PayloadSigning::StreamingSigned { .. }
         | PayloadSigning::StreamingUnsignedTrailer => None,
+    }
+}
+
+/// A request that changes something, as the audit log tells of it.
+pub fn changed_by(auth: &Authenticated, request_id: RequestId, address: Option<IpAddr>) -> ChangeOrigin {
+    let principal = auth.principal.as_deref();
+    ChangeOrigin {
+        principal: principal.map_or_else(|| "anonymous".to_owned(), Principal::caller_arn),
+        access_key: principal.map(|principal| principal.access_key.as_str().to_owned()),
+        request_id: request_id.to_string(),
+        source_ip: address,
     }
 }
 

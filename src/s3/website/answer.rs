@@ -301,6 +301,7 @@ fn anonymous() -> Authenticated {
         mechanism: Mechanism::Anonymous,
         payload: PayloadSigning::Unsigned,
         signed_at_seconds: None,
+        session_token: None,
     }
 }
 
