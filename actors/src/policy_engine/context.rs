@@ -130,7 +130,7 @@ impl<'a> Facts<'a> {
     }
 
     /// What the token of an identity provider said, for which the session was given.
-    fn claims<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'a str> {
+    fn claims(&self, key: &str) -> impl Iterator<Item = &'a str> {
         let claims =
             self.principal.and_then(|principal| principal.session.as_ref()).map(|session| session.claims.iter());
         claims
