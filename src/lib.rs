@@ -8,6 +8,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
 mod limits;

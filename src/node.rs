@@ -13,6 +13,7 @@ use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access_log::{AccessLog, AccessLogSettings};
+use crate::decisions::DecisionLog;
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
 
@@ -32,6 +33,8 @@ pub struct NodeSettings {
     pub website_domains: Vec<String>,
     /// Settings of the access logs.
     pub access_log: AccessLogSettings,
+    /// Most bytes of refusals that are kept to be explained; none keeps none.
+    pub explain_bytes: usize,
     /// Most bytes of one request's content.
     pub max_upload_size: u64,
     /// Smallest part that is not the last, in bytes.
@@ -53,6 +56,8 @@ pub struct Node {
     pub access: Access,
     /// What was asked of buckets, until it is delivered.
     pub access_log: Arc<AccessLog>,
+    /// Refusals of the last day.
+    pub decisions: DecisionLog,
     /// Removes what is due by the rules of buckets.
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
@@ -84,6 +89,7 @@ impl Node {
         let _ = getrandom::fill(&mut bytes);
         let admission = Arc::new(Semaphore::new(settings.requests_max));
         let access_log = Arc::new(AccessLog::new(settings.access_log));
+        let decisions = DecisionLog::new(settings.explain_bytes);
         let listeners = Arc::new(Semaphore::new(LISTENERS_MAX));
         let (stopping, _) = watch::channel(false);
         let host_id = STANDARD.encode(bytes);
@@ -92,6 +98,7 @@ impl Node {
             storage,
             access,
             access_log,
+            decisions,
             lifecycle,
             notifier,
             clock,

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use crate::node::Node;
-use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::error::S3Error;
 use crate::s3::preflight::{self, Caller};
 use crate::s3::respond::Answer;
 use route::AdminRoute;
@@ -63,6 +63,6 @@ pub async fn answer(
 fn only_administrators(node: &Node, caller: &Caller) -> Result<(), S3Error> {
     match caller.is_administrator(node) {
         true => Ok(()),
-        false => Err(S3Error::new(ErrorCode::AccessDenied).because("only administrators may ask this")),
+        false => Err(caller.refused(node)),
     }
 }

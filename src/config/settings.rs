@@ -143,6 +143,10 @@ settings! {
         "METRICS_TOKEN" metrics_token: Option<Secret> = Secret Unset, parse::secret::<16>,
             "Bearer token that may read the metrics, since scrapers cannot sign; at least 16 characters.";
     }
+    "Decisions" {
+        "EXPLAIN_BYTES" explain_bytes: usize = Integer Text("16777216"), parse::number::<usize, 0, GIB>,
+            "Memory for refusals of the last 24 hours, which `GET /_myfsio/explain` explains, in bytes; 0 keeps none. When it is full, the client address with most of them loses its oldest.";
+    }
     "Encryption" {
         "ENCRYPTION_ENABLED" encryption_enabled: bool = Boolean Text("false"), parse::boolean,
             "Server-side encryption.";

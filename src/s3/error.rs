@@ -9,6 +9,8 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 
+use crate::decisions::Why;
+
 macro_rules! error_table {
     ($($code:ident, $status:literal, $message:literal;)+) => {
         /// An S3 error code.
@@ -98,6 +100,7 @@ error_table! {
     NoSuchBucket, 404, "The specified bucket does not exist.";
     NoSuchBucketPolicy, 404, "The bucket policy does not exist.";
     NoSuchCORSConfiguration, 404, "The CORS configuration does not exist.";
+    NoSuchDecision, 404, "There is no refusal of this request id that you may see.";
     NoSuchKey, 404, "The specified key does not exist.";
     NoSuchLifecycleConfiguration, 404, "The lifecycle configuration does not exist.";
     NoSuchObjectLockConfiguration, 404, "The specified object does not have an ObjectLock configuration.";
@@ -134,12 +137,13 @@ pub struct S3Error {
     fields: Vec<(&'static str, String)>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
+    why: Option<Box<Why>>,
 }
 
 impl S3Error {
     /// An error with the table's message.
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, message: None, fields: Vec::new(), headers: Vec::new(), cause: None }
+        Self { code, message: None, fields: Vec::new(), headers: Vec::new(), cause: None, why: None }
     }
 
     /// An error with a message of its own, which the client sees.
@@ -179,6 +183,17 @@ impl S3Error {
         self
     }
 
+    /// Says why the request is refused, for those who may ask about it later.
+    pub fn explained(mut self, why: Why) -> Self {
+        self.why = Some(Box::new(why));
+        self
+    }
+
+    /// Names the rule beside policies that refuses the request.
+    pub fn by_rule(self, word: &'static str) -> Self {
+        self.explained(Why::Rule(word))
+    }
+
     /// The code.
     pub fn code(&self) -> ErrorCode {
         self.code
@@ -202,6 +217,11 @@ impl S3Error {
     /// What the log says.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
+    }
+
+    /// Why the request is refused.
+    pub fn why(&self) -> Option<&Why> {
+        self.why.as_deref()
     }
 }
 

@@ -19,6 +19,7 @@ pub mod operation;
 pub mod preflight;
 pub mod query;
 pub mod range;
+pub mod request_facts;
 pub mod request_head;
 pub mod requester_pays;
 pub mod respond;

@@ -12,6 +12,7 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use futures_util::Stream;
+use myfsio_actors::iam::Principal;
 use myfsio_actors::names::Stamp;
 use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
@@ -23,6 +24,7 @@ use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, RequestBody, too_large};
 use super::checksum::BodyChecks;
 use super::error::{ErrorCode, S3Error};
+use super::exchange::Exchange;
 use super::headers::text;
 use super::operation::{self, Operation};
 use super::query::Query;
@@ -30,7 +32,6 @@ use super::request_head::RequestHead;
 use super::requester_pays;
 use super::respond::RequestId;
 use super::route::{self, Address};
-use crate::access_log::AccessNote;
 use crate::node::Node;
 
 /// Largest object that one request may write (S3 User Guide, "Uploading objects"), in bytes.
@@ -84,6 +85,7 @@ pub struct Caller {
     headers: HeaderMap,
     address: Option<IpAddr>,
     received: Stamp,
+    path: String,
     decoder: Option<ChunkedDecoder>,
     limits: BodyLimits,
 }
@@ -94,7 +96,12 @@ impl Caller {
         &self.query
     }
 
-    fn facts(&self) -> Facts<'_> {
+    /// Who it is, with credentials.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.auth.principal.as_deref()
+    }
+
+    fn facts<'a>(&'a self, node: &'a Node) -> Facts<'a> {
         Facts {
             headers: &self.headers,
             query: &self.query,
@@ -102,26 +109,34 @@ impl Caller {
             secure: false,
             now: self.received,
             mechanism: self.auth.mechanism,
+            signed_at_seconds: self.auth.signed_at_seconds,
+            region: &node.settings.region,
+            explains: node.decisions.is_on(),
         }
+    }
+
+    /// The refusal of what only administrators may.
+    pub fn refused(&self, node: &Node) -> S3Error {
+        node.access.administrators_only(self.principal(), &self.facts(node), &self.path)
     }
 
     /// Whether the caller administers the node.
     pub fn is_administrator(&self, node: &Node) -> bool {
         let principal = self.auth.principal.as_deref();
-        principal.is_some_and(|principal| node.access.is_administrator(principal, &self.facts()))
+        principal.is_some_and(|principal| node.access.is_administrator(principal, &self.facts(node)))
     }
 
     /// Whether the caller, who was answered long ago, administers the node by now: its key may have ended since, or its rights.
     pub async fn is_still_administrator(&self, node: &Node) -> bool {
         let Some(principal) = &self.auth.principal else { return false };
         let Ok(credential) = node.access.iam.credential(&principal.access_key, false).await else { return false };
-        node.access.is_administrator(&credential.principal, &Facts { now: node.clock.now(), ..self.facts() })
+        node.access.is_administrator(&credential.principal, &Facts { now: node.clock.now(), ..self.facts(node) })
     }
 
     /// Asks for a permission on a bucket. Errs: AccessDenied.
     pub async fn ask(&self, node: &Node, action: &str, bucket: &Bucket) -> Result<(), S3Error> {
         node.access.refresh().await;
-        authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts())
+        authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts(node))
     }
 
     /// The request's body, which comes from `incoming`. Once. Errs: InvalidDigest, InvalidRequest for what is claimed of it.
@@ -140,10 +155,11 @@ pub async fn identify(node: &Arc<Node>, head: &HttpHead) -> Result<Caller, S3Err
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let received = node.clock.now();
     let seen = request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
-    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await?;
+    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(of_authentication)?;
     let address = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (decoder, limits) = body_limits(node, &seen, false, &auth)?;
-    Ok(Caller { auth, query, headers: head.headers.clone(), address, received, decoder, limits })
+    let path = head.uri.path().to_owned();
+    Ok(Caller { auth, query, headers: head.headers.clone(), address, received, path, decoder, limits })
 }
 
 /// Decides whether a request of the S3 API may go to its handler.
@@ -152,20 +168,20 @@ pub async fn prepare(
     head: &HttpHead,
     address: Address,
     request_id: RequestId,
-    note: &AccessNote,
+    exchange: &Exchange,
 ) -> Result<Prepared, S3Error> {
     let permit = admit(node)?;
     check_head_size(head)?;
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let operation = operation::resolve(&head.method, address.scope(), &query, &head.headers)?;
-    note.asked_for(operation, &head.headers);
-    note.came_from(client_of(node, head));
+    exchange.asked_for(operation, &head.headers);
+    exchange.came_from(client_of(node, head));
     let received = node.clock.now();
     let peer = head.peer_addr.map(|peer| peer.ip());
     let virtual_bucket = route::virtual_bucket(route::host(head).unwrap_or_default(), &node.settings.base_domains);
     let seen = request_head(head, virtual_bucket.as_deref(), peer);
-    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await?;
-    note.asked_by(auth.principal.as_deref(), auth.mechanism);
+    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(of_authentication)?;
+    exchange.asked_by(auth.principal.as_ref(), auth.mechanism);
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();
     let bucket = match &bucket_name {
@@ -182,6 +198,9 @@ pub async fn prepare(
         secure: false,
         now: received,
         mechanism: auth.mechanism,
+        signed_at_seconds: auth.signed_at_seconds,
+        region: &node.settings.region,
+        explains: node.decisions.is_on(),
     };
     if operation.authorized_by_spine() {
         let (bucket_name, bucket, key) = (bucket_name.as_ref(), bucket.as_deref(), key.as_ref());
@@ -224,6 +243,14 @@ pub async fn prepare(
         limits,
         decoder,
     })
+}
+
+/// Marks a refusal of credentials; what else keeps them from being looked at is none.
+pub fn of_authentication(error: S3Error) -> S3Error {
+    match error.code().status().is_server_error() {
+        true => error,
+        false => error.by_rule("authentication"),
+    }
 }
 
 /// Errs: RequestHeaderSectionTooLarge.
