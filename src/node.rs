@@ -19,6 +19,8 @@ use crate::s3::authorize::Access;
 
 /// Most listeners to events at once.
 const LISTENERS_MAX: usize = 64;
+/// Most simulations of requests at once: each may take a core for a second.
+const SIMULATIONS_MAX: usize = 2;
 
 /// Settings that requests depend on.
 #[derive(Debug, Clone)]
@@ -68,6 +70,8 @@ pub struct Node {
     pub admission: Arc<Semaphore>,
     /// Places for those who listen to events.
     pub listeners: Arc<Semaphore>,
+    /// Places for simulations of requests.
+    pub simulations: Arc<Semaphore>,
     /// Whether requests that do not end by themselves must end.
     pub stopping: watch::Sender<bool>,
     /// `x-amz-id-2` of every response: names this run of the node.
@@ -91,6 +95,7 @@ impl Node {
         let access_log = Arc::new(AccessLog::new(settings.access_log));
         let decisions = DecisionLog::new(settings.explain_bytes);
         let listeners = Arc::new(Semaphore::new(LISTENERS_MAX));
+        let simulations = Arc::new(Semaphore::new(SIMULATIONS_MAX));
         let (stopping, _) = watch::channel(false);
         let host_id = STANDARD.encode(bytes);
         Self {
@@ -104,6 +109,7 @@ impl Node {
             clock,
             admission,
             listeners,
+            simulations,
             stopping,
             host_id,
         }

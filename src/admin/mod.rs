@@ -1,10 +1,13 @@
 //! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, unless they say otherwise, and speak JSON.
 
 mod buckets;
+mod compare;
 mod events;
+mod explain;
 pub mod health;
 mod lifecycle;
 mod route;
+mod simulate;
 
 use std::sync::Arc;
 
@@ -56,6 +59,11 @@ pub async fn answer(
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;
             events::listen(node, caller)
+        }
+        AdminRoute::Explain => explain::explain(node, &caller),
+        AdminRoute::Simulate => {
+            let body = caller.body(incoming)?;
+            simulate::simulate(node, &caller, body).await
         }
     }
 }

@@ -130,7 +130,8 @@ impl DecisionLog {
 
 impl Refusal {
     fn of(error: &S3Error, circumstances: &Circumstances<'_>) -> Self {
-        let field = |wanted: &str| error.fields().iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+        let field =
+            |wanted: &str| error.fields().iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
         let named_key = field("AWSAccessKeyId").and_then(|key| AccessKeyId::parse(key).ok());
         let explanation = match error.why() {
             Some(Why::Decided(explanation)) => Cow::Borrowed(&**explanation),

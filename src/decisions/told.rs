@@ -117,7 +117,10 @@ pub fn hide_policies_of_the_caller(told: &mut Map<String, Value>) {
     if decided || told.get("reason").is_some_and(|reason| reason == "broken_identity_policy") {
         say_it_as_aws(told);
         let kind = told.get("deciding_statement").and_then(kind).map(str::to_owned);
-        told.insert("deciding_statement".to_owned(), kind.map_or(Value::Null, |kind| json!({"source": {"kind": kind}})));
+        told.insert(
+            "deciding_statement".to_owned(),
+            kind.map_or(Value::Null, |kind| json!({"source": {"kind": kind}})),
+        );
     }
     if let (Some(Value::Array(notes)), true) = (told.get_mut("notes"), hidden > 0) {
         let text = format!("{hidden} statements of the caller's own policies are not shown: it is of another account");
@@ -137,7 +140,103 @@ fn say_it_as_aws(told: &mut Map<String, Value>) {
     }
     let arn = told.get("principal").and_then(|principal| principal.get("arn")).and_then(Value::as_str);
     let kind = told.get("deciding_statement").and_then(kind);
-    let sentence =
-        for_the_caller(arn.unwrap_or("anonymous"), text("action"), text("resource"), text("reason"), kind);
+    let sentence = for_the_caller(arn.unwrap_or("anonymous"), text("action"), text("resource"), text("reason"), kind);
     told.insert("message".to_owned(), Value::from(sentence));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use myfsio_actors::names::AccessKeyId;
+
+    use super::*;
+
+    fn principal(id: u8, account_id: &str, is_root: bool) -> Principal {
+        let key = AccessKeyId::parse(&format!("key{id}")).unwrap();
+        Principal {
+            user_id: CanonicalId::from_bytes([id; 32]),
+            account_id: account_id.to_owned(),
+            access_keys: Arc::from([key.clone()]),
+            access_key: key,
+            display_name: String::new(),
+            user_name: format!("user{id}"),
+            path: "/".to_owned(),
+            is_root,
+            is_named_root: is_root,
+            unambiguous_names: Arc::default(),
+            policies: Arc::default(),
+            tags: Arc::default(),
+            role: None,
+            session: None,
+        }
+    }
+
+    /// A refusal of user 2 of account `222222222222` in the bucket of user 1 of account `111111111111`.
+    fn refusals(deciding: Value, reason: &str) -> Refusals {
+        let statement =
+            |kind: &str| json!({"source": {"kind": kind, "policy_name": "p"}, "matched": false, "why": "secret"});
+        let told = json!({
+            "code": "AccessDenied",
+            "principal": {"kind": "user", "arn": "arn:aws:iam::222222222222:user/two", "account_id": "222222222222"},
+            "action": "s3:GetObject", "resource": "arn:aws:s3:::b/k", "bucket": "b", "decision": "denied",
+            "reason": reason, "message": "secret", "deciding_statement": deciding,
+            "statements": [statement("identity"), statement("bucket")], "notes": [], "cause": "secret",
+        });
+        let refusal = Refusal {
+            caller: Some(Box::from(CanonicalId::from_bytes([2; 32]).as_str())),
+            unproven_key: None,
+            bucket_owner: Some(CanonicalId::from_bytes([1; 32])),
+            text: told.to_string().into(),
+        };
+        Refusals { address: Some([192, 0, 2, 1].into()), all: vec![refusal], left_out: 0 }
+    }
+
+    fn seen_by(refusals: &Refusals, principal: &Principal, is_administrator: bool) -> Option<Value> {
+        let account_of = |_: &CanonicalId| "111111111111".to_owned();
+        refusals.tell("00000000000000FF", Stamp(0), Asker { principal, is_administrator }, &account_of)
+    }
+
+    #[test]
+    fn each_sees_what_is_its_own() {
+        let refused = refusals(Value::Null, "no_statement_allows");
+        let kinds = |told: &Value| -> Vec<String> {
+            told["statements"].as_array().into_iter().flatten().map(|one| kind(one).unwrap().to_owned()).collect()
+        };
+        let all = seen_by(&refused, &principal(9, "999999999999", true), true).unwrap();
+        assert_eq!((kinds(&all).len(), &all["message"], &all["source_ip"]), (2, &json!("secret"), &json!("192.0.2.1")));
+        for owner in [principal(1, "111111111111", false), principal(7, "111111111111", true)] {
+            let told = seen_by(&refused, &owner, false).unwrap();
+            assert_eq!(kinds(&told), ["bucket"]);
+            assert_eq!(told["notes"].as_array().unwrap().len(), 1);
+        }
+        let told = seen_by(&refused, &principal(2, "222222222222", false), false).unwrap();
+        assert!(!told.to_string().contains("secret"), "{told}");
+        assert_eq!(
+            told["message"],
+            "User: arn:aws:iam::222222222222:user/two is not authorized to perform: s3:GetObject on resource: \
+             arn:aws:s3:::b/k because no identity-based policy allows it"
+        );
+        for stranger in [principal(7, "111111111111", false), principal(3, "222222222222", true)] {
+            assert_eq!(seen_by(&refused, &stranger, false), None);
+        }
+    }
+
+    #[test]
+    fn a_deciding_policy_of_another_account_stays_hidden() {
+        let deciding = json!({"source": {"kind": "managed", "policy_arn": "secret"}, "sid": "secret", "index": 0});
+        let told = seen_by(&refusals(deciding, "explicit_deny"), &principal(1, "111111111111", true), false).unwrap();
+        assert_eq!(told["deciding_statement"], json!({"source": {"kind": "managed"}}));
+        assert!(told["message"].as_str().unwrap().ends_with("with an explicit deny in an identity-based policy"));
+    }
+
+    #[test]
+    fn a_bad_signature_is_told_to_whose_key_it_named() {
+        let mut refused = refusals(Value::Null, "authentication");
+        for refusal in &mut refused.all {
+            (refusal.caller, refusal.unproven_key) = (None, Some(Box::from("key2")));
+        }
+        assert!(seen_by(&refused, &principal(2, "222222222222", false), false).is_some());
+        assert!(seen_by(&refused, &principal(3, "222222222222", false), false).is_none());
+    }
 }

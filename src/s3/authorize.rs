@@ -358,9 +358,16 @@ fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>)
     let decision = node.access.weigh(question, state, &context);
     match found {
         Some(Err(error)) if !is_absence(&error) => Err(error.into()),
-        Some(Err(error)) if !decision.allowed && may_list(node, question) => Err(refused_read(error)),
+        // Deleting what is not there succeeds, so its absence is no answer to who may not.
+        Some(Err(error)) if !decision.allowed && !is_deletion(question.action) && may_list(node, question) => {
+            Err(refused_read(error))
+        }
         Some(_) | None => verdict(node, question, &decision, state, &context),
     }
+}
+
+fn is_deletion(action: &str) -> bool {
+    matches!(action, "s3:DeleteObject" | "s3:DeleteObjectVersion")
 }
 
 fn verdict(
@@ -381,7 +388,8 @@ pub fn facts_of(object: &Object) -> ObjectFacts<'_> {
     ObjectFacts { owner: &object.owner, acl: object.controls.acl.as_ref(), tags: &object.attributes.tags }
 }
 
-fn is_absence(error: &StorageError) -> bool {
+/// Whether it says that there is no such object, rather than that it cannot be looked up.
+pub fn is_absence(error: &StorageError) -> bool {
     matches!(
         error,
         StorageError::NoSuchKey { .. } | StorageError::NoSuchVersion { .. } | StorageError::IsDeleteMarker { .. }
@@ -404,7 +412,10 @@ pub fn hidden_absence(call: &Call, bucket: &Bucket, key: &str) -> S3Error {
     match error.why() {
         Some(Why::Decided(told)) => {
             let mut told = Explanation::clone(told);
-            told.message = format!("There is no object {key}, which is told only to those who may list the bucket. {}", told.message);
+            told.message = format!(
+                "There is no object {key}, which is told only to those who may list the bucket. {}",
+                told.message
+            );
             error.explained(Why::Decided(Box::new(told)))
         }
         _ => error,

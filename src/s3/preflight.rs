@@ -115,6 +115,11 @@ impl Caller {
         }
     }
 
+    /// When the request arrived.
+    pub fn received(&self) -> Stamp {
+        self.received
+    }
+
     /// The refusal of what only administrators may.
     pub fn refused(&self, node: &Node) -> S3Error {
         node.access.administrators_only(self.principal(), &self.facts(node), &self.path)

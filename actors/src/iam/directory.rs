@@ -37,6 +37,8 @@ pub(super) struct KeyEntry {
 pub struct Directory {
     /// In the order of the file.
     users: Vec<UserSummary>,
+    /// Of each user, with its first key.
+    principals: Vec<Arc<Principal>>,
     keys: HashMap<String, KeyEntry>,
     by_id: HashMap<CanonicalId, usize>,
     by_name: HashMap<String, Named>,
@@ -81,6 +83,11 @@ impl Directory {
     /// Every user, in the order of the file.
     pub fn users(&self) -> &[UserSummary] {
         &self.users
+    }
+
+    /// What policies are asked about for each user: with its first access key, or `none` without one.
+    pub fn principals(&self) -> &[Arc<Principal>] {
+        &self.principals
     }
 
     /// The user that goes by `name`: user id, access key, or a display or user name that it alone has. With its place in
@@ -363,6 +370,8 @@ fn add_keys(directory: &mut Directory, index: usize, user: &UserRecord, sealer: 
         role: None,
         session: None,
     };
+    let first_key = summary.access_keys.first().map_or(&template.access_key, |key| &key.access_key).clone();
+    directory.principals.push(Arc::new(Principal { access_key: first_key, ..template.clone() }));
     for (key, parsed) in key_records(user).into_iter().zip(&summary.access_keys) {
         let secret = secret_of(&key, sealer).map_err(|reason| Problem::of(user, reason))?;
         let entry = KeyEntry {

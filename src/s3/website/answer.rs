@@ -137,7 +137,9 @@ impl<'a> Visit<'a> {
             .clone()
             .ok_or_else(|| S3Error::new(ErrorCode::NoSuchWebsiteConfiguration).field("BucketName", name()))?;
         if bucket.config.requester_pays {
-            return Err(S3Error::new(ErrorCode::AccessDenied).because("nobody could agree to pay on a website").by_rule("requester_pays"));
+            return Err(S3Error::new(ErrorCode::AccessDenied)
+                .because("nobody could agree to pay on a website")
+                .by_rule("requester_pays"));
         }
         let key = percent_decode(site.raw_key.as_bytes(), false)
             .and_then(|key| String::from_utf8(key).ok())
