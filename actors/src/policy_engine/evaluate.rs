@@ -1,7 +1,7 @@
 //! The decision: what identity policies, bucket policy and ownership say together. Pure: no I/O, clock or async.
 //!
-//! In this order: an explicit deny refuses (only the root of the owning account always reaches its own bucket policy, so
-//! that it can repair it); ownership, a short-form grant, or, inside one account, either kind of policy permits; across
+//! In this order: an explicit deny refuses (only who owns the bucket, its account's root and the node's administrators always
+//! reach the bucket's policy, so that they can repair it); ownership, a short-form grant, or, inside one account, either kind of policy permits; across
 //! accounts it takes the identity policy and the bucket's side together (IAM User Guide, "Policy evaluation logic"). The
 //! bucket's side is its policy and the access control lists, as far as ownership controls and public access block let them
 //! count.
@@ -120,7 +120,7 @@ pub enum Reason {
     ObjectOwner,
     /// A grant of an access control list allows; across accounts, beside an identity policy.
     Granted(GrantRef),
-    /// The root may always reach its own bucket's policy.
+    /// Owner, root and the node's administrators may always reach a bucket's policy.
     PolicyRepair,
     /// Every signed caller may list its buckets.
     OwnBuckets,
@@ -314,7 +314,8 @@ fn judge_unbounded<W: Watch>(
         IdentityVerdict::Broken(mistake) => return refuse(Reason::BrokenIdentityPolicy(mistake)),
         IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_) | IdentityVerdict::Silent => {}
     }
-    if caller.is_owning_root && is_policy_repair(row.checks) {
+    if is_policy_repair(row.checks) && (caller.is_owning_root || caller.is_creator || is_node_administrator(principal))
+    {
         return allow(Reason::PolicyRepair);
     }
     if let BucketVerdict::Denied(statement) = bucket_verdict {
@@ -548,6 +549,12 @@ pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool
     };
     let bounds = session_policies(principal);
     allows(&principal.policies) && (bounds.is_empty() || allows(bounds))
+}
+
+/// Whether the node's administrator gave the caller `iam:*` by a grant. A document says that of an account only.
+fn is_node_administrator(principal: &Principal) -> bool {
+    let wish = Wish { capability: Capability::IamOther, action: "iam:*", bucket: None, key: None, listed_prefix: None };
+    principal.policies.iter().any(|policy| matches!(&*policy.form, Form::Short(grant) if grant.gives(wish)))
 }
 
 fn is_policy_repair(action: &str) -> bool {
