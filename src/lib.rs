@@ -1,10 +1,11 @@
 //! MyFSIO: a single-node S3 server whose objects stay plain files.
 //!
-//! `config` and `cli` say what is wanted, `start` starts and stops it, `server` takes requests from sockets, `s3` and `admin`
-//! answer them by asking the actors of the crate `myfsio_actors`.
+//! `config` and `cli` say what is wanted, `start` starts and stops it, `server` takes requests from sockets, `s3`, `aws`
+//! and `admin` answer them by asking the actors of the crate `myfsio_actors`.
 
 pub mod access_log;
 pub mod admin;
+pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod connection;

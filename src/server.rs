@@ -30,6 +30,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::Instrument as _;
 
 use crate::admin::{self, health::health};
+use crate::aws;
 use crate::connection::{Connection, Patience, Phase, Serving};
 use crate::node::Node;
 use crate::s3::auth::{presigned, sigv2};
@@ -217,6 +218,7 @@ async fn answer(node: Arc<Node>, door: Door, request: Request) -> Response<BoxBo
         Ok(Route::S3(address)) => s3(&node, &mut head, address, request_id, hold).await,
         Ok(Route::Website(site)) => website(&node, &head, &site, request_id, hold).await,
         Ok(Route::Health) => finish(&node, request_id, health(node.storage.failure(), node.storage.trouble()), hold),
+        Ok(Route::Aws) => aws(&node, &head, request_id, hold).await,
         Ok(Route::Admin) => admin(&node, &head, request_id, hold).await,
         Ok(Route::Unbuilt) => {
             let error = S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.");
@@ -355,8 +357,21 @@ fn find_route(node: &Node, door: Door, head: &RequestHead) -> Result<Route, S3Er
     let creates = head.method == Method::PUT && !head.uri.path().trim_matches('/').contains('/');
     match route {
         Route::Health | Route::Admin | Route::Unbuilt if creates => Err(ErrorCode::InvalidBucketName.into()),
+        Route::S3(Address::Service) if aws::is_meant(head) => Ok(Route::Aws),
         route => Ok(route),
     }
+}
+
+async fn aws(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut hold: Hold) -> Response<BoxBody> {
+    let response = match preflight::admit(node).map(Arc::new) {
+        Ok(place) => {
+            hold.permit = Some(place);
+            let incoming = stream::iter(hold.payload.clone()).flatten();
+            aws::answer(node, head, request_id, incoming).await
+        }
+        Err(error) => aws::refuse(node, head, &error.into(), request_id),
+    };
+    finish(node, request_id, response, hold)
 }
 
 async fn admin(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut hold: Hold) -> Response<BoxBody> {

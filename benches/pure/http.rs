@@ -72,6 +72,7 @@ fn head<'a>(headers: &'a HeaderMap, query: &'a str) -> RequestHead<'a> {
         headers,
         peer: Some([127, 0, 0, 1].into()),
         secure: false,
+        body_sha256: None,
     }
 }
 

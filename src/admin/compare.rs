@@ -13,7 +13,7 @@ use myfsio_actors::policy_engine::{ObjectFacts, ObjectState};
 use myfsio_actors::storage::Bucket;
 use serde_json::{Value, json};
 
-use super::simulate::{Simulation, stranger};
+use super::simulate::{Simulation, everybody, stranger};
 use crate::node::Node;
 
 /// Most decisions of each kind, old and new; a second or so.
@@ -111,7 +111,8 @@ impl Comparison<'_> {
             let owns = || directory.account_of(&bucket.owner) == principal.account_id;
             asker.is_none_or(|asker| asker.account_id == principal.account_id || owns() || named())
         };
-        let mut subjects: Vec<Subject> = directory.principals().iter().filter(is_told).map(subject).collect();
+        let everybody = everybody(&directory, simulation.context.now);
+        let mut subjects: Vec<Subject> = everybody.iter().filter(is_told).map(subject).collect();
         subjects.push(Subject { name: "anonymous".to_owned(), before: None, after: None });
         let other = directory.principals().first().and_then(|model| stranger(model, &directory)).map(Arc::new);
         subjects.extend(other.map(|other| Subject {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use actix_web::rt::task::spawn_blocking;
 use myfsio_actors::bucket_config::Tag;
-use myfsio_actors::iam::{Directory, Principal, RoleSession};
-use myfsio_actors::names::{BucketName, ObjectKey, Stamp};
+use myfsio_actors::iam::{Directory, Principal, RoleEntry, RoleSession, Session};
+use myfsio_actors::names::{AccessKeyId, BucketName, ObjectKey, Stamp};
 use myfsio_actors::policy_engine::{
     AccessRequest, Decision, DraftPolicy, IdentityPolicy, InvalidPolicy, ObjectFacts, ObjectState, PolicyHome,
     RequestContext, Trace, find_action, is_condition_key, probe::is_about_objects, refuse_ambiguous,
@@ -35,6 +35,8 @@ const QUESTION_BYTES_MAX: usize = 256 * 1024;
 const POLICIES_MAX: usize = 100;
 /// Most values of all condition keys together.
 const VALUES_MAX: usize = 1000;
+/// Name and access key of sessions that nobody has begun.
+const SESSION_NAME: &str = "simulated";
 
 /// The question, as it is sent.
 #[derive(Debug, Deserialize)]
@@ -204,7 +206,7 @@ fn understand(
     let principal = match question.principal.as_deref() {
         None | Some("anonymous") => None,
         Some(name) => {
-            let found = principal_called(&node.access.iam.directory(), name);
+            let found = principal_called(&node.access.iam.directory(), name, now);
             Some(found.ok_or_else(|| S3Error::invalid_argument("principal", name, "There is no such principal."))?)
         }
     };
@@ -258,10 +260,40 @@ fn understand(
     })
 }
 
-/// Who goes by an ARN, user id, access key or name.
-fn principal_called(directory: &Directory, name: &str) -> Option<Arc<Principal>> {
+/// Everybody whom policies may mean: the users, and each role as somebody who has assumed it.
+pub fn everybody(directory: &Directory, now: Stamp) -> Vec<Arc<Principal>> {
+    let roles = directory.roles().iter().filter_map(|role| assumed(role, SESSION_NAME, now));
+    directory.principals().iter().cloned().chain(roles).collect()
+}
+
+/// A session of a role, bounded by nothing.
+fn assumed(role: &RoleEntry, session_name: &str, now: Stamp) -> Option<Arc<Principal>> {
+    let session = Session {
+        issued_at: now,
+        expires_at: now.after(role.max_session_duration),
+        policies: Vec::new(),
+        provider: None,
+        source_identity: None,
+        tags: Vec::new(),
+    };
+    let access_key = AccessKeyId::parse(SESSION_NAME).ok()?;
+    Some(Arc::new(role.principal(access_key, session_name, Arc::new(session))))
+}
+
+/// Who goes by an ARN, user id, access key or name; also by the ARN of a role or of one of its sessions.
+fn principal_called(directory: &Directory, name: &str, now: Stamp) -> Option<Arc<Principal>> {
     let goes_by = |principal: &&Arc<Principal>| principal.is_called(name) || principal.arn() == name;
-    directory.principals().iter().find(goes_by).cloned()
+    let user = directory.principals().iter().find(goes_by).cloned();
+    user.or_else(|| {
+        let session = name.strip_prefix("arn:aws:sts::").and_then(|rest| rest.split_once(":assumed-role/"));
+        let session = session.and_then(|(account, rest)| rest.split_once('/').map(|(role, name)| (account, role, name)));
+        let role = |role: &&RoleEntry| match session {
+            Some((account_id, of, _)) => role.account_id == account_id && role.name == of,
+            None => role.arn() == name,
+        };
+        let session_name = session.map_or(SESSION_NAME, |(_, _, name)| name);
+        directory.roles().iter().find(role).and_then(|role| assumed(role, session_name, now))
+    })
 }
 
 fn identity_policies(values: &[Value]) -> Result<Vec<IdentityPolicy>, S3Error> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use myfsio_actors::iam::Principal;
-use myfsio_actors::names::{AccessKeyId, CanonicalId};
+use myfsio_actors::names::CanonicalId;
 use myfsio_actors::policy_engine::{
     AccessRequest, AclOf, Considered, Decision, Effect, Fit, GrantRef, PolicyHome, Reason, Source, StatementRef, Trace,
 };
@@ -14,7 +14,14 @@ use serde::Serialize;
 pub enum Why {
     /// The policy engine decided so.
     Decided(Box<Explanation>),
-    /// A rule beside policies, by its word: `authentication`, `object_lock` and the like.
+    /// The credentials are not good.
+    Credentials {
+        /// The access key that they name.
+        access_key: Option<String>,
+        /// What may have made the signature fail.
+        hint: Option<String>,
+    },
+    /// A rule beside policies, by its word: `object_lock` and the like.
     Rule(&'static str),
 }
 
@@ -55,9 +62,8 @@ impl Who {
     }
 
     /// Somebody whose credentials are not good, and the access key that they name.
-    pub fn unproven(access_key: Option<&AccessKeyId>) -> Self {
-        let access_key = access_key.map(|key| key.as_str().to_owned());
-        Self { kind: "unproven", access_key, ..Self::default() }
+    pub fn unproven(access_key: Option<&str>) -> Self {
+        Self { kind: "unproven", access_key: access_key.map(str::to_owned), ..Self::default() }
     }
 
     fn name(&self) -> &str {

@@ -8,12 +8,11 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use myfsio_actors::iam::Principal;
-use myfsio_actors::names::{AccessKeyId, CanonicalId, Stamp};
+use myfsio_actors::names::{CanonicalId, Stamp};
 use serde::Serialize;
 
 use super::explanation::{Explanation, Who, Why};
 use super::shelf::{Shelf, Source};
-use crate::s3::error::S3Error;
 use crate::s3::respond::RequestId;
 
 /// How long a refusal is kept, in nanoseconds.
@@ -24,6 +23,23 @@ pub const FURTHER_MAX: usize = 20;
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Most statements that are told of one refusal, and how many when that is too long.
 const STATEMENTS_MAX: [usize; 3] = [100, 20, 0];
+
+/// An error, which may be a refusal.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// Its code.
+    pub code: &'static str,
+    /// Its HTTP status.
+    pub status: u16,
+    /// What the client is told.
+    pub message: &'a str,
+    /// Whether the client is told no more than the code says.
+    pub is_bare: bool,
+    /// What the log is told.
+    pub cause: Option<&'a str>,
+    /// Why the request is refused.
+    pub why: Option<&'a Why>,
+}
 
 /// What is known of a refused request beside its error.
 #[derive(Debug, Clone, Default)]
@@ -95,8 +111,15 @@ impl DecisionLog {
     }
 
     /// Keeps a refusal, if the error is one: of status 403, or one that says why.
-    pub fn refused(&self, id: RequestId, now: Stamp, error: &S3Error, circumstances: &Circumstances<'_>) {
-        let is_refusal = error.code().status().as_u16() == 403 || error.why().is_some();
+    pub fn refused<'e>(
+        &self,
+        id: RequestId,
+        now: Stamp,
+        error: impl Into<Refused<'e>>,
+        circumstances: &Circumstances<'_>,
+    ) {
+        let error = error.into();
+        let is_refusal = error.status == 403 || error.why.is_some();
         if !self.is_on || !is_refusal || id.number() == 0 {
             return;
         }
@@ -129,26 +152,20 @@ impl DecisionLog {
 }
 
 impl Refusal {
-    fn of(error: &S3Error, circumstances: &Circumstances<'_>) -> Self {
-        let field =
-            |wanted: &str| error.fields().iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
-        let named_key = field("AWSAccessKeyId").and_then(|key| AccessKeyId::parse(key).ok());
-        let explanation = match error.why() {
+    fn of(error: Refused<'_>, circumstances: &Circumstances<'_>) -> Self {
+        let explanation = match error.why {
             Some(Why::Decided(explanation)) => Cow::Borrowed(&**explanation),
-            why => {
-                let word = match why {
-                    Some(Why::Rule(word)) => word,
-                    _ => "rule",
-                };
-                Cow::Owned(by_rule(word, error, circumstances, named_key.as_ref()))
-            }
+            why => Cow::Owned(by_rule(why, error, circumstances)),
         };
-        let is_proven = circumstances.principal.is_some();
+        let unproven_key = match error.why {
+            Some(Why::Credentials { access_key, .. }) => access_key.as_deref().map(Box::from),
+            _ => None,
+        };
         Self {
             caller: explanation.principal.user_id.as_deref().map(Box::from),
-            unproven_key: named_key.filter(|_| !is_proven).map(|key| Box::from(key.as_str())),
+            unproven_key,
             bucket_owner: explanation.bucket_owner.clone(),
-            text: text(error, &explanation, field("Hint")),
+            text: text(error, &explanation),
         }
     }
 
@@ -160,16 +177,13 @@ impl Refusal {
 }
 
 /// Tells of a refusal that no policy decided.
-fn by_rule(
-    word: &'static str,
-    error: &S3Error,
-    circumstances: &Circumstances<'_>,
-    named_key: Option<&AccessKeyId>,
-) -> Explanation {
-    let principal = match (circumstances.principal, word) {
-        (None, "authentication") => Who::unproven(named_key),
-        (principal, _) => Who::of(principal),
+fn by_rule(why: Option<&Why>, error: Refused<'_>, circumstances: &Circumstances<'_>) -> Explanation {
+    let (word, principal) = match why {
+        Some(Why::Credentials { access_key, .. }) => ("authentication", Who::unproven(access_key.as_deref())),
+        Some(Why::Rule(word)) => (*word, Who::of(circumstances.principal)),
+        Some(Why::Decided(_)) | None => ("rule", Who::of(circumstances.principal)),
     };
+    let is_of_credentials = matches!(why, Some(Why::Credentials { .. }));
     Explanation {
         principal,
         action: circumstances.action.unwrap_or_default().to_owned(),
@@ -178,10 +192,9 @@ fn by_rule(
         bucket_owner: circumstances.bucket.map(|(_, owner)| owner.clone()),
         decision: "denied",
         reason: word,
-        message: match error.cause() {
-            // The standing message says nothing but that it is refused.
-            Some(cause) if error.message() == error.code().message() && word != "authentication" => sentence(cause),
-            _ => error.message().to_owned(),
+        message: match error.cause {
+            Some(cause) if error.is_bare && !is_of_credentials => sentence(cause),
+            _ => error.message.to_owned(),
         },
         deciding_statement: None,
         statements: Vec::new(),
@@ -197,12 +210,13 @@ fn sentence(cause: &str) -> String {
     format!("{first}{}{stop}", letters.as_str())
 }
 
-fn text(error: &S3Error, explanation: &Explanation, hint: Option<&str>) -> Box<str> {
-    let code = error.code().name();
-    let cause = match error.why() {
-        Some(Why::Decided(_)) => None,
-        _ => error.cause(),
+fn text(error: Refused<'_>, explanation: &Explanation) -> Box<str> {
+    let (cause, hint) = match error.why {
+        Some(Why::Decided(_)) => (None, None),
+        Some(Why::Credentials { hint, .. }) => (error.cause, hint.as_deref()),
+        _ => (error.cause, None),
     };
+    let code = error.code;
     for statements_max in STATEMENTS_MAX {
         let shortened = shortened(explanation, statements_max);
         let text = serde_json::to_string(&Text { code, explanation: &shortened, cause, hint }).unwrap_or_default();
@@ -235,7 +249,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::s3::error::ErrorCode;
+    use crate::s3::error::{ErrorCode, S3Error};
 
     const NOW: Stamp = Stamp(1_000_000_000);
 
@@ -278,7 +292,7 @@ mod tests {
     fn refusals_are_found_by_their_request() {
         let log = DecisionLog::new(100_000);
         log.refused(id(1), NOW, &denied(2), &Circumstances::default());
-        log.refused(id(2), NOW, &ErrorCode::NoSuchKey.into(), &Circumstances::default());
+        log.refused(id(2), NOW, &S3Error::new(ErrorCode::NoSuchKey), &Circumstances::default());
         let rule = S3Error::new(ErrorCode::AccessDenied).because("the document names another owner");
         log.refused(id(3), NOW, &rule, &Circumstances { action: Some("s3:PutObjectAcl"), ..Default::default() });
         let text = |number| -> Option<Value> {
@@ -308,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_bounded() {
-        let text = text(&denied(1000), &told(1000), None);
+        let text = text((&denied(1000)).into(), &told(1000));
         assert!(text.len() <= TEXT_BYTES_MAX);
         let text: Value = serde_json::from_str(&text).unwrap();
         let indexes: Vec<_> = text["statements"].as_array().unwrap().iter().map(|one| one["index"].as_u64()).collect();

@@ -10,6 +10,6 @@ mod shelf;
 mod told;
 
 pub use explanation::{Explanation, Who, Why};
-pub use log::{Circumstances, DecisionLog, FURTHER_MAX};
+pub use log::{Circumstances, DecisionLog, FURTHER_MAX, Refused};
 pub use shelf::{Shelf, Source};
 pub use told::{Asker, hide_policies_of_the_caller};

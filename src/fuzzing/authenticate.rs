@@ -281,6 +281,7 @@ impl Bare {
             headers: &self.headers,
             peer: None,
             secure: false,
+            body_sha256: None,
         })
     }
 

@@ -46,6 +46,7 @@ impl<'a> Request<'a> {
             headers: &self.headers,
             peer: Some([203, 0, 113, 9].into()),
             secure: false,
+            body_sha256: None,
         }
     }
 }

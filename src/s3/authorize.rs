@@ -207,10 +207,13 @@ fn refusal(error: IamError) -> CredentialError {
         IamError::WrongSecret(_) => CredentialError::WrongSecret,
         IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
         IamError::Busy => CredentialError::Busy,
-        IamError::NoSuchUser(_)
-        | IamError::AlreadyExists(_)
+        IamError::NoSuchEntity(_)
+        | IamError::EntityAlreadyExists(_)
+        | IamError::DeleteConflict(_)
+        | IamError::LimitExceeded(_)
+        | IamError::UnmodifiableEntity(_)
         | IamError::InvalidInput { .. }
-        | IamError::MalformedPolicy(_)
+        | IamError::MalformedPolicyDocument(_)
         | IamError::Store(_)
         | IamError::Seal(_)
         | IamError::Stopped

@@ -9,7 +9,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 
-use crate::decisions::Why;
+use crate::decisions::{Refused, Why};
 
 macro_rules! error_table {
     ($($code:ident, $status:literal, $message:literal;)+) => {
@@ -194,6 +194,16 @@ impl S3Error {
         self.explained(Why::Rule(word))
     }
 
+    /// Marks a refusal of credentials; what else keeps them from being looked at is none.
+    pub fn of_credentials(self) -> Self {
+        if self.code.status().is_server_error() {
+            return self;
+        }
+        let field = |wanted: &str| self.fields.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
+        let why = Why::Credentials { access_key: field("AWSAccessKeyId"), hint: field("Hint") };
+        self.explained(why)
+    }
+
     /// The code.
     pub fn code(&self) -> ErrorCode {
         self.code
@@ -223,6 +233,11 @@ impl S3Error {
     pub fn why(&self) -> Option<&Why> {
         self.why.as_deref()
     }
+
+    /// The same, for an error of another API.
+    pub fn into_why(self) -> Option<Box<Why>> {
+        self.why
+    }
 }
 
 impl fmt::Display for S3Error {
@@ -236,6 +251,19 @@ impl fmt::Display for S3Error {
 }
 
 impl std::error::Error for S3Error {}
+
+impl<'a> From<&'a S3Error> for Refused<'a> {
+    fn from(error: &'a S3Error) -> Self {
+        Self {
+            code: error.code.name(),
+            status: error.code.status().as_u16(),
+            message: error.message(),
+            is_bare: error.message.is_none(),
+            cause: error.cause(),
+            why: error.why(),
+        }
+    }
+}
 
 impl From<ErrorCode> for S3Error {
     fn from(code: ErrorCode) -> Self {

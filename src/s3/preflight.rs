@@ -160,7 +160,7 @@ pub async fn identify(node: &Arc<Node>, head: &HttpHead) -> Result<Caller, S3Err
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let received = node.clock.now();
     let seen = request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
-    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(of_authentication)?;
+    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(S3Error::of_credentials)?;
     let address = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (decoder, limits) = body_limits(node, &seen, false, &auth)?;
     let path = head.uri.path().to_owned();
@@ -185,7 +185,7 @@ pub async fn prepare(
     let peer = head.peer_addr.map(|peer| peer.ip());
     let virtual_bucket = route::virtual_bucket(route::host(head).unwrap_or_default(), &node.settings.base_domains);
     let seen = request_head(head, virtual_bucket.as_deref(), peer);
-    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(of_authentication)?;
+    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(S3Error::of_credentials)?;
     exchange.asked_by(auth.principal.as_ref(), auth.mechanism);
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();
@@ -250,14 +250,6 @@ pub async fn prepare(
     })
 }
 
-/// Marks a refusal of credentials; what else keeps them from being looked at is none.
-pub fn of_authentication(error: S3Error) -> S3Error {
-    match error.code().status().is_server_error() {
-        true => error,
-        false => error.by_rule("authentication"),
-    }
-}
-
 /// Errs: RequestHeaderSectionTooLarge.
 pub fn check_head_size(head: &HttpHead) -> Result<(), S3Error> {
     let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -276,7 +268,7 @@ pub fn client_of(node: &Node, head: &HttpHead) -> Option<IpAddr> {
 }
 
 /// The head as authentication reads it.
-fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: Option<IpAddr>) -> RequestHead<'a> {
+pub fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: Option<IpAddr>) -> RequestHead<'a> {
     RequestHead {
         method: head.method.as_str(),
         path: head.uri.path().as_bytes(),
@@ -285,6 +277,7 @@ fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: O
         headers: &head.headers,
         peer,
         secure: false,
+        body_sha256: None,
     }
 }
 

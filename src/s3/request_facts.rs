@@ -116,6 +116,11 @@ impl AskedLock {
 }
 
 impl Facts<'_> {
+    /// The request as conditions of policies see it, where it has no object.
+    pub fn plain_context(&self) -> RequestContext {
+        self.context(Asks::Nothing)
+    }
+
     /// The request as conditions of policies see it.
     pub fn context(&self, asks: Asks<'_>) -> RequestContext {
         let mut context = RequestContext::new(self.now, self.address, self.secure);

@@ -26,6 +26,9 @@ pub struct RequestHead<'a> {
     pub peer: Option<IpAddr>,
     /// Whether the connection is TLS.
     pub secure: bool,
+    /// SHA-256 of the body in lower-case hexadecimal, where it was read already: clients of services other than S3 sign it
+    /// without a header that tells it.
+    pub body_sha256: Option<&'a str>,
 }
 
 impl<'a> RequestHead<'a> {

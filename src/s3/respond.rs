@@ -135,7 +135,7 @@ pub fn error_xml(error: &S3Error, asked: Asked<'_>) -> String {
 
 /// The value with characters that XML 1.0 has no way to write percent-encoded: an error that the client's parser refuses
 /// would tell nothing at all.
-fn legible(value: &str) -> Cow<'_, str> {
+pub fn legible(value: &str) -> Cow<'_, str> {
     let illegal =
         |c: char| (c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
     if !value.contains(illegal) {

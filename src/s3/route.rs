@@ -23,6 +23,8 @@ pub enum Route {
     S3(Address),
     /// The website of a bucket.
     Website(Site),
+    /// IAM, STS or KMS, which are spoken at `/` as well.
+    Aws,
     /// `/healthz`.
     Health,
     /// A route below `/_myfsio`; speaks JSON.

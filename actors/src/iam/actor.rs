@@ -1,14 +1,15 @@
 //! The single writer of `iam.json`.
 
+use std::sync::Arc;
+
 use actix::{Actor, Context, Handler};
 
 use super::directory::IamFile;
+use super::document;
 use super::error::IamError;
-use super::messages::{CreateUser, DeleteUser, ListUsers, NewCredential, Reload, RotateKey, SetPolicies, UserSummary};
-use super::users::{self, NewUser};
+use super::messages::{Change, Draft, IamChange, Reload};
 use crate::clock::SharedClock;
 use crate::json_store::JsonStore;
-use crate::seal::SecretKey;
 
 /// Owns the users.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Iam {
     /// without, so a file that cannot be written is only reported.
     pub(super) fn tidy(&mut self) {
         let sealer = self.store.schema().sealer.clone();
-        let tidied: Result<(), IamError> = self.store.edit(self.clock.now(), |file| users::tidy(file, &sealer));
+        let tidied: Result<(), IamError> = self.store.edit(self.clock.now(), |file| document::tidy(file, &sealer));
         if let Err(error) = tidied {
             tracing::error!("user ids cannot be written back: {error}");
         }
@@ -50,34 +51,26 @@ impl Iam {
         let before = snapshot.load_full();
         self.store.reload(self.clock.now());
         let after = snapshot.load_full();
-        if !std::sync::Arc::ptr_eq(&before.state, &after.state) {
+        if !Arc::ptr_eq(&before.state, &after.state) {
             self.tidy();
         }
     }
 
-    fn create(&mut self, message: CreateUser) -> Result<NewCredential, IamError> {
-        let user = NewUser::prepare(message)?;
-        let (snapshot, sealer) = (self.store.snapshot(), self.store.schema().sealer.clone());
-        self.store.edit(self.clock.now(), |file| user.add(file, &snapshot.load().state, &sealer))
-    }
-
-    fn delete(&mut self, message: &DeleteUser) -> Result<UserSummary, IamError> {
-        let snapshot = self.store.snapshot();
-        self.store.edit(self.clock.now(), |file| users::delete(file, &snapshot.load().state, &message.user))
-    }
-
-    fn rotate(&mut self, message: &RotateKey) -> Result<NewCredential, IamError> {
-        let secret = SecretKey::random()?;
-        let (snapshot, sealer) = (self.store.snapshot(), self.store.schema().sealer.clone());
-        self.store
-            .edit(self.clock.now(), |file| users::rotate(file, &snapshot.load().state, &message.user, &secret, &sealer))
-    }
-
-    fn set_policies(&mut self, message: &SetPolicies) -> Result<(), IamError> {
-        users::check_policies(&message.policies)?;
-        let snapshot = self.store.snapshot();
-        self.store.edit(self.clock.now(), |file| {
-            users::set_policies(file, &snapshot.load().state, &message.user, &message.policies)
+    /// Changes the file. What people typed since is kept: its secrets are sealed, and its users get their ids before a change
+    /// takes away what those follow from.
+    fn change<M: IamChange>(&mut self, change: &Change<M>) -> Result<M::Answer, IamError> {
+        let (now, sealer, snapshot) = (self.clock.now(), self.store.schema().sealer.clone(), self.store.snapshot());
+        self.store.edit(now, |document| {
+            document::fill_in_ids(document)?;
+            let published = snapshot.load();
+            let mut draft =
+                Draft { document, directory: &published.state, now, sealer: &sealer, target: String::new() };
+            let answer = change.message.apply(&mut draft)?;
+            let Draft { document, target, .. } = draft;
+            document::seal_plain(document, &sealer)?;
+            document::fill_in_ids(document)?;
+            tracing::debug!(action = change.message.action(), %target, by = %change.by.principal, "iam changes");
+            Ok(answer)
         })
     }
 }
@@ -95,43 +88,10 @@ impl Handler<Reload> for Iam {
     }
 }
 
-impl Handler<ListUsers> for Iam {
-    type Result = Result<Vec<UserSummary>, IamError>;
+impl<M: IamChange> Handler<Change<M>> for Iam {
+    type Result = Result<M::Answer, IamError>;
 
-    fn handle(&mut self, _: ListUsers, _: &mut Self::Context) -> Self::Result {
-        self.reload();
-        Ok(self.store.snapshot().load().state.users().to_vec())
-    }
-}
-
-impl Handler<CreateUser> for Iam {
-    type Result = Result<NewCredential, IamError>;
-
-    fn handle(&mut self, message: CreateUser, _: &mut Self::Context) -> Self::Result {
-        self.create(message)
-    }
-}
-
-impl Handler<DeleteUser> for Iam {
-    type Result = Result<UserSummary, IamError>;
-
-    fn handle(&mut self, message: DeleteUser, _: &mut Self::Context) -> Self::Result {
-        self.delete(&message)
-    }
-}
-
-impl Handler<RotateKey> for Iam {
-    type Result = Result<NewCredential, IamError>;
-
-    fn handle(&mut self, message: RotateKey, _: &mut Self::Context) -> Self::Result {
-        self.rotate(&message)
-    }
-}
-
-impl Handler<SetPolicies> for Iam {
-    type Result = Result<(), IamError>;
-
-    fn handle(&mut self, message: SetPolicies, _: &mut Self::Context) -> Self::Result {
-        self.set_policies(&message)
+    fn handle(&mut self, change: Change<M>, _: &mut Self::Context) -> Self::Result {
+        self.change(&change)
     }
 }

@@ -14,8 +14,9 @@ use super::directory::{Directory, IamFile, KeyEntry};
 use super::error::IamError;
 use super::first_boot::{SeededAdmin, WELL_KNOWN_ACCESS_KEY, WELL_KNOWN_SECRET, first_admin, first_document};
 use super::lockout::Lockout;
-use super::messages::{CreateUser, DeleteUser, ListUsers, NewCredential, Reload, RotateKey, SetPolicies, UserSummary};
+use super::messages::{Change, IamChange, Reload};
 use super::principal::{Credential, Principal};
+use crate::audit::ChangeOrigin;
 use crate::call::Door;
 use crate::clock::SharedClock;
 use crate::json_store::{FileProblem, FileStamp, JsonStore, Snapshot, StoreError};
@@ -199,28 +200,14 @@ impl IamClient {
         &self.shared.path
     }
 
-    /// See [`ListUsers`].
-    pub async fn users(&self) -> Result<Vec<UserSummary>, IamError> {
-        Ok(self.door.call(ListUsers).await?)
+    /// The directory with hand edits taken up.
+    pub async fn fresh(&self) -> Result<Arc<Directory>, IamError> {
+        self.refresh().await?;
+        Ok(self.directory())
     }
 
-    /// See [`CreateUser`].
-    pub async fn create_user(&self, message: CreateUser) -> Result<NewCredential, IamError> {
-        Ok(self.door.call(message).await?)
-    }
-
-    /// See [`DeleteUser`].
-    pub async fn delete_user(&self, message: DeleteUser) -> Result<UserSummary, IamError> {
-        Ok(self.door.call(message).await?)
-    }
-
-    /// See [`RotateKey`].
-    pub async fn rotate_key(&self, message: RotateKey) -> Result<NewCredential, IamError> {
-        Ok(self.door.call(message).await?)
-    }
-
-    /// See [`SetPolicies`].
-    pub async fn set_policies(&self, message: SetPolicies) -> Result<(), IamError> {
-        Ok(self.door.call(message).await?)
+    /// Changes the file; durable on return, and the directory says so already.
+    pub async fn change<M: IamChange>(&self, by: ChangeOrigin, message: M) -> Result<M::Answer, IamError> {
+        Ok(self.door.call(Change { by, message }).await?)
     }
 }

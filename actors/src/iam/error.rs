@@ -3,6 +3,7 @@
 use crate::call::CallError;
 use crate::json_store::StoreError;
 use crate::names::{AccessKeyId, Stamp};
+use crate::policy_engine::InvalidPolicy;
 use crate::seal::SealError;
 
 /// Why IAM refuses a lookup or a change.
@@ -34,13 +35,22 @@ pub enum IamError {
         /// When it will be unlocked.
         until: Stamp,
     },
-    /// No user goes by this name, or more than one does.
-    #[error("no user, or more than one, goes by the name `{0}`")]
-    NoSuchUser(String),
-    /// The access key or user name is taken.
-    #[error("{0} exists already")]
-    AlreadyExists(String),
-    /// A value that no user can have.
+    /// What the request names is not there; the text says what (IAM: NoSuchEntity).
+    #[error("{0}")]
+    NoSuchEntity(String),
+    /// A name or access key is taken (IAM: EntityAlreadyExists).
+    #[error("{0}")]
+    EntityAlreadyExists(String),
+    /// Something else still hangs on what is to be deleted (IAM: DeleteConflict).
+    #[error("{0}")]
+    DeleteConflict(&'static str),
+    /// There would be too much of something (IAM: LimitExceeded).
+    #[error("{0}")]
+    LimitExceeded(String),
+    /// It is nobody's to change by a request: AWS's own, or what the file gives to every account (IAM: UnmodifiableEntity).
+    #[error("{0}")]
+    UnmodifiableEntity(String),
+    /// A value that the field cannot have (IAM: ValidationError, or InvalidInput).
     #[error("{field}: {reason}")]
     InvalidInput {
         /// The field.
@@ -48,9 +58,9 @@ pub enum IamError {
         /// What is wrong.
         reason: String,
     },
-    /// A policy breaks the grammar.
+    /// A policy breaks the grammar (IAM: MalformedPolicyDocument).
     #[error("policy: {0}")]
-    MalformedPolicy(String),
+    MalformedPolicyDocument(String),
     /// The file cannot be read or written, or holds a mistake.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -66,6 +76,18 @@ pub enum IamError {
     /// No answer within the deadline.
     #[error("IAM did not answer in time")]
     TimedOut,
+}
+
+impl IamError {
+    pub(super) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
+        Self::InvalidInput { field, reason: reason.into() }
+    }
+}
+
+impl From<InvalidPolicy> for IamError {
+    fn from(mistake: InvalidPolicy) -> Self {
+        Self::MalformedPolicyDocument(mistake.to_string())
+    }
 }
 
 impl From<CallError<IamError>> for IamError {

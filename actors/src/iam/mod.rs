@@ -1,31 +1,44 @@
-//! IAM: users, their access keys and policies, as `iam.json` has them.
+//! IAM: users with their access keys, groups, managed policies, roles and identity providers, as `iam.json` has them.
 //!
 //! Every signed request looks its key up, so what the file says is published as an immutable [`Directory`]; a lookup
 //! costs one `stat` and a hash. Changes go through the actor's mailbox to the file and from there into the next
 //! directory. Secrets that the node makes are stored sealed (see [`crate::seal`]).
 //!
-//! INVARIANT: a user's id never changes once the file holds it, and is never given to another user.
+//! A change is a message that knows how to turn one document into the next ([`IamChange`]); one handler carries out all of them.
+//!
+//! INVARIANT: the id of a user or role never changes once the file holds it, and is never given to another.
 
 mod actor;
+mod aws_policies;
+mod build;
+mod build_users;
+mod changes;
 mod client;
 mod directory;
+mod document;
+mod entries;
 mod error;
 mod first_boot;
+mod ids;
 mod lockout;
 mod messages;
+mod naming;
 mod principal;
 mod records;
 #[cfg(test)]
 mod tests;
-mod users;
 
+pub use changes::*;
 pub use client::{IamClient, IamSettings, IamStart};
-pub use directory::{Directory, account_id_of, first_user_id};
+pub use directory::Directory;
+pub use entries::{
+    AccessKeySummary, GroupEntry, Holder, HolderEntry, ManagedPolicy, Named, OidcProvider, PolicyVersion, RoleEntry,
+    Tags, UserSummary, WhichUser, inline_document, inline_policies,
+};
 pub use error::IamError;
 pub use first_boot::{SeededAdmin, WELL_KNOWN_SECRET};
-pub use messages::{
-    AccessKeySummary, CreateUser, DeleteUser, ListUsers, NewCredential, RotateKey, SetPolicies, UserSummary,
-};
+pub use ids::{account_id_of, first_user_id};
+pub use messages::{Change, Draft, IamChange};
 pub use principal::{Credential, Principal, RoleSession, Session};
 
 pub use crate::seal::SecretKey;

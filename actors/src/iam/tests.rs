@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::audit::ChangeOrigin;
 use crate::clock::ManualClock;
 use crate::names::{AccessKeyId, Stamp};
 use crate::seal::Sealer;
@@ -69,6 +70,10 @@ impl Node {
 fn sealer(current: &str, previous: &[&str]) -> Sealer {
     let previous: Vec<SecretKey> = previous.iter().map(|key| SecretKey::new(key)).collect();
     Sealer::new(&SecretKey::new(current), &previous).unwrap()
+}
+
+fn by() -> ChangeOrigin {
+    ChangeOrigin { principal: "test".to_owned(), ..ChangeOrigin::default() }
 }
 
 fn id(text: &str) -> AccessKeyId {
@@ -154,7 +159,7 @@ async fn absent_ids_are_written_back_and_never_given_on() {
     assert_ne!(other, ann);
     assert_eq!(node.document()["users"][1]["user_id"], other.as_str());
 
-    client.delete_user(DeleteUser { user: ann.as_str().to_owned() }).await.unwrap();
+    client.change(by(), DeleteUser { user: ann.as_str().into(), force: true }).await.unwrap();
     let mut document = node.document();
     document["users"]
         .as_array_mut()
@@ -193,8 +198,8 @@ async fn hand_edits_count_at_once_and_broken_ones_never() {
         node.write(broken);
         assert!(client.credential(&id("ann"), true).await.is_ok(), "{broken}");
         assert!(client.problem().unwrap().to_string().contains("iam.json, line "), "{broken}");
-        let create = CreateUser { display_name: "Bob".to_owned(), policies: json!([]), ..Default::default() };
-        assert!(matches!(client.create_user(create).await, Err(IamError::Store(_))), "{broken}");
+        let create = CreateUser { display_name: Some("Bob".to_owned()), ..Default::default() };
+        assert!(matches!(client.change(by(), create).await, Err(IamError::Store(_))), "{broken}");
         assert_eq!(node.text(), broken);
         assert!(matches!(node.start(), Err(IamError::Store(_))), "{broken}");
     }
@@ -236,7 +241,7 @@ async fn ends_and_further_keys() {
     assert!(matches!(look("k3").await, Err(IamError::Expired(_))));
     node.clock.set(Stamp(1_000_000_000_000));
     assert!(matches!(look("k1").await, Err(IamError::Expired(_))));
-    let rotate = |user: &str| client.rotate_key(RotateKey { user: user.to_owned() });
+    let rotate = |user: &str| client.change(by(), RotateKey::from(user));
     assert!(matches!(rotate("ann").await, Err(IamError::InvalidInput { .. })));
     let rotated = rotate("k3").await.unwrap();
     assert_eq!(rotated.access_key, id("k3"));
@@ -253,46 +258,54 @@ async fn users_are_created_listed_changed_and_deleted() {
     let node = Node::new();
     let client = node.client();
     let policies = json!([{"bucket": "backup-bucket", "actions": ["write", "read", "list"]}]);
-    let create =
-        |name: &str| CreateUser { display_name: name.to_owned(), policies: policies.clone(), ..CreateUser::default() };
-    let new = client.create_user(create("Replication User")).await.unwrap();
+    let create = |name: &str| CreateUser {
+        display_name: Some(name.to_owned()),
+        policies: policies.clone(),
+        ..CreateUser::default()
+    };
+    let made = client.change(by(), create("Replication User")).await.unwrap();
+    let new = made.credential.unwrap();
     assert!(!node.text().contains(new.secret_key.expose()));
     let principal = client.verify_secret(&new.access_key, new.secret_key.expose(), None, true).await.unwrap();
     let admin = client.credential(&id("localadmin"), false).await.unwrap().principal;
     assert_eq!(principal.account_id, admin.account_id, "it joins its creator's account");
     assert!(!principal.is_root && admin.is_root);
-    assert_eq!(principal.user_id, new.user_id);
+    assert_eq!((&principal.user_id, &made.user_id), (&new.user_id, &new.user_id));
     assert_eq!(client.owner_display_name(&new.user_id).as_deref(), Some("Replication User"));
-    assert_eq!(client.users().await.unwrap().len(), 2);
+    assert_eq!(client.directory().users().len(), 2);
+    assert!(client.directory().users()[1].created_at.is_some());
 
-    let rotated = client.rotate_key(RotateKey { user: "Replication User".to_owned() }).await.unwrap();
-    assert_eq!(rotated.access_key, new.access_key);
+    let rotated = client.change(by(), RotateKey::from("Replication User")).await.unwrap();
+    assert_eq!((&rotated.access_key, rotated.replaced), (&new.access_key, None));
     let old = client.verify_secret(&new.access_key, new.secret_key.expose(), None, true).await;
     assert!(matches!(old, Err(IamError::WrongSecret(_))));
     assert!(client.verify_secret(&new.access_key, rotated.secret_key.expose(), None, true).await.is_ok());
 
-    let set = |policies: Value| client.set_policies(SetPolicies { user: new.access_key.as_str().to_owned(), policies });
+    let set = |policies: Value| client.change(by(), SetPolicies { user: new.access_key.as_str().into(), policies });
     set(json!([{"bucket": "*", "actions": ["list"]}])).await.unwrap();
     assert_eq!(node.document()["users"][1]["policies"], json!([{"bucket": "*", "actions": ["list"]}]));
     for bad in [json!({}), json!([{"bucket": "*", "actions": ["fly"]}]), json!([{"Statement": []}])] {
-        assert!(matches!(set(bad).await, Err(IamError::MalformedPolicy(_))));
+        assert!(matches!(set(bad).await, Err(IamError::MalformedPolicyDocument(_))));
     }
 
     let taken = CreateUser { access_key: Some("localadmin".to_owned()), ..create("x") };
-    assert!(matches!(client.create_user(taken).await, Err(IamError::AlreadyExists(_))));
+    assert!(matches!(client.change(by(), taken).await, Err(IamError::EntityAlreadyExists(_))));
     for bad in [
-        CreateUser { display_name: " ".to_owned(), ..create("x") },
+        CreateUser { display_name: Some(" ".to_owned()), ..create("x") },
+        CreateUser { display_name: None, ..create("x") },
         CreateUser { access_key: Some("a b".to_owned()), ..create("x") },
         CreateUser { secret_key: Some("short".to_owned()), ..create("x") },
         CreateUser { user_name: Some("a b".to_owned()), ..create("x") },
+        CreateUser { path: Some("a".to_owned()), ..create("x") },
+        CreateUser { account_id: Some("12".to_owned()), ..create("x") },
     ] {
-        assert!(matches!(client.create_user(bad).await, Err(IamError::InvalidInput { .. })));
+        assert!(matches!(client.change(by(), bad).await, Err(IamError::InvalidInput { .. })));
     }
-    let gone = client.delete_user(DeleteUser { user: new.access_key.as_str().to_owned() }).await.unwrap();
+    let delete = || DeleteUser { user: new.access_key.as_str().into(), force: true };
+    let gone = client.change(by(), delete()).await.unwrap();
     assert_eq!(gone.user_id, new.user_id);
     assert!(matches!(client.credential(&new.access_key, true).await, Err(IamError::NoSuchAccessKey(_))));
-    let again = client.delete_user(DeleteUser { user: new.access_key.as_str().to_owned() }).await;
-    assert!(matches!(again, Err(IamError::NoSuchUser(_))));
+    assert!(matches!(client.change(by(), delete()).await, Err(IamError::NoSuchEntity(_))));
     assert_eq!(node.document()["former_users"][0]["user_id"], new.user_id.as_str());
 }
 
@@ -304,13 +317,13 @@ async fn a_change_keeps_hand_edits_that_nobody_has_looked_at_yet() {
     document["users"].as_array_mut().unwrap().push(json!({"access_key": "typed", "secret_key": "by hand", "x": 1}));
     document["groups"] = json!([{"name": "g"}]);
     node.write(&document.to_string());
-    let create = CreateUser { display_name: "New".to_owned(), policies: json!([]), ..CreateUser::default() };
-    client.create_user(create).await.unwrap();
+    let create = CreateUser { display_name: Some("New".to_owned()), ..CreateUser::default() };
+    client.change(by(), create).await.unwrap();
     let after = node.document();
     assert_eq!(after["groups"], json!([{"name": "g"}]));
     assert_eq!((after["users"][1]["access_key"].as_str(), after["users"][1]["x"].as_i64()), (Some("typed"), Some(1)));
     assert_eq!(client.credential(&id("typed"), true).await.unwrap().secret.expose(), "by hand");
-    assert_eq!(client.users().await.unwrap().len(), 3);
+    assert_eq!(client.fresh().await.unwrap().users().len(), 3);
 }
 
 #[actix::test]

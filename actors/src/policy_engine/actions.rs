@@ -228,6 +228,31 @@ action_table! {
     IamDeleteUser: "iam:DeleteUser", "iam:delete_user" => "iam:DeleteUser";
     IamRotateKey: "iam:RotateAccessKey", "iam:rotate_key" => "iam:RotateAccessKey";
     IamUpdatePolicy: "iam:PutUserPolicy", "iam:update_policy" => "iam:PutUserPolicy";
+    IamOther:
+        "iam:AddClientIDToOpenIDConnectProvider", "iam:AddUserToGroup", "iam:AttachGroupPolicy",
+        "iam:AttachRolePolicy", "iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:CreateGroup",
+        "iam:CreateOpenIDConnectProvider", "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:CreateRole",
+        "iam:DeleteAccessKey", "iam:DeleteGroup", "iam:DeleteGroupPolicy", "iam:DeleteOpenIDConnectProvider",
+        "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:DeleteRole", "iam:DeleteRolePolicy",
+        "iam:DeleteUserPolicy", "iam:DetachGroupPolicy", "iam:DetachRolePolicy", "iam:DetachUserPolicy",
+        "iam:GetAccessKeyLastUsed", "iam:GetAccountAuthorizationDetails", "iam:GetAccountPasswordPolicy",
+        "iam:GetAccountSummary", "iam:GetContextKeysForCustomPolicy", "iam:GetContextKeysForPrincipalPolicy",
+        "iam:GetGroup", "iam:GetGroupPolicy", "iam:GetLoginProfile", "iam:GetOpenIDConnectProvider", "iam:GetPolicy",
+        "iam:GetPolicyVersion", "iam:GetRole", "iam:GetRolePolicy", "iam:GetUser", "iam:GetUserPolicy",
+        "iam:ListAccessKeys", "iam:ListAccountAliases", "iam:ListAttachedGroupPolicies",
+        "iam:ListAttachedRolePolicies", "iam:ListAttachedUserPolicies", "iam:ListEntitiesForPolicy",
+        "iam:ListGroupPolicies", "iam:ListGroups", "iam:ListGroupsForUser", "iam:ListInstanceProfiles",
+        "iam:ListInstanceProfilesForRole", "iam:ListMFADevices", "iam:ListOpenIDConnectProviderTags",
+        "iam:ListOpenIDConnectProviders", "iam:ListPolicies", "iam:ListPolicyTags", "iam:ListPolicyVersions",
+        "iam:ListRolePolicies", "iam:ListRoleTags", "iam:ListRoles", "iam:ListSAMLProviders",
+        "iam:ListSSHPublicKeys", "iam:ListServerCertificates", "iam:ListServiceSpecificCredentials",
+        "iam:ListSigningCertificates", "iam:ListUserPolicies", "iam:ListUserTags", "iam:ListVirtualMFADevices",
+        "iam:PutGroupPolicy", "iam:PutRolePolicy", "iam:RemoveClientIDFromOpenIDConnectProvider",
+        "iam:RemoveUserFromGroup", "iam:SetDefaultPolicyVersion", "iam:SimulateCustomPolicy",
+        "iam:SimulatePrincipalPolicy", "iam:TagOpenIDConnectProvider", "iam:TagPolicy", "iam:TagRole", "iam:TagUser",
+        "iam:UntagOpenIDConnectProvider", "iam:UntagPolicy", "iam:UntagRole", "iam:UntagUser", "iam:UpdateAccessKey",
+        "iam:UpdateAssumeRolePolicy", "iam:UpdateGroup", "iam:UpdateOpenIDConnectProviderThumbprint",
+        "iam:UpdateRole", "iam:UpdateRoleDescription", "iam:UpdateUser";
 }
 
 static BY_NAME: LazyLock<HashMap<String, &'static ActionRow>> =

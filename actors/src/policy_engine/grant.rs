@@ -19,7 +19,8 @@ pub(super) struct Grant {
     bucket: Pattern,
     /// Bits of [`Capability`].
     capabilities: u32,
-    /// Words with wildcards, such as `s3:Get*`: they grant the actions that they fit, nothing else.
+    /// Words with wildcards, such as `s3:Get*`, and names of IAM actions that have no word of their own, such as
+    /// `iam:CreateGroup`: they grant the actions that they fit, nothing else.
     names: Vec<Pattern>,
     /// `None`: every key.
     prefix: Option<Prefix>,
@@ -91,7 +92,7 @@ impl Grant {
         }
         let is_wild = lower.contains(['*', '?']) && (lower.starts_with("s3:") || lower.starts_with("iam:"));
         match Pattern::parse(&lower, Syntax::WILDCARDS) {
-            Ok(pattern) if is_wild => self.names.push(pattern),
+            Ok(pattern) if is_wild || is_granted_by_name(&lower) => self.names.push(pattern),
             _ => self.unknown.push(word.to_owned()),
         }
     }
@@ -151,6 +152,11 @@ impl Prefix {
     }
 }
 
+/// Whether the word is the name of an action that shares its capability with others, and so grants itself alone.
+fn is_granted_by_name(word: &str) -> bool {
+    find_action(word).is_some_and(|row| row.capability == Capability::IamOther)
+}
+
 /// The capabilities that a lower-case word stands for: a coarse action with all that is in it, a finer one, an alias.
 fn capabilities_of(word: &str) -> Option<u32> {
     let all = |wanted: &dyn Fn(Capability) -> bool| {
@@ -177,6 +183,8 @@ fn capabilities_of(word: &str) -> Option<u32> {
     match finer.or_else(alias)? {
         // Quotas are the administrators': no word of their own grants them.
         Capability::Quota => None,
+        // What is in it has names only: no word grants one action and with it all others.
+        Capability::IamOther => None,
         Capability::IamListUsers => Some(Capability::IamListUsers.bit() | Capability::Quota.bit()),
         capability => Some(capability.bit()),
     }
@@ -248,6 +256,11 @@ mod tests {
             ("iam:list_users", "s3:PutBucketQuota", "iam:CreateUser"),
             ("iam:*", "s3:PutBucketQuota", "s3:GetObject"),
             ("iam:*", "iam:CreateUser", "s3:BypassGovernanceRetention"),
+            ("iam:*", "iam:CreateGroup", "s3:GetObject"),
+            ("iam:CreateGroup", "iam:CreateGroup", "iam:DeleteGroup"),
+            ("IAM:createRole", "iam:CreateRole", "iam:CreateUser"),
+            ("iam:Get*", "iam:GetRole", "iam:CreateRole"),
+            ("iam:create_user", "iam:CreateUser", "iam:CreateAccessKey"),
             ("s3:*", "s3:PutBucketPolicy", "s3:BypassGovernanceRetention"),
             ("s3:*", "s3:GetObject", "iam:ListUsers"),
             ("s3:*Retention", "s3:PutObjectRetention", "s3:BypassGovernanceRetention"),

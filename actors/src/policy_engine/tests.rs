@@ -618,9 +618,10 @@ async fn hand_edits_count_at_once_and_broken_ones_never() {
 #[actix::test]
 async fn what_a_deleted_user_owns_stays_with_its_account() {
     let node = Node::start();
-    let message = crate::iam::CreateUser { display_name: "Temp".to_owned(), policies: json!([]), ..Default::default() };
-    let user = node.iam.create_user(message).await.unwrap();
-    node.iam.delete_user(crate::iam::DeleteUser { user: "Temp".to_owned() }).await.unwrap();
+    let message = crate::iam::CreateUser { display_name: Some("Temp".to_owned()), ..Default::default() };
+    let user = node.iam.change(Default::default(), message).await.unwrap();
+    let delete = crate::iam::DeleteUser { user: "Temp".into(), force: true };
+    node.iam.change(Default::default(), delete).await.unwrap();
     let directory = node.iam.directory();
     let admin = directory.principal("localadmin");
     assert_eq!(directory.account_of(&user.user_id), admin.account_id);

@@ -165,14 +165,14 @@ struct Declared {
     exempt: bool,
 }
 
-/// The payload is unsigned unless the query or a signed header says otherwise. An unsigned header does not enter the
+/// The payload is unsigned unless the query or a signed header says otherwise, or the body was read already. An unsigned header does not enter the
 /// signature; what it says about framing is heeded all the same, else the frames would be stored as data.
 fn declared_payload(head: &RequestHead<'_>, signed: &[String], in_query: Option<&str>) -> Result<Declared, S3Error> {
     let in_header = head.header(CONTENT_SHA256);
     if let Some(line) = in_header.filter(|_| signed.iter().any(|name| name == CONTENT_SHA256)) {
         return Ok(Declared { line: line.to_owned(), payload: DeclaredPayload::parse(line)?, exempt: false });
     }
-    let line = in_query.unwrap_or(UNSIGNED);
+    let line = in_query.or(head.body_sha256).unwrap_or(UNSIGNED);
     let payload = DeclaredPayload::parse(line)?;
     match in_header.map(DeclaredPayload::parse).transpose()? {
         Some(DeclaredPayload::StreamingSigned { .. }) => Ok(Declared { line: line.to_owned(), payload, exempt: false }),

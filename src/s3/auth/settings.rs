@@ -167,6 +167,7 @@ mod tests {
             headers,
             peer: Some(IpAddr::from(peer)),
             secure: false,
+            body_sha256: None,
         }
     }
 

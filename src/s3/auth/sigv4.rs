@@ -33,7 +33,7 @@ pub fn parse(
     let date = request_date(head)?;
     check_scope_date(&scope, &date, Place::Header)?;
     check_skew(&date, now_seconds)?;
-    let Some(payload_text) = head.header(CONTENT_SHA256) else {
+    let Some(payload_text) = head.header(CONTENT_SHA256).or(head.body_sha256) else {
         let message = "Missing required header for this request: x-amz-content-sha256";
         return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
     };

@@ -116,6 +116,7 @@ impl Request {
             headers: &self.headers,
             peer: Some(IpAddr::from(self.peer)),
             secure: false,
+            body_sha256: None,
         }
     }
 

@@ -1,0 +1,23 @@
+//! The changes that IAM can be asked for (IAM API Reference), by what they change. Each is a message with its rules; who may ask for it
+//! is decided before it is sent.
+
+mod attach;
+mod groups;
+mod inline;
+mod keys;
+mod managed;
+mod policies;
+mod providers;
+mod roles;
+mod tags;
+mod users;
+
+pub use attach::{AttachPolicy, DetachPolicy};
+pub use groups::{AddUserToGroup, CreateGroup, DeleteGroup, RemoveUserFromGroup, UpdateGroup};
+pub use inline::{DeleteInlinePolicy, PutInlinePolicy, SetPolicies};
+pub use keys::{CreateAccessKey, DeleteAccessKey, KEYS_MAX, NewCredential, ReplacedKey, RotateKey, UpdateAccessKey};
+pub use managed::{CreatePolicy, CreatePolicyVersion, DeletePolicy, DeletePolicyVersion, SetDefaultPolicyVersion};
+pub use providers::{AddClientId, CreateOidcProvider, DeleteOidcProvider, RemoveClientId, UpdateThumbprints};
+pub use roles::{CreateRole, DeleteRole, UpdateAssumeRolePolicy, UpdateRole};
+pub use tags::{Tag, Taggable, Untag};
+pub use users::{CreateUser, DeleteUser, NewUser, UpdateUser};

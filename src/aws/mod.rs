@@ -1,0 +1,28 @@
+//! The wire APIs of AWS beside S3, on the API port: IAM and STS in the Query protocol, as `aws iam`, `aws sts`, the SDKs and
+//! Terraform speak it.
+//!
+//! A request is `POST /` with a form, or a presigned `GET /?Action=…`. The service is the one that the signature's credential
+//! scope names. These clients sign the digest of the body without telling it in a header, so the body, which is small, is read
+//! before the signature is checked. Then the same way as in S3: the operation's row, one question for permission, its handler,
+//! the answer.
+
+mod action;
+mod authenticate;
+mod call;
+mod dispatch;
+pub mod error;
+pub mod iam;
+mod kms;
+mod names;
+mod page;
+pub mod parameters;
+mod permission;
+mod respond;
+mod serve;
+mod service;
+
+pub use action::{Action, Row};
+pub use call::Call;
+pub use error::{ApiError, ErrorCode};
+pub use serve::{answer, refuse};
+pub use service::{Service, is_meant};

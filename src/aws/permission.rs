@@ -1,0 +1,68 @@
+//! Whether the caller may: one question for each request, about the ARN of what its action is about.
+
+use myfsio_actors::iam::Principal;
+use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, PolicyHome, Reason, Source, StatementRef};
+
+use super::call::Call;
+use super::error::{ApiError, ErrorCode};
+use super::iam::target;
+use crate::decisions::{Explanation, Why};
+
+/// Asks for the permission of the request's own action. Errs: AccessDenied, MissingAuthenticationToken, and ValidationError when
+/// what it is about is not named.
+pub fn ask_for_action(call: &Call) -> Result<(), ApiError> {
+    match target::resource(call)? {
+        Some(resource) => ask(call, call.action.row().permission, &resource),
+        None => Ok(()),
+    }
+}
+
+/// Asks for a permission on a resource. Errs: AccessDenied, MissingAuthenticationToken.
+pub fn ask(call: &Call, permission: &str, resource: &str) -> Result<(), ApiError> {
+    let principal = call.caller()?;
+    let engine = &call.node.access.policy_engine;
+    let request = AccessRequest {
+        principal: Some(principal),
+        action: permission,
+        bucket: None,
+        bucket_owner: None,
+        config: None,
+        key: None,
+        resource: Some(resource),
+        object: ObjectState::Missing,
+        context: &call.context,
+    };
+    let decision = engine.decide(&request);
+    if decision.allowed {
+        return Ok(());
+    }
+    let error = denied(principal, permission, resource, &decision);
+    if !call.node.decisions.is_on() {
+        return Err(error);
+    }
+    let (_, trace) = engine.explain(&request);
+    Err(error.explained(Why::Decided(Box::new(Explanation::of(&request, &decision, &trace)))))
+}
+
+/// The refusal, with the reason in the words of AWS (IAM User Guide, "Troubleshoot access denied error messages").
+pub fn denied(principal: &Principal, permission: &str, resource: &str, decision: &Decision) -> ApiError {
+    let because = match &decision.reason {
+        Reason::ExplicitDeny(statement) => format!("with an explicit deny in {}", kind(statement)),
+        Reason::NoSessionPolicyAllows => format!("because no session policy allows the {permission} action"),
+        Reason::NoBucketPolicyAllows => format!("because no resource-based policy allows the {permission} action"),
+        _ => format!("because no identity-based policy allows the {permission} action"),
+    };
+    let caller = principal.caller_arn();
+    let message =
+        format!("User: {caller} is not authorized to perform: {permission} on resource: {resource} {because}");
+    ApiError::with_message(ErrorCode::AccessDenied, message).because(format_args!("{:?}", decision.reason))
+}
+
+/// The kind of a statement's policy.
+fn kind(statement: &StatementRef) -> &'static str {
+    match &statement.source {
+        Source::Identity { home: PolicyHome::Session { .. }, .. } => "a session policy",
+        Source::Identity { .. } => "an identity-based policy",
+        Source::Bucket | Source::Trust => "a resource-based policy",
+    }
+}
