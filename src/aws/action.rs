@@ -11,6 +11,40 @@ pub enum Resource {
     OwnRules,
     /// Everything.
     Any,
+    /// Users below `PathPrefix`.
+    Users,
+    /// Groups below `PathPrefix`.
+    Groups,
+    /// Roles below `PathPrefix`.
+    Roles,
+    /// Managed policies below `PathPrefix`.
+    Policies,
+    /// The user `UserName`.
+    User,
+    /// The user `UserName`, or the caller.
+    UserOrCaller,
+    /// The user to be made.
+    NewUser,
+    /// The user of `AccessKeyId`.
+    KeyOwner,
+    /// The group `GroupName`.
+    Group,
+    /// The group to be made.
+    NewGroup,
+    /// The role `RoleName`.
+    Role,
+    /// The role to be made.
+    NewRole,
+    /// The managed policy `PolicyArn`.
+    Policy,
+    /// The managed policy to be made.
+    NewPolicy,
+    /// The identity provider `OpenIDConnectProviderArn`.
+    Provider,
+    /// The identity provider to be made.
+    NewProvider,
+    /// The user, group or role `PolicySourceArn`.
+    PolicySource,
 }
 
 /// One row of the table.
@@ -65,11 +99,106 @@ macro_rules! action_table {
 
 action_table! {
     Iam "iam:" {
+        CreateUser NewUser Tells;
+        GetUser UserOrCaller Tells;
+        ListUsers Users Tells;
+        UpdateUser User Silent;
+        DeleteUser User Silent;
+        TagUser User Silent;
+        UntagUser User Silent;
+        ListUserTags User Tells;
+
+        CreateAccessKey UserOrCaller Tells;
+        ListAccessKeys UserOrCaller Tells;
+        UpdateAccessKey UserOrCaller Silent;
+        DeleteAccessKey UserOrCaller Silent;
+        GetAccessKeyLastUsed KeyOwner Tells;
+
+        PutUserPolicy User Silent;
+        GetUserPolicy User Tells;
+        ListUserPolicies User Tells;
+        DeleteUserPolicy User Silent;
+        AttachUserPolicy User Silent;
+        DetachUserPolicy User Silent;
+        ListAttachedUserPolicies User Tells;
+
+        CreateGroup NewGroup Tells;
+        GetGroup Group Tells;
+        ListGroups Groups Tells;
+        UpdateGroup Group Silent;
+        DeleteGroup Group Silent;
+        AddUserToGroup Group Silent;
+        RemoveUserFromGroup Group Silent;
+        ListGroupsForUser User Tells;
+        PutGroupPolicy Group Silent;
+        GetGroupPolicy Group Tells;
+        ListGroupPolicies Group Tells;
+        DeleteGroupPolicy Group Silent;
+        AttachGroupPolicy Group Silent;
+        DetachGroupPolicy Group Silent;
+        ListAttachedGroupPolicies Group Tells;
+
+        CreatePolicy NewPolicy Tells;
+        GetPolicy Policy Tells;
+        ListPolicies Policies Tells;
+        DeletePolicy Policy Silent;
+        CreatePolicyVersion Policy Tells;
+        GetPolicyVersion Policy Tells;
+        ListPolicyVersions Policy Tells;
+        DeletePolicyVersion Policy Silent;
+        SetDefaultPolicyVersion Policy Silent;
+        ListEntitiesForPolicy Policy Tells;
+        TagPolicy Policy Silent;
+        UntagPolicy Policy Silent;
+        ListPolicyTags Policy Tells;
+
+        CreateRole NewRole Tells;
+        GetRole Role Tells;
+        ListRoles Roles Tells;
+        UpdateRole Role Tells;
+        UpdateRoleDescription Role Tells;
+        UpdateAssumeRolePolicy Role Silent;
+        DeleteRole Role Silent;
+        TagRole Role Silent;
+        UntagRole Role Silent;
+        ListRoleTags Role Tells;
+        PutRolePolicy Role Silent;
+        GetRolePolicy Role Tells;
+        ListRolePolicies Role Tells;
+        DeleteRolePolicy Role Silent;
+        AttachRolePolicy Role Silent;
+        DetachRolePolicy Role Silent;
+        ListAttachedRolePolicies Role Tells;
+
+        CreateOpenIDConnectProvider NewProvider Tells;
+        GetOpenIDConnectProvider Provider Tells;
+        ListOpenIDConnectProviders Any Tells;
+        DeleteOpenIDConnectProvider Provider Silent;
+        AddClientIDToOpenIDConnectProvider Provider Silent;
+        RemoveClientIDFromOpenIDConnectProvider Provider Silent;
+        UpdateOpenIDConnectProviderThumbprint Provider Silent;
+        TagOpenIDConnectProvider Provider Silent;
+        UntagOpenIDConnectProvider Provider Silent;
+        ListOpenIDConnectProviderTags Provider Tells;
+
+        SimulatePrincipalPolicy PolicySource Tells;
+        SimulateCustomPolicy Any Tells;
+        GetContextKeysForCustomPolicy Any Tells;
+        GetContextKeysForPrincipalPolicy PolicySource Tells;
+
+        GetAccountSummary Any Tells;
+        GetAccountAuthorizationDetails Any Tells;
         ListAccountAliases Any Tells;
         GetAccountPasswordPolicy Any Tells;
 
+        GetLoginProfile UserOrCaller Tells;
+        ListMFADevices UserOrCaller Tells;
         ListVirtualMFADevices Any Tells;
+        ListSSHPublicKeys UserOrCaller Tells;
+        ListSigningCertificates UserOrCaller Tells;
+        ListServiceSpecificCredentials UserOrCaller Tells;
         ListInstanceProfiles Any Tells;
+        ListInstanceProfilesForRole Role Tells;
         ListSAMLProviders Any Tells;
         ListServerCertificates Any Tells;
     }

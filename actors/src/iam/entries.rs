@@ -141,6 +141,11 @@ pub struct GroupEntry {
 }
 
 impl GroupEntry {
+    /// What its members hold by it.
+    pub fn identity_policies(&self) -> &[IdentityPolicy] {
+        &self.compiled
+    }
+
     /// Its ARN, as the account sees it.
     pub fn arn(&self, account_id: &str) -> String {
         Kind::Group.arn(self.account_id.as_deref().unwrap_or(account_id), &self.path, &self.name)

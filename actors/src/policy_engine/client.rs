@@ -1,5 +1,6 @@
 //! The only way into PolicyEngine: decisions on the published snapshot, changes by message.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::parse::parse_bucket_policy;
 use super::policies::{BucketPolicies, PolicyFile};
+use super::principal::is_account_id;
 use super::trace::Trace;
 use crate::call::Door;
 use crate::clock::SharedClock;
@@ -33,7 +35,7 @@ pub struct PolicyEngineSettings {
 
 /// A bucket policy that is in force nowhere.
 #[derive(Debug)]
-pub struct DraftPolicy(Document);
+pub struct DraftPolicy(pub(super) Document);
 
 impl DraftPolicy {
     /// Parses the text of a policy of this bucket. Errs with the place of the mistake.
@@ -122,7 +124,8 @@ impl PolicyEngineClient {
         decide: impl FnOnce(&Surroundings<'_>) -> T,
     ) -> T {
         let directory = self.iam.directory();
-        let bucket_account = request.bucket_owner.map(|owner| directory.account_of(owner));
+        let of_resource = || request.resource.and_then(account_of_arn).map(Cow::Borrowed);
+        let bucket_account = request.bucket_owner.map(|owner| directory.account_of(owner)).or_else(of_resource);
         // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
         let object_account = match request.object {
             ObjectState::Found(object) if directory.knows(object.owner) => Some(directory.account_of(object.owner)),
@@ -134,6 +137,7 @@ impl PolicyEngineClient {
             bucket_account: bucket_account.as_deref(),
             object_account: object_account.as_deref(),
             account_of: &|user| directory.account_of(user).into_owned(),
+            administers: &|account_id| directory.is_of_administrators(account_id),
         };
         decide(&around)
     }
@@ -171,10 +175,11 @@ impl PolicyEngineClient {
         owns || self.may_list(principal, bucket)
     }
 
-    /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users`.
+    /// Whether the caller is an administrator of the node: holds `iam:*` or `iam:list_users`, by a grant, or by a document in
+    /// an account that administers the node.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
         let facts = Facts { principal: Some(principal), context, resource_account: None, object_tags: &[] };
-        evaluate::is_administrator(principal, &facts)
+        evaluate::is_administrator(principal, &facts, self.iam.directory().is_of_administrators(&principal.account_id))
     }
 
     /// Whether the bucket's policy is public; false without one, and for a broken one, which lets nobody in.
@@ -209,6 +214,11 @@ impl PolicyEngineClient {
     pub async fn delete_bucket_policy(&self, message: DeleteBucketPolicy) -> Result<(), PolicyError> {
         Ok(self.door.call(message).await?)
     }
+}
+
+/// The account that an ARN names, which owns what it is of: a user, role, policy or key.
+fn account_of_arn(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account_id| is_account_id(account_id))
 }
 
 pub(super) fn log_broken(policies: &BucketPolicies) {

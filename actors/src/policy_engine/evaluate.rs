@@ -158,6 +158,8 @@ pub(super) struct Surroundings<'a> {
     pub object_account: Option<&'a str>,
     /// The account of a user.
     pub account_of: &'a dyn Fn(&CanonicalId) -> String,
+    /// Whether somebody in an account administers the node.
+    pub administers: &'a dyn Fn(&str) -> bool,
 }
 
 pub(super) fn allow(reason: Reason) -> Decision {
@@ -322,12 +324,14 @@ fn judge_unbounded<W: Watch>(
         return refuse(Reason::ExplicitDeny(statement));
     }
     if let Some(Err(mistake)) = around.policy
-        && !(caller.is_owning_root || caller.is_creator || is_administrator(principal, facts))
+        && !(caller.is_owning_root
+            || caller.is_creator
+            || is_administrator(principal, facts, (around.administers)(&principal.account_id)))
     {
         return refuse(Reason::BrokenBucketPolicy(mistake.clone()));
     }
     if row.capability == Capability::Quota {
-        return match is_administrator(principal, facts) {
+        return match is_administrator(principal, facts, (around.administers)(&principal.account_id)) {
             true => allow(Reason::AccountRoot),
             false => refuse(Reason::AdministratorsOnly),
         };
@@ -533,8 +537,9 @@ pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
     lists(&principal.policies) && (bounds.is_empty() || lists(bounds))
 }
 
-/// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings.
-pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool {
+/// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings. A document counts
+/// only `at_home`, in an account that administers the node: in their own accounts others write their documents themselves.
+pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>, at_home: bool) -> bool {
     let wish = Wish {
         capability: Capability::IamListUsers,
         action: "iam:ListUsers",
@@ -545,7 +550,11 @@ pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool
     let asked = Asked { action: "iam:ListUsers", resource: "*" };
     let allows = |policies: &[IdentityPolicy]| {
         let verdict = IdentityVerdict::of(policies, Some(wish), asked, facts, &mut ());
-        matches!(verdict, IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_))
+        match verdict {
+            IdentityVerdict::Granted(_) => true,
+            IdentityVerdict::Allowed(_) => at_home,
+            IdentityVerdict::Denied(_) | IdentityVerdict::Broken(_) | IdentityVerdict::Silent => false,
+        }
     };
     let bounds = session_policies(principal);
     allows(&principal.policies) && (bounds.is_empty() || allows(bounds))

@@ -12,6 +12,7 @@ mod acl;
 mod acl_tests;
 mod actions;
 mod actor;
+mod by_policies;
 mod client;
 mod condition;
 mod condition_keys;
@@ -40,6 +41,7 @@ mod trust;
 
 pub use acl::{AclOf, GrantRef};
 pub use actions::{ACTIONS, ActionRow, Capability, Coarse, find_action};
+pub use by_policies::{PolicyDecision, PolicyQuestion, ask_policies, context_keys};
 pub use client::{DraftPolicy, PolicyEngineClient, PolicyEngineSettings};
 pub use condition_keys::is_condition_key;
 pub use context::RequestContext;

@@ -154,6 +154,7 @@ fn ask(ask: &Ask<'_>) -> Decision {
         bucket_account: bucket_account.as_deref(),
         object_account: object_account.as_deref(),
         account_of: &|user| directory.account_of(user).into_owned(),
+        administers: &|account_id| directory.is_of_administrators(account_id),
     };
     decide(&request, &around)
 }

@@ -1,8 +1,38 @@
 //! The actions of IAM (IAM API Reference). Each reads its parameters, looks something up or sends one message to IAM, and writes
 //! what it has to tell.
 
+mod access_keys;
+mod account;
+mod attached;
 mod dispatch;
+mod error;
+mod groups;
+mod inline;
+mod managed;
 mod nothing;
+mod providers;
+mod roles;
+mod simulate;
+mod tags;
 pub(super) mod target;
+mod users;
+mod write;
+
+use myfsio_actors::iam::IamChange;
 
 pub(super) use self::dispatch::dispatch;
+use super::call::Call;
+use super::error::ApiError;
+
+/// Longest policy document, in characters; what counts against its quota is less (IAM API Reference, `policyDocumentType`).
+const DOCUMENT_MAX: usize = 131_072;
+
+/// Makes a change on behalf of the caller. Once it is made, the directory says so.
+async fn change<M: IamChange>(call: &Call, message: M) -> Result<M::Answer, ApiError> {
+    Ok(call.node.access.iam.change(call.origin(), message).await?)
+}
+
+/// The text of a policy document. Errs: ValidationError.
+fn policy_document(call: &Call, parameter: &str) -> Result<String, ApiError> {
+    call.parameters.text(parameter, DOCUMENT_MAX).map(str::to_owned)
+}

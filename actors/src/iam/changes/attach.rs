@@ -9,7 +9,7 @@ use crate::iam::error::IamError;
 use crate::iam::messages::{Draft, IamChange};
 
 /// Most managed policies on one holder (IAM User Guide, "IAM and AWS STS quotas").
-const ATTACHED_MAX: usize = 10;
+pub const ATTACHED_MAX: usize = 10;
 
 /// Attaches a managed policy; one that is attached stays so (IAM API Reference, AttachUserPolicy, AttachGroupPolicy,
 /// AttachRolePolicy). Errs: NoSuchEntity, LimitExceeded, UnmodifiableEntity.

@@ -10,8 +10,9 @@ use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, checked_path, scope, unique_id};
 
 /// Most groups of an account, and most groups that a user is in (IAM User Guide, "IAM and AWS STS quotas").
-const GROUPS_MAX: usize = 300;
-const GROUPS_OF_USER_MAX: usize = 10;
+pub const GROUPS_MAX: usize = 300;
+/// Most groups that a user is in.
+pub const GROUPS_OF_USER_MAX: usize = 10;
 
 /// A group that the account may change. Errs: NoSuchEntity; UnmodifiableEntity for one that every account has.
 pub(super) fn own_group<'a>(

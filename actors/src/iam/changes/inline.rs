@@ -64,13 +64,19 @@ pub(super) fn find_holder<'a>(directory: &'a Directory, holder: &'a Holder) -> R
     }
 }
 
-/// What all inline policies of a holder may have together, white space aside, and the name of that quota (IAM User Guide, "IAM and
-/// AWS STS quotas").
+/// Most characters of all inline policies of a user together, white space aside.
+pub const USER_CHARACTERS_MAX: usize = 2048;
+/// The same of a group.
+pub const GROUP_CHARACTERS_MAX: usize = 5120;
+/// The same of a role.
+pub const ROLE_CHARACTERS_MAX: usize = 10_240;
+
+/// What all inline policies of a holder may have together, and the name of that quota.
 fn quota(holder: &Holder) -> (usize, &'static str) {
     match holder {
-        Holder::User(_) => (2048, "UserPolicySize"),
-        Holder::Group(_) => (5120, "GroupPolicySize"),
-        Holder::Role(_) => (10_240, "RolePolicySize"),
+        Holder::User(_) => (USER_CHARACTERS_MAX, "UserPolicySize"),
+        Holder::Group(_) => (GROUP_CHARACTERS_MAX, "GroupPolicySize"),
+        Holder::Role(_) => (ROLE_CHARACTERS_MAX, "RolePolicySize"),
     }
 }
 

@@ -13,8 +13,9 @@ use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, checked_path, scope, unique_id};
 
 /// Most managed policies of an account, and most versions of one (IAM User Guide, "IAM and AWS STS quotas").
-const POLICIES_MAX: usize = 1500;
-const VERSIONS_MAX: usize = 5;
+pub const POLICIES_MAX: usize = 1500;
+/// Most versions of a managed policy.
+pub const VERSIONS_MAX: usize = 5;
 const DESCRIPTION_CHARACTERS_MAX: usize = 1000;
 
 /// A managed policy that the account may change, with its place in the file. Errs: NoSuchEntity, also for another account's;

@@ -8,6 +8,7 @@ mod keys;
 mod managed;
 mod policies;
 mod providers;
+pub mod quotas;
 mod roles;
 mod tags;
 mod users;

@@ -9,8 +9,9 @@ use crate::policy_engine::{IdentityPolicy, InvalidPolicy, TrustPolicy, refuse_am
 const POLICIES_MAX: usize = 100;
 const POLICY_BYTES_MAX: usize = 64 * 1024;
 /// Most characters of a managed policy, and of a trust policy, white space aside (IAM User Guide, "IAM and AWS STS quotas").
-pub(super) const MANAGED_CHARACTERS_MAX: usize = 6144;
-const TRUST_CHARACTERS_MAX: usize = 2048;
+pub const MANAGED_CHARACTERS_MAX: usize = 6144;
+/// Most characters of a trust policy, white space aside.
+pub const TRUST_CHARACTERS_MAX: usize = 2048;
 
 fn malformed(reason: impl Into<String>) -> IamError {
     IamError::MalformedPolicyDocument(reason.into())

@@ -13,7 +13,7 @@ use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, checked_path, random_canonical_id, unique_id};
 
 /// Most roles of an account (IAM User Guide, "IAM and AWS STS quotas").
-const ROLES_MAX: usize = 1000;
+pub const ROLES_MAX: usize = 1000;
 
 fn checked_duration(seconds: Option<u64>) -> Result<u64, IamError> {
     match seconds.unwrap_or(*SESSION_SECONDS.start()) {

@@ -15,7 +15,7 @@ use crate::names::{CanonicalId, Stamp};
 use crate::policy_engine::is_account_id;
 
 /// Most users of a node.
-const USERS_MAX: usize = 50_000;
+pub const USERS_MAX: usize = 50_000;
 const NAME_BYTES_MAX: usize = 256;
 
 /// Adds a user (IAM API Reference, CreateUser). Errs: EntityAlreadyExists, InvalidInput, MalformedPolicyDocument, LimitExceeded.

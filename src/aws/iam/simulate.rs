@@ -1,0 +1,310 @@
+//! Simulation of policies (IAM API Reference, SimulatePrincipalPolicy and SimulateCustomPolicy), by the rules that requests are
+//! decided with. As on AWS it tells what policies say: a root has its rights without any.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use myfsio_actors::iam::{GroupEntry, Principal, Session};
+use myfsio_actors::names::{AccessKeyId, BucketName, Stamp};
+use myfsio_actors::policy_engine::{
+    DraftPolicy, IdentityPolicy, InvalidPolicy, PolicyDecision, PolicyHome, PolicyQuestion, RequestContext, Source,
+    StatementRef, ask_policies, context_keys,
+};
+
+use super::target::{arn_parameter, directory};
+use super::{DOCUMENT_MAX, write};
+use crate::aws::call::Call;
+use crate::aws::error::{ApiError, ErrorCode};
+use crate::aws::page::Page;
+use crate::aws::parameters::{Parameters, missing, pattern};
+use crate::s3::xml::XmlWriter;
+
+/// Most policies, actions, resources, condition keys and values of a request, and most questions that it asks.
+const POLICIES_MAX: usize = 20;
+const ACTIONS_MAX: usize = 128;
+const RESOURCES_MAX: usize = 128;
+const ENTRIES_MAX: usize = 128;
+const VALUES_MAX: usize = 32;
+const QUESTIONS_MAX: usize = 2048;
+const TEXT_MAX: usize = 2048;
+
+/// SimulateCustomPolicy.
+pub fn custom_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
+    let policies = drafts(&call.parameters, "PolicyInputList")?;
+    if policies.is_empty() {
+        return Err(missing("PolicyInputList"));
+    }
+    let caller = call.parameters.get("CallerArn").map(|_| principal(call, "CallerArn")).transpose()?;
+    simulate(call, caller.as_deref(), &policies, out)
+}
+
+/// SimulatePrincipalPolicy.
+pub fn principal_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
+    let source = principal(call, "PolicySourceArn")?;
+    let mut policies = source.policies.to_vec();
+    policies.extend(drafts(&call.parameters, "PolicyInputList")?);
+    simulate(call, Some(&source), &policies, out)
+}
+
+/// GetContextKeysForCustomPolicy.
+pub fn context_keys_for_custom_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
+    let policies = drafts(&call.parameters, "PolicyInputList")?;
+    write::texts(out, "ContextKeyNames", context_keys(&policies).iter().map(String::as_str));
+    Ok(())
+}
+
+/// GetContextKeysForPrincipalPolicy.
+pub fn context_keys_for_principal_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
+    let source = principal(call, "PolicySourceArn")?;
+    let further = drafts(&call.parameters, "PolicyInputList")?;
+    let keys = context_keys(source.policies.iter().chain(&further));
+    write::texts(out, "ContextKeyNames", keys.iter().map(String::as_str));
+    Ok(())
+}
+
+/// One question of a simulation, and its answer.
+struct Answer<'a> {
+    action: &'a str,
+    resource: &'a str,
+    place: usize,
+    decision: PolicyDecision,
+    deciding: Vec<StatementRef>,
+}
+
+fn simulate(
+    call: &Call,
+    principal: Option<&Principal>,
+    policies: &[IdentityPolicy],
+    out: &mut XmlWriter,
+) -> Result<(), ApiError> {
+    let parameters = &call.parameters;
+    let actions = parameters.list("ActionNames", ACTIONS_MAX)?;
+    if actions.is_empty() {
+        return Err(missing("ActionNames"));
+    }
+    if let Some(odd) = actions.iter().find(|action| !is_action(action)) {
+        return Err(pattern("ActionNames", odd, "[a-z0-9-]+:[A-Za-z]+"));
+    }
+    let mut resources = parameters.list("ResourceArns", RESOURCES_MAX)?;
+    if resources.is_empty() {
+        resources.push("*");
+    }
+    if resources.iter().any(|resource| resource.chars().count() > TEXT_MAX) {
+        return Err(ApiError::validation("A resource has at most 2048 characters."));
+    }
+    if actions.len() * resources.len() > QUESTIONS_MAX {
+        return Err(ApiError::validation(format!(
+            "At most {QUESTIONS_MAX} pairs of action and resource are simulated."
+        )));
+    }
+    let boundaries = drafts(parameters, "PermissionsBoundaryPolicyInputList")?;
+    let (context, given) = context(parameters, call.received)?;
+    let lacking: Vec<_> = context_keys(policies.iter().chain(&boundaries))
+        .into_iter()
+        .filter(|key| !given.iter().any(|name| name.eq_ignore_ascii_case(key)) && !is_always_known(key, principal))
+        .collect();
+    let mut answers = Vec::with_capacity(actions.len() * resources.len());
+    for resource in resources {
+        let resource_policy = resource_policy(parameters, resource)?;
+        for action in &actions {
+            let question = PolicyQuestion {
+                principal,
+                policies,
+                boundaries: &boundaries,
+                resource_policy: resource_policy.as_ref(),
+                action,
+                resource,
+                context: &context,
+            };
+            let (decision, deciding) = ask_policies(&question);
+            answers.push(Answer { action, resource, place: answers.len(), decision, deciding });
+        }
+    }
+    let page = Page::of(parameters, answers, |answer| format!("{:06}", answer.place))?;
+    out.open("EvaluationResults");
+    for answer in &page.items {
+        write_answer(out, answer, principal, &lacking);
+    }
+    out.close();
+    page.end(out);
+    Ok(())
+}
+
+fn write_answer(out: &mut XmlWriter, answer: &Answer<'_>, principal: Option<&Principal>, lacking: &[String]) {
+    out.open("member").text("EvalActionName", answer.action).text("EvalResourceName", answer.resource);
+    out.text(
+        "EvalDecision",
+        match answer.decision {
+            PolicyDecision::Allowed => "allowed",
+            PolicyDecision::ExplicitDeny => "explicitDeny",
+            PolicyDecision::ImplicitDeny => "implicitDeny",
+        },
+    );
+    out.open("MatchedStatements");
+    for statement in &answer.deciding {
+        let (id, kind) = policy_of(statement, principal);
+        out.open("member").text("SourcePolicyId", &id).text("SourcePolicyType", kind).close();
+    }
+    out.close();
+    write::texts(out, "MissingContextValues", lacking.iter().map(String::as_str));
+    out.close();
+}
+
+/// Id and type of the policy that a statement stands in.
+fn policy_of(statement: &StatementRef, principal: Option<&Principal>) -> (String, &'static str) {
+    let Source::Identity { home, name } = &statement.source else {
+        return ("ResourcePolicy".to_owned(), "resource");
+    };
+    let name = name.as_deref().unwrap_or("policy");
+    match (home, principal) {
+        (PolicyHome::Managed { arn, .. }, _) if arn.starts_with("arn:aws:iam::aws:") => {
+            (arn.to_string(), "aws-managed")
+        }
+        (PolicyHome::Managed { arn, .. }, _) => (arn.to_string(), "user-managed"),
+        (PolicyHome::Group { group, .. }, _) => (format!("group_{group}_{name}"), "group"),
+        (PolicyHome::Own { .. }, Some(principal)) if principal.role.is_some() => {
+            (format!("role_{}_{name}", principal.user_name), "role")
+        }
+        (PolicyHome::Own { .. }, Some(principal)) => (format!("user_{}_{name}", principal.user_name), "user"),
+        (PolicyHome::Own { .. } | PolicyHome::Session { .. }, _) => (name.to_owned(), "none"),
+    }
+}
+
+/// Policies that come with the request.
+fn drafts(parameters: &Parameters, list: &str) -> Result<Vec<IdentityPolicy>, ApiError> {
+    let texts = parameters.list(list, POLICIES_MAX)?;
+    let parse = |(index, text): (usize, &str)| {
+        if text.chars().count() > DOCUMENT_MAX {
+            return Err(ApiError::validation("A policy has at most 131072 characters."));
+        }
+        let policy = IdentityPolicy::draft(text, &format!("{list}.{}", index + 1)).map_err(malformed)?;
+        // Like those of a session they come with the request.
+        Ok(policy.at(PolicyHome::Session { index }))
+    };
+    texts.into_iter().enumerate().map(parse).collect()
+}
+
+/// `ResourcePolicy`, as the policy of the bucket that the resource is, or is in.
+fn resource_policy(parameters: &Parameters, resource: &str) -> Result<Option<DraftPolicy>, ApiError> {
+    let Some(text) = parameters.text_if("ResourcePolicy", DOCUMENT_MAX)? else { return Ok(None) };
+    let path = resource.strip_prefix("arn:aws:s3:::").unwrap_or_default();
+    let bucket = BucketName::parse(path.split('/').next().unwrap_or_default()).map_err(|_| {
+        ApiError::with_message(
+            ErrorCode::InvalidInput,
+            "ResourcePolicy needs the ARN of a bucket or object in ResourceArns.",
+        )
+    })?;
+    DraftPolicy::parse(text, &bucket).map(Some).map_err(malformed)
+}
+
+fn malformed(error: InvalidPolicy) -> ApiError {
+    ApiError::with_message(ErrorCode::MalformedPolicyDocument, error.to_string())
+}
+
+fn is_action(text: &str) -> bool {
+    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    text.len() <= 128 && text.split_once(':').is_some_and(|(service, name)| is_word(service) && is_word(name))
+}
+
+/// Whether a condition key has a value without being given one.
+fn is_always_known(key: &str, principal: Option<&Principal>) -> bool {
+    let key = key.to_ascii_lowercase();
+    let of_request = matches!(key.as_str(), "aws:currenttime" | "aws:epochtime" | "aws:securetransport");
+    let of_principal = matches!(
+        key.as_str(),
+        "aws:username" | "aws:userid" | "aws:principalarn" | "aws:principalaccount" | "aws:principaltype"
+    );
+    of_request || (of_principal && principal.is_some())
+}
+
+/// `ContextEntries`, with the names that were given.
+fn context(parameters: &Parameters, now: Stamp) -> Result<(RequestContext, Vec<String>), ApiError> {
+    let (mut context, mut names) = (RequestContext::new(now, None, false), Vec::new());
+    for at in parameters.structures("ContextEntries", ENTRIES_MAX)? {
+        let name = parameters.text(&format!("{at}.ContextKeyName"), 256)?.to_owned();
+        let values = parameters.list(&format!("{at}.ContextKeyValues"), VALUES_MAX)?;
+        let first = values.first().copied().unwrap_or_default();
+        // What the node works out by itself has places of its own.
+        match name.to_ascii_lowercase().as_str() {
+            "aws:sourceip" => context.source_ip = first.parse::<IpAddr>().ok(),
+            "aws:securetransport" => context.secure_transport = first.eq_ignore_ascii_case("true"),
+            "aws:currenttime" | "aws:epochtime" => context.now = time(first).unwrap_or(now),
+            _ => {
+                for value in values {
+                    context.add(name.clone(), value);
+                }
+            }
+        }
+        names.push(name);
+    }
+    Ok((context, names))
+}
+
+/// A time as RFC 3339 or in seconds since 1970.
+fn time(text: &str) -> Option<Stamp> {
+    use ::time::{OffsetDateTime, format_description::well_known::Rfc3339};
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => u64::try_from(OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp()).ok()?,
+    };
+    Some(Stamp(seconds.saturating_mul(1_000_000_000)))
+}
+
+/// The user, role, or group of the caller's account whose ARN a parameter is. Errs: NoSuchEntity, InvalidInput.
+fn principal(call: &Call, parameter: &str) -> Result<Arc<Principal>, ApiError> {
+    let arn = arn_parameter(call, parameter)?;
+    let (directory, account_id) = (directory(call), call.account_id()?);
+    let not_found = || {
+        let message = format!("The principal {arn} cannot be found.");
+        ApiError::with_message(ErrorCode::NoSuchEntity, message)
+    };
+    if let Some(role) = directory.role_by_arn(arn).filter(|role| role.account_id == account_id) {
+        return Ok(Arc::new(role.principal(nobody()?, SESSION_NAME, Arc::new(session(call)))));
+    }
+    if let Some(group) = directory.groups_of(account_id).find(|group| group.arn(account_id) == arn) {
+        return Ok(Arc::new(member(call, group)?));
+    }
+    let user = directory.users_of(account_id).find(|user| user.arn() == arn).ok_or_else(not_found)?;
+    directory.principal_of(&user.user_id).cloned().ok_or_else(not_found)
+}
+
+/// The name of the session that a role is simulated in.
+const SESSION_NAME: &str = "simulation";
+
+/// The session that a role is simulated in: bounded by nothing.
+fn session(call: &Call) -> Session {
+    Session {
+        issued_at: call.received,
+        expires_at: call.received,
+        policies: Vec::new(),
+        provider: None,
+        source_identity: None,
+        tags: Vec::new(),
+    }
+}
+
+/// Somebody who has nothing but what the group gives.
+fn member(call: &Call, group: &GroupEntry) -> Result<Principal, ApiError> {
+    let caller = call.caller()?;
+    Ok(Principal {
+        user_id: caller.user_id.clone(),
+        account_id: caller.account_id.clone(),
+        access_key: nobody()?,
+        access_keys: Arc::from([]),
+        display_name: group.name.clone(),
+        user_name: group.name.clone(),
+        path: group.path.clone(),
+        is_root: false,
+        is_named_root: false,
+        unambiguous_names: Arc::from([]),
+        policies: Arc::from(group.identity_policies()),
+        tags: Arc::from([]),
+        role: None,
+        session: None,
+    })
+}
+
+/// The access key of who signs nothing.
+fn nobody() -> Result<AccessKeyId, ApiError> {
+    AccessKeyId::parse("none").map_err(ApiError::internal)
+}
