@@ -286,7 +286,8 @@ fn principal_called(directory: &Directory, name: &str, now: Stamp) -> Option<Arc
     let user = directory.principals().iter().find(goes_by).cloned();
     user.or_else(|| {
         let session = name.strip_prefix("arn:aws:sts::").and_then(|rest| rest.split_once(":assumed-role/"));
-        let session = session.and_then(|(account, rest)| rest.split_once('/').map(|(role, name)| (account, role, name)));
+        let session =
+            session.and_then(|(account, rest)| rest.split_once('/').map(|(role, name)| (account, role, name)));
         let role = |role: &&RoleEntry| match session {
             Some((account_id, of, _)) => role.account_id == account_id && role.name == of,
             None => role.arn() == name,

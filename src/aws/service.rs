@@ -118,7 +118,8 @@ mod tests {
     const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
 
     fn head(method: Method, target: &str, headers: &[(&'static str, &str)]) -> RequestHead {
-        let mut head = RequestHead { method, uri: target.parse().unwrap(), ..RequestHead::default() };
+        let mut head = RequestHead::default();
+        (head.method, head.uri) = (method, target.parse().unwrap());
         for (name, value) in headers {
             head.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }

@@ -160,7 +160,8 @@ pub async fn identify(node: &Arc<Node>, head: &HttpHead) -> Result<Caller, S3Err
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let received = node.clock.now();
     let seen = request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
-    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(S3Error::of_credentials)?;
+    let auth =
+        authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(S3Error::of_credentials)?;
     let address = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (decoder, limits) = body_limits(node, &seen, false, &auth)?;
     let path = head.uri.path().to_owned();
@@ -185,7 +186,8 @@ pub async fn prepare(
     let peer = head.peer_addr.map(|peer| peer.ip());
     let virtual_bucket = route::virtual_bucket(route::host(head).unwrap_or_default(), &node.settings.base_domains);
     let seen = request_head(head, virtual_bucket.as_deref(), peer);
-    let auth = authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(S3Error::of_credentials)?;
+    let auth =
+        authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(S3Error::of_credentials)?;
     exchange.asked_by(auth.principal.as_ref(), auth.mechanism);
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();

@@ -297,3 +297,16 @@ def test_secrets_are_not_told(node):
     assert "hunter2" not in json.dumps(told)
     status, headers, _ = send(node.endpoint, "GET", "/photos/k", headers={"X-Access-Key": "bob", "X-Secret-Key": "hunter2hunter2"})
     assert status == 403 and "hunter2" not in json.dumps(explain(node, headers["x-amz-request-id"]))
+
+
+def test_the_apis_of_aws(node):
+    iam = boto3.client("iam", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id="bob", aws_secret_access_key="secret",
+                       config=Config(retries={"total_max_attempts": 1}))
+    told = why(node, lambda: iam.create_user(UserName="new"))
+    assert told["action"] == "iam:CreateUser" and told["resource"].endswith(":user/new") and told["reason"] == "no_statement_allows"
+    assert told["principal"]["access_key"] == "bob" and [s["source"]["policy_name"] for s in told["statements"]] == ["tags", "no-notes"]
+    assert told["source_ip"] == "127.0.0.1" and told["bucket"] is None
+    wrong = boto3.client("iam", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id="bob", aws_secret_access_key="wrong",
+                         config=Config(retries={"total_max_attempts": 1}))
+    told = why(node, lambda: wrong.list_users(), "SignatureDoesNotMatch")
+    assert told["reason"] == "authentication" and told["principal"]["access_key"] == "bob"

@@ -152,6 +152,33 @@ def test_other_policies_of_a_principal(node):
     assert told["decision"] == "allowed" and told["deciding_statement"]["index"] is None
 
 
+def test_roles_and_groups(node, ann):
+    before = node.iam()
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": BOB}, "Action": "sts:AssumeRole"}]}
+    role = {"role_name": "reader", "account_id": ACCOUNT, "role_id": "AROAAAAAAAAAAAAAAAAAA", "canonical_id": "ab" * 32, "assume_role_policy": trust,
+            "policies": [document("read", allow("s3:GetObject", "arn:aws:s3:::photos/a/*"))], "max_session_duration": 3600}
+    group = {"name": "editors", "account_id": ACCOUNT, "policies": [document("edit", allow("s3:PutObject", "arn:aws:s3:::photos/b/*"))],
+             "attached_policies": ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]}
+    users = [{**user, "groups": ["editors"]} if user.get("access_key") == "bob" else user for user in before["users"]]
+    node.write_iam({**before, "users": users, "roles": [role], "groups": [group]})
+    try:
+        ann.list_buckets()
+        arn = f"arn:aws:iam::{ACCOUNT}:role/reader"
+        for principal in (arn, f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/me"):
+            told = simulate(node, principal=principal, action="s3:GetObject", bucket="photos", key="a/k")
+            assert told["decision"] == "allowed" and told["principal"]["kind"] == "role", told
+        assert told["principal"]["arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/me" and told["principal"]["user_id"].endswith(":me")
+        told = simulate(node, principal="bob", action="s3:PutObject", bucket="photos", key="b/k")
+        assert told["deciding_statement"]["source"] == {"kind": "group", "policy_name": "edit", "group": "editors", "policy_index": 0}
+        told = simulate(node, principal="bob", action="s3:GetObject", bucket="photos", key="c/k")
+        assert told["deciding_statement"]["source"]["policy_arn"] == "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+        deny = policy({"Effect": "Deny", "Principal": {"AWS": arn}, "Action": "s3:*", "Resource": "arn:aws:s3:::photos/*"})
+        told = simulate(node, action="s3:GetObject", bucket="photos", key="a/k", bucket_policy=deny)
+        assert {c["principal"] for c in told["changes"]["loses"]} == {arn}
+    finally:
+        node.write_iam(before)
+
+
 def test_mistakes_have_their_place(node):
     base = {"principal": "bob", "action": "s3:GetObject", "bucket": "photos", "key": "a/k"}
     statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::photos/*"}
