@@ -19,8 +19,11 @@ pub fn decision(statements: usize) -> impl FnMut() -> bool {
     }
 }
 
+/// What is done with a refusal: the request, the decision, what was considered.
+pub type Tell<'a> = dyn FnMut(&AccessRequest<'_>, &Decision, &Trace) + 'a;
+
 /// Explains why the same read is refused from an address that no statement lets in.
-pub fn refusal(statements: usize) -> impl FnMut(&mut dyn FnMut(&AccessRequest<'_>, &Decision, &Trace)) {
+pub fn refusal(statements: usize) -> impl FnMut(&mut Tell<'_>) {
     let mut ask = asked(statements, [203, 0, 113, 1]);
     move |tell| {
         ask(&mut |request, around| {
