@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::NotifierClient;
+use myfsio_actors::rate::Rate;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
 
@@ -16,6 +17,7 @@ use crate::access_log::{AccessLog, AccessLogSettings};
 use crate::decisions::DecisionLog;
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
+use crate::s3::request_rate::RequestRates;
 
 /// Most listeners to events at once.
 const LISTENERS_MAX: usize = 64;
@@ -45,6 +47,8 @@ pub struct NodeSettings {
     pub requests_max: usize,
     /// How long a client may send nothing while a body is due.
     pub body_idle: Duration,
+    /// How often an access key may ask; none: as often as it likes.
+    pub key_rate: Option<Rate>,
 }
 
 /// The node.
@@ -68,6 +72,8 @@ pub struct Node {
     pub clock: SharedClock,
     /// Places for requests under way.
     pub admission: Arc<Semaphore>,
+    /// What access keys have used of their rate.
+    pub request_rates: RequestRates,
     /// Places for those who listen to events.
     pub listeners: Arc<Semaphore>,
     /// Places for simulations of requests.
@@ -94,6 +100,7 @@ impl Node {
         let admission = Arc::new(Semaphore::new(settings.requests_max));
         let access_log = Arc::new(AccessLog::new(settings.access_log));
         let decisions = DecisionLog::new(settings.explain_bytes);
+        let request_rates = RequestRates::new(settings.key_rate);
         let listeners = Arc::new(Semaphore::new(LISTENERS_MAX));
         let simulations = Arc::new(Semaphore::new(SIMULATIONS_MAX));
         let (stopping, _) = watch::channel(false);
@@ -108,6 +115,7 @@ impl Node {
             notifier,
             clock,
             admission,
+            request_rates,
             listeners,
             simulations,
             stopping,

@@ -159,11 +159,9 @@ async fn expect(node: Arc<Node>, door: Door, mut request: Request) -> Result<Req
     let request_id = RequestId::random();
     let serving = serve_on(&request);
     adopt_headers(request.head_mut());
-    let exchange = match find_route(&node, door, request.head()) {
-        Ok(Route::S3(address)) => Exchange::begin(&node, request.head(), &address, request_id),
-        _ => Exchange::default(),
-    };
-    match prepare(&node, door, request.head(), request_id, &exchange).await {
+    let route = find_route(&node, door, request.head());
+    let exchange = begin_exchange(&node, request.head(), &route, request_id);
+    match prepare(&node, route, request.head(), request_id, &exchange).await {
         Ok(Some(prepared)) => {
             request.extensions_mut().insert((prepared, exchange));
             Ok(request)
@@ -180,12 +178,12 @@ async fn expect(node: Arc<Node>, door: Door, mut request: Request) -> Result<Req
 /// What is decided before `100 Continue`; none for requests that read no body.
 async fn prepare(
     node: &Arc<Node>,
-    door: Door,
+    route: Result<Route, S3Error>,
     head: &RequestHead,
     request_id: RequestId,
     exchange: &Exchange,
 ) -> Result<Option<Prepared>, S3Error> {
-    let Route::S3(address) = find_route(node, door, head)? else { return Ok(None) };
+    let Route::S3(address) = route? else { return Ok(None) };
     if head.method == Method::OPTIONS {
         return Ok(None);
     }
@@ -214,17 +212,29 @@ async fn answer(node: Arc<Node>, door: Door, request: Request) -> Response<BoxBo
         hold.exchange = exchange;
         return handle(&node, &mut head, prepared, hold).await;
     }
-    match find_route(&node, door, &head) {
+    let route = find_route(&node, door, &head);
+    hold.exchange = begin_exchange(&node, &head, &route, request_id);
+    match route {
         Ok(Route::S3(address)) => s3(&node, &mut head, address, request_id, hold).await,
         Ok(Route::Website(site)) => website(&node, &head, &site, request_id, hold).await,
         Ok(Route::Health) => finish(&node, request_id, health(node.storage.failure(), node.storage.trouble()), hold),
         Ok(Route::Aws) => aws(&node, &head, request_id, hold).await,
-        Ok(Route::Admin) => admin(&node, &head, request_id, hold).await,
-        Ok(Route::Unbuilt) => {
-            let error = S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.");
-            refuse_as(&node, &head, request_id, &error, hold, true)
+        Ok(route @ (Route::Admin | Route::Presign(..) | Route::Unbuilt)) => {
+            own(&node, &head, &route, request_id, hold).await
         }
         Err(error) => refuse(&node, &head, request_id, &error, hold),
+    }
+}
+
+/// What surrounds the answer to a request, or the refusal of one that addresses nothing. A website begins its own.
+fn begin_exchange(node: &Node, head: &RequestHead, route: &Result<Route, S3Error>, request_id: RequestId) -> Exchange {
+    match route {
+        Ok(Route::S3(address)) => Exchange::begin(node, head, address, request_id),
+        Ok(Route::Admin | Route::Presign(..) | Route::Unbuilt) => Exchange::of_json_route(head),
+        Err(_) if route::speaks_json(route::host(head), head.uri.path(), &node.settings.base_domains) => {
+            Exchange::of_json_route(head)
+        }
+        Ok(Route::Health | Route::Website(_) | Route::Aws) | Err(_) => Exchange::default(),
     }
 }
 
@@ -233,9 +243,8 @@ async fn s3(
     head: &mut RequestHead,
     address: Address,
     request_id: RequestId,
-    mut hold: Hold,
+    hold: Hold,
 ) -> Response<BoxBody> {
-    hold.exchange = Exchange::begin(node, head, &address, request_id);
     if head.method == Method::OPTIONS {
         return match cors_preflight(node, head, &address) {
             Ok(response) => finish(node, request_id, response, hold),
@@ -374,34 +383,34 @@ async fn aws(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut ho
     finish(node, request_id, response, hold)
 }
 
-async fn admin(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut hold: Hold) -> Response<BoxBody> {
+/// Answers a request of one of the node's own routes, which speak JSON.
+async fn own(
+    node: &Arc<Node>,
+    head: &RequestHead,
+    route: &Route,
+    request_id: RequestId,
+    mut hold: Hold,
+) -> Response<BoxBody> {
     hold.exchange.came_from(preflight::client_of(node, head));
     let answered = match preflight::admit(node).map(Arc::new) {
         Ok(place) => {
             hold.permit = Some(place);
             let incoming = stream::iter(hold.payload.clone()).flatten();
-            admin::answer(node, head, incoming).await
+            match route {
+                Route::Admin => admin::answer(node, head, request_id, incoming).await,
+                Route::Presign(bucket, key) => admin::presign::answer(node, head, incoming, bucket, key).await,
+                _ => Err(route::unbuilt()),
+            }
         }
         Err(error) => Err(error),
     };
     match answered {
         Ok(response) => finish(node, request_id, response, hold),
-        Err(error) => refuse_as(node, head, request_id, &error, hold, true),
+        Err(error) => refuse(node, head, request_id, &error, hold),
     }
 }
 
 fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: Hold) -> Response<BoxBody> {
-    refuse_as(node, head, request_id, error, hold, false)
-}
-
-fn refuse_as(
-    node: &Node,
-    head: &RequestHead,
-    request_id: RequestId,
-    error: &S3Error,
-    hold: Hold,
-    as_json: bool,
-) -> Response<BoxBody> {
     let code = error.code();
     hold.exchange.note.refused(code.name());
     hold.exchange.refused(node, request_id, error, head.uri.path());
@@ -412,8 +421,13 @@ fn refuse_as(
     } else {
         tracing::debug!(%request_id, method = %head.method, path, code = code.name(), cause, "refused");
     }
-    let asked =
-        Asked { request_id, host_id: &node.host_id, resource: path, is_head: head.method == Method::HEAD, as_json };
+    let asked = Asked {
+        request_id,
+        host_id: &node.host_id,
+        resource: path,
+        is_head: head.method == Method::HEAD,
+        as_json: hold.exchange.tells_json,
+    };
     let mut response = error_response(error, asked);
     // HeadBucket tells the region also to those who may not look into the bucket.
     if head.method == Method::HEAD && matches!(code, ErrorCode::AccessDenied) {

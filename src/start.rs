@@ -16,6 +16,7 @@ use myfsio_actors::json_store::StoreError;
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::{NotifierClient, NotifierError, NotifierSettings};
 use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, PolicyError};
+use myfsio_actors::rate::Rate;
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -185,7 +186,15 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         multipart_min_part_size: config.multipart_min_part_size,
         requests_max: config.requests_max,
         body_idle: Duration::from_secs(config.request_timeout_seconds),
+        key_rate: key_rate(config),
     })
+}
+
+/// How often an access key may ask.
+fn key_rate(config: &Config) -> Option<Rate> {
+    let per_second = config.key_requests_per_second;
+    let burst = if config.key_requests_burst == 0 { per_second } else { config.key_requests_burst };
+    Rate::new(per_second, Duration::from_secs(1), burst)
 }
 
 fn secret_of(secret: &Secret) -> SecretKey {
@@ -229,6 +238,7 @@ fn start_access(
         admin_access_key: config.admin_access_key.clone(),
         admin_secret_key: config.admin_secret_key.as_ref().map(secret_of),
         sealer: sealer.clone(),
+        login_failures_max: config.login_failures_max,
     };
     let arbiter = Arbiter::new().handle();
     let iam = IamClient::start(settings, Arc::clone(clock), &arbiter)?;

@@ -21,5 +21,6 @@ pub mod measured;
 pub mod names;
 pub mod notifier;
 pub mod policy_engine;
+pub mod rate;
 pub mod seal;
 pub mod storage;

@@ -5,7 +5,10 @@ mod compare;
 mod events;
 mod explain;
 pub mod health;
+mod iam;
 mod lifecycle;
+mod policy;
+pub mod presign;
 mod route;
 mod simulate;
 
@@ -19,13 +22,14 @@ use futures_util::Stream;
 use crate::node::Node;
 use crate::s3::error::S3Error;
 use crate::s3::preflight::{self, Caller};
-use crate::s3::respond::Answer;
+use crate::s3::respond::{Answer, RequestId};
 use route::AdminRoute;
 
 /// Answers a request below `/_myfsio`. Errs: as S3, told as JSON.
 pub async fn answer(
     node: &Arc<Node>,
     head: &RequestHead,
+    request_id: RequestId,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Answer {
     let route = route::find(&head.method, head.uri.path())?;
@@ -44,6 +48,9 @@ pub async fn answer(
             let may_list = lifecycle::may_list(node, &caller, &bucket).await;
             lifecycle::preview(node, &bucket, caller.body(incoming)?, may_list).await
         }
+        AdminRoute::Iam(route) => iam::answer(node, caller, request_id, route, incoming).await,
+        AdminRoute::BucketPolicy(bucket) => policy::show(node, &caller, &bucket).await,
+        AdminRoute::SetBucketPolicy(bucket) => policy::set(node, caller, &bucket, incoming).await,
         AdminRoute::BucketEvents(bucket) => {
             only_administrators(node, &caller)?;
             events::pending(node, &bucket).await

@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use myfsio_actors::names::BucketName;
 
+use super::iam::route::IamRoute;
 use crate::s3::error::{ErrorCode, S3Error};
 
 /// A route below `/_myfsio`.
@@ -14,6 +15,12 @@ pub enum AdminRoute {
     Lifecycle(BucketName),
     /// `POST /_myfsio/buckets/<bucket>/lifecycle/preview`; also for whoever may set the bucket's rules.
     PreviewLifecycle(BucketName),
+    /// Routes below `/_myfsio/iam`, each for whoever has its permission.
+    Iam(IamRoute),
+    /// `GET /_myfsio/buckets/<bucket>/policy`; for whoever may read the bucket's policy.
+    BucketPolicy(BucketName),
+    /// `PUT /_myfsio/buckets/<bucket>/policy`; for whoever may set the bucket's policy.
+    SetBucketPolicy(BucketName),
     /// `GET /_myfsio/buckets/<bucket>/events`
     BucketEvents(BucketName),
     /// `POST /_myfsio/buckets/<bucket>/events/replay`
@@ -28,7 +35,8 @@ pub enum AdminRoute {
     Simulate,
 }
 
-/// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName.
+/// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName,
+/// InvalidURI.
 pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let segments: Vec<_> = path.trim_start_matches('/').split('/').skip(1).collect();
     let named = |bucket| BucketName::parse(bucket).map_err(|_| S3Error::from(ErrorCode::InvalidBucketName));
@@ -36,9 +44,14 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         Ok((taken, route(named(bucket)?)))
     };
     let (taken, route) = match segments[..] {
+        ["iam", ref rest @ ..] => return super::iam::route::find(method, rest).map(AdminRoute::Iam),
         ["buckets", bucket, "adopt"] => of_bucket(Method::POST, AdminRoute::AdoptFiles, bucket)?,
         ["buckets", bucket, "lifecycle"] => of_bucket(Method::GET, AdminRoute::Lifecycle, bucket)?,
         ["buckets", bucket, "lifecycle", "preview"] => of_bucket(Method::POST, AdminRoute::PreviewLifecycle, bucket)?,
+        ["buckets", bucket, "policy"] if *method == Method::GET => {
+            of_bucket(Method::GET, AdminRoute::BucketPolicy, bucket)?
+        }
+        ["buckets", bucket, "policy"] => of_bucket(Method::PUT, AdminRoute::SetBucketPolicy, bucket)?,
         ["buckets", bucket, "events"] => of_bucket(Method::GET, AdminRoute::BucketEvents, bucket)?,
         ["buckets", bucket, "events", "replay"] => of_bucket(Method::POST, AdminRoute::ReplayEvents, bucket)?,
         ["buckets", bucket, "events", "dead"] => of_bucket(Method::DELETE, AdminRoute::DiscardEvents, bucket)?,
@@ -66,6 +79,9 @@ mod tests {
         assert_eq!(find(&Method::GET, lifecycle).unwrap(), AdminRoute::Lifecycle(bucket.clone()));
         let preview = "/_myfsio/buckets/photos/lifecycle/preview";
         assert_eq!(find(&Method::POST, preview).unwrap(), AdminRoute::PreviewLifecycle(bucket.clone()));
+        let policy = "/_myfsio/buckets/photos/policy";
+        assert_eq!(find(&Method::GET, policy).unwrap(), AdminRoute::BucketPolicy(bucket.clone()));
+        assert_eq!(find(&Method::PUT, policy).unwrap(), AdminRoute::SetBucketPolicy(bucket.clone()));
         let events = "/_myfsio/buckets/photos/events";
         assert_eq!(find(&Method::GET, events).unwrap(), AdminRoute::BucketEvents(bucket.clone()));
         let replay = find(&Method::POST, "/_myfsio/buckets/photos/events/replay");
@@ -76,7 +92,9 @@ mod tests {
         assert_eq!(find(&Method::GET, "/_myfsio/explain").unwrap(), AdminRoute::Explain);
         assert_eq!(find(&Method::POST, "/_myfsio/simulate").unwrap(), AdminRoute::Simulate);
         let code = |method, path| find(&method, path).unwrap_err().code();
-        for (method, path) in [(Method::GET, adopt), (Method::POST, events), (Method::POST, "/_myfsio/events")] {
+        for (method, path) in
+            [(Method::GET, adopt), (Method::POST, policy), (Method::POST, events), (Method::POST, "/_myfsio/events")]
+        {
             assert_eq!(code(method, path), ErrorCode::MethodNotAllowed, "{path}");
         }
         assert_eq!(code(Method::POST, "/_myfsio/buckets/NO/adopt"), ErrorCode::InvalidBucketName);

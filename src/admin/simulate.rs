@@ -139,7 +139,7 @@ pub async fn simulate(node: &Arc<Node>, caller: &Caller, mut body: RequestBody) 
     let (node, asker) = (Arc::clone(node), (!is_administrator).then(|| asker.clone()));
     let answered = spawn_blocking(move || {
         let _place = place;
-        simulation.answer(&node, asker.as_ref())
+        simulation.answer(&node, asker.as_deref())
     });
     json(&answered.await.map_err(S3Error::internal)??)
 }

@@ -13,8 +13,9 @@ use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::request_head;
 use crate::s3::request_head::RequestHead;
 
-/// Region that clients of global services sign for whatever they are configured with.
-const GLOBAL_REGION: &str = "us-east-1";
+/// Regions that clients of global services sign for: whatever they are configured with, the first, and none at all where they are
+/// configured with none.
+const GLOBAL_REGIONS: [&str; 2] = ["us-east-1", ""];
 
 /// Authenticates a request that claims `scope`, or none. Errs: as authentication in S3 does; XAmzContentSHA256Mismatch.
 pub async fn authenticate(
@@ -29,6 +30,7 @@ pub async fn authenticate(
     let seen = RequestHead { body_sha256: Some(&digest), ..request_head(head, None, peer) };
     let auth = auth::authenticate(&seen, &settings(&node.settings.auth, scope), &node.access, now).await;
     let auth = auth.map_err(S3Error::of_credentials)?;
+    node.request_rates.count(auth.principal.as_deref(), now)?;
     match (&auth.payload, auth.mechanism) {
         (PayloadSigning::Sha256(claimed), _) if hex::encode(claimed) == digest => Ok(auth),
         (PayloadSigning::Unsigned, Mechanism::Anonymous | Mechanism::HeaderPair) => Ok(auth),
@@ -40,7 +42,7 @@ pub async fn authenticate(
 /// The settings that the scope is checked against.
 fn settings(of_s3: &AuthSettings, scope: Option<&Scope>) -> AuthSettings {
     let Some(scope) = scope else { return of_s3.clone() };
-    let region = match scope.region == GLOBAL_REGION {
+    let region = match GLOBAL_REGIONS.contains(&scope.region.as_str()) {
         true => scope.region.clone(),
         false => of_s3.region.clone(),
     };
@@ -52,11 +54,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_global_region_and_the_nodes_own_are_taken() {
+    fn the_global_regions_and_the_nodes_own_are_taken() {
         let of_s3 = AuthSettings { region: "eu-central-1".to_owned(), ..AuthSettings::default() };
         let scope = |region: &str| Scope { date: "20260101".into(), region: region.into(), service: "iam".into() };
         for (region, expected) in
-            [("us-east-1", "us-east-1"), ("eu-central-1", "eu-central-1"), ("mars-1", "eu-central-1")]
+            [("us-east-1", "us-east-1"), ("", ""), ("eu-central-1", "eu-central-1"), ("mars-1", "eu-central-1")]
         {
             let settings = settings(&of_s3, Some(&scope(region)));
             assert_eq!((settings.region.as_str(), settings.service.as_str()), (expected, "iam"), "{region}");

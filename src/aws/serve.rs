@@ -19,7 +19,7 @@ use super::dispatch::dispatch;
 use super::error::{ApiError, ErrorCode};
 use super::parameters::{Parameters, missing};
 use super::service::{Service, TARGET, claimed_scope, is_form};
-use super::{kms, permission, respond};
+use super::{iam, kms, permission, respond};
 use crate::decisions::Circumstances;
 use crate::node::Node;
 use crate::s3::authorize::{Authenticated, Facts};
@@ -42,8 +42,9 @@ pub async fn answer(
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> HttpResponse {
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
-    let served = serve(node, head, request_id, incoming).instrument(span).await;
-    served.unwrap_or_else(|error| refuse(node, head, &error, request_id))
+    let mut service = service_of_head(head);
+    let served = serve(node, head, request_id, &mut service, incoming).instrument(span).await;
+    served.unwrap_or_else(|error| refuse_as(node, head, service, &error, request_id))
 }
 
 /// The service that a request speaks to, as far as its head tells.
@@ -56,12 +57,21 @@ fn service_of_head(head: &RequestHead) -> Service {
     }
 }
 
-/// The refusal of a request, in the protocol of its service.
+/// The refusal of a request that was not read, in the protocol of its service.
 pub fn refuse(node: &Node, head: &RequestHead, error: &ApiError, request_id: RequestId) -> HttpResponse {
+    refuse_as(node, head, service_of_head(head), error, request_id)
+}
+
+fn refuse_as(
+    node: &Node,
+    head: &RequestHead,
+    service: Service,
+    error: &ApiError,
+    request_id: RequestId,
+) -> HttpResponse {
     let path = head.uri.path().into();
     let circumstances = Circumstances { address: client_of(node, head), resource: path, ..Circumstances::default() };
     node.decisions.refused(request_id, node.clock.now(), error, &circumstances);
-    let service = service_of_head(head);
     let (code, cause) = (error.code(), error.cause().unwrap_or_default());
     match code.status().as_u16() {
         500 => tracing::error!(%request_id, service = service.name(), code = code.name(), cause, "failed"),
@@ -77,30 +87,34 @@ async fn serve(
     node: &Arc<Node>,
     head: &RequestHead,
     request_id: RequestId,
+    service: &mut Service,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Result<HttpResponse, ApiError> {
     check_head_size(head)?;
     let received = node.clock.now();
     let body = read(node, head, incoming).await?;
-    let (scope, service) = (claimed_scope(head), service_of_head(head));
+    let scope = claimed_scope(head);
     let auth = authenticate(node, head, scope.as_ref(), &body, received).await?;
+    node.request_rates.count(auth.principal.as_deref(), received)?;
     if let Some(principal) = &auth.principal {
         tracing::Span::current().record("principal", principal.access_key.as_str());
     }
-    if service == Service::Kms {
+    if *service == Service::Kms {
         if auth.principal.is_none() {
             return Err(ErrorCode::MissingAuthenticationToken.into());
         }
         return Err(kms::unbuilt(&text(&head.headers, TARGET).unwrap_or_default()));
     }
     let parameters = parameters(head, &body)?;
-    let service = match (scope, &auth.principal) {
-        // The header pair names no service, the action does.
-        (None, Some(_)) => service_of(&parameters),
-        _ => service,
-    };
-    let action = find(service, &parameters, auth.principal.as_deref())?;
-    let call = call(node, head, auth, action, parameters, request_id, received)?;
+    if scope.is_none() && auth.principal.is_some() {
+        // The header pair names no service.
+        *service = service_of_version(&parameters);
+    }
+    let action = find(*service, &parameters, auth.principal.as_deref())?;
+    let mut call = call(node, head, auth, action, parameters, request_id, received)?;
+    if *service == Service::Iam {
+        iam::tell(&mut call)?;
+    }
     permission::ask_for_action(&call)?;
     let row = action.row();
     let mut document = respond::begin(row);
@@ -138,7 +152,7 @@ fn parameters(head: &RequestHead, body: &[u8]) -> Result<Parameters, ApiError> {
 }
 
 /// The service that a request without a credential scope means, by its version.
-fn service_of(parameters: &Parameters) -> Service {
+fn service_of_version(parameters: &Parameters) -> Service {
     match parameters.get("Version") == Some(Service::Sts.version()) {
         true => Service::Sts,
         false => Service::Iam,

@@ -140,6 +140,12 @@ settings! {
             "Signs console sessions and seals stored secrets. Unset or `dev-secret-key`: a random one is created once under STORAGE_ROOT.";
         "SECRET_KEY_PREVIOUS" secret_key_previous: Vec<Secret> = SecretList Unset, parse::secrets,
             "Former values of SECRET_KEY: what they sealed is opened and sealed anew.";
+        "KEY_REQUESTS_PER_SECOND" key_requests_per_second: u32 = Integer Text("0"), parse::number::<u32, 0, 1_000_000>,
+            "Requests that one access key may make in a second; more are answered 503 SlowDown. Temporary keys count together for their user or role. 0: no limit.";
+        "KEY_REQUESTS_BURST" key_requests_burst: u32 = Integer Text("0"), parse::number::<u32, 0, 1_000_000>,
+            "Requests that one access key may make at once before KEY_REQUESTS_PER_SECOND holds. 0: as many as in a second.";
+        "LOGIN_FAILURES_MAX" login_failures_max: u32 = Integer Text("100"), parse::number::<u32, 0, 1_000_000>,
+            "Wrong secrets and unknown access keys that one address may send as they are in fifteen minutes, over all keys. Beyond it only keys are taken that were used rightly from there within a day. 0: no limit.";
         "METRICS_TOKEN" metrics_token: Option<Secret> = Secret Unset, parse::secret::<16>,
             "Bearer token that may read the metrics, since scrapers cannot sign; at least 16 characters.";
     }

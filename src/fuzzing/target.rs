@@ -22,21 +22,30 @@ pub fn request_target(data: &[u8]) -> bool {
     let address = match route::find(Some(head.host()), request.uri.path(), &domains) {
         Ok(Route::S3(Address::Control(_))) => return true,
         Ok(Route::S3(address)) => address,
-        Ok(Route::Website(_) | Route::Health | Route::Admin | Route::Aws | Route::Unbuilt) => return true,
+        Ok(Route::Website(_) | Route::Health | Route::Aws | Route::Admin | Route::Presign(..) | Route::Unbuilt) => {
+            return true;
+        }
         Err(error) => {
             is_answered(&error, data);
             return false;
         }
     };
     let (bucket, key) = address.clone().into_parts();
-    if let Some(bucket) = &bucket {
+    let has_other_path = matches!(address, Address::Document(..));
+    if let Some(bucket) = bucket.as_ref().filter(|_| !has_other_path) {
         assert!(!RESERVED_BUCKET_NAMES.contains(&bucket.as_str()));
         let key = key.as_ref().map_or(String::new(), |key| encoded(key.as_str()));
         let found = |host: &str, path: &str| route::find(Some(host), path, &domains).expect("the same address");
         assert_eq!(found("localhost", &format!("/{bucket}/{key}")), Route::S3(address.clone()));
         assert_eq!(found(&format!("{bucket}.s3.example.com:5000"), &format!("/{key}")), Route::S3(address.clone()));
     }
-    let query = match Query::parse(head.query) {
+    let completed = Query::parse(head.query).and_then(|mut query| {
+        if let Address::Document(document, _) = &address {
+            document.complete(&mut query)?;
+        }
+        Ok(query)
+    });
+    let query = match completed {
         Ok(query) => query,
         Err(error) => {
             is_answered(&error, data);

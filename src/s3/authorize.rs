@@ -138,25 +138,18 @@ impl Access {
         error.explained(Why::Decided(Box::new(told)))
     }
 
-    /// The refusal of a question, with what was considered for it.
-    fn refuse(
-        &self,
-        question: &Question<'_>,
-        decision: &Decision,
-        object: ObjectState<'_>,
-        context: &RequestContext,
-    ) -> S3Error {
-        let cause = format_args!("{} is denied: {:?}", question.action, decision.reason);
+    /// A refusal, with what was considered for it if it is to be explained.
+    fn denied(&self, request: &AccessRequest<'_>, decision: &Decision, explains: bool) -> S3Error {
+        let cause = format_args!("{} is denied: {:?}", request.action, decision.reason);
         let error = S3Error::new(ErrorCode::AccessDenied).because(cause);
-        if !question.facts.explains {
+        if !explains {
             return error;
         }
-        let request = question.request(object, context);
         // Where a policy has changed since, what was decided is told.
-        let (again, trace) = self.policy_engine.explain(&request);
+        let (again, trace) = self.policy_engine.explain(request);
         let decision = if again.allowed { decision } else { &again };
-        let told = Explanation::of(&request, decision, &trace);
-        let told = match (question.key, object) {
+        let told = Explanation::of(request, decision, &trace);
+        let told = match (request.key, request.object) {
             (Some(_), ObjectState::Missing) => told.noting("there is no such object, or no such version of it"),
             _ => told,
         };
@@ -206,6 +199,7 @@ fn refusal(error: IamError) -> CredentialError {
         IamError::WellKnownRefused(_) => CredentialError::WellKnownSecret,
         IamError::WrongSecret(_) => CredentialError::WrongSecret,
         IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
+        IamError::AddressLockedOut { until } => CredentialError::AddressLockedOut { until },
         IamError::Busy => CredentialError::Busy,
         IamError::NoSuchEntity(_)
         | IamError::EntityAlreadyExists(_)
@@ -382,7 +376,7 @@ fn verdict(
 ) -> Result<(), S3Error> {
     match decision.allowed {
         true => Ok(()),
-        false => Err(node.access.refuse(question, decision, object, context)),
+        false => Err(node.access.denied(&question.request(object, context), decision, question.facts.explains)),
     }
 }
 
@@ -411,7 +405,8 @@ pub fn hidden_absence(call: &Call, bucket: &Bucket, key: &str) -> S3Error {
     let question = about(call, "s3:ListBucket", bucket, None);
     let context = question.facts.context(Asks::Listing(key));
     let decision = call.node.access.weigh(&question, ObjectState::Missing, &context);
-    let error = call.node.access.refuse(&question, &decision, ObjectState::Missing, &context);
+    let request = question.request(ObjectState::Missing, &context);
+    let error = call.node.access.denied(&request, &decision, question.facts.explains);
     match error.why() {
         Some(Why::Decided(told)) => {
             let mut told = Explanation::clone(told);
@@ -515,6 +510,33 @@ pub fn on_bucket(
         facts,
     };
     ask(node, &question, Looked::Nowhere, Asks::Nothing)
+}
+
+/// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
+pub fn on_resource(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    resource: &str,
+    facts: Facts<'_>,
+) -> Result<Reason, S3Error> {
+    let context = facts.context(Asks::Nothing);
+    let request = AccessRequest {
+        principal,
+        action,
+        bucket: None,
+        bucket_owner: None,
+        config: None,
+        key: None,
+        resource: Some(resource),
+        object: ObjectState::Missing,
+        context: &context,
+    };
+    let decision = node.access.policy_engine.decide(&request);
+    match decision.allowed {
+        true => Ok(decision.reason),
+        false => Err(node.access.denied(&request, &decision, facts.explains)),
+    }
 }
 
 /// Whether the caller would see a key in a listing of the bucket.

@@ -56,6 +56,8 @@ error_table! {
     BucketNotEmpty, 409, "The bucket you tried to delete is not empty.";
     ConditionalRequestConflict, 409, "The conditional request cannot succeed due to a conflicting operation against this resource.";
     CredentialsNotSupported, 400, "This request does not support credentials.";
+    DeleteConflict, 409, "Something still hangs on the entity.";
+    EntityAlreadyExists, 409, "There is such an entity already.";
     EntityTooLarge, 400, "Your proposed upload exceeds the maximum allowed size.";
     EntityTooSmall, 400, "Your proposed upload is smaller than the minimum allowed size.";
     ExpiredToken, 400, "The provided token has expired.";
@@ -85,9 +87,11 @@ error_table! {
     InvalidToken, 400, "The provided token is malformed or otherwise invalid.";
     InvalidURI, 400, "Couldn't parse the specified URI.";
     KeyTooLongError, 400, "Your key is too long.";
+    LimitExceeded, 409, "There would be too many.";
     MalformedACLError, 400, "The XML you provided was not well-formed or did not validate against our published schema.";
     MalformedPOSTRequest, 400, "The body of your POST request is not well-formed multipart/form-data.";
     MalformedPolicy, 400, "This policy contains invalid Json.";
+    MalformedPolicyDocument, 400, "The policy document is malformed.";
     MalformedTrailerError, 400, "The request contained trailing data that was not well-formed or did not conform to our published schema.";
     MalformedXML, 400, "The XML you provided was not well-formed or did not validate against our published schema.";
     MaxMessageLengthExceeded, 400, "Your request was too large.";
@@ -101,6 +105,7 @@ error_table! {
     NoSuchBucketPolicy, 404, "The bucket policy does not exist.";
     NoSuchCORSConfiguration, 404, "The CORS configuration does not exist.";
     NoSuchDecision, 404, "There is no refusal of this request id that you may see.";
+    NoSuchEntity, 404, "There is no such entity.";
     NoSuchKey, 404, "The specified key does not exist.";
     NoSuchLifecycleConfiguration, 404, "The lifecycle configuration does not exist.";
     NoSuchObjectLockConfiguration, 404, "The specified object does not have an ObjectLock configuration.";
@@ -123,6 +128,7 @@ error_table! {
     SlowDown, 503, "Please reduce your request rate.";
     TooManyLoginAttempts, 403, "Too many wrong secret keys for this access key from your address. Try again later.";
     UnexpectedContent, 400, "This request contains unsupported content.";
+    UnmodifiableEntity, 400, "The entity cannot be changed by a request.";
     UnresolvableGrantByEmailAddress, 400, "The email address you provided does not match any account on record.";
     UserKeyMustBeSpecified, 400, "The bucket POST must contain the specified field name. If it is specified, check the order of the fields.";
     XAmzContentSHA256Mismatch, 400, "The provided 'x-amz-content-sha256' header does not match what was computed.";

@@ -1,5 +1,5 @@
-//! What surrounds a request whatever becomes of it: the cross-origin headers of its answer, what the bucket's access log will say
-//! of it, and who asked for what, should it be refused.
+//! What surrounds a request whatever becomes of it: the cross-origin headers of its answer, how errors are told, what the
+//! bucket's access log will say of it, and who asked for what, should it be refused.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -12,6 +12,7 @@ use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey};
 use myfsio_actors::storage::Bucket;
 
+use super::accept::prefers_xml;
 use super::auth::Mechanism;
 use super::cors;
 use super::error::S3Error;
@@ -29,6 +30,8 @@ pub struct Exchange {
     cors: cors::Headers,
     /// What the access log will say; its last holder writes it down.
     pub note: AccessNote,
+    /// Whether errors are told as JSON.
+    pub tells_json: bool,
     bucket: Option<Arc<Bucket>>,
     key: Option<ObjectKey>,
     asked: RefCell<Asked>,
@@ -47,9 +50,17 @@ impl Exchange {
     pub fn begin(node: &Node, head: &RequestHead, address: &Address, request_id: RequestId) -> Self {
         match address {
             Address::Bucket(bucket) => Self::with_bucket(node, head, bucket, None, request_id),
+            Address::Document(_, bucket) => {
+                Self { tells_json: asks_json(head), ..Self::with_bucket(node, head, bucket, None, request_id) }
+            }
             Address::Object(bucket, key) => Self::with_bucket(node, head, bucket, Some(key), request_id),
             Address::Service | Address::Control(_) => Self::default(),
         }
+    }
+
+    /// Begins the exchange of a request of a route that speaks JSON, unless the client would rather read XML.
+    pub fn of_json_route(head: &RequestHead) -> Self {
+        Self { tells_json: asks_json(head), ..Self::default() }
     }
 
     /// Begins the exchange of a request that concerns a bucket, which may not be there.
@@ -70,7 +81,7 @@ impl Exchange {
             Some(_) => AccessNote::begin(node, head, Arc::clone(&bucket), key, request_id),
             None => AccessNote::default(),
         };
-        Self { cors, note, bucket: Some(bucket), key: key.cloned(), asked: RefCell::default() }
+        Self { cors, note, tells_json: false, bucket: Some(bucket), key: key.cloned(), asked: RefCell::default() }
     }
 
     /// Notes what is asked for.
@@ -121,4 +132,9 @@ impl Exchange {
             headers.insert(name.clone(), value.clone());
         }
     }
+}
+
+/// Whether the client of a JSON route takes errors as JSON. No more is read of what it likes than a head may hold.
+fn asks_json(head: &RequestHead) -> bool {
+    check_head_size(head).is_err() || !prefers_xml(&head.headers)
 }

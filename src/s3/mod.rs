@@ -1,5 +1,6 @@
 //! The S3 API: socket → parse → authenticate → authorise → one message → reply.
 
+pub mod accept;
 pub mod acl;
 pub mod auth;
 pub mod authorize;
@@ -21,6 +22,7 @@ pub mod query;
 pub mod range;
 pub mod request_facts;
 pub mod request_head;
+pub mod request_rate;
 pub mod requester_pays;
 pub mod respond;
 pub mod route;

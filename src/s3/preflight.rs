@@ -9,17 +9,19 @@ use std::sync::Arc;
 use actix_http::RequestHead as HttpHead;
 use actix_http::error::PayloadError;
 use actix_web::http::Method;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, REFERER, USER_AGENT};
 use bytes::Bytes;
 use futures_util::Stream;
+use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::iam::Principal;
-use myfsio_actors::names::Stamp;
+use myfsio_actors::names::{BucketName, ObjectKey, Stamp};
+use myfsio_actors::policy_engine::Reason;
 use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::chunked::decoded_length;
 use super::auth::settings::client_address;
-use super::auth::{ChunkedDecoder, authenticate};
+use super::auth::{ChunkedDecoder, Mechanism, authenticate};
 use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, RequestBody, too_large};
 use super::checksum::BodyChecks;
@@ -96,9 +98,19 @@ impl Caller {
         &self.query
     }
 
-    /// Who it is, with credentials.
-    pub fn principal(&self) -> Option<&Principal> {
-        self.auth.principal.as_deref()
+    /// Who it is; none is anonymous.
+    pub fn principal(&self) -> Option<&Arc<Principal>> {
+        self.auth.principal.as_ref()
+    }
+
+    /// As the one who asks for a change.
+    pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
+        ChangeOrigin {
+            principal: self.principal().map(|principal| principal.caller_arn()).unwrap_or_default(),
+            access_key: self.principal().map(|principal| principal.access_key.as_str().to_owned()),
+            request_id: request_id.to_string(),
+            source_ip: self.address,
+        }
     }
 
     fn facts<'a>(&'a self, node: &'a Node) -> Facts<'a> {
@@ -122,7 +134,7 @@ impl Caller {
 
     /// The refusal of what only administrators may.
     pub fn refused(&self, node: &Node) -> S3Error {
-        node.access.administrators_only(self.principal(), &self.facts(node), &self.path)
+        node.access.administrators_only(self.auth.principal.as_deref(), &self.facts(node), &self.path)
     }
 
     /// Whether the caller administers the node.
@@ -144,6 +156,31 @@ impl Caller {
         authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts(node))
     }
 
+    /// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
+    pub fn ask_about(&self, node: &Node, action: &str, resource: &str) -> Result<Reason, S3Error> {
+        authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts(node))
+    }
+
+    /// Asks whether the caller may do this to an object by a presigned URL, if it came back with one from where it is now.
+    /// Errs: as that request would be refused.
+    pub async fn ask_presigned(
+        &self,
+        node: &Node,
+        operation: Operation,
+        bucket_name: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<(), S3Error> {
+        let bucket = node.storage.bucket(bucket_name)?;
+        let mut headers = HeaderMap::new();
+        for name in [USER_AGENT, REFERER] {
+            self.headers.get_all(&name).for_each(|value| headers.append(name.clone(), value.clone()));
+        }
+        let query = Query::default();
+        let facts = Facts { headers: &headers, query: &query, mechanism: Mechanism::SigV4Query, ..self.facts(node) };
+        let (bucket_name, bucket, key) = (Some(bucket_name), Some(&*bucket), Some(key));
+        authorize::primary(node, &self.auth, &Primary { operation, facts, bucket_name, bucket, key }).await
+    }
+
     /// The request's body, which comes from `incoming`. Once. Errs: InvalidDigest, InvalidRequest for what is claimed of it.
     pub fn body(
         &mut self,
@@ -154,14 +191,21 @@ impl Caller {
     }
 }
 
+/// Authenticates a request and counts it against its access key. Errs: as authentication does; SlowDown.
+pub async fn known_caller(node: &Node, seen: &RequestHead<'_>, received: Stamp) -> Result<Authenticated, S3Error> {
+    let auth = authenticate(seen, &node.settings.auth, &node.access, received).await;
+    let auth = auth.map_err(S3Error::of_credentials)?;
+    node.request_rates.count(auth.principal.as_deref(), received)?;
+    Ok(auth)
+}
+
 /// Authenticates a request for one of the node's own routes. Errs: as authentication does.
 pub async fn identify(node: &Arc<Node>, head: &HttpHead) -> Result<Caller, S3Error> {
     check_head_size(head)?;
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let received = node.clock.now();
     let seen = request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
-    let auth =
-        authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(S3Error::of_credentials)?;
+    let auth = known_caller(node, &seen, received).await?;
     let address = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (decoder, limits) = body_limits(node, &seen, false, &auth)?;
     let path = head.uri.path().to_owned();
@@ -178,7 +222,10 @@ pub async fn prepare(
 ) -> Result<Prepared, S3Error> {
     let permit = admit(node)?;
     check_head_size(head)?;
-    let query = Query::parse(head.uri.query().unwrap_or_default())?;
+    let mut query = Query::parse(head.uri.query().unwrap_or_default())?;
+    if let Address::Document(document, _) = &address {
+        document.complete(&mut query)?;
+    }
     let operation = operation::resolve(&head.method, address.scope(), &query, &head.headers)?;
     exchange.asked_for(operation, &head.headers);
     exchange.came_from(client_of(node, head));
@@ -186,8 +233,7 @@ pub async fn prepare(
     let peer = head.peer_addr.map(|peer| peer.ip());
     let virtual_bucket = route::virtual_bucket(route::host(head).unwrap_or_default(), &node.settings.base_domains);
     let seen = request_head(head, virtual_bucket.as_deref(), peer);
-    let auth =
-        authenticate(&seen, &node.settings.auth, &node.access, received).await.map_err(S3Error::of_credentials)?;
+    let auth = known_caller(node, &seen, received).await?;
     exchange.asked_by(auth.principal.as_ref(), auth.mechanism);
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();

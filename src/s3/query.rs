@@ -44,6 +44,13 @@ impl Query {
         self.pairs.iter().any(|(n, _)| n == name)
     }
 
+    /// Adds a parameter that the path stands for, unless it is there.
+    pub fn imply(&mut self, name: &str) {
+        if !self.has(name) {
+            self.pairs.push((name.to_owned(), String::new()));
+        }
+    }
+
     /// All parameters in the order of the request.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))

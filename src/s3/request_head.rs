@@ -42,6 +42,12 @@ impl<'a> RequestHead<'a> {
         self.header("host").unwrap_or_default()
     }
 
+    /// The token that comes with temporary credentials, in a header or in the query.
+    pub fn session_token(&self) -> Option<Cow<'a, str>> {
+        let in_query = || self.query_pairs().find(|(name, _)| name == "X-Amz-Security-Token").map(|(_, token)| token);
+        self.header("x-amz-security-token").map(Cow::Borrowed).or_else(in_query)
+    }
+
     /// The decoded name/value pairs of the query, in their order; `+` is a space, a parameter without `=` has an empty
     /// value.
     pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {

@@ -84,6 +84,11 @@ pub fn empty(status: StatusCode) -> HttpResponse {
     HttpResponse::new(status)
 }
 
+/// A JSON document.
+pub fn json(status: StatusCode, body: &serde_json::Value) -> HttpResponse {
+    HttpResponse::build(status).insert_header((CONTENT_TYPE, "application/json")).body(body.to_string())
+}
+
 /// Sets a response header; a value that no header can carry is left out.
 pub fn set_header(response: &mut HttpResponse, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
@@ -104,7 +109,8 @@ pub fn error_response(error: &S3Error, asked: Asked<'_>) -> HttpResponse {
     for (name, value) in error.headers() {
         response.headers_mut().insert(name.clone(), value.clone());
     }
-    if matches!(error.code(), ErrorCode::SlowDown | ErrorCode::ServiceUnavailable) {
+    let is_passing = matches!(error.code(), ErrorCode::SlowDown | ErrorCode::ServiceUnavailable);
+    if is_passing && !response.headers().contains_key("retry-after") {
         set_header(&mut response, "retry-after", "1");
     }
     response
@@ -191,6 +197,8 @@ mod tests {
         let head = error_response(&error, asked(true, false));
         assert!(matches!(head.body().size(), BodySize::None | BodySize::Sized(0)));
         assert_eq!(head.headers().get("retry-after").unwrap(), "1");
+        let later = error_response(&S3Error::new(ErrorCode::SlowDown).header("retry-after", "7"), asked(true, false));
+        assert_eq!(later.headers().get("retry-after").unwrap(), "7");
         let json: serde_json::Value = serde_json::from_str(&error_json(&error, asked(false, true))).unwrap();
         assert_eq!(json["error"]["code"], "SlowDown");
         assert_eq!(json["error"]["request_id"], "00000000000000FF");

@@ -8,11 +8,11 @@ use myfsio_actors::names::{BucketName, InvalidObjectKey, KEY_BYTES_MAX, ObjectKe
 
 use super::error::{ErrorCode, S3Error};
 use super::operation::Scope;
-use super::query::percent_decode;
+use super::query::{Query, percent_decode};
 use super::website::Site;
 
-/// First path segments that are the node's own routes.
-const OWN_ROUTES: [&str; 4] = ["presign", "bucket-policy", "kms", "bucket"];
+/// First path segments of the node's own routes that are not built.
+const UNBUILT: [&str; 1] = ["kms"];
 /// First path segment of S3 Control: the version of its API.
 const CONTROL: &str = "v20180820";
 
@@ -29,6 +29,8 @@ pub enum Route {
     Health,
     /// A route below `/_myfsio`; speaks JSON.
     Admin,
+    /// `/presign/<bucket>/<key>`: a URL to it is asked for; speaks JSON.
+    Presign(BucketName, ObjectKey),
     /// Another route of the node's own, not built; speaks JSON.
     Unbuilt,
 }
@@ -44,6 +46,34 @@ pub enum Address {
     Object(BucketName, ObjectKey),
     /// A bucket, by its ARN, in S3 Control's tag operations.
     Control(BucketName),
+    /// A document that belongs to a bucket, by a path of its own; errors are told as JSON.
+    Document(Document, BucketName),
+}
+
+/// Documents of buckets that have a path of their own beside that of the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// `/bucket-policy/<bucket>`: what `/<bucket>?policy` is.
+    Policy,
+    /// `/bucket/<bucket>?quota`: what `/<bucket>?quota` is.
+    Quota,
+}
+
+impl Document {
+    /// Completes a query with what the path says already. Errs: NotImplemented where nothing stands behind the path.
+    pub fn complete(self, query: &mut Query) -> Result<(), S3Error> {
+        match self {
+            Self::Policy => query.imply("policy"),
+            Self::Quota if query.has("quota") => {}
+            Self::Quota => return Err(unbuilt()),
+        }
+        Ok(())
+    }
+}
+
+/// The refusal of routes that are not there.
+pub fn unbuilt() -> S3Error {
+    S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")
 }
 
 impl Address {
@@ -51,7 +81,7 @@ impl Address {
     pub fn scope(&self) -> Scope {
         match self {
             Self::Service => Scope::Service,
-            Self::Bucket(_) => Scope::Bucket,
+            Self::Bucket(_) | Self::Document(..) => Scope::Bucket,
             Self::Object(..) => Scope::Object,
             Self::Control(_) => Scope::Control,
         }
@@ -61,7 +91,7 @@ impl Address {
     pub fn into_parts(self) -> (Option<BucketName>, Option<ObjectKey>) {
         match self {
             Self::Service => (None, None),
-            Self::Bucket(bucket) | Self::Control(bucket) => (Some(bucket), None),
+            Self::Bucket(bucket) | Self::Control(bucket) | Self::Document(_, bucket) => (Some(bucket), None),
             Self::Object(bucket, key) => (Some(bucket), Some(key)),
         }
     }
@@ -73,7 +103,7 @@ pub fn host(head: &RequestHead) -> Option<&str> {
 }
 
 /// Finds the route. Errs: InvalidBucketName, KeyTooLongError, InvalidURI for malformed escapes and keys that are not
-/// UTF-8.
+/// UTF-8, InvalidRequest where a route of the node's own or of S3 Control is wanting what it is about.
 pub fn find(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> Result<Route, S3Error> {
     let path = raw_path.strip_prefix('/').unwrap_or(raw_path);
     if let Some(bucket) = host.and_then(|host| virtual_bucket(host, base_domains)) {
@@ -86,10 +116,43 @@ pub fn find(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> Resu
     match first {
         "healthz" if rest.is_none_or(str::is_empty) => Ok(Route::Health),
         "_myfsio" => Ok(Route::Admin),
-        own if OWN_ROUTES.contains(&own) => Ok(Route::Unbuilt),
+        "presign" => presign(rest.unwrap_or_default()),
+        "bucket-policy" => document(Document::Policy, rest.unwrap_or_default()),
+        "bucket" => document(Document::Quota, rest.unwrap_or_default()),
+        own if UNBUILT.contains(&own) => Ok(Route::Unbuilt),
         CONTROL => control(rest.unwrap_or_default()),
         "" if rest.is_none() => Ok(Route::S3(Address::Service)),
         bucket => address(Some(bucket), rest.unwrap_or_default()).map(Route::S3),
+    }
+}
+
+/// Whether the path is below one of the node's own routes that speak JSON, well-formed or not.
+pub fn speaks_json(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> bool {
+    let own = |(first, rest): (&str, &str)| matches!(first, "presign" | "bucket-policy" | "bucket") && !rest.is_empty();
+    let is_own = raw_path.strip_prefix('/').and_then(|path| path.split_once('/')).is_some_and(own);
+    is_own && host.and_then(|host| virtual_bucket(host, base_domains)).is_none()
+}
+
+/// `<bucket>/<key>`.
+fn presign(rest: &str) -> Result<Route, S3Error> {
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    match address(Some(bucket), key)? {
+        Address::Object(bucket, key) => Ok(Route::Presign(bucket, key)),
+        _ => {
+            Err(S3Error::with_message(ErrorCode::InvalidRequest, "The path names no object: /presign/<bucket>/<key>."))
+        }
+    }
+}
+
+/// `<bucket>`, with or without a slash behind it.
+fn document(document: Document, rest: &str) -> Result<Route, S3Error> {
+    let bucket = rest.strip_suffix('/').unwrap_or(rest);
+    if bucket.is_empty() || bucket.contains('/') {
+        return Ok(Route::Unbuilt);
+    }
+    match address(Some(bucket), "")? {
+        Address::Bucket(bucket) => Ok(Route::S3(Address::Document(document, bucket))),
+        _ => Ok(Route::Unbuilt),
     }
 }
 
@@ -216,10 +279,47 @@ mod tests {
     fn own_routes_are_no_buckets() {
         assert_eq!(find_path("/healthz"), Ok(Route::Health));
         assert_eq!(find_path("/_myfsio/metrics"), Ok(Route::Admin));
-        for path in ["/presign/b/k", "/bucket-policy/b", "/kms", "/bucket/b", "/v20180820", "/v20180820/jobs"] {
+        for path in ["/kms", "/v20180820", "/v20180820/jobs", "/bucket", "/bucket-policy/", "/bucket-policy/abc/k"] {
             assert_eq!(find_path(path), Ok(Route::Unbuilt), "{path}");
         }
         assert_eq!(find_path("/presigned/k"), object("presigned", "k"));
+    }
+
+    #[test]
+    fn documents_and_presigned_urls_have_paths_of_their_own() {
+        let document = |document, name| Ok(Route::S3(Address::Document(document, BucketName::parse(name).unwrap())));
+        assert_eq!(find_path("/bucket-policy/abc"), document(Document::Policy, "abc"));
+        assert_eq!(find_path("/bucket-policy/abc/"), document(Document::Policy, "abc"));
+        assert_eq!(find_path("/bucket/abc"), document(Document::Quota, "abc"));
+        assert_eq!(find_path("/bucket-policy/Ab"), Err(ErrorCode::InvalidBucketName));
+        assert!(speaks_json(None, "/bucket-policy/Ab", &[]) && speaks_json(None, "/presign/abc/%zz", &[]));
+        let domains = ["example.com".to_owned()];
+        assert!(!speaks_json(Some("abc.example.com"), "/presign/abc/%zz", &domains));
+        assert!(!speaks_json(None, "/presign", &[]) && !speaks_json(None, "/abc/presign/%zz", &[]));
+        let url_to = |key: &str| {
+            let key = ObjectKey::parse(key.as_bytes()).unwrap();
+            Ok(Route::Presign(BucketName::parse("abc").unwrap(), key))
+        };
+        assert_eq!(find_path("/presign/abc/a%20b/c+%2B"), url_to("a b/c++"));
+        assert_eq!(find_path("/presign/abc//../k"), url_to("/../k"));
+        for path in ["/presign/abc", "/presign/abc/"] {
+            assert_eq!(find_path(path), Err(ErrorCode::InvalidRequest), "{path}");
+        }
+        for path in ["/presign", "/presign/", "/presign//k"] {
+            assert_eq!(find_path(path), Err(ErrorCode::InvalidBucketName), "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_of_documents_stand_for_their_parameters() {
+        let complete = |document: Document, raw: &str| {
+            let mut query = Query::parse(raw).unwrap();
+            document.complete(&mut query).map(|()| query.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(complete(Document::Policy, "").unwrap(), ["policy"]);
+        assert_eq!(complete(Document::Policy, "x=1&policy").unwrap(), ["x", "policy"]);
+        assert_eq!(complete(Document::Quota, "quota").unwrap(), ["quota"]);
+        assert_eq!(complete(Document::Quota, "policy").unwrap_err().code(), ErrorCode::NotImplemented);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::build::{Held, compile, tags, warn_of_mistake};
 use super::directory::{Directory, HolderPlace, KeyEntry, Means, Owner, SEAL_PURPOSE};
 use super::entries::{AccessKeySummary, UserSummary};
 use super::first_boot::WELL_KNOWN_SECRET;
-use super::ids::{Ids, Problem, account_id_of, administers};
+use super::ids::{Ids, Problem, account_id_of};
 use super::naming::{Kind, is_path, scope};
 use super::principal::Principal;
 use super::records::{Expiry, FileRecord, KeyRecord, UserRecord};
@@ -34,9 +34,6 @@ pub(super) fn add_users(directory: &mut Directory, file: &FileRecord, ids: &Ids)
         }
         let name = scope(Some(&summary.account_id), &summary.user_name);
         note(&mut directory.by_user_name, name, place);
-        if administers(&user.policies) {
-            directory.administrators.insert(summary.account_id.clone());
-        }
         directory.users.push(summary);
     }
     let mut members: HashMap<String, usize> = HashMap::new();

@@ -13,7 +13,7 @@ use super::actor::Iam;
 use super::directory::{Directory, IamFile, KeyEntry};
 use super::error::IamError;
 use super::first_boot::{SeededAdmin, WELL_KNOWN_ACCESS_KEY, WELL_KNOWN_SECRET, first_admin, first_document};
-use super::lockout::Lockout;
+use super::lockout::{Lock, Lockout};
 use super::messages::{Change, IamChange, Reload};
 use super::principal::{Credential, Principal};
 use crate::audit::ChangeOrigin;
@@ -39,6 +39,8 @@ pub struct IamSettings {
     pub admin_secret_key: Option<SecretKey>,
     /// Seals the secrets that the node writes.
     pub sealer: Sealer,
+    /// What an address may get wrong in fifteen minutes, over all keys; zero is no limit.
+    pub login_failures_max: u32,
 }
 
 /// IAM, started.
@@ -81,7 +83,8 @@ impl IamClient {
     /// its file writes may block for milliseconds. Errs: the file cannot be read or written, has a mistake, or holds a
     /// secret sealed under an unknown key.
     pub fn start(settings: IamSettings, clock: SharedClock, arbiter: &ArbiterHandle) -> Result<IamStart, IamError> {
-        let IamSettings { path, host_is_loopback, admin_access_key, admin_secret_key, sealer } = settings;
+        let IamSettings { path, host_is_loopback, admin_access_key, admin_secret_key, sealer, login_failures_max } =
+            settings;
         let admin_secret = admin_secret_key.as_ref().map(SecretKey::expose);
         let by_operator = admin_secret == Some(WELL_KNOWN_SECRET);
         let known_key = || admin_access_key.clone().unwrap_or_else(|| WELL_KNOWN_ACCESS_KEY.to_owned());
@@ -103,7 +106,7 @@ impl IamClient {
             path,
             clock,
             well_known_by_operator,
-            lockout: Mutex::default(),
+            lockout: Mutex::new(Lockout::new(login_failures_max)),
             decoy: SecretKey::random()?,
         };
         let client = Self { door: Door::new(address, CALLS_MAX, DEADLINE), shared: Arc::new(shared) };
@@ -128,8 +131,8 @@ impl IamClient {
         Ok(Credential { secret: entry.secret.clone(), principal: Arc::clone(&entry.principal) })
     }
 
-    /// The user of an access key whose secret is presented as it is. Errs: as [`Self::credential`], WrongSecret, and
-    /// LockedOut after five wrong secrets from this address in fifteen minutes.
+    /// The user of an access key whose secret is presented as it is. Errs: as [`Self::credential`], WrongSecret, LockedOut
+    /// after five wrong secrets from this address in fifteen minutes, and AddressLockedOut after many for any keys.
     pub async fn verify_secret(
         &self,
         id: &AccessKeyId,
@@ -140,18 +143,21 @@ impl IamClient {
         self.refresh().await?;
         let directory = self.directory();
         let now = self.shared.clock.now();
+        match self.shared.lockout.lock().lock(id, address, now) {
+            Some(Lock::Key(until)) => return Err(IamError::LockedOut { access_key: id.clone(), until }),
+            Some(Lock::Address(until)) => return Err(IamError::AddressLockedOut { until }),
+            None => {}
+        }
         let Some(entry) = directory.key(id) else {
             let _ = self.shared.decoy.is(secret);
+            self.shared.lockout.lock().count_address(address, now);
             return Err(IamError::NoSuchAccessKey(id.clone()));
         };
-        if let Some(until) = self.shared.lockout.lock().locked_until(id, address, now) {
-            return Err(IamError::LockedOut { access_key: id.clone(), until });
-        }
         if !entry.secret.is(secret) {
             self.shared.lockout.lock().count(id, address, now);
             return Err(IamError::WrongSecret(id.clone()));
         }
-        self.shared.lockout.lock().forget(id, address);
+        self.shared.lockout.lock().prove(id, address, now);
         self.check(id, entry, exposed)?;
         Ok(Arc::clone(&entry.principal))
     }

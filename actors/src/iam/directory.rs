@@ -1,7 +1,7 @@
 //! The compiled file: what a lookup sees. Built from the whole file or not at all.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -83,8 +83,6 @@ pub struct Directory {
     pub(super) providers: Vec<OidcProvider>,
     /// By ARN.
     pub(super) provider_places: HashMap<String, usize>,
-    /// Accounts that somebody is in who administers the node by a grant of the short form.
-    pub(super) administrators: HashSet<String>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -124,11 +122,6 @@ impl Directory {
             Owner::User(place) => self.users.get(*place).map(|user| user.display_name.as_str()),
             Owner::Role(place) => self.roles.get(*place).map(|role| role.name.as_str()),
         }
-    }
-
-    /// Whether somebody in the account administers the node by a grant of the short form.
-    pub fn is_of_administrators(&self, account_id: &str) -> bool {
-        self.administrators.contains(account_id)
     }
 
     /// Every user, in the order of the file.

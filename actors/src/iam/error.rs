@@ -35,6 +35,12 @@ pub enum IamError {
         /// When it will be unlocked.
         until: Stamp,
     },
+    /// Too many wrong secrets and unknown access keys from this address.
+    #[error("the address is locked for access keys that it has not used lately, after too many wrong ones")]
+    AddressLockedOut {
+        /// When it will be unlocked.
+        until: Stamp,
+    },
     /// What the request names is not there; the text says what (IAM: NoSuchEntity).
     #[error("{0}")]
     NoSuchEntity(String),

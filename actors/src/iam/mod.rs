@@ -40,5 +40,6 @@ pub use first_boot::{SeededAdmin, WELL_KNOWN_SECRET};
 pub use ids::{account_id_of, first_user_id};
 pub use messages::{Change, Draft, IamChange};
 pub use principal::{Credential, Principal, RoleSession, Session};
+pub use records::end_of;
 
 pub use crate::seal::SecretKey;

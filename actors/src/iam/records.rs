@@ -208,6 +208,12 @@ impl Expiry {
     }
 }
 
+/// Reads when something ends, as the file has it: an RFC 3339 time, a date, seconds since the epoch, or null for never. None for
+/// anything else.
+pub fn end_of(value: &Value) -> Option<Option<Stamp>> {
+    Expiry::of(value).map(|end| end.0)
+}
+
 impl<'de> Deserialize<'de> for Expiry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let found = Self::of(&Value::deserialize(deserializer)?);

@@ -1,5 +1,7 @@
 //! The actor with its file: first start, lookups, hand edits, changes, lock-out.
 
+mod hand_written;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ impl Node {
             admin_access_key: None,
             admin_secret_key: None,
             sealer: sealer("key one", &[]),
+            login_failures_max: 20,
         };
         Self { folder, clock: Arc::new(ManualClock::new(Stamp(1_000_000_000))), settings }
     }
@@ -345,6 +348,14 @@ async fn five_wrong_secrets_lock_the_key_for_the_address() {
         let unknown = client.verify_secret(&id("nobody"), "x", here, true).await;
         assert!(matches!(unknown, Err(IamError::NoSuchAccessKey(_))));
     }
+    let of = async |key: &str, address| client.verify_secret(&id(key), "x", address, true).await;
+    assert!(matches!(of("nobody", here).await, Err(IamError::AddressLockedOut { .. })));
+    assert!(
+        matches!(of("localadmin", here).await, Err(IamError::AddressLockedOut { .. })),
+        "nor does it tell who is there"
+    );
+    assert!(matches!(of("nobody", there).await, Err(IamError::NoSuchAccessKey(_))));
+    assert!(try_it("right", here).await.is_ok(), "this key was used rightly from there");
 }
 
 #[actix::test]

@@ -124,7 +124,6 @@ impl World {
             bucket_account: Some("111111111111"),
             object_account: object_account.as_deref(),
             account_of: &|user| self.directory.account_of(user).into_owned(),
-            administers: &|account_id| self.directory.is_of_administrators(account_id),
         };
         decide(&request, &around)
     }

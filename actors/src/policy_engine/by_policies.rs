@@ -179,10 +179,13 @@ mod tests {
         assert_eq!(ask(&both, &[], "ec2:StopInstances", "*"), (PolicyDecision::ImplicitDeny, vec![]));
         assert_eq!(ask(&[], &[], "s3:GetObject", key).0, PolicyDecision::ImplicitDeny);
         let bounds = [home];
-        assert_eq!(ask(&[allow.clone()], &bounds, "s3:GetObject", "arn:aws:s3:::b/ann/x").0, PolicyDecision::Allowed);
+        assert_eq!(
+            ask(std::slice::from_ref(&allow), &bounds, "s3:GetObject", "arn:aws:s3:::b/ann/x").0,
+            PolicyDecision::Allowed
+        );
         assert_eq!(ask(&[allow], &bounds, "s3:GetObject", key).0, PolicyDecision::ImplicitDeny);
         let grant = IdentityPolicy::parse(&json!({"bucket": "b", "actions": ["read"]}), "policies[0]").unwrap();
-        assert_eq!(ask(&[grant.clone()], &[], "s3:GetObject", key).0, PolicyDecision::Allowed);
+        assert_eq!(ask(std::slice::from_ref(&grant), &[], "s3:GetObject", key).0, PolicyDecision::Allowed);
         assert_eq!(ask(&[grant], &[], "s3:GetObject", "arn:aws:s3:::c/x").0, PolicyDecision::ImplicitDeny);
     }
 

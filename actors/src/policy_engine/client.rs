@@ -15,6 +15,7 @@ use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::parse::parse_bucket_policy;
 use super::policies::{BucketPolicies, PolicyFile};
+use super::preset::Preset;
 use super::principal::is_account_id;
 use super::trace::Trace;
 use crate::call::Door;
@@ -124,8 +125,8 @@ impl PolicyEngineClient {
         decide: impl FnOnce(&Surroundings<'_>) -> T,
     ) -> T {
         let directory = self.iam.directory();
-        let of_resource = || request.resource.and_then(account_of_arn).map(Cow::Borrowed);
-        let bucket_account = request.bucket_owner.map(|owner| directory.account_of(owner)).or_else(of_resource);
+        let owner_of_bucket = request.bucket_owner.map(|owner| directory.account_of(owner));
+        let bucket_account = owner_of_bucket.or_else(|| account_in_arn(request.resource?).map(Cow::Borrowed));
         // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
         let object_account = match request.object {
             ObjectState::Found(object) if directory.knows(object.owner) => Some(directory.account_of(object.owner)),
@@ -137,7 +138,6 @@ impl PolicyEngineClient {
             bucket_account: bucket_account.as_deref(),
             object_account: object_account.as_deref(),
             account_of: &|user| directory.account_of(user).into_owned(),
-            administers: &|account_id| directory.is_of_administrators(account_id),
         };
         decide(&around)
     }
@@ -175,11 +175,10 @@ impl PolicyEngineClient {
         owns || self.may_list(principal, bucket)
     }
 
-    /// Whether the caller is an administrator of the node: holds `iam:*` or `iam:list_users`, by a grant, or by a document in
-    /// an account that administers the node.
+    /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users` by a grant.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
         let facts = Facts { principal: Some(principal), context, resource_account: None, object_tags: &[] };
-        evaluate::is_administrator(principal, &facts, self.iam.directory().is_of_administrators(&principal.account_id))
+        evaluate::is_administrator(principal, &facts)
     }
 
     /// Whether the bucket's policy is public; false without one, and for a broken one, which lets nobody in.
@@ -191,6 +190,15 @@ impl PolicyEngineClient {
     /// The bucket's policy as it was put; as compact JSON when it was edited by hand since.
     pub fn policy_text(&self, bucket: &BucketName) -> Option<Arc<str>> {
         self.policies.load().state.get(bucket).map(|policy| Arc::clone(&policy.text))
+    }
+
+    /// What the bucket's policy makes of it.
+    pub fn preset(&self, bucket: &BucketName) -> Preset {
+        match self.policies.load().state.get(bucket).map(|policy| &policy.document) {
+            None => Preset::Private,
+            Some(Ok(document)) => Preset::of(document, bucket),
+            Some(Err(_)) => Preset::Custom,
+        }
     }
 
     /// Why the policy file's present content is not in force; none while it is.
@@ -216,8 +224,8 @@ impl PolicyEngineClient {
     }
 }
 
-/// The account that an ARN names, which owns what it is of: a user, role, policy or key.
-fn account_of_arn(arn: &str) -> Option<&str> {
+/// The account that an ARN is of, where it names one.
+fn account_in_arn(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account_id| is_account_id(account_id))
 }
 

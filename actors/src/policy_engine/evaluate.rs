@@ -158,8 +158,6 @@ pub(super) struct Surroundings<'a> {
     pub object_account: Option<&'a str>,
     /// The account of a user.
     pub account_of: &'a dyn Fn(&CanonicalId) -> String,
-    /// Whether somebody in an account administers the node.
-    pub administers: &'a dyn Fn(&str) -> bool,
 }
 
 pub(super) fn allow(reason: Reason) -> Decision {
@@ -324,14 +322,12 @@ fn judge_unbounded<W: Watch>(
         return refuse(Reason::ExplicitDeny(statement));
     }
     if let Some(Err(mistake)) = around.policy
-        && !(caller.is_owning_root
-            || caller.is_creator
-            || is_administrator(principal, facts, (around.administers)(&principal.account_id)))
+        && !(caller.is_owning_root || caller.is_creator || is_administrator(principal, facts))
     {
         return refuse(Reason::BrokenBucketPolicy(mistake.clone()));
     }
     if row.capability == Capability::Quota {
-        return match is_administrator(principal, facts, (around.administers)(&principal.account_id)) {
+        return match is_administrator(principal, facts) {
             true => allow(Reason::AccountRoot),
             false => refuse(Reason::AdministratorsOnly),
         };
@@ -537,9 +533,9 @@ pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
     lists(&principal.policies) && (bounds.is_empty() || lists(bounds))
 }
 
-/// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings. A document counts
-/// only `at_home`, in an account that administers the node: in their own accounts others write their documents themselves.
-pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>, at_home: bool) -> bool {
+/// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings. A document does not
+/// make it one, whatever it allows: users of any account write them, for those of their account.
+pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool {
     let wish = Wish {
         capability: Capability::IamListUsers,
         action: "iam:ListUsers",
@@ -548,16 +544,10 @@ pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>, at_home
         listed_prefix: None,
     };
     let asked = Asked { action: "iam:ListUsers", resource: "*" };
-    let allows = |policies: &[IdentityPolicy]| {
-        let verdict = IdentityVerdict::of(policies, Some(wish), asked, facts, &mut ());
-        match verdict {
-            IdentityVerdict::Granted(_) => true,
-            IdentityVerdict::Allowed(_) => at_home,
-            IdentityVerdict::Denied(_) | IdentityVerdict::Broken(_) | IdentityVerdict::Silent => false,
-        }
-    };
+    let verdict = |policies: &[IdentityPolicy]| IdentityVerdict::of(policies, Some(wish), asked, facts, &mut ());
     let bounds = session_policies(principal);
-    allows(&principal.policies) && (bounds.is_empty() || allows(bounds))
+    matches!(verdict(&principal.policies), IdentityVerdict::Granted(_))
+        && (bounds.is_empty() || matches!(verdict(bounds), IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_)))
 }
 
 /// Whether the node's administrator gave the caller `iam:*` by a grant. A document says that of an account only.

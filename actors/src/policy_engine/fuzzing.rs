@@ -130,7 +130,6 @@ impl Case<'_> {
             bucket_account: Some(OWNER),
             object_account: None,
             account_of: &|_| OWNER.to_owned(),
-            administers: &|_| false,
         };
         decide(&request, &around)
     }

@@ -71,7 +71,6 @@ fn asked(statements: usize, address: [u8; 4]) -> impl FnMut(&mut Use<'_>) {
             bucket_account: None,
             object_account: None,
             account_of: &|_| String::new(),
-            administers: &|_| false,
         };
         act(&request, &around);
     }

@@ -31,6 +31,7 @@ mod messages;
 mod parse;
 mod pattern;
 mod policies;
+mod preset;
 mod principal;
 pub mod probe;
 mod public;
@@ -51,6 +52,7 @@ pub use evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, So
 pub use identity::{IdentityPolicy, PolicyHome};
 pub use messages::{DeleteBucketPolicy, PutBucketPolicy};
 pub use parse::refuse_ambiguous;
+pub use preset::Preset;
 pub(crate) use principal::is_account_id;
 pub use trace::{Considered, Fit, Trace};
 pub use trust::{TrustPolicy, TrustRequest};

@@ -154,7 +154,6 @@ fn ask(ask: &Ask<'_>) -> Decision {
         bucket_account: bucket_account.as_deref(),
         object_account: object_account.as_deref(),
         account_of: &|user| directory.account_of(user).into_owned(),
-        administers: &|account_id| directory.is_of_administrators(account_id),
     };
     decide(&request, &around)
 }
@@ -511,6 +510,7 @@ impl Node {
             admin_access_key: None,
             admin_secret_key: None,
             sealer: Sealer::new(&SecretKey::new("k"), &[]).unwrap(),
+            login_failures_max: 0,
         };
         let iam = IamClient::start(settings, clock.clone(), &arbiter).unwrap().client;
         let settings = PolicyEngineSettings { path: folder.path().join("policies.json") };

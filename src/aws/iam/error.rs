@@ -1,6 +1,7 @@
 //! What IAM refuses, as clients of its API know it.
 
 use myfsio_actors::iam::IamError;
+use myfsio_actors::json_store::StoreError;
 
 use crate::aws::error::{ApiError, ErrorCode};
 
@@ -21,7 +22,18 @@ impl From<IamError> for ApiError {
             | IamError::Expired(_)
             | IamError::WellKnownRefused(_)
             | IamError::WrongSecret(_)
-            | IamError::LockedOut { .. } => Self::new(ErrorCode::InvalidClientTokenId).because(error),
+            | IamError::LockedOut { .. }
+            | IamError::AddressLockedOut { .. } => Self::new(ErrorCode::InvalidClientTokenId).because(error),
+            IamError::Store(store) if store.is_full() => {
+                let message = "There is not enough space on the server's storage to complete the request.";
+                Self::with_message(ErrorCode::ServiceUnavailable, message).because(error)
+            }
+            IamError::Store(StoreError::Broken(problem)) => {
+                let line = problem.line.map(|line| format!(" in line {line}")).unwrap_or_default();
+                let message =
+                    format!("The file of users has a mistake{line}, and is not written until that is mended.");
+                Self::with_message(ErrorCode::ServiceUnavailable, message).because(error)
+            }
             IamError::Store(_) | IamError::Seal(_) => Self::internal(error),
         }
     }

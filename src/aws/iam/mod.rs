@@ -4,6 +4,7 @@
 mod access_keys;
 mod account;
 mod attached;
+mod conditions;
 mod dispatch;
 mod error;
 mod groups;
@@ -20,6 +21,7 @@ mod write;
 
 use myfsio_actors::iam::IamChange;
 
+pub(super) use self::conditions::tell;
 pub(super) use self::dispatch::dispatch;
 use super::call::Call;
 use super::error::ApiError;

@@ -35,8 +35,8 @@ pub async fn create(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
 pub fn get(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
     let directory = directory(call);
     let provider = directory.provider(arn_parameter(call, ARN)?)?;
-    let url = provider.url.split_once("://").map_or(provider.url.as_str(), |(_, rest)| rest);
-    out.text("Url", url);
+    // AWS has no provider without TLS, and so leaves the scheme out.
+    out.text("Url", provider.url.strip_prefix("https://").unwrap_or(&provider.url));
     write::texts(out, "ClientIDList", provider.client_ids.iter().map(String::as_str));
     write::texts(out, "ThumbprintList", provider.thumbprints.iter().map(String::as_str));
     write::created(out, provider.created_at);

@@ -10,7 +10,7 @@ use crate::aws::page::Page;
 use crate::s3::xml::XmlWriter;
 
 /// Most keys of one request, and the longest, in characters.
-const KEYS_MAX: usize = 50;
+pub const KEYS_MAX: usize = 50;
 const KEY_MAX: usize = 128;
 
 /// What can have tags.

@@ -62,6 +62,12 @@ pub enum CredentialError {
         /// When the lock ends.
         until: Stamp,
     },
+    /// Too many wrong secrets and unknown keys from this address.
+    #[error("the address is locked out after too many wrong secrets")]
+    AddressLockedOut {
+        /// When the lock ends.
+        until: Stamp,
+    },
     /// The secret is not the key's.
     #[error("wrong secret access key")]
     WrongSecret,
@@ -89,6 +95,11 @@ impl CredentialError {
             Self::LockedOut { until } => {
                 S3Error::new(ErrorCode::TooManyLoginAttempts).field("Until", iso8601(seconds_of(*until)))
             }
+            Self::AddressLockedOut { until } => S3Error::with_message(
+                ErrorCode::TooManyLoginAttempts,
+                "Too many wrong access keys and secret keys from your address. Try again later, or sign the request.",
+            )
+            .field("Until", iso8601(seconds_of(*until))),
             Self::WrongSecret => S3Error::with_message(
                 ErrorCode::AccessDenied,
                 "The secret access key you provided is not that of the access key id you provided.",

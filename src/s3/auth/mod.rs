@@ -21,6 +21,7 @@ pub mod post_form;
 pub mod post_policy;
 pub mod presigned;
 pub mod settings;
+pub mod sign_url;
 pub mod signing;
 pub mod sigv2;
 mod sigv4;

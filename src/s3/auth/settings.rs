@@ -113,6 +113,31 @@ pub fn claimed_host<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
     (!host.is_empty()).then_some(host)
 }
 
+/// The forwarded host without the scheme's own port, which some proxies add and clients do not sign; none where it has none.
+pub fn forwarded_host_without_port<'a>(head: &RequestHead<'a>, proxies: &TrustedProxies) -> Option<&'a str> {
+    let host = forwarded_host(head, proxies)?;
+    host.strip_suffix(":443").or_else(|| host.strip_suffix(":80"))
+}
+
+/// Where the client reaches the API: `API_BASE_URL`, else what a trusted proxy says, else what the request itself says. None
+/// when no host is named.
+pub fn public_url(head: &RequestHead<'_>, settings: &AuthSettings) -> Option<PublicUrl> {
+    if let Some(url) = &settings.api_base_url {
+        return Some(url.clone());
+    }
+    let is_trusted = head.peer.is_some_and(|peer| settings.trusted_proxies.may_name_host(peer));
+    let claimed = head.header("x-forwarded-proto").filter(|_| is_trusted).and_then(|all| all.split(',').next());
+    let https = match claimed.map(|scheme| scheme.trim().to_ascii_lowercase()).as_deref() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => head.secure,
+    };
+    let scheme = if https { "https" } else { "http" };
+    let hosts = [forwarded_host(head, &settings.trusted_proxies), Some(head.host())];
+    let url = |host: &str| format!("{scheme}://{host}").parse::<PublicUrl>().ok();
+    hosts.into_iter().flatten().filter_map(url).find(|url| url.path_prefix.is_empty())
+}
+
 /// Whether the request shows that the node can be reached from elsewhere: a forwarded header, a `Host` that is not
 /// loopback, or a peer that is not. The well-known secret is refused on such a request.
 pub fn exposed(head: &RequestHead<'_>) -> bool {
@@ -190,6 +215,30 @@ mod tests {
             TrustedProxies { networks: vec![crate::config::Network::parse("10.0.0.0/8").unwrap()], explicit: true };
         assert_eq!(seen(&listed, [10, 0, 0, 1]), "8.8.8.8");
         assert_eq!(seen(&listed, [9, 9, 9, 9]), "9.9.9.9");
+    }
+
+    #[test]
+    fn urls_begin_as_the_client_reaches_the_node() {
+        let url = |pairs: &[(&'static str, &'static str)], peer, settings: &AuthSettings| {
+            let map = headers(pairs);
+            public_url(&head(&map, peer), settings).map(|url| format!("{} {}", url.https, url.authority))
+        };
+        let (own, proxy, stranger) = (("host", "Node:5000"), [10, 0, 0, 1], [8, 8, 8, 8]);
+        let forwarded = [own, ("x-forwarded-host", "S3.example.com:443, inner"), ("x-forwarded-proto", "HTTPS, http")];
+        let settings = AuthSettings::default();
+        assert_eq!(url(&[own], stranger, &settings).unwrap(), "false node:5000");
+        assert_eq!(url(&forwarded, proxy, &settings).unwrap(), "true s3.example.com");
+        assert_eq!(url(&forwarded, stranger, &settings).unwrap(), "false node:5000");
+        assert_eq!(url(&[own, ("x-forwarded-proto", "https")], proxy, &settings).unwrap(), "true node:5000");
+        assert_eq!(url(&[own, ("x-forwarded-proto", "ftp")], proxy, &settings).unwrap(), "false node:5000");
+        assert_eq!(url(&[own, ("x-forwarded-host", "a/b")], proxy, &settings).unwrap(), "false node:5000");
+        assert_eq!(url(&[("host", "a@b")], proxy, &settings), None);
+        assert_eq!(url(&[], proxy, &settings), None);
+        let set = AuthSettings { api_base_url: "https://files.example.com".parse().ok(), ..settings };
+        assert_eq!(url(&forwarded, proxy, &set).unwrap(), "true files.example.com");
+        let map = headers(&forwarded);
+        let bare = |peer| forwarded_host_without_port(&head(&map, peer), &set.trusted_proxies);
+        assert_eq!((bare(stranger), bare(proxy)), (None, Some("S3.example.com")));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::canonical::{Reading, canonical_request, path_forms, string_to_sign};
 use super::claim::Claim;
 use super::hint;
-use super::settings::{AuthSettings, forwarded_host};
+use super::settings::{AuthSettings, forwarded_host, forwarded_host_without_port};
 use super::signing::{SigningKey, same_secret};
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::request_head::RequestHead;
@@ -25,6 +25,7 @@ pub fn matches(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, reading:
 fn accepted_hosts<'a>(head: &RequestHead<'a>, settings: &'a AuthSettings) -> Vec<Option<&'a str>> {
     let mut hosts = vec![None];
     hosts.extend(forwarded_host(head, &settings.trusted_proxies).map(Some));
+    hosts.extend(forwarded_host_without_port(head, &settings.trusted_proxies).map(Some));
     hosts.extend(settings.api_base_url.as_ref().map(|url| Some(url.authority.as_str())));
     hosts
 }

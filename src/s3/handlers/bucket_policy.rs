@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use myfsio_actors::names::BucketName;
 use myfsio_actors::policy_engine::{DeleteBucketPolicy, PolicyError, PutBucketPolicy};
+use myfsio_actors::storage::Bucket;
 
 use crate::node::Node;
 use crate::s3::context::Call;
@@ -33,10 +34,16 @@ pub async fn put_bucket_policy(mut call: Call) -> Answer {
     }
     let malformed = || S3Error::with_message(ErrorCode::MalformedPolicy, "Policies must be valid JSON in UTF-8.");
     let text = String::from_utf8(document.to_vec()).map_err(|_| malformed())?;
+    put_policy(&call.node, &bucket, text).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Sets a bucket's policy. Errs: MalformedPolicy with the place of the mistake, AccessDenied for a public one in a bucket that
+/// blocks them.
+pub async fn put_policy(node: &Node, bucket: &Bucket, text: String) -> Result<(), S3Error> {
     let refuse_public = bucket.config.public_access_block.is_some_and(|block| block.block_public_policy);
     let message = PutBucketPolicy { bucket: bucket.name.clone(), text, refuse_public };
-    call.node.access.policy_engine.put_bucket_policy(message).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    Ok(node.access.policy_engine.put_bucket_policy(message).await?)
 }
 
 /// S3 API Reference, DeleteBucketPolicy; deleting none is no error.

@@ -110,6 +110,7 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
     match (form.policy, call.is_anonymous()) {
         (None, _) => Ok(None),
         (Some(policy), true) => {
+            call.node.request_rates.count(form.authenticated.principal.as_deref(), call.received)?;
             call.set_caller(form.authenticated);
             call.note.asked_by(call.auth.principal.as_deref(), call.auth.mechanism);
             Ok(Some(policy))

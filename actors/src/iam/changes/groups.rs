@@ -9,7 +9,7 @@ use crate::iam::error::IamError;
 use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, checked_path, scope, unique_id};
 
-/// Most groups of an account, and most groups that a user is in (IAM User Guide, "IAM and AWS STS quotas").
+/// Most groups of an account (IAM User Guide, "IAM and AWS STS quotas").
 pub const GROUPS_MAX: usize = 300;
 /// Most groups that a user is in.
 pub const GROUPS_OF_USER_MAX: usize = 10;

@@ -12,7 +12,7 @@ use crate::iam::error::IamError;
 use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, checked_path, scope, unique_id};
 
-/// Most managed policies of an account, and most versions of one (IAM User Guide, "IAM and AWS STS quotas").
+/// Most managed policies of an account (IAM User Guide, "IAM and AWS STS quotas").
 pub const POLICIES_MAX: usize = 1500;
 /// Most versions of a managed policy.
 pub const VERSIONS_MAX: usize = 5;
@@ -148,7 +148,7 @@ fn versioned<'a>(
     let record = record(document, "managed_policies", place)?;
     if let Some(document) = record.shift_remove("document")
         && policy.versions.len() == 1
-        && !record.get("versions").and_then(Value::as_array).is_some_and(|versions| !versions.is_empty())
+        && record.get("versions").and_then(Value::as_array).is_none_or(|versions| versions.is_empty())
     {
         let created_at = record.get("created_at").cloned().unwrap_or_default();
         set(record, "versions", Some(Value::from(vec![version("v1", document, created_at)])));

@@ -11,6 +11,8 @@ mod providers;
 pub mod quotas;
 mod roles;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod users;
 
 pub use attach::{AttachPolicy, DetachPolicy};

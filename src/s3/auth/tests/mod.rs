@@ -17,6 +17,7 @@ use crate::s3::request_head::RequestHead;
 mod forms;
 mod mechanisms;
 mod published;
+mod urls;
 mod version_2;
 
 const ID: &str = "AKIAIOSFODNN7EXAMPLE";

@@ -1,0 +1,146 @@
+//! Users by JSON: what the console and scripts use. Policies come in either form.
+//!
+//! Each route asks for the permission of what it does, by the ARN of the user, and sends one message to IAM. Who holds the
+//! permission may give anything by it, as with AWS; but grants of the short form, which count in every account, are given and
+//! taken by those alone who hold the permission by such a grant.
+//!
+//! INVARIANT: a secret is in the answer to the request that made it, and nowhere else.
+
+mod body;
+mod keys;
+pub mod route;
+mod tell;
+mod users;
+
+use std::sync::Arc;
+
+use actix_http::error::PayloadError;
+use bytes::Bytes;
+use futures_util::Stream;
+use myfsio_actors::iam::{Directory, IamChange, IamError, UserSummary, WhichUser};
+use myfsio_actors::json_store::StoreError;
+use myfsio_actors::policy_engine::Reason;
+
+use crate::node::Node;
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::preflight::Caller;
+use crate::s3::respond::{Answer, RequestId};
+use route::IamRoute;
+
+/// Largest body, in bytes: as many policies as a user can have fit in.
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A request for one of these routes.
+struct Call<'a> {
+    node: &'a Node,
+    caller: Caller,
+    request_id: RequestId,
+    directory: Arc<Directory>,
+}
+
+/// Answers a request below `/_myfsio/iam`. Errs: AccessDenied, InvalidArgument, and what IAM refuses.
+pub async fn answer(
+    node: &Node,
+    mut caller: Caller,
+    request_id: RequestId,
+    route: IamRoute,
+    incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
+) -> Answer {
+    if caller.principal().is_none() {
+        return Err(ErrorCode::AccessDenied.into());
+    }
+    let body = caller.body(incoming)?.collect(BODY_BYTES_MAX).await?;
+    let directory = node.access.iam.fresh().await?;
+    let call = Call { node, caller, request_id, directory };
+    match route {
+        IamRoute::ListUsers => users::list(&call),
+        IamRoute::GetUser(user) => users::get(&call, user),
+        IamRoute::CreateUser => users::create(&call, &body).await,
+        IamRoute::UpdateUser(user) => users::update(&call, user, &body).await,
+        IamRoute::DeleteUser(user) => users::delete(&call, user).await,
+        IamRoute::SetPolicies(user) => users::set_policies(&call, user, &body).await,
+        IamRoute::RotateKey(user) => keys::rotate(&call, user, &body).await,
+        IamRoute::CreateKey(user) => keys::create(&call, user, &body).await,
+        IamRoute::UpdateKey(user, key) => keys::update(&call, user, key, &body).await,
+        IamRoute::DeleteKey(user, key) => keys::delete(&call, user, key).await,
+    }
+}
+
+/// How the caller holds a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// By a grant of the short form, which counts in every account.
+    ByGrant,
+    /// As root of the account, or by a document.
+    InAccount,
+}
+
+impl Call<'_> {
+    /// Asks for a permission. Errs: AccessDenied.
+    fn ask(&self, action: &str, resource: &str) -> Result<Held, S3Error> {
+        match self.caller.ask_about(self.node, action, resource)? {
+            Reason::Allowed(statement) if statement.index.is_none() => Ok(Held::ByGrant),
+            _ => Ok(Held::InAccount),
+        }
+    }
+
+    /// The user that goes by a name, if the caller has the permission for it. Errs: AccessDenied, also for a user that is not
+    /// there, unless the caller would have it for all users of its account; then NoSuchEntity.
+    fn user(&self, action: &str, name: String) -> Result<(WhichUser, &UserSummary, Held), S3Error> {
+        let which = WhichUser::Called(name);
+        match self.directory.user(&which) {
+            Ok(user) => {
+                let held = self.ask(action, &user.arn())?;
+                // From here on by its id, which nothing else takes on.
+                Ok((WhichUser::Called(user.user_id.as_str().to_owned()), user, held))
+            }
+            Err(error) => {
+                self.ask(action, &format!("arn:aws:iam::{}:user/*", self.account_id()?))?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The caller's account. Errs: AccessDenied without credentials.
+    fn account_id(&self) -> Result<&str, S3Error> {
+        let principal = self.caller.principal().ok_or(ErrorCode::AccessDenied)?;
+        Ok(&principal.account_id)
+    }
+
+    /// Makes a change. Errs: what IAM refuses.
+    async fn change<M: IamChange>(&self, message: M) -> Result<M::Answer, S3Error> {
+        Ok(self.node.access.iam.change(self.caller.origin(self.request_id), message).await?)
+    }
+}
+
+impl From<IamError> for S3Error {
+    fn from(error: IamError) -> Self {
+        let told = |code| Self::with_message(code, error.to_string());
+        match &error {
+            IamError::NoSuchEntity(_) | IamError::NoSuchAccessKey(_) => told(ErrorCode::NoSuchEntity),
+            IamError::EntityAlreadyExists(_) => told(ErrorCode::EntityAlreadyExists),
+            IamError::DeleteConflict(_) => told(ErrorCode::DeleteConflict),
+            IamError::LimitExceeded(_) => told(ErrorCode::LimitExceeded),
+            IamError::UnmodifiableEntity(_) => told(ErrorCode::UnmodifiableEntity),
+            IamError::InvalidInput { .. } => told(ErrorCode::InvalidArgument),
+            IamError::MalformedPolicyDocument(_) => told(ErrorCode::MalformedPolicyDocument),
+            IamError::Busy => Self::new(ErrorCode::SlowDown),
+            IamError::Stopped | IamError::TimedOut => Self::new(ErrorCode::ServiceUnavailable).because(error),
+            IamError::Disabled(_)
+            | IamError::Expired(_)
+            | IamError::WellKnownRefused(_)
+            | IamError::WrongSecret(_)
+            | IamError::LockedOut { .. }
+            | IamError::AddressLockedOut { .. } => Self::new(ErrorCode::AccessDenied).because(error),
+            IamError::Store(store) if store.is_full() => Self::new(ErrorCode::InsufficientStorage).because(error),
+            IamError::Store(StoreError::Broken(problem)) => {
+                let line = problem.line.map(|line| format!(" in line {line}")).unwrap_or_default();
+                let message =
+                    format!("The file of users has a mistake{line}, and is not written until that is mended.");
+                Self::with_message(ErrorCode::ServiceUnavailable, message).because(error)
+            }
+            IamError::Store(StoreError::Contended { .. }) => Self::new(ErrorCode::ServiceUnavailable).because(error),
+            IamError::Store(StoreError::Io { .. }) | IamError::Seal(_) => Self::internal(error),
+        }
+    }
+}

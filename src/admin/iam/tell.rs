@@ -1,0 +1,70 @@
+//! Users as JSON.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use myfsio_actors::iam::{AccessKeySummary, NewCredential, UserSummary};
+use myfsio_actors::names::Stamp;
+use serde_json::{Value, json};
+
+use crate::s3::respond::Answer;
+
+/// An answer in JSON, which may hold a secret: nobody keeps it on the way.
+pub fn answer(status: StatusCode, body: &Value) -> Answer {
+    Ok(HttpResponse::build(status)
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(body.to_string()))
+}
+
+fn time(stamp: Option<Stamp>) -> Option<String> {
+    stamp.map(Stamp::rfc3339)
+}
+
+/// A user without its secrets.
+pub fn user(user: &UserSummary) -> Value {
+    let tags: serde_json::Map<String, Value> =
+        user.tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+    json!({
+        "user_id": user.user_id.as_str(),
+        "account_id": user.account_id,
+        "arn": user.arn(),
+        "display_name": user.display_name,
+        "user_name": user.user_name,
+        "path": user.path,
+        "email": user.email,
+        "root": user.is_root,
+        "enabled": user.is_enabled,
+        "expires_at": time(user.expires_at),
+        "created_at": time(user.created_at),
+        "access_keys": user.access_keys.iter().map(access_key).collect::<Vec<_>>(),
+        "policies": user.policies,
+        "groups": user.groups,
+        "attached_policies": user.attached_policies,
+        "tags": tags,
+    })
+}
+
+fn access_key(key: &AccessKeySummary) -> Value {
+    json!({
+        "access_key": key.access_key.as_str(),
+        "enabled": key.is_enabled,
+        "expires_at": time(key.expires_at),
+        "created_at": time(key.created_at),
+    })
+}
+
+/// A new credential, with its secret.
+pub fn credential(credential: &NewCredential) -> Value {
+    let replaced = credential.replaced.as_ref();
+    json!({
+        "user_id": credential.user_id.as_str(),
+        "display_name": credential.display_name,
+        "access_key": credential.access_key.as_str(),
+        "secret_key": credential.secret_key.expose(),
+        "replaced": replaced.map(|old| json!({
+            "access_key": old.access_key.as_str(),
+            "expires_at": old.expires_at.rfc3339(),
+        })),
+    })
+}
