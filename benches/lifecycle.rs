@@ -92,7 +92,7 @@ async fn measure(objects: usize, old: usize) {
     put(&client, &bucket, 0..objects - old, "new").await;
     let lifecycle = Lifecycle { rules: vec![rule], ..Lifecycle::default() };
     let change = BucketChange::Config(ConfigChange::Lifecycle(Some(lifecycle)));
-    let bucket = client.configure_bucket(ConfigureBucket { bucket, change }).await.unwrap();
+    let bucket = client.configure_bucket(ConfigureBucket { bucket, change }).await.unwrap().after;
     let walking = Instant::now();
     while !client.walk_times(WalkTimes { bucket: Arc::clone(&bucket) }).await.unwrap() {}
     let walked = walking.elapsed();

@@ -39,7 +39,7 @@ async fn overwrites(versioned: bool, root: &Path, body: &Bytes) -> (f64, f64) {
     let mut bucket = client.create_bucket(create).await.unwrap();
     if versioned {
         let change = BucketChange::Versioning(Versioning::Enabled);
-        bucket = client.configure_bucket(ConfigureBucket { bucket, change }).await.unwrap();
+        bucket = client.configure_bucket(ConfigureBucket { bucket, change }).await.unwrap().after;
     }
     let (start, cpu, written) = (Instant::now(), cpu_micros(), AtomicU64::new(0));
     let write = |writer: usize| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use myfsio_actors::audit::AuditLog;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::NotifierClient;
@@ -68,6 +69,8 @@ pub struct Node {
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
     pub notifier: NotifierClient,
+    /// Who changed what.
+    pub audit: AuditLog,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
@@ -92,6 +95,7 @@ impl Node {
         access: Access,
         lifecycle: LifecycleClient,
         notifier: NotifierClient,
+        audit: AuditLog,
         clock: SharedClock,
     ) -> Self {
         let mut bytes = [0; 24];
@@ -113,6 +117,7 @@ impl Node {
             decisions,
             lifecycle,
             notifier,
+            audit,
             clock,
             admission,
             request_rates,
@@ -121,5 +126,9 @@ impl Node {
             stopping,
             host_id,
         }
+    }
+    /// What does not work while the node serves all the same.
+    pub fn trouble(&self) -> Option<String> {
+        self.storage.trouble().or_else(|| self.audit.trouble())
     }
 }

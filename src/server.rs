@@ -217,7 +217,7 @@ async fn answer(node: Arc<Node>, door: Door, request: Request) -> Response<BoxBo
     match route {
         Ok(Route::S3(address)) => s3(&node, &mut head, address, request_id, hold).await,
         Ok(Route::Website(site)) => website(&node, &head, &site, request_id, hold).await,
-        Ok(Route::Health) => finish(&node, request_id, health(node.storage.failure(), node.storage.trouble()), hold),
+        Ok(Route::Health) => finish(&node, request_id, health(node.storage.failure(), node.trouble()), hold),
         Ok(Route::Aws) => aws(&node, &head, request_id, hold).await,
         Ok(route @ (Route::Admin | Route::Presign(..) | Route::Unbuilt)) => {
             own(&node, &head, &route, request_id, hold).await

@@ -1,6 +1,6 @@
 //! From a configuration to a running node and back: what is started in which order, and drained in reverse.
 //!
-//! Order of start: port, storage (replays its journal), users, policies, lifecycle, then requests. A taken port or a broken file
+//! Order of start: port, storage (replays its journal), audit log, users, policies, lifecycle, then requests. A taken port or a broken file
 //! stops the start before anything listens.
 
 use std::io::{self, Write as _};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Arbiter;
+use myfsio_actors::audit::{AuditLog, AuditSettings};
 use myfsio_actors::bucket_config::Day;
 use myfsio_actors::clock::{SharedClock, SystemClock};
 use myfsio_actors::iam::{IamClient, IamError, IamSettings, SeededAdmin};
@@ -91,12 +92,14 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let clock: SharedClock = Arc::new(SystemClock);
     let storage = StorageClient::start(&storage_settings(&config), Arc::clone(&clock))?;
     let sealer = sealer(&config)?;
-    let (access, seeded) = start_access(&config, &sealer, &clock)?;
+    let audit = start_audit(&config, &clock);
+    let (access, seeded) = start_access(&config, &sealer, &audit, &clock)?;
     let notifier = start_notifier(&config, sealer, &storage, &clock)?;
     let day = Day::of_seconds(config.lifecycle_day_seconds);
     let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
     let settings = node_settings(&config)?;
-    let node = Node::new(settings, storage.clone(), access.clone(), lifecycle.clone(), notifier.clone(), clock);
+    let (lifecycles, notifiers) = (lifecycle.clone(), notifier.clone());
+    let node = Node::new(settings, storage.clone(), access, lifecycles, notifiers, audit.clone(), clock);
     let node = Arc::new(node);
     let settings = ServerSettings {
         workers: config.http_workers,
@@ -122,6 +125,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
     if let Err(error) = notifier.stop().await {
         tracing::warn!(%error, "events that were told are told again by the next start");
     }
+    audit.stop().await;
     let failure = storage.failure();
     storage.stop().await?;
     match failure {
@@ -209,6 +213,12 @@ fn sealer(config: &Config) -> Result<Sealer, RunError> {
     Ok(Sealer::new(&secret, &previous)?)
 }
 
+/// Starts the audit log.
+fn start_audit(config: &Config, clock: &SharedClock) -> AuditLog {
+    let folder = config.storage_root.join(".myfsio.sys/audit");
+    AuditLog::start(AuditSettings { folder, bytes_max: config.audit_bytes }, Arc::clone(clock))
+}
+
 /// Starts the notifier on an arbiter of its own: what it reads and sends must not hold up anything else.
 fn start_notifier(
     config: &Config,
@@ -230,6 +240,7 @@ fn start_notifier(
 fn start_access(
     config: &Config,
     sealer: &Sealer,
+    audit: &AuditLog,
     clock: &SharedClock,
 ) -> Result<(Access, Option<SeededAdmin>), RunError> {
     let settings = IamSettings {
@@ -238,11 +249,12 @@ fn start_access(
         admin_access_key: config.admin_access_key.clone(),
         admin_secret_key: config.admin_secret_key.as_ref().map(secret_of),
         sealer: sealer.clone(),
+        audit: audit.clone(),
         login_failures_max: config.login_failures_max,
     };
     let arbiter = Arbiter::new().handle();
     let iam = IamClient::start(settings, Arc::clone(clock), &arbiter)?;
-    let policies = PolicyEngineSettings { path: config.bucket_policy_path.clone() };
+    let policies = PolicyEngineSettings { path: config.bucket_policy_path.clone(), audit: audit.clone() };
     let policy_engine = PolicyEngineClient::start(policies, iam.client.clone(), Arc::clone(clock), &arbiter)?;
     Ok((Access { iam: iam.client, policy_engine }, iam.seeded))
 }

@@ -94,6 +94,9 @@ fn a_directory_is_checked_mended_and_indexed_anew() {
     assert!(told.contains("another process") && told.lines().count() == 1, "{told}");
     node.stop();
 
+    let audit = node.root().join(".myfsio.sys/audit/audit.jsonl");
+    let log = std::fs::read_to_string(&audit).unwrap();
+    assert!(log.contains("s3:CreateBucket"));
     let clean = node.run(&["fsck", "--data", "--json"]);
     assert_eq!((status(&clean), &json_of(&clean)["status"]), (Some(0), &json!("clean")));
     assert_eq!(json_of(&clean)["checked"]["objects"], 3);
@@ -124,6 +127,7 @@ fn a_directory_is_checked_mended_and_indexed_anew() {
     let rebuilt = node.run(&["reindex", "--json"]);
     assert_eq!((status(&rebuilt), &json_of(&rebuilt)["status"]), (Some(0), &json!("clean")));
     assert_eq!(json_of(&rebuilt)["checked"]["objects"], 3);
+    assert_eq!(std::fs::read_to_string(&audit).unwrap(), log, "the audit log is nobody's to mend");
 
     node.restart();
     for (target, body) in [("/kept/a", &b"edited"[..]), ("/kept/b//c", b"odd"), ("/kept/new", b"new")] {

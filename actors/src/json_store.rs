@@ -169,6 +169,29 @@ pub trait Schema {
 
     /// Compiles the parsed document; `text` is what it was parsed from, for the lines of mistakes.
     fn compile(&self, text: &str, document: &Value) -> Result<Self::State, Mistake>;
+
+    /// Hears of a hand edit that has come into force.
+    fn edited_by_hand(&self, before: Version<'_, Self::State>, after: Version<'_, Self::State>, now: Stamp) {
+        let _ = (before, after, now);
+    }
+}
+
+/// One version of a file.
+#[derive(Debug)]
+pub struct Version<'a, T> {
+    /// The document.
+    pub document: &'a Value,
+    /// What it compiles to.
+    pub state: &'a T,
+}
+
+/// A change that was made.
+#[derive(Debug)]
+pub struct Edited<R, T> {
+    /// What the change answered.
+    pub answer: R,
+    /// Document and state before it; none when it left the file as it was.
+    pub before: Option<(Value, Arc<T>)>,
 }
 
 /// A snapshot of a file's state.
@@ -297,10 +320,13 @@ impl<S: Schema> JsonStore<S> {
         }
         match compile(&self.schema, &text) {
             Ok((document, state)) => {
-                self.document = document;
+                let (before, was) = (std::mem::replace(&mut self.document, document), self.published.load_full());
                 self.text = text;
                 tracing::info!(file = %self.path.display(), "reloaded after a change");
-                self.publish(Arc::new(state), None, Some(stamp), now);
+                let state = Arc::new(state);
+                self.publish(Arc::clone(&state), None, Some(stamp), now);
+                let before = Version { document: &before, state: &*was.state };
+                self.schema.edited_by_hand(before, Version { document: &self.document, state: &*state }, now);
             }
             Err(mistake) => self.publish_problem(Some(stamp), mistake, now),
         }
@@ -309,7 +335,19 @@ impl<S: Schema> JsonStore<S> {
     /// Changes the document by `change`, which sees what the file says now, and writes it unless `change` left it as it
     /// is. Durable on return. `change` may run more than once. Errs: Broken while the file does not parse, or when the
     /// changed document would not.
-    pub fn edit<R, E>(&mut self, now: Stamp, mut change: impl FnMut(&mut Value) -> Result<R, E>) -> Result<R, E>
+    pub fn edit<R, E>(&mut self, now: Stamp, change: impl FnMut(&mut Value) -> Result<R, E>) -> Result<R, E>
+    where
+        E: From<StoreError>,
+    {
+        Ok(self.edit_and_tell(now, change)?.answer)
+    }
+
+    /// The same, and tells what was there before.
+    pub fn edit_and_tell<R, E>(
+        &mut self,
+        now: Stamp,
+        mut change: impl FnMut(&mut Value) -> Result<R, E>,
+    ) -> Result<Edited<R, S::State>, E>
     where
         E: From<StoreError>,
     {
@@ -322,15 +360,15 @@ impl<S: Schema> JsonStore<S> {
             let mut document = self.document.clone();
             let answer = change(&mut document)?;
             if document == self.document && before.seen.is_some() {
-                return Ok(answer);
+                return Ok(Edited { answer, before: None });
             }
             let text = to_text(&document);
             let (_, state) = compile(&self.schema, &text).map_err(|m| StoreError::Broken(problem(&self.path, m)))?;
             if let Some(stamp) = write(&self.path, &document, before.seen)? {
-                self.document = document;
+                let former = std::mem::replace(&mut self.document, document);
                 self.text = text;
                 self.publish(Arc::new(state), None, Some(stamp), now);
-                return Ok(answer);
+                return Ok(Edited { answer, before: Some((former, Arc::clone(&before.state))) });
             }
         }
         Err(StoreError::Contended { path: self.path.clone() }.into())

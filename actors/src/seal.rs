@@ -3,6 +3,9 @@
 //! A sealed value is text, `v1:<key id>:<base64 of nonce and ciphertext>`: AES-256-GCM under a key that HKDF-SHA256
 //! (RFC 5869) derives from `SECRET_KEY`. It names its key, so that a start under another `SECRET_KEY` can say which one is
 //! missing instead of taking the stored users for unknown ones.
+//!
+//! A sealed token goes to clients and comes back, in headers and addresses: URL-safe base64 of key id, salt and ciphertext.
+//! Clients may ask for any number of them, more than random nonces under one key are good for, so each has a key of its own.
 
 use std::fmt;
 use std::fs;
@@ -24,6 +27,8 @@ pub const DEFAULT_SECRET_KEY: &str = "dev-secret-key";
 
 const NONCE_BYTES: usize = 12;
 const SEALED_BYTES_MAX: usize = 64 * 1024;
+const KEY_ID_BYTES: usize = 4;
+const SALT_BYTES: usize = 16;
 const VERSION: &str = "v1";
 
 /// A secret text. Never printed; compared in constant time. Cheap to clone.
@@ -84,6 +89,7 @@ pub enum SealError {
 struct SealKey {
     id: String,
     cipher: Aes256Gcm,
+    kdf: Hkdf<Sha256>,
 }
 
 impl SealKey {
@@ -93,7 +99,19 @@ impl SealKey {
         kdf.expand(b"key", &mut key).map_err(|_| SealError::Damaged)?;
         kdf.expand(b"key id", &mut id).map_err(|_| SealError::Damaged)?;
         let cipher = Aes256Gcm::new_from_slice(&key).map_err(|_| SealError::Damaged)?;
-        Ok(Self { id: hex::encode(id), cipher })
+        Ok(Self { id: hex::encode(id), cipher, kdf })
+    }
+
+    /// Cipher and nonce of one token. Purpose and salt are both part of what they follow from.
+    fn of_token(&self, purpose: &str, salt: &[u8]) -> Result<(Aes256Gcm, [u8; NONCE_BYTES]), SealError> {
+        let (mut key, mut nonce) = ([0; 32], [0; NONCE_BYTES]);
+        self.kdf
+            .expand_multi_info(&[b"token key", salt, purpose.as_bytes()], &mut key)
+            .map_err(|_| SealError::Damaged)?;
+        self.kdf
+            .expand_multi_info(&[b"token nonce", salt, purpose.as_bytes()], &mut nonce)
+            .map_err(|_| SealError::Damaged)?;
+        Ok((Aes256Gcm::new_from_slice(&key).map_err(|_| SealError::Damaged)?, nonce))
     }
 }
 
@@ -138,16 +156,41 @@ impl Sealer {
             return Err(SealError::Damaged);
         }
         let (key_id, body) = split(sealed).ok_or(SealError::Damaged)?;
-        let key = std::iter::once(&*self.current)
-            .chain(self.previous.iter())
-            .find(|key| key.id == key_id)
-            .ok_or_else(|| SealError::UnknownKey { key_id: key_id.to_owned(), current: self.current.id.clone() })?;
+        let key = self.key(key_id)?;
         let bytes = STANDARD.decode(body).map_err(|_| SealError::Damaged)?;
         let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Damaged)?;
         let payload = Payload { msg: ciphertext, aad: purpose.as_bytes() };
         let secret = key.cipher.decrypt(&Nonce::from(*nonce), payload).map_err(|_| SealError::Damaged)?;
         let secret = String::from_utf8(secret).map_err(|_| SealError::Damaged)?;
         Ok(SecretKey(Arc::from(secret)))
+    }
+
+    /// Seals what a client is to carry; `purpose` must be given again to open it.
+    pub fn seal_token(&self, purpose: &str, content: &[u8]) -> Result<String, SealError> {
+        let mut salt = [0; SALT_BYTES];
+        getrandom::fill(&mut salt).map_err(|_| SealError::NoRandomness)?;
+        let (cipher, nonce) = self.current.of_token(purpose, &salt)?;
+        let key_id = hex::decode(&self.current.id).map_err(|_| SealError::Damaged)?;
+        let sealed = cipher.encrypt(&Nonce::from(nonce), content).map_err(|_| SealError::Damaged)?;
+        Ok(URL_SAFE_NO_PAD.encode([key_id.as_slice(), &salt, &sealed].concat()))
+    }
+
+    /// Opens what [`Self::seal_token`] gave under the same purpose. Errs: UnknownKey, Damaged.
+    pub fn open_token(&self, purpose: &str, token: &str) -> Result<Vec<u8>, SealError> {
+        if token.len() > SEALED_BYTES_MAX {
+            return Err(SealError::Damaged);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| SealError::Damaged)?;
+        let (key_id, rest) = bytes.split_first_chunk::<KEY_ID_BYTES>().ok_or(SealError::Damaged)?;
+        let (salt, sealed) = rest.split_first_chunk::<SALT_BYTES>().ok_or(SealError::Damaged)?;
+        let (cipher, nonce) = self.key(&hex::encode(key_id))?.of_token(purpose, salt)?;
+        cipher.decrypt(&Nonce::from(nonce), sealed).map_err(|_| SealError::Damaged)
+    }
+
+    fn key(&self, key_id: &str) -> Result<&SealKey, SealError> {
+        let mut keys = std::iter::once(&*self.current).chain(self.previous.iter());
+        let unknown = || SealError::UnknownKey { key_id: key_id.to_owned(), current: self.current.id.clone() };
+        keys.find(|key| key.id == key_id).ok_or_else(unknown)
     }
 
     /// Whether a sealed value stands under another key than the current one, and so wants to be sealed anew.
@@ -234,6 +277,29 @@ mod tests {
         }
         for text in ["", "v1", "v1:0011aabb", "v2:0011aabb:AAAA", "v1:xyz:AAAA", "v1:0011aabg:AAAA"] {
             assert_eq!(sealer.unseal("iam", text).unwrap_err(), SealError::Damaged, "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_open_under_their_purpose_and_key_only() {
+        let (one, two, rotated) = (sealer("one", &[]), sealer("two", &[]), sealer("two", &["one"]));
+        let token = one.seal_token("session", b"content").unwrap();
+        assert_ne!(token, one.seal_token("session", b"content").unwrap());
+        assert_eq!(one.open_token("session", &token).unwrap(), b"content");
+        assert_eq!(rotated.open_token("session", &token).unwrap(), b"content");
+        assert_eq!(one.open_token("other", &token).unwrap_err(), SealError::Damaged);
+        assert!(matches!(two.open_token("session", &token), Err(SealError::UnknownKey { .. })));
+        for end in 0..token.len() {
+            assert!(one.open_token("session", &token[..end]).is_err(), "cut off at {end}");
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
+        for index in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[index] ^= 1;
+            assert!(one.open_token("session", &URL_SAFE_NO_PAD.encode(&other)).is_err(), "changed at {index}");
+        }
+        for text in ["", "AAAA", "é", "a b", &"A".repeat(SEALED_BYTES_MAX + 1)] {
+            assert_eq!(one.open_token("session", text).unwrap_err(), SealError::Damaged);
         }
     }
 

@@ -41,13 +41,14 @@ struct Keys;
 impl Credentials for Keys {
     type Principal = ();
 
-    async fn credential(&self, _: &AccessKeyId, _: bool) -> Result<Credential<()>, CredentialError> {
+    async fn credential(&self, _: &AccessKeyId, _: Option<&str>, _: bool) -> Result<Credential<()>, CredentialError> {
         Ok(Credential { secret: SecretText::new(SECRET), principal: Arc::new(()) })
     }
 
     async fn verify_secret(
         &self,
         _: &AccessKeyId,
+        _: Option<&str>,
         _: &str,
         _: Option<IpAddr>,
         _: bool,

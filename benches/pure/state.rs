@@ -6,7 +6,9 @@ use criterion::{Criterion, Throughput};
 use myfsio::decisions::{Circumstances, DecisionLog, Explanation, Why};
 use myfsio::s3::error::{ErrorCode, S3Error};
 use myfsio::s3::respond::RequestId;
-use myfsio_actors::measured::{batch_encoding, decision, listing_page, refusal, row_decoding, row_encoding};
+use myfsio_actors::measured::{
+    Statements, batch_encoding, decision, listing_page, refusal, row_decoding, row_encoding,
+};
 use myfsio_actors::names::Stamp;
 
 /// One row, and a batch of small puts.
@@ -34,10 +36,20 @@ pub fn pages(criterion: &mut Criterion) {
 /// Decisions by the last statement.
 pub fn policies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("policy");
-    for statements in [10, 500] {
-        let mut decide = decision(statements);
-        assert!(decide());
-        group.bench_function(format!("{statements} statements"), |b| b.iter(|| black_box(decide())));
+    for (stand, name) in [
+        (Statements::Bucket, "of the bucket"),
+        (Statements::Identity, "in one identity policy"),
+        (Statements::IdentityDocuments, "in identity policies of 10"),
+        (Statements::Mixed, "half of the bucket, half of the caller"),
+        (Statements::Stars, "with stars"),
+        (Statements::Conditions, "told apart by conditions"),
+        (Statements::Extreme, "with four long lists of conditions each"),
+    ] {
+        for statements in [10, 500] {
+            let mut decide = decision(statements, stand);
+            assert!(decide());
+            group.bench_function(format!("{statements} statements {name}"), |b| b.iter(|| black_box(decide())));
+        }
     }
     group.finish();
 }

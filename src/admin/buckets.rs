@@ -4,19 +4,29 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
+use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::names::BucketName;
-use serde_json::json;
+use myfsio_actors::storage::Adopted;
+use serde_json::{Value, json};
 
+use super::audit::carry_out;
 use crate::node::Node;
-use crate::s3::error::S3Error;
 use crate::s3::respond::Answer;
 
 /// Makes the files that somebody put into the bucket's folder objects. Runs to its end, whoever waits for it.
-pub async fn adopt(node: &Arc<Node>, bucket: &BucketName) -> Answer {
+pub async fn adopt(node: &Arc<Node>, bucket: &BucketName, by: ChangeOrigin) -> Answer {
     let bucket = node.storage.bucket(bucket)?;
-    let storage = node.storage.clone();
-    let work = actix_rt::spawn(async move { storage.adopt_files(&bucket).await });
-    let adopted = work.await.map_err(S3Error::internal)??;
+    let (storage, named) = (node.storage.clone(), Arc::clone(&bucket));
+    let work = async move {
+        let adopted = storage.adopt_files(&named).await?;
+        let Adopted { adopted: files, bytes, changed, mended, .. } = adopted;
+        let done = match files + changed + mended {
+            0 => Value::Null,
+            _ => json!({ "adopted": files, "bytes": bytes, "changed": changed, "mended": mended }),
+        };
+        Ok((adopted, done))
+    };
+    let adopted = carry_out(node, by, "myfsio:AdoptFiles", &bucket, work).await?;
     let skipped = adopted.skipped_first.iter().map(|(path, why)| json!({ "path": path.to_string_lossy(), "why": why }));
     let body = json!({
         "adopted": adopted.adopted,

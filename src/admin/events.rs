@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::bucket_config::EventPattern;
 use myfsio_actors::names::{BucketName, Stamp};
 use myfsio_actors::notifier::{TargetEvents, record};
@@ -17,6 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
+use super::audit::carry_out;
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::Caller;
@@ -35,15 +37,25 @@ pub async fn pending(node: &Node, bucket: &BucketName) -> Answer {
 }
 
 /// Makes dead events pending, and has everything tried now.
-pub async fn replay(node: &Node, bucket: &BucketName) -> Answer {
+pub async fn replay(node: &Arc<Node>, bucket: &BucketName, by: ChangeOrigin) -> Answer {
     let bucket = node.storage.bucket(bucket)?;
-    Ok(answer(&json!({ "replayed": node.notifier.replay(&bucket).await? })))
+    let (notifier, named) = (node.notifier.clone(), Arc::clone(&bucket));
+    let work = async move { Ok(counted("replayed", notifier.replay(&named).await?)) };
+    Ok(answer(&carry_out(node, by, "myfsio:ReplayEvents", &bucket, work).await?))
 }
 
 /// Forgets dead events.
-pub async fn discard(node: &Node, bucket: &BucketName) -> Answer {
+pub async fn discard(node: &Arc<Node>, bucket: &BucketName, by: ChangeOrigin) -> Answer {
     let bucket = node.storage.bucket(bucket)?;
-    Ok(answer(&json!({ "discarded": node.notifier.discard(&bucket).await? })))
+    let (notifier, named) = (node.notifier.clone(), Arc::clone(&bucket));
+    let work = async move { Ok(counted("discarded", notifier.discard(&named).await?)) };
+    Ok(answer(&carry_out(node, by, "myfsio:DiscardEvents", &bucket, work).await?))
+}
+
+/// How many it were, for the answer and for the audit log.
+fn counted(name: &str, count: usize) -> (Value, Value) {
+    let told = json!({ name: count });
+    (told.clone(), if count == 0 { Value::Null } else { told })
 }
 
 fn answer(body: &Value) -> HttpResponse {

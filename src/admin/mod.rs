@@ -1,5 +1,6 @@
 //! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, unless they say otherwise, and speak JSON.
 
+mod audit;
 mod buckets;
 mod compare;
 mod events;
@@ -37,7 +38,7 @@ pub async fn answer(
     match route {
         AdminRoute::AdoptFiles(bucket) => {
             only_administrators(node, &caller)?;
-            buckets::adopt(node, &bucket).await
+            buckets::adopt(node, &bucket, caller.origin(request_id)).await
         }
         AdminRoute::Lifecycle(bucket) => {
             let bucket = lifecycle::bucket(node, &caller, &bucket).await?;
@@ -50,18 +51,22 @@ pub async fn answer(
         }
         AdminRoute::Iam(route) => iam::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::BucketPolicy(bucket) => policy::show(node, &caller, &bucket).await,
-        AdminRoute::SetBucketPolicy(bucket) => policy::set(node, caller, &bucket, incoming).await,
+        AdminRoute::SetBucketPolicy(bucket) => policy::set(node, caller, request_id, &bucket, incoming).await,
         AdminRoute::BucketEvents(bucket) => {
             only_administrators(node, &caller)?;
             events::pending(node, &bucket).await
         }
         AdminRoute::ReplayEvents(bucket) => {
             only_administrators(node, &caller)?;
-            events::replay(node, &bucket).await
+            events::replay(node, &bucket, caller.origin(request_id)).await
         }
         AdminRoute::DiscardEvents(bucket) => {
             only_administrators(node, &caller)?;
-            events::discard(node, &bucket).await
+            events::discard(node, &bucket, caller.origin(request_id)).await
+        }
+        AdminRoute::AuditLog => {
+            only_administrators(node, &caller)?;
+            audit::entries(node, caller.query()).await
         }
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;

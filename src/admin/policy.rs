@@ -19,7 +19,7 @@ use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::handlers::bucket_policy::{drop_policy, put_policy};
 use crate::s3::operation::Operation;
 use crate::s3::preflight::Caller;
-use crate::s3::respond::{Answer, json};
+use crate::s3::respond::{Answer, RequestId, json};
 
 /// Largest body, in bytes: a policy and what says that it is one.
 const BODY_BYTES_MAX: usize = DOCUMENT_BYTES_MAX + 1024;
@@ -35,6 +35,7 @@ pub async fn show(node: &Arc<Node>, caller: &Caller, bucket: &BucketName) -> Ans
 pub async fn set(
     node: &Arc<Node>,
     mut caller: Caller,
+    request_id: RequestId,
     bucket: &BucketName,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Answer {
@@ -46,10 +47,11 @@ pub async fn set(
         Wanted::Public | Wanted::Custom(_) => Operation::PutBucketPolicy,
     };
     caller.ask(node, operation.action(false), &bucket).await?;
+    let by = caller.origin(request_id);
     match wanted {
-        Wanted::Private => drop_policy(node, &bucket.name).await?,
-        Wanted::Public => put_policy(node, &bucket, Preset::public_policy(&bucket.name).to_string()).await?,
-        Wanted::Custom(text) => put_policy(node, &bucket, text.to_owned()).await?,
+        Wanted::Private => drop_policy(node, &bucket.name, Some(by)).await?,
+        Wanted::Public => put_policy(node, &bucket, Preset::public_policy(&bucket.name).to_string(), by).await?,
+        Wanted::Custom(text) => put_policy(node, &bucket, text.to_owned(), by).await?,
     }
     Ok(tell(node, &bucket.name))
 }

@@ -33,6 +33,8 @@ pub enum AdminRoute {
     Explain,
     /// `POST /_myfsio/simulate`; also for whoever may set the policy of the bucket.
     Simulate,
+    /// `GET /_myfsio/audit`
+    AuditLog,
 }
 
 /// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName,
@@ -58,6 +60,7 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["events"] => (Method::GET, AdminRoute::ListenToEvents),
         ["explain"] => (Method::GET, AdminRoute::Explain),
         ["simulate"] => (Method::POST, AdminRoute::Simulate),
+        ["audit"] => (Method::GET, AdminRoute::AuditLog),
         _ => return Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
     };
     if method != taken {
@@ -91,6 +94,7 @@ mod tests {
         assert_eq!(find(&Method::GET, "/_myfsio/events").unwrap(), AdminRoute::ListenToEvents);
         assert_eq!(find(&Method::GET, "/_myfsio/explain").unwrap(), AdminRoute::Explain);
         assert_eq!(find(&Method::POST, "/_myfsio/simulate").unwrap(), AdminRoute::Simulate);
+        assert_eq!(find(&Method::GET, "/_myfsio/audit").unwrap(), AdminRoute::AuditLog);
         let code = |method, path| find(&method, path).unwrap_err().code();
         for (method, path) in
             [(Method::GET, adopt), (Method::POST, policy), (Method::POST, events), (Method::POST, "/_myfsio/events")]

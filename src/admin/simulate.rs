@@ -275,6 +275,8 @@ fn assumed(role: &RoleEntry, session_name: &str, now: Stamp) -> Option<Arc<Princ
         provider: None,
         source_identity: None,
         tags: Vec::new(),
+        transitive_tag_keys: Vec::new(),
+        claims: Vec::new(),
     };
     let access_key = AccessKeyId::parse(SESSION_NAME).ok()?;
     Some(Arc::new(role.principal(access_key, session_name, Arc::new(session))))

@@ -202,6 +202,13 @@ action_table! {
         ListSAMLProviders Any Tells;
         ListServerCertificates Any Tells;
     }
+    Sts "sts:" {
+        AssumeRole OwnRules Tells;
+        AssumeRoleWithWebIdentity OwnRules Tells;
+        GetAccessKeyInfo Any Tells;
+        GetCallerIdentity OwnRules Tells;
+        GetSessionToken OwnRules Tells;
+    }
 }
 
 /// Actions of IAM that are known and not built: passwords, second factors, certificates, instance profiles, SAML, permissions
@@ -294,16 +301,11 @@ const UNBUILT_IAM: &[&str] = &[
 
 /// Actions of STS that are known and not built.
 const UNBUILT_STS: &[&str] = &[
-    "AssumeRole",
     "AssumeRoleWithSAML",
-    "AssumeRoleWithWebIdentity",
     "AssumeRoot",
     "DecodeAuthorizationMessage",
-    "GetAccessKeyInfo",
-    "GetCallerIdentity",
     "GetDelegatedAccessToken",
     "GetFederationToken",
-    "GetSessionToken",
     "GetWebIdentityToken",
 ];
 

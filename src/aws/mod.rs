@@ -20,6 +20,7 @@ mod permission;
 mod respond;
 mod serve;
 mod service;
+mod sts;
 
 pub use action::{Action, Row};
 pub use call::Call;

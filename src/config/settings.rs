@@ -148,6 +148,8 @@ settings! {
             "Wrong secrets and unknown access keys that one address may send as they are in fifteen minutes, over all keys. Beyond it only keys are taken that were used rightly from there within a day. 0: no limit.";
         "METRICS_TOKEN" metrics_token: Option<Secret> = Secret Unset, parse::secret::<16>,
             "Bearer token that may read the metrics, since scrapers cannot sign; at least 16 characters.";
+        "AUDIT_BYTES" audit_bytes: u64 = Integer Text("268435456"), parse::number::<u64, { 4 * MIB }, TIB>,
+            "Most bytes of the audit log, which tells who changed what; its oldest file goes first.";
     }
     "Decisions" {
         "EXPLAIN_BYTES" explain_bytes: usize = Integer Text("16777216"), parse::number::<usize, 0, GIB>,

@@ -56,7 +56,7 @@ struct Keys;
 impl Credentials for Keys {
     type Principal = ();
 
-    async fn credential(&self, id: &AccessKeyId, _: bool) -> Result<Credential<()>, CredentialError> {
+    async fn credential(&self, id: &AccessKeyId, _: Option<&str>, _: bool) -> Result<Credential<()>, CredentialError> {
         match id.as_str() == ID {
             true => Ok(Credential { secret: SecretText::new(SECRET), principal: Arc::new(()) }),
             false => Err(CredentialError::NoSuchAccessKey),
@@ -66,6 +66,7 @@ impl Credentials for Keys {
     async fn verify_secret(
         &self,
         id: &AccessKeyId,
+        _: Option<&str>,
         secret: &str,
         _: Option<IpAddr>,
         _: bool,

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
+use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::bucket_config::{BucketConfig, Tag};
 use myfsio_actors::iam::{IamClient, IamError, Principal};
 use myfsio_actors::names::{AccessKeyId, BucketName, CanonicalId, ObjectKey, VersionId};
@@ -26,6 +27,7 @@ use super::headers::{parse_tagging, text};
 use super::operation::Operation;
 use super::request_facts::Asks;
 pub use super::request_facts::{AskedLock, Facts};
+use super::respond::RequestId;
 use super::storage_error::refused_read;
 use crate::decisions::{Explanation, FURTHER_MAX, Why};
 use crate::node::Node;
@@ -175,19 +177,25 @@ impl Access {
 impl Credentials for Access {
     type Principal = Principal;
 
-    async fn credential(&self, id: &AccessKeyId, exposed: bool) -> Result<Credential<Principal>, CredentialError> {
-        let found = self.iam.credential(id, exposed).await.map_err(refusal)?;
+    async fn credential(
+        &self,
+        id: &AccessKeyId,
+        token: Option<&str>,
+        exposed: bool,
+    ) -> Result<Credential<Principal>, CredentialError> {
+        let found = self.iam.credential(id, token, exposed).await.map_err(refusal)?;
         Ok(Credential { secret: SecretText::new(found.secret.expose()), principal: found.principal })
     }
 
     async fn verify_secret(
         &self,
         id: &AccessKeyId,
+        token: Option<&str>,
         secret: &str,
         address: Option<IpAddr>,
         exposed: bool,
     ) -> Result<Arc<Principal>, CredentialError> {
-        self.iam.verify_secret(id, secret, address, exposed).await.map_err(refusal)
+        self.iam.verify_secret(id, token, secret, address, exposed).await.map_err(refusal)
     }
 }
 
@@ -196,6 +204,8 @@ fn refusal(error: IamError) -> CredentialError {
         IamError::NoSuchAccessKey(_) => CredentialError::NoSuchAccessKey,
         IamError::Disabled(_) => CredentialError::Disabled,
         IamError::Expired(_) => CredentialError::Expired,
+        IamError::InvalidToken => CredentialError::InvalidToken,
+        IamError::ExpiredToken => CredentialError::ExpiredToken,
         IamError::WellKnownRefused(_) => CredentialError::WellKnownSecret,
         IamError::WrongSecret(_) => CredentialError::WrongSecret,
         IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
@@ -222,6 +232,17 @@ pub fn content_sha256(auth: &Authenticated) -> Option<[u8; 32]> {
         PayloadSigning::Unsigned
         | PayloadSigning::StreamingSigned { .. }
         | PayloadSigning::StreamingUnsignedTrailer => None,
+    }
+}
+
+/// A request that changes something, as the audit log tells of it.
+pub fn changed_by(auth: &Authenticated, request_id: RequestId, address: Option<IpAddr>) -> ChangeOrigin {
+    let principal = auth.principal.as_deref();
+    ChangeOrigin {
+        principal: principal.map_or_else(|| "anonymous".to_owned(), Principal::caller_arn),
+        access_key: principal.map(|principal| principal.access_key.as_str().to_owned()),
+        request_id: request_id.to_string(),
+        source_ip: address,
     }
 }
 

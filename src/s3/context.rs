@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
+use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
 use myfsio_actors::storage::{Bucket, Cause, Origin, StorageClient, WriteConditions};
 
@@ -97,6 +98,11 @@ impl Call {
             request_id: self.request_id.to_string(),
             host_id: self.node.host_id.clone(),
         }
+    }
+
+    /// The request as the audit log tells of it.
+    pub fn changed_by(&self) -> ChangeOrigin {
+        authorize::changed_by(&self.auth, self.request_id, self.peer)
     }
 
     /// Makes somebody else the caller: the one whom the body names.

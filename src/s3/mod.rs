@@ -5,6 +5,7 @@ pub mod acl;
 pub mod auth;
 pub mod authorize;
 pub mod body;
+mod bucket_changes;
 pub mod checksum;
 pub mod conditional;
 pub mod context;

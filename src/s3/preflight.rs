@@ -21,7 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::chunked::decoded_length;
 use super::auth::settings::client_address;
-use super::auth::{ChunkedDecoder, Mechanism, authenticate};
+use super::auth::{ChunkedDecoder, Mechanism, SecretText, authenticate};
 use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, RequestBody, too_large};
 use super::checksum::BodyChecks;
@@ -105,12 +105,7 @@ impl Caller {
 
     /// As the one who asks for a change.
     pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
-        ChangeOrigin {
-            principal: self.principal().map(|principal| principal.caller_arn()).unwrap_or_default(),
-            access_key: self.principal().map(|principal| principal.access_key.as_str().to_owned()),
-            request_id: request_id.to_string(),
-            source_ip: self.address,
-        }
+        authorize::changed_by(&self.auth, request_id, self.address)
     }
 
     fn facts<'a>(&'a self, node: &'a Node) -> Facts<'a> {
@@ -145,8 +140,9 @@ impl Caller {
 
     /// Whether the caller, who was answered long ago, administers the node by now: its key may have ended since, or its rights.
     pub async fn is_still_administrator(&self, node: &Node) -> bool {
-        let Some(principal) = &self.auth.principal else { return false };
-        let Ok(credential) = node.access.iam.credential(&principal.access_key, false).await else { return false };
+        let Some(access_key) = &self.auth.access_key_id else { return false };
+        let token = self.auth.session_token.as_ref().map(SecretText::expose);
+        let Ok(credential) = node.access.iam.credential(access_key, token, false).await else { return false };
         node.access.is_administrator(&credential.principal, &Facts { now: node.clock.now(), ..self.facts(node) })
     }
 

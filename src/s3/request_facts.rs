@@ -156,11 +156,13 @@ impl Facts<'_> {
             _ => lock_of_headers(self.headers).tell(&mut context, self.now),
         }
         context.add("aws:RequestedRegion", self.region);
-        for (name, key) in HEADER_KEYS {
+        // A request has few headers, and looking for each of the keys costs more than looking at each header.
+        for name in self.headers.keys() {
+            let Some((_, key)) = HEADER_KEYS.iter().find(|(known, _)| *known == name.as_str()) else { continue };
             // A repeated header is one list to those who obey it, and so it is here.
             let mut values = self.headers.get_all(name).map(value_text);
             if let Some(first) = values.next() {
-                context.add(key, values.fold(first, |all, value| format!("{all}, {value}")));
+                context.add(*key, values.fold(first, |all, value| format!("{all}, {value}")));
             }
         }
         if let Some(source) = value_of_copy_source(self.headers) {

@@ -42,6 +42,11 @@ impl<'a> RequestHead<'a> {
         self.header("host").unwrap_or_default()
     }
 
+    /// The decoded names of the query, in their order.
+    pub fn query_names(&self) -> impl Iterator<Item = Cow<'a, str>> {
+        query_names(self.query)
+    }
+
     /// The token that comes with temporary credentials, in a header or in the query.
     pub fn session_token(&self) -> Option<Cow<'a, str>> {
         let in_query = || self.query_pairs().find(|(name, _)| name == "X-Amz-Security-Token").map(|(_, token)| token);
@@ -63,11 +68,18 @@ pub fn query_pairs<'a>(query: &'a str) -> impl Iterator<Item = (Cow<'a, str>, Co
     })
 }
 
+/// The decoded names of a query, for those who only look whether something is there.
+pub fn query_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| text(pair.split('=').next().unwrap_or_default()))
+}
+
 fn text(part: &str) -> Cow<'_, str> {
     match decode_query_part(part) {
         // Nothing was escaped.
         Cow::Borrowed(_) => Cow::Borrowed(part),
-        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        Cow::Owned(bytes) => Cow::Owned(
+            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        ),
     }
 }
 
@@ -76,6 +88,39 @@ pub fn decode_query_part(part: &str) -> Cow<'_, [u8]> {
     if !part.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
         return Cow::Borrowed(part.as_bytes());
     }
-    let spaced = part.replace('+', " ");
-    Cow::Owned(percent_encoding::percent_decode_str(&spaced).collect())
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let mut out = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let (decoded, behind) = match (byte, behind) {
+            (b'+', _) => (b' ', behind),
+            (b'%', [high, low, further @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, further),
+                _ => (byte, behind),
+            },
+            _ => (byte, behind),
+        };
+        out.push(decoded);
+        rest = behind;
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn decoding_agrees_with_the_crate(part in "[a-f0-9%+é&=]{0,20}") {
+            let spaced = part.replace('+', " ");
+            let expected: Vec<u8> = percent_encoding::percent_decode_str(&spaced).collect();
+            prop_assert_eq!(decode_query_part(&part).into_owned(), expected);
+            let names: Vec<_> = query_names(&part).collect();
+            let of_pairs: Vec<_> = query_pairs(&part).map(|(name, _)| name).collect();
+            prop_assert_eq!(names, of_pairs);
+        }
+    }
 }

@@ -63,14 +63,7 @@ mod tests {
 
     fn principal(user: u8, key: &str, is_temporary: bool) -> Principal {
         let key = AccessKeyId::parse(key).unwrap();
-        let session = Session {
-            issued_at: Stamp(0),
-            expires_at: Stamp(u64::MAX),
-            policies: Vec::new(),
-            provider: None,
-            source_identity: None,
-            tags: Vec::new(),
-        };
+        let session = Session { issued_at: Stamp(0), expires_at: Stamp(1), ..Session::default() };
         Principal {
             user_id: CanonicalId::from_bytes([user; 32]),
             account_id: "111122223333".to_owned(),

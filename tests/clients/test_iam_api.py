@@ -654,6 +654,10 @@ def test_accounts_do_not_see_each_other(node_factory):
             call(PolicyArn=arn)
     with refused(404, "NoSuchEntity"):
         two.attach_user_policy(UserName="ann", PolicyArn=arn)
+    # Who is called by another's id or access key takes nothing away.
+    two.create_user(UserName=made["UserId"])
+    two.create_user(UserName=users[0]["access_key"])
+    assert one.get_user()["User"]["Arn"] == "arn:aws:iam::111111111111:root"
     # The node's administrator may, by the id.
     assert admin.get_user(UserName=made["UserId"])["User"] == made
     admin.put_user_policy(UserName=made["UserId"], PolicyName="p", PolicyDocument=json.dumps(ALLOW_ALL))

@@ -1,38 +1,27 @@
-//! Who changed what: one entry for each change to users, policies and settings.
+//! Who changed what: one line of JSON for each change to users, policies and settings, in files that are rotated.
+//!
+//! Whoever makes a change makes an [`AuditEntry`] of it, with [`difference`] and [`mask`], and waits for [`AuditLog::record`]
+//! before it answers. One thread appends what has come together, with one sync. INVARIANT: an answered change has its line on the
+//! disk, unless the log could not be written; then the change stands, the failure is logged and told by `/healthz`, and the line is
+//! written as soon as that is possible again.
+//!
+//! Only accepted changes are here. What was refused is told by the decisions of the PolicyEngine.
 
-use std::net::IpAddr;
+mod difference;
+mod entry;
+mod error;
+mod files;
+mod log;
+mod mask;
+mod query;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-use crate::names::Stamp;
-
-/// Who asks for a change, and by which request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeOrigin {
-    /// ARN of the caller; what else made the change where nobody asked, such as `hand edit`.
-    pub principal: String,
-    /// Access key of the request.
-    pub access_key: Option<String>,
-    /// Id of the request.
-    pub request_id: String,
-    /// Address of the client.
-    pub source_ip: Option<IpAddr>,
-}
-
-/// A change.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuditEntry {
-    /// When it was made.
-    pub at: Stamp,
-    /// Who made it.
-    pub origin: ChangeOrigin,
-    /// IAM action, such as `iam:CreateUser` or `s3:PutBucketPolicy`.
-    pub action: String,
-    /// ARN of what was changed.
-    pub target: String,
-    /// What it was before, as far as it changed; null when there was nothing. Never a secret.
-    pub before: Value,
-    /// What it is now, as far as it changed; null when there is nothing any more. Never a secret.
-    pub after: Value,
-}
+pub use difference::difference;
+pub use entry::{AuditEntry, ChangeOrigin};
+pub use error::AuditError;
+pub use log::{AuditFigures, AuditLog, AuditSettings};
+pub use mask::{MASKED, mask};
+pub use query::{AuditPage, AuditPosition, AuditQuery};

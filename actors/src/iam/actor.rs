@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler};
 
+use super::audit;
 use super::directory::IamFile;
 use super::document;
 use super::error::IamError;
 use super::messages::{Change, Draft, IamChange, Reload};
 use crate::clock::SharedClock;
-use crate::json_store::JsonStore;
+use crate::json_store::{JsonStore, Version};
 
 /// Owns the users.
 #[derive(Debug)]
@@ -60,7 +61,8 @@ impl Iam {
     /// takes away what those follow from.
     fn change<M: IamChange>(&mut self, change: &Change<M>) -> Result<M::Answer, IamError> {
         let (now, sealer, snapshot) = (self.clock.now(), self.store.schema().sealer.clone(), self.store.snapshot());
-        self.store.edit(now, |document| {
+        let mut changed = String::new();
+        let edited = self.store.edit_and_tell(now, |document| {
             document::fill_in_ids(document)?;
             let published = snapshot.load();
             let mut draft =
@@ -69,9 +71,16 @@ impl Iam {
             let Draft { document, target, .. } = draft;
             document::seal_plain(document, &sealer)?;
             document::fill_in_ids(document)?;
-            tracing::debug!(action = change.message.action(), %target, by = %change.by.principal, "iam changes");
-            Ok(answer)
-        })
+            changed = target;
+            Ok::<_, IamError>(answer)
+        })?;
+        if let Some((document, state)) = &edited.before {
+            let (before, present) = (Version { document, state: &**state }, snapshot.load());
+            let after = Version { document: self.store.document(), state: &*present.state };
+            let entry = audit::of_change(&before, &after, &sealer, now, &change.by, change.message.action(), changed);
+            self.store.schema().audit.record_blocking(entry.into_iter().collect());
+        }
+        Ok(edited.answer)
     }
 }
 

@@ -15,16 +15,21 @@ use super::error::IamError;
 use super::first_boot::{SeededAdmin, WELL_KNOWN_ACCESS_KEY, WELL_KNOWN_SECRET, first_admin, first_document};
 use super::lockout::{Lock, Lockout};
 use super::messages::{Change, IamChange, Reload};
+use super::oidc::{FetchKeys, IdentityProviders, Token, Unavailable};
 use super::principal::{Credential, Principal};
-use crate::audit::ChangeOrigin;
-use crate::call::Door;
+use super::sessions::{self, Bound, IssuedSession, OpenSessions, SessionError, SessionRequest};
+use crate::audit::{AuditLog, ChangeOrigin};
+use crate::call::{CallError, Door};
 use crate::clock::SharedClock;
 use crate::json_store::{FileProblem, FileStamp, JsonStore, Snapshot, StoreError};
 use crate::names::{AccessKeyId, CanonicalId};
+use crate::policy_engine::RequestContext;
 use crate::seal::{Sealer, SecretKey};
 
 const CALLS_MAX: usize = 256;
 const DEADLINE: Duration = Duration::from_secs(10);
+/// How long an identity provider's keys may take.
+const KEYS_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What IAM starts from.
 #[derive(Debug, Clone)]
@@ -39,6 +44,8 @@ pub struct IamSettings {
     pub admin_secret_key: Option<SecretKey>,
     /// Seals the secrets that the node writes.
     pub sealer: Sealer,
+    /// Is told of every change.
+    pub audit: AuditLog,
     /// What an address may get wrong in fifteen minutes, over all keys; zero is no limit.
     pub login_failures_max: u32,
 }
@@ -56,6 +63,7 @@ pub struct IamStart {
 #[derive(Clone)]
 pub struct IamClient {
     door: Door<Iam>,
+    providers: Door<IdentityProviders>,
     shared: Arc<Shared>,
 }
 
@@ -70,6 +78,7 @@ struct Shared {
     lockout: Mutex<Lockout>,
     /// Compared with when the access key is unknown, so that this takes as long.
     decoy: SecretKey,
+    sessions: OpenSessions,
 }
 
 impl fmt::Debug for IamClient {
@@ -83,8 +92,15 @@ impl IamClient {
     /// its file writes may block for milliseconds. Errs: the file cannot be read or written, has a mistake, or holds a
     /// secret sealed under an unknown key.
     pub fn start(settings: IamSettings, clock: SharedClock, arbiter: &ArbiterHandle) -> Result<IamStart, IamError> {
-        let IamSettings { path, host_is_loopback, admin_access_key, admin_secret_key, sealer, login_failures_max } =
-            settings;
+        let IamSettings {
+            path,
+            host_is_loopback,
+            admin_access_key,
+            admin_secret_key,
+            sealer,
+            audit,
+            login_failures_max,
+        } = settings;
         let admin_secret = admin_secret_key.as_ref().map(SecretKey::expose);
         let by_operator = admin_secret == Some(WELL_KNOWN_SECRET);
         let known_key = || admin_access_key.clone().unwrap_or_else(|| WELL_KNOWN_ACCESS_KEY.to_owned());
@@ -96,11 +112,15 @@ impl IamClient {
         };
         let first = seeded.as_ref().map(|admin| first_document(admin, &sealer)).transpose()?;
         let empty = serde_json::json!({"users": []});
-        let store = JsonStore::open(path.clone(), IamFile { sealer }, first.as_ref(), &empty, clock.now())?;
+        let sessions = OpenSessions::new(sealer.clone());
+        let schema = IamFile { sealer, audit };
+        let store = JsonStore::open(path.clone(), schema, first.as_ref(), &empty, clock.now())?;
         let directory = store.snapshot();
         let mut actor = Iam::new(store, clock.clone());
         actor.tidy();
         let address = Iam::start_in_arbiter(arbiter, move |_| actor);
+        let of_providers = clock.clone();
+        let providers = IdentityProviders::start_in_arbiter(arbiter, move |_| IdentityProviders::new(of_providers));
         let shared = Shared {
             directory,
             path,
@@ -108,8 +128,13 @@ impl IamClient {
             well_known_by_operator,
             lockout: Mutex::new(Lockout::new(login_failures_max)),
             decoy: SecretKey::random()?,
+            sessions,
         };
-        let client = Self { door: Door::new(address, CALLS_MAX, DEADLINE), shared: Arc::new(shared) };
+        let client = Self {
+            door: Door::new(address, CALLS_MAX, DEADLINE),
+            providers: Door::new(providers, CALLS_MAX, KEYS_DEADLINE),
+            shared: Arc::new(shared),
+        };
         Ok(IamStart { client, seeded })
     }
 
@@ -121,10 +146,19 @@ impl IamClient {
         Ok(self.door.call(Reload).await?)
     }
 
-    /// The secret and user of an access key. `exposed`: the request carries a forwarded header or a Host that is not
-    /// loopback. Errs: NoSuchAccessKey, Disabled, Expired, WellKnownRefused.
-    pub async fn credential(&self, id: &AccessKeyId, exposed: bool) -> Result<Credential, IamError> {
+    /// The secret and user of an access key; `token` comes with temporary ones. `exposed`: the request carries a forwarded
+    /// header or a Host that is not loopback. Errs: NoSuchAccessKey, Disabled, Expired, WellKnownRefused, InvalidToken,
+    /// ExpiredToken.
+    pub async fn credential(
+        &self,
+        id: &AccessKeyId,
+        token: Option<&str>,
+        exposed: bool,
+    ) -> Result<Credential, IamError> {
         self.refresh().await?;
+        if let Some(token) = token {
+            return Ok(self.session(id, token)?.credential.clone());
+        }
         let directory = self.directory();
         let entry = directory.key(id).ok_or_else(|| IamError::NoSuchAccessKey(id.clone()))?;
         self.check(id, entry, exposed)?;
@@ -136,30 +170,93 @@ impl IamClient {
     pub async fn verify_secret(
         &self,
         id: &AccessKeyId,
+        token: Option<&str>,
         secret: &str,
         address: Option<IpAddr>,
         exposed: bool,
     ) -> Result<Arc<Principal>, IamError> {
         self.refresh().await?;
-        let directory = self.directory();
         let now = self.shared.clock.now();
         match self.shared.lockout.lock().lock(id, address, now) {
             Some(Lock::Key(until)) => return Err(IamError::LockedOut { access_key: id.clone(), until }),
             Some(Lock::Address(until)) => return Err(IamError::AddressLockedOut { until }),
             None => {}
         }
-        let Some(entry) = directory.key(id) else {
-            let _ = self.shared.decoy.is(secret);
-            self.shared.lockout.lock().count_address(address, now);
-            return Err(IamError::NoSuchAccessKey(id.clone()));
+        let session = token.map(|token| self.session(id, token)).transpose()?;
+        let directory = self.directory();
+        let entry = directory.key(id).filter(|_| token.is_none());
+        let credential = match (&session, entry) {
+            (Some(session), _) => (&session.credential.secret, &session.credential.principal),
+            (None, Some(entry)) => (&entry.secret, &entry.principal),
+            (None, None) => {
+                let _ = self.shared.decoy.is(secret);
+                self.shared.lockout.lock().count_address(address, now);
+                return Err(IamError::NoSuchAccessKey(id.clone()));
+            }
         };
-        if !entry.secret.is(secret) {
+        let (own, principal) = credential;
+        if !own.is(secret) {
             self.shared.lockout.lock().count(id, address, now);
             return Err(IamError::WrongSecret(id.clone()));
         }
         self.shared.lockout.lock().prove(id, address, now);
-        self.check(id, entry, exposed)?;
-        Ok(Arc::clone(&entry.principal))
+        if let Some(entry) = entry {
+            self.check(id, entry, exposed)?;
+        }
+        Ok(Arc::clone(principal))
+    }
+
+    /// The session of a token, if it is that of the access key and lasts.
+    fn session(&self, id: &AccessKeyId, token: &str) -> Result<Arc<Bound>, IamError> {
+        let bound = self.shared.sessions.find(token, &self.directory())?;
+        let now = self.shared.clock.now();
+        if bound.credential.principal.access_key != *id {
+            return Err(IamError::InvalidToken);
+        }
+        if bound.expires_at <= now {
+            return Err(IamError::ExpiredToken);
+        }
+        match bound.holder_expires_at.is_over(now) {
+            true => Err(IamError::Expired(id.clone())),
+            false => Ok(bound),
+        }
+    }
+
+    /// Gives a caller temporary credentials of a role (STS API Reference, AssumeRole). `context`: what conditions may ask for,
+    /// without what the request says.
+    pub fn assume_role(
+        &self,
+        caller: &Principal,
+        request: &SessionRequest,
+        context: &RequestContext,
+    ) -> Result<IssuedSession, SessionError> {
+        sessions::assume_role(&self.directory(), self.shared.sessions.sealer(), caller, request, context)
+    }
+
+    /// Gives a caller temporary credentials of its own for so many seconds (STS API Reference, GetSessionToken).
+    pub fn session_token(&self, caller: &Principal, seconds: Option<u64>) -> Result<IssuedSession, SessionError> {
+        sessions::session_token(self.shared.sessions.sealer(), caller, seconds, self.shared.clock.now())
+    }
+
+    /// Gives whoever shows a token of an identity provider temporary credentials of a role (STS API Reference,
+    /// AssumeRoleWithWebIdentity). `context`: as in [`Self::assume_role`].
+    pub async fn assume_role_with_web_identity(
+        &self,
+        token: &str,
+        request: &SessionRequest,
+        context: &RequestContext,
+    ) -> Result<IssuedSession, SessionError> {
+        self.refresh().await?;
+        let token = Token::parse(token)?;
+        let (_, _, provider) = sessions::find_provider(&self.directory(), &request.role_arn, token.issuer())?;
+        let asked = FetchKeys { provider, key: token.key.clone() };
+        let keys = self.providers.call(asked).await.map_err(|error: CallError<Unavailable>| match error {
+            CallError::Busy => SessionError::Iam(IamError::Busy),
+            CallError::Stopped => SessionError::Iam(IamError::Stopped),
+            CallError::TimedOut | CallError::Refused(Unavailable) => SessionError::Communication,
+        })?;
+        let claims = sessions::check_token(token, &keys, context.now.seconds())?;
+        sessions::federate(&self.directory(), self.shared.sessions.sealer(), request, claims, context)
     }
 
     fn check(&self, id: &AccessKeyId, entry: &KeyEntry, exposed: bool) -> Result<(), IamError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::audit;
 use super::aws_policies::AWS_ACCOUNT;
 use super::build::build;
 use super::entries::{GroupEntry, HolderEntry, ManagedPolicy, Named, OidcProvider, RoleEntry, UserSummary, WhichUser};
@@ -14,9 +15,10 @@ use super::ids::account_id_of;
 use super::naming::{Kind, scope};
 use super::principal::Principal;
 use super::records::{Expiry, FileRecord};
-use crate::json_store::{Mistake, Schema};
-use crate::names::{AccessKeyId, CanonicalId};
-use crate::policy_engine::refuse_ambiguous;
+use crate::audit::AuditLog;
+use crate::json_store::{Mistake, Schema, Version};
+use crate::names::{AccessKeyId, CanonicalId, Stamp};
+use crate::policy_engine::{IdentityPolicy, refuse_ambiguous};
 use crate::seal::{Sealer, SecretKey};
 
 /// What sealed secrets are for; part of what the seal protects.
@@ -142,6 +144,14 @@ impl Directory {
         }
     }
 
+    /// A user by its id.
+    pub fn user_by_id(&self, id: &CanonicalId) -> Option<&UserSummary> {
+        match self.by_id.get(id)? {
+            Owner::User(place) => self.users.get(*place),
+            Owner::Role(_) => None,
+        }
+    }
+
     /// The same of every user.
     pub fn principals(&self) -> &[Arc<Principal>] {
         &self.principals
@@ -175,7 +185,14 @@ impl Directory {
     /// The user that goes by `name`: user id, access key, or a display or user name that it alone has. With its place in
     /// the file.
     pub(super) fn find(&self, name: &str) -> Option<(usize, &UserSummary)> {
-        self.meant(*self.by_name.get(name)?)
+        // Nobody takes another's id or access key away by going by the same name.
+        let by_id = |id: &CanonicalId| match self.by_id.get(id)? {
+            Owner::User(place) => Some(Means::One(*place)),
+            Owner::Role(_) => None,
+        };
+        let id = CanonicalId::parse(name).ok().as_ref().and_then(by_id);
+        let key = || by_id(&self.keys.get(name)?.principal.user_id);
+        self.meant(id.or_else(key).or_else(|| self.by_name.get(name).copied())?)
     }
 
     pub(super) fn key(&self, access_key: &AccessKeyId) -> Option<&KeyEntry> {
@@ -238,6 +255,12 @@ impl Directory {
         };
         let policy = self.managed.get(*place?)?;
         (policy.path == path).then_some(*place?)
+    }
+
+    /// A managed policy that somebody of this account may hold, as it is in force.
+    pub(super) fn managed_for(&self, arn: &str, account_id: &str) -> Option<IdentityPolicy> {
+        let place = self.managed_place(arn, Some(account_id))?;
+        self.managed.get(place).map(|policy| policy.compiled.clone())
     }
 
     /// The managed policies that an account sees: AWS's, its own, and those that every account has.
@@ -321,6 +344,8 @@ impl Directory {
 #[derive(Debug)]
 pub(super) struct IamFile {
     pub sealer: Sealer,
+    /// Hears of hand edits.
+    pub audit: AuditLog,
 }
 
 impl Schema for IamFile {
@@ -336,6 +361,10 @@ impl Schema for IamFile {
         let file: FileRecord = serde_json::from_str(text)?;
         build(&file, &self.sealer).map_err(|problem| Mistake::near(text, &problem.word, problem.reason))
     }
+
+    fn edited_by_hand(&self, before: Version<'_, Directory>, after: Version<'_, Directory>, now: Stamp) {
+        self.audit.record_blocking(audit::of_hand_edit(&before, &after, &self.sealer, now));
+    }
 }
 
 #[cfg(test)]
@@ -343,7 +372,7 @@ impl Directory {
     /// The directory of a document, for tests of other rooms.
     pub(crate) fn of(document: &Value) -> Self {
         let sealer = Sealer::new(&SecretKey::new("test"), &[]).unwrap();
-        IamFile { sealer }.compile(&document.to_string(), document).unwrap()
+        IamFile { sealer, audit: AuditLog::nowhere() }.compile(&document.to_string(), document).unwrap()
     }
 
     /// The principal of an access key, for tests of other rooms.

@@ -18,6 +18,12 @@ pub enum IamError {
     /// The access key or its user has expired.
     #[error("access key {0} has expired")]
     Expired(AccessKeyId),
+    /// The session token is none of this node's, or not that of the access key.
+    #[error("the session token is not that of the access key")]
+    InvalidToken,
+    /// The temporary credentials have ended.
+    #[error("the temporary credentials have expired")]
+    ExpiredToken,
     /// The well-known secret is for requests from this machine only.
     #[error(
         "access key {0} still has its well-known secret, which is accepted only from this machine under a loopback name; \

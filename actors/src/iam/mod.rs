@@ -9,6 +9,7 @@
 //! INVARIANT: the id of a user or role never changes once the file holds it, and is never given to another.
 
 mod actor;
+mod audit;
 mod aws_policies;
 mod build;
 mod build_users;
@@ -23,8 +24,10 @@ mod ids;
 mod lockout;
 mod messages;
 mod naming;
+mod oidc;
 mod principal;
 mod records;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -41,5 +44,6 @@ pub use ids::{account_id_of, first_user_id};
 pub use messages::{Change, Draft, IamChange};
 pub use principal::{Credential, Principal, RoleSession, Session};
 pub use records::end_of;
+pub use sessions::{AssumedRole, IssuedSession, Issuer, SessionError, SessionRequest};
 
 pub use crate::seal::SecretKey;

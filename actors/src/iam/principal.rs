@@ -50,7 +50,7 @@ pub struct RoleSession {
 }
 
 /// What temporary credentials say beside whom they stand for (STS API Reference, AssumeRole and GetSessionToken).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Session {
     /// When they were given.
     pub issued_at: Stamp,
@@ -64,6 +64,10 @@ pub struct Session {
     pub source_identity: Option<String>,
     /// Tags of the session.
     pub tags: Vec<(String, String)>,
+    /// Keys of the tags that go on to roles that are assumed from the session.
+    pub transitive_tag_keys: Vec<String>,
+    /// Condition keys that the identity provider's token gave, and their values.
+    pub claims: Vec<(String, String)>,
 }
 
 impl Principal {

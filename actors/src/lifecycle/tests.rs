@@ -52,7 +52,7 @@ async fn expire_after(storage: &StorageClient, bucket: &Arc<Bucket>, days: u32) 
     };
     let lifecycle = Lifecycle { rules: vec![rule], ..Lifecycle::default() };
     let change = BucketChange::Config(ConfigChange::Lifecycle(Some(lifecycle)));
-    storage.configure_bucket(ConfigureBucket { bucket: Arc::clone(bucket), change }).await.unwrap()
+    storage.configure_bucket(ConfigureBucket { bucket: Arc::clone(bucket), change }).await.unwrap().after
 }
 
 async fn bucket(storage: &StorageClient) -> Arc<Bucket> {

@@ -12,9 +12,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, StatusCode, Url};
 
-use super::address::is_public;
 use super::schedule::Outcome;
 use super::webhooks::Webhook;
+use crate::address::is_public;
 
 /// How long a webhook may take, from the connection to its answer.
 const PATIENCE: Duration = Duration::from_secs(10);

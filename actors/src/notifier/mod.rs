@@ -6,10 +6,9 @@
 //! keys, and of several queues, at once. A target that cannot be reached holds up nothing but its own queue, which waits longer
 //! and longer; what cannot be told for too long, or is refused again and again, goes to the dead ones, where people see it.
 //!
-//! `schedule` (which event next), `backoff`, `arn`, `address` and `document` are pure; `deliver` is the only one that knows HTTP.
+//! `schedule` (which event next), `backoff`, `arn` and `document` are pure; `deliver` is the only one that knows HTTP.
 
 mod actor;
-mod address;
 mod arn;
 mod backoff;
 mod client;

@@ -252,7 +252,9 @@ action_table! {
         "iam:SimulatePrincipalPolicy", "iam:TagOpenIDConnectProvider", "iam:TagPolicy", "iam:TagRole", "iam:TagUser",
         "iam:UntagOpenIDConnectProvider", "iam:UntagPolicy", "iam:UntagRole", "iam:UntagUser", "iam:UpdateAccessKey",
         "iam:UpdateAssumeRolePolicy", "iam:UpdateGroup", "iam:UpdateOpenIDConnectProviderThumbprint",
-        "iam:UpdateRole", "iam:UpdateRoleDescription", "iam:UpdateUser";
+        "iam:UpdateRole", "iam:UpdateRoleDescription", "iam:UpdateUser",
+        "sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:GetAccessKeyInfo", "sts:GetCallerIdentity",
+        "sts:GetSessionToken", "sts:SetSourceIdentity", "sts:TagSession";
 }
 
 static BY_NAME: LazyLock<HashMap<String, &'static ActionRow>> =

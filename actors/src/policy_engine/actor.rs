@@ -3,10 +3,12 @@
 use actix::{Actor, Context, Handler};
 use serde_json::{Map, Value};
 
+use super::changes;
 use super::error::{InvalidPolicy, PolicyError};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::parse::parse_bucket_policy;
 use super::policies::{AS_PUT, PolicyFile};
+use crate::audit::ChangeOrigin;
 use crate::clock::SharedClock;
 use crate::iam::IamClient;
 use crate::json_store::JsonStore;
@@ -40,12 +42,11 @@ impl PolicyEngine {
         let name = message.bucket.as_str();
         let compacted = value.to_string();
         let as_put = (compacted != message.text).then(|| Value::from(message.text.as_str()));
-        self.store.edit(self.clock.now(), |file| {
+        self.edit(Some(&message.by), |file| {
             edit_member(file, "policies", |policies| {
                 policies.insert(name.to_owned(), value.clone());
             });
             set_as_put(file, name, as_put.clone());
-            Ok(())
         })
     }
 
@@ -56,13 +57,26 @@ impl PolicyEngine {
         if !has_policy(self.store.document()) && self.store.snapshot().load().problem.is_none() {
             return Ok(());
         }
-        self.store.edit(self.clock.now(), |file| {
+        self.edit(message.by.as_ref(), |file| {
             edit_member(file, "policies", |policies| {
                 policies.shift_remove(message.bucket.as_str());
             });
             set_as_put(file, message.bucket.as_str(), None);
-            Ok(())
         })
+    }
+
+    /// Changes the file and tells the audit log.
+    fn edit(&mut self, by: Option<&ChangeOrigin>, change: impl Fn(&mut Value)) -> Result<(), PolicyError> {
+        let now = self.clock.now();
+        let edited = self.store.edit_and_tell(now, |file| {
+            change(file);
+            Ok::<(), PolicyError>(())
+        })?;
+        if let (Some(by), Some((before, _))) = (by, edited.before) {
+            let entries = changes::entries(&before, self.store.document(), now, by);
+            self.store.schema().audit.record_blocking(entries);
+        }
+        Ok(())
     }
 }
 

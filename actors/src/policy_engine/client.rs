@@ -18,6 +18,7 @@ use super::policies::{BucketPolicies, PolicyFile};
 use super::preset::Preset;
 use super::principal::is_account_id;
 use super::trace::Trace;
+use crate::audit::AuditLog;
 use crate::call::Door;
 use crate::clock::SharedClock;
 use crate::iam::{IamClient, Principal};
@@ -32,6 +33,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct PolicyEngineSettings {
     /// `BUCKET_POLICY_PATH`; need not exist.
     pub path: PathBuf,
+    /// Is told of every change.
+    pub audit: AuditLog,
 }
 
 /// A bucket policy that is in force nowhere.
@@ -68,13 +71,15 @@ impl PolicyEngineClient {
         clock: SharedClock,
         arbiter: &ArbiterHandle,
     ) -> Result<Self, PolicyError> {
-        let store = JsonStore::open(settings.path.clone(), PolicyFile, None, &PolicyFile::empty(), clock.now())?;
+        let PolicyEngineSettings { path, audit } = settings;
+        let schema = PolicyFile { audit };
+        let store = JsonStore::open(path.clone(), schema, None, &PolicyFile::empty(), clock.now())?;
         let policies = store.snapshot();
         log_broken(&policies.load().state);
         let actor = PolicyEngine::new(store, iam.clone(), clock);
         let address = PolicyEngine::start_in_arbiter(arbiter, move |_| actor);
         let door = Door::new(address, CALLS_MAX, DEADLINE);
-        Ok(Self { door, policies, iam, path: Arc::from(settings.path) })
+        Ok(Self { door, policies, iam, path: Arc::from(path) })
     }
 
     /// Takes up a hand edit of the policy file, if there is one: one `stat` otherwise. To be called before the first
@@ -157,8 +162,8 @@ impl PolicyEngineClient {
             return false;
         };
         let resource = format!("arn:aws:s3:::{bucket}/{key}");
-        let facts = Facts { principal: None, context, resource_account: None, object_tags: &[] };
-        document.allows(|clause| clause.means_service(service), Asked { action, resource: &resource }, &facts)
+        let facts = Facts::new(None, context, None, &[]);
+        document.allows(|clause| clause.means_service(service), Asked::new(action, &resource), &facts)
     }
 
     /// Whether the caller's ListBuckets shows a bucket that it does not own.
@@ -177,7 +182,7 @@ impl PolicyEngineClient {
 
     /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users` by a grant.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
-        let facts = Facts { principal: Some(principal), context, resource_account: None, object_tags: &[] };
+        let facts = Facts::new(Some(principal), context, None, &[]);
         evaluate::is_administrator(principal, &facts)
     }
 

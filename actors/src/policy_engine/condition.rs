@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::condition_keys::is_known;
-use super::condition_operators::{Operator, Test, Wanted};
-use super::context::Facts;
+use super::condition_operators::{Operator, Test, Wanted, arn_parts};
+use super::context::{Facts, Found};
 use super::error::InvalidPolicy;
 
 /// How a key with several values is compared.
@@ -23,7 +23,9 @@ pub(super) struct Condition {
     operator: Operator,
     quantifier: Quantifier,
     if_exists: bool,
-    key: String,
+    key: Box<str>,
+    /// The key in lower case, as it is compared.
+    lower_key: Box<str>,
     wanted: Vec<Wanted>,
     /// Operator and values as they are written, for those who read why a statement does not apply.
     name: Box<str>,
@@ -56,16 +58,27 @@ impl Condition {
                     return Err(InvalidPolicy::new(place, "is not a condition key"));
                 }
                 let (wanted, texts) = parse_values(operator.test, values, &place, dialect)?;
-                let (key, name) = (key.clone(), Box::from(name.as_str()));
-                conditions.push(Self { operator, quantifier, if_exists, key, wanted, name, texts });
+                let (lower_key, name) = (key.to_ascii_lowercase().into(), Box::from(name.as_str()));
+                let key = Box::from(key.as_str());
+                conditions.push(Self { operator, quantifier, if_exists, key, lower_key, wanted, name, texts });
             }
         }
         Ok(conditions)
     }
 
-    /// The key that it asks for.
+    /// The key that it asks for, as it is written.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The key that it asks for, in lower case.
+    pub fn lower_key(&self) -> &str {
+        &self.lower_key
+    }
+
+    /// What the request has for its key.
+    pub fn found<'s>(&'s self, facts: &'s Facts<'_>) -> impl Iterator<Item = Found<'s>> {
+        facts.values(&self.lower_key)
     }
 
     /// The operator as it is written.
@@ -91,11 +104,12 @@ impl Condition {
 
     /// Whether it holds for a request.
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
-        let found = facts.values(&self.key);
+        let mut found = self.found(facts).peekable();
+        let is_absent = found.peek().is_none();
         if self.operator.test == Test::Null {
-            return self.wanted.contains(&Wanted::Null(found.is_empty()));
+            return self.wanted.contains(&Wanted::Null(is_absent));
         }
-        if found.is_empty() {
+        if is_absent {
             // Without the key, "is not" holds and "is" does not; of no values, all fit and none does.
             return match self.quantifier {
                 Quantifier::ForAllValues => true,
@@ -104,12 +118,22 @@ impl Condition {
             };
         }
         let lookup = |name: &str| facts.variable(name);
-        let fits = |value: &str| self.wanted.iter().any(|wanted| wanted.fits(value, &lookup));
+        let fits = |value: Found<'_>| match self.operator.test {
+            Test::Arn => {
+                let text = value.into_text();
+                let parts = arn_parts(&text);
+                parts.is_some_and(|parts| self.wanted.iter().any(|wanted| wanted.fits_arn(&parts, &lookup)))
+            }
+            test => {
+                let value = if test.compares_text() { Found::Text(value.into_text()) } else { value };
+                self.wanted.iter().any(|wanted| wanted.fits(&value, &lookup))
+            }
+        };
         let negated = self.operator.negated;
         match self.quantifier {
-            Quantifier::ForAllValues => found.iter().all(|value| fits(value) != negated),
-            Quantifier::ForAnyValue => found.iter().any(|value| fits(value) != negated),
-            Quantifier::Single => found.iter().any(|value| fits(value)) != negated,
+            Quantifier::ForAllValues => found.all(|value| fits(value) != negated),
+            Quantifier::ForAnyValue => found.any(|value| fits(value) != negated),
+            Quantifier::Single => found.any(fits) != negated,
         }
     }
 }
@@ -175,7 +199,7 @@ mod tests {
         for (key, value) in values {
             context.add(*key, *value);
         }
-        let facts = Facts { principal: None, context: &context, resource_account: None, object_tags: &[] };
+        let facts = Facts::new(None, &context, None, &[]);
         Condition::parse_all(condition, "Condition", DIALECT).unwrap().iter().all(|c| c.holds(&facts))
     }
 

@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
+use super::context::Found;
 use super::pattern::{Lookup, Pattern, Syntax};
 
 /// How numbers and dates are compared.
@@ -46,6 +47,16 @@ pub(super) enum Test {
     IpAddress,
     Arn,
     Null,
+}
+
+impl Test {
+    /// Whether values are compared as the texts that they are.
+    pub fn compares_text(self) -> bool {
+        match self {
+            Self::StringEquals | Self::StringEqualsIgnoreCase | Self::StringLike | Self::Binary | Self::Arn => true,
+            Self::Numeric(_) | Self::Date(_) | Self::Bool | Self::IpAddress | Self::Null => false,
+        }
+    }
 }
 
 /// An operator's name without qualifier and `IfExists`.
@@ -103,7 +114,7 @@ pub(super) enum Wanted {
     Binary(Vec<u8>),
     Network(IpAddr, u8),
     /// The six parts of an ARN.
-    Arn(Vec<Pattern>),
+    Arn(Box<[Pattern; 6]>),
     /// Whether the key must be absent.
     Null(bool),
 }
@@ -156,23 +167,53 @@ impl Wanted {
     }
 
     /// Whether a value that the request has fits this one. A value of another kind fits nothing.
-    pub fn fits(&self, found: &str, lookup: &Lookup<'_>) -> bool {
+    pub fn fits(&self, found: &Found<'_>, lookup: &Lookup<'_>) -> bool {
         match self {
-            Self::Text(pattern) => pattern.matches(found, lookup),
-            Self::TextIgnoringCase(pattern) => pattern.matches_ignoring_case(found, lookup),
-            Self::Number(comparison, wanted) => number(found).is_some_and(|n| comparison.holds(n, *wanted)),
-            Self::Date(comparison, wanted) => date(found).is_some_and(|d| comparison.holds(d, *wanted)),
-            Self::Bool(wanted) => truth(found) == Some(*wanted),
-            Self::Binary(wanted) => STANDARD.decode(found).is_ok_and(|bytes| bytes == *wanted),
+            Self::Text(pattern) => pattern.matches(&found.text(), lookup),
+            Self::TextIgnoringCase(pattern) => pattern.matches_ignoring_case(&found.text(), lookup),
+            Self::Number(comparison, wanted) => number_of(found).is_some_and(|n| comparison.holds(n, *wanted)),
+            Self::Date(comparison, wanted) => date_of(found).is_some_and(|d| comparison.holds(d, *wanted)),
+            Self::Bool(wanted) => truth(&found.text()) == Some(*wanted),
+            Self::Binary(wanted) => STANDARD.decode(&*found.text()).is_ok_and(|bytes| bytes == *wanted),
             Self::Network(address, bits) => {
-                found.parse::<IpAddr>().is_ok_and(|ip| in_network(ip.to_canonical(), *address, *bits))
+                address_of(found).is_some_and(|ip| in_network(ip.to_canonical(), *address, *bits))
             }
-            Self::Arn(parts) => {
-                let found: Vec<&str> = found.splitn(6, ':').collect();
-                found.len() == parts.len() && parts.iter().zip(found).all(|(part, text)| part.matches(text, lookup))
-            }
+            Self::Arn(_) => arn_parts(&found.text()).is_some_and(|parts| self.fits_arn(&parts, lookup)),
             Self::Null(_) => false,
         }
+    }
+
+    /// Whether an ARN that the request has fits this one: each part by itself.
+    pub fn fits_arn(&self, found: &[&str; 6], lookup: &Lookup<'_>) -> bool {
+        match self {
+            Self::Arn(parts) => parts.iter().zip(found).all(|(part, text)| part.matches(text, lookup)),
+            _ => false,
+        }
+    }
+}
+
+fn number_of(found: &Found<'_>) -> Option<f64> {
+    match found {
+        Found::Text(text) => number(text),
+        Found::Seconds(seconds) => Some(*seconds as f64),
+        Found::Address(_) | Found::Time(_) => None,
+    }
+}
+
+fn date_of(found: &Found<'_>) -> Option<i128> {
+    match found {
+        Found::Text(text) => date(text),
+        Found::Time(time) => Some(i128::from(time.0)),
+        Found::Seconds(seconds) => Some(i128::from(*seconds) * 1_000_000_000),
+        Found::Address(_) => None,
+    }
+}
+
+fn address_of(found: &Found<'_>) -> Option<IpAddr> {
+    match found {
+        Found::Text(text) => text.parse().ok(),
+        Found::Address(address) => Some(*address),
+        Found::Time(_) | Found::Seconds(_) => None,
     }
 }
 
@@ -192,16 +233,25 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// A date of ISO 8601 (with or without time of day) or seconds since the epoch, as nanoseconds since the epoch.
+/// A date of ISO 8601 as W3C's note "Date and Time Formats" narrows it, or seconds since the epoch, as nanoseconds since the
+/// epoch. Four digits are a year.
 fn date(text: &str) -> Option<i128> {
-    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
-        return Some(time.unix_timestamp_nanos());
+    let time = |text: &str| Some(OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos());
+    let day = |text: &str| {
+        let day = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
+        Some(day.midnight().assume_utc().unix_timestamp_nanos())
+    };
+    match text.len() {
+        4 => day(&format!("{text}-01-01")),
+        7 => day(&format!("{text}-01")),
+        10 => day(text),
+        _ => {
+            // Seconds may be left out.
+            let minute = text.split_at_checked("2020-01-01T00:00".len()).filter(|(_, zone)| !zone.starts_with(':'));
+            time(text).or_else(|| minute.and_then(|(minute, zone)| time(&format!("{minute}:00{zone}"))))
+        }
     }
-    if let Ok(day) = Date::parse(text, format_description!("[year]-[month]-[day]")) {
-        return Some(day.midnight().assume_utc().unix_timestamp_nanos());
-    }
-    let seconds: i64 = text.parse().ok()?;
-    i128::from(seconds).checked_mul(1_000_000_000)
+    .or_else(|| i128::from(text.parse::<i64>().ok()?).checked_mul(1_000_000_000))
 }
 
 fn network(text: &str) -> Option<(IpAddr, u8)> {
@@ -232,17 +282,46 @@ fn in_network(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
     }
 }
 
-fn arn_patterns(text: &str, syntax: Syntax) -> Result<Vec<Pattern>, String> {
-    // A lone star stands for any ARN.
-    let parts: Vec<&str> = if text == "*" { vec!["*"; 6] } else { text.splitn(6, ':').collect() };
-    if parts.len() != 6 || !(text == "*" || text.starts_with("arn:")) {
-        return Err(format!("`{text}` is not an ARN"));
+/// The six parts of an ARN.
+pub(super) fn arn_parts(text: &str) -> Option<[&str; 6]> {
+    let mut parts = text.splitn(6, ':');
+    let mut next = || parts.next();
+    Some([next()?, next()?, next()?, next()?, next()?, next()?])
+}
+
+/// The same of a pattern: colons in names of variables separate nothing.
+fn arn_pattern_parts(text: &str, syntax: Syntax) -> Vec<&str> {
+    let (mut parts, mut rest, mut is_in_variable) = (Vec::with_capacity(6), text, false);
+    for (index, c) in text.char_indices() {
+        let at = index - (text.len() - rest.len());
+        match c {
+            '$' if syntax.variables => is_in_variable |= rest.get(at..).is_some_and(|rest| rest.starts_with("${")),
+            '}' => is_in_variable = false,
+            ':' if !is_in_variable && parts.len() < 5 => {
+                let (part, behind) = (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default());
+                parts.push(part);
+                rest = behind;
+            }
+            _ => {}
+        }
     }
-    parts.into_iter().map(|part| Pattern::parse(part, syntax)).collect()
+    parts.push(rest);
+    parts
+}
+
+fn arn_patterns(text: &str, syntax: Syntax) -> Result<Box<[Pattern; 6]>, String> {
+    // A lone star stands for any ARN.
+    let parts = if text == "*" { vec!["*"; 6] } else { arn_pattern_parts(text, syntax) };
+    let patterns: Vec<Pattern> =
+        parts.into_iter().map(|part| Pattern::parse(part, syntax)).collect::<Result<_, String>>()?;
+    let is_arn = text == "*" || text.starts_with("arn:");
+    patterns.try_into().ok().filter(|_| is_arn).ok_or_else(|| format!("`{text}` is not an ARN"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::super::pattern::no_variables;
     use super::*;
 
@@ -258,6 +337,9 @@ mod tests {
             (Test::Numeric(Equals), "1", "one", false),
             (Test::Date(Comparison::GreaterThan), "2020-01-01T00:00:00Z", "2020-01-01T00:00:01Z", true),
             (Test::Date(Equals), "2020-01-01", "1577836800", true),
+            (Test::Date(Equals), "2020", "2020-01", true),
+            (Test::Date(Equals), "2020-01-01T01:00+01:00", "2020-01-01T00:00Z", true),
+            (Test::Date(Equals), "0", "1970-01-01", true),
             (Test::Date(Equals), "2020-01-01T02:00:00+02:00", "2020-01-01", true),
             (Test::Date(Comparison::LessThanEquals), "1577836800", "2020-01-02", false),
             (Test::Bool, "true", "TRUE", true),
@@ -282,7 +364,8 @@ mod tests {
         for (test, wanted, found, fits) in good {
             match Wanted::parse(test, wanted, true) {
                 Ok(wanted_value) => {
-                    assert_eq!(wanted_value.fits(found, &no_variables), fits, "{test:?} {wanted} {found}")
+                    let found_value = Found::Text(Cow::Borrowed(found));
+                    assert_eq!(wanted_value.fits(&found_value, &no_variables), fits, "{test:?} {wanted} {found}")
                 }
                 Err(reason) => assert_eq!((wanted, fits), ("arn:*:ann", false), "{reason}"),
             }
@@ -296,6 +379,9 @@ mod tests {
             (Test::Numeric(Comparison::Equals), "inf"),
             (Test::Numeric(Comparison::Equals), ""),
             (Test::Date(Comparison::Equals), "yesterday"),
+            (Test::Date(Comparison::Equals), "2020-13"),
+            (Test::Date(Comparison::Equals), "2020-01-01T00:00"),
+            (Test::Date(Comparison::Equals), "2020-01-01T00Z"),
             (Test::Bool, "yes"),
             (Test::Null, "0"),
             (Test::IpAddress, "10.0.0.0/33"),

@@ -3,6 +3,7 @@
 //! Facts that follow from the principal or the time are worked out only when a condition asks for them.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use crate::bucket_config::Tag;
@@ -49,8 +50,42 @@ impl RequestContext {
     }
 }
 
+/// A value of a condition key. What is no text becomes one only for those who compare texts.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Found<'a> {
+    Text(Cow<'a, str>),
+    Address(IpAddr),
+    Time(Stamp),
+    /// Since the epoch.
+    Seconds(u64),
+}
+
+impl<'a> Found<'a> {
+    /// The value as text.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            other => other.clone().into_text(),
+        }
+    }
+
+    /// The value as text.
+    pub fn into_text(self) -> Cow<'a, str> {
+        match self {
+            Self::Text(text) => text,
+            Self::Address(address) => Cow::Owned(address.to_string()),
+            Self::Time(time) => Cow::Owned(time.rfc3339()),
+            Self::Seconds(seconds) => Cow::Owned(seconds.to_string()),
+        }
+    }
+
+    fn borrowed(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
 /// Everything that conditions and variables of one decision can ask for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Facts<'a> {
     pub principal: Option<&'a Principal>,
     pub context: &'a RequestContext,
@@ -58,89 +93,106 @@ pub(super) struct Facts<'a> {
     pub resource_account: Option<&'a str>,
     /// Tags of the object: `s3:ExistingObjectTag/<key>`.
     pub object_tags: &'a [Tag],
+    /// ARN of the principal, once somebody has asked for it.
+    principal_arn: OnceCell<String>,
 }
 
 /// What condition keys of an existing object's tags begin with, in lower case.
 pub(super) const OBJECT_TAG_PREFIX: &str = "s3:existingobjecttag/";
 
 impl<'a> Facts<'a> {
-    /// The values of a condition key; none when the request does not have it.
-    pub fn values(&self, key: &str) -> Vec<Cow<'a, str>> {
-        let lower = key.to_ascii_lowercase();
-        if let Some(value) = self.derived(&lower) {
-            return vec![value];
-        }
-        if let Some(tag) = lower.strip_prefix(OBJECT_TAG_PREFIX) {
-            return self.tags(tag).map(Cow::Borrowed).collect();
-        }
-        self.context.all(key).map(Cow::Borrowed).collect()
+    /// The facts of a decision.
+    pub fn new(
+        principal: Option<&'a Principal>,
+        context: &'a RequestContext,
+        resource_account: Option<&'a str>,
+        object_tags: &'a [Tag],
+    ) -> Self {
+        Self { principal, context, resource_account, object_tags, principal_arn: OnceCell::new() }
     }
 
-    /// The value of a policy variable: a key with exactly one value.
-    pub fn variable(&self, key: &str) -> Option<String> {
-        let lower = key.to_ascii_lowercase();
-        if let Some(value) = self.derived(&lower) {
-            return Some(value.into_owned());
-        }
-        let single = |values: &mut dyn Iterator<Item = &str>| {
-            values.next().map(str::to_owned).filter(|_| values.next().is_none())
-        };
-        match lower.strip_prefix(OBJECT_TAG_PREFIX) {
-            Some(tag) => single(&mut self.tags(tag)),
-            None => single(&mut self.context.all(key)),
-        }
+    /// The values of a condition key, given in lower case; none when the request does not have it.
+    pub fn values<'s>(&'s self, lower: &str) -> impl Iterator<Item = Found<'s>> {
+        let derived = self.derived(lower);
+        let is_open = derived.is_none();
+        let tag = lower.strip_prefix(OBJECT_TAG_PREFIX).filter(|_| is_open);
+        let added = Some(lower).filter(|_| is_open && tag.is_none());
+        let tags = tag.into_iter().flat_map(|tag| self.tags(tag));
+        let added = added.into_iter().flat_map(|key| self.context.all(key).chain(self.claims(key)));
+        derived.into_iter().chain(tags.chain(added).map(Found::borrowed))
+    }
+
+    /// The value of a policy variable, given in lower case: a key with exactly one value.
+    pub fn variable<'s>(&'s self, lower: &str) -> Option<Cow<'s, str>> {
+        let mut values = self.values(lower);
+        let first = values.next()?;
+        values.next().is_none().then(|| first.into_text())
+    }
+
+    /// What the token of an identity provider said, for which the session was given.
+    fn claims(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        let claims =
+            self.principal.and_then(|principal| principal.session.as_ref()).map(|session| session.claims.iter());
+        claims
+            .into_iter()
+            .flatten()
+            .filter(move |(name, _)| name.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value.as_str())
     }
 
     fn tags(&self, key: &str) -> impl Iterator<Item = &'a str> {
         self.object_tags.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
     }
 
-    fn derived(&self, lower: &str) -> Option<Cow<'a, str>> {
+    fn derived(&self, lower: &str) -> Option<Found<'_>> {
         let context = self.context;
-        let truth = |yes| Cow::Borrowed(if yes { "true" } else { "false" });
+        let truth = |yes| Found::borrowed(if yes { "true" } else { "false" });
         match lower {
-            "aws:sourceip" => context.source_ip.map(|ip| Cow::Owned(ip.to_canonical().to_string())),
+            "aws:sourceip" => context.source_ip.map(|ip| Found::Address(ip.to_canonical())),
             "aws:securetransport" => Some(truth(context.secure_transport)),
-            "aws:currenttime" => Some(Cow::Owned(context.now.rfc3339())),
-            "aws:epochtime" => Some(Cow::Owned(context.now.seconds().to_string())),
+            "aws:currenttime" => Some(Found::Time(context.now)),
+            "aws:epochtime" => Some(Found::Seconds(context.now.seconds())),
             "aws:viaawsservice" | "aws:principalisawsservice" => Some(truth(false)),
-            "aws:resourceaccount" | "s3:resourceaccount" => self.resource_account.map(Cow::Borrowed),
+            "aws:resourceaccount" | "s3:resourceaccount" => self.resource_account.map(Found::borrowed),
             "aws:username" => {
                 let user = self.principal.filter(|principal| principal.role.is_none());
-                user.map(|principal| Cow::Borrowed(principal.user_name.as_str()))
+                user.map(|principal| Found::borrowed(&principal.user_name))
             }
-            "aws:userid" => Some(self.principal.map_or(Cow::Borrowed("anonymous"), Principal::unique_id)),
-            "aws:principaltype" => Some(Cow::Borrowed(match self.principal {
+            "aws:userid" => Some(Found::Text(self.principal.map_or(Cow::Borrowed("anonymous"), Principal::unique_id))),
+            "aws:principaltype" => Some(Found::borrowed(match self.principal {
                 None => "Anonymous",
                 Some(principal) if principal.role.is_some() => "AssumedRole",
                 Some(principal) if principal.is_named_root => "Account",
                 Some(_) => "User",
             })),
-            "aws:principalarn" => self.principal.map(|principal| Cow::Owned(principal.arn())),
-            "aws:principalaccount" => self.principal.map(|principal| Cow::Borrowed(principal.account_id.as_str())),
+            "aws:principalarn" => {
+                let arn = |principal: &Principal| self.principal_arn.get_or_init(|| principal.arn()).as_str();
+                self.principal.map(|principal| Found::borrowed(arn(principal)))
+            }
+            "aws:principalaccount" => self.principal.map(|principal| Found::borrowed(&principal.account_id)),
             _ => self.of_session(lower).or_else(|| self.tag_of_principal(lower)),
         }
     }
 
     /// What only temporary credentials have.
-    fn of_session(&self, lower: &str) -> Option<Cow<'a, str>> {
+    fn of_session(&self, lower: &str) -> Option<Found<'_>> {
         let session = self.principal?.session.as_ref()?;
         match lower {
             // The node knows no second factor.
-            "aws:multifactorauthpresent" => Some(Cow::Borrowed("false")),
-            "aws:tokenissuetime" => Some(Cow::Owned(session.issued_at.rfc3339())),
-            "aws:federatedprovider" => session.provider.as_deref().map(Cow::Borrowed),
-            "aws:sourceidentity" => session.source_identity.as_deref().map(Cow::Borrowed),
+            "aws:multifactorauthpresent" => Some(Found::borrowed("false")),
+            "aws:tokenissuetime" => Some(Found::Time(session.issued_at)),
+            "aws:federatedprovider" => session.provider.as_deref().map(Found::borrowed),
+            "aws:sourceidentity" => session.source_identity.as_deref().map(Found::borrowed),
             _ => None,
         }
     }
 
     /// A tag of the session stands in for one of the user or role.
-    fn tag_of_principal(&self, lower: &str) -> Option<Cow<'a, str>> {
+    fn tag_of_principal(&self, lower: &str) -> Option<Found<'_>> {
         let key = lower.strip_prefix("aws:principaltag/")?;
         let principal = self.principal?;
         let session = principal.session.iter().flat_map(|session| session.tags.iter());
         let mut all = session.chain(principal.tags.iter());
-        all.find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| Cow::Borrowed(value.as_str()))
+        all.find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| Found::borrowed(value))
     }
 }

@@ -1,5 +1,6 @@
 //! A parsed policy document and whether its statements apply to a request.
 
+use super::action_set::{ActionSet, Place};
 use super::condition::Condition;
 use super::context::{Facts, OBJECT_TAG_PREFIX};
 use super::evaluate::Source;
@@ -35,6 +36,8 @@ pub(super) struct Statement {
     /// `None` in identity policies: whoever holds the policy.
     pub principals: Option<PrincipalClause>,
     pub actions: Clause,
+    /// What the actions are, as far as the table has them.
+    pub about: ActionSet,
     /// Patterns over whole ARNs.
     pub resources: Clause,
     pub conditions: Vec<Condition>,
@@ -52,9 +55,18 @@ pub(super) struct Document {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     /// Canonical name with service: `s3:GetObject`.
-    pub action: &'a str,
+    action: &'a str,
+    /// Where it stands in the table of actions, if there.
+    place: Option<Place>,
     /// ARN of the resource.
-    pub resource: &'a str,
+    resource: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    /// The question for an action, by its canonical name with service, to the resource of this ARN.
+    pub fn new(action: &'a str, resource: &'a str) -> Self {
+        Self { action, place: Place::of(action), resource }
+    }
 }
 
 /// How a statement applies to a request, or what of it is about something else: the first of its elements that is.
@@ -84,18 +96,12 @@ impl Statement {
 
     /// Which of action, resource and conditions does not fit.
     fn misfit(&self, asked: Asked<'_>, facts: &Facts<'_>) -> Option<Outcome<'_>> {
-        let lookup = |name: &str| facts.variable(name);
-        let fits = |clause: &Clause, text: &str, ignoring_case: bool| {
-            clause.negated
-                != clause.patterns.iter().any(|pattern| match ignoring_case {
-                    true => pattern.matches_ignoring_case(text, &lookup),
-                    false => pattern.matches(text, &lookup),
-                })
-        };
-        if !fits(&self.actions, asked.action, true) {
+        if !self.about.is_about(&self.actions, asked.action, asked.place) {
             return Some(Outcome::OtherAction);
         }
-        if !fits(&self.resources, asked.resource, false) {
+        let lookup = |name: &str| facts.variable(name);
+        let is_named = self.resources.patterns.iter().any(|pattern| pattern.matches(asked.resource, &lookup));
+        if is_named == self.resources.negated {
             return Some(Outcome::OtherResource);
         }
         self.conditions.iter().find(|condition| !condition.holds(facts)).map(Outcome::Unmet)
@@ -107,7 +113,7 @@ impl Statement {
     fn asks_object_tags(&self) -> bool {
         let in_values = self.conditions.iter().flat_map(Condition::variables);
         let in_resources = self.resources.patterns.iter().flat_map(Pattern::variables);
-        let mut names = self.conditions.iter().map(Condition::key).chain(in_values).chain(in_resources);
+        let mut names = self.conditions.iter().map(Condition::lower_key).chain(in_values).chain(in_resources);
         names.any(|name| name.to_ascii_lowercase().starts_with(OBJECT_TAG_PREFIX))
     }
 }

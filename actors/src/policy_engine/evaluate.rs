@@ -216,16 +216,12 @@ fn asks_object_tags(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> b
 /// Decides, and keeps temporary credentials within their bounds.
 fn judge<W: Watch>(row: &ActionRow, request: &AccessRequest<'_>, around: &Surroundings<'_>, watch: &mut W) -> Decision {
     let resource = resource_arn(request);
-    let asked = Asked { action: row.checks, resource: &resource };
-    let facts = Facts {
-        principal: request.principal,
-        context: request.context,
-        resource_account: around.bucket_account,
-        object_tags: match request.object {
-            ObjectState::Found(object) => object.tags,
-            ObjectState::Unseen | ObjectState::Missing => &[],
-        },
+    let asked = Asked::new(row.checks, &resource);
+    let object_tags = match request.object {
+        ObjectState::Found(object) => object.tags,
+        ObjectState::Unseen | ObjectState::Missing => &[],
     };
+    let facts = Facts::new(request.principal, request.context, around.bucket_account, object_tags);
     let decision = judge_unbounded(row, request, around, asked, &facts, watch);
     let Some(principal) = request.principal else { return decision };
     let names_session = || match around.policy {
@@ -517,9 +513,9 @@ fn decide_across(
 /// Whether the bucket belongs in a listing of the buckets that the caller may see, for another reason than owning it.
 pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
     let context = RequestContext::default();
-    let facts = Facts { principal: Some(principal), context: &context, resource_account: None, object_tags: &[] };
+    let facts = Facts::new(Some(principal), &context, None, &[]);
     let resource = format!("arn:aws:s3:::{bucket}");
-    let asked = Asked { action: "s3:ListBucket", resource: &resource };
+    let asked = Asked::new("s3:ListBucket", &resource);
     let lists = |policies: &[IdentityPolicy]| {
         let grants =
             |policy: &IdentityPolicy| matches!(&*policy.form, Form::Short(grant) if grant.lists(bucket.as_str()));
@@ -543,7 +539,7 @@ pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool
         key: None,
         listed_prefix: None,
     };
-    let asked = Asked { action: "iam:ListUsers", resource: "*" };
+    let asked = Asked::new("iam:ListUsers", "*");
     let verdict = |policies: &[IdentityPolicy]| IdentityVerdict::of(policies, Some(wish), asked, facts, &mut ());
     let bounds = session_policies(principal);
     matches!(verdict(&principal.policies), IdentityVerdict::Granted(_))

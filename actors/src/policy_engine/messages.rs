@@ -3,6 +3,7 @@
 use actix::Message;
 
 use super::error::PolicyError;
+use crate::audit::ChangeOrigin;
 use crate::names::BucketName;
 
 /// Reads the policy file again if it changed.
@@ -20,6 +21,8 @@ pub struct PutBucketPolicy {
     pub text: String,
     /// Refuse a public policy (S3 User Guide, "Blocking public access", `BlockPublicPolicy`).
     pub refuse_public: bool,
+    /// Who asks.
+    pub by: ChangeOrigin,
 }
 
 /// Removes a bucket's policy, if it has one; durable on reply.
@@ -28,4 +31,6 @@ pub struct PutBucketPolicy {
 pub struct DeleteBucketPolicy {
     /// The bucket.
     pub bucket: BucketName,
+    /// Who asks; none when it is part of a change that is told by itself.
+    pub by: Option<ChangeOrigin>,
 }

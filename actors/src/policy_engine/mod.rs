@@ -10,9 +10,11 @@
 mod acl;
 #[cfg(test)]
 mod acl_tests;
+mod action_set;
 mod actions;
 mod actor;
 mod by_policies;
+mod changes;
 mod client;
 mod condition;
 mod condition_keys;
@@ -34,7 +36,11 @@ mod policies;
 mod preset;
 mod principal;
 pub mod probe;
+#[cfg(test)]
+mod properties;
 mod public;
+#[cfg(test)]
+mod tables;
 #[cfg(test)]
 mod tests;
 mod trace;

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::action_set::ActionSet;
 use super::actions::{ACTIONS, find_action};
 use super::condition::{Condition, Dialect};
 use super::document::{Clause, DOCUMENT_BYTES_MAX, Document, Effect, Statement};
@@ -102,6 +103,9 @@ fn parse_statement(value: &Value, place: &str, kind: Kind<'_>, dialect: Dialect)
         (Kind::Bucket(_) | Kind::Trust, Some((name, _, true))) if effect == Effect::Allow => {
             return Err(InvalidPolicy::new(at(name), "has its place beside Effect Deny only"));
         }
+        (Kind::Trust, Some((name, _, true))) => {
+            return Err(InvalidPolicy::new(at(name), "has no place in a trust policy"));
+        }
         (Kind::Bucket(_) | Kind::Trust, Some((name, value, negated))) => {
             Some(PrincipalClause::parse(value, negated, &at(name))?)
         }
@@ -114,6 +118,7 @@ fn parse_statement(value: &Value, place: &str, kind: Kind<'_>, dialect: Dialect)
     let (name, value, negated) =
         pair(map, "Action", "NotAction", place)?.ok_or_else(|| InvalidPolicy::new(at("Action"), "is missing"))?;
     let actions = Clause { patterns: parse_actions(value, &at(name), kind)?, negated };
+    let about = ActionSet::of(&actions);
     let resources = match (kind, pair(map, "Resource", "NotResource", place)?) {
         (Kind::Trust, Some((name, ..))) => return Err(InvalidPolicy::new(at(name), "has no place in a trust policy")),
         (Kind::Trust, None) => Clause { patterns: Vec::new(), negated: true },
@@ -126,7 +131,7 @@ fn parse_statement(value: &Value, place: &str, kind: Kind<'_>, dialect: Dialect)
         None => Vec::new(),
         Some(value) => Condition::parse_all(value, &at("Condition"), dialect)?,
     };
-    Ok(Statement { sid, effect, principals, actions, resources, conditions })
+    Ok(Statement { sid, effect, principals, actions, about, resources, conditions })
 }
 
 fn refuse_unknown(map: &Map<String, Value>, known: &[&str], place: &str) -> Result<(), InvalidPolicy> {
@@ -200,7 +205,9 @@ fn parse_resources(
     for text in texts(value, place)? {
         let invalid = |reason: &str| InvalidPolicy::new(place, format!("`{text}` {reason}"));
         let pattern = Pattern::parse(text, syntax).map_err(|reason| invalid(&reason))?;
-        if let Some(name) = pattern.variables().find(|name| !super::condition_keys::is_known(name, false)) {
+        if let Some(name) =
+            pattern.variables().find(|name| !super::condition_keys::is_known(name, dialect.other_services))
+        {
             return Err(invalid(&format!("uses `{name}`, which is no policy variable")));
         }
         match kind {

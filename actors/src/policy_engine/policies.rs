@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::changes;
 use super::document::Document;
 use super::error::InvalidPolicy;
 use super::parse::{Kind, parse_document, refuse_ambiguous};
-use crate::json_store::{Mistake, Schema};
-use crate::names::BucketName;
+use crate::audit::{AuditLog, ChangeOrigin};
+use crate::json_store::{Mistake, Schema, Version};
+use crate::names::{BucketName, Stamp};
 
 /// Name of the object that holds policies as they were put.
 pub(super) const AS_PUT: &str = "as_put";
@@ -48,7 +50,10 @@ impl BucketPolicies {
 
 /// How the file is read.
 #[derive(Debug)]
-pub(super) struct PolicyFile;
+pub(super) struct PolicyFile {
+    /// Hears of hand edits.
+    pub audit: AuditLog,
+}
 
 impl PolicyFile {
     /// The document of a node without bucket policies.
@@ -83,5 +88,10 @@ impl Schema for PolicyFile {
             by_bucket.insert(name.clone(), BucketPolicy { text, document });
         }
         Ok(BucketPolicies { by_bucket })
+    }
+
+    fn edited_by_hand(&self, before: Version<'_, BucketPolicies>, after: Version<'_, BucketPolicies>, now: Stamp) {
+        let entries = changes::entries(before.document, after.document, now, &ChangeOrigin::hand_edit());
+        self.audit.record_blocking(entries);
     }
 }

@@ -37,7 +37,7 @@ impl Statement {
 }
 
 fn fixes_callers(condition: &Condition) -> bool {
-    FIXING_KEYS.contains(&condition.key().to_ascii_lowercase().as_str()) && condition.is_fixed()
+    FIXING_KEYS.contains(&condition.lower_key()) && condition.is_fixed()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::evaluate::{
 };
 use super::parse::parse_bucket_policy;
 use super::*;
+use crate::audit::{AuditLog, ChangeOrigin};
 use crate::clock::ManualClock;
 use crate::iam::{Directory, IamClient, IamSettings, SecretKey};
 use crate::json_store::FileStamp;
@@ -510,10 +511,11 @@ impl Node {
             admin_access_key: None,
             admin_secret_key: None,
             sealer: Sealer::new(&SecretKey::new("k"), &[]).unwrap(),
+            audit: AuditLog::nowhere(),
             login_failures_max: 0,
         };
         let iam = IamClient::start(settings, clock.clone(), &arbiter).unwrap().client;
-        let settings = PolicyEngineSettings { path: folder.path().join("policies.json") };
+        let settings = PolicyEngineSettings { path: folder.path().join("policies.json"), audit: AuditLog::nowhere() };
         let engine = PolicyEngineClient::start(settings, iam.clone(), clock.clone(), &arbiter).unwrap();
         Self { folder, clock, iam, engine }
     }
@@ -555,9 +557,14 @@ async fn policies_are_put_read_and_deleted() {
     let node = Node::start();
     let bucket = BucketName::parse("photos").unwrap();
     assert!(!node.anonymous_reads().await);
-    node.engine.delete_bucket_policy(DeleteBucketPolicy { bucket: bucket.clone() }).await.unwrap();
+    node.engine.delete_bucket_policy(DeleteBucketPolicy { bucket: bucket.clone(), by: None }).await.unwrap();
     assert_eq!(stamp(&node.path()), None, "deleting nothing writes nothing");
-    let put = |text: String| PutBucketPolicy { bucket: bucket.clone(), text, refuse_public: false };
+    let put = |text: String| PutBucketPolicy {
+        bucket: bucket.clone(),
+        text,
+        refuse_public: false,
+        by: ChangeOrigin::default(),
+    };
     node.engine.put_bucket_policy(put(public_policy())).await.unwrap();
     assert!(node.anonymous_reads().await);
     assert_eq!(node.engine.policy_text(&bucket).unwrap().as_ref(), public_policy());
@@ -580,7 +587,7 @@ async fn policies_are_put_read_and_deleted() {
     let known = public_policy().replace("\"*\"", "{\"AWS\":\"localadmin\"}");
     node.engine.put_bucket_policy(put(known)).await.unwrap();
     assert!(!node.anonymous_reads().await);
-    node.engine.delete_bucket_policy(DeleteBucketPolicy { bucket: bucket.clone() }).await.unwrap();
+    node.engine.delete_bucket_policy(DeleteBucketPolicy { bucket: bucket.clone(), by: None }).await.unwrap();
     assert_eq!(node.engine.policy_text(&bucket), None);
     assert!(fs::read_to_string(node.path()).unwrap().contains("policies"));
 }
@@ -596,9 +603,10 @@ async fn hand_edits_count_at_once_and_broken_ones_never() {
     fs::write(node.path(), "{\"policies\": {\n").unwrap();
     assert!(node.anonymous_reads().await, "the last good state stays in force");
     assert!(node.engine.problem().unwrap().line.is_some());
-    let put = PutBucketPolicy { bucket: bucket.clone(), text: public_policy(), refuse_public: false };
+    let (text, by) = (public_policy(), ChangeOrigin::default());
+    let put = PutBucketPolicy { bucket: bucket.clone(), text, refuse_public: false, by };
     assert!(matches!(node.engine.put_bucket_policy(put.clone()).await, Err(PolicyError::Store(_))));
-    let delete = DeleteBucketPolicy { bucket: bucket.clone() };
+    let delete = DeleteBucketPolicy { bucket: bucket.clone(), by: None };
     assert!(matches!(node.engine.delete_bucket_policy(delete).await, Err(PolicyError::Store(_))));
     assert_eq!(fs::read_to_string(node.path()).unwrap(), "{\"policies\": {\n");
 

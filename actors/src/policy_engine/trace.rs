@@ -95,12 +95,12 @@ pub enum Fit {
 
 impl Fit {
     fn unmet(condition: &Condition, facts: &Facts<'_>) -> Self {
-        let found = facts.values(condition.key()).into_iter().take(VALUES_MAX);
+        let found = condition.found(facts).take(VALUES_MAX);
         Self::Unmet {
             operator: Box::from(condition.operator_name()),
             key: Box::from(condition.key()),
             wanted: condition.texts().iter().take(VALUES_MAX).cloned().collect(),
-            found: found.map(|value| Box::from(&*value)).collect(),
+            found: found.map(|value| Box::from(value.into_text())).collect(),
         }
     }
 }

@@ -49,13 +49,8 @@ impl TrustPolicy {
     }
 
     fn judge<W: Watch>(&self, principal: &Principal, request: TrustRequest<'_>, watch: &mut W) -> Decision {
-        let facts = Facts {
-            principal: Some(principal),
-            context: request.context,
-            resource_account: Some(request.account_id),
-            object_tags: &[],
-        };
-        let asked = Asked { action: request.action, resource: request.role_arn };
+        let facts = Facts::new(Some(principal), request.context, Some(request.account_id), &[]);
+        let asked = Asked::new(request.action, request.role_arn);
         let named = |index| statement_ref(&self.0, index, Source::Trust);
         let trust = self.0.verdict(asked, &facts, &|| Source::Trust, watch);
         let wish = super::actions::find_action(request.action).map(|row| Wish {
@@ -85,13 +80,8 @@ impl TrustPolicy {
 
     /// Whether whoever shows a token of this identity provider may. `provider` is its ARN.
     pub fn allows_federated(&self, provider: &str, request: TrustRequest<'_>) -> bool {
-        let facts = Facts {
-            principal: None,
-            context: request.context,
-            resource_account: Some(request.account_id),
-            object_tags: &[],
-        };
-        let asked = Asked { action: request.action, resource: request.role_arn };
+        let facts = Facts::new(None, request.context, Some(request.account_id), &[]);
+        let asked = Asked::new(request.action, request.role_arn);
         self.0.allows(|clause| clause.means_federated(provider), asked, &facts)
     }
 }

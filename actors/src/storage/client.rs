@@ -131,12 +131,12 @@ impl StorageClient {
     }
 
     /// See [`ConfigureBucket`].
-    pub async fn configure_bucket(&self, message: ConfigureBucket) -> Result<Arc<Bucket>, StorageError> {
+    pub async fn configure_bucket(&self, message: ConfigureBucket) -> Result<Configured, StorageError> {
         self.commit(message).await
     }
 
     /// See [`DeleteBucket`].
-    pub async fn delete_bucket(&self, message: DeleteBucket) -> Result<(), StorageError> {
+    pub async fn delete_bucket(&self, message: DeleteBucket) -> Result<Arc<Bucket>, StorageError> {
         let (shared, bucket) = (Arc::clone(&self.shared), Arc::clone(&message.bucket));
         self.shared.long_pool.run(move || check_empty(&shared, &bucket)).await?;
         self.end_uploads(&message.bucket).await?;

@@ -130,6 +130,8 @@ impl From<IamError> for S3Error {
             | IamError::Expired(_)
             | IamError::WellKnownRefused(_)
             | IamError::WrongSecret(_)
+            | IamError::InvalidToken
+            | IamError::ExpiredToken
             | IamError::LockedOut { .. }
             | IamError::AddressLockedOut { .. } => Self::new(ErrorCode::AccessDenied).because(error),
             IamError::Store(store) if store.is_full() => Self::new(ErrorCode::InsufficientStorage).because(error),

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::aws::action::Action as A;
 use crate::aws::call::Call;
-use crate::aws::error::ApiError;
+use crate::aws::error::{ApiError, ErrorCode};
 use crate::s3::xml::XmlWriter;
 
 /// Runs the handler of an action of IAM.
@@ -87,8 +87,8 @@ pub async fn dispatch(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> 
         A::TagOpenIDConnectProvider => tags::tag(call, tags::Kind::Provider).await,
         A::UntagOpenIDConnectProvider => tags::untag(call, tags::Kind::Provider).await,
         A::ListOpenIDConnectProviderTags => tags::list(call, tags::Kind::Provider, out),
-        A::SimulatePrincipalPolicy => simulate::principal_policy(call, out),
-        A::SimulateCustomPolicy => simulate::custom_policy(call, out),
+        A::SimulatePrincipalPolicy => simulate::principal_policy(call, out).await,
+        A::SimulateCustomPolicy => simulate::custom_policy(call, out).await,
         A::GetContextKeysForPrincipalPolicy => simulate::context_keys_for_principal_policy(call, out),
         A::GetContextKeysForCustomPolicy => simulate::context_keys_for_custom_policy(call, out),
         A::GetAccountSummary => account::get_account_summary(call, out),
@@ -105,5 +105,10 @@ pub async fn dispatch(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> 
         A::ListInstanceProfilesForRole => nothing::list_of_role(call, out, "InstanceProfiles"),
         A::ListSAMLProviders => nothing::list(out, "SAMLProviderList"),
         A::ListServerCertificates => nothing::list(out, "ServerCertificateMetadataList"),
+        A::AssumeRole
+        | A::AssumeRoleWithWebIdentity
+        | A::GetAccessKeyInfo
+        | A::GetCallerIdentity
+        | A::GetSessionToken => Err(ErrorCode::InvalidAction.into()),
     }
 }

@@ -23,6 +23,8 @@ impl From<IamError> for ApiError {
             | IamError::WellKnownRefused(_)
             | IamError::WrongSecret(_)
             | IamError::LockedOut { .. }
+            | IamError::InvalidToken
+            | IamError::ExpiredToken
             | IamError::AddressLockedOut { .. } => Self::new(ErrorCode::InvalidClientTokenId).because(error),
             IamError::Store(store) if store.is_full() => {
                 let message = "There is not enough space on the server's storage to complete the request.";

@@ -26,24 +26,26 @@ const RESOURCES_MAX: usize = 128;
 const ENTRIES_MAX: usize = 128;
 const VALUES_MAX: usize = 32;
 const QUESTIONS_MAX: usize = 2048;
+/// Questions between two looks at what else the thread has to do.
+const QUESTIONS_AT_ONCE: usize = 32;
 const TEXT_MAX: usize = 2048;
 
 /// SimulateCustomPolicy.
-pub fn custom_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
+pub async fn custom_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
     let policies = drafts(&call.parameters, "PolicyInputList")?;
     if policies.is_empty() {
         return Err(missing("PolicyInputList"));
     }
     let caller = call.parameters.get("CallerArn").map(|_| principal(call, "CallerArn")).transpose()?;
-    simulate(call, caller.as_deref(), &policies, out)
+    simulate(call, caller.as_deref(), &policies, out).await
 }
 
 /// SimulatePrincipalPolicy.
-pub fn principal_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
+pub async fn principal_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
     let source = principal(call, "PolicySourceArn")?;
     let mut policies = source.policies.to_vec();
     policies.extend(drafts(&call.parameters, "PolicyInputList")?);
-    simulate(call, Some(&source), &policies, out)
+    simulate(call, Some(&source), &policies, out).await
 }
 
 /// GetContextKeysForCustomPolicy.
@@ -62,16 +64,7 @@ pub fn context_keys_for_principal_policy(call: &Call, out: &mut XmlWriter) -> Re
     Ok(())
 }
 
-/// One question of a simulation, and its answer.
-struct Answer<'a> {
-    action: &'a str,
-    resource: &'a str,
-    place: usize,
-    decision: PolicyDecision,
-    deciding: Vec<StatementRef>,
-}
-
-fn simulate(
+async fn simulate(
     call: &Call,
     principal: Option<&Principal>,
     policies: &[IdentityPolicy],
@@ -103,51 +96,45 @@ fn simulate(
         .into_iter()
         .filter(|key| !given.iter().any(|name| name.eq_ignore_ascii_case(key)) && !is_always_known(key, principal))
         .collect();
-    let mut answers = Vec::with_capacity(actions.len() * resources.len());
-    for resource in resources {
-        let resource_policy = resource_policy(parameters, resource)?;
-        for action in &actions {
-            let question = PolicyQuestion {
-                principal,
-                policies,
-                boundaries: &boundaries,
-                resource_policy: resource_policy.as_ref(),
-                action,
-                resource,
-                context: &context,
-            };
-            let (decision, deciding) = ask_policies(&question);
-            answers.push(Answer { action, resource, place: answers.len(), decision, deciding });
-        }
-    }
-    let page = Page::of(parameters, answers, |answer| format!("{:06}", answer.place))?;
+    let pairs = resources.iter().flat_map(|resource| actions.iter().map(|action| (*action, *resource)));
+    // Only what the page tells is asked.
+    let page = Page::of(parameters, pairs.enumerate(), |(place, _)| format!("{place:06}"))?;
+    let mut of_resource: Option<(&str, Option<DraftPolicy>)> = None;
     out.open("EvaluationResults");
-    for answer in &page.items {
-        write_answer(out, answer, principal, &lacking);
+    for (place, (action, resource)) in &page.items {
+        if place % QUESTIONS_AT_ONCE == 0 {
+            tokio::task::yield_now().await;
+        }
+        if of_resource.as_ref().is_none_or(|(current, _)| current != resource) {
+            of_resource = Some((resource, resource_policy(parameters, resource)?));
+        }
+        let (decision, deciding) = ask_policies(&PolicyQuestion {
+            principal,
+            policies,
+            boundaries: &boundaries,
+            resource_policy: of_resource.as_ref().and_then(|(_, policy)| policy.as_ref()),
+            action,
+            resource,
+            context: &context,
+        });
+        out.open("member").text("EvalActionName", action).text("EvalResourceName", resource);
+        let told = match decision {
+            PolicyDecision::Allowed => "allowed",
+            PolicyDecision::ExplicitDeny => "explicitDeny",
+            PolicyDecision::ImplicitDeny => "implicitDeny",
+        };
+        out.text("EvalDecision", told).open("MatchedStatements");
+        for statement in &deciding {
+            let (id, kind) = policy_of(statement, principal);
+            out.open("member").text("SourcePolicyId", &id).text("SourcePolicyType", kind).close();
+        }
+        out.close();
+        write::texts(out, "MissingContextValues", lacking.iter().map(String::as_str));
+        out.close();
     }
     out.close();
     page.end(out);
     Ok(())
-}
-
-fn write_answer(out: &mut XmlWriter, answer: &Answer<'_>, principal: Option<&Principal>, lacking: &[String]) {
-    out.open("member").text("EvalActionName", answer.action).text("EvalResourceName", answer.resource);
-    out.text(
-        "EvalDecision",
-        match answer.decision {
-            PolicyDecision::Allowed => "allowed",
-            PolicyDecision::ExplicitDeny => "explicitDeny",
-            PolicyDecision::ImplicitDeny => "implicitDeny",
-        },
-    );
-    out.open("MatchedStatements");
-    for statement in &answer.deciding {
-        let (id, kind) = policy_of(statement, principal);
-        out.open("member").text("SourcePolicyId", &id).text("SourcePolicyType", kind).close();
-    }
-    out.close();
-    write::texts(out, "MissingContextValues", lacking.iter().map(String::as_str));
-    out.close();
 }
 
 /// Id and type of the policy that a statement stands in.
@@ -273,14 +260,7 @@ const SESSION_NAME: &str = "simulation";
 
 /// The session that a role is simulated in: bounded by nothing.
 fn session(call: &Call) -> Session {
-    Session {
-        issued_at: call.received,
-        expires_at: call.received,
-        policies: Vec::new(),
-        provider: None,
-        source_identity: None,
-        tags: Vec::new(),
-    }
+    Session { issued_at: call.received, expires_at: call.received, ..Session::default() }
 }
 
 /// Somebody who has nothing but what the group gives.

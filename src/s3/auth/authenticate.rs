@@ -8,8 +8,8 @@ use std::sync::Arc;
 use myfsio_actors::names::{AccessKeyId, Stamp};
 
 use super::chunked::ChunkSigner;
-use super::claim::{Claim, invalid_token};
-use super::credentials::Credentials;
+use super::claim::{Claim, session_token};
+use super::credentials::{Credentials, SecretText};
 use super::payload::{DeclaredPayload, PayloadSigning};
 use super::settings::{AuthSettings, client_address, exposed};
 use super::signing::seconds_of;
@@ -49,6 +49,8 @@ pub struct Authenticated<P> {
     pub payload: PayloadSigning,
     /// Time of signing, in seconds since the Unix epoch.
     pub signed_at_seconds: Option<i64>,
+    /// The session token, where the access key is a temporary one.
+    pub session_token: Option<SecretText>,
 }
 
 /// Authenticates a request head. Errs: each S3 error that the mechanism's module names, InvalidArgument for two
@@ -92,13 +94,13 @@ pub async fn authenticate<C: Credentials>(
             mechanism: Mechanism::Anonymous,
             payload,
             signed_at_seconds: None,
+            session_token: None,
         });
     };
-    if head.headers.contains_key("x-amz-security-token") {
-        return Err(invalid_token());
-    }
+    let session_token = session_token(head, None)?;
+    let token = session_token.as_ref().map(SecretText::expose);
     let address = client_address(head, &settings.trusted_proxies);
-    let checked = credentials.verify_secret(&access_key_id, secret, address, exposed(head)).await;
+    let checked = credentials.verify_secret(&access_key_id, token, secret, address, exposed(head)).await;
     let principal = checked.map_err(|error| error.into_s3(&access_key_id))?;
     Ok(Authenticated {
         principal: Some(principal),
@@ -106,6 +108,7 @@ pub async fn authenticate<C: Credentials>(
         mechanism: Mechanism::HeaderPair,
         payload,
         signed_at_seconds: None,
+        session_token,
     })
 }
 
@@ -147,7 +150,8 @@ async fn verified<C: Credentials>(
     claim: Claim,
     mechanism: Mechanism,
 ) -> Result<Authenticated<C::Principal>, S3Error> {
-    let found = credentials.credential(&claim.access_key_id, exposed(head)).await;
+    let token = claim.session_token.as_ref().map(SecretText::expose);
+    let found = credentials.credential(&claim.access_key_id, token, exposed(head)).await;
     let credential = found.map_err(|error| error.into_s3(&claim.access_key_id))?;
     let key = verify::verify(head, &claim, credential.secret.expose(), settings)?;
     let payload = match claim.payload {
@@ -165,6 +169,7 @@ async fn verified<C: Credentials>(
         mechanism,
         payload,
         signed_at_seconds: Some(claim.date.seconds),
+        session_token: claim.session_token,
     })
 }
 
@@ -176,7 +181,8 @@ async fn verified_version_2<C: Credentials>(
     mechanism: Mechanism,
 ) -> Result<Authenticated<C::Principal>, S3Error> {
     let payload = unsigned_payload(head)?;
-    let found = credentials.credential(&claim.access_key_id, exposed(head)).await;
+    let token = claim.session_token.as_ref().map(SecretText::expose);
+    let found = credentials.credential(&claim.access_key_id, token, exposed(head)).await;
     let credential = found.map_err(|error| error.into_s3(&claim.access_key_id))?;
     sigv2::verify(head, &claim, credential.secret.expose())?;
     Ok(Authenticated {
@@ -185,5 +191,6 @@ async fn verified_version_2<C: Credentials>(
         mechanism,
         payload,
         signed_at_seconds: claim.signed_at_seconds,
+        session_token: claim.session_token,
     })
 }

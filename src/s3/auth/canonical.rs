@@ -44,6 +44,10 @@ pub fn canonical_path(path: &[u8]) -> String {
     if path.is_empty() {
         return "/".to_owned();
     }
+    let is_plain = path.iter().all(|&byte| is_unreserved(byte) || byte == b'/');
+    if let (true, Ok(text)) = (is_plain, std::str::from_utf8(path)) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(path.len());
     for (i, &byte) in path.iter().enumerate() {
         let hex_at = |at: usize| path.get(at).is_some_and(u8::is_ascii_hexdigit);
@@ -70,15 +74,44 @@ pub fn path_forms(path: &[u8]) -> Vec<String> {
     forms
 }
 
+/// A name or value of a query, decoded and encoded with the AWS set.
+fn canonical_query_part(part: &str) -> Cow<'_, str> {
+    match is_canonical(part.as_bytes()) {
+        true => Cow::Borrowed(part),
+        false => Cow::Owned(encode(&decode_query_part(part), false)),
+    }
+}
+
+/// Whether decoding and encoding would change nothing: unreserved characters, and upper-case escapes of others.
+fn is_canonical(part: &[u8]) -> bool {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    };
+    let mut rest = part;
+    loop {
+        rest = match rest {
+            [] => return true,
+            [b'%', high, low, behind @ ..] => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) if !is_unreserved(high << 4 | low) => behind,
+                _ => return false,
+            },
+            [byte, behind @ ..] if is_unreserved(*byte) => behind,
+            _ => return false,
+        };
+    }
+}
+
 /// The canonical query: every pair but `leave_out`, decoded, encoded with the AWS set, sorted by encoded name and then
 /// value; a parameter without `=` gets one.
 pub fn canonical_query(query: &str, leave_out: Option<&str>) -> String {
-    let mut pairs: Vec<(String, String)> = query
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = query
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (encode(&decode_query_part(name), false), encode(&decode_query_part(value), false))
+            (canonical_query_part(name), canonical_query_part(value))
         })
         .filter(|(name, _)| leave_out.is_none_or(|left_out| left_out != name))
         .collect();
@@ -168,7 +201,9 @@ pub fn canonical_request(head: &RequestHead<'_>, signed: &Signed, reading: &Read
 
 /// The string to sign of a canonical request.
 pub fn string_to_sign(date: &AmzDate, scope: &Scope, canonical_request: &[u8]) -> String {
-    format!("{ALGORITHM}\n{}\n{scope}\n{}", date.text, sha256_hex(canonical_request))
+    let digest = sha256_hex(canonical_request);
+    let Scope { date: day, region, service } = scope;
+    [ALGORITHM, "\n", &date.text, "\n", day, "/", region, "/", service, "/aws4_request\n", &digest].concat()
 }
 
 #[cfg(test)]
@@ -238,6 +273,11 @@ mod tests {
             let before: Vec<u8> = percent_encoding::percent_decode(&path).collect();
             let after: Vec<u8> = percent_encoding::percent_decode_str(&canonical).collect();
             prop_assert_eq!(before, after);
+        }
+
+        #[test]
+        fn what_is_canonical_stays(part in "[a-zA-Z0-9%+/=~é]{0,12}") {
+            prop_assert_eq!(&canonical_query_part(&part), &encode(&decode_query_part(&part), false));
         }
 
         #[test]

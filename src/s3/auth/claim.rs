@@ -4,6 +4,7 @@
 use myfsio_actors::names::AccessKeyId;
 
 use super::canonical::Signed;
+use super::credentials::SecretText;
 use super::payload::DeclaredPayload;
 use super::settings::AuthSettings;
 use super::signing::{AmzDate, Scope, iso8601};
@@ -28,6 +29,8 @@ pub struct Claim {
     pub signature: String,
     /// What it says about the body.
     pub payload: DeclaredPayload,
+    /// The session token of temporary credentials.
+    pub session_token: Option<SecretText>,
 }
 
 /// Where a claim stands, which decides the code and wording of its errors.
@@ -137,7 +140,20 @@ pub fn check_signed_headers(head: &RequestHead<'_>, signed: &[String], exempt: O
     Err(S3Error::with_message(ErrorCode::AccessDenied, message).field("HeadersNotSigned", missing.join(", ")))
 }
 
-/// The error of a request with a session token: there are no temporary credentials to which one could belong.
-pub fn invalid_token() -> S3Error {
-    S3Error::new(ErrorCode::InvalidToken)
+/// Name of the header with the session token of temporary credentials.
+pub const SECURITY_TOKEN: &str = "x-amz-security-token";
+
+/// The session token: of the header, or of the query where that has one. An empty one is none. Errs: InvalidToken when it is no
+/// text or there are several that differ.
+pub fn session_token(head: &RequestHead<'_>, in_query: Option<&str>) -> Result<Option<SecretText>, S3Error> {
+    let invalid = || S3Error::new(ErrorCode::InvalidToken);
+    let mut found = in_query;
+    for value in head.headers.get_all(SECURITY_TOKEN) {
+        let text = value.to_str().map_err(|_| invalid())?.trim();
+        if found.is_some_and(|found| found != text) {
+            return Err(invalid());
+        }
+        found = Some(text);
+    }
+    Ok(found.filter(|token| !token.is_empty()).map(SecretText::new))
 }

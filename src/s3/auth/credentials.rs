@@ -56,6 +56,12 @@ pub enum CredentialError {
     /// The key or its user has expired.
     #[error("the access key has expired")]
     Expired,
+    /// The session token is none, or not that of the access key.
+    #[error("the session token is not that of the access key")]
+    InvalidToken,
+    /// The temporary credentials have ended.
+    #[error("the session has expired")]
+    ExpiredToken,
     /// Too many wrong secrets for this key from this address.
     #[error("locked out after too many wrong secrets")]
     LockedOut {
@@ -92,6 +98,8 @@ impl CredentialError {
             Self::NoSuchAccessKey => S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", id.as_str()),
             Self::Disabled => unusable("The AWS Access Key Id you provided is disabled."),
             Self::Expired => unusable("The AWS Access Key Id you provided has expired."),
+            Self::InvalidToken => S3Error::new(ErrorCode::InvalidToken),
+            Self::ExpiredToken => S3Error::new(ErrorCode::ExpiredToken),
             Self::LockedOut { until } => {
                 S3Error::new(ErrorCode::TooManyLoginAttempts).field("Until", iso8601(seconds_of(*until)))
             }
@@ -122,11 +130,12 @@ pub trait Credentials {
     /// Who a key belongs to.
     type Principal;
 
-    /// The secret and the owner of an access key. `exposed`: the request shows that the node is reachable from
-    /// elsewhere.
+    /// The secret and the owner of an access key; `token` comes with temporary ones. `exposed`: the request shows that the
+    /// node is reachable from elsewhere.
     fn credential(
         &self,
         id: &AccessKeyId,
+        token: Option<&str>,
         exposed: bool,
     ) -> impl Future<Output = Result<Credential<Self::Principal>, CredentialError>>;
 
@@ -134,6 +143,7 @@ pub trait Credentials {
     fn verify_secret(
         &self,
         id: &AccessKeyId,
+        token: Option<&str>,
         secret: &str,
         address: Option<IpAddr>,
         exposed: bool,

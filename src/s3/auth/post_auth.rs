@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::names::{AccessKeyId, Stamp};
 
 use super::authenticate::{Authenticated, Mechanism};
-use super::claim::{Place, check_scope_date, invalid_token, parse_credential};
-use super::credentials::Credentials;
+use super::claim::{Place, SECURITY_TOKEN, check_scope_date, parse_credential};
+use super::credentials::{Credentials, SecretText};
 use super::payload::PayloadSigning;
 use super::post_policy::{Fields, PostPolicy, field};
 use super::settings::{AuthSettings, exposed};
@@ -53,13 +53,19 @@ pub async fn authenticate_form<C: Credentials>(
         if signed.iter().any(|name| field(fields, name).is_some()) {
             return Err(missing("policy"));
         }
-        return Ok(AuthenticatedForm { authenticated: form_of(None, None, None), policy: None });
+        let authenticated = Authenticated {
+            principal: None,
+            access_key_id: None,
+            mechanism: Mechanism::Anonymous,
+            payload: PayloadSigning::Unsigned,
+            signed_at_seconds: None,
+            session_token: None,
+        };
+        return Ok(AuthenticatedForm { authenticated, policy: None });
     };
-    if field(fields, "x-amz-security-token").is_some() {
-        return Err(invalid_token());
-    }
+    let token = field(fields, SECURITY_TOKEN).filter(|token| !token.is_empty());
     let (access_key_id, signature) = parse(fields, settings)?;
-    let found = credentials.credential(&access_key_id, exposed(head)).await;
+    let found = credentials.credential(&access_key_id, token, exposed(head)).await;
     let credential = found.map_err(|error| error.into_s3(&access_key_id))?;
     if !is_valid(&signature, credential.secret.expose(), policy_text) {
         let (Signature::Version4 { hex: provided, .. } | Signature::Version2 { base64: provided }) = signature;
@@ -71,21 +77,18 @@ pub async fn authenticate_form<C: Credentials>(
     }
     let policy = PostPolicy::parse(policy_text)?;
     policy.check_fields(fields, bucket, now)?;
-    let signed_at = match &signature {
-        Signature::Version4 { date, .. } => Some(date.seconds),
-        Signature::Version2 { .. } => None,
+    let authenticated = Authenticated {
+        principal: Some(credential.principal),
+        access_key_id: Some(access_key_id),
+        mechanism: Mechanism::PostForm,
+        payload: PayloadSigning::Unsigned,
+        signed_at_seconds: match &signature {
+            Signature::Version4 { date, .. } => Some(date.seconds),
+            Signature::Version2 { .. } => None,
+        },
+        session_token: token.map(SecretText::new),
     };
-    let authenticated = form_of(Some(credential.principal), Some(access_key_id), signed_at);
     Ok(AuthenticatedForm { authenticated, policy: Some(policy) })
-}
-
-fn form_of<P>(
-    principal: Option<std::sync::Arc<P>>,
-    access_key_id: Option<AccessKeyId>,
-    signed_at_seconds: Option<i64>,
-) -> Authenticated<P> {
-    let mechanism = if principal.is_some() { Mechanism::PostForm } else { Mechanism::Anonymous };
-    Authenticated { principal, access_key_id, mechanism, payload: PayloadSigning::Unsigned, signed_at_seconds }
 }
 
 fn parse<'a>(fields: &'a Fields, settings: &AuthSettings) -> Result<(AccessKeyId, Signature<'a>), S3Error> {

@@ -7,14 +7,14 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::canonical::Signed;
 use super::claim::{
-    Claim, Place, SKEW_SECONDS_MAX, check_scope_date, check_signed_headers, invalid_token, parse_credential,
-    parse_signed_headers,
+    Claim, Place, SECURITY_TOKEN, SKEW_SECONDS_MAX, check_scope_date, check_signed_headers, parse_credential,
+    parse_signed_headers, session_token,
 };
 use super::payload::{CONTENT_SHA256, DeclaredPayload, UNSIGNED};
 use super::settings::AuthSettings;
 use super::signing::{ALGORITHM, AmzDate, iso8601};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::{RequestHead, query_pairs};
+use crate::s3::request_head::{RequestHead, query_names, query_pairs};
 
 /// Longest life of a presigned URL, in seconds: a week.
 pub const EXPIRES_SECONDS_MAX: i64 = 604_800;
@@ -34,7 +34,7 @@ struct Parameters {
 
 /// Whether the query carries a Signature Version 4 of its own.
 pub fn is_presigned(head: &RequestHead<'_>) -> bool {
-    head.query_pairs().any(|(name, _)| matches!(&*name, "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
+    head.query_names().any(|name| matches!(&*name, "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
 }
 
 /// Makes headers of the `x-amz-*` parameters that some SDKs sign into the query in place of headers (metadata, ACL, storage
@@ -42,7 +42,7 @@ pub fn is_presigned(head: &RequestHead<'_>) -> bool {
 /// SDK that presigns knows no body yet. A header that is there already stays.
 pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
     // By the decoded name, as the signature is found: else who bears the URL could switch off what was signed.
-    if !query_pairs(query).any(|(name, _)| name == "X-Amz-Signature") {
+    if !query_names(query).any(|name| name == "X-Amz-Signature") {
         return;
     }
     const OWN: [&str; 8] = [
@@ -52,13 +52,17 @@ pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
         "x-amz-expires",
         "x-amz-signedheaders",
         "x-amz-signature",
-        "x-amz-security-token",
+        SECURITY_TOKEN,
         CONTENT_SHA256,
     ];
+    let is_own = |name: &str| OWN.iter().any(|own| own.eq_ignore_ascii_case(name));
+    if query_names(query).all(|name| is_own(&name)) {
+        return;
+    }
     for (name, value) in query_pairs(query) {
         let name = name.to_ascii_lowercase();
         let checks = name.starts_with("x-amz-checksum-") || name.starts_with("x-amz-sdk-");
-        if !name.starts_with("x-amz-") || checks || OWN.contains(&name.as_str()) || headers.contains_key(&name) {
+        if !name.starts_with("x-amz-") || checks || is_own(&name) || headers.contains_key(&name) {
             continue;
         }
         let header = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()));
@@ -96,11 +100,9 @@ pub fn parse(head: &RequestHead<'_>, settings: &AuthSettings, now_seconds: i64) 
     let headers = parse_signed_headers(&signed_headers);
     let declared = declared_payload(head, &headers, parameters.content_sha256.as_deref())?;
     check_signed_headers(head, &headers, declared.exempt.then_some(CONTENT_SHA256))?;
-    if parameters.security_token.is_some() || head.headers.contains_key("x-amz-security-token") {
-        return Err(invalid_token());
-    }
+    let session_token = session_token(head, parameters.security_token.as_deref())?;
     let signed = Signed { headers, payload: declared.line, leave_out: Some("X-Amz-Signature") };
-    Ok(Claim { access_key_id, scope, date, signed, signature, payload: declared.payload })
+    Ok(Claim { access_key_id, scope, date, signed, signature, payload: declared.payload, session_token })
 }
 
 fn malformed(message: &'static str) -> S3Error {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use time::format_description::well_known::Rfc2822;
 use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use time::{Date, Month, OffsetDateTime};
 
 /// The algorithm that S3 clients name in headers, queries and forms.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -36,9 +36,18 @@ pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
     mac.chain_update(message).finalize().into_bytes().into()
 }
 
+/// 64 lower-case hexadecimal digits.
+fn hex_text(digest: [u8; 32]) -> String {
+    let mut text = String::with_capacity(64);
+    for nibble in digest.into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
+        text.push(char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }));
+    }
+    text
+}
+
 /// Lower-case hexadecimal SHA-256.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+    hex_text(Sha256::digest(bytes).into())
 }
 
 /// Whether two secrets are the same bytes, in time that depends on their lengths only.
@@ -98,7 +107,7 @@ impl SigningKey {
 
     /// The signature of a string to sign: 64 lower-case hexadecimal digits.
     pub fn sign(&self, string_to_sign: &[u8]) -> String {
-        hex::encode(hmac_sha256(&self.0, string_to_sign))
+        hex_text(hmac_sha256(&self.0, string_to_sign))
     }
 }
 
@@ -123,8 +132,11 @@ impl AmzDate {
         if !shaped {
             return None;
         }
-        let format = format_description!("[year][month][day]T[hour][minute][second]Z");
-        let seconds = PrimitiveDateTime::parse(text, format).ok()?.assume_utc().unix_timestamp();
+        let number = |at: usize, length: usize| text.get(at..at + length)?.parse::<u16>().ok();
+        let two = |at: usize| number(at, 2).and_then(|value| u8::try_from(value).ok());
+        let month = Month::try_from(two(4)?).ok()?;
+        let day = Date::from_calendar_date(number(0, 4)?.into(), month, two(6)?).ok()?;
+        let seconds = day.with_hms(two(9)?, two(11)?, two(13)?).ok()?.assume_utc().unix_timestamp();
         Some(Self { text: text.into(), seconds })
     }
 
@@ -186,6 +198,10 @@ mod tests {
         }
         assert!(AmzDate::parse_header("Fri, 24 May 1963 00:00:00 GMT").is_none());
         for bad in ["", "20130524T000000", "20131324T000000Z", "+0130524T000000Z", "2013-05-24T00:00Z"] {
+            assert!(AmzDate::parse(bad).is_none(), "{bad}");
+        }
+        for bad in ["20130230T000000Z", "20130524T240000Z", "20130524T006000Z", "20130524T000060Z", "20130024T000000Z"]
+        {
             assert!(AmzDate::parse(bad).is_none(), "{bad}");
         }
         assert_eq!(iso8601(date.seconds), "2013-05-24T00:00:00Z");

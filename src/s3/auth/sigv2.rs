@@ -14,12 +14,13 @@ use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::names::AccessKeyId;
 
 use super::canonical::path_forms;
-use super::claim::{check_skew, invalid_token};
+use super::claim::{SECURITY_TOKEN, check_skew, session_token};
+use super::credentials::SecretText;
 use super::signing::{AmzDate, hmac_sha1, iso8601, same_secret};
 use super::verify::spell;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::operation::is_sub_resource;
-use crate::s3::request_head::{RequestHead, decode_query_part, query_pairs};
+use crate::s3::request_head::{RequestHead, decode_query_part, query_names, query_pairs};
 
 /// Parameters that clients sign: the sub-resources that the specification lists and those that S3 gained later while
 /// the version was in use, in the order of their bytes.
@@ -75,6 +76,8 @@ pub struct Claim {
     pub access_key_id: AccessKeyId,
     /// Time of signing, in seconds since the Unix epoch; a query says only when it ends.
     pub signed_at_seconds: Option<i64>,
+    /// The session token of temporary credentials.
+    pub session_token: Option<SecretText>,
     /// The line of the date: `Date`, or `Expires` in a query; empty beside an `x-amz-date`.
     date_line: String,
     /// The signature, as sent.
@@ -89,7 +92,7 @@ pub fn is_header(authorization: &str) -> bool {
 
 /// Whether the query carries a signature of this version.
 pub fn is_query(head: &RequestHead<'_>) -> bool {
-    head.query_pairs().any(|(name, _)| is_own_parameter(&name))
+    head.query_names().any(|name| is_own_parameter(&name))
 }
 
 fn is_own_parameter(name: &str) -> bool {
@@ -104,11 +107,10 @@ fn scheme(authorization: &str) -> (&str, &str) {
 /// Content-Type and Content-MD5. Then all that is signed is also obeyed. A header that is there already stays, and what
 /// is no legal header is left out, which the signature shows.
 pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
-    let pairs = || query_pairs(query);
-    if !pairs().any(|(name, _)| is_own_parameter(&name)) {
+    if !query_names(query).any(|name| is_own_parameter(&name)) {
         return;
     }
-    for (name, value) in pairs() {
+    for (name, value) in query_pairs(query) {
         let name = name.to_ascii_lowercase();
         let stands_in = name.starts_with("x-amz-") || matches!(name.as_str(), "content-type" | "content-md5");
         let (true, Ok(name)) = (stands_in, HeaderName::from_bytes(name.as_bytes())) else { continue };
@@ -133,10 +135,10 @@ pub fn parse_header(head: &RequestHead<'_>, authorization: &str, now_seconds: i6
     let date = AmzDate::parse_header(text)
         .ok_or_else(|| denied("AWS authentication requires a valid Date or x-amz-date header"))?;
     check_skew(&date, now_seconds)?;
-    refuse_token(head)?;
     Ok(Claim {
         access_key_id,
         signed_at_seconds: Some(date.seconds),
+        session_token: session_token(head, None)?,
         date_line: if amz_date { String::new() } else { text.to_owned() },
         signature: signature.to_owned(),
         place: Place::Header,
@@ -173,10 +175,20 @@ pub fn parse_query(head: &RequestHead<'_>, now_seconds: i64) -> Result<Claim, S3
             .field("Expires", iso8601(end))
             .field("ServerTime", iso8601(now_seconds)));
     }
-    refuse_token(head)?;
+    // Its signature covers headers only; the parameter has become one, unless it can be none.
+    let mut parameters = head.query_pairs();
+    let in_query = parameters.find(|(name, _)| name.eq_ignore_ascii_case(SECURITY_TOKEN)).map(|(_, value)| value);
+    let session_token = session_token(head, in_query.as_deref())?;
     // Signers that leave the plus signs of base 64 unencoded are as good as others: it has no spaces.
     let signature = signature.replace(' ', "+");
-    Ok(Claim { access_key_id, signed_at_seconds: None, date_line: expires, signature, place: Place::Query })
+    Ok(Claim {
+        access_key_id,
+        signed_at_seconds: None,
+        session_token,
+        date_line: expires,
+        signature,
+        place: Place::Query,
+    })
 }
 
 fn denied(message: &'static str) -> S3Error {
@@ -185,11 +197,6 @@ fn denied(message: &'static str) -> S3Error {
 
 fn parse_id(id: &str) -> Result<AccessKeyId, S3Error> {
     AccessKeyId::parse(id).map_err(|_| S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", id))
-}
-
-fn refuse_token(head: &RequestHead<'_>) -> Result<(), S3Error> {
-    let in_query = head.query_pairs().any(|(name, _)| name.eq_ignore_ascii_case("x-amz-security-token"));
-    if in_query || head.headers.contains_key("x-amz-security-token") { Err(invalid_token()) } else { Ok(()) }
 }
 
 /// Which parameters enter the resource.

@@ -3,8 +3,8 @@
 
 use super::canonical::Signed;
 use super::claim::{
-    Claim, Place, check_scope_date, check_signed_headers, check_skew, invalid_token, parse_credential,
-    parse_signed_headers,
+    Claim, Place, check_scope_date, check_signed_headers, check_skew, parse_credential, parse_signed_headers,
+    session_token,
 };
 use super::payload::{CONTENT_SHA256, DeclaredPayload};
 use super::settings::AuthSettings;
@@ -40,11 +40,9 @@ pub fn parse(
     let payload = DeclaredPayload::parse(payload_text)?;
     let headers = parse_signed_headers(components.signed_headers);
     check_signed_headers(head, &headers, None)?;
-    if head.headers.contains_key("x-amz-security-token") {
-        return Err(invalid_token());
-    }
+    let session_token = session_token(head, None)?;
     let signed = Signed { headers, payload: payload_text.to_owned(), leave_out: None };
-    Ok(Claim { access_key_id, scope, date, signed, signature: components.signature.to_owned(), payload })
+    Ok(Claim { access_key_id, scope, date, signed, signature: components.signature.to_owned(), payload, session_token })
 }
 
 fn parse_components(authorization: &str) -> Result<Components<'_>, S3Error> {

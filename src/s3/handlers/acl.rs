@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::{Acl, ConfigChange, Grantee, ObjectOwnership};
 use myfsio_actors::names::CanonicalId;
-use myfsio_actors::storage::{Bucket, BucketChange, ChangeObject, ConfigureBucket, Object, ObjectChange, Versioning};
+use myfsio_actors::storage::{Bucket, BucketChange, ChangeObject, Object, ObjectChange, Versioning};
 
 use super::object_get::missing;
 use crate::s3::acl::{AskedAcl, Subject};
@@ -29,7 +29,7 @@ pub async fn put_bucket_acl(mut call: Call) -> Answer {
     let asked = asked_acl(&mut call, &bucket.owner).await?;
     if let Some(acl) = allowed_acl(&call, asked, &bucket, Subject::Bucket { owner: &bucket.owner })? {
         let change = BucketChange::Config(ConfigChange::Acl(kept(acl, &bucket.owner)));
-        call.storage().configure_bucket(ConfigureBucket { bucket, change }).await?;
+        call.configure(change).await?;
     }
     Ok(empty(StatusCode::OK))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::ObjectLock;
-use myfsio_actors::storage::{BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, StorageError};
+use myfsio_actors::storage::{BucketChange, CreateBucket, StorageError};
 
 use crate::s3::authorize::{creation, on_new_bucket};
 use crate::s3::context::Call;
@@ -52,10 +52,10 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     }
     let region = &call.node.settings.region;
     if call.storage().bucket(&name).is_err() {
-        drop_policy(&call.node, &name).await?;
+        drop_policy(&call.node, &name, Some(call.changed_by())).await?;
     }
     let message = CreateBucket { name: name.clone(), owner: owner.clone(), config };
-    match call.storage().create_bucket(message).await {
+    match call.create_bucket(message).await {
         Ok(_) => {}
         Err(StorageError::BucketExists { owner: holder, .. }) if holder == owner => {
             // Creating one's own bucket again succeeds when it asks for nothing else than holds.
@@ -115,10 +115,7 @@ pub fn head_bucket(call: &Call) -> Answer {
 
 /// S3 API Reference, DeleteBucket.
 pub async fn delete_bucket(call: Call) -> Answer {
-    let bucket = call.bucket()?;
-    let name = bucket.name.clone();
-    call.storage().delete_bucket(DeleteBucket { bucket }).await?;
-    drop_policy(&call.node, &name).await?;
+    call.delete_bucket().await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -143,13 +140,11 @@ pub fn get_bucket_versioning(call: &Call) -> Answer {
 
 /// S3 API Reference, PutBucketVersioning. Errs: InvalidBucketState when objects may be locked and versions would not be kept.
 pub async fn put_bucket_versioning(mut call: Call) -> Answer {
-    let bucket = call.bucket()?;
     let document = call.body.collect(VERSIONING_BYTES_MAX).await?;
     if document.is_empty() {
         return Err(ErrorCode::MissingRequestBodyError.into());
     }
-    let change = BucketChange::Versioning(versioning_configuration(&document)?);
-    call.storage().configure_bucket(ConfigureBucket { bucket, change }).await?;
+    call.configure(BucketChange::Versioning(versioning_configuration(&document)?)).await?;
     Ok(empty(StatusCode::OK))
 }
 

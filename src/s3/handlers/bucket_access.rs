@@ -3,8 +3,8 @@
 
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::{ConfigChange, ObjectOwnership};
-use myfsio_actors::storage::{BucketChange, ConfigureBucket};
 
+use super::bucket_config::configure;
 use crate::s3::context::Call;
 use crate::s3::controls::kept;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -80,12 +80,6 @@ async fn document(call: &mut Call) -> Result<Vec<u8>, S3Error> {
         return Err(ErrorCode::MissingRequestBodyError.into());
     }
     Ok(document.to_vec())
-}
-
-async fn configure(call: &Call, change: ConfigChange) -> Result<(), S3Error> {
-    let message = ConfigureBucket { bucket: call.bucket()?, change: BucketChange::Config(change) };
-    call.storage().configure_bucket(message).await?;
-    Ok(())
 }
 
 fn unset(call: &Call, code: ErrorCode) -> S3Error {

@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
 use myfsio_actors::bucket_config::ConfigChange;
-use myfsio_actors::storage::{Bucket, BucketChange, ConfigureBucket};
+use myfsio_actors::storage::{Bucket, BucketChange};
 
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -33,8 +33,7 @@ pub async fn checked_document(call: &mut Call, bytes_max: usize) -> Result<Bytes
 
 /// Makes the change. Errs: NoSuchBucket.
 pub async fn configure(call: &Call, change: ConfigChange) -> Result<Arc<Bucket>, S3Error> {
-    let message = ConfigureBucket { bucket: call.bucket()?, change: BucketChange::Config(change) };
-    Ok(call.storage().configure_bucket(message).await?)
+    call.configure(BucketChange::Config(change)).await
 }
 
 /// A configuration as its document, or the error that says that it was never set.

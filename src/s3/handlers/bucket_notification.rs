@@ -3,8 +3,8 @@
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::{ConfigChange, Notification};
 use myfsio_actors::notifier::{NotifierError, TestSender};
-use myfsio_actors::storage::{BucketChange, ConfigureBucket};
 
+use super::bucket_config::configure;
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::text;
@@ -38,7 +38,7 @@ pub async fn put_bucket_notification(mut call: Call) -> Answer {
     };
     call.node.notifier.check(&notification, validate, sender).await?;
     let change = ConfigChange::Notification((!notification.is_empty()).then_some(notification));
-    call.storage().configure_bucket(ConfigureBucket { bucket, change: BucketChange::Config(change) }).await?;
+    configure(&call, change).await?;
     Ok(empty(StatusCode::OK))
 }
 

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
+use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::names::BucketName;
 use myfsio_actors::policy_engine::{DeleteBucketPolicy, PolicyError, PutBucketPolicy};
 use myfsio_actors::storage::Bucket;
@@ -34,28 +35,29 @@ pub async fn put_bucket_policy(mut call: Call) -> Answer {
     }
     let malformed = || S3Error::with_message(ErrorCode::MalformedPolicy, "Policies must be valid JSON in UTF-8.");
     let text = String::from_utf8(document.to_vec()).map_err(|_| malformed())?;
-    put_policy(&call.node, &bucket, text).await?;
+    put_policy(&call.node, &bucket, text, call.changed_by()).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
 /// Sets a bucket's policy. Errs: MalformedPolicy with the place of the mistake, AccessDenied for a public one in a bucket that
 /// blocks them.
-pub async fn put_policy(node: &Node, bucket: &Bucket, text: String) -> Result<(), S3Error> {
+pub async fn put_policy(node: &Node, bucket: &Bucket, text: String, by: ChangeOrigin) -> Result<(), S3Error> {
     let refuse_public = bucket.config.public_access_block.is_some_and(|block| block.block_public_policy);
-    let message = PutBucketPolicy { bucket: bucket.name.clone(), text, refuse_public };
+    let message = PutBucketPolicy { bucket: bucket.name.clone(), text, refuse_public, by };
     Ok(node.access.policy_engine.put_bucket_policy(message).await?)
 }
 
 /// S3 API Reference, DeleteBucketPolicy; deleting none is no error.
 pub async fn delete_bucket_policy(call: Call) -> Answer {
-    drop_policy(&call.node, &call.bucket()?.name).await?;
+    drop_policy(&call.node, &call.bucket()?.name, Some(call.changed_by())).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-/// Removes what may be left of a bucket's policy: with the bucket, and before another of its name is made.
-pub async fn drop_policy(node: &Node, bucket: &BucketName) -> Result<(), S3Error> {
+/// Removes what may be left of a bucket's policy: with the bucket, and before another of its name is made. `by` tells the audit log who
+/// asks; none when the policy goes with what the log is told of.
+pub async fn drop_policy(node: &Node, bucket: &BucketName, by: Option<ChangeOrigin>) -> Result<(), S3Error> {
     if node.access.policy_engine.policy_text(bucket).is_some() {
-        node.access.policy_engine.delete_bucket_policy(DeleteBucketPolicy { bucket: bucket.clone() }).await?;
+        node.access.policy_engine.delete_bucket_policy(DeleteBucketPolicy { bucket: bucket.clone(), by }).await?;
     }
     Ok(())
 }

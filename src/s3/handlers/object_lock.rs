@@ -5,10 +5,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::bucket_config::{ConfigChange, Retention};
 use myfsio_actors::names::{Stamp, VersionId};
-use myfsio_actors::storage::{
-    Bucket, BucketChange, ChangeObject, ConfigureBucket, Controls, Object, ObjectChange, Versioning,
-};
+use myfsio_actors::storage::{Bucket, ChangeObject, Controls, Object, ObjectChange, Versioning};
 
+use super::bucket_config::configure;
 use super::object_get::missing;
 use crate::s3::authorize::{AskedLock, Further};
 use crate::s3::checksum::BodyChecks;
@@ -28,12 +27,10 @@ const HOLD: &str = "x-amz-object-lock-legal-hold";
 
 /// S3 API Reference, PutObjectLockConfiguration. Errs: InvalidBucketState without versioning.
 pub async fn put_object_lock_configuration(mut call: Call) -> Answer {
-    let bucket = call.bucket()?;
     let body = call.body.collect(DOCUMENT_BYTES_MAX).await?;
     require_document(&call, &body)?;
     let lock = documents::object_lock_configuration(&body)?;
-    let change = BucketChange::Config(ConfigChange::ObjectLock(lock));
-    call.storage().configure_bucket(ConfigureBucket { bucket, change }).await?;
+    configure(&call, ConfigChange::ObjectLock(lock)).await?;
     Ok(empty(StatusCode::OK))
 }
 

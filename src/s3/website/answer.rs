@@ -308,6 +308,7 @@ fn anonymous() -> Authenticated {
         mechanism: Mechanism::Anonymous,
         payload: PayloadSigning::Unsigned,
         signed_at_seconds: None,
+        session_token: None,
     }
 }
 

@@ -138,14 +138,7 @@ async fn a_role_of_two_fields_gets_an_id_and_the_administrators_account() {
     warning(&directory, "nobody may assume role `closed`");
     warning(&directory, "who has role `closed` may do nothing");
 
-    let session = Session {
-        issued_at: Stamp(1),
-        expires_at: Stamp(2),
-        policies: Vec::new(),
-        provider: None,
-        source_identity: None,
-        tags: Vec::new(),
-    };
+    let session = Session { issued_at: Stamp(1), expires_at: Stamp(2), ..Session::default() };
     let principal = role.principal(id("temporary"), "run", Arc::new(session));
     assert_eq!(principal.caller_arn(), "arn:aws:sts::111111111111:assumed-role/deploy/run");
     assert_eq!((&principal.user_id, principal.is_root), (&role.canonical_id, false));
@@ -188,7 +181,7 @@ async fn mistakes_of_the_shape_leave_the_last_good_state_in_force() {
         let mut document = json!({"users": [admin(json!({}))]});
         document[list] = entries;
         node.write(&document.to_string());
-        assert!(client.credential(&id("admin"), true).await.is_ok());
+        assert!(client.credential(&id("admin"), None, true).await.is_ok());
         let problem = client.problem().unwrap_or_else(|| panic!("{document} was taken"));
         assert!(problem.to_string().contains(words) && problem.line.is_some(), "{problem}");
     }

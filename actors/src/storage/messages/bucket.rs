@@ -67,6 +67,15 @@ pub struct ConfigureBucket {
     pub change: BucketChange,
 }
 
+/// What a change made of a bucket: the very states before and after its commit.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    /// Before.
+    pub before: Arc<Bucket>,
+    /// After.
+    pub after: Arc<Bucket>,
+}
+
 /// A change of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BucketChange {
@@ -76,7 +85,7 @@ pub enum BucketChange {
     Config(ConfigChange),
 }
 
-/// Deletes an empty bucket, with its uploads in progress. Errs: NoSuchBucket, BucketNotEmpty.
+/// Deletes an empty bucket, with its uploads in progress; answers what it was. Errs: NoSuchBucket, BucketNotEmpty.
 #[derive(Debug)]
 pub struct DeleteBucket {
     /// The bucket, as looked up when the request was authorised.

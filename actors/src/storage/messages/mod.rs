@@ -8,7 +8,9 @@ mod listing;
 mod multipart;
 mod object;
 
-pub use bucket::{Adopted, Bucket, BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, Usage, Versioning};
+pub use bucket::{
+    Adopted, Bucket, BucketChange, ConfigureBucket, Configured, CreateBucket, DeleteBucket, Usage, Versioning,
+};
 pub use event::{Cause, EVENT_BUS, ObjectEvent, Origin, OutboxQueue, QueuedEvent, SettleEvents, Settled, Tray};
 pub use lifecycle::{
     DuePage, Expire, Expired, Foreseen, ForeseenEntry, LifecyclePreview, LifecycleRun, ListDue, RecordRun, TimeEntry,

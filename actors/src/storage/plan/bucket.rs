@@ -6,7 +6,9 @@ use super::times::drop_times;
 use super::{Effect, Mutation, Planner};
 use crate::bucket_config::{BUCKET_TAGS_MAX, BucketConfig};
 use crate::names::BucketId;
-use crate::storage::messages::{Bucket, BucketChange, ConfigureBucket, CreateBucket, DeleteBucket, Versioning};
+use crate::storage::messages::{
+    Bucket, BucketChange, ConfigureBucket, Configured, CreateBucket, DeleteBucket, Versioning,
+};
 use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, PartRow};
 use crate::storage::steps::Step;
 use crate::storage::{StorageError, keys};
@@ -42,7 +44,7 @@ impl Mutation for NewBucket {
 }
 
 impl Mutation for ConfigureBucket {
-    type Output = Arc<Bucket>;
+    type Output = Configured;
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
         let live = planner.live(&self.bucket)?;
@@ -73,7 +75,7 @@ impl Mutation for ConfigureBucket {
         describe(planner, &bucket, row);
         planner.state.buckets.insert(bucket.name.clone(), Arc::clone(&bucket));
         planner.effects.push(Effect::BucketIs(Arc::clone(&bucket)));
-        Ok(bucket)
+        Ok(Configured { before: live, after: bucket })
     }
 }
 
@@ -86,9 +88,9 @@ fn describe(planner: &mut Planner<'_>, bucket: &Bucket, config: Option<Vec<u8>>)
 pub(in crate::storage) struct DropBucket(pub DeleteBucket);
 
 impl Mutation for DropBucket {
-    type Output = ();
+    type Output = Arc<Bucket>;
 
-    fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
+    fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
         let bucket = planner.live(&self.0.bucket)?;
         for (start, end) in [keys::objects(bucket.id), keys::versions(bucket.id)] {
             if planner.rows.first(&start, &end)?.is_some() {
@@ -104,7 +106,7 @@ impl Mutation for DropBucket {
         planner.state.buckets.remove(&bucket.name);
         planner.state.usage.remove(&bucket.id);
         planner.effects.push(Effect::BucketDeleted(bucket.name.clone(), bucket.id));
-        Ok(())
+        Ok(bucket)
     }
 }
 

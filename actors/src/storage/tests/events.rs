@@ -70,7 +70,7 @@ async fn remove(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, versio
 
 async fn keep_versions(client: &StorageClient, bucket: &Arc<Bucket>) -> Arc<Bucket> {
     let change = BucketChange::Versioning(Versioning::Enabled);
-    client.configure_bucket(ConfigureBucket { bucket: Arc::clone(bucket), change }).await.unwrap()
+    client.configure_bucket(ConfigureBucket { bucket: Arc::clone(bucket), change }).await.unwrap().after
 }
 
 #[actix::test]

@@ -51,7 +51,7 @@ impl Aging {
     }
 
     async fn configure(&self, bucket: &Arc<Bucket>, change: BucketChange) -> Arc<Bucket> {
-        self.client.configure_bucket(ConfigureBucket { bucket: Arc::clone(bucket), change }).await.unwrap()
+        self.client.configure_bucket(ConfigureBucket { bucket: Arc::clone(bucket), change }).await.unwrap().after
     }
 
     async fn set(&self, bucket: &Arc<Bucket>, lifecycle: Lifecycle) -> Arc<Bucket> {

@@ -90,7 +90,7 @@ impl Model {
 
 async fn set(client: &StorageClient, bucket: &Arc<Bucket>, versioning: Versioning) -> Arc<Bucket> {
     let change = BucketChange::Versioning(versioning);
-    client.configure_bucket(ConfigureBucket { bucket: Arc::clone(bucket), change }).await.unwrap()
+    client.configure_bucket(ConfigureBucket { bucket: Arc::clone(bucket), change }).await.unwrap().after
 }
 
 async fn remove(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, version: Option<VersionId>) -> Deleted {

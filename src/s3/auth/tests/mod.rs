@@ -17,6 +17,7 @@ use crate::s3::request_head::RequestHead;
 mod forms;
 mod mechanisms;
 mod published;
+mod temporary;
 mod urls;
 mod version_2;
 
@@ -26,18 +27,21 @@ const NOW: Stamp = Stamp(1_369_353_600_000_000_000);
 const HOST: &str = "examplebucket.s3.amazonaws.com";
 const DATE: &str = "20130524T000000Z";
 
-/// One access key; the secret counts as the well-known one when `well_known`.
+/// One access key, a temporary one when it has a token; the secret counts as the well-known one when `well_known`.
 #[derive(Default)]
 struct Keys {
+    token: Option<&'static str>,
     well_known: bool,
     fails: Option<CredentialError>,
 }
 
 impl Keys {
-    fn check(&self, id: &AccessKeyId, exposed: bool) -> Result<(), CredentialError> {
+    fn check(&self, id: &AccessKeyId, token: Option<&str>, exposed: bool) -> Result<(), CredentialError> {
         match &self.fails {
             Some(error) => Err(error.clone()),
             None if id.as_str() != ID => Err(CredentialError::NoSuchAccessKey),
+            None if token.is_none() && self.token.is_some() => Err(CredentialError::NoSuchAccessKey),
+            None if token != self.token => Err(CredentialError::InvalidToken),
             None if self.well_known && exposed => Err(CredentialError::WellKnownSecret),
             None => Ok(()),
         }
@@ -47,19 +51,25 @@ impl Keys {
 impl Credentials for Keys {
     type Principal = String;
 
-    async fn credential(&self, id: &AccessKeyId, exposed: bool) -> Result<Credential<String>, CredentialError> {
-        self.check(id, exposed)?;
+    async fn credential(
+        &self,
+        id: &AccessKeyId,
+        token: Option<&str>,
+        exposed: bool,
+    ) -> Result<Credential<String>, CredentialError> {
+        self.check(id, token, exposed)?;
         Ok(Credential { secret: SecretText::new(SECRET), principal: Arc::new("example".to_owned()) })
     }
 
     async fn verify_secret(
         &self,
         id: &AccessKeyId,
+        token: Option<&str>,
         secret: &str,
         _address: Option<IpAddr>,
         exposed: bool,
     ) -> Result<Arc<String>, CredentialError> {
-        self.check(id, exposed)?;
+        self.check(id, token, exposed)?;
         if secret == SECRET { Ok(Arc::new("example".to_owned())) } else { Err(CredentialError::WrongSecret) }
     }
 }

@@ -97,6 +97,8 @@ fn a_token_is_signed() {
     let (url, other) = (url_to("k", "http://a", Some("a/b+c==")), url_to("k", "http://a", Some("d")));
     assert!(parts(&url).2.contains("&X-Amz-Security-Token=a%2Fb%2Bc%3D%3D&"), "{url}");
     assert_ne!(url.rsplit('=').next(), other.rsplit('=').next());
+    let keys = Keys { token: Some("d"), ..Keys::default() };
+    assert!(request(&other).run_with(&keys).is_ok() && request(&url).run_with(&keys).is_err());
 }
 
 #[test]

@@ -340,7 +340,7 @@ impl Client<'_> {
         let bucket = self.bucket(name)?;
         let mut changes = vec![(Thing::Bucket(name.to_owned()), Value::Absent)];
         changes.extend(open.iter().map(|key| (Thing::Upload(name.to_owned(), (*key).to_owned()), Value::Absent)));
-        self.send(changes, self.storage.delete_bucket(DeleteBucket { bucket })).await
+        self.send(changes, self.storage.delete_bucket(DeleteBucket { bucket })).await.map(drop)
     }
 
     pub async fn put(&self, bucket: &str, name: &str, bytes: Bytes) -> Result<(), StorageError> {

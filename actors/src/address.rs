@@ -1,6 +1,6 @@
-//! Which addresses are not for webhooks: this machine, its networks, and whatever is not on the public internet. Pure.
+//! Which addresses are on the public internet, and which are of this machine and its networks. Pure.
 //!
-//! Whoever may configure a bucket could otherwise have the node send requests to its own surroundings. Names are judged by the
+//! Whoever may name an address to the node could otherwise have it send requests to its own surroundings. Names are judged by the
 //! addresses that they resolve to at each connection, so a name that changes its mind helps nobody.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,6 +10,18 @@ pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+/// Whether an address is of this machine or of a private network (RFC 1918, 4193, 6598). Neither public nor that are, among others,
+/// link-local addresses, where clouds tell machines their secrets.
+pub fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            address.is_loopback() || address.is_private() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
     }
 }
 
@@ -92,7 +104,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn private_addresses() {
+        for private in
+            ["127.0.0.1", "127.9.9.9", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd12::1"]
+        {
+            assert!(is_private(private.parse().unwrap()), "{private}");
+        }
+        for other in ["0.0.0.0", "8.8.8.8", "169.254.169.254", "224.0.0.1", "::", "fe80::1", "::ffff:169.254.169.254"] {
+            assert!(!is_private(other.parse().unwrap()), "{other}");
+        }
+        assert!(is_private("::ffff:10.0.0.1".parse().unwrap()));
+    }
+
     proptest! {
+        #[test]
+        fn no_address_is_both(bits: u128) {
+            let address = IpAddr::from(Ipv6Addr::from_bits(bits));
+            prop_assert!(!(is_public(address) && is_private(address)));
+        }
+
         #[test]
         fn a_mapped_address_is_the_address(bits: u32) {
             let address = Ipv4Addr::from_bits(bits);

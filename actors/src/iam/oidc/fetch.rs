@@ -1,0 +1,175 @@
+//! Fetches the keys of identity providers. The only one in here that knows HTTP.
+//!
+//! A provider may be on the public internet, on a private network or on this machine; where nobody vouches for addresses, such
+//! as link-local ones, it may not. Its discovery document may send the node on to another host only over TLS and on the public
+//! internet: whoever may name a provider could otherwise have the node ask anything of its own surroundings. No redirect is
+//! followed and no proxy is used, and names are resolved here, so that what is connected to is what was judged.
+
+use std::error::Error as _;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Url};
+use serde_json::Value;
+
+use super::jwks::KeySet;
+use crate::address::{is_private, is_public};
+
+/// How long a provider may take for one answer. Two are needed.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Largest document of a provider, in bytes.
+const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+const URL_BYTES_MAX: usize = 1024;
+const NOT_ALLOWED: &str = "its address is not one that identity providers may have";
+
+/// Where a provider is: its issuer identifier (OpenID Connect Discovery 1.0 §2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProviderUrl(Url);
+
+impl ProviderUrl {
+    /// Parses an http or https URL; one without a scheme is https. Errs: why it is none that can be used.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > URL_BYTES_MAX {
+            return Err("its URL is too long".to_owned());
+        }
+        let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+        let url = Url::parse(&whole).map_err(|error| format!("its URL is none: {error}"))?;
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        match url.scheme() {
+            "http" | "https" if is_plain && url.query().is_none() && url.fragment().is_none() => Ok(Self(url)),
+            "http" | "https" => Err("its URL has a user, a query or a fragment".to_owned()),
+            _ => Err("its URL is no http or https URL".to_owned()),
+        }
+    }
+
+    /// Whether a token or document names this provider as its issuer.
+    pub fn is_issuer(&self, issuer: &str) -> bool {
+        issuer.trim_end_matches('/') == self.0.as_str().trim_end_matches('/')
+    }
+
+    fn discovery(&self) -> Result<Url, String> {
+        let text = format!("{}/.well-known/openid-configuration", self.0.as_str().trim_end_matches('/'));
+        Url::parse(&text).map_err(|error| error.to_string())
+    }
+}
+
+impl std::fmt::Display for ProviderUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// Whom the node speaks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Public and private addresses.
+    Provider,
+    /// Public ones.
+    Public,
+}
+
+impl Reach {
+    fn allows(self, address: IpAddr) -> bool {
+        is_public(address) || (self == Self::Provider && is_private(address))
+    }
+}
+
+/// Fetches keys. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    /// Or why nothing can be fetched.
+    clients: Result<[Client; 2], String>,
+}
+
+impl Fetcher {
+    pub fn new() -> Self {
+        // Another part of the process may have chosen one before.
+        let _chosen = rustls::crypto::ring::default_provider().install_default();
+        let client = |reach| {
+            Client::builder()
+                .user_agent(concat!("MyFSIO/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .timeout(PATIENCE)
+                .pool_max_idle_per_host(0)
+                .dns_resolver(Arc::new(Resolver(reach)))
+                .build()
+                .map_err(why)
+        };
+        let clients = client(Reach::Provider).and_then(|provider| Ok([provider, client(Reach::Public)?]));
+        Self { clients }
+    }
+
+    /// The keys that a provider signs with now. Errs: why they are not to be had, for the log.
+    pub async fn keys(&self, provider: &ProviderUrl) -> Result<KeySet, String> {
+        let discovery = self.get(provider.discovery()?, Reach::Provider).await?;
+        let text = |name: &str| discovery.get(name).and_then(Value::as_str);
+        if !text("issuer").is_some_and(|issuer| provider.is_issuer(issuer)) {
+            return Err("its discovery document is of another issuer".to_owned());
+        }
+        let place = text("jwks_uri").ok_or("its discovery document tells no place of keys")?;
+        let place = Url::parse(place).map_err(|error| format!("its place of keys is none: {error}"))?;
+        let reach = match (place.origin() == provider.0.origin(), place.scheme()) {
+            (true, _) => Reach::Provider,
+            (false, "https") => Reach::Public,
+            (false, _) => return Err("its keys are on another host, without TLS".to_owned()),
+        };
+        let keys = self.get(place, reach).await?;
+        KeySet::parse(&keys).ok_or_else(|| "its document of keys is none".to_owned())
+    }
+
+    async fn get(&self, url: Url, reach: Reach) -> Result<Value, String> {
+        let [provider, public] = self.clients.as_ref().map_err(String::clone)?;
+        let client = if reach == Reach::Provider { provider } else { public };
+        // An address that is written as one is not resolved.
+        let host = url.host_str().unwrap_or_default();
+        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok();
+        if literal.is_some_and(|address| !reach.allows(address)) {
+            return Err(NOT_ALLOWED.to_owned());
+        }
+        let mut answer = client.get(url).header("accept", "application/json").send().await.map_err(why)?;
+        if !answer.status().is_success() {
+            return Err(format!("it answered {}", answer.status()));
+        }
+        let mut document = Vec::new();
+        while let Some(piece) = answer.chunk().await.map_err(why)? {
+            if document.len().saturating_add(piece.len()) > DOCUMENT_BYTES_MAX {
+                return Err("its document is too large".to_owned());
+            }
+            document.extend_from_slice(&piece);
+        }
+        serde_json::from_slice(&document).map_err(|error| format!("its document is not JSON: {error}"))
+    }
+}
+
+/// An error with its causes, the innermost of which says most.
+fn why(error: reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+/// Resolves names to addresses that may be spoken to.
+#[derive(Debug)]
+struct Resolver(Reach);
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let reach = self.0;
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let usable: Vec<SocketAddr> = found.filter(|found| reach.allows(found.ip())).collect();
+            match usable.is_empty() {
+                true => Err(NOT_ALLOWED.into()),
+                false => Ok(Box::new(usable.into_iter()) as Addrs),
+            }
+        })
+    }
+}
