@@ -26,7 +26,9 @@ use crate::access_log::{self, AccessLogSettings};
 use crate::config::{Config, Durability, Secret};
 use crate::limits;
 use crate::node::{Node, NodeSettings};
-use crate::s3::auth::{AuthSettings, settings::InvalidSetting};
+use crate::s3::auth::AuthSettings;
+use crate::s3::auth::settings::InvalidSetting;
+use crate::s3::auth::signing_keys::SigningKeys;
 use crate::s3::authorize::Access;
 use crate::server::{self, ServerSettings};
 use crate::telemetry;
@@ -175,6 +177,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         service: config.aws_service.clone(),
         api_base_url,
         trusted_proxies: config.trusted_proxies.clone(),
+        signing_keys: SigningKeys::default(),
     };
     Ok(NodeSettings {
         auth,

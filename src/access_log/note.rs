@@ -86,7 +86,7 @@ impl AccessNote {
         self.change(|entry| {
             entry.requester = principal.map(|principal| match principal.is_root {
                 true => principal.user_id.as_str().to_owned(),
-                false => principal.arn(),
+                false => principal.caller_arn(),
             });
             (entry.signature_version, entry.auth_type) = match mechanism {
                 Mechanism::SigV4Header => (Some("SigV4"), Some("AuthHeader")),

@@ -93,7 +93,7 @@ impl Call {
         let principal = self.auth.principal.as_ref();
         Origin {
             cause,
-            principal: principal.map_or_else(|| "Anonymous".to_owned(), |user| format!("AWS:{}", user.user_id)),
+            principal: principal.map_or_else(|| "Anonymous".to_owned(), |user| format!("AWS:{}", user.unique_id())),
             source_ip: self.peer.map(|address| address.to_canonical().to_string()).unwrap_or_default(),
             request_id: self.request_id.to_string(),
             host_id: self.node.host_id.clone(),

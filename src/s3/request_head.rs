@@ -62,15 +62,34 @@ impl<'a> RequestHead<'a> {
 
 /// The decoded name/value pairs of a query; see [`RequestHead::query_pairs`].
 pub fn query_pairs<'a>(query: &'a str) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (text(name), text(value))
-    })
+    pairs(query).map(|(name, value)| (text(name), text(value)))
 }
 
 /// The decoded names of a query, for those who only look whether something is there.
 pub fn query_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| text(pair.split('=').next().unwrap_or_default()))
+    pairs(query).map(|(name, _)| text(name))
+}
+
+/// The pairs of a query as they were received, empty ones left out.
+pub fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = Some(query);
+    let pieces = std::iter::from_fn(move || {
+        let (piece, behind) = split_at(rest?, b'&');
+        rest = behind;
+        Some(piece)
+    });
+    pieces.filter(|piece| !piece.is_empty()).map(|piece| {
+        let (name, value) = split_at(piece, b'=');
+        (name, value.unwrap_or_default())
+    })
+}
+
+/// What is in front of the first `byte`, which is an ASCII one, and what is behind it.
+fn split_at(text: &str, byte: u8) -> (&str, Option<&str>) {
+    match memchr::memchr(byte, text.as_bytes()) {
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+        None => (text, None),
+    }
 }
 
 fn text(part: &str) -> Cow<'_, str> {
@@ -85,7 +104,7 @@ fn text(part: &str) -> Cow<'_, str> {
 
 /// Decodes one name or value of a query: `+` is a space, `%XX` a byte, a broken escape stays as it is.
 pub fn decode_query_part(part: &str) -> Cow<'_, [u8]> {
-    if !part.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+    if memchr::memchr2(b'+', b'%', part.as_bytes()).is_none() {
         return Cow::Borrowed(part.as_bytes());
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
@@ -118,6 +137,9 @@ mod tests {
             let spaced = part.replace('+', " ");
             let expected: Vec<u8> = percent_encoding::percent_decode_str(&spaced).collect();
             prop_assert_eq!(decode_query_part(&part).into_owned(), expected);
+            let plain = part.split('&').filter(|piece| !piece.is_empty());
+            let plain: Vec<_> = plain.map(|piece| piece.split_once('=').unwrap_or((piece, ""))).collect();
+            prop_assert_eq!(pairs(&part).collect::<Vec<_>>(), plain);
             let names: Vec<_> = query_names(&part).collect();
             let of_pairs: Vec<_> = query_pairs(&part).map(|(name, _)| name).collect();
             prop_assert_eq!(names, of_pairs);

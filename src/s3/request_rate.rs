@@ -63,7 +63,6 @@ mod tests {
 
     fn principal(user: u8, key: &str, is_temporary: bool) -> Principal {
         let key = AccessKeyId::parse(key).unwrap();
-        let session = Session { issued_at: Stamp(0), expires_at: Stamp(1), ..Session::default() };
         Principal {
             user_id: CanonicalId::from_bytes([user; 32]),
             account_id: "111122223333".to_owned(),
@@ -78,7 +77,7 @@ mod tests {
             policies: Arc::from([]),
             tags: Arc::from([]),
             role: None,
-            session: is_temporary.then(|| Arc::new(session)),
+            session: is_temporary.then(Arc::<Session>::default),
         }
     }
 

@@ -7,31 +7,36 @@ use serde_json::{Value, json};
 
 use super::context::RequestContext;
 use super::document::{Document, Effect};
-use super::evaluate::{AccessRequest, Decision, ObjectState, Reason, Source, Surroundings, decide, may_list};
-use super::identity::IdentityPolicy;
+use super::error::InvalidPolicy;
+use super::evaluate::{AccessRequest, Decision, ObjectState, Reason, Source, Surroundings, decide, explain, may_list};
+use super::identity::{IdentityPolicy, PolicyHome};
 use super::parse::{Kind, parse_bucket_policy, parse_document};
-use crate::iam::Principal;
+use super::trace::Trace;
+use super::trust::{TrustPolicy, TrustRequest};
+use crate::iam::{Principal, RoleSession, Session};
 use crate::names::{AccessKeyId, BucketName, CanonicalId, Stamp};
 
 const OWNER: &str = "111111111111";
 const STRANGER: &str = "222222222222";
 
-/// A line `who action key name=value …`, the policy of the bucket `photos`, and, behind a line `---`, a policy of the caller.
-/// A key of `-` is none.
+/// A line `who action key name=value …`, the policy of the bucket `photos`, and, each behind a line `---`, a policy of the caller,
+/// one of its session, and the trust policy of a role. A key of `-` is none, and so is an empty policy.
 pub fn policy(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let (line, documents) = text.split_once('\n').unwrap_or((text, ""));
-    let (of_bucket, of_caller) = match documents.split_once("\n---\n") {
-        Some((of_bucket, of_caller)) => (of_bucket, Some(of_caller)),
-        None => (documents, None),
-    };
-    let identity = match of_caller.map(serde_json::from_str::<Value>) {
-        None => None,
-        Some(Ok(value)) => match IdentityPolicy::parse(&value, "policies[0]") {
-            Ok(policy) => Some(policy),
-            Err(mistake) => return !is_told(&mistake.to_string()),
-        },
-        Some(Err(_)) => return false,
+    let mut documents = documents.split("\n---\n");
+    let of_bucket = documents.next().unwrap_or_default();
+    let mut further = || documents.next().filter(|text| !text.is_empty());
+    let (of_caller, of_session, of_role) = (further(), further(), further());
+    let held = |text: &str| IdentityPolicy::parse(&json_of(text)?, "policies[0]").map_err(Some);
+    let trust = |text: &str| TrustPolicy::parse(&json_of(text)?, "trust").map_err(Some);
+    let parsed = (of_caller.map(held).transpose(), of_session.map(held).transpose(), of_role.map(trust).transpose());
+    let (identity, session, trust) = match parsed {
+        (Ok(identity), Ok(session), Ok(trust)) => (identity, session, trust),
+        (Err(Some(mistake)), ..) | (_, Err(Some(mistake)), _) | (.., Err(Some(mistake))) => {
+            return !is_told(&mistake.to_string());
+        }
+        _ => return false,
     };
     let bucket = BucketName::parse("photos").expect("a bucket name");
     let document = match parse_bucket_policy(of_bucket, &bucket) {
@@ -53,7 +58,16 @@ pub fn policy(data: &[u8]) -> bool {
     }
     let case = Case { who, action, key: (key != "-").then_some(key), context: &context, bucket: &bucket };
     case.check(&document, identity.as_slice());
+    case.check_session(&document, identity.as_slice(), session.as_slice());
+    if let Some(trust) = &trust {
+        case.check_trust(trust, identity.as_slice(), session.as_slice());
+    }
     true
+}
+
+/// A text as JSON; what is none names no place.
+fn json_of(text: &str) -> Result<Value, Option<InvalidPolicy>> {
+    serde_json::from_str(text).map_err(|_| None)
 }
 
 /// A mistake names its place and its reason.
@@ -105,14 +119,60 @@ impl Case<'_> {
             Reason::Allowed(_) | Reason::ExplicitDeny(_) => assert!(!identity.is_empty()),
             reason => assert!(!allowed || self.who != "anonymous", "{reason:?}"),
         }
-        if let Some(principal) = self.principal(identity) {
+        if let Some(principal) = self.principal(identity, &[]) {
             let listed = may_list(&principal, self.bucket);
             assert!(!listed || !identity.is_empty(), "a bucket is listed without any policy");
         }
     }
 
+    fn check_session(&self, document: &Document, identity: &[IdentityPolicy], session: &[IdentityPolicy]) {
+        let unbounded = self.decide(document, identity);
+        let (bounded, trace) = self.explain(document, identity, session);
+        assert!(unbounded.allowed || !bounded.allowed, "a session policy allows");
+        assert!(!session.is_empty() || bounded == unbounded, "explaining decides otherwise");
+        if let Reason::Allowed(told) | Reason::ExplicitDeny(told) = &bounded.reason {
+            assert!(trace.considered.iter().any(|one| one.statement == *told), "the trace does not tell of {told:?}");
+        }
+    }
+
+    fn check_trust(&self, trust: &TrustPolicy, identity: &[IdentityPolicy], session: &[IdentityPolicy]) {
+        let request = TrustRequest {
+            action: "sts:AssumeRole",
+            account_id: OWNER,
+            role_arn: "arn:aws:iam::111111111111:role/target",
+            context: self.context,
+        };
+        trust.allows_federated("arn:aws:iam::111111111111:oidc-provider/idp.example", request);
+        let decide = |identity: &[IdentityPolicy], session: &[IdentityPolicy]| {
+            self.principal(identity, session).is_some_and(|principal| trust.decide(&principal, request).0.allowed)
+        };
+        assert!(decide(identity, &[]) || !decide(identity, session), "a session policy lets into a role");
+        let own = json!({"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}});
+        let own = IdentityPolicy::parse(&own, "own").expect("a policy");
+        assert!(!decide(&[identity, &[own]].concat(), session), "an explicit deny is outvoted");
+    }
+
     fn decide(&self, document: &Document, identity: &[IdentityPolicy]) -> Decision {
-        let principal = self.principal(identity);
+        self.ask(document, identity, &[], decide)
+    }
+
+    fn explain(
+        &self,
+        document: &Document,
+        identity: &[IdentityPolicy],
+        session: &[IdentityPolicy],
+    ) -> (Decision, Trace) {
+        self.ask(document, identity, session, explain)
+    }
+
+    fn ask<T>(
+        &self,
+        document: &Document,
+        identity: &[IdentityPolicy],
+        session: &[IdentityPolicy],
+        question: impl FnOnce(&AccessRequest<'_>, &Surroundings<'_>) -> T,
+    ) -> T {
+        let principal = self.principal(identity, session);
         let owner = CanonicalId::from_bytes([1; 32]);
         let request = AccessRequest {
             principal: principal.as_ref(),
@@ -131,14 +191,14 @@ impl Case<'_> {
             object_account: None,
             account_of: &|_| OWNER.to_owned(),
         };
-        decide(&request, &around)
+        question(&request, &around)
     }
 
-    fn principal(&self, identity: &[IdentityPolicy]) -> Option<Principal> {
+    fn principal(&self, identity: &[IdentityPolicy], session: &[IdentityPolicy]) -> Option<Principal> {
         let (number, account, is_root) = match self.who {
             "anonymous" => return None,
             "owner" => (1, OWNER, true),
-            "member" => (2, OWNER, false),
+            "member" | "role" => (2, OWNER, false),
             "stranger" => (3, STRANGER, false),
             _ => (4, STRANGER, true),
         };
@@ -156,8 +216,18 @@ impl Case<'_> {
             unambiguous_names: Arc::from([self.who.to_owned()]),
             policies: Arc::from(identity),
             tags: Arc::from([]),
-            role: None,
-            session: None,
+            role: (self.who == "role")
+                .then(|| RoleSession { role_id: "AROAROLE".to_owned(), session_name: "session".to_owned() }),
+            session: (!session.is_empty()).then(|| {
+                Arc::new(Session {
+                    issued_at: Stamp(1),
+                    expires_at: Stamp(2),
+                    policies: session.iter().map(|policy| policy.at(PolicyHome::Session { index: 0 })).collect(),
+                    provider: None,
+                    source_identity: None,
+                    tags: vec![("team".to_owned(), "red".to_owned())],
+                })
+            }),
         })
     }
 }

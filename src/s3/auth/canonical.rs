@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use actix_web::http::header::HeaderMap;
 
 use super::signing::{ALGORITHM, AmzDate, Scope, sha256_hex};
-use crate::s3::request_head::{RequestHead, decode_query_part};
+use crate::s3::request_head::{RequestHead, decode_query_part, pairs};
 
 /// Whether SigV4 leaves the byte unencoded everywhere (RFC 3986 unreserved).
 fn is_unreserved(byte: u8) -> bool {
@@ -106,13 +106,8 @@ fn is_canonical(part: &[u8]) -> bool {
 /// The canonical query: every pair but `leave_out`, decoded, encoded with the AWS set, sorted by encoded name and then
 /// value; a parameter without `=` gets one.
 pub fn canonical_query(query: &str, leave_out: Option<&str>) -> String {
-    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (canonical_query_part(name), canonical_query_part(value))
-        })
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = pairs(query)
+        .map(|(name, value)| (canonical_query_part(name), canonical_query_part(value)))
         .filter(|(name, _)| leave_out.is_none_or(|left_out| left_out != name))
         .collect();
     pairs.sort();

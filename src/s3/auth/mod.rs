@@ -23,6 +23,7 @@ pub mod presigned;
 pub mod settings;
 pub mod sign_url;
 pub mod signing;
+pub mod signing_keys;
 pub mod sigv2;
 mod sigv4;
 mod verify;

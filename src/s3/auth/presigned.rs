@@ -41,10 +41,6 @@ pub fn is_presigned(head: &RequestHead<'_>) -> bool {
 /// class, tags …), so that what is signed is also obeyed. Those of the signature itself stay out, and so do checksums: an
 /// SDK that presigns knows no body yet. A header that is there already stays.
 pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
-    // By the decoded name, as the signature is found: else who bears the URL could switch off what was signed.
-    if !query_names(query).any(|name| name == "X-Amz-Signature") {
-        return;
-    }
     const OWN: [&str; 8] = [
         "x-amz-algorithm",
         "x-amz-credential",
@@ -56,7 +52,9 @@ pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
         CONTENT_SHA256,
     ];
     let is_own = |name: &str| OWN.iter().any(|own| own.eq_ignore_ascii_case(name));
-    if query_names(query).all(|name| is_own(&name)) {
+    // By the decoded name, as the signature is found: else who bears the URL could switch off what was signed.
+    let is_signed = || query_names(query).any(|name| name == "X-Amz-Signature");
+    if query_names(query).all(|name| is_own(&name)) || !is_signed() {
         return;
     }
     for (name, value) in query_pairs(query) {

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::signing_keys::SigningKeys;
 use crate::config::TrustedProxies;
 use crate::s3::request_head::RequestHead;
 
@@ -20,6 +21,8 @@ pub struct AuthSettings {
     pub api_base_url: Option<PublicUrl>,
     /// Proxies whose forwarded headers count (`TRUSTED_PROXIES`).
     pub trusted_proxies: TrustedProxies,
+    /// Signing keys that were derived lately.
+    pub signing_keys: SigningKeys,
 }
 
 impl Default for AuthSettings {
@@ -29,6 +32,7 @@ impl Default for AuthSettings {
             service: "s3".to_owned(),
             api_base_url: None,
             trusted_proxies: TrustedProxies::private_ranges(),
+            signing_keys: SigningKeys::default(),
         }
     }
 }

@@ -38,7 +38,7 @@ pub fn verify(
     secret: &str,
     settings: &AuthSettings,
 ) -> Result<SigningKey, S3Error> {
-    let key = SigningKey::derive(secret, &claim.scope);
+    let key = settings.signing_keys.of(&claim.access_key_id, secret, &claim.scope);
     let paths = path_forms(head.path);
     for host in accepted_hosts(head, settings) {
         for path in &paths {

@@ -200,6 +200,7 @@ fn tags(claim: Option<&Value>) -> Result<Tags, InvalidToken> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -277,6 +278,31 @@ mod tests {
             json!({"azp": ["a"]}),
         ] {
             assert!(claims(more.clone()).is_err(), "{more}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_it_claims_is_judged(
+            names in prop::collection::vec(prop::sample::select(vec![
+                "iss", "sub", "aud", "azp", "exp", "nbf", "iat", "amr", TAGS_CLAIM, SOURCE_IDENTITY_CLAIM,
+            ]), 0..10),
+            values in prop::collection::vec(prop_oneof![
+                Just(json!(null)), Just(json!(true)), Just(json!([[]])), Just(json!({"principal_tags": {"a": [1]}})),
+                any::<f64>().prop_map(|number| json!(number)), any::<u64>().prop_map(|number| json!(number)),
+                "\\PC{0,9}".prop_map(|text| json!(text)),
+            ], 10),
+        ) {
+            let pairs = names.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value));
+            let text = text(&json!({"alg": "RS256"}), &Value::Object(pairs.collect()));
+            if let Ok(claims) = Token::parse(&text).unwrap().into_claims(NOW) {
+                prop_assert!(!claims.issuer.is_empty() && !claims.subject.is_empty());
+            }
+        }
+
+        #[test]
+        fn any_text_is_judged(text in "\\PC{0,60}", dots in "[a-zA-Z0-9_.-]{0,60}") {
+            let _ = (Token::parse(&text).is_ok(), Token::parse(&dots).is_ok());
         }
     }
 
