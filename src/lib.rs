@@ -9,6 +9,7 @@ pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
 mod limits;

@@ -15,12 +15,15 @@ use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access_log::{AccessLog, AccessLogSettings};
+use crate::decisions::DecisionLog;
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
 use crate::s3::request_rate::RequestRates;
 
 /// Most listeners to events at once.
 const LISTENERS_MAX: usize = 64;
+/// Most simulations of requests at once: each may take a core for a second.
+const SIMULATIONS_MAX: usize = 2;
 
 /// Settings that requests depend on.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub struct NodeSettings {
     pub website_domains: Vec<String>,
     /// Settings of the access logs.
     pub access_log: AccessLogSettings,
+    /// Most bytes of refusals that are kept to be explained; none keeps none.
+    pub explain_bytes: usize,
     /// Most bytes of one request's content.
     pub max_upload_size: u64,
     /// Smallest part that is not the last, in bytes.
@@ -58,6 +63,8 @@ pub struct Node {
     pub access: Access,
     /// What was asked of buckets, until it is delivered.
     pub access_log: Arc<AccessLog>,
+    /// Refusals of the last day.
+    pub decisions: DecisionLog,
     /// Removes what is due by the rules of buckets.
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
@@ -72,6 +79,8 @@ pub struct Node {
     pub request_rates: RequestRates,
     /// Places for those who listen to events.
     pub listeners: Arc<Semaphore>,
+    /// Places for simulations of requests.
+    pub simulations: Arc<Semaphore>,
     /// Whether requests that do not end by themselves must end.
     pub stopping: watch::Sender<bool>,
     /// `x-amz-id-2` of every response: names this run of the node.
@@ -94,8 +103,10 @@ impl Node {
         let _ = getrandom::fill(&mut bytes);
         let admission = Arc::new(Semaphore::new(settings.requests_max));
         let access_log = Arc::new(AccessLog::new(settings.access_log));
+        let decisions = DecisionLog::new(settings.explain_bytes);
         let request_rates = RequestRates::new(settings.key_rate);
         let listeners = Arc::new(Semaphore::new(LISTENERS_MAX));
+        let simulations = Arc::new(Semaphore::new(SIMULATIONS_MAX));
         let (stopping, _) = watch::channel(false);
         let host_id = STANDARD.encode(bytes);
         Self {
@@ -103,6 +114,7 @@ impl Node {
             storage,
             access,
             access_log,
+            decisions,
             lifecycle,
             notifier,
             audit,
@@ -110,6 +122,7 @@ impl Node {
             admission,
             request_rates,
             listeners,
+            simulations,
             stopping,
             host_id,
         }

@@ -5,7 +5,7 @@
 //! authorised and within its limits. A refusal before the body is read makes the HTTP layer close the connection after
 //! the answer, so leftovers of a body are never taken for a request.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -187,7 +187,7 @@ async fn prepare(
     if head.method == Method::OPTIONS {
         return Ok(None);
     }
-    let prepared = preflight::prepare(node, head, address, request_id, &exchange.note).await?;
+    let prepared = preflight::prepare(node, head, address, request_id, exchange).await?;
     if let (Operation::PutObject, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
@@ -251,7 +251,7 @@ async fn s3(
             Err(error) => refuse(node, head, request_id, &error, hold),
         };
     }
-    match preflight::prepare(node, head, address, request_id, &hold.exchange.note).await {
+    match preflight::prepare(node, head, address, request_id, &hold.exchange).await {
         Ok(prepared) => handle(node, head, prepared, hold).await,
         Err(error) => refuse(node, head, request_id, &error, hold),
     }
@@ -327,6 +327,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         note: hold.exchange.note.clone(),
         body: RequestBody::new(incoming, decoder, limits, checks),
         on_behalf: OnceCell::new(),
+        refusals: Cell::new(0),
     };
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
     if let Some(principal) = &call.auth.principal {
@@ -377,7 +378,7 @@ async fn aws(node: &Arc<Node>, head: &RequestHead, request_id: RequestId, mut ho
             let incoming = stream::iter(hold.payload.clone()).flatten();
             aws::answer(node, head, request_id, incoming).await
         }
-        Err(error) => aws::refuse(head, &error.into(), request_id),
+        Err(error) => aws::refuse(node, head, &error.into(), request_id),
     };
     finish(node, request_id, response, hold)
 }
@@ -390,6 +391,7 @@ async fn own(
     request_id: RequestId,
     mut hold: Hold,
 ) -> Response<BoxBody> {
+    hold.exchange.came_from(preflight::client_of(node, head));
     let answered = match preflight::admit(node).map(Arc::new) {
         Ok(place) => {
             hold.permit = Some(place);
@@ -411,6 +413,7 @@ async fn own(
 fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: Hold) -> Response<BoxBody> {
     let code = error.code();
     hold.exchange.note.refused(code.name());
+    hold.exchange.refused(node, request_id, error, head.uri.path());
     let (status, cause, path) = (code.status().as_u16(), error.cause().unwrap_or_default(), head.uri.path());
     // A full device is told once by storage, not by each request that it refuses.
     if status == 500 {

@@ -188,6 +188,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
             interval: Duration::from_secs(config.access_log_seconds),
             object_bytes: config.access_log_bytes,
         },
+        explain_bytes: config.explain_bytes,
         max_upload_size: config.max_upload_size,
         multipart_min_part_size: config.multipart_min_part_size,
         requests_max: config.requests_max,

@@ -23,5 +23,6 @@ fn main() {
     state::rows(&mut criterion);
     state::pages(&mut criterion);
     state::policies(&mut criterion);
+    state::refusals(&mut criterion);
     criterion.final_summary();
 }

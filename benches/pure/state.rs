@@ -3,7 +3,13 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use myfsio_actors::measured::{Statements, batch_encoding, decision, listing_page, row_decoding, row_encoding};
+use myfsio::decisions::{Circumstances, DecisionLog, Explanation, Why};
+use myfsio::s3::error::{ErrorCode, S3Error};
+use myfsio::s3::respond::RequestId;
+use myfsio_actors::measured::{
+    Statements, batch_encoding, decision, listing_page, refusal, row_decoding, row_encoding,
+};
+use myfsio_actors::names::Stamp;
 
 /// One row, and a batch of small puts.
 pub fn rows(criterion: &mut Criterion) {
@@ -44,6 +50,26 @@ pub fn policies(criterion: &mut Criterion) {
             assert!(decide());
             group.bench_function(format!("{statements} statements {name}"), |b| b.iter(|| black_box(decide())));
         }
+    }
+    group.finish();
+}
+
+/// What a refusal costs beyond the decision: it is explained, and kept.
+pub fn refusals(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("refusal");
+    for statements in [10, 500] {
+        let mut refuse = refusal(statements);
+        let log = DecisionLog::new(16 << 20);
+        group.bench_function(format!("{statements} statements"), |b| {
+            b.iter(|| {
+                refuse(&mut |request, decision, trace| {
+                    assert!(!decision.allowed);
+                    let why = Why::Decided(Box::new(Explanation::of(request, decision, trace)));
+                    let error = S3Error::new(ErrorCode::AccessDenied).explained(why);
+                    log.refused(RequestId::random(), Stamp(1), &error, &Circumstances::default());
+                });
+            });
+        });
     }
     group.finish();
 }

@@ -2,13 +2,16 @@
 
 mod audit;
 mod buckets;
+mod compare;
 mod events;
+mod explain;
 pub mod health;
 mod iam;
 mod lifecycle;
 mod policy;
 pub mod presign;
 mod route;
+mod simulate;
 
 use std::sync::Arc;
 
@@ -18,7 +21,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use crate::node::Node;
-use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::error::S3Error;
 use crate::s3::preflight::{self, Caller};
 use crate::s3::respond::{Answer, RequestId};
 use route::AdminRoute;
@@ -69,12 +72,17 @@ pub async fn answer(
             only_administrators(node, &caller)?;
             events::listen(node, caller)
         }
+        AdminRoute::Explain => explain::explain(node, &caller),
+        AdminRoute::Simulate => {
+            let body = caller.body(incoming)?;
+            simulate::simulate(node, &caller, body).await
+        }
     }
 }
 
 fn only_administrators(node: &Node, caller: &Caller) -> Result<(), S3Error> {
     match caller.is_administrator(node) {
         true => Ok(()),
-        false => Err(S3Error::new(ErrorCode::AccessDenied).because("only administrators may ask this")),
+        false => Err(caller.refused(node)),
     }
 }

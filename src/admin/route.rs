@@ -29,6 +29,10 @@ pub enum AdminRoute {
     DiscardEvents(BucketName),
     /// `GET /_myfsio/events`
     ListenToEvents,
+    /// `GET /_myfsio/explain?request_id=…`; for every signed caller, each of whom sees what is its own.
+    Explain,
+    /// `POST /_myfsio/simulate`; also for whoever may set the policy of the bucket.
+    Simulate,
     /// `GET /_myfsio/audit`
     AuditLog,
 }
@@ -54,6 +58,8 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["buckets", bucket, "events", "replay"] => of_bucket(Method::POST, AdminRoute::ReplayEvents, bucket)?,
         ["buckets", bucket, "events", "dead"] => of_bucket(Method::DELETE, AdminRoute::DiscardEvents, bucket)?,
         ["events"] => (Method::GET, AdminRoute::ListenToEvents),
+        ["explain"] => (Method::GET, AdminRoute::Explain),
+        ["simulate"] => (Method::POST, AdminRoute::Simulate),
         ["audit"] => (Method::GET, AdminRoute::AuditLog),
         _ => return Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
     };
@@ -86,6 +92,8 @@ mod tests {
         let discard = find(&Method::DELETE, "/_myfsio/buckets/photos/events/dead");
         assert_eq!(discard.unwrap(), AdminRoute::DiscardEvents(bucket));
         assert_eq!(find(&Method::GET, "/_myfsio/events").unwrap(), AdminRoute::ListenToEvents);
+        assert_eq!(find(&Method::GET, "/_myfsio/explain").unwrap(), AdminRoute::Explain);
+        assert_eq!(find(&Method::POST, "/_myfsio/simulate").unwrap(), AdminRoute::Simulate);
         assert_eq!(find(&Method::GET, "/_myfsio/audit").unwrap(), AdminRoute::AuditLog);
         let code = |method, path| find(&method, path).unwrap_err().code();
         for (method, path) in

@@ -6,6 +6,7 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 
+use crate::decisions::{Refused, Why};
 use crate::s3::error::{ErrorCode as S3Code, S3Error};
 
 macro_rules! error_table {
@@ -78,12 +79,13 @@ pub struct ApiError {
     code: ErrorCode,
     message: Option<Cow<'static, str>>,
     cause: Option<String>,
+    why: Option<Box<Why>>,
 }
 
 impl ApiError {
     /// An error with the table's message.
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, message: None, cause: None }
+        Self { code, message: None, cause: None, why: None }
     }
 
     /// An error with a message of its own, which the client sees.
@@ -105,6 +107,13 @@ impl ApiError {
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Says why the request is refused, for those who may ask about it later.
+    #[must_use]
+    pub fn explained(mut self, why: Why) -> Self {
+        self.why = Some(Box::new(why));
         self
     }
 
@@ -171,7 +180,21 @@ impl From<S3Error> for ApiError {
             _ => Self::new(ErrorCode::ServiceFailure),
         };
         let cause = error.cause().map(str::to_owned).unwrap_or_else(|| error.to_string());
-        told.because(cause)
+        let told = told.because(cause);
+        Self { why: error.into_why(), ..told }
+    }
+}
+
+impl<'a> From<&'a ApiError> for Refused<'a> {
+    fn from(error: &'a ApiError) -> Self {
+        Self {
+            code: error.code.name(),
+            status: error.code.status().as_u16(),
+            message: error.message(),
+            is_bare: error.message.is_none(),
+            cause: error.cause(),
+            why: error.why.as_deref(),
+        }
     }
 }
 

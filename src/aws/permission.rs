@@ -6,6 +6,7 @@ use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, PolicyH
 use super::call::Call;
 use super::error::{ApiError, ErrorCode};
 use super::iam::target;
+use crate::decisions::{Explanation, Why};
 
 /// Asks for the permission of the request's own action. Errs: AccessDenied, MissingAuthenticationToken, and ValidationError when
 /// what it is about is not named.
@@ -19,7 +20,8 @@ pub fn ask_for_action(call: &Call) -> Result<(), ApiError> {
 /// Asks for a permission on a resource. Errs: AccessDenied, MissingAuthenticationToken.
 pub fn ask(call: &Call, permission: &str, resource: &str) -> Result<(), ApiError> {
     let principal = call.caller()?;
-    let decision = call.node.access.policy_engine.decide(&AccessRequest {
+    let engine = &call.node.access.policy_engine;
+    let request = AccessRequest {
         principal: Some(principal),
         action: permission,
         bucket: None,
@@ -29,11 +31,17 @@ pub fn ask(call: &Call, permission: &str, resource: &str) -> Result<(), ApiError
         resource: Some(resource),
         object: ObjectState::Missing,
         context: &call.context,
-    });
-    match decision.allowed {
-        true => Ok(()),
-        false => Err(denied(principal, permission, resource, &decision)),
+    };
+    let decision = engine.decide(&request);
+    if decision.allowed {
+        return Ok(());
     }
+    let error = denied(principal, permission, resource, &decision);
+    if !call.node.decisions.is_on() {
+        return Err(error);
+    }
+    let (_, trace) = engine.explain(&request);
+    Err(error.explained(Why::Decided(Box::new(Explanation::of(&request, &decision, &trace)))))
 }
 
 /// The refusal, with the reason in the words of AWS (IAM User Guide, "Troubleshoot access denied error messages").

@@ -20,6 +20,7 @@ use super::error::{ApiError, ErrorCode};
 use super::parameters::{Parameters, missing};
 use super::service::{Service, TARGET, claimed_scope, is_form};
 use super::{iam, kms, permission, respond};
+use crate::decisions::Circumstances;
 use crate::node::Node;
 use crate::s3::authorize::{Authenticated, Facts};
 use crate::s3::body::{BodyLimits, RequestBody};
@@ -43,7 +44,7 @@ pub async fn answer(
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
     let mut service = service_of_head(head);
     let served = serve(node, head, request_id, &mut service, incoming).instrument(span).await;
-    served.unwrap_or_else(|error| refuse_as(service, &error, request_id))
+    served.unwrap_or_else(|error| refuse_as(node, head, service, &error, request_id))
 }
 
 /// The service that a request speaks to, as far as its head tells.
@@ -57,11 +58,20 @@ fn service_of_head(head: &RequestHead) -> Service {
 }
 
 /// The refusal of a request that was not read, in the protocol of its service.
-pub fn refuse(head: &RequestHead, error: &ApiError, request_id: RequestId) -> HttpResponse {
-    refuse_as(service_of_head(head), error, request_id)
+pub fn refuse(node: &Node, head: &RequestHead, error: &ApiError, request_id: RequestId) -> HttpResponse {
+    refuse_as(node, head, service_of_head(head), error, request_id)
 }
 
-fn refuse_as(service: Service, error: &ApiError, request_id: RequestId) -> HttpResponse {
+fn refuse_as(
+    node: &Node,
+    head: &RequestHead,
+    service: Service,
+    error: &ApiError,
+    request_id: RequestId,
+) -> HttpResponse {
+    let path = head.uri.path().into();
+    let circumstances = Circumstances { address: client_of(node, head), resource: path, ..Circumstances::default() };
+    node.decisions.refused(request_id, node.clock.now(), error, &circumstances);
     let (code, cause) = (error.code(), error.cause().unwrap_or_default());
     match code.status().as_u16() {
         500 => tracing::error!(%request_id, service = service.name(), code = code.name(), cause, "failed"),
@@ -190,6 +200,9 @@ fn call(
         secure: false,
         now: received,
         mechanism: auth.mechanism,
+        signed_at_seconds: auth.signed_at_seconds,
+        region: &node.settings.region,
+        explains: node.decisions.is_on(),
     };
     let context = facts.plain_context();
     Ok(Call {

@@ -151,6 +151,10 @@ settings! {
         "AUDIT_BYTES" audit_bytes: u64 = Integer Text("268435456"), parse::number::<u64, { 4 * MIB }, TIB>,
             "Most bytes of the audit log, which tells who changed what; its oldest file goes first.";
     }
+    "Decisions" {
+        "EXPLAIN_BYTES" explain_bytes: usize = Integer Text("16777216"), parse::number::<usize, 0, GIB>,
+            "Memory for refusals of the last 24 hours, which `GET /_myfsio/explain` explains, in bytes; 0 keeps none. When it is full, the client address with most of them loses its oldest.";
+    }
     "Encryption" {
         "ENCRYPTION_ENABLED" encryption_enabled: bool = Boolean Text("false"), parse::boolean,
             "Server-side encryption.";

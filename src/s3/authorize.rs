@@ -1,7 +1,7 @@
 //! Whether the caller may: one question to the PolicyEngine per touched resource, on decoded names.
 //!
 //! [`Access`] is all that the S3 layer asks of IAM and the PolicyEngine; this file and `preflight` are the only ones
-//! that use it. Why a request was refused goes to the log under its request id; the client reads only that it was.
+//! that use it. A refusal carries why, which those may read who may ask for it later; the client reads only that it was refused.
 //!
 //! A question is asked without a look at the object, which answers most of them. Only when the answer depends on the object's
 //! owner, access control list or tags is its row looked up, and the question asked again.
@@ -12,167 +12,28 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::audit::ChangeOrigin;
-use myfsio_actors::bucket_config::{BucketConfig, Retention, Tag};
+use myfsio_actors::bucket_config::{BucketConfig, Tag};
 use myfsio_actors::iam::{IamClient, IamError, Principal};
-use myfsio_actors::names::{AccessKeyId, BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
+use myfsio_actors::names::{AccessKeyId, BucketName, CanonicalId, ObjectKey, VersionId};
 use myfsio_actors::policy_engine::{
     AccessRequest, Decision, ObjectFacts, ObjectState, PolicyEngineClient, Reason, RequestContext,
 };
 use myfsio_actors::storage::{Bucket, Object, StorageError};
 
-use super::auth::{Credential, CredentialError, Credentials, Mechanism, PayloadSigning, SecretText};
+use super::auth::{Credential, CredentialError, Credentials, PayloadSigning, SecretText};
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
-use super::handlers::object_lock::lock_of_headers;
-use super::headers::{parse_tagging, text, value_text};
+use super::headers::{parse_tagging, text};
 use super::operation::Operation;
-use super::query::Query;
+use super::request_facts::Asks;
+pub use super::request_facts::{AskedLock, Facts};
 use super::respond::RequestId;
 use super::storage_error::refused_read;
-use super::xml::object_lock::mode_name;
-use super::xml::time_text;
+use crate::decisions::{Explanation, FURTHER_MAX, Why};
 use crate::node::Node;
 
 /// An authenticated request.
 pub type Authenticated = super::auth::Authenticated<Principal>;
-
-/// What a decision may depend on beside principal, action and resource: the sources of policy condition keys.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// Headers as received.
-    pub headers: &'a HeaderMap,
-    /// The decoded query.
-    pub query: &'a Query,
-    /// Address of the client.
-    pub address: Option<IpAddr>,
-    /// Whether the request came over TLS.
-    pub secure: bool,
-    /// When its head had arrived.
-    pub now: Stamp,
-    /// How the caller was authenticated.
-    pub mechanism: Mechanism,
-}
-
-/// Query parameters that are condition keys of the same name.
-const QUERY_KEYS: [(&str, &str); 4] = [
-    ("prefix", "s3:prefix"),
-    ("delimiter", "s3:delimiter"),
-    ("max-keys", "s3:max-keys"),
-    ("versionId", "s3:VersionId"),
-];
-
-/// Headers that are condition keys.
-const HEADER_KEYS: [(&str, &str); 19] = [
-    ("user-agent", "aws:UserAgent"),
-    ("referer", "aws:Referer"),
-    ("x-amz-acl", "s3:x-amz-acl"),
-    ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
-    ("x-amz-grant-read", "s3:x-amz-grant-read"),
-    ("x-amz-grant-read-acp", "s3:x-amz-grant-read-acp"),
-    ("x-amz-grant-write", "s3:x-amz-grant-write"),
-    ("x-amz-grant-write-acp", "s3:x-amz-grant-write-acp"),
-    ("x-amz-object-ownership", "s3:x-amz-object-ownership"),
-    ("x-amz-copy-source", "s3:x-amz-copy-source"),
-    ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
-    ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
-    ("x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption-aws-kms-key-id"),
-    ("x-amz-server-side-encryption-customer-algorithm", "s3:x-amz-server-side-encryption-customer-algorithm"),
-    ("x-amz-storage-class", "s3:x-amz-storage-class"),
-    ("x-amz-website-redirect-location", "s3:x-amz-website-redirect-location"),
-    ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
-    ("if-match", "s3:if-match"),
-    ("if-none-match", "s3:if-none-match"),
-];
-
-/// What a question adds to, or puts in place of, what its request says about itself.
-#[derive(Debug, Clone, Copy)]
-enum Asks<'a> {
-    /// Nothing.
-    Nothing,
-    /// It is whether this key would be listed: the query of the request has no say in that.
-    Listing(&'a str),
-    /// The request gives its object these tags.
-    Tags(&'a [Tag]),
-    /// The request gives its object this lock, whatever its headers say.
-    Lock(AskedLock),
-}
-
-/// A lock that a request asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AskedLock {
-    /// Its retention.
-    pub retention: Option<Retention>,
-    /// Whether its legal hold is on; none when nothing is said of it.
-    pub legal_hold: Option<bool>,
-}
-
-impl AskedLock {
-    /// As conditions of policies see it (S3 User Guide, "Object Lock considerations"): whole days that remain, rounded up.
-    fn tell(self, context: &mut RequestContext, now: Stamp) {
-        if let Some(retention) = self.retention {
-            let left = retention.until_millis.saturating_sub(now.0 / 1_000_000);
-            context.add("s3:object-lock-mode", mode_name(retention.mode));
-            let until = time_text(Stamp(retention.until_millis.saturating_mul(1_000_000)));
-            context.add("s3:object-lock-retain-until-date", until);
-            context.add("s3:object-lock-remaining-retention-days", left.div_ceil(86_400_000).to_string());
-        }
-        if let Some(is_on) = self.legal_hold {
-            context.add("s3:object-lock-legal-hold", if is_on { "ON" } else { "OFF" });
-        }
-    }
-}
-
-impl Facts<'_> {
-    /// The request as conditions of policies see it, where it has no object.
-    pub fn plain_context(&self) -> RequestContext {
-        self.context(Asks::Nothing)
-    }
-
-    /// The request as conditions of policies see it.
-    fn context(&self, asks: Asks<'_>) -> RequestContext {
-        let mut context = RequestContext::new(self.now, self.address, self.secure);
-        match asks {
-            Asks::Listing(key) => context.add("s3:prefix", key),
-            Asks::Nothing | Asks::Tags(_) | Asks::Lock(_) => {
-                for (name, key) in QUERY_KEYS {
-                    if let Some(value) = self.query.get(name) {
-                        context.add(key, value);
-                    }
-                }
-            }
-        }
-        if let Asks::Tags(tags) = asks {
-            for (key, value) in tags {
-                context.add(format!("s3:RequestObjectTag/{key}"), value.as_str());
-                context.add("s3:RequestObjectTagKeys", key.as_str());
-            }
-        }
-        match asks {
-            Asks::Lock(lock) => lock.tell(&mut context, self.now),
-            _ => lock_of_headers(self.headers).tell(&mut context, self.now),
-        }
-        // A request has few headers, and looking for each of the keys costs more than looking at each header.
-        for name in self.headers.keys() {
-            let Some((_, key)) = HEADER_KEYS.iter().find(|(known, _)| *known == name.as_str()) else { continue };
-            // A repeated header is one list to those who obey it, and so it is here.
-            let mut values = self.headers.get_all(name).map(value_text);
-            if let Some(first) = values.next() {
-                context.add(*key, values.fold(first, |all, value| format!("{all}, {value}")));
-            }
-        }
-        let (kind, version) = match self.mechanism {
-            Mechanism::SigV4Header => ("REST-HEADER", "AWS4-HMAC-SHA256"),
-            Mechanism::SigV4Query => ("REST-QUERY-STRING", "AWS4-HMAC-SHA256"),
-            Mechanism::SigV2Header => ("REST-HEADER", "AWS"),
-            Mechanism::SigV2Query => ("REST-QUERY-STRING", "AWS"),
-            Mechanism::PostForm => ("POST", "AWS4-HMAC-SHA256"),
-            Mechanism::HeaderPair | Mechanism::Anonymous => return context,
-        };
-        context.add("s3:authType", kind);
-        context.add("s3:signatureversion", version);
-        context
-    }
-}
 
 /// One question: may this principal do this to that.
 #[derive(Debug, Clone, Copy)]
@@ -189,11 +50,36 @@ struct Question<'a> {
     pub config: Option<&'a BucketConfig>,
     /// The decoded key.
     pub key: Option<&'a str>,
+    /// The version, where the query does not name it.
+    pub version: Option<VersionId>,
     /// The rest.
     pub facts: Facts<'a>,
 }
 
-impl Question<'_> {
+impl<'a> Question<'a> {
+    /// The request as conditions of policies see it.
+    fn context(&self, asks: Asks<'_>) -> RequestContext {
+        let mut context = self.facts.context(asks);
+        if let Some(version) = self.version.filter(|_| !self.facts.query.has("versionId")) {
+            context.add("s3:VersionId", version.to_string());
+        }
+        context
+    }
+
+    fn request(&self, object: ObjectState<'a>, context: &'a RequestContext) -> AccessRequest<'a> {
+        AccessRequest {
+            principal: self.principal,
+            action: self.action,
+            bucket: self.bucket,
+            bucket_owner: self.bucket_owner,
+            config: self.config,
+            key: self.key,
+            resource: None,
+            object,
+            context,
+        }
+    }
+
     /// Tags that the request gives its object by a header, where the action writes tags.
     fn request_tags(&self) -> Vec<Tag> {
         let writes_tags = matches!(self.action, "s3:PutObject" | "s3:PutObjectTagging" | "s3:PutObjectVersionTagging");
@@ -226,17 +112,50 @@ impl Access {
     }
 
     fn weigh(&self, question: &Question<'_>, object: ObjectState<'_>, context: &RequestContext) -> Decision {
-        self.policy_engine.decide(&AccessRequest {
-            principal: question.principal,
-            action: question.action,
-            bucket: question.bucket,
-            bucket_owner: question.bucket_owner,
-            config: question.config,
-            key: question.key,
+        self.policy_engine.decide(&question.request(object, context))
+    }
+
+    /// The refusal of somebody who does not administer the node.
+    pub fn administrators_only(&self, principal: Option<&Principal>, facts: &Facts<'_>, resource: &str) -> S3Error {
+        let context = facts.context(Asks::Nothing);
+        let action = "iam:ListUsers";
+        let request = AccessRequest {
+            principal,
+            action,
+            bucket: None,
+            bucket_owner: None,
+            config: None,
+            key: None,
             resource: None,
-            object,
-            context,
-        })
+            object: ObjectState::Missing,
+            context: &context,
+        };
+        let error = S3Error::new(ErrorCode::AccessDenied).because("only administrators may ask this");
+        if !facts.explains {
+            return error;
+        }
+        let (_, trace) = self.policy_engine.explain(&request);
+        let decision = Decision { allowed: false, reason: Reason::AdministratorsOnly };
+        let told = Explanation::about(principal, action, resource.to_owned(), &decision, &trace);
+        error.explained(Why::Decided(Box::new(told)))
+    }
+
+    /// A refusal, with what was considered for it if it is to be explained.
+    fn denied(&self, request: &AccessRequest<'_>, decision: &Decision, explains: bool) -> S3Error {
+        let cause = format_args!("{} is denied: {:?}", request.action, decision.reason);
+        let error = S3Error::new(ErrorCode::AccessDenied).because(cause);
+        if !explains {
+            return error;
+        }
+        // Where a policy has changed since, what was decided is told.
+        let (again, trace) = self.policy_engine.explain(request);
+        let decision = if again.allowed { decision } else { &again };
+        let told = Explanation::of(request, decision, &trace);
+        let told = match (request.key, request.object) {
+            (Some(_), ObjectState::Missing) => told.noting("there is no such object, or no such version of it"),
+            _ => told,
+        };
+        error.explained(Why::Decided(Box::new(told)))
     }
 
     /// Whether the principal administers the node.
@@ -377,7 +296,8 @@ pub fn expect_owner(node: &Node, headers: &HeaderMap, header: &str, bucket: &Buc
     if holds(&directory.account_of(&bucket.owner)) || holds(bucket.owner.as_str()) {
         return Ok(());
     }
-    Err(S3Error::new(ErrorCode::AccessDenied).because(format_args!("{header} names another account")))
+    let cause = format_args!("{header} names another account");
+    Err(S3Error::new(ErrorCode::AccessDenied).because(cause).by_rule("expected_owner"))
 }
 
 /// Whether a write asks for what only a reader may learn: an ETag, size or time of the object that is there (S3 User Guide,
@@ -405,6 +325,7 @@ pub async fn primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>) -
         bucket_owner: primary.bucket.map(|bucket| &bucket.owner),
         config: primary.bucket.map(|bucket| &*bucket.config),
         key: primary.key.map(|key| key.as_str()),
+        version: None,
         facts: primary.facts,
     };
     let version = primary.facts.query.get("versionId").map(VersionId::parse).transpose();
@@ -413,6 +334,11 @@ pub async fn primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>) -
         // The handler refuses a version id that is none.
         _ => Looked::Nowhere,
     };
+    if primary.operation == Operation::UntagResource {
+        let named = primary.facts.query.iter().filter(|(name, _)| *name == "tagKeys");
+        let keys: Vec<&str> = named.map(|(_, key)| key).collect();
+        return ask(node, &question, object, Asks::BucketTagKeys(&keys));
+    }
     let tags = question.request_tags();
     ask(node, &question, object, Asks::Tags(&tags))?;
     // S3 asks for reading the object beside reading its attributes, or comparing with them.
@@ -434,10 +360,10 @@ enum Looked<'a> {
 
 /// Asks one question. Errs: AccessDenied; what is missing, to those who may list.
 fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>) -> Result<(), S3Error> {
-    let context = question.facts.context(asks);
+    let context = question.context(asks);
     let decision = node.access.weigh(question, ObjectState::Unseen, &context);
     if decision.reason != Reason::DependsOnObject {
-        return verdict(question, &decision);
+        return verdict(node, question, &decision, ObjectState::Unseen, &context);
     }
     let found = match object {
         Looked::Row(bucket, key, version) => Some(node.storage.peek_object(bucket, key, version)),
@@ -450,16 +376,28 @@ fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>)
     let decision = node.access.weigh(question, state, &context);
     match found {
         Some(Err(error)) if !is_absence(&error) => Err(error.into()),
-        Some(Err(error)) if !decision.allowed && may_list(node, question) => Err(refused_read(error)),
-        Some(_) | None => verdict(question, &decision),
+        // Deleting what is not there succeeds, so its absence is no answer to who may not.
+        Some(Err(error)) if !decision.allowed && !is_deletion(question.action) && may_list(node, question) => {
+            Err(refused_read(error))
+        }
+        Some(_) | None => verdict(node, question, &decision, state, &context),
     }
 }
 
-fn verdict(question: &Question<'_>, decision: &Decision) -> Result<(), S3Error> {
+fn is_deletion(action: &str) -> bool {
+    matches!(action, "s3:DeleteObject" | "s3:DeleteObjectVersion")
+}
+
+fn verdict(
+    node: &Node,
+    question: &Question<'_>,
+    decision: &Decision,
+    object: ObjectState<'_>,
+    context: &RequestContext,
+) -> Result<(), S3Error> {
     match decision.allowed {
         true => Ok(()),
-        false => Err(S3Error::new(ErrorCode::AccessDenied)
-            .because(format_args!("{} is denied: {:?}", question.action, decision.reason))),
+        false => Err(node.access.denied(&question.request(object, context), decision, question.facts.explains)),
     }
 }
 
@@ -468,7 +406,8 @@ pub fn facts_of(object: &Object) -> ObjectFacts<'_> {
     ObjectFacts { owner: &object.owner, acl: object.controls.acl.as_ref(), tags: &object.attributes.tags }
 }
 
-fn is_absence(error: &StorageError) -> bool {
+/// Whether it says that there is no such object, rather than that it cannot be looked up.
+pub fn is_absence(error: &StorageError) -> bool {
     matches!(
         error,
         StorageError::NoSuchKey { .. } | StorageError::NoSuchVersion { .. } | StorageError::IsDeleteMarker { .. }
@@ -482,6 +421,26 @@ fn may_list(node: &Node, question: &Question<'_>) -> bool {
     node.access.weigh(&listing, ObjectState::Missing, &context).allowed
 }
 
+/// The refusal of somebody who may read an object that is not there, but may not know that.
+pub fn hidden_absence(call: &Call, bucket: &Bucket, key: &str) -> S3Error {
+    let question = about(call, "s3:ListBucket", bucket, None);
+    let context = question.facts.context(Asks::Listing(key));
+    let decision = call.node.access.weigh(&question, ObjectState::Missing, &context);
+    let request = question.request(ObjectState::Missing, &context);
+    let error = call.node.access.denied(&request, &decision, question.facts.explains);
+    match error.why() {
+        Some(Why::Decided(told)) => {
+            let mut told = Explanation::clone(told);
+            told.message = format!(
+                "There is no object {key}, which is told only to those who may list the bucket. {}",
+                told.message
+            );
+            error.explained(Why::Decided(Box::new(told)))
+        }
+        _ => error,
+    }
+}
+
 /// A further permission that a handler asks for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Further<'a> {
@@ -493,6 +452,8 @@ pub struct Further<'a> {
     pub tags: Option<&'a [Tag]>,
     /// The lock that the request gives the object in its body.
     pub lock: Option<AskedLock>,
+    /// Tags that the request gives the bucket in its body.
+    pub bucket_tags: Option<&'a [Tag]>,
 }
 
 /// A question of a call about a bucket, or a key in it.
@@ -504,20 +465,26 @@ fn about<'a>(call: &'a Call, action: &'a str, bucket: &'a Bucket, key: Option<&'
         bucket_owner: Some(&bucket.owner),
         config: Some(&bucket.config),
         key,
+        version: None,
         facts: facts(call),
     }
 }
 
 /// Asks for a permission on a further resource. Errs: AccessDenied; what is missing, to those who may list.
 pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<(), S3Error> {
-    let question = about(call, action, bucket, more.key);
+    let question = Question { version: more.version, ..about(call, action, bucket, more.key) };
     let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
     let object = key.as_ref().map_or(Looked::Nowhere, |key| Looked::Row(bucket, key, more.version));
-    match (more.tags, more.lock) {
-        (Some(tags), _) => ask(&call.node, &question, object, Asks::Tags(tags)),
-        (None, Some(lock)) => ask(&call.node, &question, object, Asks::Lock(lock)),
-        (None, None) => ask(&call.node, &question, object, Asks::Tags(&question.request_tags())),
+    let asked = match (more.tags, more.lock, more.bucket_tags) {
+        (Some(tags), _, _) => ask(&call.node, &question, object, Asks::Tags(tags)),
+        (None, Some(lock), _) => ask(&call.node, &question, object, Asks::Lock(lock)),
+        (None, None, Some(tags)) => ask(&call.node, &question, object, Asks::BucketTags(tags)),
+        (None, None, None) => ask(&call.node, &question, object, Asks::Tags(&question.request_tags())),
+    };
+    if asked.is_err() {
+        call.refusals.set(call.refusals.get().saturating_add(1));
     }
+    asked
 }
 
 /// Answers for each action that it is asked for whether the caller may do that to an object that is at hand. What is told of
@@ -541,7 +508,7 @@ pub fn list_of_new_object(call: &Call, bucket: &Bucket, key: &str, owner: &Canon
     let decision = call.node.access.weigh(&question, ObjectState::Found(object), &context);
     match decision.reason {
         Reason::Anonymous => Ok(()),
-        _ => verdict(&question, &decision),
+        _ => verdict(&call.node, &question, &decision, ObjectState::Found(object), &context),
     }
 }
 
@@ -560,6 +527,7 @@ pub fn on_bucket(
         bucket_owner: Some(&bucket.owner),
         config: Some(&bucket.config),
         key: None,
+        version: None,
         facts,
     };
     ask(node, &question, Looked::Nowhere, Asks::Nothing)
@@ -574,7 +542,7 @@ pub fn on_resource(
     facts: Facts<'_>,
 ) -> Result<Reason, S3Error> {
     let context = facts.context(Asks::Nothing);
-    let decision = node.access.policy_engine.decide(&AccessRequest {
+    let request = AccessRequest {
         principal,
         action,
         bucket: None,
@@ -584,11 +552,11 @@ pub fn on_resource(
         resource: Some(resource),
         object: ObjectState::Missing,
         context: &context,
-    });
+    };
+    let decision = node.access.policy_engine.decide(&request);
     match decision.allowed {
         true => Ok(decision.reason),
-        false => Err(S3Error::new(ErrorCode::AccessDenied)
-            .because(format_args!("{action} on {resource} is denied: {:?}", decision.reason))),
+        false => Err(node.access.denied(&request, &decision, facts.explains)),
     }
 }
 
@@ -607,12 +575,28 @@ pub fn on_new_bucket(call: &Call, action: &str, name: &BucketName, owner: &Canon
         bucket_owner: Some(owner),
         config: None,
         key: None,
+        version: None,
         facts: facts(call),
     };
     ask(&call.node, &question, Looked::Nowhere, Asks::Nothing)
 }
 
-/// What decisions about a call depend on.
+/// Asks whether the caller may create a bucket, in this region if it names one. Errs: AccessDenied.
+pub fn creation(call: &Call, name: &BucketName, region: Option<&str>) -> Result<(), S3Error> {
+    let question = Question {
+        principal: call.auth.principal.as_deref(),
+        action: call.operation.action(false),
+        bucket: Some(name),
+        bucket_owner: None,
+        config: None,
+        key: None,
+        version: None,
+        facts: facts(call),
+    };
+    ask(&call.node, &question, Looked::Nowhere, region.map_or(Asks::Nothing, Asks::Region))
+}
+
+/// What decisions about a call depend on. Of a batch, no more refusals are explained than are kept.
 pub fn facts(call: &Call) -> Facts<'_> {
     Facts {
         headers: &call.headers,
@@ -621,5 +605,8 @@ pub fn facts(call: &Call) -> Facts<'_> {
         secure: call.secure,
         now: call.received,
         mechanism: call.auth.mechanism,
+        signed_at_seconds: call.auth.signed_at_seconds,
+        region: &call.node.settings.region,
+        explains: call.node.decisions.is_on() && call.refusals.get() <= FURTHER_MAX,
     }
 }

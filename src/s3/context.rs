@@ -1,7 +1,7 @@
 //! What a handler gets: one request, routed, authenticated and authorised on its own resource, with its body still
 //! unread.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -63,6 +63,8 @@ pub struct Call {
     pub body: RequestBody,
     /// Storage, asked on behalf of the caller; made when it matters.
     pub on_behalf: OnceCell<StorageClient>,
+    /// How many permissions were refused to it on its way.
+    pub refusals: Cell<usize>,
 }
 
 impl Call {

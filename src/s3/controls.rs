@@ -92,8 +92,8 @@ pub fn refuse_acl(node: &Node, asked: AskedAcl, bucket: &Bucket) -> Result<(), S
 pub fn refuse_public(bucket: &Bucket, acl: &Acl) -> Result<(), S3Error> {
     match acl.is_public() && bucket.config.public_access_block.is_some_and(|block| block.block_public_acls) {
         true => {
-            Err(S3Error::new(ErrorCode::AccessDenied)
-                .because("the public access block of the bucket refuses public ACLs"))
+            let cause = "the public access block of the bucket refuses public ACLs (BlockPublicAcls)";
+            Err(S3Error::new(ErrorCode::AccessDenied).because(cause).by_rule("public_access_block"))
         }
         false => Ok(()),
     }

@@ -9,6 +9,8 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 
+use crate::decisions::{Refused, Why};
+
 macro_rules! error_table {
     ($($code:ident, $status:literal, $message:literal;)+) => {
         /// An S3 error code.
@@ -102,6 +104,7 @@ error_table! {
     NoSuchBucket, 404, "The specified bucket does not exist.";
     NoSuchBucketPolicy, 404, "The bucket policy does not exist.";
     NoSuchCORSConfiguration, 404, "The CORS configuration does not exist.";
+    NoSuchDecision, 404, "There is no refusal of this request id that you may see.";
     NoSuchEntity, 404, "There is no such entity.";
     NoSuchKey, 404, "The specified key does not exist.";
     NoSuchLifecycleConfiguration, 404, "The lifecycle configuration does not exist.";
@@ -140,12 +143,13 @@ pub struct S3Error {
     fields: Vec<(&'static str, String)>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
+    why: Option<Box<Why>>,
 }
 
 impl S3Error {
     /// An error with the table's message.
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, message: None, fields: Vec::new(), headers: Vec::new(), cause: None }
+        Self { code, message: None, fields: Vec::new(), headers: Vec::new(), cause: None, why: None }
     }
 
     /// An error with a message of its own, which the client sees.
@@ -185,6 +189,27 @@ impl S3Error {
         self
     }
 
+    /// Says why the request is refused, for those who may ask about it later.
+    pub fn explained(mut self, why: Why) -> Self {
+        self.why = Some(Box::new(why));
+        self
+    }
+
+    /// Names the rule beside policies that refuses the request.
+    pub fn by_rule(self, word: &'static str) -> Self {
+        self.explained(Why::Rule(word))
+    }
+
+    /// Marks a refusal of credentials; what else keeps them from being looked at is none.
+    pub fn of_credentials(self) -> Self {
+        if self.code.status().is_server_error() {
+            return self;
+        }
+        let field = |wanted: &str| self.fields.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
+        let why = Why::Credentials { access_key: field("AWSAccessKeyId"), hint: field("Hint") };
+        self.explained(why)
+    }
+
     /// The code.
     pub fn code(&self) -> ErrorCode {
         self.code
@@ -209,6 +234,16 @@ impl S3Error {
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
+
+    /// Why the request is refused.
+    pub fn why(&self) -> Option<&Why> {
+        self.why.as_deref()
+    }
+
+    /// The same, for an error of another API.
+    pub fn into_why(self) -> Option<Box<Why>> {
+        self.why
+    }
 }
 
 impl fmt::Display for S3Error {
@@ -222,6 +257,19 @@ impl fmt::Display for S3Error {
 }
 
 impl std::error::Error for S3Error {}
+
+impl<'a> From<&'a S3Error> for Refused<'a> {
+    fn from(error: &'a S3Error) -> Self {
+        Self {
+            code: error.code.name(),
+            status: error.code.status().as_u16(),
+            message: error.message(),
+            is_bare: error.message.is_none(),
+            cause: error.cause(),
+            why: error.why(),
+        }
+    }
+}
 
 impl From<ErrorCode> for S3Error {
     fn from(code: ErrorCode) -> Self {

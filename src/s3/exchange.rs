@@ -1,18 +1,27 @@
-//! What surrounds a request whatever becomes of it: the cross-origin headers of its answer, how errors are told, and what the
-//! bucket's access log will say of it.
+//! What surrounds a request whatever becomes of it: the cross-origin headers of its answer, how errors are told, what the
+//! bucket's access log will say of it, and who asked for what, should it be refused.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_http::RequestHead;
 use actix_web::http::header::HeaderMap;
+use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey};
+use myfsio_actors::storage::Bucket;
 
 use super::accept::prefers_xml;
+use super::auth::Mechanism;
 use super::cors;
+use super::error::S3Error;
+use super::operation::Operation;
 use super::preflight::check_head_size;
 use super::respond::RequestId;
 use super::route::Address;
 use crate::access_log::AccessNote;
+use crate::decisions::Circumstances;
 use crate::node::Node;
 
 /// What surrounds one request.
@@ -23,6 +32,17 @@ pub struct Exchange {
     pub note: AccessNote,
     /// Whether errors are told as JSON.
     pub tells_json: bool,
+    bucket: Option<Arc<Bucket>>,
+    key: Option<ObjectKey>,
+    asked: RefCell<Asked>,
+}
+
+/// What became known of a request on its way.
+#[derive(Debug, Default)]
+struct Asked {
+    operation: Option<Operation>,
+    principal: Option<Arc<Principal>>,
+    address: Option<IpAddr>,
 }
 
 impl Exchange {
@@ -61,7 +81,46 @@ impl Exchange {
             Some(_) => AccessNote::begin(node, head, Arc::clone(&bucket), key, request_id),
             None => AccessNote::default(),
         };
-        Self { cors, note, tells_json: false }
+        Self { cors, note, tells_json: false, bucket: Some(bucket), key: key.cloned(), asked: RefCell::default() }
+    }
+
+    /// Notes what is asked for.
+    pub fn asked_for(&self, operation: Operation, headers: &HeaderMap) {
+        self.note.asked_for(operation, headers);
+        self.asked.borrow_mut().operation = Some(operation);
+    }
+
+    /// Notes the client's address.
+    pub fn came_from(&self, address: Option<IpAddr>) {
+        self.note.came_from(address);
+        self.asked.borrow_mut().address = address;
+    }
+
+    /// Notes who asks, and how that was proven.
+    pub fn asked_by(&self, principal: Option<&Arc<Principal>>, mechanism: Mechanism) {
+        self.note.asked_by(principal.map(|principal| &**principal), mechanism);
+        self.asked.borrow_mut().principal = principal.cloned();
+    }
+
+    /// Keeps a refusal for those who may ask about it. `path` is that of the request.
+    pub fn refused(&self, node: &Node, request_id: RequestId, error: &S3Error, path: &str) {
+        if !node.decisions.is_on() {
+            return;
+        }
+        let asked = self.asked.borrow();
+        let resource = match (&self.bucket, &self.key) {
+            (Some(bucket), Some(key)) => Cow::Owned(format!("arn:aws:s3:::{}/{}", bucket.name, key.as_str())),
+            (Some(bucket), None) => Cow::Owned(format!("arn:aws:s3:::{}", bucket.name)),
+            (None, _) => Cow::Borrowed(path),
+        };
+        let circumstances = Circumstances {
+            address: asked.address,
+            principal: asked.principal.as_deref(),
+            action: asked.operation.map(|operation| operation.action(false)),
+            resource,
+            bucket: self.bucket.as_ref().map(|bucket| (bucket.name.as_str(), &bucket.owner)),
+        };
+        node.decisions.refused(request_id, node.clock.now(), error, &circumstances);
     }
 
     /// Adds the cross-origin headers; a preflight has its own.

@@ -21,6 +21,7 @@ pub mod operation;
 pub mod preflight;
 pub mod query;
 pub mod range;
+pub mod request_facts;
 pub mod request_head;
 pub mod request_rate;
 pub mod requester_pays;

@@ -250,12 +250,15 @@ impl Operation {
     }
 
     /// Whether the spine asks for the permission. It does not where the body names the keys (DeleteObjects asks for each
-    /// of them), the caller (PostObject), or tags that the permission may depend on (PutObjectTagging).
+    /// of them), the caller (PostObject), or tags, locks or a region that the permission may depend on.
     pub fn authorized_by_spine(self) -> bool {
         !matches!(
             self,
             Self::DeleteObjects
                 | Self::PostObject
+                | Self::CreateBucket
+                | Self::PutBucketTagging
+                | Self::TagResource
                 | Self::PutObjectTagging
                 | Self::PutObjectRetention
                 | Self::PutObjectLegalHold

@@ -26,6 +26,7 @@ use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, RequestBody, too_large};
 use super::checksum::BodyChecks;
 use super::error::{ErrorCode, S3Error};
+use super::exchange::Exchange;
 use super::headers::text;
 use super::operation::{self, Operation};
 use super::query::Query;
@@ -33,7 +34,6 @@ use super::request_head::RequestHead;
 use super::requester_pays;
 use super::respond::RequestId;
 use super::route::{self, Address};
-use crate::access_log::AccessNote;
 use crate::node::Node;
 
 /// Largest object that one request may write (S3 User Guide, "Uploading objects"), in bytes.
@@ -87,6 +87,7 @@ pub struct Caller {
     headers: HeaderMap,
     address: Option<IpAddr>,
     received: Stamp,
+    path: String,
     decoder: Option<ChunkedDecoder>,
     limits: BodyLimits,
 }
@@ -107,12 +108,7 @@ impl Caller {
         authorize::changed_by(&self.auth, request_id, self.address)
     }
 
-    /// When the request had arrived.
-    pub fn received(&self) -> Stamp {
-        self.received
-    }
-
-    fn facts(&self) -> Facts<'_> {
+    fn facts<'a>(&'a self, node: &'a Node) -> Facts<'a> {
         Facts {
             headers: &self.headers,
             query: &self.query,
@@ -120,13 +116,26 @@ impl Caller {
             secure: false,
             now: self.received,
             mechanism: self.auth.mechanism,
+            signed_at_seconds: self.auth.signed_at_seconds,
+            region: &node.settings.region,
+            explains: node.decisions.is_on(),
         }
+    }
+
+    /// When the request arrived.
+    pub fn received(&self) -> Stamp {
+        self.received
+    }
+
+    /// The refusal of what only administrators may.
+    pub fn refused(&self, node: &Node) -> S3Error {
+        node.access.administrators_only(self.auth.principal.as_deref(), &self.facts(node), &self.path)
     }
 
     /// Whether the caller administers the node.
     pub fn is_administrator(&self, node: &Node) -> bool {
         let principal = self.auth.principal.as_deref();
-        principal.is_some_and(|principal| node.access.is_administrator(principal, &self.facts()))
+        principal.is_some_and(|principal| node.access.is_administrator(principal, &self.facts(node)))
     }
 
     /// Whether the caller, who was answered long ago, administers the node by now: its key may have ended since, or its rights.
@@ -134,18 +143,18 @@ impl Caller {
         let Some(access_key) = &self.auth.access_key_id else { return false };
         let token = self.auth.session_token.as_ref().map(SecretText::expose);
         let Ok(credential) = node.access.iam.credential(access_key, token, false).await else { return false };
-        node.access.is_administrator(&credential.principal, &Facts { now: node.clock.now(), ..self.facts() })
+        node.access.is_administrator(&credential.principal, &Facts { now: node.clock.now(), ..self.facts(node) })
     }
 
     /// Asks for a permission on a bucket. Errs: AccessDenied.
     pub async fn ask(&self, node: &Node, action: &str, bucket: &Bucket) -> Result<(), S3Error> {
         node.access.refresh().await;
-        authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts())
+        authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts(node))
     }
 
     /// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
     pub fn ask_about(&self, node: &Node, action: &str, resource: &str) -> Result<Reason, S3Error> {
-        authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts())
+        authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts(node))
     }
 
     /// Asks whether the caller may do this to an object by a presigned URL, if it came back with one from where it is now.
@@ -163,7 +172,7 @@ impl Caller {
             self.headers.get_all(&name).for_each(|value| headers.append(name.clone(), value.clone()));
         }
         let query = Query::default();
-        let facts = Facts { headers: &headers, query: &query, mechanism: Mechanism::SigV4Query, ..self.facts() };
+        let facts = Facts { headers: &headers, query: &query, mechanism: Mechanism::SigV4Query, ..self.facts(node) };
         let (bucket_name, bucket, key) = (Some(bucket_name), Some(&*bucket), Some(key));
         authorize::primary(node, &self.auth, &Primary { operation, facts, bucket_name, bucket, key }).await
     }
@@ -180,7 +189,8 @@ impl Caller {
 
 /// Authenticates a request and counts it against its access key. Errs: as authentication does; SlowDown.
 pub async fn known_caller(node: &Node, seen: &RequestHead<'_>, received: Stamp) -> Result<Authenticated, S3Error> {
-    let auth = authenticate(seen, &node.settings.auth, &node.access, received).await?;
+    let auth = authenticate(seen, &node.settings.auth, &node.access, received).await;
+    let auth = auth.map_err(S3Error::of_credentials)?;
     node.request_rates.count(auth.principal.as_deref(), received)?;
     Ok(auth)
 }
@@ -194,7 +204,8 @@ pub async fn identify(node: &Arc<Node>, head: &HttpHead) -> Result<Caller, S3Err
     let auth = known_caller(node, &seen, received).await?;
     let address = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (decoder, limits) = body_limits(node, &seen, false, &auth)?;
-    Ok(Caller { auth, query, headers: head.headers.clone(), address, received, decoder, limits })
+    let path = head.uri.path().to_owned();
+    Ok(Caller { auth, query, headers: head.headers.clone(), address, received, path, decoder, limits })
 }
 
 /// Decides whether a request of the S3 API may go to its handler.
@@ -203,7 +214,7 @@ pub async fn prepare(
     head: &HttpHead,
     address: Address,
     request_id: RequestId,
-    note: &AccessNote,
+    exchange: &Exchange,
 ) -> Result<Prepared, S3Error> {
     let permit = admit(node)?;
     check_head_size(head)?;
@@ -212,14 +223,14 @@ pub async fn prepare(
         document.complete(&mut query)?;
     }
     let operation = operation::resolve(&head.method, address.scope(), &query, &head.headers)?;
-    note.asked_for(operation, &head.headers);
-    note.came_from(client_of(node, head));
+    exchange.asked_for(operation, &head.headers);
+    exchange.came_from(client_of(node, head));
     let received = node.clock.now();
     let peer = head.peer_addr.map(|peer| peer.ip());
     let virtual_bucket = route::virtual_bucket(route::host(head).unwrap_or_default(), &node.settings.base_domains);
     let seen = request_head(head, virtual_bucket.as_deref(), peer);
     let auth = known_caller(node, &seen, received).await?;
-    note.asked_by(auth.principal.as_deref(), auth.mechanism);
+    exchange.asked_by(auth.principal.as_ref(), auth.mechanism);
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();
     let bucket = match &bucket_name {
@@ -236,6 +247,9 @@ pub async fn prepare(
         secure: false,
         now: received,
         mechanism: auth.mechanism,
+        signed_at_seconds: auth.signed_at_seconds,
+        region: &node.settings.region,
+        explains: node.decisions.is_on(),
     };
     if operation.authorized_by_spine() {
         let (bucket_name, bucket, key) = (bucket_name.as_ref(), bucket.as_deref(), key.as_ref());

@@ -22,7 +22,7 @@ pub fn charged(
     if !bucket.config.requester_pays {
         return Ok(false);
     }
-    let refused = |why: &str| S3Error::new(ErrorCode::AccessDenied).because(why);
+    let refused = |why: &str| S3Error::new(ErrorCode::AccessDenied).because(why).by_rule("requester_pays");
     let principal = principal.ok_or_else(|| refused("the requester pays, but is nobody"))?;
     if node.access.iam.directory().account_of(&bucket.owner) == principal.account_id.as_str() {
         return Ok(false);

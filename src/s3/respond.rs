@@ -40,6 +40,17 @@ impl RequestId {
         });
         Self(next.unwrap_or(0))
     }
+
+    /// Reads an id as it is written in responses; letter case does not count.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_id = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u64::from_str_radix(text, 16).ok().filter(|_| is_id).map(Self)
+    }
+
+    /// The id as a number; 0 names nothing.
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for RequestId {

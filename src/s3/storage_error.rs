@@ -45,6 +45,7 @@ impl From<StorageError> for S3Error {
                 Self::with_message(ErrorCode::AccessDenied, "Access Denied because object protected by object lock.")
                     .field("Key", key.as_str())
                     .field("VersionId", version.to_string())
+                    .by_rule("object_lock")
             }
             StorageError::NoSuchKey { key, delete_marker } => {
                 let error = Self::new(ErrorCode::NoSuchKey).field("Key", key.as_str());

@@ -312,6 +312,11 @@ impl Directory {
         self.roles.iter().filter(move |role| role.account_id == account_id)
     }
 
+    /// Every role, in the order of the file.
+    pub fn roles(&self) -> &[RoleEntry] {
+        &self.roles
+    }
+
     /// An identity provider by its ARN. Errs: NoSuchEntity.
     pub fn provider(&self, arn: &str) -> Result<&OidcProvider, IamError> {
         let place = self.provider_places.get(arn);

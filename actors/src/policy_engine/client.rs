@@ -46,6 +46,11 @@ impl DraftPolicy {
     pub fn parse(text: &str, bucket: &BucketName) -> Result<Self, InvalidPolicy> {
         parse_bucket_policy(text, bucket).map(|(_, document)| Self(document))
     }
+
+    /// Whether it names the principal, its role or its account.
+    pub fn names(&self, principal: &Principal) -> bool {
+        self.0.names(principal)
+    }
 }
 
 /// The client. Cheap to clone.
@@ -103,6 +108,18 @@ impl PolicyEngineClient {
     /// The decision as it would be if `draft` were the bucket's policy; none is none.
     pub fn explain_under(&self, request: &AccessRequest<'_>, draft: Option<&DraftPolicy>) -> (Decision, Trace) {
         self.among(request, draft.map(|draft| Ok(&draft.0)), |around| evaluate::explain(request, around))
+    }
+
+    /// The same without what was considered.
+    pub fn decide_under(&self, request: &AccessRequest<'_>, draft: Option<&DraftPolicy>) -> Decision {
+        self.among(request, draft.map(|draft| Ok(&draft.0)), |around| evaluate::decide(request, around))
+    }
+
+    /// Whether the bucket's policy names the principal, its role or its account.
+    pub fn policy_names(&self, bucket: &BucketName, principal: &Principal) -> bool {
+        let published = self.policies.load();
+        let policy = published.state.get(bucket).and_then(|policy| policy.document.as_ref().ok());
+        policy.is_some_and(|document| document.names(principal))
     }
 
     /// Runs a decision with what the node knows beside the request.

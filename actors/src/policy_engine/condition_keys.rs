@@ -83,6 +83,11 @@ const S3_KEYS: &[&str] = &[
 
 const S3_PREFIXES: &[&str] = &["ExistingObjectTag/", "RequestObjectTag/"];
 
+/// Whether policies of users may ask for a key.
+pub fn is_condition_key(key: &str) -> bool {
+    is_known(key, true)
+}
+
 /// Whether policies may ask for `key`, such as `aws:SourceIp` or `s3:ExistingObjectTag/team`, in any letter case. Keys of
 /// services other than S3 are allowed where `other_services` is set.
 pub(super) fn is_known(key: &str, other_services: bool) -> bool {

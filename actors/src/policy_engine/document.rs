@@ -7,6 +7,7 @@ use super::evaluate::Source;
 use super::pattern::Pattern;
 use super::principal::{Meant, PrincipalClause};
 use super::trace::Watch;
+use crate::iam::Principal;
 
 /// Longest bucket policy, in bytes (S3 User Guide, "Bucket policies").
 pub const DOCUMENT_BYTES_MAX: usize = 20 * 1024;
@@ -132,6 +133,14 @@ impl Document {
     pub fn new(statements: Vec<Statement>) -> Self {
         let asks_object_tags = statements.iter().any(Statement::asks_object_tags);
         Self { statements, asks_object_tags }
+    }
+
+    /// Whether a statement names the principal, its role or its account.
+    pub fn names(&self, principal: &Principal) -> bool {
+        self.statements
+            .iter()
+            .filter_map(|statement| statement.principals.as_ref())
+            .any(|clause| clause.names(principal))
     }
 
     /// Asks every statement: the first deny decides, else the strongest allow. Who watches is told of each, as one of `source`.

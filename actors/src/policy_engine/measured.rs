@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::context::RequestContext;
 use super::document::Document;
-use super::evaluate::{AccessRequest, ObjectState, Surroundings, decide};
+use super::evaluate::{AccessRequest, Decision, ObjectState, Surroundings, decide, explain};
 use super::identity::IdentityPolicy;
 use super::parse::{Kind, parse_document};
+use super::trace::Trace;
 use crate::iam::Principal;
 use crate::names::{AccessKeyId, BucketName, CanonicalId, Stamp};
 
@@ -36,6 +37,32 @@ pub enum Statements {
 
 /// Decides a read that the last of so many statements allows; gives whether it may.
 pub fn decision(statements: usize, stand: Statements) -> impl FnMut() -> bool {
+    let mut ask = asked(statements, stand, [192, 168, 1, 1]);
+    move || {
+        let mut is_allowed = false;
+        ask(&mut |request, around| is_allowed = decide(request, around).allowed);
+        is_allowed
+    }
+}
+
+/// What is done with a refusal: the request, the decision, what was considered.
+pub type Tell<'a> = dyn FnMut(&AccessRequest<'_>, &Decision, &Trace) + 'a;
+
+/// Explains why a read is refused that comes from an address that no statement of the bucket's policy lets in.
+pub fn refusal(statements: usize) -> impl FnMut(&mut Tell<'_>) {
+    let mut ask = asked(statements, Statements::Bucket, [203, 0, 113, 1]);
+    move |tell| {
+        ask(&mut |request, around| {
+            let (decision, trace) = explain(request, around);
+            tell(request, &decision, &trace);
+        });
+    }
+}
+
+/// What is done with a request and what is known beside it.
+type Use<'a> = dyn FnMut(&AccessRequest<'_>, &Surroundings<'_>) + 'a;
+
+fn asked(statements: usize, stand: Statements, address: [u8; 4]) -> impl FnMut(&mut Use<'_>) {
     let bucket = BucketName::parse("photos").expect("a bucket name");
     let all: Vec<Value> = (1..=statements).map(|n| statement(stand, n, n == statements)).collect();
     let (of_bucket, of_caller) = match stand {
@@ -57,10 +84,10 @@ pub fn decision(statements: usize, stand: Statements) -> impl FnMut() -> bool {
     let caller = caller.cloned();
     let key = format!("folder-{statements:04}/object-00000001.jpg");
     let owner = CanonicalId::from_bytes([1; 32]);
-    let context = RequestContext::new(Stamp(1), Some([192, 168, 1, 1].into()), false)
+    let context = RequestContext::new(Stamp(1), Some(address.into()), false)
         .with("s3:prefix", "a/long/folder/with/names")
         .with("aws:UserAgent", "Boto3/1.40 md/Botocore#1.40 ua/2.1 os/linux md/arch#x86_64 lang/python#3.13");
-    move || {
+    move |act| {
         let request = AccessRequest {
             principal: caller.as_ref(),
             action: "s3:GetObject",
@@ -78,7 +105,7 @@ pub fn decision(statements: usize, stand: Statements) -> impl FnMut() -> bool {
             object_account: None,
             account_of: &|_| ACCOUNT.to_owned(),
         };
-        decide(&request, &around).allowed
+        act(&request, &around);
     }
 }
 

@@ -245,7 +245,7 @@ fn check_bucket_resource(text: &str, bucket: &BucketName, syntax: Syntax) -> Res
 }
 
 /// Errs when an object in a JSON text has a name twice, with the line.
-pub(crate) fn refuse_ambiguous(text: &str) -> Result<(), serde_json::Error> {
+pub fn refuse_ambiguous(text: &str) -> Result<(), serde_json::Error> {
     serde_json::from_str::<Unambiguous>(text).map(|_| ())
 }
 

@@ -92,6 +92,11 @@ impl PrincipalClause {
         }
     }
 
+    /// Whether it names the caller, its role or its account.
+    pub fn names(&self, caller: &Principal) -> bool {
+        self.names.iter().any(|name| *name != Name::Everyone && name.means(Some(caller)) != Meant::Not)
+    }
+
     /// Whether somebody is meant whom it does not name.
     pub fn is_open(&self) -> bool {
         self.negated || self.names.contains(&Name::Everyone)

@@ -83,7 +83,8 @@ async fn asked_acl(call: &mut Call, owner: &CanonicalId) -> Result<AskedAcl, S3E
             let policy = access_control_policy(&document)
                 .map_err(|error| S3Error::new(ErrorCode::MalformedACLError).because(error))?;
             if policy.owner != owner.as_str() {
-                return Err(S3Error::new(ErrorCode::AccessDenied).because("the document names another owner"));
+                let error = S3Error::new(ErrorCode::AccessDenied).because("the document names another owner");
+                return Err(error.by_rule("another_owner"));
             }
             Ok(AskedAcl::Grants(policy.grants))
         }

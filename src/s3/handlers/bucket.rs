@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::ObjectLock;
 use myfsio_actors::storage::{BucketChange, CreateBucket, StorageError};
 
-use crate::s3::authorize::on_new_bucket;
+use crate::s3::authorize::{creation, on_new_bucket};
 use crate::s3::context::Call;
 use crate::s3::controls::of_new_bucket;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -23,15 +23,19 @@ const CLASSIC_REGION: &str = "us-east-1";
 /// Largest VersioningConfiguration in bytes.
 const VERSIONING_BYTES_MAX: usize = 16 * 1024;
 
-/// S3 API Reference, CreateBucket.
+/// S3 API Reference, CreateBucket. The permission may depend on the region, so it is asked for once that is known.
 pub async fn create_bucket(mut call: Call) -> Answer {
-    refuse_unbuilt(&call.headers)?;
-    let document = call.body.collect(CREATE_BUCKET_BYTES_MAX).await?;
-    if !document.is_empty() {
-        let constraint = create_bucket_configuration(&document)?.location_constraint;
-        check_location(constraint.as_deref(), &call.node.settings.region)?;
-    }
     let name = call.bucket_name.clone().ok_or(ErrorCode::InvalidBucketName)?;
+    let document = call.body.collect(CREATE_BUCKET_BYTES_MAX).await?;
+    let asked = match document.is_empty() {
+        true => Ok(None),
+        false => create_bucket_configuration(&document).map(|asked| asked.location_constraint),
+    };
+    // The spine asks for no permission here, so it has not taken in edited policies either.
+    call.node.access.refresh().await;
+    creation(&call, &name, asked.as_ref().ok().and_then(|region| region.as_deref()))?;
+    refuse_unbuilt(&call.headers)?;
+    check_location(asked?.as_deref(), &call.node.settings.region)?;
     let owner = call.owner_id();
     let mut config = of_new_bucket(&call.node, &owner, &call.headers)?;
     config.object_lock = asked_object_lock(&call)?;

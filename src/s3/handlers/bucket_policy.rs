@@ -66,7 +66,7 @@ impl From<PolicyError> for S3Error {
     fn from(error: PolicyError) -> Self {
         match &error {
             PolicyError::Malformed { source, .. } => Self::with_message(ErrorCode::MalformedPolicy, source.to_string()),
-            PolicyError::Public { .. } => Self::new(ErrorCode::AccessDenied),
+            PolicyError::Public { .. } => Self::new(ErrorCode::AccessDenied).by_rule("public_access_block"),
             PolicyError::Busy => Self::new(ErrorCode::SlowDown),
             PolicyError::Stopped | PolicyError::TimedOut => Self::new(ErrorCode::ServiceUnavailable),
             PolicyError::Store(store) if store.is_full() => Self::new(ErrorCode::InsufficientStorage),

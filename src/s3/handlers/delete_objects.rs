@@ -8,6 +8,7 @@ use myfsio_actors::names::{KEY_BYTES_MAX, ObjectKey, VersionId};
 use myfsio_actors::storage::{Bucket, DeleteObject, Deleted, ETagCondition, WriteConditions};
 
 use super::object_lock::bypasses_governance;
+use crate::decisions::Circumstances;
 use crate::s3::authorize::Further;
 use crate::s3::conditional::{date_seconds, etag_condition};
 use crate::s3::context::Call;
@@ -46,10 +47,25 @@ pub async fn delete_objects(mut call: Call) -> Answer {
         match result {
             Ok(_) if request.quiet => {}
             Ok(deleted) => write_deleted(&mut out, object, &deleted),
-            Err(error) => write_error(&mut out, object, &error),
+            Err(error) => {
+                keep_refusal(&call, &bucket, object, &error);
+                write_error(&mut out, object, &error);
+            }
         }
     }
     Ok(xml(StatusCode::OK, out.finish()))
+}
+
+/// The answer of the whole request is none of its refusals, so each is kept for those who may ask about it.
+fn keep_refusal(call: &Call, bucket: &Bucket, object: &ObjectIdentifier, error: &S3Error) {
+    let circumstances = Circumstances {
+        address: call.peer,
+        principal: call.auth.principal.as_deref(),
+        action: Some(call.operation.action(object.version_id.is_some())),
+        resource: format!("arn:aws:s3:::{}/{}", bucket.name, object.key).into(),
+        bucket: Some((bucket.name.as_str(), &bucket.owner)),
+    };
+    call.node.decisions.refused(call.request_id, call.node.clock.now(), error, &circumstances);
 }
 
 async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier) -> Result<Deleted, S3Error> {

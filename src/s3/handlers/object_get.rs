@@ -16,7 +16,7 @@ use myfsio_actors::storage::{Bucket, Object, OpenObject, StorageError, Versionin
 use super::bucket_lifecycle::expiration;
 use super::object_lock::set_lock;
 use super::object_put::set_checksum;
-use crate::s3::authorize::permissions;
+use crate::s3::authorize::{hidden_absence, permissions};
 use crate::s3::conditional::{ReadConditions, Verdict, http_date, if_range_holds};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -71,7 +71,7 @@ pub fn missing(call: &Call, bucket: &Bucket, error: StorageError) -> S3Error {
         StorageError::NoSuchKey { key, .. } | StorageError::NoSuchVersion { key, .. }
             if !call.would_list(bucket, key) =>
         {
-            ErrorCode::AccessDenied.into()
+            hidden_absence(call, bucket, key.as_str())
         }
         _ => refused_read(error),
     }

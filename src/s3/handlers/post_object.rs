@@ -103,7 +103,8 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
     };
     let settings = &call.node.settings.auth;
     let keys = &call.node.access;
-    let form = authenticate_form(&head, fields, bucket.name.as_str(), settings, keys, call.received).await?;
+    let form = authenticate_form(&head, fields, bucket.name.as_str(), settings, keys, call.received).await;
+    let form = form.map_err(S3Error::of_credentials)?;
     // The spine asks for no permission here, so it has not taken in edited policies either.
     call.node.access.refresh().await;
     match (form.policy, call.is_anonymous()) {

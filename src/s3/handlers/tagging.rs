@@ -9,7 +9,7 @@ use super::bucket_config::{checked_document, configure, document, told};
 use super::object_get::missing;
 use crate::s3::authorize::Further;
 use crate::s3::context::Call;
-use crate::s3::error::ErrorCode;
+use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{check_bucket_tags, check_tags};
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::requests;
@@ -72,11 +72,13 @@ pub fn get_bucket_tagging(call: &Call) -> Answer {
     told(call, bucket.config.tags.as_ref(), |tags| write_tagging(tags), ErrorCode::NoSuchTagSet)
 }
 
-/// S3 API Reference, PutBucketTagging. Errs: InvalidRequest without a digest of the document, MalformedXML, InvalidTag,
-/// BadRequest for more than 50.
+/// S3 API Reference, PutBucketTagging. Errs: AccessDenied, InvalidRequest without a digest of the document, MalformedXML,
+/// InvalidTag, BadRequest for more than 50.
 pub async fn put_bucket_tagging(mut call: Call) -> Answer {
-    let body = checked_document(&mut call, TAGGING_BYTES_MAX).await?;
-    let tags = requests::tagging(&body)?;
+    let body = checked_document(&mut call, TAGGING_BYTES_MAX).await;
+    let tags = body.and_then(|body| Ok(requests::tagging(&body)?));
+    may_tag(&call, tags.as_deref().unwrap_or_default()).await?;
+    let tags = tags?;
     check_bucket_tags(&tags)?;
     configure(&call, ConfigChange::Tags(some(tags))).await?;
     Ok(empty(StatusCode::NO_CONTENT))
@@ -96,8 +98,10 @@ pub fn list_tags_for_resource(call: &Call) -> Answer {
 
 /// S3 Control API Reference, TagResource: adds tags, and replaces those of the same keys.
 pub async fn tag_resource_of(mut call: Call) -> Answer {
-    let body = document(&mut call, TAGGING_BYTES_MAX).await?;
-    let added = tag_resource(&body)?;
+    let body = document(&mut call, TAGGING_BYTES_MAX).await;
+    let added = body.and_then(|body| Ok(tag_resource(&body)?));
+    may_tag(&call, added.as_deref().unwrap_or_default()).await?;
+    let added = added?;
     check_bucket_tags(&added)?;
     configure(&call, ConfigChange::MergeTags { set: added, remove: Vec::new() }).await?;
     Ok(empty(StatusCode::NO_CONTENT))
@@ -109,6 +113,15 @@ pub async fn untag_resource(call: Call) -> Answer {
     let remove = named.map(|(_, key)| key.to_owned()).collect();
     configure(&call, ConfigChange::MergeTags { set: Vec::new(), remove }).await?;
     Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Asks for the permission to tag a bucket, which may depend on the tags; none where they cannot be read, so that nobody learns
+/// more of its request than that it is refused. Errs: AccessDenied.
+async fn may_tag(call: &Call, tags: &[Tag]) -> Result<(), S3Error> {
+    // The spine asks for no permission here, so it has not taken in edited policies either.
+    call.node.access.refresh().await;
+    let further = Further { bucket_tags: Some(tags), ..Further::default() };
+    call.authorize_further(call.operation.action(false), &*call.bucket()?, further)
 }
 
 /// A bucket without tags has no tag set.

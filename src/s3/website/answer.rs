@@ -44,7 +44,7 @@ pub async fn answer(
     exchange: &Exchange,
 ) -> HttpResponse {
     exchange.note.asked_of_website(head.method.as_str());
-    exchange.note.came_from(preflight::client_of(node, head));
+    exchange.came_from(preflight::client_of(node, head));
     if let Err(error) = preflight::check_head_size(head) {
         return refusal(node, head, &error, None, request_id, exchange);
     }
@@ -81,6 +81,7 @@ pub fn refusal(
         tracing::debug!(%request_id, path = head.uri.path(), code, cause, "a website's request was refused");
     }
     exchange.note.refused(code);
+    exchange.refused(node, request_id, error, head.uri.path());
     error_page(error, second, request_id, &node.host_id, head.method == Method::HEAD)
 }
 
@@ -136,7 +137,9 @@ impl<'a> Visit<'a> {
             .clone()
             .ok_or_else(|| S3Error::new(ErrorCode::NoSuchWebsiteConfiguration).field("BucketName", name()))?;
         if bucket.config.requester_pays {
-            return Err(S3Error::new(ErrorCode::AccessDenied).because("nobody could agree to pay on a website"));
+            return Err(S3Error::new(ErrorCode::AccessDenied)
+                .because("nobody could agree to pay on a website")
+                .by_rule("requester_pays"));
         }
         let key = percent_decode(site.raw_key.as_bytes(), false)
             .and_then(|key| String::from_utf8(key).ok())
@@ -230,6 +233,9 @@ impl<'a> Visit<'a> {
                 secure: false,
                 now: self.received,
                 mechanism: Mechanism::Anonymous,
+                signed_at_seconds: None,
+                region: &self.node.settings.region,
+                explains: self.node.decisions.is_on(),
             },
             bucket_name: Some(&self.bucket.name),
             bucket: Some(&self.bucket),
@@ -260,6 +266,7 @@ impl<'a> Visit<'a> {
             note: Default::default(),
             body: RequestBody::new(stream::empty(), None, limits, BodyChecks::default()),
             on_behalf: Default::default(),
+            refusals: Default::default(),
         }
     }
 
