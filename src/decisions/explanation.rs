@@ -330,6 +330,7 @@ fn word(reason: &Reason) -> &'static str {
         Reason::AdministratorsOnly => "administrators_only",
         Reason::BrokenBucketPolicy(_) => "broken_bucket_policy",
         Reason::BrokenIdentityPolicy(_) => "broken_identity_policy",
+        Reason::TooMuchWork => "too_much_work",
         Reason::UnknownAction => "unknown_action",
     }
 }
@@ -379,6 +380,9 @@ fn sentence(reason: &Reason, who: &Who, action: &str, resource: &str, considered
         ),
         Reason::BrokenIdentityPolicy(mistake) => {
             format!("A policy of {name} has a mistake ({mistake}), so that {name} may do nothing.")
+        }
+        Reason::TooMuchWork => {
+            "The patterns of the policies take too long to compare with what the request says.".to_owned()
         }
         Reason::UnknownAction => format!("There is no action {action}."),
     }

@@ -10,6 +10,7 @@ use actix::{Actor, ArbiterHandle};
 use super::actor::PolicyEngine;
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document};
+use super::effort::Effort;
 use super::error::{InvalidPolicy, PolicyError};
 use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
@@ -163,7 +164,9 @@ impl PolicyEngineClient {
         };
         let resource = format!("arn:aws:s3:::{bucket}/{key}");
         let facts = Facts::new(None, context, None, &[]);
-        document.allows(|clause| clause.means_service(service), Asked::new(action, &resource), &facts)
+        let effort = Effort::begin();
+        let allows = document.allows(|clause| clause.means_service(service), Asked::new(action, &resource), &facts);
+        allows && !effort.is_spent()
     }
 
     /// Whether the caller's ListBuckets shows a bucket that it does not own.

@@ -15,6 +15,7 @@ use super::acl::{AclOf, GrantRef, Grantees, is_object_owners, right_of, writes_o
 use super::actions::{ActionRow, Capability, find_action};
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document, Effect, Verdict};
+use super::effort::Effort;
 use super::error::InvalidPolicy;
 use super::grant::Wish;
 use super::identity::{Form, IdentityPolicy, PolicyHome};
@@ -144,6 +145,8 @@ pub enum Reason {
     BrokenBucketPolicy(InvalidPolicy),
     /// One of the caller's own policies has a mistake, and so the caller may do nothing.
     BrokenIdentityPolicy(InvalidPolicy),
+    /// The patterns of the policies take too long for what the request says.
+    TooMuchWork,
     /// No such action.
     UnknownAction,
 }
@@ -184,12 +187,16 @@ fn decide_watched<W: Watch>(request: &AccessRequest<'_>, around: &Surroundings<'
     let Some(row) = find_action(request.action) else {
         return refuse(Reason::UnknownAction);
     };
+    let effort = Effort::begin();
     let is_unseen = request.key.is_some() && matches!(request.object, ObjectState::Unseen);
     if is_unseen && is_about_existing(row.checks) && asks_object_tags(request, around) {
         return refuse(Reason::DependsOnObject);
     }
     // Unseen, an object is taken for one that neither caller nor bucket owns, and that nobody was granted.
     let decision = judge(row, request, around, watch);
+    if effort.is_spent() {
+        return refuse(Reason::TooMuchWork);
+    }
     let is_open = matches!(
         decision.reason,
         Reason::Anonymous | Reason::NoStatementAllows | Reason::NoIdentityPolicyAllows | Reason::NoBucketPolicyAllows
@@ -224,8 +231,10 @@ fn judge<W: Watch>(row: &ActionRow, request: &AccessRequest<'_>, around: &Surrou
     let facts = Facts::new(request.principal, request.context, around.bucket_account, object_tags);
     let decision = judge_unbounded(row, request, around, asked, &facts, watch);
     let Some(principal) = request.principal else { return decision };
+    // Across accounts the caller's side has to allow it too, and that is within its bounds.
+    let is_inside = around.bucket_account == Some(principal.account_id.as_str());
     let names_session = || match around.policy {
-        Some(Ok(document)) => names_session(document, principal, asked, &facts),
+        Some(Ok(document)) if is_inside => names_session(document, principal, asked, &facts),
         _ => false,
     };
     within_session(decision, principal, asked, &facts, names_session, watch)
@@ -512,6 +521,7 @@ fn decide_across(
 
 /// Whether the bucket belongs in a listing of the buckets that the caller may see, for another reason than owning it.
 pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
+    let effort = Effort::begin();
     let context = RequestContext::default();
     let facts = Facts::new(Some(principal), &context, None, &[]);
     let resource = format!("arn:aws:s3:::{bucket}");
@@ -526,7 +536,7 @@ pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
         }
     };
     let bounds = session_policies(principal);
-    lists(&principal.policies) && (bounds.is_empty() || lists(bounds))
+    lists(&principal.policies) && (bounds.is_empty() || lists(bounds)) && !effort.is_spent()
 }
 
 /// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings. A document does not

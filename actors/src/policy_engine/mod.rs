@@ -21,6 +21,7 @@ mod condition_keys;
 mod condition_operators;
 mod context;
 mod document;
+mod effort;
 mod error;
 mod evaluate;
 #[cfg(any(test, feature = "internals"))]
