@@ -10,9 +10,10 @@ use super::records::FileRecord;
 use crate::names::CanonicalId;
 use crate::seal::{SealError, Sealer};
 
-/// Writes the ids of users and roles that have none yet, and seals anew what stands under a previous key.
+/// Writes the ids of users and roles that have none yet, seals what people typed, and anew what stands under a previous key.
 pub(super) fn tidy(document: &mut Value, sealer: &Sealer) -> Result<(), IamError> {
     fill_in_ids(document)?;
+    seal_plain(document, sealer)?;
     for_each_key(document, |key| {
         let Some(sealed) = key.get("secret_key_sealed").and_then(Value::as_str) else {
             return Ok(());
