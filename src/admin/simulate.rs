@@ -454,7 +454,7 @@ impl Simulation {
             Some(draft) if under_draft => engine.explain_under(&request, draft.policy.as_ref()),
             _ => engine.explain(&request),
         };
-        let told = Explanation::of(&request, &decision, &trace);
+        let told = Explanation::of(&request, &decision, trace);
         let Value::Object(mut told) = serde_json::to_value(&told).map_err(S3Error::internal)? else {
             return Ok(Map::new());
         };

@@ -41,7 +41,7 @@ pub fn ask(call: &Call, permission: &str, resource: &str) -> Result<(), ApiError
         return Err(error);
     }
     let (_, trace) = engine.explain(&request);
-    Err(error.explained(Why::Decided(Box::new(Explanation::of(&request, &decision, &trace)))))
+    Err(error.explained(Why::Decided(Box::new(Explanation::of(&request, &decision, trace)))))
 }
 
 /// The refusal, with the reason in the words of AWS (IAM User Guide, "Troubleshoot access denied error messages").

@@ -136,7 +136,7 @@ impl Access {
         }
         let (_, trace) = self.policy_engine.explain(&request);
         let decision = Decision { allowed: false, reason: Reason::AdministratorsOnly };
-        let told = Explanation::about(principal, action, resource.to_owned(), &decision, &trace);
+        let told = Explanation::about(principal, action, resource.to_owned(), &decision, trace);
         error.explained(Why::Decided(Box::new(told)))
     }
 
@@ -150,7 +150,7 @@ impl Access {
         // Where a policy has changed since, what was decided is told.
         let (again, trace) = self.policy_engine.explain(request);
         let decision = if again.allowed { decision } else { &again };
-        let told = Explanation::of(request, decision, &trace);
+        let told = Explanation::of(request, decision, trace);
         let told = match (request.key, request.object) {
             (Some(_), ObjectState::Missing) => told.noting("there is no such object, or no such version of it"),
             _ => told,

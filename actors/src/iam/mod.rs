@@ -44,6 +44,6 @@ pub use ids::{account_id_of, first_user_id};
 pub use messages::{Change, Draft, IamChange};
 pub use principal::{Credential, Principal, RoleSession, Session};
 pub use records::end_of;
-pub use sessions::{AssumedRole, IssuedSession, Issuer, SessionError, SessionRequest};
+pub use sessions::{AssumedRole, IssuedSession, Issuer, SessionError, SessionRequest, TrustDecision};
 
 pub use crate::seal::SecretKey;
