@@ -111,6 +111,18 @@ def test_policies_in_either_form(node):
     ask(node, "DELETE", "/Both", expect=204)
 
 
+def test_a_name_given_twice_is_refused(node):
+    made = make(node, "Twice")
+    for body in (b'[{"bucket": "shared", "actions": ["list"], "actions": ["*"]}]',
+                 b'[{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Effect": "Allow"}]}]'):
+        status, _, answer = signed(node, "PUT", f"{USERS}/{made['access_key']}/policies", body)
+        assert status == 400 and json.loads(answer)["error"]["code"] == "InvalidArgument", answer
+    status, _, _ = signed(node, "POST", USERS, b'{"display_name": "a", "policies": [], "policies": [{"bucket": "*", "actions": ["*"]}]}')
+    assert status == 400
+    assert ask(node, "GET", "/Twice")["policies"] == []
+    ask(node, "DELETE", "/Twice", expect=204)
+
+
 def test_rotation(node):
     made = make(node, "Rotated", [LIST])
     at_once = ask(node, "POST", "/Rotated/rotate")

@@ -280,7 +280,7 @@ def test_inline_policies(iam, holder):
     assert holder.list_holder_policies()["PolicyNames"] == ["a", "p"]
     assert holder.list_holder_policies(MaxItems=1)["PolicyNames"] == ["a"]
     for broken in ("{", "[]", "{}", '{"Version": "2010-10-17", "Statement": []}',
-                   allow("s3:Fly"), allow("s3:*", Principal="*"), '[{"bucket": "*", "actions": ["*"]}]',
+                   allow("Fly"), allow("s3:*", "arn:xx:s3:::b"), allow("s3:*", Principal="*"), '[{"bucket": "*", "actions": ["*"]}]',
                    '{"bucket": "*", "actions": ["iam:*"]}'):
         with refused(400, "MalformedPolicyDocument"):
             holder.put_holder_policy(PolicyName="bad", PolicyDocument=broken)
