@@ -26,7 +26,7 @@ use crate::s3::authorize::{Authenticated, Facts};
 use crate::s3::body::{BodyLimits, RequestBody};
 use crate::s3::checksum::BodyChecks;
 use crate::s3::headers::text;
-use crate::s3::preflight::{check_head_size, client_of};
+use crate::s3::preflight::{check_head_size, client_of, is_secure};
 use crate::s3::query::Query;
 use crate::s3::respond::RequestId;
 use crate::telemetry::request_span;
@@ -197,7 +197,7 @@ fn call(
         headers: &head.headers,
         query: &query,
         address: peer,
-        secure: false,
+        secure: is_secure(node, head),
         now: received,
         mechanism: auth.mechanism,
         signed_at_seconds: auth.signed_at_seconds,
