@@ -95,7 +95,6 @@ async fn serve(
     let body = read(node, head, incoming).await?;
     let scope = claimed_scope(head);
     let auth = authenticate(node, head, scope.as_ref(), &body, received).await?;
-    node.request_rates.count(auth.principal.as_deref(), received)?;
     if let Some(principal) = &auth.principal {
         tracing::Span::current().record("principal", principal.access_key.as_str());
     }
