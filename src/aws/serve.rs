@@ -209,7 +209,6 @@ fn call(
         action,
         parameters,
         principal: auth.principal,
-        access_key_id: auth.access_key_id,
         request_id,
         received,
         peer,

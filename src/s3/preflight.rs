@@ -108,7 +108,7 @@ impl Caller {
 
     /// As the one who asks for a change.
     pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
-        authorize::changed_by(&self.auth, request_id, self.address)
+        authorize::changed_by(self.auth.principal.as_deref(), request_id, self.address)
     }
 
     fn facts<'a>(&'a self, node: &'a Node) -> Facts<'a> {
