@@ -227,7 +227,7 @@ fn form(action: Action) -> String {
     let document = user_with("", &["s3:GetObject"])["policies"][0].clone();
     let document = json!({"Version": document["Version"], "Statement": document["Statement"]}).to_string();
     let trust = json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}]});
+        {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]});
     let row = action.row();
     let pairs = [
         ("Action", row.name.to_owned()),
