@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::rt::task::spawn_blocking;
 use myfsio_actors::bucket_config::Tag;
 use myfsio_actors::iam::{Directory, Principal, RoleEntry, RoleSession, Session};
@@ -19,7 +20,6 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::compare::{self, Comparison};
-use super::explain::json;
 use crate::decisions::{Explanation, hide_policies_of_the_caller};
 use crate::node::Node;
 use crate::s3::authorize::facts_of;
@@ -27,7 +27,7 @@ use crate::s3::body::RequestBody;
 use crate::s3::conditional::date_seconds;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::Caller;
-use crate::s3::respond::Answer;
+use crate::s3::respond::{Answer, json};
 
 /// Largest question in bytes.
 const QUESTION_BYTES_MAX: usize = 256 * 1024;
@@ -141,7 +141,7 @@ pub async fn simulate(node: &Arc<Node>, caller: &Caller, mut body: RequestBody) 
         let _place = place;
         simulation.answer(&node, asker.as_deref())
     });
-    json(&answered.await.map_err(S3Error::internal)??)
+    Ok(json(StatusCode::OK, &answered.await.map_err(S3Error::internal)??))
 }
 
 fn read(body: &[u8]) -> Result<Question, S3Error> {

@@ -236,8 +236,7 @@ pub fn content_sha256(auth: &Authenticated) -> Option<[u8; 32]> {
 }
 
 /// A request that changes something, as the audit log tells of it.
-pub fn changed_by(auth: &Authenticated, request_id: RequestId, address: Option<IpAddr>) -> ChangeOrigin {
-    let principal = auth.principal.as_deref();
+pub fn changed_by(principal: Option<&Principal>, request_id: RequestId, address: Option<IpAddr>) -> ChangeOrigin {
     ChangeOrigin {
         principal: principal.map_or_else(|| "anonymous".to_owned(), Principal::caller_arn),
         access_key: principal.map(|principal| principal.access_key.as_str().to_owned()),
@@ -608,5 +607,16 @@ pub fn facts(call: &Call) -> Facts<'_> {
         signed_at_seconds: call.auth.signed_at_seconds,
         region: &call.node.settings.region,
         explains: call.node.decisions.is_on() && call.refusals.get() <= FURTHER_MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_nobody_signed_is_anonymous() {
+        let origin = changed_by(None, RequestId::random(), None);
+        assert_eq!((origin.principal.as_str(), origin.access_key), ("anonymous", None));
     }
 }

@@ -22,7 +22,7 @@ use crate::seal::Sealer;
 
 /// Shortest and longest sessions of roles, in seconds (IAM API Reference, CreateRole); the shortest is also what a role has
 /// whose record says nothing.
-pub(super) const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 3600..=43_200;
+pub const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 3600..=43_200;
 
 /// Compiles the file.
 pub(super) fn build(file: &FileRecord, sealer: &Sealer) -> Result<Directory, Problem> {

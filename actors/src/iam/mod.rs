@@ -32,6 +32,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
+pub use build::SESSION_SECONDS;
 pub use changes::*;
 pub use client::{IamClient, IamSettings, IamStart};
 pub use directory::Directory;

@@ -19,7 +19,10 @@ pub use attach::{AttachPolicy, DetachPolicy};
 pub use groups::{AddUserToGroup, CreateGroup, DeleteGroup, RemoveUserFromGroup, UpdateGroup};
 pub use inline::{DeleteInlinePolicy, PutInlinePolicy, SetPolicies};
 pub use keys::{CreateAccessKey, DeleteAccessKey, KEYS_MAX, NewCredential, ReplacedKey, RotateKey, UpdateAccessKey};
-pub use managed::{CreatePolicy, CreatePolicyVersion, DeletePolicy, DeletePolicyVersion, SetDefaultPolicyVersion};
+pub use managed::{
+    CreatePolicy, CreatePolicyVersion, DESCRIPTION_CHARACTERS_MAX, DeletePolicy, DeletePolicyVersion,
+    SetDefaultPolicyVersion,
+};
 pub use providers::{AddClientId, CreateOidcProvider, DeleteOidcProvider, RemoveClientId, UpdateThumbprints};
 pub use roles::{CreateRole, DeleteRole, UpdateAssumeRolePolicy, UpdateRole};
 pub use tags::{Tag, Taggable, Untag};
