@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::rt::task::spawn_blocking;
 use myfsio_actors::bucket_config::Tag;
-use myfsio_actors::iam::{Directory, Principal, RoleEntry, RoleSession, Session};
+use myfsio_actors::iam::{Directory, Principal, RoleEntry, Session};
 use myfsio_actors::names::{AccessKeyId, BucketName, ObjectKey, Stamp};
 use myfsio_actors::policy_engine::{
     AccessRequest, Decision, DraftPolicy, IdentityPolicy, InvalidPolicy, ObjectFacts, ObjectState, PolicyHome,
@@ -479,28 +479,4 @@ impl Simulation {
         }
         Ok(told)
     }
-}
-
-/// Anybody of an account that the node does not know: its root, with every right that its own account can give.
-pub fn stranger(model: &Principal, directory: &Directory) -> Option<Principal> {
-    let is_free = |account: &String| directory.principals().iter().all(|principal| principal.account_id != *account);
-    let account_id = (0..10_000u64).map(|number| format!("{:012}", 999_999_990_000 + number)).find(is_free)?;
-    let user_id = myfsio_actors::names::CanonicalId::from_bytes([0xff; 32]);
-    Some(Principal {
-        user_id,
-        account_id,
-        access_keys: Arc::default(),
-        display_name: "any other account".to_owned(),
-        user_name: "root".to_owned(),
-        path: "/".to_owned(),
-        is_root: true,
-        is_named_root: true,
-        shares_arn: false,
-        unambiguous_names: Arc::default(),
-        policies: Arc::default(),
-        tags: Arc::default(),
-        role: None::<RoleSession>,
-        session: None,
-        access_key: model.access_key.clone(),
-    })
 }

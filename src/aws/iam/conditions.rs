@@ -14,7 +14,7 @@ pub fn tell(call: &mut Call) -> Result<(), ApiError> {
     let mut told: Vec<(String, String)> = Vec::new();
     let name = call.action.row().name;
     if name.starts_with("Attach") || name.starts_with("Detach") {
-        let arn = call.parameters.get("PolicyArn").map(|arn| policy_arn(&directory(call), arn));
+        let arn = call.parameters.get("PolicyArn").map(|arn| policy_arn(call, &directory(call), arn));
         told.extend(arn.map(|arn| ("iam:PolicyARN".to_owned(), arn)));
     }
     for (key, value) in call.parameters.tags("Tags")? {

@@ -61,7 +61,7 @@ pub fn resource(call: &Call) -> Result<Option<String>, ApiError> {
             directory.role(account_id, name).map_or_else(|_| arn(account_id, "role", "/", name), |role| role.arn())
         }
         Resource::NewRole => new("role", "RoleName", NEW_NAME_MAX)?,
-        Resource::Policy => policy_arn(&directory, arn_parameter(call, "PolicyArn")?),
+        Resource::Policy => policy_arn(call, &directory, arn_parameter(call, "PolicyArn")?),
         Resource::NewPolicy => new("policy", "PolicyName", NAME_MAX)?,
         Resource::Provider => arn_parameter(call, "OpenIDConnectProviderArn")?.to_owned(),
         Resource::NewProvider => {
@@ -84,9 +84,11 @@ pub fn arn_parameter<'a>(call: &'a Call, parameter: &str) -> Result<&'a str, Api
 }
 
 /// The ARN of a managed policy in its own spelling, or as it was sent where there is none: policies compare texts, and must not be
-/// gone around by another letter case.
-pub fn policy_arn(directory: &Directory, sent: &str) -> String {
-    directory.managed_policy_arn(sent).unwrap_or_else(|| sent.to_owned())
+/// gone around by another letter case. Nothing is told of policies of other accounts.
+pub fn policy_arn(call: &Call, directory: &Directory, sent: &str) -> String {
+    let is_seen = |owner: &str| owner == "aws" || call.account_id().is_ok_and(|own| own == owner);
+    let own = sent.split(':').nth(4).filter(|owner| is_seen(owner)).and_then(|_| directory.managed_policy_arn(sent));
+    own.unwrap_or_else(|| sent.to_owned())
 }
 
 /// The user `UserName`. Errs: ValidationError.
