@@ -111,6 +111,18 @@ def test_policies_in_either_form(node):
     ask(node, "DELETE", "/Both", expect=204)
 
 
+def test_a_name_given_twice_is_refused(node):
+    made = make(node, "Twice")
+    for body in (b'[{"bucket": "shared", "actions": ["list"], "actions": ["*"]}]',
+                 b'[{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Effect": "Allow"}]}]'):
+        status, _, answer = signed(node, "PUT", f"{USERS}/{made['access_key']}/policies", body)
+        assert status == 400 and json.loads(answer)["error"]["code"] == "InvalidArgument", answer
+    status, _, _ = signed(node, "POST", USERS, b'{"display_name": "a", "policies": [], "policies": [{"bucket": "*", "actions": ["*"]}]}')
+    assert status == 400
+    assert ask(node, "GET", "/Twice")["policies"] == []
+    ask(node, "DELETE", "/Twice", expect=204)
+
+
 def test_rotation(node):
     made = make(node, "Rotated", [LIST])
     at_once = ask(node, "POST", "/Rotated/rotate")
@@ -256,8 +268,21 @@ def test_who_may(node):
 
     ask(node, "POST", body={"display_name": "Bare"}, expect=201, **creator)
     assert ask(node, "POST", body={"display_name": "z", "policies": [document]}, expect=403, **creator) == "AccessDenied"
-    for name in ("Junior", "Bare"):
-        ask(node, "DELETE", "/" + name, expect=204, **chief)
+    for method, path, body in (("POST", "/rotate", None), ("POST", "/access-keys", None), ("PATCH", "", {"enabled": False}), ("DELETE", "", None)):
+        assert ask(node, method, "/Junior" + path, body, expect=403, **owner) == "AccessDenied", (method, path)
+    ask(node, "DELETE", "/Junior", expect=204)
+    ask(node, "DELETE", "/Bare", expect=204, **chief)
+
+
+def test_no_account_puts_itself_into_groups_of_every_account(node):
+    root = account_user(node, "lord", "777777777777", ["iam:*"], root=True)
+    document = node.iam()
+    document.setdefault("groups", []).append({"name": "everybodys", "policies": [{"bucket": "*", "actions": ["*"]}]})
+    node.write_iam(document)
+    assert ask(node, "PATCH", "/lord", {"groups": ["everybodys"]}, expect=403, **root) == "AccessDenied"
+    assert ask(node, "PATCH", "/lord", {"groups": ["everybodys"]})["groups"] == ["everybodys"]
+    ask(node, "PATCH", "/lord", {"groups": []})
+    assert ask(node, "GET", **root)["users"][0]["groups"] == []
 
 
 def test_a_name_is_asked_for_before_it_is_given(node):

@@ -280,7 +280,7 @@ def test_inline_policies(iam, holder):
     assert holder.list_holder_policies()["PolicyNames"] == ["a", "p"]
     assert holder.list_holder_policies(MaxItems=1)["PolicyNames"] == ["a"]
     for broken in ("{", "[]", "{}", '{"Version": "2010-10-17", "Statement": []}',
-                   allow("s3:Fly"), allow("s3:*", Principal="*"), '[{"bucket": "*", "actions": ["*"]}]',
+                   allow("Fly"), allow("s3:*", "arn:xx:s3:::b"), allow("s3:*", Principal="*"), '[{"bucket": "*", "actions": ["*"]}]',
                    '{"bucket": "*", "actions": ["iam:*"]}'):
         with refused(400, "MalformedPolicyDocument"):
             holder.put_holder_policy(PolicyName="bad", PolicyDocument=broken)
@@ -716,6 +716,44 @@ def test_a_document_makes_nobody_an_administrator_of_the_node(node_factory):
     client_of(node, "iam", key["AccessKeyId"], key["SecretAccessKey"]).list_users()
     status, _, _ = send(node.endpoint, "GET", "/_myfsio/buckets/none/events", headers=pair)
     assert status == 403
+
+
+@pytest.mark.local
+def test_an_account_comes_to_no_grants_of_the_short_form(node_factory):
+    node = node_factory()
+    grant = {"bucket": "*", "actions": ["*"]}
+    user = lambda name, **more: {"access_key": f"AKIA{name.upper():0<16}", "secret_key": f"secret-of-{name}", "user_name": name,
+                                 "account_id": "1" * 12, "policies": [], **more}
+    document = node.iam()
+    document["users"] += [user("root1", root=True), user("ann"), user("chief", policies=[grant]), user("deputy", groups=["admins"]),
+                          user("tied", groups=["narrow"])]
+    document["groups"] = [{"name": "admins", "policies": [grant]}, {"name": "narrow", "policies": [{"bucket": "b", "actions": ["list"]}]}]
+    document["roles"] = [{"role_name": "strong", "account_id": "1" * 12, "assume_role_policy": TRUST, "policies": [grant]}]
+    node.write_iam(document)
+    root = client_of(node, "iam", "AKIAROOT100000000000", "secret-of-root1")
+    for call in (lambda: root.add_user_to_group(GroupName="admins", UserName="ann"),
+                 lambda: root.remove_user_from_group(GroupName="narrow", UserName="tied"),
+                 lambda: root.create_access_key(UserName="chief"), lambda: root.create_access_key(UserName="deputy"),
+                 lambda: root.update_access_key(UserName="chief", AccessKeyId="AKIACHIEF00000000000", Status="Inactive"),
+                 lambda: root.delete_access_key(UserName="chief", AccessKeyId="AKIACHIEF00000000000"),
+                 lambda: root.update_user(UserName="chief", NewUserName="other"),
+                 lambda: root.put_user_policy(UserName="chief", PolicyName="p", PolicyDocument=allow("*", effect="Deny")),
+                 lambda: root.update_assume_role_policy(RoleName="strong", PolicyDocument=json.dumps(TRUST)),
+                 lambda: root.delete_role(RoleName="strong")):
+        with refused(403, "AccessDenied"):
+            call()
+    # What holds no grant is the account's own business.
+    root.create_access_key(UserName="ann")
+    root.create_group(GroupName="own")
+    root.add_user_to_group(GroupName="own", UserName="ann")
+    with refused(404, "NoSuchEntity"):
+        root.add_user_to_group(GroupName="none", UserName="ann")
+    # Whoever holds the permission by a grant may.
+    chief = client_of(node, "iam", "AKIACHIEF00000000000", "secret-of-chief")
+    chief.create_access_key(UserName="deputy")
+    chief.create_access_key()
+    chief.add_user_to_group(GroupName="admins", UserName="ann")
+    chief.update_assume_role_policy(RoleName="strong", PolicyDocument=json.dumps(TRUST))
 
 
 @pytest.mark.local

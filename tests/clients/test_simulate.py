@@ -195,7 +195,7 @@ def test_mistakes_have_their_place(node):
         ({"bucket": None}, "InvalidArgument", ""),
         ({"bucket": "absent-bucket"}, "NoSuchBucket", ""),
         ({"bucket": "NO"}, "InvalidBucketName", ""),
-        ({"context": {"aws:Nonsense": "x"}}, "InvalidArgument", ""),
+        ({"context": {"nonsense": "x"}}, "InvalidArgument", ""),
         ({"context": {"aws:username": "ann"}}, "InvalidArgument", ""),
         ({"context": {"aws:SourceIp": "10.0.0.0/8"}}, "InvalidArgument", ""),
         ({"context": {"s3:prefix": {"a": 1}}}, "InvalidArgument", ""),

@@ -20,6 +20,7 @@ mod document;
 mod entries;
 mod error;
 mod first_boot;
+mod grants;
 mod ids;
 mod lockout;
 mod messages;
@@ -40,6 +41,7 @@ pub use entries::{
 };
 pub use error::IamError;
 pub use first_boot::{SeededAdmin, WELL_KNOWN_SECRET};
+pub use grants::{GroupChange, Permission};
 pub use ids::{account_id_of, first_user_id};
 pub use messages::{Change, Draft, IamChange};
 pub use principal::{Credential, Principal, RoleSession, Session};

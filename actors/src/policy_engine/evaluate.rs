@@ -148,6 +148,13 @@ pub enum Reason {
     UnknownAction,
 }
 
+impl Reason {
+    /// Whether a grant of the short form allows, which counts in every account.
+    pub fn is_grant(&self) -> bool {
+        matches!(self, Self::Allowed(statement) if statement.index.is_none())
+    }
+}
+
 /// What the engine knows beside the request.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings<'a> {

@@ -1,8 +1,8 @@
 //! Users by JSON: what the console and scripts use. Policies come in either form.
 //!
 //! Each route asks for the permission of what it does, by the ARN of the user, and sends one message to IAM. Who holds the
-//! permission may give anything by it, as with AWS; but grants of the short form, which count in every account, are given and
-//! taken by those alone who hold the permission by such a grant.
+//! permission may give anything by it, as with AWS; but where grants of the short form are concerned, which count in every account, it
+//! must be held by such a grant ([`IamChange::takes_by_grant`]).
 //!
 //! INVARIANT: a secret is in the answer to the request that made it, and nowhere else.
 
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use actix_http::error::PayloadError;
 use bytes::Bytes;
 use futures_util::Stream;
-use myfsio_actors::iam::{Directory, IamChange, IamError, UserSummary, WhichUser};
+use myfsio_actors::iam::{Directory, IamChange, IamError, Permission, Principal, UserSummary, WhichUser};
 use myfsio_actors::json_store::StoreError;
 use myfsio_actors::policy_engine::Reason;
 
@@ -69,48 +69,36 @@ pub async fn answer(
     }
 }
 
-/// How the caller holds a permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// By a grant of the short form, which counts in every account.
-    ByGrant,
-    /// As root of the account, or by a document.
-    InAccount,
-}
-
 impl Call<'_> {
-    /// Asks for a permission. Errs: AccessDenied.
-    fn ask(&self, action: &str, resource: &str) -> Result<Held, S3Error> {
+    /// Asks for a permission; answers why the caller has it. Errs: AccessDenied.
+    fn ask(&self, action: &str, resource: &str) -> Result<Reason, S3Error> {
         self.ask_about(action, resource, &[])
     }
 
     /// Asks for a permission on a user. Errs: AccessDenied.
-    fn ask_of(&self, action: &str, user: &UserSummary) -> Result<Held, S3Error> {
+    fn ask_of(&self, action: &str, user: &UserSummary) -> Result<Reason, S3Error> {
         self.ask_about(action, &user.arn(), &user.tags)
     }
 
     /// Asks for a permission on what has these tags. Errs: AccessDenied.
-    fn ask_about(&self, action: &str, resource: &str, tags: &[(String, String)]) -> Result<Held, S3Error> {
-        match self.caller.ask_about(self.node, action, (resource, tags))? {
-            Reason::Allowed(statement) if statement.index.is_none() => Ok(Held::ByGrant),
-            _ => Ok(Held::InAccount),
-        }
+    fn ask_about(&self, action: &str, resource: &str, tags: &[(String, String)]) -> Result<Reason, S3Error> {
+        self.caller.ask_about(self.node, action, (resource, tags))
     }
 
     /// The user that goes by a name, if the caller has the permission for it; one of another account only by a grant, else it is
     /// as if it were not there. Errs: AccessDenied, also for a user that is not there, unless the caller would have it for all
     /// users of its account; then NoSuchEntity.
-    fn user(&self, action: &str, name: String) -> Result<(WhichUser, &UserSummary, Held), S3Error> {
+    fn user(&self, action: &str, name: String) -> Result<(WhichUser, &UserSummary), S3Error> {
         let account_id = self.account_id()?;
         let absent = IamError::unknown_user(&name);
         let found = match self.directory.user(&WhichUser::Called(name)) {
-            Ok(user) if user.account_id == account_id => Some((user, self.ask_of(action, user)?)),
-            Ok(user) => self.ask_of(action, user).ok().filter(|held| *held == Held::ByGrant).map(|held| (user, held)),
+            Ok(user) if user.account_id == account_id => self.ask_of(action, user).map(|_| Some(user))?,
+            Ok(user) => self.ask_of(action, user).is_ok_and(|reason| reason.is_grant()).then_some(user),
             Err(_) => None,
         };
         match found {
             // From here on by its id, which nothing else takes on.
-            Some((user, held)) => Ok((WhichUser::Called(user.user_id.as_str().to_owned()), user, held)),
+            Some(user) => Ok((WhichUser::Called(user.user_id.as_str().to_owned()), user)),
             None => {
                 self.ask(action, &format!("arn:aws:iam::{account_id}:user/*"))?;
                 Err(absent.into())
@@ -120,12 +108,25 @@ impl Call<'_> {
 
     /// The caller's account. Errs: AccessDenied without credentials.
     fn account_id(&self) -> Result<&str, S3Error> {
-        let principal = self.caller.principal().ok_or(ErrorCode::AccessDenied)?;
-        Ok(&principal.account_id)
+        Ok(&self.principal()?.account_id)
     }
 
-    /// Makes a change. Errs: what IAM refuses.
+    /// Who asks. Errs: AccessDenied without credentials.
+    fn principal(&self) -> Result<&Principal, S3Error> {
+        self.caller.principal().map(Arc::as_ref).ok_or_else(|| ErrorCode::AccessDenied.into())
+    }
+
+    /// Makes a change. Errs: AccessDenied where it takes a grant of the short form; what IAM refuses.
     async fn change<M: IamChange>(&self, message: M) -> Result<M::Answer, S3Error> {
+        for Permission { action, resource } in message.takes_by_grant(&self.directory, &self.principal()?.user_id) {
+            if !self.ask(action, &resource)?.is_grant() {
+                let message = format!(
+                    "This concerns policies of the form {{\"bucket\", \"actions\"}}, which count in every account; only who holds \
+                     {action} by one of these may do it."
+                );
+                return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
+            }
+        }
         Ok(self.node.access.iam.change(self.caller.origin(self.request_id), message).await?)
     }
 }

@@ -3,10 +3,13 @@
 use serde_json::Value;
 
 use super::inline::find_holder;
+use crate::iam::directory::Directory;
 use crate::iam::document::{append, record, remove_from};
 use crate::iam::entries::Holder;
 use crate::iam::error::IamError;
+use crate::iam::grants::Permission;
 use crate::iam::messages::{Draft, IamChange};
+use crate::names::CanonicalId;
 
 /// Most managed policies on one holder (IAM User Guide, "IAM and AWS STS quotas").
 pub const ATTACHED_MAX: usize = 10;
@@ -30,6 +33,10 @@ impl IamChange for AttachPolicy {
             Holder::Group(_) => "iam:AttachGroupPolicy",
             Holder::Role(_) => "iam:AttachRolePolicy",
         }
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -76,6 +83,10 @@ impl IamChange for DetachPolicy {
             Holder::Group(_) => "iam:DetachGroupPolicy",
             Holder::Role(_) => "iam:DetachRolePolicy",
         }
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {

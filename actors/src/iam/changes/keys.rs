@@ -10,6 +10,7 @@ use crate::iam::directory::Directory;
 use crate::iam::document::{append, fields, record, remove_from, set, set_secret};
 use crate::iam::entries::{UserSummary, WhichUser};
 use crate::iam::error::IamError;
+use crate::iam::grants::Permission;
 use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, random_access_key};
 use crate::names::{AccessKeyId, CanonicalId, Stamp};
@@ -163,6 +164,10 @@ impl IamChange for CreateAccessKey {
         "iam:CreateAccessKey"
     }
 
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_keys(self.action(), &self.user, caller)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<NewCredential, IamError> {
         let (place, user) = draft.directory.find_user(&self.user)?;
         draft.target = user.arn();
@@ -213,6 +218,10 @@ impl IamChange for UpdateAccessKey {
         "iam:UpdateAccessKey"
     }
 
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_keys(self.action(), &self.user, caller)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let (place, user) = draft.directory.find_user(&self.user)?;
         draft.target = user.arn();
@@ -242,6 +251,10 @@ impl IamChange for DeleteAccessKey {
 
     fn action(&self) -> &'static str {
         "iam:DeleteAccessKey"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_keys(self.action(), &self.user, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -314,6 +327,10 @@ impl IamChange for RotateKey {
 
     fn action(&self) -> &'static str {
         "iam:RotateAccessKey"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_keys(self.action(), &self.user, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<NewCredential, IamError> {

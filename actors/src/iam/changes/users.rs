@@ -10,6 +10,7 @@ use crate::iam::directory::Directory;
 use crate::iam::document::{append_record, fields, fill_in_ids, record, remember, remove_record, set};
 use crate::iam::entries::{Tags, UserSummary, WhichUser, inline_policies};
 use crate::iam::error::IamError;
+use crate::iam::grants::{Permission, has_grants, needed};
 use crate::iam::ids::administers;
 use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, checked_path, random_access_key, random_canonical_id, scope};
@@ -96,6 +97,11 @@ impl IamChange for CreateUser {
 
     fn action(&self) -> &'static str {
         "iam:CreateUser"
+    }
+
+    fn takes_by_grant(&self, _directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        let account_id = self.account_id.as_deref().unwrap_or_default();
+        needed(has_grants(&self.policies), "iam:PutUserPolicy", || Kind::User.arn(account_id, "/", "*"))
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<NewUser, IamError> {
@@ -251,6 +257,11 @@ impl UpdateUser {
     pub fn new(user: WhichUser) -> Self {
         Self { user, user_name: None, path: None, display_name: None, enabled: None, expires_at: None, groups: None }
     }
+
+    fn says_more_than_groups(&self) -> bool {
+        let is_renamed = self.user_name.is_some() || self.path.is_some() || self.display_name.is_some();
+        is_renamed || self.enabled.is_some() || self.expires_at.is_some()
+    }
 }
 
 impl IamChange for UpdateUser {
@@ -258,6 +269,18 @@ impl IamChange for UpdateUser {
 
     fn action(&self) -> &'static str {
         "iam:UpdateUser"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        let mut needed = match self.says_more_than_groups() {
+            true => directory.to_change_user(self.action(), &self.user),
+            false => Vec::new(),
+        };
+        if let (Some(groups), Ok(user)) = (&self.groups, directory.user(&self.user)) {
+            let changes = directory.group_changes(user, groups);
+            needed.extend(changes.into_iter().filter(|change| change.by_grant).map(|change| change.permission));
+        }
+        needed
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -329,6 +352,10 @@ impl IamChange for DeleteUser {
 
     fn action(&self) -> &'static str {
         "iam:DeleteUser"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_user(self.action(), &self.user)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<UserSummary, IamError> {

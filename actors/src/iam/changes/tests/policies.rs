@@ -35,7 +35,7 @@ fn inline_policies_are_put_by_name() {
         "{\"bucket\": \"*\", \"actions\": [\"*\"]}",
         "{\"PolicyName\": \"x\", \"Statement\": []}",
         "{\"Statement\": [], \"Statement\": []}",
-        &allow("s3:Fly"),
+        &allow("Fly"),
     ] {
         refused!(file.apply(put("p", bad.to_owned())), MalformedPolicyDocument);
     }
