@@ -37,17 +37,7 @@ pub fn ask_for_grants(call: &Call, change: &impl IamChange) -> Result<(), ApiErr
 pub fn ask(call: &Call, permission: &str, resource: &str) -> Result<Reason, ApiError> {
     let principal = call.caller()?;
     let engine = &call.node.access.policy_engine;
-    let request = AccessRequest {
-        principal: Some(principal),
-        action: permission,
-        bucket: None,
-        bucket_owner: None,
-        config: None,
-        key: None,
-        resource: Some(resource),
-        object: ObjectState::Missing,
-        context: &call.context,
-    };
+    let request = question(call, permission, resource)?;
     let decision = engine.decide(&request);
     if decision.allowed {
         return Ok(decision.reason);
@@ -58,6 +48,27 @@ pub fn ask(call: &Call, permission: &str, resource: &str) -> Result<Reason, ApiE
     }
     let (_, trace) = engine.explain(&request);
     Err(error.explained(Why::Decided(Box::new(Explanation::of(&request, &decision, trace)))))
+}
+
+/// Whether the caller has a permission on a resource by a grant of the short form, which counts in every account. Errs:
+/// MissingAuthenticationToken.
+pub fn is_by_grant(call: &Call, permission: &str, resource: &str) -> Result<bool, ApiError> {
+    let decision = call.node.access.policy_engine.decide(&question(call, permission, resource)?);
+    Ok(decision.allowed && decision.reason.is_grant())
+}
+
+fn question<'a>(call: &'a Call, permission: &'a str, resource: &'a str) -> Result<AccessRequest<'a>, ApiError> {
+    Ok(AccessRequest {
+        principal: Some(call.caller()?),
+        action: permission,
+        bucket: None,
+        bucket_owner: None,
+        config: None,
+        key: None,
+        resource: Some(resource),
+        object: ObjectState::Missing,
+        context: &call.context,
+    })
 }
 
 /// The refusal, with the reason in the words of AWS (IAM User Guide, "Troubleshoot access denied error messages").

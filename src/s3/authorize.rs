@@ -532,15 +532,19 @@ pub fn on_bucket(
     ask(node, &question, Looked::Nowhere, Asks::Nothing)
 }
 
-/// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
+/// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
 pub fn on_resource(
     node: &Node,
     principal: Option<&Principal>,
     action: &str,
-    resource: &str,
+    (resource, tags): (&str, &[(String, String)]),
     facts: Facts<'_>,
 ) -> Result<Reason, S3Error> {
-    let context = facts.context(Asks::Nothing);
+    let mut context = facts.context(Asks::Nothing);
+    for (key, value) in tags {
+        context.add(format!("iam:ResourceTag/{key}"), value.as_str());
+        context.add(format!("aws:ResourceTag/{key}"), value.as_str());
+    }
     let request = AccessRequest {
         principal,
         action,

@@ -155,8 +155,13 @@ impl Caller {
         authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts(node))
     }
 
-    /// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
-    pub fn ask_about(&self, node: &Node, action: &str, resource: &str) -> Result<Reason, S3Error> {
+    /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
+    pub fn ask_about(
+        &self,
+        node: &Node,
+        action: &str,
+        resource: (&str, &[(String, String)]),
+    ) -> Result<Reason, S3Error> {
         authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts(node))
     }
 

@@ -333,6 +333,8 @@ fn add_providers(directory: &mut Directory, file: &FileRecord, default_account: 
             url: url.clone(),
             client_ids: record.client_ids.clone(),
             thumbprints: record.thumbprints.clone(),
+            // What nobody marked and has no time was typed.
+            may_be_private: record.private.unwrap_or(record.created_at.0.is_none()),
             created_at: record.created_at.0,
             tags: tags(&record.tags),
             place,

@@ -48,7 +48,7 @@ impl DraftPolicy {
         parse_bucket_policy(text, bucket).map(|(_, document)| Self(document))
     }
 
-    /// Whether it names the principal, its role or its account.
+    /// Whether it names the principal, its role or its session by its ARN.
     pub fn names(&self, principal: &Principal) -> bool {
         self.0.names(principal)
     }
@@ -116,7 +116,7 @@ impl PolicyEngineClient {
         self.among(request, draft.map(|draft| Ok(&draft.0)), |around| evaluate::decide(request, around))
     }
 
-    /// Whether the bucket's policy names the principal, its role or its account.
+    /// Whether the bucket's policy names the principal, its role or its session by its ARN.
     pub fn policy_names(&self, bucket: &BucketName, principal: &Principal) -> bool {
         let published = self.policies.load();
         let policy = published.state.get(bucket).and_then(|policy| policy.document.as_ref().ok());

@@ -180,6 +180,7 @@ fn principal(policies: Vec<IdentityPolicy>) -> Principal {
         path: "/team/".to_owned(),
         is_root: false,
         is_named_root: false,
+        shares_arn: false,
         unambiguous_names: Arc::from(["ann".to_owned()]),
         policies: Arc::from(policies),
         tags: Arc::from([]),

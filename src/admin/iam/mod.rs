@@ -46,8 +46,11 @@ pub async fn answer(
     route: IamRoute,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Answer {
-    if caller.principal().is_none() {
-        return Err(ErrorCode::AccessDenied.into());
+    let principal = caller.principal().ok_or(ErrorCode::AccessDenied)?;
+    // IAM API Reference, "Temporary credentials": those of GetSessionToken may not call IAM, those of roles may.
+    if principal.session.is_some() && principal.role.is_none() {
+        let message = "The credentials of GetSessionToken may not administer users.";
+        return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
     }
     let body = caller.body(incoming)?.collect(BODY_BYTES_MAX).await?;
     let directory = node.access.iam.fresh().await?;
@@ -69,22 +72,36 @@ pub async fn answer(
 impl Call<'_> {
     /// Asks for a permission; answers why the caller has it. Errs: AccessDenied.
     fn ask(&self, action: &str, resource: &str) -> Result<Reason, S3Error> {
-        self.caller.ask_about(self.node, action, resource)
+        self.ask_about(action, resource, &[])
     }
 
-    /// The user that goes by a name, if the caller has the permission for it. Errs: AccessDenied, also for a user that is not
-    /// there, unless the caller would have it for all users of its account; then NoSuchEntity.
+    /// Asks for a permission on a user. Errs: AccessDenied.
+    fn ask_of(&self, action: &str, user: &UserSummary) -> Result<Reason, S3Error> {
+        self.ask_about(action, &user.arn(), &user.tags)
+    }
+
+    /// Asks for a permission on what has these tags. Errs: AccessDenied.
+    fn ask_about(&self, action: &str, resource: &str, tags: &[(String, String)]) -> Result<Reason, S3Error> {
+        self.caller.ask_about(self.node, action, (resource, tags))
+    }
+
+    /// The user that goes by a name, if the caller has the permission for it; one of another account only by a grant, else it is
+    /// as if it were not there. Errs: AccessDenied, also for a user that is not there, unless the caller would have it for all
+    /// users of its account; then NoSuchEntity.
     fn user(&self, action: &str, name: String) -> Result<(WhichUser, &UserSummary), S3Error> {
-        let which = WhichUser::Called(name);
-        match self.directory.user(&which) {
-            Ok(user) => {
-                self.ask(action, &user.arn())?;
-                // From here on by its id, which nothing else takes on.
-                Ok((WhichUser::Called(user.user_id.as_str().to_owned()), user))
-            }
-            Err(error) => {
-                self.ask(action, &format!("arn:aws:iam::{}:user/*", self.account_id()?))?;
-                Err(error.into())
+        let account_id = self.account_id()?;
+        let absent = IamError::unknown_user(&name);
+        let found = match self.directory.user(&WhichUser::Called(name)) {
+            Ok(user) if user.account_id == account_id => self.ask_of(action, user).map(|_| Some(user))?,
+            Ok(user) => self.ask_of(action, user).is_ok_and(|reason| reason.is_grant()).then_some(user),
+            Err(_) => None,
+        };
+        match found {
+            // From here on by its id, which nothing else takes on.
+            Some(user) => Ok((WhichUser::Called(user.user_id.as_str().to_owned()), user)),
+            None => {
+                self.ask(action, &format!("arn:aws:iam::{account_id}:user/*"))?;
+                Err(absent.into())
             }
         }
     }

@@ -47,25 +47,25 @@ fn tell_again(call: &Call<'_>, status: StatusCode, which: &WhichUser) -> Answer 
 pub async fn create(call: &Call<'_>, body: &[u8]) -> Answer {
     let NewUser { display_name, user_name, path, policies, access_key, secret_key, expires_at } = parse(body)?;
     let account_id = call.account_id()?;
-    let name = user_name.as_ref().or(display_name.as_ref()).map(String::as_str).unwrap_or_default();
-    let name: String = name.chars().take(NAME_CHARACTERS_MAX).collect();
-    let arn = format!("arn:aws:iam::{account_id}:user{}{name}", path.as_deref().unwrap_or("/"));
-    call.ask("iam:CreateUser", &arn)?;
-    let policies = policies.unwrap_or_else(|| json!([]));
-    if policies.as_array().is_none_or(|list| !list.is_empty()) {
-        call.ask("iam:PutUserPolicy", &arn)?;
-    }
-    let message = CreateUser {
+    let mut message = CreateUser {
         account_id: Some(account_id.to_owned()),
         display_name,
         user_name,
         path,
-        policies,
+        policies: policies.unwrap_or_else(|| json!([])),
         expires_at: expires_at.flatten(),
         access_key,
         secret_key,
         ..CreateUser::default()
     };
+    message.settle(&call.directory)?;
+    let name: String = message.user_name.iter().flat_map(|name| name.chars()).take(NAME_CHARACTERS_MAX).collect();
+    let arn = format!("arn:aws:iam::{account_id}:user{}{name}", message.path.as_deref().unwrap_or("/"));
+    message.by_grant = call.ask("iam:CreateUser", &arn)?.is_grant();
+    let policies = &message.policies;
+    if policies.as_array().is_none_or(|list| !list.is_empty()) {
+        call.ask("iam:PutUserPolicy", &arn)?;
+    }
     let made = call.change(message).await?;
     let mut told = made.credential.as_ref().map(tell::credential).unwrap_or_default();
     let directory = call.node.access.iam.directory();
@@ -98,7 +98,7 @@ pub async fn update(call: &Call<'_>, name: String, body: &[u8]) -> Answer {
     }
     if user_name.is_some() || path.is_some() {
         let (path, name) = (path.as_ref().unwrap_or(&user.path), user_name.as_ref().unwrap_or(&user.user_name));
-        call.ask("iam:UpdateUser", &format!("arn:aws:iam::{}:user{path}{name}", user.account_id))?;
+        call.ask_about("iam:UpdateUser", &format!("arn:aws:iam::{}:user{path}{name}", user.account_id), &user.tags)?;
     }
     let message =
         UpdateUser { display_name, user_name, path, enabled, expires_at, groups, ..UpdateUser::new(which.clone()) };

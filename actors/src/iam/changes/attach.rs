@@ -92,7 +92,11 @@ impl IamChange for DetachPolicy {
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let found = find_holder(draft.directory, &self.holder)?;
         draft.target.clone_from(&found.arn);
-        let is_this = |arn: &str| arn.eq_ignore_ascii_case(&self.policy_arn);
+        // In any letter case in which it would be found.
+        let directory = draft.directory;
+        let meant = directory.managed_policy_arn(&self.policy_arn);
+        let is_this =
+            |arn: &str| arn == self.policy_arn || (meant.is_some() && directory.managed_policy_arn(arn) == meant);
         if !found.attached.iter().any(|arn| is_this(arn)) {
             return Err(IamError::NoSuchEntity(format!("Policy {} was not found.", self.policy_arn)));
         }

@@ -11,6 +11,7 @@ mod providers;
 pub mod quotas;
 mod roles;
 mod tags;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod users;

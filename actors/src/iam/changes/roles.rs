@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::managed::check_description;
 use super::policies::trust_document;
 use super::tags::tags_value;
+use super::users::check_former;
 use crate::iam::build::SESSION_SECONDS;
 use crate::iam::directory::Directory;
 use crate::iam::document::{append_record, fields, record, remember, remove_record, set};
@@ -63,6 +64,7 @@ impl IamChange for CreateRole {
         if draft.directory.roles_of(account_id).count() >= ROLES_MAX {
             return Err(IamError::LimitExceeded(format!("Cannot exceed quota for RolesPerAccount: {ROLES_MAX}")));
         }
+        check_former(draft.directory, account_id)?;
         let role = fields([
             ("role_name", Some(Value::from(name.as_str()))),
             ("path", Some(Value::from(path))),

@@ -34,7 +34,8 @@ pub(in crate::iam) fn find_provider<'d>(
     let role = directory.role_by_arn(role_arn);
     let issuer = issuer.unwrap_or_default();
     let of_issuer = |provider: &'d OidcProvider| {
-        let url = ProviderUrl::parse(&provider.url).ok().filter(|url| url.is_issuer(issuer))?;
+        let url =
+            ProviderUrl::parse(&provider.url, provider.may_be_private).ok().filter(|url| url.is_issuer(issuer))?;
         Some((role?, provider, url))
     };
     role.and_then(|role| directory.providers_of(&role.account_id).find_map(of_issuer)).ok_or_else(|| {
