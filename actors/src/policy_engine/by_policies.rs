@@ -7,11 +7,12 @@ use super::actions::find_action;
 use super::condition::Condition;
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document, Effect, Verdict};
-use super::evaluate::{IdentityVerdict, Source, StatementRef};
+use super::evaluate::{Source, StatementRef};
 use super::grant::Wish;
 use super::identity::{Form, IdentityPolicy};
 use super::pattern::Pattern;
 use super::trace::{Fit, Trace};
+use super::verdict::IdentityVerdict;
 use super::{DraftPolicy, InvalidPolicy};
 use crate::iam::Principal;
 

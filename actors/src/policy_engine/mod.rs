@@ -47,6 +47,7 @@ mod tests;
 mod trace;
 mod trust;
 mod unambiguous;
+mod verdict;
 
 pub use acl::{AclOf, GrantRef};
 pub use actions::{ACTIONS, ActionRow, Capability, Coarse, find_action};

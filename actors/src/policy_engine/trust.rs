@@ -9,12 +9,11 @@ use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document, Verdict};
 use super::effort::Effort;
 use super::error::InvalidPolicy;
-use super::evaluate::{
-    Decision, IdentityVerdict, Reason, Source, allow, names_session, refuse, statement_ref, within_session,
-};
+use super::evaluate::{Decision, Reason, Source, allow, names_session, refuse, within_session};
 use super::grant::Wish;
 use super::parse::{Kind, parse_document};
 use super::trace::{Trace, Watch};
+use super::verdict::{IdentityVerdict, statement_ref};
 use crate::iam::Principal;
 
 /// A role's trust policy.
