@@ -8,20 +8,17 @@
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::bucket_config::{BucketConfig, Tag};
-use myfsio_actors::iam::{IamClient, IamError, Principal};
-use myfsio_actors::names::{AccessKeyId, BucketName, CanonicalId, ObjectKey, VersionId};
-use myfsio_actors::policy_engine::{
-    AccessRequest, Decision, ObjectFacts, ObjectState, PolicyEngineClient, Reason, RequestContext,
-};
+use myfsio_actors::iam::Principal;
+use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, VersionId};
+use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, RequestContext};
 use myfsio_actors::storage::{Bucket, Object, StorageError};
 
 pub use super::access::Access;
-use super::auth::{Credential, CredentialError, Credentials, PayloadSigning, SecretText};
+use super::auth::PayloadSigning;
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::headers::{parse_tagging, text};
