@@ -1,4 +1,5 @@
-//! Walks the table of operations: every one of them, for every kind of caller.
+//! Walks the table of operations: every one of them, for every kind of caller; then the actions of IAM and STS, and the node's own
+//! routes.
 //!
 //! For each operation: nobody, a wrong secret, a disabled user, a user without the action, and a user with it, by the
 //! header pair and by SigV4. The first four are refused with 403 and must change nothing; the last is never refused with
@@ -8,6 +9,7 @@
 
 mod support;
 
+use myfsio::aws::Action;
 use myfsio::s3::operation::{Mark, Operation, Row, Scope};
 use serde_json::json;
 use support::{Node, Reply};
@@ -206,4 +208,202 @@ fn keys_in_a_body_are_asked_one_by_one() {
     let reply = node.ask_as(Some(("with", "secret")), "POST", "/bkt?delete", &headers, body);
     assert!(reply.status == 200 && reply.text().contains("<Deleted>"), "{reply:?}");
     assert_eq!(node.status("/bkt/a"), 404);
+}
+
+/// The account of the callers below; `chief` is its root.
+const ACCOUNT: &str = "111122223333";
+
+/// Actions that need no permission: AWS answers them to everybody who signs, whatever policies say (STS API Reference,
+/// GetCallerIdentity, GetSessionToken); a web identity's token takes the place of a signature.
+const NEED_NO_PERMISSION: [Action; 3] =
+    [Action::GetCallerIdentity, Action::GetSessionToken, Action::AssumeRoleWithWebIdentity];
+
+/// Actions that need no signature either.
+const NEED_NO_SIGNATURE: [Action; 1] = [Action::AssumeRoleWithWebIdentity];
+
+/// A request of the action that names whatever any action asks to be named.
+fn form(action: Action) -> String {
+    let arn = |what: &str| format!("arn:aws:iam::{ACCOUNT}:{what}");
+    let document = user_with("", &["s3:GetObject"])["policies"][0].clone();
+    let document = json!({"Version": document["Version"], "Statement": document["Statement"]}).to_string();
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]});
+    let row = action.row();
+    let pairs = [
+        ("Action", row.name.to_owned()),
+        ("Version", row.service.version().to_owned()),
+        ("UserName", "subject".to_owned()),
+        ("GroupName", "crew".to_owned()),
+        ("RoleName", "pilot".to_owned()),
+        ("PolicyName", "plan".to_owned()),
+        ("PolicyArn", arn("policy/plan")),
+        ("PolicyDocument", document.clone()),
+        ("AssumeRolePolicyDocument", trust.to_string()),
+        ("AccessKeyId", "subject".to_owned()),
+        ("Status", "Active".to_owned()),
+        ("Description", "as before".to_owned()),
+        ("VersionId", "v1".to_owned()),
+        ("Url", "https://idp.example.com".to_owned()),
+        ("OpenIDConnectProviderArn", arn("oidc-provider/idp.example.com")),
+        ("ClientID", "app".to_owned()),
+        ("ClientIDList.member.1", "app".to_owned()),
+        ("ThumbprintList.member.1", "0".repeat(40)),
+        ("Tags.member.1.Key", "k".to_owned()),
+        ("Tags.member.1.Value", "v".to_owned()),
+        ("TagKeys.member.1", "k".to_owned()),
+        ("PolicySourceArn", arn("user/subject")),
+        ("PolicyInputList.member.1", document),
+        ("ActionNames.member.1", "s3:GetObject".to_owned()),
+        ("RoleArn", arn("role/pilot")),
+        ("RoleSessionName", "visit".to_owned()),
+        ("WebIdentityToken", "none".to_owned()),
+    ];
+    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    pairs.join("&")
+}
+
+/// A route of the node's own.
+struct OwnRoute {
+    method: &'static str,
+    target: &'static str,
+    body: &'static str,
+    /// Whether every signed caller may ask: the answer depends on the caller.
+    is_open: bool,
+}
+
+const fn route(method: &'static str, target: &'static str, body: &'static str) -> OwnRoute {
+    OwnRoute { method, target, body, is_open: false }
+}
+
+/// The node's own routes, those last that remove what others name.
+const OWN_ROUTES: &[OwnRoute] = &[
+    route("POST", "/_myfsio/buckets/bkt/adopt", ""),
+    route("GET", "/_myfsio/buckets/bkt/lifecycle", ""),
+    route("POST", "/_myfsio/buckets/bkt/lifecycle/preview", ""),
+    route("GET", "/_myfsio/buckets/bkt/policy", ""),
+    route("PUT", "/_myfsio/buckets/bkt/policy", r#"{"preset": "private"}"#),
+    route("GET", "/bucket-policy/bkt", ""),
+    route("PUT", "/bucket-policy/bkt", r#"{"Version": "2012-10-17", "Statement": []}"#),
+    route("DELETE", "/bucket-policy/bkt", ""),
+    route("GET", "/_myfsio/buckets/bkt/events", ""),
+    route("POST", "/_myfsio/buckets/bkt/events/replay", ""),
+    route("DELETE", "/_myfsio/buckets/bkt/events/dead", ""),
+    route("GET", "/_myfsio/audit", ""),
+    // A refusal is told to whom it was told before, and is unknown to all others.
+    OwnRoute { is_open: true, ..route("GET", "/_myfsio/explain?request_id=0000000000000001", "") },
+    route("POST", "/_myfsio/simulate", r#"{"action": "s3:GetObject", "bucket": "bkt", "key": "source"}"#),
+    route("POST", "/presign/bkt/source", ""),
+    route("GET", "/_myfsio/iam/users", ""),
+    route("POST", "/_myfsio/iam/users", r#"{"display_name": "another"}"#),
+    route("GET", "/_myfsio/iam/users/subject", ""),
+    route("PATCH", "/_myfsio/iam/users/subject", r#"{"display_name": "subject"}"#),
+    route("PUT", "/_myfsio/iam/users/subject/policies", "[]"),
+    route("POST", "/_myfsio/iam/users/subject/access-keys", "{}"),
+    route("PATCH", "/_myfsio/iam/users/subject/access-keys/subject", r#"{"enabled": true}"#),
+    route("POST", "/_myfsio/iam/users/subject/rotate", r#"{"access_key": "subject"}"#),
+    route("DELETE", "/_myfsio/iam/users/subject/access-keys/subject", ""),
+    route("DELETE", "/_myfsio/iam/users/subject", ""),
+    // Last: who may hear it hears it without end.
+    route("GET", "/_myfsio/events", ""),
+];
+
+/// A user of the account with these statements beside its grants.
+fn member(access: &str, grants: serde_json::Value, statements: serde_json::Value) -> serde_json::Value {
+    let mut policies = grants;
+    if statements.as_array().is_some_and(|statements| !statements.is_empty()) {
+        let document = json!({"PolicyName": "own", "Version": "2012-10-17", "Statement": statements});
+        policies.as_array_mut().unwrap().push(document);
+    }
+    json!({"access_key": access, "secret_key": "secret", "display_name": access, "account_id": ACCOUNT, "policies": policies})
+}
+
+/// What the account has: a bucket, and one of each entity that the requests name.
+fn node_with_an_account() -> Node {
+    let node = Node::start(&[]);
+    let everything = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
+    let nothing = json!({"Effect": "Deny", "Action": "*", "Resource": "*"});
+    let all_grants = json!([{"bucket": "*", "actions": ["*"]}]);
+    let mut users = vec![
+        json!({"access_key": "chief", "secret_key": "secret", "display_name": "chief", "root": true, "account_id": ACCOUNT, "policies": []}),
+        member("subject", json!([]), json!([])),
+        member("without", json!([{"bucket": "other-bucket", "actions": ["read"]}]), json!([])),
+        member("denied", json!([]), json!([everything, nothing])),
+        member("denied-administrator", all_grants.clone(), json!([nothing])),
+        member("administrator", all_grants, json!([])),
+        member("with", json!([]), json!([everything])),
+    ];
+    for (i, action) in Action::ALL.iter().enumerate() {
+        let rest = json!([{"Effect": "Allow", "NotAction": action.row().permission, "Resource": "*"}]);
+        users.push(member(&format!("rest{i}"), json!([]), rest));
+    }
+    node.add_users(&users);
+    let chief = Some(("chief", "secret"));
+    assert_eq!(node.ask_as(chief, "PUT", "/bkt", &[], b"").status, 200);
+    assert_eq!(node.ask_as(chief, "PUT", "/bkt/source", &[], b"source").status, 200);
+    for action in [Action::CreateGroup, Action::CreatePolicy, Action::CreateRole, Action::CreateOpenIDConnectProvider] {
+        let reply = ask_for(&node, chief, action);
+        assert_eq!(reply.status, 200, "{action:?}: {}", reply.text());
+    }
+    node
+}
+
+fn ask_for(node: &Node, who: Option<(&str, &str)>, action: Action) -> Reply {
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    node.ask_as(who, "POST", "/", &headers, form(action).as_bytes())
+}
+
+#[test]
+fn every_action_for_every_caller() {
+    let node = node_with_an_account();
+    let mut failures = Vec::new();
+    let mut check = |action: Action, who: &str, reply: &Reply, allowed: bool| {
+        let is_refused = reply.status == 403;
+        let is_denied = reply.code() == "AccessDenied" || who == "nobody";
+        if is_refused == allowed || (is_refused && !is_denied) || reply.status >= 500 {
+            let (name, expected) = (action.row().name, if allowed { "not 403" } else { "403" });
+            failures.push(format!("{name} as {who}: {} {} (expected {expected})", reply.status, reply.code()));
+        }
+    };
+    for (i, &action) in Action::ALL.iter().enumerate() {
+        check(action, "nobody", &ask_for(&node, None, action), NEED_NO_SIGNATURE.contains(&action));
+        let rest = format!("rest{i}");
+        for who in ["without", "denied", "denied-administrator", &rest] {
+            let reply = ask_for(&node, Some((who, "secret")), action);
+            check(action, who, &reply, NEED_NO_PERMISSION.contains(&action));
+        }
+    }
+    // From the end: what is made comes first in the table, and what names it must find it.
+    for &action in Action::ALL.iter().rev() {
+        check(action, "with", &ask_for(&node, Some(("with", "secret")), action), true);
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    assert!(node.healthy());
+}
+
+#[test]
+fn every_route_for_every_caller() {
+    let node = node_with_an_account();
+    let mut failures = Vec::new();
+    let mut check = |route: &OwnRoute, who: &str, reply: &Reply, allowed: bool| {
+        let is_refused = reply.status == 403;
+        if is_refused == allowed || (is_refused && !reply.text().contains("AccessDenied")) || reply.status >= 500 {
+            let expected = if allowed { "not 403" } else { "403" };
+            let (method, target, text) = (route.method, route.target, reply.text());
+            failures.push(format!("{method} {target} as {who}: {} {text} (expected {expected})", reply.status));
+        }
+    };
+    let ask = |route: &OwnRoute, who| node.ask_as(who, route.method, route.target, &[], route.body.as_bytes());
+    for route in OWN_ROUTES {
+        check(route, "nobody", &ask(route, None), false);
+        for who in ["without", "denied", "denied-administrator"] {
+            check(route, who, &ask(route, Some((who, "secret"))), route.is_open);
+        }
+    }
+    let (_endless, answered) = OWN_ROUTES.split_last().unwrap();
+    for route in answered {
+        check(route, "administrator", &ask(route, Some(("administrator", "secret"))), true);
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    assert!(node.healthy());
 }

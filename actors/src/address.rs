@@ -1,4 +1,4 @@
-//! Which addresses are on the public internet, and which are of this machine and its networks. Pure.
+//! Which addresses are on the public internet, which are of this machine and its networks, and which count as one client. Pure.
 //!
 //! Whoever may name an address to the node could otherwise have it send requests to its own surroundings. Names are judged by the
 //! addresses that they resolve to at each connection, so a name that changes its mind helps nobody.
@@ -22,6 +22,14 @@ pub fn is_private(address: IpAddr) -> bool {
             address.is_loopback() || address.is_private() || (a == 100 && (64..128).contains(&b))
         }
         IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+    }
+}
+
+/// What counts as one client where clients are counted: an IPv4 address, of IPv6 the /64 that one client usually has whole.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        v4 => v4,
     }
 }
 
@@ -102,6 +110,15 @@ mod tests {
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
+    }
+
+    #[test]
+    fn one_client() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1:2:3"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.7"), of("192.0.2.7"));
+        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!
 //! Nothing in this crate knows HTTP or XML.
 
-mod address;
+pub mod address;
 pub mod audit;
 pub mod bucket_config;
 pub mod call;

@@ -175,7 +175,8 @@ impl Sealer {
         Ok(URL_SAFE_NO_PAD.encode([key_id.as_slice(), &salt, &sealed].concat()))
     }
 
-    /// Opens what [`Self::seal_token`] gave under the same purpose. Errs: UnknownKey, Damaged.
+    /// Opens what [`Self::seal_token`] gave under the same purpose and the current key: whoever got hold of an earlier one could
+    /// make tokens of its own. Errs: UnknownKey, Damaged.
     pub fn open_token(&self, purpose: &str, token: &str) -> Result<Vec<u8>, SealError> {
         if token.len() > SEALED_BYTES_MAX {
             return Err(SealError::Damaged);
@@ -183,7 +184,11 @@ impl Sealer {
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| SealError::Damaged)?;
         let (key_id, rest) = bytes.split_first_chunk::<KEY_ID_BYTES>().ok_or(SealError::Damaged)?;
         let (salt, sealed) = rest.split_first_chunk::<SALT_BYTES>().ok_or(SealError::Damaged)?;
-        let (cipher, nonce) = self.key(&hex::encode(key_id))?.of_token(purpose, salt)?;
+        let key = self.key(&hex::encode(key_id))?;
+        if key.id != self.current.id {
+            return Err(SealError::UnknownKey { key_id: key.id.clone(), current: self.current.id.clone() });
+        }
+        let (cipher, nonce) = key.of_token(purpose, salt)?;
         cipher.decrypt(&Nonce::from(nonce), sealed).map_err(|_| SealError::Damaged)
     }
 
@@ -286,7 +291,7 @@ mod tests {
         let token = one.seal_token("session", b"content").unwrap();
         assert_ne!(token, one.seal_token("session", b"content").unwrap());
         assert_eq!(one.open_token("session", &token).unwrap(), b"content");
-        assert_eq!(rotated.open_token("session", &token).unwrap(), b"content");
+        assert!(matches!(rotated.open_token("session", &token), Err(SealError::UnknownKey { .. })), "only of this key");
         assert_eq!(one.open_token("other", &token).unwrap_err(), SealError::Damaged);
         assert!(matches!(two.open_token("session", &token), Err(SealError::UnknownKey { .. })));
         for end in 0..token.len() {

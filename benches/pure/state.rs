@@ -64,7 +64,7 @@ pub fn refusals(criterion: &mut Criterion) {
             b.iter(|| {
                 refuse(&mut |request, decision, trace| {
                     assert!(!decision.allowed);
-                    let why = Why::Decided(Box::new(Explanation::of(request, decision, trace)));
+                    let why = Why::Decided(Box::new(Explanation::of(request, &decision, trace)));
                     let error = S3Error::new(ErrorCode::AccessDenied).explained(why);
                     log.refused(RequestId::random(), Stamp(1), &error, &Circumstances::default());
                 });

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::http::StatusCode;
 use myfsio_actors::audit::{AuditEntry, AuditError, AuditPosition, AuditQuery, ChangeOrigin};
 use myfsio_actors::names::Stamp;
 use myfsio_actors::storage::Bucket;
@@ -15,7 +14,7 @@ use time::{Date, OffsetDateTime};
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::query::Query;
-use crate::s3::respond::Answer;
+use crate::s3::respond::{Answer, json_text, no_store};
 
 /// Entries of a page when nothing is said of it, and at most.
 const LIMIT: usize = 100;
@@ -27,10 +26,7 @@ pub async fn entries(node: &Node, query: &Query) -> Answer {
     // Each entry is an object already, and stays to the letter what the log has.
     let next = page.next.map_or(Value::Null, |next| Value::from(next.to_string()));
     let body = format!("{{\"entries\":[{}],\"next\":{next}}}", page.entries.join(","));
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "application/json"))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .body(body))
+    Ok(no_store(json_text(StatusCode::OK, body)))
 }
 
 /// Carries out a change that a route of the node's own makes of a bucket, and tells the log of it, whoever waits for it. The work

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::StatusCode;
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::names::BucketName;
 use myfsio_actors::storage::Adopted;
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::audit::carry_out;
 use crate::node::Node;
-use crate::s3::respond::Answer;
+use crate::s3::respond::{self, Answer};
 
 /// Makes the files that somebody put into the bucket's folder objects. Runs to its end, whoever waits for it.
 pub async fn adopt(node: &Arc<Node>, bucket: &BucketName, by: ChangeOrigin) -> Answer {
@@ -37,5 +36,5 @@ pub async fn adopt(node: &Arc<Node>, bucket: &BucketName, by: ChangeOrigin) -> A
         "skipped": adopted.skipped,
         "skipped_first": skipped.collect::<Vec<_>>(),
     });
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body.to_string()))
+    Ok(respond::json(StatusCode::OK, &body))
 }

@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use myfsio_actors::iam::Principal;
-use myfsio_actors::names::ObjectKey;
+use myfsio_actors::iam::{Directory, Principal};
+use myfsio_actors::names::{CanonicalId, ObjectKey};
 use myfsio_actors::policy_engine::probe::{actions_in, is_about_objects, keys_in, s3_actions};
 use myfsio_actors::policy_engine::{ObjectFacts, ObjectState};
 use myfsio_actors::storage::Bucket;
 use serde_json::{Value, json};
 
-use super::simulate::{Simulation, everybody, stranger};
+use super::simulate::{Simulation, everybody};
 use crate::node::Node;
 
 /// Most decisions of each kind, old and new; a second or so.
@@ -174,6 +174,30 @@ impl Comparison<'_> {
         };
         list.push(json!({"principal": subject.name, "action": action, "resource": resource}));
     }
+}
+
+/// Anybody of an account that the node does not know: its root, with every right that its own account can give.
+fn stranger(model: &Principal, directory: &Directory) -> Option<Principal> {
+    let is_free = |account: &String| directory.principals().iter().all(|principal| principal.account_id != *account);
+    let account_id = (0..10_000u64).map(|number| format!("{:012}", 999_999_990_000 + number)).find(is_free)?;
+    let user_id = CanonicalId::from_bytes([0xff; 32]);
+    Some(Principal {
+        user_id,
+        account_id,
+        access_keys: Arc::default(),
+        display_name: "any other account".to_owned(),
+        user_name: "root".to_owned(),
+        path: "/".to_owned(),
+        is_root: true,
+        is_named_root: true,
+        shares_arn: false,
+        unambiguous_names: Arc::default(),
+        policies: Arc::default(),
+        tags: Arc::default(),
+        role: None,
+        session: None,
+        access_key: model.access_key.clone(),
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -23,7 +24,7 @@ use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::Caller;
 use crate::s3::query::Query;
-use crate::s3::respond::Answer;
+use crate::s3::respond::{self, Answer};
 
 /// How often a stream on which nothing happens shows that it lives, and every stream's listener is asked for again.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -59,7 +60,7 @@ fn counted(name: &str, count: usize) -> (Value, Value) {
 }
 
 fn answer(body: &Value) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body.to_string())
+    respond::json(StatusCode::OK, body)
 }
 
 fn target_json(node: &Node, target: &TargetEvents) -> Value {

@@ -1,14 +1,12 @@
 //! Why a request was refused.
 
-use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_TYPE;
-use serde_json::Value;
+use actix_web::http::StatusCode;
 
 use crate::decisions::Asker;
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::Caller;
-use crate::s3::respond::{Answer, RequestId};
+use crate::s3::respond::{Answer, RequestId, json};
 
 /// The refusals of the request that the query names, as far as the caller may see them. Errs: AccessDenied without credentials,
 /// InvalidArgument without an id; NoSuchDecision for an id that nobody knows and for one that is not the caller's to see, so that
@@ -27,10 +25,5 @@ pub fn explain(node: &Node, caller: &Caller) -> Answer {
         let (at, refusals) = node.decisions.find(id, caller.received())?;
         refusals.tell(&id.to_string(), at, asker, &account_of)
     };
-    json(&told().ok_or(ErrorCode::NoSuchDecision)?)
-}
-
-/// A JSON answer.
-pub fn json(body: &Value) -> Answer {
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body.to_string()))
+    Ok(json(StatusCode::OK, &told().ok_or(ErrorCode::NoSuchDecision)?))
 }

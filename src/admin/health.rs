@@ -2,8 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
 use serde_json::json;
+
+use crate::s3::respond;
 
 /// The answer: 503 with the reason when storage has failed; 200 else, but `degraded` while something, such as a full
 /// device, keeps files from following what was committed.
@@ -16,5 +17,5 @@ pub fn health(failure: Option<String>, trouble: Option<String>) -> HttpResponse 
             (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "failed", "version": version, "reason": reason }))
         }
     };
-    HttpResponse::build(status).insert_header((CONTENT_TYPE, "application/json")).body(body.to_string())
+    respond::json(status, &body)
 }

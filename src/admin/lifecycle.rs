@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::{Lifecycle, LifecycleKind};
 use myfsio_actors::lifecycle::LifecycleError;
 use myfsio_actors::names::{BucketName, Stamp};
@@ -15,7 +14,7 @@ use crate::s3::body::RequestBody;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::handlers::bucket_lifecycle::name_rules;
 use crate::s3::preflight::Caller;
-use crate::s3::respond::Answer;
+use crate::s3::respond::{self, Answer};
 use crate::s3::xml::Element;
 use crate::s3::xml::lifecycle::{LIFECYCLE_BYTES_MAX, lifecycle, lifecycle_configuration};
 use crate::s3::xml::write::iso_time;
@@ -36,7 +35,7 @@ pub async fn may_list(node: &Arc<Node>, caller: &Caller, bucket: &Bucket) -> boo
 }
 
 fn answer(body: &Value) -> Answer {
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body.to_string()))
+    Ok(respond::json(StatusCode::OK, body))
 }
 
 /// The bucket's rules, and what was done by them.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use actix_http::RequestHead;
 use actix_http::error::PayloadError;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -21,7 +20,7 @@ use crate::s3::auth::{Credentials as _, EXPIRES_SECONDS_MAX};
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::operation::Operation;
 use crate::s3::preflight;
-use crate::s3::respond::{Answer, json};
+use crate::s3::respond::{Answer, json, no_store};
 
 /// Largest body, in bytes.
 const BODY_BYTES_MAX: usize = 4 * 1024;
@@ -67,10 +66,8 @@ pub async fn answer(
     let url = presigned_url(signer, asked, settings, caller.received())
         .ok_or_else(|| S3Error::internal("the clock shows no time that can be signed"))?;
     let told = json!({ "url": url, "method": method, "expires_in": wanted.expires_seconds });
-    let mut response = json(StatusCode::OK, &told);
     // It is as good as a credential.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(no_store(json(StatusCode::OK, &told)))
 }
 
 /// What the body asks for.

@@ -6,9 +6,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::rt::task::spawn_blocking;
 use myfsio_actors::bucket_config::Tag;
-use myfsio_actors::iam::{Directory, Principal, RoleEntry, RoleSession, Session};
+use myfsio_actors::iam::{Directory, Principal, RoleEntry, Session};
 use myfsio_actors::names::{AccessKeyId, BucketName, ObjectKey, Stamp};
 use myfsio_actors::policy_engine::{
     AccessRequest, Decision, DraftPolicy, IdentityPolicy, InvalidPolicy, ObjectFacts, ObjectState, PolicyHome,
@@ -19,15 +20,14 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::compare::{self, Comparison};
-use super::explain::json;
-use crate::decisions::{Explanation, hide_policies_of_the_caller};
+use crate::decisions::{Explanation, hide_policies_of_the_caller, hide_the_caller};
 use crate::node::Node;
 use crate::s3::authorize::facts_of;
 use crate::s3::body::RequestBody;
 use crate::s3::conditional::date_seconds;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::Caller;
-use crate::s3::respond::Answer;
+use crate::s3::respond::{Answer, json};
 
 /// Largest question in bytes.
 const QUESTION_BYTES_MAX: usize = 256 * 1024;
@@ -84,6 +84,8 @@ pub struct Draft {
 /// The question, understood.
 #[derive(Debug)]
 pub struct Simulation {
+    /// Who asks, as the question names it.
+    pub called: Option<String>,
     /// Who asks; none is anonymous.
     pub principal: Option<Arc<Principal>>,
     /// The same with the policies that the question puts in place of its own.
@@ -133,7 +135,13 @@ pub async fn simulate(node: &Arc<Node>, caller: &Caller, mut body: RequestBody) 
             Some(row) if row.checks == "s3:CreateBucket" => None,
             _ => bucket?,
         },
-        ..understand(node, question, bucket_name, key, resource, caller.received())?
+        ..understand(
+            node,
+            question,
+            (bucket_name, key, resource),
+            (!is_administrator).then_some(&**asker),
+            caller.received(),
+        )?
     };
     let place = Arc::clone(&node.simulations).try_acquire_owned().map_err(|_| S3Error::from(ErrorCode::SlowDown))?;
     let (node, asker) = (Arc::clone(node), (!is_administrator).then(|| asker.clone()));
@@ -141,7 +149,7 @@ pub async fn simulate(node: &Arc<Node>, caller: &Caller, mut body: RequestBody) 
         let _place = place;
         simulation.answer(&node, asker.as_deref())
     });
-    json(&answered.await.map_err(S3Error::internal)??)
+    Ok(json(StatusCode::OK, &answered.await.map_err(S3Error::internal)??))
 }
 
 fn read(body: &[u8]) -> Result<Question, S3Error> {
@@ -195,9 +203,8 @@ fn malformed(error: &InvalidPolicy) -> S3Error {
 fn understand(
     node: &Node,
     question: Question,
-    bucket_name: Option<BucketName>,
-    key: Option<ObjectKey>,
-    resource: Option<String>,
+    (bucket_name, key, resource): Target,
+    asker: Option<&Principal>,
     now: Stamp,
 ) -> Result<Simulation, S3Error> {
     if find_action(&question.action).is_none() {
@@ -206,7 +213,12 @@ fn understand(
     let principal = match question.principal.as_deref() {
         None | Some("anonymous") => None,
         Some(name) => {
-            let found = principal_called(&node.access.iam.directory(), name, now);
+            // Somebody of another account is known by what policies name strangers by, and not found by other names.
+            let may_know = |found: &Arc<Principal>| {
+                let by_name = !name.starts_with("arn:") && name != found.user_id.as_str();
+                asker.is_none_or(|asker| asker.account_id == found.account_id || !by_name)
+            };
+            let found = principal_called(&node.access.iam.directory(), name, now).filter(may_know);
             Some(found.ok_or_else(|| S3Error::invalid_argument("principal", name, "There is no such principal."))?)
         }
     };
@@ -246,6 +258,7 @@ fn understand(
         tags.into_iter().map(tag).collect::<Result<Vec<Tag>, _>>()
     });
     Ok(Simulation {
+        called: question.principal,
         principal,
         altered,
         identity_documents: question.identity_policies,
@@ -454,38 +467,16 @@ impl Simulation {
             Some(draft) if under_draft => engine.explain_under(&request, draft.policy.as_ref()),
             _ => engine.explain(&request),
         };
-        let told = Explanation::of(&request, &decision, &trace);
+        let told = Explanation::of(&request, &decision, trace);
         let Value::Object(mut told) = serde_json::to_value(&told).map_err(S3Error::internal)? else {
             return Ok(Map::new());
         };
         let is_foreign =
             |asker: &&Principal| principal.is_some_and(|principal| principal.account_id != asker.account_id);
         if asker.filter(is_foreign).is_some() {
+            hide_the_caller(&mut told, self.called.as_deref().unwrap_or_default());
             hide_policies_of_the_caller(&mut told);
         }
         Ok(told)
     }
-}
-
-/// Anybody of an account that the node does not know: its root, with every right that its own account can give.
-pub fn stranger(model: &Principal, directory: &Directory) -> Option<Principal> {
-    let is_free = |account: &String| directory.principals().iter().all(|principal| principal.account_id != *account);
-    let account_id = (0..10_000u64).map(|number| format!("{:012}", 999_999_990_000 + number)).find(is_free)?;
-    let user_id = myfsio_actors::names::CanonicalId::from_bytes([0xff; 32]);
-    Some(Principal {
-        user_id,
-        account_id,
-        access_keys: Arc::default(),
-        display_name: "any other account".to_owned(),
-        user_name: "root".to_owned(),
-        path: "/".to_owned(),
-        is_root: true,
-        is_named_root: true,
-        unambiguous_names: Arc::default(),
-        policies: Arc::default(),
-        tags: Arc::default(),
-        role: None::<RoleSession>,
-        session: None,
-        access_key: model.access_key.clone(),
-    })
 }

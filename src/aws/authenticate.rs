@@ -17,7 +17,8 @@ use crate::s3::request_head::RequestHead;
 /// configured with none.
 const GLOBAL_REGIONS: [&str; 2] = ["us-east-1", ""];
 
-/// Authenticates a request that claims `scope`, or none. Errs: as authentication in S3 does; XAmzContentSHA256Mismatch.
+/// Authenticates a request that claims `scope`, or none, and counts it against its access key. Errs: as authentication in S3 does;
+/// SlowDown; XAmzContentSHA256Mismatch.
 pub async fn authenticate(
     node: &Arc<Node>,
     head: &HttpHead,

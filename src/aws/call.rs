@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::iam::Principal;
-use myfsio_actors::names::{AccessKeyId, Stamp};
+use myfsio_actors::names::Stamp;
 use myfsio_actors::policy_engine::RequestContext;
 
 use super::action::Action;
 use super::error::{ApiError, ErrorCode};
 use super::parameters::Parameters;
 use crate::node::Node;
+use crate::s3::authorize;
 use crate::s3::respond::RequestId;
 
 /// One request.
@@ -25,8 +26,6 @@ pub struct Call {
     pub parameters: Parameters,
     /// Who asks; none without a signature.
     pub principal: Option<Arc<Principal>>,
-    /// The access key of the request.
-    pub access_key_id: Option<AccessKeyId>,
     /// Names the request in responses and logs.
     pub request_id: RequestId,
     /// When its head had arrived.
@@ -50,11 +49,6 @@ impl Call {
 
     /// Who makes a change, for the audit log.
     pub fn origin(&self) -> ChangeOrigin {
-        ChangeOrigin {
-            principal: self.principal.as_ref().map(|principal| principal.caller_arn()).unwrap_or_default(),
-            access_key: self.access_key_id.as_ref().map(|key| key.as_str().to_owned()),
-            request_id: self.request_id.to_string(),
-            source_ip: self.peer,
-        }
+        authorize::changed_by(self.principal.as_deref(), self.request_id, self.peer)
     }
 }

@@ -26,7 +26,7 @@ use crate::s3::authorize::{Authenticated, Facts};
 use crate::s3::body::{BodyLimits, RequestBody};
 use crate::s3::checksum::BodyChecks;
 use crate::s3::headers::text;
-use crate::s3::preflight::{check_head_size, client_of};
+use crate::s3::preflight::{check_head_size, client_of, is_secure};
 use crate::s3::query::Query;
 use crate::s3::respond::RequestId;
 use crate::telemetry::request_span;
@@ -95,7 +95,6 @@ async fn serve(
     let body = read(node, head, incoming).await?;
     let scope = claimed_scope(head);
     let auth = authenticate(node, head, scope.as_ref(), &body, received).await?;
-    node.request_rates.count(auth.principal.as_deref(), received)?;
     if let Some(principal) = &auth.principal {
         tracing::Span::current().record("principal", principal.access_key.as_str());
     }
@@ -197,7 +196,7 @@ fn call(
         headers: &head.headers,
         query: &query,
         address: peer,
-        secure: false,
+        secure: is_secure(node, head),
         now: received,
         mechanism: auth.mechanism,
         signed_at_seconds: auth.signed_at_seconds,
@@ -210,7 +209,6 @@ fn call(
         action,
         parameters,
         principal: auth.principal,
-        access_key_id: auth.access_key_id,
         request_id,
         received,
         peer,

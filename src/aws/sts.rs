@@ -1,11 +1,12 @@
 //! The actions of STS (STS API Reference). Each reads its parameters, asks IAM, and writes what it has to tell.
 
-use myfsio_actors::iam::{IssuedSession, SessionError, SessionRequest, WhichUser};
+use myfsio_actors::iam::{IssuedSession, Principal, SessionError, SessionRequest, TrustDecision, WhichUser};
 
 use super::action::Action as A;
 use super::call::Call;
 use super::error::{ApiError, ErrorCode};
 use super::parameters::{Parameters, pattern};
+use crate::decisions::{Explanation, Why};
 use crate::s3::xml::XmlWriter;
 
 /// Most members of the lists of a request; IAM has narrower bounds of its own.
@@ -43,9 +44,19 @@ fn assume_role(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
         external_id: owned(parameters, "ExternalId"),
         ..session_of_role(parameters)?
     };
-    let issued = call.node.access.iam.assume_role(call.caller()?, &request, &call.context)?;
-    tell_session(&issued, out);
+    let caller = call.caller()?;
+    let issued = call.node.access.iam.assume_role(caller, &request, &call.context);
+    tell_session(&issued.map_err(|error| explained(caller, error))?, out);
     Ok(())
+}
+
+/// The refusal of somebody who wants to assume a role, with what its trust policy considered.
+fn explained(caller: &Principal, error: SessionError) -> ApiError {
+    let SessionError::Denied { message, cause, trust: Some(decided) } = error else { return error.into() };
+    let TrustDecision { action, role_arn, decision, trace } = *decided;
+    let told = Explanation::about(Some(caller), action, role_arn, &decision, trace);
+    let error = ApiError::from(SessionError::Denied { message, cause, trust: None });
+    error.explained(Why::Decided(Box::new(told)))
 }
 
 async fn assume_role_with_web_identity(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {

@@ -161,7 +161,7 @@ pub struct Unmet {
 
 impl Explanation {
     /// Tells a decision about a request.
-    pub fn of(request: &AccessRequest<'_>, decision: &Decision, trace: &Trace) -> Self {
+    pub fn of(request: &AccessRequest<'_>, decision: &Decision, trace: Trace) -> Self {
         let resource = match (request.bucket, request.key, request.resource) {
             (Some(bucket), Some(key), _) => format!("arn:aws:s3:::{bucket}/{key}"),
             (Some(bucket), None, _) => format!("arn:aws:s3:::{bucket}"),
@@ -180,11 +180,11 @@ impl Explanation {
         action: &str,
         resource: String,
         decision: &Decision,
-        trace: &Trace,
+        trace: Trace,
     ) -> Self {
         let who = Who::of(principal);
         let message = sentence(&decision.reason, &who, action, &resource, trace.considered.len());
-        let statements = trace.considered.iter().map(|one| Told::of(one, &who, action, &resource)).collect();
+        let statements = trace.considered.into_iter().map(|one| Told::of(one, &who, action, &resource)).collect();
         Self {
             principal: who,
             action: action.to_owned(),
@@ -195,11 +195,11 @@ impl Explanation {
             reason: word(&decision.reason),
             message,
             deciding_statement: match &decision.reason {
-                Reason::ExplicitDeny(statement) | Reason::Allowed(statement) => Some(Named::of(statement)),
+                Reason::ExplicitDeny(statement) | Reason::Allowed(statement) => Some(Named::of(statement.clone())),
                 _ => None,
             },
             statements,
-            notes: trace.notes.iter().map(|note| Cow::Borrowed(*note)).collect(),
+            notes: trace.notes.into_iter().map(Cow::Borrowed).collect(),
         }
     }
 
@@ -212,35 +212,30 @@ impl Explanation {
 }
 
 impl Named {
-    fn of(statement: &StatementRef) -> Self {
-        let source = match &statement.source {
+    fn of(statement: StatementRef) -> Self {
+        let source = match statement.source {
             Source::Bucket => Place { kind: "bucket", ..Place::default() },
             Source::Trust => Place { kind: "trust", ..Place::default() },
-            Source::Identity { home, name } => {
-                let place = match home {
-                    PolicyHome::Own { index } => {
-                        Place { kind: "identity", policy_index: Some(*index), ..Place::default() }
-                    }
-                    PolicyHome::Group { group, index } => Place {
-                        kind: "group",
-                        group: Some(group.clone()),
-                        policy_index: Some(*index),
-                        ..Place::default()
-                    },
-                    PolicyHome::Managed { arn, group } => Place {
-                        kind: "managed",
-                        policy_arn: Some(arn.clone()),
-                        group: group.clone(),
-                        ..Place::default()
-                    },
-                    PolicyHome::Session { index } => {
-                        Place { kind: "session", policy_index: Some(*index), ..Place::default() }
-                    }
-                };
-                Place { policy_name: name.clone(), ..place }
-            }
+            Source::Identity { home, name: policy_name } => match home {
+                PolicyHome::Own { index } => {
+                    Place { kind: "identity", policy_name, policy_index: Some(index), ..Place::default() }
+                }
+                PolicyHome::Group { group, index } => Place {
+                    kind: "group",
+                    policy_name,
+                    group: Some(group),
+                    policy_index: Some(index),
+                    ..Place::default()
+                },
+                PolicyHome::Managed { arn, group } => {
+                    Place { kind: "managed", policy_name, policy_arn: Some(arn), group, ..Place::default() }
+                }
+                PolicyHome::Session { index } => {
+                    Place { kind: "session", policy_name, policy_index: Some(index), ..Place::default() }
+                }
+            },
         };
-        Self { source, sid: statement.sid.clone(), index: statement.index }
+        Self { source, sid: statement.sid, index: statement.index }
     }
 
     /// Such as `Statement[1] "no-strangers" of the bucket's policy`.
@@ -267,9 +262,10 @@ impl Named {
 }
 
 impl Told {
-    fn of(one: &Considered, who: &Who, action: &str, resource: &str) -> Self {
+    fn of(one: Considered, who: &Who, action: &str, resource: &str) -> Self {
         let mut condition = None;
-        let why = match &one.fit {
+        let matched = matches!(one.fit, Fit::Applies | Fit::AppliesToAccount);
+        let why = match one.fit {
             Fit::Applies => match one.effect {
                 Effect::Allow => "It applies, and allows.".to_owned(),
                 Effect::Deny => "It applies, and denies.".to_owned(),
@@ -283,27 +279,20 @@ impl Told {
             Fit::OtherResource => format!("Its resources do not include {resource}."),
             Fit::GrantsOthers => format!("It does not grant {action} on {resource}."),
             Fit::Unmet { operator, key, wanted, found } => {
-                let unmet = Unmet {
-                    operator: operator.clone(),
-                    key: key.clone(),
-                    wanted: wanted.clone(),
-                    found: found.clone(),
-                };
-                let has = match found.is_empty() {
-                    true => "nothing".to_owned(),
-                    false => found.join(", "),
-                };
-                condition = Some(unmet);
-                format!("Its condition {operator} on {key} wants {}, and the request has {has}.", wanted.join(", "))
+                let has = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+                let wants = wanted.join(", ");
+                let why = format!("Its condition {operator} on {key} wants {wants}, and the request has {has}.");
+                condition = Some(Unmet { operator, key, wanted, found });
+                why
             }
         };
         Self {
-            statement: Named::of(&one.statement),
+            statement: Named::of(one.statement),
             effect: match one.effect {
                 Effect::Allow => "Allow",
                 Effect::Deny => "Deny",
             },
-            matched: matches!(one.fit, Fit::Applies | Fit::AppliesToAccount),
+            matched,
             why,
             condition,
         }
@@ -330,6 +319,7 @@ fn word(reason: &Reason) -> &'static str {
         Reason::AdministratorsOnly => "administrators_only",
         Reason::BrokenBucketPolicy(_) => "broken_bucket_policy",
         Reason::BrokenIdentityPolicy(_) => "broken_identity_policy",
+        Reason::TooMuchWork => "too_much_work",
         Reason::UnknownAction => "unknown_action",
     }
 }
@@ -343,8 +333,8 @@ fn sentence(reason: &Reason, who: &Who, action: &str, resource: &str, considered
         n => format!("{n} statements were considered"),
     };
     match reason {
-        Reason::ExplicitDeny(statement) => format!("{} denies {what} to {name}.", Named::of(statement).words()),
-        Reason::Allowed(statement) => format!("{} allows {what} to {name}.", Named::of(statement).words()),
+        Reason::ExplicitDeny(statement) => format!("{} denies {what} to {name}.", Named::of(statement.clone()).words()),
+        Reason::Allowed(statement) => format!("{} allows {what} to {name}.", Named::of(statement.clone()).words()),
         Reason::AccountRoot => {
             format!("{name} is the root of the account that owns what is asked for, and no policy denies it.")
         }
@@ -379,6 +369,9 @@ fn sentence(reason: &Reason, who: &Who, action: &str, resource: &str, considered
         ),
         Reason::BrokenIdentityPolicy(mistake) => {
             format!("A policy of {name} has a mistake ({mistake}), so that {name} may do nothing.")
+        }
+        Reason::TooMuchWork => {
+            "The patterns of the policies take too long to compare with what the request says.".to_owned()
         }
         Reason::UnknownAction => format!("There is no action {action}."),
     }

@@ -12,4 +12,4 @@ mod told;
 pub use explanation::{Explanation, Who, Why};
 pub use log::{Circumstances, DecisionLog, FURTHER_MAX, Refused};
 pub use shelf::{Shelf, Source};
-pub use told::{Asker, hide_policies_of_the_caller};
+pub use told::{Asker, hide_policies_of_the_caller, hide_the_caller};

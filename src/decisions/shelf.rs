@@ -4,32 +4,22 @@
 //! thing first, so a source that takes up no more than an equal share of the room loses nothing to others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
+use myfsio_actors::address::network;
 use myfsio_actors::names::Stamp;
 
 /// What a thing takes up beside itself, in bytes: its places in the maps.
 const PLACE_BYTES: usize = 320;
 
-/// Where things come from: an address, of IPv6 the /64 that one client usually has whole.
+/// Where things come from: what counts as one client; none when nobody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// Nobody knows.
-    Unknown,
-    /// An IPv4 address.
-    V4(Ipv4Addr),
-    /// The first half of an IPv6 address.
-    V6(u64),
-}
+pub struct Source(Option<IpAddr>);
 
 impl Source {
     /// Of an address.
     pub fn of(address: Option<IpAddr>) -> Self {
-        match address.map(|address| address.to_canonical()) {
-            None => Self::Unknown,
-            Some(IpAddr::V4(address)) => Self::V4(address),
-            Some(IpAddr::V6(address)) => Self::V6((u128::from(address) >> 64) as u64),
-        }
+        Self(address.map(network))
     }
 }
 
@@ -191,7 +181,7 @@ mod tests {
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_eq!(of("::ffff:192.0.2.7"), from(7));
         assert_ne!(from(7), from(8));
-        assert_eq!(Source::of(None), Source::Unknown);
+        assert_ne!(Source::of(None), of("::"));
     }
 
     #[test]

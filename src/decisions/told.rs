@@ -103,6 +103,31 @@ fn is_callers(statement: &Value) -> bool {
     matches!(kind(statement), Some("identity" | "group" | "managed" | "session"))
 }
 
+/// Leaves of a caller of another account what whoever asks called it: its ARN or user id. What conditions found is left out, too,
+/// since they may ask for anything of it.
+pub fn hide_the_caller(told: &mut Map<String, Value>, called: &str) {
+    let Some(principal) = told.get_mut("principal").and_then(Value::as_object_mut) else { return };
+    let arn = principal.get("arn").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let is_role = principal.get("kind").is_some_and(|kind| kind == "role");
+    principal.values_mut().for_each(|value| *value = Value::Null);
+    principal.insert("kind".to_owned(), Value::from(if is_role { "role" } else { "user" }));
+    let field = if called.starts_with("arn:") { "arn" } else { "user_id" };
+    principal.insert(field.to_owned(), Value::from(called));
+    let rename = |text: &mut Value| {
+        if let Value::String(text) = text {
+            *text = text.replace(&arn, called);
+        }
+    };
+    told.get_mut("message").map(rename);
+    for statement in told.get_mut("statements").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Value::Object(statement) = statement else { continue };
+        if statement.shift_remove("condition").is_some() {
+            statement.insert("why".to_owned(), Value::from("One of its conditions does not hold."));
+        }
+        statement.get_mut("why").map(rename);
+    }
+}
+
 /// Leaves out the policies of a caller of another account.
 pub fn hide_policies_of_the_caller(told: &mut Map<String, Value>) {
     let hidden = match told.get_mut("statements") {
@@ -164,6 +189,7 @@ mod tests {
             path: "/".to_owned(),
             is_root,
             is_named_root: is_root,
+            shares_arn: false,
             unambiguous_names: Arc::default(),
             policies: Arc::default(),
             tags: Arc::default(),

@@ -20,6 +20,7 @@ use myfsio_actors::policy_engine::{
 };
 use myfsio_actors::storage::{Bucket, Object, StorageError};
 
+pub use super::access::Access;
 use super::auth::{Credential, CredentialError, Credentials, PayloadSigning, SecretText};
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
@@ -93,138 +94,6 @@ impl<'a> Question<'a> {
     }
 }
 
-/// What the S3 layer asks of IAM and the PolicyEngine.
-#[derive(Debug, Clone)]
-pub struct Access {
-    /// Users and their keys.
-    pub iam: IamClient,
-    /// Decisions.
-    pub policy_engine: PolicyEngineClient,
-}
-
-impl Access {
-    /// Takes in policies that were edited on disk since the last request. A broken edit leaves the last good state in
-    /// force, so it is no reason to refuse.
-    pub async fn refresh(&self) {
-        if let Err(error) = self.policy_engine.refresh().await {
-            tracing::warn!(%error, "bucket policies could not be read again");
-        }
-    }
-
-    fn weigh(&self, question: &Question<'_>, object: ObjectState<'_>, context: &RequestContext) -> Decision {
-        self.policy_engine.decide(&question.request(object, context))
-    }
-
-    /// The refusal of somebody who does not administer the node.
-    pub fn administrators_only(&self, principal: Option<&Principal>, facts: &Facts<'_>, resource: &str) -> S3Error {
-        let context = facts.context(Asks::Nothing);
-        let action = "iam:ListUsers";
-        let request = AccessRequest {
-            principal,
-            action,
-            bucket: None,
-            bucket_owner: None,
-            config: None,
-            key: None,
-            resource: None,
-            object: ObjectState::Missing,
-            context: &context,
-        };
-        let error = S3Error::new(ErrorCode::AccessDenied).because("only administrators may ask this");
-        if !facts.explains {
-            return error;
-        }
-        let (_, trace) = self.policy_engine.explain(&request);
-        let decision = Decision { allowed: false, reason: Reason::AdministratorsOnly };
-        let told = Explanation::about(principal, action, resource.to_owned(), &decision, &trace);
-        error.explained(Why::Decided(Box::new(told)))
-    }
-
-    /// A refusal, with what was considered for it if it is to be explained.
-    fn denied(&self, request: &AccessRequest<'_>, decision: &Decision, explains: bool) -> S3Error {
-        let cause = format_args!("{} is denied: {:?}", request.action, decision.reason);
-        let error = S3Error::new(ErrorCode::AccessDenied).because(cause);
-        if !explains {
-            return error;
-        }
-        // Where a policy has changed since, what was decided is told.
-        let (again, trace) = self.policy_engine.explain(request);
-        let decision = if again.allowed { decision } else { &again };
-        let told = Explanation::of(request, decision, &trace);
-        let told = match (request.key, request.object) {
-            (Some(_), ObjectState::Missing) => told.noting("there is no such object, or no such version of it"),
-            _ => told,
-        };
-        error.explained(Why::Decided(Box::new(told)))
-    }
-
-    /// Whether the principal administers the node.
-    pub fn is_administrator(&self, principal: &Principal, facts: &Facts<'_>) -> bool {
-        self.policy_engine.is_administrator(principal, &facts.context(Asks::Nothing))
-    }
-
-    /// Whether a bucket belongs in the principal's ListBuckets.
-    pub fn sees_bucket(&self, principal: &Principal, bucket: &Bucket) -> bool {
-        self.policy_engine.sees_bucket(principal, &bucket.name, &bucket.owner)
-    }
-
-    /// Display name of an owner; none when unknown.
-    pub fn owner_name(&self, owner: &CanonicalId) -> Option<String> {
-        self.iam.owner_display_name(owner)
-    }
-}
-
-impl Credentials for Access {
-    type Principal = Principal;
-
-    async fn credential(
-        &self,
-        id: &AccessKeyId,
-        token: Option<&str>,
-        exposed: bool,
-    ) -> Result<Credential<Principal>, CredentialError> {
-        let found = self.iam.credential(id, token, exposed).await.map_err(refusal)?;
-        Ok(Credential { secret: SecretText::new(found.secret.expose()), principal: found.principal })
-    }
-
-    async fn verify_secret(
-        &self,
-        id: &AccessKeyId,
-        token: Option<&str>,
-        secret: &str,
-        address: Option<IpAddr>,
-        exposed: bool,
-    ) -> Result<Arc<Principal>, CredentialError> {
-        self.iam.verify_secret(id, token, secret, address, exposed).await.map_err(refusal)
-    }
-}
-
-fn refusal(error: IamError) -> CredentialError {
-    match error {
-        IamError::NoSuchAccessKey(_) => CredentialError::NoSuchAccessKey,
-        IamError::Disabled(_) => CredentialError::Disabled,
-        IamError::Expired(_) => CredentialError::Expired,
-        IamError::InvalidToken => CredentialError::InvalidToken,
-        IamError::ExpiredToken => CredentialError::ExpiredToken,
-        IamError::WellKnownRefused(_) => CredentialError::WellKnownSecret,
-        IamError::WrongSecret(_) => CredentialError::WrongSecret,
-        IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
-        IamError::AddressLockedOut { until } => CredentialError::AddressLockedOut { until },
-        IamError::Busy => CredentialError::Busy,
-        IamError::NoSuchEntity(_)
-        | IamError::EntityAlreadyExists(_)
-        | IamError::DeleteConflict(_)
-        | IamError::LimitExceeded(_)
-        | IamError::UnmodifiableEntity(_)
-        | IamError::InvalidInput { .. }
-        | IamError::MalformedPolicyDocument(_)
-        | IamError::Store(_)
-        | IamError::Seal(_)
-        | IamError::Stopped
-        | IamError::TimedOut => CredentialError::Unavailable(error.to_string()),
-    }
-}
-
 /// The digest that the request claims for its body.
 pub fn content_sha256(auth: &Authenticated) -> Option<[u8; 32]> {
     match &auth.payload {
@@ -236,8 +105,7 @@ pub fn content_sha256(auth: &Authenticated) -> Option<[u8; 32]> {
 }
 
 /// A request that changes something, as the audit log tells of it.
-pub fn changed_by(auth: &Authenticated, request_id: RequestId, address: Option<IpAddr>) -> ChangeOrigin {
-    let principal = auth.principal.as_deref();
+pub fn changed_by(principal: Option<&Principal>, request_id: RequestId, address: Option<IpAddr>) -> ChangeOrigin {
     ChangeOrigin {
         principal: principal.map_or_else(|| "anonymous".to_owned(), Principal::caller_arn),
         access_key: principal.map(|principal| principal.access_key.as_str().to_owned()),
@@ -361,7 +229,7 @@ enum Looked<'a> {
 /// Asks one question. Errs: AccessDenied; what is missing, to those who may list.
 fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>) -> Result<(), S3Error> {
     let context = question.context(asks);
-    let decision = node.access.weigh(question, ObjectState::Unseen, &context);
+    let decision = node.access.policy_engine.decide(&question.request(ObjectState::Unseen, &context));
     if decision.reason != Reason::DependsOnObject {
         return verdict(node, question, &decision, ObjectState::Unseen, &context);
     }
@@ -373,7 +241,7 @@ fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>)
         Some(Ok(object)) => ObjectState::Found(facts_of(object)),
         Some(Err(_)) | None => ObjectState::Missing,
     };
-    let decision = node.access.weigh(question, state, &context);
+    let decision = node.access.policy_engine.decide(&question.request(state, &context));
     match found {
         Some(Err(error)) if !is_absence(&error) => Err(error.into()),
         // Deleting what is not there succeeds, so its absence is no answer to who may not.
@@ -418,14 +286,14 @@ pub fn is_absence(error: &StorageError) -> bool {
 fn may_list(node: &Node, question: &Question<'_>) -> bool {
     let listing = Question { action: "s3:ListBucket", key: None, ..*question };
     let context = question.facts.context(Asks::Listing(question.key.unwrap_or_default()));
-    node.access.weigh(&listing, ObjectState::Missing, &context).allowed
+    node.access.policy_engine.decide(&listing.request(ObjectState::Missing, &context)).allowed
 }
 
 /// The refusal of somebody who may read an object that is not there, but may not know that.
 pub fn hidden_absence(call: &Call, bucket: &Bucket, key: &str) -> S3Error {
     let question = about(call, "s3:ListBucket", bucket, None);
     let context = question.facts.context(Asks::Listing(key));
-    let decision = call.node.access.weigh(&question, ObjectState::Missing, &context);
+    let decision = call.node.access.policy_engine.decide(&question.request(ObjectState::Missing, &context));
     let request = question.request(ObjectState::Missing, &context);
     let error = call.node.access.denied(&request, &decision, question.facts.explains);
     match error.why() {
@@ -495,7 +363,7 @@ pub fn permissions<'a>(call: &'a Call, bucket: &'a Bucket, object: &'a Object) -
     move |action| {
         let question = about(call, action, bucket, call.key.as_ref().map(|key| key.as_str()));
         let context = context.get_or_init(|| question.facts.context(Asks::Nothing));
-        call.node.access.weigh(&question, ObjectState::Found(facts_of(object)), context).allowed
+        call.node.access.policy_engine.decide(&question.request(ObjectState::Found(facts_of(object)), context)).allowed
     }
 }
 
@@ -505,7 +373,7 @@ pub fn list_of_new_object(call: &Call, bucket: &Bucket, key: &str, owner: &Canon
     let object = ObjectFacts { owner, acl: None, tags: &[] };
     let question = about(call, "s3:PutObjectAcl", bucket, Some(key));
     let context = question.facts.context(Asks::Nothing);
-    let decision = call.node.access.weigh(&question, ObjectState::Found(object), &context);
+    let decision = call.node.access.policy_engine.decide(&question.request(ObjectState::Found(object), &context));
     match decision.reason {
         Reason::Anonymous => Ok(()),
         _ => verdict(&call.node, &question, &decision, ObjectState::Found(object), &context),
@@ -533,15 +401,19 @@ pub fn on_bucket(
     ask(node, &question, Looked::Nowhere, Asks::Nothing)
 }
 
-/// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
+/// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
 pub fn on_resource(
     node: &Node,
     principal: Option<&Principal>,
     action: &str,
-    resource: &str,
+    (resource, tags): (&str, &[(String, String)]),
     facts: Facts<'_>,
 ) -> Result<Reason, S3Error> {
-    let context = facts.context(Asks::Nothing);
+    let mut context = facts.context(Asks::Nothing);
+    for (key, value) in tags {
+        context.add(format!("iam:ResourceTag/{key}"), value.as_str());
+        context.add(format!("aws:ResourceTag/{key}"), value.as_str());
+    }
     let request = AccessRequest {
         principal,
         action,
@@ -608,5 +480,16 @@ pub fn facts(call: &Call) -> Facts<'_> {
         signed_at_seconds: call.auth.signed_at_seconds,
         region: &call.node.settings.region,
         explains: call.node.decisions.is_on() && call.refusals.get() <= FURTHER_MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_nobody_signed_is_anonymous() {
+        let origin = changed_by(None, RequestId::random(), None);
+        assert_eq!((origin.principal.as_str(), origin.access_key), ("anonymous", None));
     }
 }

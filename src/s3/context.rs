@@ -102,7 +102,7 @@ impl Call {
 
     /// The request as the audit log tells of it.
     pub fn changed_by(&self) -> ChangeOrigin {
-        authorize::changed_by(&self.auth, self.request_id, self.peer)
+        authorize::changed_by(self.auth.principal.as_deref(), self.request_id, self.peer)
     }
 
     /// Makes somebody else the caller: the one whom the body names.

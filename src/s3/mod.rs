@@ -1,6 +1,7 @@
 //! The S3 API: socket → parse → authenticate → authorise → one message → reply.
 
 pub mod accept;
+mod access;
 pub mod acl;
 pub mod auth;
 pub mod authorize;

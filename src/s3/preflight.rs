@@ -20,7 +20,7 @@ use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::chunked::decoded_length;
-use super::auth::settings::client_address;
+use super::auth::settings::{self, client_address};
 use super::auth::{ChunkedDecoder, Mechanism, SecretText, authenticate};
 use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, RequestBody, too_large};
@@ -54,6 +54,8 @@ pub struct Prepared {
     pub received: Stamp,
     /// Address of the client, as far as it is known.
     pub peer: Option<IpAddr>,
+    /// Whether its request came over TLS.
+    pub secure: bool,
     /// What it asks for.
     pub operation: Operation,
     /// What it addresses.
@@ -86,6 +88,7 @@ pub struct Caller {
     query: Query,
     headers: HeaderMap,
     address: Option<IpAddr>,
+    secure: bool,
     received: Stamp,
     path: String,
     decoder: Option<ChunkedDecoder>,
@@ -105,7 +108,7 @@ impl Caller {
 
     /// As the one who asks for a change.
     pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
-        authorize::changed_by(&self.auth, request_id, self.address)
+        authorize::changed_by(self.auth.principal.as_deref(), request_id, self.address)
     }
 
     fn facts<'a>(&'a self, node: &'a Node) -> Facts<'a> {
@@ -113,7 +116,7 @@ impl Caller {
             headers: &self.headers,
             query: &self.query,
             address: self.address,
-            secure: false,
+            secure: self.secure,
             now: self.received,
             mechanism: self.auth.mechanism,
             signed_at_seconds: self.auth.signed_at_seconds,
@@ -152,8 +155,13 @@ impl Caller {
         authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts(node))
     }
 
-    /// Asks for a permission on what is no bucket, by its ARN; answers why the caller may. Errs: AccessDenied.
-    pub fn ask_about(&self, node: &Node, action: &str, resource: &str) -> Result<Reason, S3Error> {
+    /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
+    pub fn ask_about(
+        &self,
+        node: &Node,
+        action: &str,
+        resource: (&str, &[(String, String)]),
+    ) -> Result<Reason, S3Error> {
         authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts(node))
     }
 
@@ -205,7 +213,9 @@ pub async fn identify(node: &Arc<Node>, head: &HttpHead) -> Result<Caller, S3Err
     let address = client_address(&seen, &node.settings.auth.trusted_proxies);
     let (decoder, limits) = body_limits(node, &seen, false, &auth)?;
     let path = head.uri.path().to_owned();
-    Ok(Caller { auth, query, headers: head.headers.clone(), address, received, path, decoder, limits })
+    let secure = settings::is_secure(&seen, &node.settings.auth.trusted_proxies);
+    let headers = head.headers.clone();
+    Ok(Caller { auth, query, headers, address, secure, received, path, decoder, limits })
 }
 
 /// Decides whether a request of the S3 API may go to its handler.
@@ -232,6 +242,7 @@ pub async fn prepare(
     let auth = known_caller(node, &seen, received).await?;
     exchange.asked_by(auth.principal.as_ref(), auth.mechanism);
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
+    let secure = settings::is_secure(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();
     let bucket = match &bucket_name {
         Some(name) if operation != Operation::CreateBucket => Some(node.storage.bucket(name)?),
@@ -244,7 +255,7 @@ pub async fn prepare(
         headers: &head.headers,
         query: &query,
         address: address_of_client,
-        secure: false,
+        secure,
         now: received,
         mechanism: auth.mechanism,
         signed_at_seconds: auth.signed_at_seconds,
@@ -282,6 +293,7 @@ pub async fn prepare(
         request_id,
         received,
         peer: address_of_client,
+        secure,
         operation,
         address,
         bucket,
@@ -311,6 +323,12 @@ pub fn client_of(node: &Node, head: &HttpHead) -> Option<IpAddr> {
     client_address(&seen, &node.settings.auth.trusted_proxies)
 }
 
+/// Whether the client's request came over TLS, as far as the node or a trusted proxy knows.
+pub fn is_secure(node: &Node, head: &HttpHead) -> bool {
+    let seen = request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
+    settings::is_secure(&seen, &node.settings.auth.trusted_proxies)
+}
+
 /// The head as authentication reads it.
 pub fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, peer: Option<IpAddr>) -> RequestHead<'a> {
     RequestHead {
@@ -320,6 +338,7 @@ pub fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, pee
         virtual_bucket,
         headers: &head.headers,
         peer,
+        // The node's own listeners speak no TLS.
         secure: false,
         body_sha256: None,
     }

@@ -73,6 +73,7 @@ mod tests {
             path: "/".to_owned(),
             is_root: false,
             is_named_root: false,
+            shares_arn: false,
             unambiguous_names: Arc::from([]),
             policies: Arc::from([]),
             tags: Arc::from([]),

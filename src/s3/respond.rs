@@ -9,7 +9,7 @@ use std::fmt;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SERVER};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SERVER};
 
 use super::error::{ErrorCode, S3Error};
 use super::xml::write::XmlWriter;
@@ -86,7 +86,18 @@ pub fn empty(status: StatusCode) -> HttpResponse {
 
 /// A JSON document.
 pub fn json(status: StatusCode, body: &serde_json::Value) -> HttpResponse {
-    HttpResponse::build(status).insert_header((CONTENT_TYPE, "application/json")).body(body.to_string())
+    json_text(status, body.to_string())
+}
+
+/// A JSON document that is written already.
+pub fn json_text(status: StatusCode, body: String) -> HttpResponse {
+    HttpResponse::build(status).insert_header((CONTENT_TYPE, "application/json")).body(body)
+}
+
+/// The response as one that nobody keeps on the way (RFC 9111, section 5.2.2.5): it holds what not everybody may see.
+pub fn no_store(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Sets a response header; a value that no header can carry is left out.
@@ -102,7 +113,7 @@ pub fn error_response(error: &S3Error, asked: Asked<'_>) -> HttpResponse {
     let mut response = if asked.is_head {
         HttpResponse::new(status)
     } else if asked.as_json {
-        HttpResponse::build(status).insert_header((CONTENT_TYPE, "application/json")).body(error_json(error, asked))
+        json_text(status, error_json(error, asked))
     } else {
         xml(status, error_xml(error, asked))
     };
@@ -188,6 +199,14 @@ mod tests {
         let response = error_response(&error, asked(false, false));
         assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "application/xml");
         assert_eq!(response.status(), 404);
+    }
+
+    #[test]
+    fn json_documents() {
+        let response = no_store(json(StatusCode::CREATED, &serde_json::json!({ "a": 1 })));
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "application/json");
+        assert_eq!(response.headers().get(CACHE_CONTROL).unwrap(), "no-store");
     }
 
     #[test]

@@ -111,6 +111,18 @@ def test_policies_in_either_form(node):
     ask(node, "DELETE", "/Both", expect=204)
 
 
+def test_a_name_given_twice_is_refused(node):
+    made = make(node, "Twice")
+    for body in (b'[{"bucket": "shared", "actions": ["list"], "actions": ["*"]}]',
+                 b'[{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Effect": "Allow"}]}]'):
+        status, _, answer = signed(node, "PUT", f"{USERS}/{made['access_key']}/policies", body)
+        assert status == 400 and json.loads(answer)["error"]["code"] == "InvalidArgument", answer
+    status, _, _ = signed(node, "POST", USERS, b'{"display_name": "a", "policies": [], "policies": [{"bucket": "*", "actions": ["*"]}]}')
+    assert status == 400
+    assert ask(node, "GET", "/Twice")["policies"] == []
+    ask(node, "DELETE", "/Twice", expect=204)
+
+
 def test_rotation(node):
     made = make(node, "Rotated", [LIST])
     at_once = ask(node, "POST", "/Rotated/rotate")
@@ -236,14 +248,15 @@ def test_who_may(node):
                                ("DELETE", "/plain/access-keys/plain", None)):
         assert ask(node, method, path, body, expect=403, **plain) == "AccessDenied", (method, path)
         if path:
-            assert ask(node, method, path, body, expect=404 if path == "/none" else 403, **stranger) in ("AccessDenied", "NoSuchEntity"), (method, path)
+            # Of another account nobody learns whether it is there.
+            assert ask(node, method, path, body, expect=404, **stranger) == "NoSuchEntity", (method, path)
 
     # An account's own see and change what is in it, and no more; a document makes nobody the node's administrator.
     for who in (chief, owner):
         told = ask(node, "GET", **who)
         assert {user["account_id"] for user in told["users"]} == {account} and "warnings" not in told
-        assert ask(node, "GET", "/localadmin", expect=403, **who) == "AccessDenied"
-        assert ask(node, "DELETE", "/stranger", expect=403, **who) == "AccessDenied"
+        assert ask(node, "GET", "/localadmin", expect=404, **who) == "NoSuchEntity"
+        assert ask(node, "DELETE", "/stranger", expect=404, **who) == "NoSuchEntity"
     made = ask(node, "POST", body={"display_name": "Junior"}, expect=201, **chief)
     assert made["user"]["account_id"] == account
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -255,8 +268,67 @@ def test_who_may(node):
 
     ask(node, "POST", body={"display_name": "Bare"}, expect=201, **creator)
     assert ask(node, "POST", body={"display_name": "z", "policies": [document]}, expect=403, **creator) == "AccessDenied"
-    for name in ("Junior", "Bare"):
-        ask(node, "DELETE", "/" + name, expect=204, **chief)
+    for method, path, body in (("POST", "/rotate", None), ("POST", "/access-keys", None), ("PATCH", "", {"enabled": False}), ("DELETE", "", None)):
+        assert ask(node, method, "/Junior" + path, body, expect=403, **owner) == "AccessDenied", (method, path)
+    ask(node, "DELETE", "/Junior", expect=204)
+    ask(node, "DELETE", "/Bare", expect=204, **chief)
+
+
+def test_no_account_puts_itself_into_groups_of_every_account(node):
+    root = account_user(node, "lord", "777777777777", ["iam:*"], root=True)
+    document = node.iam()
+    document.setdefault("groups", []).append({"name": "everybodys", "policies": [{"bucket": "*", "actions": ["*"]}]})
+    node.write_iam(document)
+    assert ask(node, "PATCH", "/lord", {"groups": ["everybodys"]}, expect=403, **root) == "AccessDenied"
+    assert ask(node, "PATCH", "/lord", {"groups": ["everybodys"]})["groups"] == ["everybodys"]
+    ask(node, "PATCH", "/lord", {"groups": []})
+    assert ask(node, "GET", **root)["users"][0]["groups"] == []
+
+
+def test_a_name_is_asked_for_before_it_is_given(node):
+    account = "121212121212"
+    own = f"arn:aws:iam::{account}:user/"
+    maker = {"access": "maker", "secret": "maker-secret"}
+    policies = [{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "iam:CreateUser", "Resource": "*"},
+        {"Effect": "Deny", "Action": "iam:CreateUser", "Resource": own + "boss"}]}]
+    node.add_users({"access_key": "maker", "secret_key": "maker-secret", "user_name": "maker", "account_id": account, "policies": policies},
+                   {"access_key": "mate-key", "secret_key": "mate-secret", "user_name": "mate", "account_id": account, "root": True, "policies": []})
+    # The display name cannot be in an ARN, so that the access key would be: it is that name which is asked for.
+    assert ask(node, "POST", body={"display_name": "The Boss", "access_key": "boss"}, expect=403, **maker) == "AccessDenied"
+    for body in ({"display_name": "mate", "access_key": "MATE"}, {"display_name": "x y", "access_key": "mate"}, {"display_name": "MATE-KEY"}):
+        assert ask(node, "POST", body=body, expect=409, **maker) == "EntityAlreadyExists", body
+    made = ask(node, "POST", body={"display_name": "x y"}, expect=201, **maker)
+    assert made["user"]["arn"] == own + made["access_key"]
+    ask(node, "DELETE", "/" + made["access_key"], expect=204)
+
+
+def test_denies_of_aws_hold_for_rotation_and_tags(node):
+    account = "131313131313"
+    allow = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
+    denies = {"keyless": {"Effect": "Deny", "Action": "iam:CreateAccessKey", "Resource": "*"},
+              "tagless": {"Effect": "Deny", "Action": "iam:*", "Resource": "*", "Condition": {"StringEquals": {"aws:ResourceTag/team": "red"}}},
+              "iamless": {"Effect": "Deny", "Action": "iam:*", "Resource": "*", "Condition": {"StringEquals": {"iam:ResourceTag/team": "red"}}}}
+    node.add_users(*({"access_key": name, "secret_key": f"{name}-secret", "user_name": name, "account_id": account,
+                      "policies": [{"Version": "2012-10-17", "Statement": [allow, deny]}]} for name, deny in denies.items()),
+                   {"access_key": "red-key", "secret_key": "red-secret", "user_name": "reddy", "account_id": account, "tags": {"team": "red"}, "policies": []},
+                   {"access_key": "blue-key", "secret_key": "blue-secret", "user_name": "bluey", "account_id": account, "policies": []})
+    who = {name: {"access": name, "secret": f"{name}-secret"} for name in denies}
+    assert ask(node, "POST", "/bluey/rotate", expect=403, **who["keyless"]) == "AccessDenied"
+    for name in ("tagless", "iamless"):
+        for method, path, body in (("GET", "", None), ("PUT", "/policies", []), ("PATCH", "", {"path": "/x/"}), ("POST", "/rotate", None), ("DELETE", "", None)):
+            assert ask(node, method, "/reddy" + path, body, expect=403, **who[name]) == "AccessDenied", (name, method, path)
+        ask(node, "POST", "/bluey/rotate", **who[name])
+
+
+def test_the_credentials_of_getsessiontoken_administer_nobody(node):
+    import boto3
+    sts = boto3.client("sts", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id="localadmin", aws_secret_access_key="localadmin")
+    given = sts.get_session_token()["Credentials"]
+    pair = {"X-Access-Key": given["AccessKeyId"], "X-Secret-Key": given["SecretAccessKey"], "X-Amz-Security-Token": given["SessionToken"]}
+    for method, path in (("GET", ""), ("GET", "/localadmin"), ("POST", "/localadmin/access-keys")):
+        status, _, answer = send(node.endpoint, method, USERS + path, headers=pair)
+        assert status == 403 and "GetSessionToken" in json.loads(answer)["error"]["message"], (status, answer)
 
 
 def test_grants_of_single_actions(node):

@@ -426,7 +426,9 @@ def test_what_was_answered_survives_a_kill(node_factory):
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         workers = [pool.submit(change, worker) for worker in range(4)]
-        time.sleep(1.5)
+        end = time.monotonic() + 60
+        while len(answered) <= 10 and time.monotonic() < end:
+            time.sleep(0.05)
         node.kill()
         stop.append(True)
         [worker.result() for worker in workers]

@@ -310,3 +310,19 @@ def test_the_apis_of_aws(node):
                          config=Config(retries={"total_max_attempts": 1}))
     told = why(node, lambda: wrong.list_users(), "SignatureDoesNotMatch")
     assert told["reason"] == "authentication" and told["principal"]["access_key"] == "bob"
+
+
+def test_a_role_that_trusts_others(node):
+    trust = {"Version": "2012-10-17", "Statement": [{"Sid": "ann-only", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/somebody"}, "Action": "sts:AssumeRole"}]}
+    before = node.iam()
+    node.write_iam({**before, "roles": [{"role_name": "keeper", "account_id": ACCOUNT, "role_id": "AROAAAAAAAAAAAAAAAAAA", "canonical_id": "cd" * 32,
+                                         "assume_role_policy": trust, "policies": []}]})
+    sts = boto3.client("sts", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id="bob", aws_secret_access_key="secret",
+                       config=Config(retries={"total_max_attempts": 1}))
+    try:
+        told = why(node, lambda: sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/keeper", RoleSessionName="me"))
+    finally:
+        node.write_iam(before)
+    assert (told["action"], told["resource"], told["reason"]) == ("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/keeper", "no_trust")
+    of_trust = [s for s in told["statements"] if s["source"]["kind"] == "trust"]
+    assert [(s["sid"], s["why"]) for s in of_trust] == [("ann-only", f"Its principals do not include arn:aws:iam::{ACCOUNT}:user/bob.")]

@@ -280,7 +280,7 @@ def test_inline_policies(iam, holder):
     assert holder.list_holder_policies()["PolicyNames"] == ["a", "p"]
     assert holder.list_holder_policies(MaxItems=1)["PolicyNames"] == ["a"]
     for broken in ("{", "[]", "{}", '{"Version": "2010-10-17", "Statement": []}',
-                   allow("s3:Fly"), allow("s3:*", Principal="*"), '[{"bucket": "*", "actions": ["*"]}]',
+                   allow("Fly"), allow("s3:*", "arn:xx:s3:::b"), allow("s3:*", Principal="*"), '[{"bucket": "*", "actions": ["*"]}]',
                    '{"bucket": "*", "actions": ["iam:*"]}'):
         with refused(400, "MalformedPolicyDocument"):
             holder.put_holder_policy(PolicyName="bad", PolicyDocument=broken)
@@ -646,22 +646,61 @@ def test_accounts_do_not_see_each_other(node_factory):
     assert two.list_users()["Users"] == []
     with refused(404, "NoSuchEntity"):
         two.get_user(UserName="ann")
-    # Neither by its id nor by its ARN.
-    with refused(403, "AccessDenied"):
-        two.get_user(UserName=made["UserId"])
+    # Neither by its id nor by its ARN, and the answer is that for an id that nobody has.
+    for user_id in (made["UserId"], "d" * 64):
+        with refused(404, "NoSuchEntity"):
+            two.get_user(UserName=user_id)
+    two.create_group(GroupName="g")
+    for user_id in (made["UserId"], "d" * 64):
+        with pytest.raises(two.exceptions.ClientError) as error:
+            two.add_user_to_group(GroupName="g", UserName=user_id)
+        assert error.value.response["Error"]["Code"] == "NoSuchEntity" and "ann" not in str(error.value) and user_id in str(error.value)
     for call in (two.get_policy, two.delete_policy, two.list_policy_versions):
         with refused(403, "AccessDenied"):
             call(PolicyArn=arn)
     with refused(404, "NoSuchEntity"):
         two.attach_user_policy(UserName="ann", PolicyArn=arn)
-    # Who is called by another's id or access key takes nothing away.
-    two.create_user(UserName=made["UserId"])
-    two.create_user(UserName=users[0]["access_key"])
+    # Nobody comes to be called by another's id or access key.
+    for taken in (made["UserId"], users[0]["access_key"], users[0]["access_key"].lower()):
+        with refused(409, "EntityAlreadyExists"):
+            two.create_user(UserName=taken)
     assert one.get_user()["User"]["Arn"] == "arn:aws:iam::111111111111:root"
     # The node's administrator may, by the id.
     assert admin.get_user(UserName=made["UserId"])["User"] == made
     admin.put_user_policy(UserName=made["UserId"], PolicyName="p", PolicyDocument=json.dumps(ALLOW_ALL))
     assert one.list_user_policies(UserName="ann")["PolicyNames"] == ["p"]
+
+
+def test_another_letter_case_goes_around_no_deny(iam, user, signed):
+    """A deny names an ARN as the entity has it; names are found in any letter case, so what is found is what is asked about."""
+    administrator = AWS + "AdministratorAccess"
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "iam:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "iam:AttachUserPolicy", "Resource": "*", "Condition": {"ArnEquals": {"iam:PolicyARN": administrator}}},
+        {"Effect": "Deny", "Action": "iam:GetPolicy", "Resource": administrator}]}))
+    client = signed()
+    for arn in (administrator, AWS + "administratoraccess", AWS + "ADMINISTRATORACCESS"):
+        with refused(403, "AccessDenied"):
+            client.attach_user_policy(UserName=user, PolicyArn=arn)
+        with refused(403, "AccessDenied"):
+            client.get_policy(PolicyArn=arn)
+    client.attach_user_policy(UserName=user, PolicyArn=AWS + "amazons3readonlyaccess")
+    assert [p["PolicyArn"] for p in client.list_attached_user_policies(UserName=user)["AttachedPolicies"]] == [AWS + "AmazonS3ReadOnlyAccess"]
+    client.detach_user_policy(UserName=user, PolicyArn=AWS + "amazons3readonlyaccess")
+    assert client.list_attached_user_policies(UserName=user)["AttachedPolicies"] == []
+
+
+@pytest.mark.local
+def test_providers_of_an_account_are_public(node_factory):
+    node = node_factory()
+    node.add_users({"access_key": "AKIAROOT100000000000", "secret_key": "rootsecret1", "display_name": "root1",
+                    "account_id": "1" * 12, "root": True, "policies": []})
+    root = client_of(node, "iam", "AKIAROOT100000000000", "rootsecret1")
+    with refused(400, "InvalidInput"):
+        root.create_open_id_connect_provider(Url="http://10.0.0.1")
+    root.create_open_id_connect_provider(Url="https://localhost:9")
+    client_of(node).create_open_id_connect_provider(Url="http://localhost:9")
+    assert {p["url"]: p["private"] for p in node.iam()["oidc_providers"]} == {"https://localhost:9": False, "http://localhost:9": True}
 
 
 @pytest.mark.local
@@ -677,6 +716,44 @@ def test_a_document_makes_nobody_an_administrator_of_the_node(node_factory):
     client_of(node, "iam", key["AccessKeyId"], key["SecretAccessKey"]).list_users()
     status, _, _ = send(node.endpoint, "GET", "/_myfsio/buckets/none/events", headers=pair)
     assert status == 403
+
+
+@pytest.mark.local
+def test_an_account_comes_to_no_grants_of_the_short_form(node_factory):
+    node = node_factory()
+    grant = {"bucket": "*", "actions": ["*"]}
+    user = lambda name, **more: {"access_key": f"AKIA{name.upper():0<16}", "secret_key": f"secret-of-{name}", "user_name": name,
+                                 "account_id": "1" * 12, "policies": [], **more}
+    document = node.iam()
+    document["users"] += [user("root1", root=True), user("ann"), user("chief", policies=[grant]), user("deputy", groups=["admins"]),
+                          user("tied", groups=["narrow"])]
+    document["groups"] = [{"name": "admins", "policies": [grant]}, {"name": "narrow", "policies": [{"bucket": "b", "actions": ["list"]}]}]
+    document["roles"] = [{"role_name": "strong", "account_id": "1" * 12, "assume_role_policy": TRUST, "policies": [grant]}]
+    node.write_iam(document)
+    root = client_of(node, "iam", "AKIAROOT100000000000", "secret-of-root1")
+    for call in (lambda: root.add_user_to_group(GroupName="admins", UserName="ann"),
+                 lambda: root.remove_user_from_group(GroupName="narrow", UserName="tied"),
+                 lambda: root.create_access_key(UserName="chief"), lambda: root.create_access_key(UserName="deputy"),
+                 lambda: root.update_access_key(UserName="chief", AccessKeyId="AKIACHIEF00000000000", Status="Inactive"),
+                 lambda: root.delete_access_key(UserName="chief", AccessKeyId="AKIACHIEF00000000000"),
+                 lambda: root.update_user(UserName="chief", NewUserName="other"),
+                 lambda: root.put_user_policy(UserName="chief", PolicyName="p", PolicyDocument=allow("*", effect="Deny")),
+                 lambda: root.update_assume_role_policy(RoleName="strong", PolicyDocument=json.dumps(TRUST)),
+                 lambda: root.delete_role(RoleName="strong")):
+        with refused(403, "AccessDenied"):
+            call()
+    # What holds no grant is the account's own business.
+    root.create_access_key(UserName="ann")
+    root.create_group(GroupName="own")
+    root.add_user_to_group(GroupName="own", UserName="ann")
+    with refused(404, "NoSuchEntity"):
+        root.add_user_to_group(GroupName="none", UserName="ann")
+    # Whoever holds the permission by a grant may.
+    chief = client_of(node, "iam", "AKIACHIEF00000000000", "secret-of-chief")
+    chief.create_access_key(UserName="deputy")
+    chief.create_access_key()
+    chief.add_user_to_group(GroupName="admins", UserName="ann")
+    chief.update_assume_role_policy(RoleName="strong", PolicyDocument=json.dumps(TRUST))
 
 
 @pytest.mark.local

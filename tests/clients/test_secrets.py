@@ -11,6 +11,7 @@ import secrets
 import time
 import urllib.parse
 
+import boto3
 import pytest
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
@@ -101,13 +102,47 @@ def use(node, told, admin):
     send(node.endpoint, "GET", "/", headers={"X-Access-Key": access, "X-Secret-Key": secret, "X-Filler": "x" * 20000})
 
 
+def use_what_the_node_makes(node, told, admin):
+    """Every way to have the node make a secret, each of which it tells once."""
+    access, secret = admin
+
+    def client(service, key=access, secret=secret, token=None):
+        return boto3.client(service, endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id=key,
+                            aws_secret_access_key=secret, aws_session_token=token)
+
+    iam, sts = client("iam"), client("sts")
+    iam.create_user(UserName="bob")
+    key = iam.create_access_key(UserName="bob")["AccessKey"]
+    told.add("created secret", key["SecretAccessKey"])
+    assert client("sts", key["AccessKeyId"], key["SecretAccessKey"]).get_caller_identity()["Arn"].endswith(":user/bob")
+    for body in (b"", b'{"overlap_seconds": 60}'):
+        status, _, answer = signed(node, "POST", "/_myfsio/iam/users/bob/rotate", body, access=access, secret=secret)
+        assert status == 200, answer
+        made = json.loads(answer)
+        told.add("rotated secret", made["secret_key"])
+        client("sts", made["access_key"], made["secret_key"]).get_caller_identity()
+    trust = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": sts.get_caller_identity()["Account"]}, "Action": "sts:AssumeRole"}]}
+    role = iam.create_role(RoleName="visitor", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    for name, given in (("role", sts.assume_role(RoleArn=role, RoleSessionName="visit")), ("session", sts.get_session_token())):
+        given = given["Credentials"]
+        temporary = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+        told.add(f"secret of a {name}", temporary[1])
+        told.add(f"token of a {name}", temporary[2])
+        client("sts", *temporary).get_caller_identity()
+        send(node.endpoint, "GET", "/", headers=dict(zip(("X-Access-Key", "X-Secret-Key", "X-Amz-Security-Token"), temporary)))
+        request = AWSRequest(method="GET", url=f"{node.endpoint}/b-1/k")
+        S3SigV4QueryAuth(Credentials(*temporary), "s3", "us-east-1", expires=60).add_auth(request)
+        assert send(node.endpoint, "GET", request.url[len(node.endpoint):])[0] == (200 if name == "session" else 403)
+
+
 def written(node):
-    """All that the node wrote: its terminal, its logs, its settings' files."""
+    """All that the node wrote: its terminal, its logs, what it keeps for itself."""
     texts = {"terminal": node.log.read_text(errors="replace")}
-    for folder in (node.dir / "logs", node.root / ".myfsio.sys" / "config"):
+    for folder in (node.dir / "logs", node.root / ".myfsio.sys"):
         for path in sorted(folder.glob("**/*")) if folder.is_dir() else ():
             if path.is_file() and path.name != ".secret":
-                texts[path.name] = path.read_text(errors="replace")
+                texts[str(path.relative_to(folder))] = path.read_text(errors="replace")
     return texts
 
 
@@ -124,6 +159,7 @@ def test_nothing_secret_is_written(node_factory, tmp_path, form_of_lines, to_fil
     node.add_users(user("ann", by_hand))
     node.client("ann", by_hand).list_buckets()
     use(node, told, admin)
+    use_what_the_node_makes(node, told, admin)
     with refused(403, "SignatureDoesNotMatch"):
         node.client("ann", told.new("wrong-secret")).list_buckets()
     node.stop()

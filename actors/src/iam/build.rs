@@ -22,7 +22,7 @@ use crate::seal::Sealer;
 
 /// Shortest and longest sessions of roles, in seconds (IAM API Reference, CreateRole); the shortest is also what a role has
 /// whose record says nothing.
-pub(super) const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 3600..=43_200;
+pub const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 3600..=43_200;
 
 /// Compiles the file.
 pub(super) fn build(file: &FileRecord, sealer: &Sealer) -> Result<Directory, Problem> {
@@ -333,6 +333,8 @@ fn add_providers(directory: &mut Directory, file: &FileRecord, default_account: 
             url: url.clone(),
             client_ids: record.client_ids.clone(),
             thumbprints: record.thumbprints.clone(),
+            // What nobody marked and has no time was typed.
+            may_be_private: record.private.unwrap_or(record.created_at.0.is_none()),
             created_at: record.created_at.0,
             tags: tags(&record.tags),
             place,

@@ -25,6 +25,7 @@ pub(super) fn add_users(directory: &mut Directory, file: &FileRecord, ids: &Ids)
             *means = Means::Several;
         }
     }
+    let mut arns: HashMap<String, Means> = HashMap::new();
     for (place, (user, user_id)) in file.users.iter().zip(&ids.users).enumerate() {
         let summary = summary(user, user_id)?;
         directory.by_id.insert(user_id.clone(), Owner::User(place));
@@ -34,7 +35,15 @@ pub(super) fn add_users(directory: &mut Directory, file: &FileRecord, ids: &Ids)
         }
         let name = scope(Some(&summary.account_id), &summary.user_name);
         note(&mut directory.by_user_name, name, place);
+        note(&mut arns, own_arn(&summary), place);
         directory.users.push(summary);
+    }
+    for (place, user) in directory.users.iter().enumerate() {
+        if arns.get(&own_arn(user)) != Some(&Means::One(place)) {
+            directory.shared_arns.insert(place);
+            directory.warnings.push(format!("several users are {}, which therefore means none of them", own_arn(user)));
+        }
+        warn_of_names(user, &directory.by_name, &directory.by_id, place, &mut directory.warnings);
     }
     let mut members: HashMap<String, usize> = HashMap::new();
     for user in &directory.users {
@@ -44,6 +53,34 @@ pub(super) fn add_users(directory: &mut Directory, file: &FileRecord, ids: &Ids)
         user.is_root |= members.get(&user.account_id) == Some(&1);
     }
     Ok(())
+}
+
+/// The ARN by which policies mean the user itself.
+fn own_arn(user: &UserSummary) -> String {
+    Kind::User.arn(&user.account_id, &user.path, &user.user_name)
+}
+
+/// Tells of access keys and names that mean nobody, since somebody else goes by them.
+fn warn_of_names(
+    user: &UserSummary,
+    by_name: &HashMap<String, Means>,
+    by_id: &HashMap<CanonicalId, Owner>,
+    place: usize,
+    warnings: &mut Vec<String>,
+) {
+    let who = &user.display_name;
+    for key in &user.access_keys {
+        let key = key.access_key.as_str();
+        if by_name.get(key) != Some(&Means::One(place)) {
+            warnings.push(format!("user `{who}`: others go by its access key `{key}`, which therefore names nobody"));
+        }
+    }
+    for name in [&user.display_name, &user.user_name] {
+        let owner = CanonicalId::parse(name).ok().and_then(|id| by_id.get(&id));
+        if owner.is_some_and(|owner| !matches!(owner, Owner::User(own) if *own == place)) {
+            warnings.push(format!("user `{who}`: its name is the id of somebody else, who is meant by it"));
+        }
+    }
 }
 
 fn summary(user: &UserRecord, user_id: &CanonicalId) -> Result<UserSummary, Problem> {
@@ -183,8 +220,10 @@ pub(super) fn add_principal(
     let mut policies = compile(directory, &held);
     // Its own come first, then those of its groups.
     policies.splice(user.policies.len()..user.policies.len(), groups);
-    let names = [&summary.display_name, &summary.user_name].into_iter();
-    let unambiguous = names.filter(|name| directory.by_name.get(*name) == Some(&Means::One(place))).cloned();
+    let is_its_own = |name: &str| directory.by_name.get(name) == Some(&Means::One(place));
+    let keys = summary.access_keys.iter().map(|key| key.access_key.as_str());
+    let names = [summary.display_name.as_str(), &summary.user_name].into_iter().chain(keys);
+    let unambiguous = names.filter(|name| is_its_own(name)).map(str::to_owned);
     let no_key = || AccessKeyId::parse("none").map_err(|_| Problem::of(user, "has no access key"));
     let first_key = summary.access_keys.first().map(|key| key.access_key.clone());
     let template = Principal {
@@ -197,6 +236,7 @@ pub(super) fn add_principal(
         path: summary.path.clone(),
         is_root: summary.is_root,
         is_named_root: summary.is_named_root,
+        shares_arn: directory.shared_arns.contains(&place),
         unambiguous_names: unambiguous.collect(),
         policies: Arc::from(policies),
         tags: Arc::from(summary.tags),

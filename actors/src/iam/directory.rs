@@ -1,7 +1,7 @@
 //! The compiled file: what a lookup sees. Built from the whole file or not at all.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -70,6 +70,8 @@ pub struct Directory {
     pub(super) by_name: HashMap<String, Means>,
     /// By [`scope`], as are the other indexes.
     pub(super) by_user_name: HashMap<String, Means>,
+    /// Users whose ARN is another's, too.
+    pub(super) shared_arns: HashSet<usize>,
     pub(super) former_accounts: HashMap<CanonicalId, String>,
     pub(super) groups: Vec<GroupEntry>,
     pub(super) group_places: HashMap<String, usize>,
@@ -169,9 +171,7 @@ impl Directory {
                 let found = self.by_user_name.get(&scope(Some(account_id), name));
                 found.and_then(|means| self.meant(*means)).ok_or_else(|| missing("user", name))
             }
-            WhichUser::Called(name) => self
-                .find(name)
-                .ok_or_else(|| IamError::NoSuchEntity(format!("No user, or more than one, goes by the name {name}."))),
+            WhichUser::Called(name) => self.find(name).ok_or_else(|| IamError::unknown_user(name)),
         }
     }
 
@@ -182,17 +182,16 @@ impl Directory {
         }
     }
 
-    /// The user that goes by `name`: user id, access key, or a display or user name that it alone has. With its place in
+    /// The user that goes by `name`: user id, or an access key, display or user name that it alone goes by. With its place in
     /// the file.
     pub(super) fn find(&self, name: &str) -> Option<(usize, &UserSummary)> {
-        // Nobody takes another's id or access key away by going by the same name.
+        // Nobody takes another's id away by going by it.
         let by_id = |id: &CanonicalId| match self.by_id.get(id)? {
             Owner::User(place) => Some(Means::One(*place)),
             Owner::Role(_) => None,
         };
         let id = CanonicalId::parse(name).ok().as_ref().and_then(by_id);
-        let key = || by_id(&self.keys.get(name)?.principal.user_id);
-        self.meant(id.or_else(key).or_else(|| self.by_name.get(name).copied())?)
+        self.meant(id.or_else(|| self.by_name.get(name).copied())?)
     }
 
     pub(super) fn key(&self, access_key: &AccessKeyId) -> Option<&KeyEntry> {
@@ -239,6 +238,12 @@ impl Directory {
         let place = self.managed_place(arn, None);
         let found = place.and_then(|place| self.managed.get(place));
         found.ok_or_else(|| IamError::NoSuchEntity(format!("Policy {arn} does not exist or is not attachable.")))
+    }
+
+    /// The ARN of a managed policy in its own spelling: names are looked up in any letter case, but policies compare texts.
+    pub fn managed_policy_arn(&self, arn: &str) -> Option<String> {
+        let (owner, _, _) = Kind::Policy.parse_arn(arn)?;
+        self.managed_policy(arn).ok().map(|policy| policy.arn(owner))
     }
 
     /// The place of a managed policy that somebody of this account, or of any, may hold.

@@ -267,6 +267,7 @@ impl RoleEntry {
             path: self.path.clone(),
             is_root: false,
             is_named_root: false,
+            shares_arn: false,
             unambiguous_names: Arc::from([]),
             policies: Arc::clone(&self.compiled),
             tags: Arc::from(self.tags.clone()),
@@ -287,6 +288,9 @@ pub struct OidcProvider {
     pub client_ids: Vec<String>,
     /// SHA-1 of the certificates of those who may have signed its server's.
     pub thumbprints: Vec<String>,
+    /// Whether it may be on this machine or a private network, and without TLS: whoever administers the node says so, by a grant
+    /// or by typing it into the file.
+    pub may_be_private: bool,
     /// When it was made, if the file tells.
     pub created_at: Option<Stamp>,
     /// Its tags.

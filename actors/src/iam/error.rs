@@ -91,6 +91,11 @@ pub enum IamError {
 }
 
 impl IamError {
+    /// NoSuchEntity for a name by which no one user goes.
+    pub fn unknown_user(name: &str) -> Self {
+        Self::NoSuchEntity(format!("No user, or more than one, goes by the name {name}."))
+    }
+
     pub(super) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
         Self::InvalidInput { field, reason: reason.into() }
     }

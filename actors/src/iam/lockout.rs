@@ -8,9 +8,10 @@
 //! IPv6 addresses count by their /64, which one client usually has whole.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::address::network;
 use crate::names::{AccessKeyId, Stamp};
 use crate::rate::{Deadlines, Rate, Usage};
 
@@ -90,7 +91,7 @@ impl Lockout {
     /// Counts against the address alone: a key that does not exist.
     pub fn count_address(&mut self, address: Address, now: Stamp) {
         if let Some(failures) = &mut self.failures {
-            failures.count(network(address), now);
+            failures.count(address.map(network), now);
         }
     }
 
@@ -122,15 +123,7 @@ fn is_recent(time: Stamp, now: Stamp) -> bool {
 }
 
 fn pair(key: &AccessKeyId, address: Address) -> Pair {
-    (key.clone(), network(address))
-}
-
-/// The network that an address stands for.
-fn network(address: Address) -> Address {
-    address.map(|ip| match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
-    })
+    (key.clone(), address.map(network))
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::directory::Directory;
 use super::error::IamError;
+use super::grants::Permission;
 use crate::audit::ChangeOrigin;
-use crate::names::Stamp;
+use crate::names::{CanonicalId, Stamp};
 use crate::seal::Sealer;
 
 /// Reads the file again if it changed.
@@ -21,6 +22,12 @@ pub trait IamChange: Send + 'static {
 
     /// IAM action, such as `iam:CreateUser`.
     fn action(&self) -> &'static str;
+
+    /// The permissions that the caller must hold by a grant of the short form, beside the one for the action: where the change
+    /// gives or takes such a grant, or concerns whoever holds one. Whoever sends the message asks for them.
+    fn takes_by_grant(&self, _directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        Vec::new()
+    }
 
     /// Changes the document of the draft. Runs again on a new one when somebody else wrote the file meanwhile.
     fn apply(&self, draft: &mut Draft<'_>) -> Result<Self::Answer, IamError>;

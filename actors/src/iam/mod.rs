@@ -20,6 +20,7 @@ mod document;
 mod entries;
 mod error;
 mod first_boot;
+mod grants;
 mod ids;
 mod lockout;
 mod messages;
@@ -31,6 +32,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
+pub use build::SESSION_SECONDS;
 pub use changes::*;
 pub use client::{IamClient, IamSettings, IamStart};
 pub use directory::Directory;
@@ -40,10 +42,11 @@ pub use entries::{
 };
 pub use error::IamError;
 pub use first_boot::{SeededAdmin, WELL_KNOWN_SECRET};
+pub use grants::{GroupChange, Permission};
 pub use ids::{account_id_of, first_user_id};
 pub use messages::{Change, Draft, IamChange};
 pub use principal::{Credential, Principal, RoleSession, Session};
 pub use records::end_of;
-pub use sessions::{AssumedRole, IssuedSession, Issuer, SessionError, SessionRequest};
+pub use sessions::{AssumedRole, IssuedSession, Issuer, SessionError, SessionRequest, TrustDecision};
 
 pub use crate::seal::SecretKey;

@@ -28,7 +28,9 @@ pub struct Principal {
     pub is_root: bool,
     /// Whether its record says so, and its ARN therefore too.
     pub is_named_root: bool,
-    /// Display name and user name, as far as no other user goes by them.
+    /// Whether another user has the same ARN, which then means none of them.
+    pub shares_arn: bool,
+    /// Display name, user name and access keys, as far as no other user goes by them.
     pub unambiguous_names: Arc<[String]>,
     /// Its policies: its own, those of its groups, and managed ones that are attached to either.
     pub policies: Arc<[IdentityPolicy]>,
@@ -99,17 +101,15 @@ impl Principal {
         }
     }
 
-    /// Whether `text` is the path and name as its ARN has them behind `user/` or `role/`.
+    /// Whether `text` is the path and name as its ARN has them behind `user/` or `role/`, and that ARN means it alone.
     pub fn has_path_and_name(&self, text: &str) -> bool {
         let path = self.path.trim_start_matches('/');
-        text.strip_prefix(path) == Some(self.user_name.as_str())
+        !self.shares_arn && text.strip_prefix(path) == Some(self.user_name.as_str())
     }
 
-    /// Whether the user goes by `text`: its user id, one of its access keys, or a name that it alone has.
+    /// Whether the user goes by `text`: its user id, or an access key or a name that it alone goes by.
     pub fn is_called(&self, text: &str) -> bool {
-        self.user_id.as_str() == text
-            || self.access_keys.iter().any(|key| key.as_str() == text)
-            || self.unambiguous_names.iter().any(|name| name == text)
+        self.user_id.as_str() == text || self.unambiguous_names.iter().any(|name| name == text)
     }
 }
 

@@ -148,6 +148,8 @@ pub(super) struct ProviderRecord {
     pub client_ids: Vec<String>,
     #[serde(default)]
     pub thumbprints: Vec<String>,
+    /// Whether it may be on this machine or a private network, and without TLS.
+    pub private: Option<bool>,
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
     #[serde(default)]

@@ -395,13 +395,24 @@ async fn accounts_and_names() {
     assert_eq!(dan.account_id.len(), 12);
     assert!(ann.is_called("Ann") && ann.is_called("ann") && !cat.is_called("Same") && cat.is_called("cat"));
     assert!(client.is_known("Ann") && !client.is_known("Same") && client.is_known(dan.user_id.as_str()));
-    // Who is called by another's id or access key takes nothing away.
-    for taken in [bob.user_id.as_str(), "bob"] {
-        let named = CreateUser { user_name: Some(taken.to_owned()), ..CreateUser::default() };
-        client.change(Default::default(), named).await.unwrap();
-        let directory = client.directory();
-        assert_eq!(directory.user(&taken.into()).unwrap().user_id, bob.user_id);
+    // Nobody gets called by another's id or access key, nor has a key that another goes by.
+    let refused = async |create: CreateUser| {
+        let error = client.change(by(), create).await.unwrap_err();
+        assert!(matches!(error, IamError::EntityAlreadyExists(_) | IamError::InvalidInput { .. }), "{error}");
+    };
+    for taken in [bob.user_id.as_str(), &bob.user_id.as_str().to_ascii_uppercase(), "cat", "CAT"] {
+        refused(CreateUser { user_name: Some(taken.to_owned()), ..CreateUser::default() }).await;
+        refused(CreateUser { display_name: Some(taken.to_owned()), ..CreateUser::default() }).await;
     }
+    for taken in ["Ann", "aNN", "BOB", bob.user_id.as_str(), &"E".repeat(64)] {
+        let create = CreateUser { display_name: Some("x".to_owned()), ..CreateUser::default() };
+        refused(CreateUser { access_key: Some(taken.to_owned()), ..create }).await;
+        let user = WhichUser::from("dan");
+        let key = CreateAccessKey { user, access_key: Some(taken.to_owned()), secret_key: None, expires_at: None };
+        assert!(client.change(by(), key).await.is_err(), "{taken}");
+    }
+    let rename = UpdateUser { display_name: Some("cat".to_owned()), ..UpdateUser::new("bob".into()) };
+    assert!(matches!(client.change(by(), rename).await, Err(IamError::EntityAlreadyExists(_))));
 }
 
 #[actix::test]

@@ -7,11 +7,12 @@ use super::actions::find_action;
 use super::condition::Condition;
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document, Effect, Verdict};
-use super::evaluate::{IdentityVerdict, Source, StatementRef};
+use super::evaluate::{Source, StatementRef};
 use super::grant::Wish;
 use super::identity::{Form, IdentityPolicy};
 use super::pattern::Pattern;
 use super::trace::{Fit, Trace};
+use super::verdict::IdentityVerdict;
 use super::{DraftPolicy, InvalidPolicy};
 use crate::iam::Principal;
 
@@ -112,7 +113,7 @@ impl IdentityPolicy {
     /// Parses the text of a document that is in force nowhere; `name` is how decisions call it. Errs with the place of the
     /// mistake.
     pub fn draft(text: &str, name: &str) -> Result<Self, InvalidPolicy> {
-        super::parse::refuse_ambiguous(text).map_err(|error| InvalidPolicy::new(name, error.to_string()))?;
+        super::unambiguous::refuse_ambiguous(text).map_err(|error| InvalidPolicy::new(name, error.to_string()))?;
         let value: serde_json::Value =
             serde_json::from_str(text).map_err(|error| InvalidPolicy::new(name, error.to_string()))?;
         if value.get("Statement").is_none() {
@@ -187,6 +188,25 @@ mod tests {
         let grant = IdentityPolicy::parse(&json!({"bucket": "b", "actions": ["read"]}), "policies[0]").unwrap();
         assert_eq!(ask(std::slice::from_ref(&grant), &[], "s3:GetObject", key).0, PolicyDecision::Allowed);
         assert_eq!(ask(&[grant], &[], "s3:GetObject", "arn:aws:s3:::c/x").0, PolicyDecision::ImplicitDeny);
+    }
+
+    #[test]
+    fn what_the_node_does_not_know_is_never_asked_for_and_never_there() {
+        let key = "arn:aws:s3:::b/x";
+        let with = |condition: serde_json::Value| {
+            let statement = json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": condition});
+            ask(&[policy("p", statement)], &[], "s3:GetObject", key).0
+        };
+        assert_eq!(with(json!({"StringEquals": {"aws:Foo": "x"}})), PolicyDecision::ImplicitDeny);
+        assert_eq!(with(json!({"StringEquals": {"s3:nothing": "x"}})), PolicyDecision::ImplicitDeny);
+        assert_eq!(with(json!({"StringNotEquals": {"aws:Foo": "x"}})), PolicyDecision::Allowed);
+        assert_eq!(with(json!({"StringEqualsIfExists": {"aws:Foo": "x"}})), PolicyDecision::Allowed);
+        assert_eq!(with(json!({"Null": {"ec2:Region": "true"}})), PolicyDecision::Allowed);
+        let statement = json!([
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"},
+            {"Effect": "Deny", "Action": ["s3:Nothing", "s3:Gett*"], "Resource": "*"},
+        ]);
+        assert_eq!(ask(&[policy("p", statement)], &[], "s3:GetObject", key).0, PolicyDecision::Allowed);
     }
 
     #[test]

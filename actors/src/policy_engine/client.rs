@@ -10,6 +10,7 @@ use actix::{Actor, ArbiterHandle};
 use super::actor::PolicyEngine;
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document};
+use super::effort::Effort;
 use super::error::{InvalidPolicy, PolicyError};
 use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
@@ -47,7 +48,7 @@ impl DraftPolicy {
         parse_bucket_policy(text, bucket).map(|(_, document)| Self(document))
     }
 
-    /// Whether it names the principal, its role or its account.
+    /// Whether it names the principal, its role or its session by its ARN.
     pub fn names(&self, principal: &Principal) -> bool {
         self.0.names(principal)
     }
@@ -115,7 +116,7 @@ impl PolicyEngineClient {
         self.among(request, draft.map(|draft| Ok(&draft.0)), |around| evaluate::decide(request, around))
     }
 
-    /// Whether the bucket's policy names the principal, its role or its account.
+    /// Whether the bucket's policy names the principal, its role or its session by its ARN.
     pub fn policy_names(&self, bucket: &BucketName, principal: &Principal) -> bool {
         let published = self.policies.load();
         let policy = published.state.get(bucket).and_then(|policy| policy.document.as_ref().ok());
@@ -163,7 +164,9 @@ impl PolicyEngineClient {
         };
         let resource = format!("arn:aws:s3:::{bucket}/{key}");
         let facts = Facts::new(None, context, None, &[]);
-        document.allows(|clause| clause.means_service(service), Asked::new(action, &resource), &facts)
+        let effort = Effort::begin();
+        let allows = document.allows(|clause| clause.means_service(service), Asked::new(action, &resource), &facts);
+        allows && !effort.is_spent()
     }
 
     /// Whether the caller's ListBuckets shows a bucket that it does not own.

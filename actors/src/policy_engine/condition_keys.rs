@@ -1,6 +1,7 @@
 //! The condition keys that a policy may name (Service Authorization Reference, "Condition keys for Amazon S3"; IAM User
-//! Guide, "AWS global condition context keys"). A policy with any other key is refused, since a condition that is never
-//! evaluated is a door that only looks locked.
+//! Guide, "AWS global condition context keys"). A bucket policy with any other key is refused, since a condition that is never
+//! evaluated is a door that only looks locked. Policies of users and roles may name keys of every service, as on AWS, where
+//! requests of other services have them; one that no request has is missing, which operators tell apart.
 
 const GLOBAL_KEYS: &[&str] = &[
     "CalledVia",
@@ -88,16 +89,19 @@ pub fn is_condition_key(key: &str) -> bool {
     is_known(key, true)
 }
 
-/// Whether policies may ask for `key`, such as `aws:SourceIp` or `s3:ExistingObjectTag/team`, in any letter case. Keys of
-/// services other than S3 are allowed where `other_services` is set.
+/// Whether policies may ask for `key`, such as `aws:SourceIp` or `s3:ExistingObjectTag/team`, in any letter case. Where
+/// `other_services` is set they may for all that has a service and a name.
 pub(super) fn is_known(key: &str, other_services: bool) -> bool {
     let Some((service, name)) = key.split_once(':') else {
         return false;
     };
+    if other_services {
+        return !service.is_empty() && !name.is_empty();
+    }
     let (keys, prefixes) = match service.to_ascii_lowercase().as_str() {
         "aws" => (GLOBAL_KEYS, GLOBAL_PREFIXES),
         "s3" => (S3_KEYS, S3_PREFIXES),
-        _ => return other_services && !service.is_empty() && !name.is_empty(),
+        _ => return false,
     };
     let is_tag = |prefix: &&str| {
         name.split_at_checked(prefix.len())
@@ -118,6 +122,11 @@ mod tests {
         for key in ["", "SourceIp", "aws:", "aws:Foo", "s3:ExistingObjectTag/", "s3:nothing", "kms:ViaService"] {
             assert!(!is_known(key, false), "{key}");
         }
-        assert!(is_known("kms:ViaService", true));
+        for key in ["kms:ViaService", "aws:Foo", "s3:nothing", "issuer.test/a:sub"] {
+            assert!(is_known(key, true), "{key}");
+        }
+        for key in ["", "SourceIp", "aws:", ":sub"] {
+            assert!(!is_known(key, true), "{key}");
+        }
     }
 }

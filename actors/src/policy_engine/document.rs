@@ -135,7 +135,7 @@ impl Document {
         Self { statements, asks_object_tags }
     }
 
-    /// Whether a statement names the principal, its role or its account.
+    /// Whether a statement names the principal, its role or its session by its ARN.
     pub fn names(&self, principal: &Principal) -> bool {
         self.statements
             .iter()

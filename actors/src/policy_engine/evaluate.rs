@@ -14,12 +14,14 @@
 use super::acl::{AclOf, GrantRef, Grantees, is_object_owners, right_of, writes_object_acl};
 use super::actions::{ActionRow, Capability, find_action};
 use super::context::{Facts, RequestContext};
-use super::document::{Asked, Document, Effect, Verdict};
+use super::document::{Asked, Document, Effect};
+use super::effort::Effort;
 use super::error::InvalidPolicy;
 use super::grant::Wish;
 use super::identity::{Form, IdentityPolicy, PolicyHome};
 use super::principal::Meant;
 use super::trace::{Trace, Watch};
+use super::verdict::{BucketVerdict, IdentityVerdict};
 use crate::bucket_config::{Acl, BucketConfig, ObjectOwnership, PublicAccessBlock, Tag};
 use crate::iam::Principal;
 use crate::names::{BucketName, CanonicalId};
@@ -144,8 +146,17 @@ pub enum Reason {
     BrokenBucketPolicy(InvalidPolicy),
     /// One of the caller's own policies has a mistake, and so the caller may do nothing.
     BrokenIdentityPolicy(InvalidPolicy),
+    /// The patterns of the policies take too long for what the request says.
+    TooMuchWork,
     /// No such action.
     UnknownAction,
+}
+
+impl Reason {
+    /// Whether a grant of the short form allows, which counts in every account.
+    pub fn is_grant(&self) -> bool {
+        matches!(self, Self::Allowed(statement) if statement.index.is_none())
+    }
 }
 
 /// What the engine knows beside the request.
@@ -184,12 +195,16 @@ fn decide_watched<W: Watch>(request: &AccessRequest<'_>, around: &Surroundings<'
     let Some(row) = find_action(request.action) else {
         return refuse(Reason::UnknownAction);
     };
+    let effort = Effort::begin();
     let is_unseen = request.key.is_some() && matches!(request.object, ObjectState::Unseen);
     if is_unseen && is_about_existing(row.checks) && asks_object_tags(request, around) {
         return refuse(Reason::DependsOnObject);
     }
     // Unseen, an object is taken for one that neither caller nor bucket owns, and that nobody was granted.
     let decision = judge(row, request, around, watch);
+    if effort.is_spent() {
+        return refuse(Reason::TooMuchWork);
+    }
     let is_open = matches!(
         decision.reason,
         Reason::Anonymous | Reason::NoStatementAllows | Reason::NoIdentityPolicyAllows | Reason::NoBucketPolicyAllows
@@ -224,8 +239,10 @@ fn judge<W: Watch>(row: &ActionRow, request: &AccessRequest<'_>, around: &Surrou
     let facts = Facts::new(request.principal, request.context, around.bucket_account, object_tags);
     let decision = judge_unbounded(row, request, around, asked, &facts, watch);
     let Some(principal) = request.principal else { return decision };
+    // Across accounts the caller's side has to allow it too, and that is within its bounds.
+    let is_inside = around.bucket_account == Some(principal.account_id.as_str());
     let names_session = || match around.policy {
-        Some(Ok(document)) => names_session(document, principal, asked, &facts),
+        Some(Ok(document)) if is_inside => names_session(document, principal, asked, &facts),
         _ => false,
     };
     within_session(decision, principal, asked, &facts, names_session, watch)
@@ -512,6 +529,7 @@ fn decide_across(
 
 /// Whether the bucket belongs in a listing of the buckets that the caller may see, for another reason than owning it.
 pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
+    let effort = Effort::begin();
     let context = RequestContext::default();
     let facts = Facts::new(Some(principal), &context, None, &[]);
     let resource = format!("arn:aws:s3:::{bucket}");
@@ -526,7 +544,7 @@ pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
         }
     };
     let bounds = session_policies(principal);
-    lists(&principal.policies) && (bounds.is_empty() || lists(bounds))
+    lists(&principal.policies) && (bounds.is_empty() || lists(bounds)) && !effort.is_spent()
 }
 
 /// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings. A document does not
@@ -564,100 +582,4 @@ fn resource_arn(request: &AccessRequest<'_>) -> String {
         (None, _, None) if request.action.starts_with("s3:") => "arn:aws:s3:::*".to_owned(),
         (None, _, None) => "*".to_owned(),
     }
-}
-
-/// What the bucket's policy says.
-#[derive(Debug)]
-enum BucketVerdict {
-    Denied(StatementRef),
-    Allowed(StatementRef),
-    AllowedToAccount(StatementRef),
-    Silent,
-}
-
-impl BucketVerdict {
-    fn of<W: Watch>(document: &Document, asked: Asked<'_>, facts: &Facts<'_>, watch: &mut W) -> Self {
-        let named = |index| statement_ref(document, index, Source::Bucket);
-        match document.verdict(asked, facts, &|| Source::Bucket, watch) {
-            Verdict::Denied(index) => Self::Denied(named(index)),
-            Verdict::Allowed(index) => Self::Allowed(named(index)),
-            Verdict::AllowedToAccount(index) => Self::AllowedToAccount(named(index)),
-            Verdict::Silent => Self::Silent,
-        }
-    }
-
-    fn without_allow(self) -> Self {
-        match self {
-            Self::Denied(statement) => Self::Denied(statement),
-            Self::Allowed(_) | Self::AllowedToAccount(_) | Self::Silent => Self::Silent,
-        }
-    }
-}
-
-/// What the caller's own policies say together.
-#[derive(Debug)]
-pub(super) enum IdentityVerdict {
-    Denied(StatementRef),
-    /// One of them has a mistake.
-    Broken(InvalidPolicy),
-    /// By a short-form grant, which suffices everywhere.
-    Granted(StatementRef),
-    /// By a document, which suffices in its own account.
-    Allowed(StatementRef),
-    Silent,
-}
-
-impl IdentityVerdict {
-    /// Asks the policies one after the other; `wish` is what grants of the short form are asked for.
-    pub fn of<W: Watch>(
-        policies: &[IdentityPolicy],
-        wish: Option<Wish<'_>>,
-        asked: Asked<'_>,
-        facts: &Facts<'_>,
-        watch: &mut W,
-    ) -> Self {
-        let mut verdict = Self::Silent;
-        for policy in policies {
-            let source = || Source::Identity { home: policy.home.clone(), name: policy.name.clone() };
-            let found = match (&*policy.form, wish) {
-                (Form::Broken(mistake), _) => Self::Broken(mistake.clone()),
-                (Form::Short(_), None) => continue,
-                (Form::Short(grant), Some(wish)) => {
-                    if !W::WHOLE && matches!(verdict, Self::Granted(_)) {
-                        continue;
-                    }
-                    let gives = grant.gives(wish);
-                    watch.grant(&source, gives);
-                    match gives {
-                        true => Self::Granted(StatementRef { source: source(), index: None, sid: None }),
-                        false => continue,
-                    }
-                }
-                (Form::Document(document), _) => match document.verdict(asked, facts, &source, watch) {
-                    Verdict::Denied(at) => Self::Denied(statement_ref(document, at, source())),
-                    Verdict::Allowed(at) | Verdict::AllowedToAccount(at) => match verdict {
-                        Self::Silent => Self::Allowed(statement_ref(document, at, source())),
-                        _ => continue,
-                    },
-                    Verdict::Silent => continue,
-                },
-            };
-            verdict = match (verdict, found) {
-                (Self::Denied(first), _) => Self::Denied(first),
-                (_, Self::Denied(statement)) => Self::Denied(statement),
-                (Self::Broken(first), _) => Self::Broken(first),
-                (Self::Granted(first), Self::Granted(_)) => Self::Granted(first),
-                (_, found) => found,
-            };
-            if !W::WHOLE && matches!(verdict, Self::Denied(_)) {
-                return verdict;
-            }
-        }
-        verdict
-    }
-}
-
-pub(super) fn statement_ref(document: &Document, index: usize, source: Source) -> StatementRef {
-    let sid = document.statements.get(index).and_then(|statement| statement.sid.clone());
-    StatementRef { source, index: Some(index), sid }
 }

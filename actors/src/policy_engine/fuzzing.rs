@@ -213,6 +213,7 @@ impl Case<'_> {
             path: "/".to_owned(),
             is_root,
             is_named_root: false,
+            shares_arn: false,
             unambiguous_names: Arc::from([self.who.to_owned()]),
             policies: Arc::from(identity),
             tags: Arc::from([]),

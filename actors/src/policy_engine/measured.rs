@@ -46,7 +46,7 @@ pub fn decision(statements: usize, stand: Statements) -> impl FnMut() -> bool {
 }
 
 /// What is done with a refusal: the request, the decision, what was considered.
-pub type Tell<'a> = dyn FnMut(&AccessRequest<'_>, &Decision, &Trace) + 'a;
+pub type Tell<'a> = dyn FnMut(&AccessRequest<'_>, Decision, Trace) + 'a;
 
 /// Explains why a read is refused that comes from an address that no statement of the bucket's policy lets in.
 pub fn refusal(statements: usize) -> impl FnMut(&mut Tell<'_>) {
@@ -54,7 +54,7 @@ pub fn refusal(statements: usize) -> impl FnMut(&mut Tell<'_>) {
     move |tell| {
         ask(&mut |request, around| {
             let (decision, trace) = explain(request, around);
-            tell(request, &decision, &trace);
+            tell(request, decision, trace);
         });
     }
 }
@@ -180,6 +180,7 @@ fn principal(policies: Vec<IdentityPolicy>) -> Principal {
         path: "/team/".to_owned(),
         is_root: false,
         is_named_root: false,
+        shares_arn: false,
         unambiguous_names: Arc::from(["ann".to_owned()]),
         policies: Arc::from(policies),
         tags: Arc::from([]),

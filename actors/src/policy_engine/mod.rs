@@ -21,6 +21,7 @@ mod condition_keys;
 mod condition_operators;
 mod context;
 mod document;
+mod effort;
 mod error;
 mod evaluate;
 #[cfg(any(test, feature = "internals"))]
@@ -45,6 +46,8 @@ mod tables;
 mod tests;
 mod trace;
 mod trust;
+mod unambiguous;
+mod verdict;
 
 pub use acl::{AclOf, GrantRef};
 pub use actions::{ACTIONS, ActionRow, Capability, Coarse, find_action};
@@ -57,8 +60,8 @@ pub use error::{InvalidPolicy, PolicyError};
 pub use evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Source, StatementRef};
 pub use identity::{IdentityPolicy, PolicyHome};
 pub use messages::{DeleteBucketPolicy, PutBucketPolicy};
-pub use parse::refuse_ambiguous;
 pub use preset::Preset;
 pub(crate) use principal::is_account_id;
 pub use trace::{Considered, Fit, Trace};
 pub use trust::{TrustPolicy, TrustRequest};
+pub use unambiguous::refuse_ambiguous;

@@ -1,12 +1,12 @@
 //! The strict parser of policy documents (IAM User Guide, "Grammar of the IAM JSON policy language").
 //!
-//! Whatever it does not know it refuses, with the place: an element that were skipped would be a restriction that nobody
-//! enforces. That includes a name given twice in one JSON object, of which parsers keep only one.
+//! Whatever element or operator it does not know it refuses, with the place: one that were skipped would be a restriction that nobody
+//! enforces. That includes a name given twice in one JSON object, of which parsers keep only one. Actions and condition keys that
+//! it does not know are mistakes in a bucket policy; those of users and roles are written for other services, too, and there such
+//! an action is never asked for and such a key never present.
 
 use std::collections::HashSet;
-use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::action_set::ActionSet;
@@ -16,10 +16,13 @@ use super::document::{Clause, DOCUMENT_BYTES_MAX, Document, Effect, Statement};
 use super::error::InvalidPolicy;
 use super::pattern::{Pattern, Syntax, no_variables};
 use super::principal::{PrincipalClause, texts};
+use super::unambiguous::Unambiguous;
 use crate::names::BucketName;
 
 /// Most statements of one document.
 const STATEMENTS_MAX: usize = 1000;
+/// The partitions that ARNs name; this node is in the first.
+const PARTITIONS: [&str; 3] = ["aws", "aws-cn", "aws-us-gov"];
 
 /// Where a document stands, and so what it may say.
 #[derive(Debug, Clone, Copy)]
@@ -173,12 +176,11 @@ fn parse_action(text: &str, kind: Kind<'_>) -> Result<Pattern, String> {
     if service.is_empty() || name.is_empty() || !text.bytes().all(|b| b == b':' || is_name(b)) {
         return Err("is not an action such as s3:GetObject".to_owned());
     }
-    if !service.eq_ignore_ascii_case("s3") || matches!(kind, Kind::Trust) {
-        return match kind {
-            Kind::Bucket(_) => Err("is not an action of S3".to_owned()),
-            Kind::Trust if !service.eq_ignore_ascii_case("sts") => Err("is not an action of STS".to_owned()),
-            Kind::Identity | Kind::Trust => pattern(find_action(text).map_or(text, |row| row.checks)),
-        };
+    match kind {
+        Kind::Bucket(_) if !service.eq_ignore_ascii_case("s3") => return Err("is not an action of S3".to_owned()),
+        Kind::Bucket(_) => {}
+        Kind::Trust if !service.eq_ignore_ascii_case("sts") => return Err("is not an action of STS".to_owned()),
+        Kind::Identity | Kind::Trust => return pattern(find_action(text).map_or(text, |row| row.checks)),
     }
     if !name.contains(['*', '?']) {
         return match find_action(text) {
@@ -212,15 +214,26 @@ fn parse_resources(
         }
         match kind {
             Kind::Bucket(bucket) => check_bucket_resource(text, bucket, syntax).map_err(invalid)?,
-            Kind::Identity if text != "*" && text.splitn(6, ':').count() != 6 => {
-                return Err(invalid("is a malformed ARN"));
-            }
-            Kind::Identity if text != "*" && !text.starts_with("arn:") => return Err(invalid("is a malformed ARN")),
+            Kind::Identity if text != "*" && !is_arn(text) => return Err(invalid("is a malformed ARN")),
             Kind::Identity | Kind::Trust => {}
         }
         patterns.push(pattern);
     }
     Ok(patterns)
+}
+
+/// Whether a text is an ARN, in which wildcards may stand (IAM User Guide, "Amazon Resource Names"): `arn`, partition, service, region,
+/// account, resource.
+fn is_arn(text: &str) -> bool {
+    let mut parts = text.splitn(6, ':');
+    let (head, partition, service) = (parts.next(), parts.next(), parts.next());
+    let resource = parts.nth(2);
+    let is_partition = |text: &str| {
+        let pattern = Pattern::parse(text, Syntax::WILDCARDS);
+        pattern.is_ok_and(|pattern| PARTITIONS.iter().any(|partition| pattern.matches(partition, &no_variables)))
+    };
+    let is_there = |part: Option<&str>| part.is_some_and(|part| !part.is_empty());
+    head == Some("arn") && partition.is_some_and(is_partition) && is_there(service) && is_there(resource)
 }
 
 /// A bucket policy speaks of its own bucket; wildcards that also fit others are allowed and mean this bucket only.
@@ -242,73 +255,6 @@ fn check_bucket_resource(text: &str, bucket: &BucketName, syntax: Syntax) -> Res
         .filter(|(_, c)| *c == '*')
         .any(|(index, _)| name.get(..=index).is_some_and(|head| fits(head, &format!("{bucket}/"))));
     if across_slash { Ok(()) } else { Err("is not a resource of this bucket") }
-}
-
-/// Errs when an object in a JSON text has a name twice, with the line.
-pub fn refuse_ambiguous(text: &str) -> Result<(), serde_json::Error> {
-    serde_json::from_str::<Unambiguous>(text).map(|_| ())
-}
-
-/// JSON in which no object has a name twice.
-struct Unambiguous(Value);
-
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UnambiguousVisitor).map(Self)
-    }
-}
-
-struct UnambiguousVisitor;
-
-impl<'de> Visitor<'de> for UnambiguousVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Unambiguous(value)) = sequence.next_element()? {
-            list.push(value);
-        }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some((key, Unambiguous(value))) = access.next_entry::<String, Unambiguous>()? {
-            if map.contains_key(&key) {
-                return Err(de::Error::custom(format!("`{key}` stands twice in one object")));
-            }
-            map.insert(key, value);
-        }
-        Ok(Value::Object(map))
-    }
 }
 
 #[cfg(test)]
@@ -423,9 +369,87 @@ mod tests {
         let parse = |value: &Value| parse_document(value, Kind::Identity);
         assert!(parse(&json!({"PolicyName": "p", "Version": "2012-10-17", "Statement": statement})).is_ok());
         assert!(parse(&json!({"Statement": base()})).is_err(), "identity policies have no principal");
-        let narrow = json!({"Effect": "Allow", "Action": "s3:Nothing", "Resource": "*"});
-        assert!(parse(&json!({"Statement": narrow})).is_err());
-        let malformed = json!({"Effect": "Allow", "Action": "s3:*", "Resource": "bucket/*"});
-        assert!(parse(&json!({"Statement": malformed})).is_err());
+    }
+
+    fn identity(name: &str, value: Value) -> Result<Document, InvalidPolicy> {
+        let mut statement = json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*"});
+        statement[name] = value;
+        parse_document(&json!({"Version": "2012-10-17", "Statement": statement}), Kind::Identity)
+    }
+
+    #[test]
+    fn identity_policies_speak_of_other_services_and_of_what_is_not_here() {
+        for action in ["s3:Nothing", "s3:Gett*", "s3:Head*", "kms:*", "ec2:Run?nstances", "secretsmanager:Get*", "*:*"]
+        {
+            assert!(identity("Action", json!(action)).is_ok(), "{action}");
+        }
+        for key in ["aws:Foo", "s3:DataAccessPointTag/x", "s3:nothing", "kms:ViaService", "ec2:Region"] {
+            assert!(identity("Condition", json!({"StringEquals": {key: "x"}})).is_ok(), "{key}");
+        }
+        for (name, value, place) in [
+            ("Action", json!("Nothing"), "Action"),
+            ("Action", json!(":Get"), "Action"),
+            ("Action", json!("s3:"), "Action"),
+            ("Action", json!("s3:Get Object"), "Action"),
+            ("Condition", json!({"Same": {"aws:SourceIp": "x"}}), "Condition.Same"),
+            ("Condition", json!({"StringEquals": {"nothing": "x"}}), "Condition.StringEquals.nothing"),
+            ("Condition", json!({"StringEquals": {"aws:": "x"}}), "Condition.StringEquals.aws:"),
+        ] {
+            let told = identity(name, value.clone()).unwrap_err().place;
+            assert_eq!(told, format!("Statement[0].{place}"), "{value}");
+        }
+    }
+
+    #[test]
+    fn arns_of_identity_policies() {
+        for good in [
+            "*",
+            "arn:aws:s3:::b",
+            "arn:aws:s3:::b/${aws:username}/*",
+            "arn:aws-cn:s3:::b",
+            "arn:aws-us-gov:s3:::b",
+            "arn:*:s3:::b",
+            "arn:aws*:s3:::*",
+            "arn:a?s:*:*:*:*",
+            "arn:aws:iam::111111111111:user/a:b",
+            "arn:aws:iam::${aws:PrincipalAccount}:user/*",
+        ] {
+            assert!(identity("Resource", json!(good)).is_ok(), "{good}");
+            assert!(identity("Resource", json!(["*", good])).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "bucket/*",
+            "arn",
+            "arn:aws:s3",
+            "arn:aws:s3:::",
+            "arn:::::x",
+            "arn:aws::::x",
+            "arn::s3:::b",
+            "arn:xx:s3:::b",
+            "arn:AWS:s3:::b",
+            "arn:aws-eu:s3:::b",
+            "arn:x*:s3:::b",
+            "ARN:aws:s3:::b",
+            " arn:aws:s3:::b",
+            "*:aws:s3:::b",
+        ] {
+            assert_eq!(identity("Resource", json!(bad)).unwrap_err().place, "Statement[0].Resource", "{bad}");
+            assert!(identity("Resource", json!(["*", bad])).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn trust_policies_ask_for_keys_of_any_service() {
+        let trust = |action: &str, key: &str| {
+            let condition = json!({"StringEquals": {key: "x"}});
+            let statement =
+                json!({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": action, "Condition": condition});
+            parse_document(&json!({"Version": "2012-10-17", "Statement": statement}), Kind::Trust).is_ok()
+        };
+        assert!(
+            trust("sts:AssumeRole", "issuer.test:sub") && trust("sts:*", "aws:Foo") && trust("sts:New", "saml:aud")
+        );
+        assert!(!trust("s3:GetObject", "aws:Foo") && !trust("sts:AssumeRole", "sub"));
     }
 }

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use memchr::memmem::Finder;
 
+use super::effort;
+
 /// Longest pattern, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 2048;
 
@@ -264,6 +266,9 @@ fn glob(pieces: &[Piece], values: &[Cow<'_, str>], text: &str, case: Case) -> bo
     // The latest run with what is behind it, and where that was tried last.
     let mut retry: Option<(&[Piece], &str)> = None;
     loop {
+        if !effort::spend() {
+            return false;
+        }
         let further = match pieces.split_first() {
             None if rest.is_empty() => return true,
             None => None,

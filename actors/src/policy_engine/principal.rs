@@ -92,9 +92,10 @@ impl PrincipalClause {
         }
     }
 
-    /// Whether it names the caller, its role or its account.
+    /// Whether it names the caller, its role or its session by its ARN.
     pub fn names(&self, caller: &Principal) -> bool {
-        self.names.iter().any(|name| *name != Name::Everyone && name.means(Some(caller)) != Meant::Not)
+        let is_arn = |name: &Name| matches!(name, Name::User { .. } | Name::Role { .. } | Name::RoleSession { .. });
+        self.names.iter().any(|name| is_arn(name) && name.means(Some(caller)) != Meant::Not)
     }
 
     /// Whether somebody is meant whom it does not name.

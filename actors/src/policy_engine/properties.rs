@@ -164,6 +164,7 @@ impl Case {
             path: "/".to_owned(),
             is_root: is_root && !is_role,
             is_named_root: false,
+            shares_arn: false,
             unambiguous_names: Arc::from(["ann".to_owned()]),
             policies: held(&self.identity, |index| PolicyHome::Own { index }).into(),
             tags: Arc::from([]),

@@ -638,3 +638,48 @@ async fn what_a_deleted_user_owns_stays_with_its_account() {
     assert!(node.engine.sees_bucket(&admin, &bucket, &user.user_id));
     assert!(node.engine.is_administrator(&admin, &RequestContext::default()));
 }
+
+#[test]
+fn patterns_that_take_too_long_refuse() {
+    let directory = directory();
+    let ann = directory.principal("ann");
+    let stars = format!("*{}b", "a?".repeat(60));
+    let policy = |effect: &str, operator: &str| {
+        let conditions: serde_json::Map<String, Value> =
+            [(operator.to_owned(), json!({"aws:UserAgent": vec![stars.clone(); 100]}))].into_iter().collect();
+        let text = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::ann-data/*"},
+            {"Effect": effect, "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::ann-data/*", "Condition": conditions},
+        ]});
+        parse_bucket_policy(&text.to_string(), &BucketName::parse("ann-data").unwrap()).unwrap().1
+    };
+    let bucket = BucketName::parse("ann-data").unwrap();
+    for (effect, operator) in [("Allow", "StringLike"), ("Deny", "StringLike"), ("Deny", "StringNotLike")] {
+        let document = policy(effect, operator);
+        let decide = |agent: &str| {
+            let context = RequestContext::default().with("aws:UserAgent", agent);
+            let request = AccessRequest {
+                principal: None,
+                action: "s3:GetObject",
+                bucket: Some(&bucket),
+                bucket_owner: Some(&ann.user_id),
+                config: None,
+                key: Some("x"),
+                resource: None,
+                object: ObjectState::Missing,
+                context: &context,
+            };
+            let around = Surroundings {
+                policy: Some(Ok(&document)),
+                bucket_account: Some(ACCOUNT),
+                object_account: None,
+                account_of: &|_| ACCOUNT.to_owned(),
+            };
+            decide(&request, &around)
+        };
+        let began = std::time::Instant::now();
+        assert_eq!(decide(&"a".repeat(16_000)), Decision { allowed: false, reason: Reason::TooMuchWork });
+        assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_ne!(decide("curl/8").reason, Reason::TooMuchWork, "the next one starts anew");
+    }
+}

@@ -11,6 +11,8 @@ use super::principal::Meant;
 const STATEMENTS_MAX: usize = 1000;
 /// Most values of a condition that a trace keeps.
 const VALUES_MAX: usize = 20;
+/// Most characters of such a value.
+const VALUE_CHARACTERS_MAX: usize = 256;
 
 /// Who is told what a decision considers.
 pub(super) trait Watch {
@@ -99,9 +101,16 @@ impl Fit {
         Self::Unmet {
             operator: Box::from(condition.operator_name()),
             key: Box::from(condition.key()),
-            wanted: condition.texts().iter().take(VALUES_MAX).cloned().collect(),
-            found: found.map(|value| Box::from(value.into_text())).collect(),
+            wanted: condition.texts().iter().take(VALUES_MAX).map(|text| cut(text)).collect(),
+            found: found.map(|value| cut(&value.into_text())).collect(),
         }
+    }
+}
+
+fn cut(text: &str) -> Box<str> {
+    match text.char_indices().nth(VALUE_CHARACTERS_MAX) {
+        Some((end, _)) => text.get(..end).map(|head| format!("{head}…")).unwrap_or_default().into_boxed_str(),
+        None => Box::from(text),
     }
 }
 

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document, Verdict};
+use super::effort::Effort;
 use super::error::InvalidPolicy;
-use super::evaluate::{
-    Decision, IdentityVerdict, Reason, Source, allow, names_session, refuse, statement_ref, within_session,
-};
+use super::evaluate::{Decision, Reason, Source, allow, names_session, refuse, within_session};
 use super::grant::Wish;
 use super::parse::{Kind, parse_document};
 use super::trace::{Trace, Watch};
+use super::verdict::{IdentityVerdict, statement_ref};
 use crate::iam::Principal;
 
 /// A role's trust policy.
@@ -49,6 +49,7 @@ impl TrustPolicy {
     }
 
     fn judge<W: Watch>(&self, principal: &Principal, request: TrustRequest<'_>, watch: &mut W) -> Decision {
+        let effort = Effort::begin();
         let facts = Facts::new(Some(principal), request.context, Some(request.account_id), &[]);
         let asked = Asked::new(request.action, request.role_arn);
         let named = |index| statement_ref(&self.0, index, Source::Trust);
@@ -74,8 +75,9 @@ impl TrustPolicy {
             }
             (IdentityVerdict::Silent, _) => refuse(Reason::NoIdentityPolicyAllows),
         };
-        let named_session = || names_session(&self.0, principal, asked, &facts);
-        within_session(decision, principal, asked, &facts, named_session, watch)
+        let named_session = || is_inside && names_session(&self.0, principal, asked, &facts);
+        let decision = within_session(decision, principal, asked, &facts, named_session, watch);
+        if effort.is_spent() { refuse(Reason::TooMuchWork) } else { decision }
     }
 
     /// Whether whoever shows a token of this identity provider may. `provider` is its ARN.

@@ -1,7 +1,10 @@
 //! What requests say.
 
+use std::fmt;
+
 use myfsio_actors::iam::end_of;
 use myfsio_actors::names::Stamp;
+use myfsio_actors::policy_engine::refuse_ambiguous;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -90,10 +93,12 @@ fn end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<End, D::Error> {
     end_of(&Value::deserialize(deserializer)?).map(Some).ok_or_else(expected)
 }
 
-/// Reads a body. Errs: InvalidArgument.
+/// Reads a body. Errs: InvalidArgument, also when an object has a name twice, of which parsers keep only one.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, S3Error> {
-    serde_json::from_slice(body)
-        .map_err(|error| S3Error::with_message(ErrorCode::InvalidArgument, format!("The body: {error}.")))
+    let refused =
+        |error: &dyn fmt::Display| S3Error::with_message(ErrorCode::InvalidArgument, format!("The body: {error}."));
+    let text = str::from_utf8(body).map_err(|error| refused(&error))?;
+    refuse_ambiguous(text).and_then(|()| serde_json::from_str(text)).map_err(|error| refused(&error))
 }
 
 /// Reads a body that may be left out. Errs: InvalidArgument.
@@ -117,6 +122,15 @@ mod tests {
         for bad in ["", "[]", "{", r#"{"expires_at": "soon"}"#, r#"{"enabled": 1}"#, r#"{"enabled": true, "x": 1}"#] {
             assert_eq!(ends(bad), Err(ErrorCode::InvalidArgument), "{bad}");
         }
+        for twice in [
+            r#"[{"Effect": "Deny", "Effect": "Allow"}]"#,
+            r#"[{"bucket": "a", "actions": ["read"], "bucket": "*"}]"#,
+            r#"{"a": {"b": [{"c": 1, "c": 1}]}}"#,
+        ] {
+            let told = parse::<Value>(twice.as_bytes()).unwrap_err();
+            assert_eq!(told.code(), ErrorCode::InvalidArgument, "{twice}");
+        }
+        assert_eq!(parse::<Value>(b"\"\xff\"").unwrap_err().code(), ErrorCode::InvalidArgument);
         assert!(parse_or_default::<Rotation>(b"").is_ok() && parse_or_default::<Rotation>(b"1").is_err());
     }
 }

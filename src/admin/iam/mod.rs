@@ -1,8 +1,8 @@
 //! Users by JSON: what the console and scripts use. Policies come in either form.
 //!
 //! Each route asks for the permission of what it does, by the ARN of the user, and sends one message to IAM. Who holds the
-//! permission may give anything by it, as with AWS; but grants of the short form, which count in every account, are given and
-//! taken by those alone who hold the permission by such a grant.
+//! permission may give anything by it, as with AWS; but where grants of the short form are concerned, which count in every account, it
+//! must be held by such a grant ([`IamChange::takes_by_grant`]).
 //!
 //! INVARIANT: a secret is in the answer to the request that made it, and nowhere else.
 
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use actix_http::error::PayloadError;
 use bytes::Bytes;
 use futures_util::Stream;
-use myfsio_actors::iam::{Directory, IamChange, IamError, UserSummary, WhichUser};
+use myfsio_actors::iam::{Directory, IamChange, IamError, Permission, Principal, UserSummary, WhichUser};
 use myfsio_actors::json_store::StoreError;
 use myfsio_actors::policy_engine::Reason;
 
@@ -46,8 +46,11 @@ pub async fn answer(
     route: IamRoute,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Answer {
-    if caller.principal().is_none() {
-        return Err(ErrorCode::AccessDenied.into());
+    let principal = caller.principal().ok_or(ErrorCode::AccessDenied)?;
+    // IAM API Reference, "Temporary credentials": those of GetSessionToken may not call IAM, those of roles may.
+    if principal.session.is_some() && principal.role.is_none() {
+        let message = "The credentials of GetSessionToken may not administer users.";
+        return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
     }
     let body = caller.body(incoming)?.collect(BODY_BYTES_MAX).await?;
     let directory = node.access.iam.fresh().await?;
@@ -66,49 +69,64 @@ pub async fn answer(
     }
 }
 
-/// How the caller holds a permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// By a grant of the short form, which counts in every account.
-    ByGrant,
-    /// As root of the account, or by a document.
-    InAccount,
-}
-
 impl Call<'_> {
-    /// Asks for a permission. Errs: AccessDenied.
-    fn ask(&self, action: &str, resource: &str) -> Result<Held, S3Error> {
-        match self.caller.ask_about(self.node, action, resource)? {
-            Reason::Allowed(statement) if statement.index.is_none() => Ok(Held::ByGrant),
-            _ => Ok(Held::InAccount),
-        }
+    /// Asks for a permission; answers why the caller has it. Errs: AccessDenied.
+    fn ask(&self, action: &str, resource: &str) -> Result<Reason, S3Error> {
+        self.ask_about(action, resource, &[])
     }
 
-    /// The user that goes by a name, if the caller has the permission for it. Errs: AccessDenied, also for a user that is not
-    /// there, unless the caller would have it for all users of its account; then NoSuchEntity.
-    fn user(&self, action: &str, name: String) -> Result<(WhichUser, &UserSummary, Held), S3Error> {
-        let which = WhichUser::Called(name);
-        match self.directory.user(&which) {
-            Ok(user) => {
-                let held = self.ask(action, &user.arn())?;
-                // From here on by its id, which nothing else takes on.
-                Ok((WhichUser::Called(user.user_id.as_str().to_owned()), user, held))
-            }
-            Err(error) => {
-                self.ask(action, &format!("arn:aws:iam::{}:user/*", self.account_id()?))?;
-                Err(error.into())
+    /// Asks for a permission on a user. Errs: AccessDenied.
+    fn ask_of(&self, action: &str, user: &UserSummary) -> Result<Reason, S3Error> {
+        self.ask_about(action, &user.arn(), &user.tags)
+    }
+
+    /// Asks for a permission on what has these tags. Errs: AccessDenied.
+    fn ask_about(&self, action: &str, resource: &str, tags: &[(String, String)]) -> Result<Reason, S3Error> {
+        self.caller.ask_about(self.node, action, (resource, tags))
+    }
+
+    /// The user that goes by a name, if the caller has the permission for it; one of another account only by a grant, else it is
+    /// as if it were not there. Errs: AccessDenied, also for a user that is not there, unless the caller would have it for all
+    /// users of its account; then NoSuchEntity.
+    fn user(&self, action: &str, name: String) -> Result<(WhichUser, &UserSummary), S3Error> {
+        let account_id = self.account_id()?;
+        let absent = IamError::unknown_user(&name);
+        let found = match self.directory.user(&WhichUser::Called(name)) {
+            Ok(user) if user.account_id == account_id => self.ask_of(action, user).map(|_| Some(user))?,
+            Ok(user) => self.ask_of(action, user).is_ok_and(|reason| reason.is_grant()).then_some(user),
+            Err(_) => None,
+        };
+        match found {
+            // From here on by its id, which nothing else takes on.
+            Some(user) => Ok((WhichUser::Called(user.user_id.as_str().to_owned()), user)),
+            None => {
+                self.ask(action, &format!("arn:aws:iam::{account_id}:user/*"))?;
+                Err(absent.into())
             }
         }
     }
 
     /// The caller's account. Errs: AccessDenied without credentials.
     fn account_id(&self) -> Result<&str, S3Error> {
-        let principal = self.caller.principal().ok_or(ErrorCode::AccessDenied)?;
-        Ok(&principal.account_id)
+        Ok(&self.principal()?.account_id)
     }
 
-    /// Makes a change. Errs: what IAM refuses.
+    /// Who asks. Errs: AccessDenied without credentials.
+    fn principal(&self) -> Result<&Principal, S3Error> {
+        self.caller.principal().map(Arc::as_ref).ok_or_else(|| ErrorCode::AccessDenied.into())
+    }
+
+    /// Makes a change. Errs: AccessDenied where it takes a grant of the short form; what IAM refuses.
     async fn change<M: IamChange>(&self, message: M) -> Result<M::Answer, S3Error> {
+        for Permission { action, resource } in message.takes_by_grant(&self.directory, &self.principal()?.user_id) {
+            if !self.ask(action, &resource)?.is_grant() {
+                let message = format!(
+                    "This concerns policies of the form {{\"bucket\", \"actions\"}}, which count in every account; only who holds \
+                     {action} by one of these may do it."
+                );
+                return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
+            }
+        }
         Ok(self.node.access.iam.change(self.caller.origin(self.request_id), message).await?)
     }
 }

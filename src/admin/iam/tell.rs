@@ -1,20 +1,15 @@
 //! Users as JSON.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use myfsio_actors::iam::{AccessKeySummary, NewCredential, UserSummary};
 use myfsio_actors::names::Stamp;
 use serde_json::{Value, json};
 
-use crate::s3::respond::Answer;
+use crate::s3::respond::{self, Answer, no_store};
 
 /// An answer in JSON, which may hold a secret: nobody keeps it on the way.
 pub fn answer(status: StatusCode, body: &Value) -> Answer {
-    Ok(HttpResponse::build(status)
-        .insert_header((CONTENT_TYPE, "application/json"))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .body(body.to_string()))
+    Ok(no_store(respond::json(status, body)))
 }
 
 fn time(stamp: Option<Stamp>) -> Option<String> {

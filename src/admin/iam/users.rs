@@ -2,12 +2,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use myfsio_actors::iam::{CreateUser, DeleteUser, SetPolicies, UpdateUser, UserSummary, WhichUser};
+use myfsio_actors::iam::{CreateUser, DeleteUser, GroupChange, SetPolicies, UpdateUser, UserSummary, WhichUser};
 use serde_json::{Value, json};
 
 use super::body::{ChangedUser, NewUser, parse};
-use super::{Call, Held, tell};
-use crate::s3::error::{ErrorCode, S3Error};
+use super::{Call, tell};
+use crate::s3::error::S3Error;
 use crate::s3::respond::Answer;
 
 /// Most characters of a name that a permission is asked for; IAM refuses names long before.
@@ -33,7 +33,7 @@ pub fn list(call: &Call<'_>) -> Answer {
 
 /// A user.
 pub fn get(call: &Call<'_>, name: String) -> Answer {
-    let (_, user, _) = call.user("iam:GetUser", name)?;
+    let (_, user) = call.user("iam:GetUser", name)?;
     tell::answer(StatusCode::OK, &tell::user(user))
 }
 
@@ -47,26 +47,25 @@ fn tell_again(call: &Call<'_>, status: StatusCode, which: &WhichUser) -> Answer 
 pub async fn create(call: &Call<'_>, body: &[u8]) -> Answer {
     let NewUser { display_name, user_name, path, policies, access_key, secret_key, expires_at } = parse(body)?;
     let account_id = call.account_id()?;
-    let name = user_name.as_ref().or(display_name.as_ref()).map(String::as_str).unwrap_or_default();
-    let name: String = name.chars().take(NAME_CHARACTERS_MAX).collect();
-    let arn = format!("arn:aws:iam::{account_id}:user{}{name}", path.as_deref().unwrap_or("/"));
-    call.ask("iam:CreateUser", &arn)?;
-    let policies = policies.unwrap_or_else(|| json!([]));
-    if policies.as_array().is_none_or(|list| !list.is_empty()) {
-        let held = call.ask("iam:PutUserPolicy", &arn)?;
-        only_by_grant(held, &json!([]), &policies)?;
-    }
-    let message = CreateUser {
+    let mut message = CreateUser {
         account_id: Some(account_id.to_owned()),
         display_name,
         user_name,
         path,
-        policies,
+        policies: policies.unwrap_or_else(|| json!([])),
         expires_at: expires_at.flatten(),
         access_key,
         secret_key,
         ..CreateUser::default()
     };
+    message.settle(&call.directory)?;
+    let name: String = message.user_name.iter().flat_map(|name| name.chars()).take(NAME_CHARACTERS_MAX).collect();
+    let arn = format!("arn:aws:iam::{account_id}:user{}{name}", message.path.as_deref().unwrap_or("/"));
+    message.by_grant = call.ask("iam:CreateUser", &arn)?.is_grant();
+    let policies = &message.policies;
+    if policies.as_array().is_none_or(|list| !list.is_empty()) {
+        call.ask("iam:PutUserPolicy", &arn)?;
+    }
     let made = call.change(message).await?;
     let mut told = made.credential.as_ref().map(tell::credential).unwrap_or_default();
     let directory = call.node.access.iam.directory();
@@ -77,29 +76,10 @@ pub async fn create(call: &Call<'_>, body: &[u8]) -> Answer {
     tell::answer(StatusCode::CREATED, &told)
 }
 
-/// Grants of the short form among policies.
-fn grants(policies: &Value) -> Vec<&Value> {
-    let list = policies.as_array().map(Vec::as_slice).unwrap_or_default();
-    list.iter().filter(|policy| policy.get("Statement").is_none()).collect()
-}
-
-/// Errs when grants of the short form change by the hand of somebody who holds none: AccessDenied.
-fn only_by_grant(held: Held, before: &Value, after: &Value) -> Result<(), S3Error> {
-    match held == Held::ByGrant || grants(before) == grants(after) {
-        true => Ok(()),
-        false => {
-            let message = "Policies of the form {\"bucket\", \"actions\"} count in every account; only who may set policies by \
-                           one may change them.";
-            Err(S3Error::with_message(ErrorCode::AccessDenied, message))
-        }
-    }
-}
-
 /// Replaces a user's own policies.
 pub async fn set_policies(call: &Call<'_>, name: String, body: &[u8]) -> Answer {
-    let (which, user, held) = call.user("iam:PutUserPolicy", name)?;
+    let (which, _) = call.user("iam:PutUserPolicy", name)?;
     let policies: Value = parse(body)?;
-    only_by_grant(held, &user.policies, &policies)?;
     call.change(SetPolicies { user: which.clone(), policies }).await?;
     tell_again(call, StatusCode::OK, &which)
 }
@@ -112,13 +92,13 @@ pub async fn update(call: &Call<'_>, name: String, body: &[u8]) -> Answer {
         true => "iam:UpdateUser",
         false => "iam:GetUser",
     };
-    let (which, user, _) = call.user(action, name)?;
+    let (which, user) = call.user(action, name)?;
     if let Some(groups) = &groups {
         ask_for_groups(call, user, groups)?;
     }
     if user_name.is_some() || path.is_some() {
         let (path, name) = (path.as_ref().unwrap_or(&user.path), user_name.as_ref().unwrap_or(&user.user_name));
-        call.ask("iam:UpdateUser", &format!("arn:aws:iam::{}:user{path}{name}", user.account_id))?;
+        call.ask_about("iam:UpdateUser", &format!("arn:aws:iam::{}:user{path}{name}", user.account_id), &user.tags)?;
     }
     let message =
         UpdateUser { display_name, user_name, path, enabled, expires_at, groups, ..UpdateUser::new(which.clone()) };
@@ -127,45 +107,15 @@ pub async fn update(call: &Call<'_>, name: String, body: &[u8]) -> Answer {
 }
 
 fn ask_for_groups(call: &Call<'_>, user: &UserSummary, wanted: &[String]) -> Result<(), S3Error> {
-    let is_in = |list: &[String], name: &str| list.iter().any(|other| other.eq_ignore_ascii_case(name));
-    let came = wanted.iter().filter(|name| !is_in(&user.groups, name)).map(|name| ("iam:AddUserToGroup", name));
-    let left = user.groups.iter().filter(|name| !is_in(wanted, name)).map(|name| ("iam:RemoveUserFromGroup", name));
-    for (action, name) in came.chain(left) {
-        let arn = match call.directory.group(&user.account_id, name) {
-            Ok(group) => group.arn(&user.account_id),
-            Err(_) => format!("arn:aws:iam::{}:group/{name}", user.account_id),
-        };
-        call.ask(action, &arn)?;
+    for GroupChange { permission, .. } in call.directory.group_changes(user, wanted) {
+        call.ask(permission.action, &permission.resource)?;
     }
     Ok(())
 }
 
 /// Removes a user with all that it has.
 pub async fn delete(call: &Call<'_>, name: String) -> Answer {
-    let (which, ..) = call.user("iam:DeleteUser", name)?;
+    let (which, _) = call.user("iam:DeleteUser", name)?;
     call.change(DeleteUser { user: which, force: true }).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn grants_change_by_grants() {
-        let grant = |action: &str| json!({"bucket": "*", "actions": [action]});
-        let document = json!({"Version": "2012-10-17", "Statement": []});
-        let before = json!([grant("list"), document]);
-        for (after, in_account) in [
-            (json!([grant("list")]), true),
-            (json!([document, grant("list"), document]), true),
-            (json!([grant("list"), grant("read")]), false),
-            (json!([grant("read")]), false),
-            (json!([document]), false),
-            (json!([]), false),
-        ] {
-            assert_eq!(only_by_grant(Held::InAccount, &before, &after).is_ok(), in_account, "{after}");
-            assert!(only_by_grant(Held::ByGrant, &before, &after).is_ok());
-        }
-    }
 }

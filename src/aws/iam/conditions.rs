@@ -4,7 +4,7 @@
 use myfsio_actors::iam::Tags;
 
 use super::tags;
-use super::target::{arn_parameter, directory, named, named_user, user_or_caller};
+use super::target::{arn_parameter, directory, named, named_user, policy_arn, user_or_caller};
 use crate::aws::action::Resource;
 use crate::aws::call::Call;
 use crate::aws::error::ApiError;
@@ -14,7 +14,8 @@ pub fn tell(call: &mut Call) -> Result<(), ApiError> {
     let mut told: Vec<(String, String)> = Vec::new();
     let name = call.action.row().name;
     if name.starts_with("Attach") || name.starts_with("Detach") {
-        told.extend(call.parameters.get("PolicyArn").map(|arn| ("iam:PolicyARN".to_owned(), arn.to_owned())));
+        let arn = call.parameters.get("PolicyArn").map(|arn| policy_arn(call, &directory(call), arn));
+        told.extend(arn.map(|arn| ("iam:PolicyARN".to_owned(), arn)));
     }
     for (key, value) in call.parameters.tags("Tags")? {
         told.push((format!("aws:RequestTag/{key}"), value));

@@ -1,8 +1,8 @@
 //! Managed policies and their versions (IAM API Reference, CreatePolicy and its like).
 
 use myfsio_actors::iam::{
-    CreatePolicy, CreatePolicyVersion, DeletePolicy, DeletePolicyVersion, HolderEntry, ManagedPolicy,
-    SetDefaultPolicyVersion,
+    CreatePolicy, CreatePolicyVersion, DESCRIPTION_CHARACTERS_MAX, DeletePolicy, DeletePolicyVersion, HolderEntry,
+    ManagedPolicy, SetDefaultPolicyVersion,
 };
 
 use super::target::{NAME_MAX, arn_parameter, directory, named};
@@ -12,16 +12,13 @@ use crate::aws::error::{ApiError, ErrorCode};
 use crate::aws::page::Page;
 use crate::s3::xml::XmlWriter;
 
-/// Longest description, in characters.
-pub const DESCRIPTION_MAX: usize = 1000;
-
 /// CreatePolicy.
 pub async fn create_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
     let parameters = &call.parameters;
     let message = CreatePolicy {
         policy: named(call, "PolicyName")?,
         path: parameters.path_if("Path")?.map(str::to_owned),
-        description: parameters.text_if("Description", DESCRIPTION_MAX)?.map(str::to_owned),
+        description: parameters.text_if("Description", DESCRIPTION_CHARACTERS_MAX)?.map(str::to_owned),
         document: policy_document(call, "PolicyDocument")?,
         tags: parameters.tags("Tags")?,
     };

@@ -25,12 +25,15 @@ pub(super) use self::conditions::tell;
 pub(super) use self::dispatch::dispatch;
 use super::call::Call;
 use super::error::ApiError;
+use super::permission;
 
 /// Longest policy document, in characters; what counts against its quota is less (IAM API Reference, `policyDocumentType`).
 const DOCUMENT_MAX: usize = 131_072;
 
-/// Makes a change on behalf of the caller. Once it is made, the directory says so.
+/// Makes a change on behalf of the caller. Once it is made, the directory says so. Errs: AccessDenied where it takes a grant of the
+/// short form; what IAM refuses.
 async fn change<M: IamChange>(call: &Call, message: M) -> Result<M::Answer, ApiError> {
+    permission::ask_for_grants(call, &message)?;
     Ok(call.node.access.iam.change(call.origin(), message).await?)
 }
 

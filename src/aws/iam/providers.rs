@@ -2,10 +2,11 @@
 
 use myfsio_actors::iam::{AddClientId, CreateOidcProvider, DeleteOidcProvider, RemoveClientId, UpdateThumbprints};
 
-use super::target::{arn_parameter, directory};
+use super::target::{arn_parameter, directory, resource};
 use super::{change, write};
 use crate::aws::call::Call;
 use crate::aws::error::ApiError;
+use crate::aws::permission;
 use crate::s3::xml::XmlWriter;
 
 /// Most client ids and thumbprints of a provider, and the longest of them, in characters.
@@ -18,12 +19,15 @@ const ARN: &str = "OpenIDConnectProviderArn";
 /// CreateOpenIDConnectProvider.
 pub async fn create(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
     let parameters = &call.parameters;
+    let resource = resource(call)?.unwrap_or_else(|| "*".to_owned());
     let message = CreateOidcProvider {
         account_id: call.account_id()?.to_owned(),
         url: parameters.text("Url", TEXT_MAX)?.to_owned(),
         client_ids: owned(parameters.list("ClientIDList", CLIENT_IDS_MAX)?),
         thumbprints: owned(parameters.list("ThumbprintList", THUMBPRINTS_MAX)?),
         tags: parameters.tags("Tags")?,
+        // Else whoever has an account could have the node ask its own surroundings.
+        may_be_private: permission::is_by_grant(call, call.action.row().permission, &resource)?,
     };
     let arn = change(call, message).await?;
     out.text(ARN, &arn);

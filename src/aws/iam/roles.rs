@@ -1,8 +1,10 @@
 //! Roles (IAM API Reference, CreateRole and its like).
 
-use myfsio_actors::iam::{CreateRole, DeleteRole, Named, RoleEntry, UpdateAssumeRolePolicy, UpdateRole};
+use myfsio_actors::iam::{
+    CreateRole, DESCRIPTION_CHARACTERS_MAX, DeleteRole, Named, RoleEntry, SESSION_SECONDS, UpdateAssumeRolePolicy,
+    UpdateRole,
+};
 
-use super::managed::DESCRIPTION_MAX;
 use super::target::{NAME_MAX, NEW_NAME_MAX, directory, named};
 use super::{change, policy_document, write};
 use crate::aws::call::Call;
@@ -10,9 +12,6 @@ use crate::aws::error::{ApiError, ErrorCode};
 use crate::aws::page::Page;
 use crate::aws::parameters::missing;
 use crate::s3::xml::XmlWriter;
-
-/// Shortest and longest time that `MaxSessionDuration` may name, in seconds.
-const SESSION_SECONDS: (u64, u64) = (3600, 43_200);
 
 /// CreateRole.
 pub async fn create_role(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
@@ -101,9 +100,9 @@ pub async fn delete_role(call: &Call) -> Result<(), ApiError> {
 }
 
 fn description(call: &Call) -> Result<Option<String>, ApiError> {
-    Ok(call.parameters.text_if("Description", DESCRIPTION_MAX)?.map(str::to_owned))
+    Ok(call.parameters.text_if("Description", DESCRIPTION_CHARACTERS_MAX)?.map(str::to_owned))
 }
 
 fn session_seconds(call: &Call) -> Result<Option<u64>, ApiError> {
-    call.parameters.number("MaxSessionDuration", SESSION_SECONDS.0, SESSION_SECONDS.1)
+    call.parameters.number("MaxSessionDuration", *SESSION_SECONDS.start(), *SESSION_SECONDS.end())
 }

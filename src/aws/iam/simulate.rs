@@ -276,6 +276,7 @@ fn member(call: &Call, group: &GroupEntry) -> Result<Principal, ApiError> {
         path: group.path.clone(),
         is_root: false,
         is_named_root: false,
+        shares_arn: false,
         unambiguous_names: Arc::from([]),
         policies: Arc::from(group.identity_policies()),
         tags: Arc::from([]),

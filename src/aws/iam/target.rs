@@ -12,6 +12,7 @@ use crate::aws::action::Resource;
 use crate::aws::call::Call;
 use crate::aws::error::{ApiError, ErrorCode};
 use crate::aws::names::arn;
+use crate::aws::permission;
 
 /// Longest name of a user or role that is there, or of a group or policy, in characters.
 pub const NAME_MAX: usize = 128;
@@ -60,7 +61,7 @@ pub fn resource(call: &Call) -> Result<Option<String>, ApiError> {
             directory.role(account_id, name).map_or_else(|_| arn(account_id, "role", "/", name), |role| role.arn())
         }
         Resource::NewRole => new("role", "RoleName", NEW_NAME_MAX)?,
-        Resource::Policy => arn_parameter(call, "PolicyArn")?.to_owned(),
+        Resource::Policy => policy_arn(call, &directory, arn_parameter(call, "PolicyArn")?),
         Resource::NewPolicy => new("policy", "PolicyName", NAME_MAX)?,
         Resource::Provider => arn_parameter(call, "OpenIDConnectProviderArn")?.to_owned(),
         Resource::NewProvider => {
@@ -80,6 +81,14 @@ pub fn arn_parameter<'a>(call: &'a Call, parameter: &str) -> Result<&'a str, Api
         true => Ok(text),
         false => Err(ApiError::with_message(ErrorCode::InvalidInput, format!("ARN {text} is not valid."))),
     }
+}
+
+/// The ARN of a managed policy in its own spelling, or as it was sent where there is none: policies compare texts, and must not be
+/// gone around by another letter case. Nothing is told of policies of other accounts.
+pub fn policy_arn(call: &Call, directory: &Directory, sent: &str) -> String {
+    let is_seen = |owner: &str| owner == "aws" || call.account_id().is_ok_and(|own| own == owner);
+    let own = sent.split(':').nth(4).filter(|owner| is_seen(owner)).and_then(|_| directory.managed_policy_arn(sent));
+    own.unwrap_or_else(|| sent.to_owned())
 }
 
 /// The user `UserName`. Errs: ValidationError.
@@ -103,12 +112,17 @@ pub fn user_or_caller(call: &Call, directory: &Directory) -> Result<WhichUser, A
 
 fn user_by_name(call: &Call, directory: &Directory, name: &str) -> Result<WhichUser, ApiError> {
     let named = WhichUser::Named(Named::new(call.account_id()?, name));
-    let is_id = CanonicalId::parse(name).is_ok();
-    let by_id = WhichUser::Called(name.to_owned());
-    match is_id && directory.user(&named).is_err() && directory.user(&by_id).is_ok() {
-        true => Ok(by_id),
-        false => Ok(named),
+    let by_id = CanonicalId::parse(name).ok().filter(|_| directory.user(&named).is_err());
+    match by_id.and_then(|id| directory.user_by_id(&id)) {
+        Some(user) if may_name(call, user)? => Ok(WhichUser::Called(name.to_owned())),
+        _ => Ok(named),
     }
+}
+
+/// Whether the caller may learn that a user is there. Errs: MissingAuthenticationToken.
+fn may_name(call: &Call, user: &UserSummary) -> Result<bool, ApiError> {
+    let is_own = call.account_id()? == user.account_id;
+    Ok(is_own || permission::is_by_grant(call, call.action.row().permission, &user.arn())?)
 }
 
 fn arn_of_user(call: &Call, directory: &Directory, which: &WhichUser) -> Result<String, ApiError> {

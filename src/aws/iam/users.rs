@@ -16,10 +16,14 @@ use crate::s3::xml::XmlWriter;
 pub async fn create_user(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
     let parameters = &call.parameters;
     refuse_boundary(call)?;
+    let (account_id, name) = (call.account_id()?, parameters.name("UserName", NEW_NAME_MAX)?);
+    let path = parameters.path_if("Path")?;
+    let own = arn(account_id, "user", path.unwrap_or("/"), name);
     let message = CreateUser {
-        account_id: Some(call.account_id()?.to_owned()),
-        user_name: Some(parameters.name("UserName", NEW_NAME_MAX)?.to_owned()),
-        path: parameters.path_if("Path")?.map(str::to_owned),
+        account_id: Some(account_id.to_owned()),
+        user_name: Some(name.to_owned()),
+        path: path.map(str::to_owned),
+        by_grant: permission::is_by_grant(call, call.action.row().permission, &own)?,
         tags: parameters.tags("Tags")?,
         with_key: false,
         ..CreateUser::default()

@@ -106,6 +106,17 @@ pub fn client_address(head: &RequestHead<'_>, proxies: &TrustedProxies) -> Optio
     client
 }
 
+/// Whether the client's request came over TLS: the connection's own, or, behind a listed proxy, what that proxy says in the last
+/// `X-Forwarded-Proto`. Earlier values may be the client's.
+pub fn is_secure(head: &RequestHead<'_>, proxies: &TrustedProxies) -> bool {
+    if !head.peer.is_some_and(|peer| proxies.may_name_client(peer)) {
+        return head.secure;
+    }
+    let told = head.headers.get_all("x-forwarded-proto").last();
+    let last = told.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+    last.map_or(head.secure, |scheme| scheme.trim().eq_ignore_ascii_case("https"))
+}
+
 /// The first `X-Forwarded-Host`, when the peer is a trusted proxy.
 pub fn forwarded_host<'a>(head: &RequestHead<'a>, proxies: &TrustedProxies) -> Option<&'a str> {
     if head.peer.is_some_and(|peer| proxies.may_name_host(peer)) { claimed_host(head) } else { None }
@@ -219,6 +230,41 @@ mod tests {
             TrustedProxies { networks: vec![crate::config::Network::parse("10.0.0.0/8").unwrap()], explicit: true };
         assert_eq!(seen(&listed, [10, 0, 0, 1]), "8.8.8.8");
         assert_eq!(seen(&listed, [9, 9, 9, 9]), "9.9.9.9");
+    }
+
+    #[test]
+    fn only_listed_proxies_speak_of_tls() {
+        let listed =
+            TrustedProxies { networks: vec![crate::config::Network::parse("10.0.0.0/8").unwrap()], explicit: true };
+        let private = TrustedProxies::private_ranges();
+        let (proxy, stranger) = ([10, 0, 0, 1], [9, 9, 9, 9]);
+        let said = |values: &[&'static str]| {
+            let pairs: Vec<_> = values.iter().map(|value| ("x-forwarded-proto", *value)).collect();
+            headers(&pairs)
+        };
+        for (values, expected) in [
+            (&["https"][..], true),
+            (&[" HTTPS "], true),
+            (&["http, https"], true),
+            (&["http", "https"], true),
+            (&["https, http"], false),
+            (&["https", "http"], false),
+            (&["http"], false),
+            (&["wss"], false),
+            (&[""], false),
+            (&[], false),
+        ] {
+            let map = said(values);
+            assert_eq!(is_secure(&head(&map, proxy), &listed), expected, "{values:?}");
+            assert!(!is_secure(&head(&map, stranger), &listed), "{values:?} of a stranger");
+            assert!(!is_secure(&head(&map, proxy), &private), "{values:?} of a proxy that nobody listed");
+        }
+        let map = said(&["http"]);
+        let over_tls = |peer| RequestHead { secure: true, ..head(&map, peer) };
+        assert!(is_secure(&over_tls(stranger), &listed), "the connection's own");
+        assert!(!is_secure(&over_tls(proxy), &listed), "the proxy knows what its client did");
+        let map = said(&[]);
+        assert!(is_secure(&RequestHead { secure: true, ..head(&map, proxy) }, &listed));
     }
 
     #[test]

@@ -1,20 +1,15 @@
 //! Bucket policies: read, put, delete. The PolicyEngine keeps them and judges their grammar.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::names::BucketName;
-use myfsio_actors::policy_engine::{DeleteBucketPolicy, PolicyError, PutBucketPolicy};
+use myfsio_actors::policy_engine::{DOCUMENT_BYTES_MAX, DeleteBucketPolicy, PolicyError, PutBucketPolicy};
 use myfsio_actors::storage::Bucket;
 
 use crate::node::Node;
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::respond::{Answer, empty};
-
-/// Largest policy document in bytes (S3 User Guide, "Bucket policies").
-const POLICY_BYTES_MAX: usize = 20 * 1024;
+use crate::s3::respond::{Answer, empty, json_text};
 
 /// S3 API Reference, GetBucketPolicy: the document as it was put.
 pub fn get_bucket_policy(call: &Call) -> Answer {
@@ -22,14 +17,14 @@ pub fn get_bucket_policy(call: &Call) -> Answer {
     let text = call.node.access.policy_engine.policy_text(&bucket.name);
     let text =
         text.ok_or_else(|| S3Error::new(ErrorCode::NoSuchBucketPolicy).field("BucketName", bucket.name.as_str()))?;
-    Ok(HttpResponse::build(StatusCode::OK).insert_header((CONTENT_TYPE, "application/json")).body(text.to_string()))
+    Ok(json_text(StatusCode::OK, text.to_string()))
 }
 
 /// S3 API Reference, PutBucketPolicy. Errs: MalformedPolicy with the place of the mistake, AccessDenied for a public policy in
 /// a bucket that blocks them.
 pub async fn put_bucket_policy(mut call: Call) -> Answer {
     let bucket = call.bucket()?;
-    let document = call.body.collect(POLICY_BYTES_MAX).await?;
+    let document = call.body.collect(DOCUMENT_BYTES_MAX).await?;
     if document.is_empty() {
         return Err(ErrorCode::MissingRequestBodyError.into());
     }

@@ -111,6 +111,7 @@ struct Visit<'a> {
     place: Arc<OwnedSemaphorePermit>,
     received: Stamp,
     client: Option<IpAddr>,
+    secure: bool,
 }
 
 impl<'a> Visit<'a> {
@@ -147,7 +148,8 @@ impl<'a> Visit<'a> {
         let client = preflight::client_of(node, head);
         let headers = website_headers(&head.headers);
         let received = node.clock.now();
-        Ok(Self { node, head, site, bucket, website, key, headers, request_id, place, received, client })
+        let secure = preflight::is_secure(node, head);
+        Ok(Self { node, head, site, bucket, website, key, headers, request_id, place, received, client, secure })
     }
 
     async fn answer(&self) -> Result<HttpResponse, Failure> {
@@ -230,7 +232,7 @@ impl<'a> Visit<'a> {
                 headers: &self.headers,
                 query: &query,
                 address: self.client,
-                secure: false,
+                secure: self.secure,
                 now: self.received,
                 mechanism: Mechanism::Anonymous,
                 signed_at_seconds: None,
@@ -262,7 +264,7 @@ impl<'a> Visit<'a> {
             place: Arc::clone(&self.place),
             received: self.received,
             peer: self.client,
-            secure: false,
+            secure: self.secure,
             note: Default::default(),
             body: RequestBody::new(stream::empty(), None, limits, BodyChecks::default()),
             on_behalf: Default::default(),

@@ -3,10 +3,13 @@
 use serde_json::Value;
 
 use super::inline::find_holder;
+use crate::iam::directory::Directory;
 use crate::iam::document::{append, record, remove_from};
 use crate::iam::entries::Holder;
 use crate::iam::error::IamError;
+use crate::iam::grants::Permission;
 use crate::iam::messages::{Draft, IamChange};
+use crate::names::CanonicalId;
 
 /// Most managed policies on one holder (IAM User Guide, "IAM and AWS STS quotas").
 pub const ATTACHED_MAX: usize = 10;
@@ -30,6 +33,10 @@ impl IamChange for AttachPolicy {
             Holder::Group(_) => "iam:AttachGroupPolicy",
             Holder::Role(_) => "iam:AttachRolePolicy",
         }
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -78,10 +85,18 @@ impl IamChange for DetachPolicy {
         }
     }
 
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let found = find_holder(draft.directory, &self.holder)?;
         draft.target.clone_from(&found.arn);
-        let is_this = |arn: &str| arn.eq_ignore_ascii_case(&self.policy_arn);
+        // In any letter case in which it would be found.
+        let directory = draft.directory;
+        let meant = directory.managed_policy_arn(&self.policy_arn);
+        let is_this =
+            |arn: &str| arn == self.policy_arn || (meant.is_some() && directory.managed_policy_arn(arn) == meant);
         if !found.attached.iter().any(|arn| is_this(arn)) {
             return Err(IamError::NoSuchEntity(format!("Policy {} was not found.", self.policy_arn)));
         }

@@ -6,8 +6,10 @@ use crate::iam::directory::Directory;
 use crate::iam::document::{append, append_record, fields, record, remove_from, remove_record, set};
 use crate::iam::entries::{GroupEntry, Named, UserSummary, WhichUser, inline_policies};
 use crate::iam::error::IamError;
+use crate::iam::grants::Permission;
 use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, checked_path, scope, unique_id};
+use crate::names::CanonicalId;
 
 /// Most groups of an account (IAM User Guide, "IAM and AWS STS quotas").
 pub const GROUPS_MAX: usize = 300;
@@ -111,6 +113,10 @@ impl IamChange for UpdateGroup {
         "iam:UpdateGroup"
     }
 
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_own_group(self.action(), &self.group)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let directory = draft.directory;
         let Named { account_id, name } = &self.group;
@@ -154,6 +160,10 @@ impl IamChange for DeleteGroup {
         "iam:DeleteGroup"
     }
 
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_own_group(self.action(), &self.group)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let Named { account_id, name } = &self.group;
         let group = own_group(draft.directory, account_id, name)?;
@@ -187,6 +197,10 @@ impl IamChange for AddUserToGroup {
 
     fn action(&self) -> &'static str {
         "iam:AddUserToGroup"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_group(self.action(), &self.group, &self.user)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -224,6 +238,10 @@ impl IamChange for RemoveUserFromGroup {
 
     fn action(&self) -> &'static str {
         "iam:RemoveUserFromGroup"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_group(self.action(), &self.group, &self.user)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {

@@ -7,8 +7,10 @@ use crate::iam::directory::Directory;
 use crate::iam::document::{record, remove_from, set};
 use crate::iam::entries::{Holder, Named, WhichUser, inline_document, inline_name, inline_policies};
 use crate::iam::error::IamError;
+use crate::iam::grants::Permission;
 use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::Kind;
+use crate::names::CanonicalId;
 
 /// Most inline policies of one holder, whatever their size.
 const POLICIES_MAX: usize = 100;
@@ -116,6 +118,10 @@ impl IamChange for PutInlinePolicy {
         }
     }
 
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let found = find_holder(draft.directory, &self.holder)?;
         draft.target.clone_from(&found.arn);
@@ -166,6 +172,10 @@ impl IamChange for DeleteInlinePolicy {
         }
     }
 
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let found = find_holder(draft.directory, &self.holder)?;
         draft.target.clone_from(&found.arn);
@@ -193,6 +203,10 @@ impl IamChange for SetPolicies {
 
     fn action(&self) -> &'static str {
         "iam:PutUserPolicy"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_set_policies(&self.user, &self.policies)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {

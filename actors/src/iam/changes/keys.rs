@@ -5,10 +5,12 @@
 
 use serde_json::{Map, Value};
 
+use super::taken::check_access_key;
 use crate::iam::directory::Directory;
 use crate::iam::document::{append, fields, record, remove_from, set, set_secret};
 use crate::iam::entries::{UserSummary, WhichUser};
 use crate::iam::error::IamError;
+use crate::iam::grants::Permission;
 use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, random_access_key};
 use crate::names::{AccessKeyId, CanonicalId, Stamp};
@@ -58,8 +60,9 @@ fn bad_access_key() -> IamError {
 }
 
 impl KeyChoice<'_> {
-    /// The new key. Errs: InvalidInput; EntityAlreadyExists for an access key that somebody has.
-    pub fn make(self, directory: &Directory) -> Result<(AccessKeyId, SecretKey), IamError> {
+    /// The new key; `own` is the user that gets it, if it is there already. Errs: InvalidInput; EntityAlreadyExists for an access
+    /// key that somebody has or goes by.
+    pub fn make(self, directory: &Directory, own: Option<&CanonicalId>) -> Result<(AccessKeyId, SecretKey), IamError> {
         let access_key = match self.access_key {
             None => random_access_key()?,
             Some(text) if text.len() >= 3 => AccessKeyId::parse(text).map_err(|_| bad_access_key())?,
@@ -68,6 +71,7 @@ impl KeyChoice<'_> {
         if directory.key(&access_key).is_some() {
             return Err(IamError::EntityAlreadyExists(format!("Access key {access_key} already exists.")));
         }
+        check_access_key(directory, own, access_key.as_str())?;
         let secret_key = match self.secret_key {
             None => SecretKey::random()?,
             Some(text) if (8..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) => {
@@ -160,6 +164,10 @@ impl IamChange for CreateAccessKey {
         "iam:CreateAccessKey"
     }
 
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_keys(self.action(), &self.user, caller)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<NewCredential, IamError> {
         let (place, user) = draft.directory.find_user(&self.user)?;
         draft.target = user.arn();
@@ -168,7 +176,7 @@ impl IamChange for CreateAccessKey {
             return Err(IamError::LimitExceeded(format!("Cannot exceed quota for AccessKeysPerUser: {KEYS_MAX}")));
         }
         let choice = KeyChoice { access_key: self.access_key.as_deref(), secret_key: self.secret_key.as_deref() };
-        let (access_key, secret_key) = choice.make(draft.directory)?;
+        let (access_key, secret_key) = choice.make(draft.directory, Some(&user.user_id))?;
         let created_at = draft.time();
         let record = record(draft.document, "users", place)?;
         let mut key = Map::new();
@@ -210,6 +218,10 @@ impl IamChange for UpdateAccessKey {
         "iam:UpdateAccessKey"
     }
 
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_keys(self.action(), &self.user, caller)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let (place, user) = draft.directory.find_user(&self.user)?;
         draft.target = user.arn();
@@ -239,6 +251,10 @@ impl IamChange for DeleteAccessKey {
 
     fn action(&self) -> &'static str {
         "iam:DeleteAccessKey"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_keys(self.action(), &self.user, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -313,6 +329,10 @@ impl IamChange for RotateKey {
         "iam:RotateAccessKey"
     }
 
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_keys(self.action(), &self.user, caller)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<NewCredential, IamError> {
         let (place, user) = draft.directory.find_user(&self.user)?;
         draft.target = user.arn();
@@ -352,7 +372,7 @@ fn succeed(
         return Err(IamError::LimitExceeded(reason));
     }
     let choice = KeyChoice { access_key: None, secret_key: None };
-    let (access_key, secret_key) = choice.make(draft.directory)?;
+    let (access_key, secret_key) = choice.make(draft.directory, Some(&user.user_id))?;
     let created_at = draft.time();
     let end = now.after(overlap);
     let given = user.access_keys.iter().find(|key| key.access_key == old).and_then(|key| key.expires_at);

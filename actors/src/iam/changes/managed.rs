@@ -16,7 +16,8 @@ use crate::iam::naming::{Kind, checked_path, scope, unique_id};
 pub const POLICIES_MAX: usize = 1500;
 /// Most versions of a managed policy.
 pub const VERSIONS_MAX: usize = 5;
-const DESCRIPTION_CHARACTERS_MAX: usize = 1000;
+/// Longest description of a managed policy or role, in characters (IAM API Reference, CreatePolicy, CreateRole).
+pub const DESCRIPTION_CHARACTERS_MAX: usize = 1000;
 
 /// A managed policy that the account may change, with its place in the file. Errs: NoSuchEntity, also for another account's;
 /// UnmodifiableEntity for AWS's own and what every account has.

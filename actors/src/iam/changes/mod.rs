@@ -11,6 +11,7 @@ mod providers;
 pub mod quotas;
 mod roles;
 mod tags;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -19,7 +20,10 @@ pub use attach::{AttachPolicy, DetachPolicy};
 pub use groups::{AddUserToGroup, CreateGroup, DeleteGroup, RemoveUserFromGroup, UpdateGroup};
 pub use inline::{DeleteInlinePolicy, PutInlinePolicy, SetPolicies};
 pub use keys::{CreateAccessKey, DeleteAccessKey, KEYS_MAX, NewCredential, ReplacedKey, RotateKey, UpdateAccessKey};
-pub use managed::{CreatePolicy, CreatePolicyVersion, DeletePolicy, DeletePolicyVersion, SetDefaultPolicyVersion};
+pub use managed::{
+    CreatePolicy, CreatePolicyVersion, DESCRIPTION_CHARACTERS_MAX, DeletePolicy, DeletePolicyVersion,
+    SetDefaultPolicyVersion,
+};
 pub use providers::{AddClientId, CreateOidcProvider, DeleteOidcProvider, RemoveClientId, UpdateThumbprints};
 pub use roles::{CreateRole, DeleteRole, UpdateAssumeRolePolicy, UpdateRole};
 pub use tags::{Tag, Taggable, Untag};

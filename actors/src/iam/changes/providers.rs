@@ -80,6 +80,8 @@ pub struct CreateOidcProvider {
     pub thumbprints: Vec<String>,
     /// Its tags.
     pub tags: Tags,
+    /// Whether it may be on this machine or a private network, and without TLS.
+    pub may_be_private: bool,
 }
 
 impl IamChange for CreateOidcProvider {
@@ -91,6 +93,9 @@ impl IamChange for CreateOidcProvider {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, IamError> {
         check_url(&self.url)?;
+        if !self.may_be_private && !self.url.starts_with("https://") {
+            return Err(IamError::invalid("url", "must begin with https://"));
+        }
         self.client_ids.iter().try_for_each(|client_id| check_client_id(client_id))?;
         if self.client_ids.len() > CLIENT_IDS_MAX {
             return Err(too_many_client_ids());
@@ -110,6 +115,7 @@ impl IamChange for CreateOidcProvider {
             ("account_id", Some(Value::from(self.account_id.as_str()))),
             ("client_ids", Some(json!(self.client_ids))),
             ("thumbprints", Some(json!(self.thumbprints))),
+            ("private", Some(Value::from(self.may_be_private))),
             ("created_at", Some(draft.time())),
             ("tags", tags_value(&[], &self.tags, "TagsPerOpenIDConnectProvider")?),
         ]);

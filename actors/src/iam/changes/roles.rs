@@ -5,12 +5,16 @@ use serde_json::{Value, json};
 use super::managed::check_description;
 use super::policies::trust_document;
 use super::tags::tags_value;
+use super::users::check_former;
 use crate::iam::build::SESSION_SECONDS;
+use crate::iam::directory::Directory;
 use crate::iam::document::{append_record, fields, record, remember, remove_record, set};
 use crate::iam::entries::{Named, Tags, inline_policies};
 use crate::iam::error::IamError;
+use crate::iam::grants::Permission;
 use crate::iam::messages::{Draft, IamChange};
 use crate::iam::naming::{Kind, checked_path, random_canonical_id, unique_id};
+use crate::names::CanonicalId;
 
 /// Most roles of an account (IAM User Guide, "IAM and AWS STS quotas").
 pub const ROLES_MAX: usize = 1000;
@@ -60,6 +64,7 @@ impl IamChange for CreateRole {
         if draft.directory.roles_of(account_id).count() >= ROLES_MAX {
             return Err(IamError::LimitExceeded(format!("Cannot exceed quota for RolesPerAccount: {ROLES_MAX}")));
         }
+        check_former(draft.directory, account_id)?;
         let role = fields([
             ("role_name", Some(Value::from(name.as_str()))),
             ("path", Some(Value::from(path))),
@@ -96,6 +101,10 @@ impl IamChange for UpdateRole {
         "iam:UpdateRole"
     }
 
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_role(self.action(), &self.role)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let role = draft.directory.role(&self.role.account_id, &self.role.name)?;
         draft.target = role.arn();
@@ -129,6 +138,10 @@ impl IamChange for UpdateAssumeRolePolicy {
         "iam:UpdateAssumeRolePolicy"
     }
 
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_role(self.action(), &self.role)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let role = draft.directory.role(&self.role.account_id, &self.role.name)?;
         draft.target = role.arn();
@@ -151,6 +164,10 @@ impl IamChange for DeleteRole {
 
     fn action(&self) -> &'static str {
         "iam:DeleteRole"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_role(self.action(), &self.role)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {

@@ -106,5 +106,6 @@ macro_rules! refused {
     }};
 }
 
+mod grants;
 mod policies;
 mod users;

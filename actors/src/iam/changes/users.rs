@@ -5,17 +5,26 @@ use serde_json::{Map, Value, json};
 use super::keys::{KeyChoice, NewCredential};
 use super::policies::check_policies;
 use super::tags::tags_value;
+use super::taken::check_name;
+use crate::iam::directory::Directory;
 use crate::iam::document::{append_record, fields, fill_in_ids, record, remember, remove_record, set};
 use crate::iam::entries::{Tags, UserSummary, WhichUser, inline_policies};
 use crate::iam::error::IamError;
+use crate::iam::grants::{Permission, has_grants, needed};
 use crate::iam::ids::administers;
 use crate::iam::messages::{Draft, IamChange};
-use crate::iam::naming::{Kind, checked_path, random_canonical_id, scope};
+use crate::iam::naming::{Kind, checked_path, random_access_key, random_canonical_id, scope};
 use crate::names::{CanonicalId, Stamp};
 use crate::policy_engine::is_account_id;
 
+/// Most users of an account (IAM User Guide, "IAM and AWS STS quotas"), unless those make them who administer the node.
+pub const USERS_MAX: usize = 5_000;
 /// Most users of a node.
-pub const USERS_MAX: usize = 50_000;
+const NODE_USERS_MAX: usize = 50_000;
+/// How many of them only those make who administer the node: whatever accounts do, it can be administered.
+const NODE_USERS_RESERVE: usize = 1_000;
+/// Most users and roles that an account had and has no more, whose ids are kept for good; beyond that it gets no new ones.
+pub(super) const FORMER_MAX: usize = 10_000;
 const NAME_BYTES_MAX: usize = 256;
 
 /// Adds a user (IAM API Reference, CreateUser). Errs: EntityAlreadyExists, InvalidInput, MalformedPolicyDocument, LimitExceeded.
@@ -41,6 +50,8 @@ pub struct CreateUser {
     pub access_key: Option<String>,
     /// Its secret, 8 to 128 printable characters; a random one when absent.
     pub secret_key: Option<String>,
+    /// Whether it is made by a grant of the short form, which the account's quota does not bind.
+    pub by_grant: bool,
 }
 
 impl Default for CreateUser {
@@ -56,6 +67,7 @@ impl Default for CreateUser {
             with_key: true,
             access_key: None,
             secret_key: None,
+            by_grant: false,
         }
     }
 }
@@ -76,7 +88,7 @@ fn check_display_name(name: &str) -> Result<(), IamError> {
     }
 }
 
-fn exists(name: &str) -> IamError {
+pub(super) fn exists(name: &str) -> IamError {
     IamError::EntityAlreadyExists(format!("User with name {name} already exists."))
 }
 
@@ -87,32 +99,34 @@ impl IamChange for CreateUser {
         "iam:CreateUser"
     }
 
+    fn takes_by_grant(&self, _directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        let account_id = self.account_id.as_deref().unwrap_or_default();
+        needed(has_grants(&self.policies), "iam:PutUserPolicy", || Kind::User.arn(account_id, "/", "*"))
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<NewUser, IamError> {
         let display_name = self.display_name.as_ref().or(self.user_name.as_ref());
         let display_name = display_name.ok_or_else(|| IamError::invalid("display_name", "is missing"))?;
         check_display_name(display_name)?;
-        if let Some(name) = &self.user_name {
-            Kind::User.check("user_name", name)?;
-        }
         let path = checked_path(self.path.as_deref())?;
         check_policies(&self.policies)?;
-        if draft.directory.users().len() >= USERS_MAX {
-            return Err(IamError::LimitExceeded(format!("Cannot exceed quota for UsersPerNode: {USERS_MAX}")));
-        }
+        let account_id = self.account(draft.directory)?;
+        self.check_room(draft.directory, account_id.as_deref())?;
         let choice = KeyChoice { access_key: self.access_key.as_deref(), secret_key: self.secret_key.as_deref() };
-        let key = self.with_key.then(|| choice.make(draft.directory)).transpose()?;
-        let account_id = self.account(draft)?;
-        let is_taken = |name: &str| {
-            let account_id = account_id.as_deref();
-            account_id.is_some_and(|own| draft.directory.by_user_name.contains_key(&scope(Some(own), name)))
+        let key = self.with_key.then(|| choice.make(draft.directory, None)).transpose()?;
+        let user_name = match (&self.user_name, &key) {
+            (Some(name), _) => name.as_str(),
+            (None, None) => display_name,
+            (None, Some((access_key, _))) => {
+                follows(draft.directory, account_id.as_deref(), display_name, access_key.as_str())
+            }
         };
-        let user_name = match &self.user_name {
-            Some(name) if is_taken(name) => return Err(exists(name)),
-            Some(name) => Some(name.as_str()),
-            // What would follow from the display name is somebody else's.
-            None if is_taken(display_name) => key.as_ref().map(|(access_key, _)| access_key.as_str()),
-            None => None,
-        };
+        Kind::User.check("user_name", user_name)?;
+        if is_taken(draft.directory, account_id.as_deref(), user_name) {
+            return Err(exists(user_name));
+        }
+        check_name(draft.directory, None, display_name)?;
+        check_name(draft.directory, None, user_name)?;
         let mut user = Map::new();
         if let Some((access_key, secret)) = &key {
             super::keys::put_key(&mut user, access_key, secret, draft.sealer)?;
@@ -123,7 +137,7 @@ impl IamChange for CreateUser {
         };
         user.extend(fields([
             ("display_name", Some(Value::from(display_name.as_str()))),
-            ("user_name", user_name.map(Value::from)),
+            ("user_name", (user_name != display_name).then(|| Value::from(user_name))),
             ("path", (path != "/").then(|| Value::from(path))),
             ("account_id", account_id.clone().map(Value::from)),
             ("user_id", user_id.map(|id| Value::from(id.as_str()))),
@@ -138,7 +152,7 @@ impl IamChange for CreateUser {
         let id = made.and_then(|user| user.get("user_id")).and_then(Value::as_str).map(CanonicalId::parse);
         let user_id = id.and_then(Result::ok).ok_or_else(|| IamError::invalid("user_id", "is missing"))?;
         let account_id = account_id.unwrap_or_else(|| crate::iam::ids::account_id_of(&user_id));
-        draft.target = Kind::User.arn(&account_id, path, user_name.unwrap_or(display_name));
+        draft.target = Kind::User.arn(&account_id, path, user_name);
         let credential = key.map(|(access_key, secret_key)| NewCredential {
             user_id: user_id.clone(),
             display_name: display_name.clone(),
@@ -150,17 +164,71 @@ impl IamChange for CreateUser {
     }
 }
 
+/// Whether a user of the account has this name in ARNs.
+fn is_taken(directory: &Directory, account_id: Option<&str>, name: &str) -> bool {
+    account_id.is_some_and(|own| directory.by_user_name.contains_key(&scope(Some(own), name)))
+}
+
+/// The name in ARNs of a user that was given none: its display name, or its access key where that is somebody's or can be none.
+fn follows<'a>(directory: &Directory, account_id: Option<&str>, display_name: &'a str, access_key: &'a str) -> &'a str {
+    match Kind::User.fits(display_name) && !is_taken(directory, account_id, display_name) {
+        true => display_name,
+        false => access_key,
+    }
+}
+
 impl CreateUser {
-    fn account(&self, draft: &Draft<'_>) -> Result<Option<String>, IamError> {
+    /// Settles what the request leaves open and the user's ARN depends on, so that its permission can be asked for: the name in
+    /// ARNs, and an access key if that is where the name comes from. Errs: InvalidInput.
+    pub fn settle(&mut self, directory: &Directory) -> Result<(), IamError> {
+        if let (None, Some(display_name), true) = (&self.user_name, &self.display_name, self.with_key) {
+            let account_id = self.account(directory)?;
+            let access_key = match self.access_key.take() {
+                Some(access_key) => access_key,
+                None => random_access_key()?.as_str().to_owned(),
+            };
+            let name = follows(directory, account_id.as_deref(), display_name, &access_key).to_owned();
+            (self.user_name, self.access_key) = (Some(name), Some(access_key));
+        }
+        Ok(())
+    }
+
+    /// Errs when there are as many users as there may be: LimitExceeded.
+    fn check_room(&self, directory: &Directory, account_id: Option<&str>) -> Result<(), IamError> {
+        let exceeded = |quota, most| Err(IamError::LimitExceeded(format!("Cannot exceed quota for {quota}: {most}")));
+        let most = if self.by_grant { NODE_USERS_MAX } else { NODE_USERS_MAX - NODE_USERS_RESERVE };
+        if directory.users().len() >= most {
+            return exceeded("UsersPerNode", most);
+        }
+        match account_id.filter(|_| !self.by_grant) {
+            Some(own) if directory.users_of(own).count() >= USERS_MAX => exceeded("UsersPerAccount", USERS_MAX),
+            Some(own) => check_former(directory, own),
+            None => Ok(()),
+        }
+    }
+
+    fn account(&self, directory: &Directory) -> Result<Option<String>, IamError> {
         match &self.account_id {
             Some(account_id) if is_account_id(account_id) => Ok(Some(account_id.clone())),
             Some(_) => Err(IamError::invalid("account_id", "must be twelve digits")),
             None => {
                 let holds =
                     |user: &&UserSummary| administers(user.policies.as_array().map(Vec::as_slice).unwrap_or_default());
-                Ok(draft.directory.users().iter().find(holds).map(|user| user.account_id.clone()))
+                Ok(directory.users().iter().find(holds).map(|user| user.account_id.clone()))
             }
         }
+    }
+}
+
+/// Errs when an account has had as many users and roles as it may: LimitExceeded.
+pub(super) fn check_former(directory: &Directory, account_id: &str) -> Result<(), IamError> {
+    let count = directory.former_accounts.values().filter(|former| *former == account_id).count();
+    match count >= FORMER_MAX {
+        true => {
+            let reason = format!("Cannot exceed quota for DeletedUsersAndRolesPerAccount: {FORMER_MAX}");
+            Err(IamError::LimitExceeded(reason))
+        }
+        false => Ok(()),
     }
 }
 
@@ -189,6 +257,11 @@ impl UpdateUser {
     pub fn new(user: WhichUser) -> Self {
         Self { user, user_name: None, path: None, display_name: None, enabled: None, expires_at: None, groups: None }
     }
+
+    fn says_more_than_groups(&self) -> bool {
+        let is_renamed = self.user_name.is_some() || self.path.is_some() || self.display_name.is_some();
+        is_renamed || self.enabled.is_some() || self.expires_at.is_some()
+    }
 }
 
 impl IamChange for UpdateUser {
@@ -196,6 +269,18 @@ impl IamChange for UpdateUser {
 
     fn action(&self) -> &'static str {
         "iam:UpdateUser"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        let mut needed = match self.says_more_than_groups() {
+            true => directory.to_change_user(self.action(), &self.user),
+            false => Vec::new(),
+        };
+        if let (Some(groups), Ok(user)) = (&self.groups, directory.user(&self.user)) {
+            let changes = directory.group_changes(user, groups);
+            needed.extend(changes.into_iter().filter(|change| change.by_grant).map(|change| change.permission));
+        }
+        needed
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -208,9 +293,11 @@ impl IamChange for UpdateUser {
             if is_taken && !name.eq_ignore_ascii_case(&user.user_name) {
                 return Err(exists(name));
             }
+            check_name(directory, Some(&user.user_id), name)?;
         }
         if let Some(name) = &self.display_name {
             check_display_name(name)?;
+            check_name(directory, Some(&user.user_id), name)?;
         }
         let groups = self.groups.as_ref().map(|groups| super::groups::checked_names(directory, user, groups));
         let groups = groups.transpose()?;
@@ -265,6 +352,10 @@ impl IamChange for DeleteUser {
 
     fn action(&self) -> &'static str {
         "iam:DeleteUser"
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_user(self.action(), &self.user)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<UserSummary, IamError> {

@@ -2,8 +2,21 @@
 
 use crate::iam::IamError;
 use crate::names::InvalidId;
-use crate::policy_engine::InvalidPolicy;
+use crate::policy_engine::{Decision, InvalidPolicy, Trace};
 use crate::seal::SealError;
+
+/// What was decided of somebody who wants to assume a role.
+#[derive(Debug)]
+pub struct TrustDecision {
+    /// `sts:AssumeRole`, `sts:TagSession` and the like.
+    pub action: &'static str,
+    /// ARN of the role.
+    pub role_arn: String,
+    /// The decision.
+    pub decision: Decision,
+    /// What was considered for it.
+    pub trace: Trace,
+}
 
 /// Why temporary credentials are not given.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +37,8 @@ pub enum SessionError {
         message: String,
         /// What the log is told beside.
         cause: String,
+        /// What the trust policy of the role decided, where it was asked.
+        trust: Option<Box<TrustDecision>>,
     },
     /// The token of an identity provider has ended (STS: ExpiredTokenException).
     #[error("{0}")]
@@ -47,7 +62,17 @@ pub enum SessionError {
 
 impl SessionError {
     pub(super) fn denied(message: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self::Denied { message: message.into(), cause: cause.into() }
+        Self::Denied { message: message.into(), cause: cause.into(), trust: None }
+    }
+}
+
+impl SessionError {
+    /// The same, with what the role's trust policy decided.
+    pub(super) fn by_trust(self, decided: TrustDecision) -> Self {
+        match self {
+            Self::Denied { message, cause, .. } => Self::Denied { message, cause, trust: Some(Box::new(decided)) },
+            other => other,
+        }
     }
 }
 

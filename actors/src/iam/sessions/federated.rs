@@ -24,19 +24,21 @@ impl From<InvalidToken> for SessionError {
     }
 }
 
-/// The role, and the provider of its account that a token says it is from. Errs: Denied, InvalidIdentityToken.
+/// The role, and the provider of its account that a token says it is from. Errs: InvalidIdentityToken, also where there is no
+/// such role: whoever asks has shown nothing yet.
 pub(in crate::iam) fn find_provider<'d>(
     directory: &'d Directory,
     role_arn: &str,
     issuer: Option<&str>,
 ) -> Result<(&'d RoleEntry, &'d OidcProvider, ProviderUrl), SessionError> {
-    let role = directory.role_by_arn(role_arn).ok_or_else(|| denied("there is no such role"))?;
+    let role = directory.role_by_arn(role_arn);
     let issuer = issuer.unwrap_or_default();
     let of_issuer = |provider: &'d OidcProvider| {
-        let url = ProviderUrl::parse(&provider.url).ok().filter(|url| url.is_issuer(issuer))?;
-        Some((role, provider, url))
+        let url =
+            ProviderUrl::parse(&provider.url, provider.may_be_private).ok().filter(|url| url.is_issuer(issuer))?;
+        Some((role?, provider, url))
     };
-    directory.providers_of(&role.account_id).find_map(of_issuer).ok_or_else(|| {
+    role.and_then(|role| directory.providers_of(&role.account_id).find_map(of_issuer)).ok_or_else(|| {
         let shown: String = issuer.chars().take(200).collect();
         SessionError::InvalidIdentityToken(format!("No OpenIDConnect provider found in your account for {shown}"))
     })

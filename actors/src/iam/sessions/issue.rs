@@ -1,6 +1,6 @@
 //! Who gets temporary credentials. Pure but for the random numbers in them.
 
-use super::error::SessionError;
+use super::error::{SessionError, TrustDecision};
 use super::grant::{Grant, Holder, PACKED_BYTES_MAX, Terms};
 use super::terms::{SECONDS_MIN, SessionRequest, check_seconds};
 use super::token::{OpenToken, seal};
@@ -85,9 +85,11 @@ pub(in crate::iam) fn assume_role(
     for action in actions("sts:AssumeRole", &terms) {
         let asked =
             TrustRequest { action, account_id: &role.account_id, role_arn: &request.role_arn, context: &context };
-        let (decision, _) = trust.decide(caller, asked);
+        let (decision, trace) = trust.decide(caller, asked);
         if !decision.allowed {
-            return Err(denied(action, format!("{:?}", decision.reason)));
+            let error = denied(action, format!("{:?}", decision.reason));
+            let role_arn = request.role_arn.clone();
+            return Err(error.by_trust(TrustDecision { action, role_arn, decision, trace }));
         }
     }
     if caller.role.is_some() && request.seconds.is_some_and(|seconds| seconds > ROLE_SECONDS) {

@@ -21,7 +21,7 @@ mod token;
 
 pub(super) use bind::Bound;
 pub(super) use cache::OpenSessions;
-pub use error::SessionError;
+pub use error::{SessionError, TrustDecision};
 pub(super) use federated::{check_token, federate, find_provider};
 use grant::SessionTag;
 pub use issue::{AssumedRole, IssuedSession, Issuer};

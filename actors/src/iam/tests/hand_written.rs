@@ -243,3 +243,46 @@ fn the_work_grows_with_the_file_and_not_with_its_square() {
     let (small, large) = (best(&small), best(&large));
     assert!(large < 30.0 * small, "{small} s for 1000 users, {large} s for 8000");
 }
+
+#[test]
+fn what_two_go_by_means_nobody_and_is_told() {
+    let user = |key: &str, more: Value| {
+        let mut user = json!({"access_key": key, "secret_key": "s", "account_id": ADMIN_ACCOUNT, "policies": []});
+        user.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        user
+    };
+    let id = "a".repeat(64);
+    let directory = Directory::of(&json!({"users": [
+        user("ann", json!({"user_id": id})),
+        user("key", json!({"display_name": "ann", "user_name": "kay"})),
+        user("thief", json!({"display_name": id})),
+        user("one", json!({"user_name": "twin"})),
+        user("two", json!({"user_name": "twin"})),
+        user("far", json!({"user_name": "twin", "path": "/far/"})),
+    ]}));
+    let (ann, key, thief) = (directory.principal("ann"), directory.principal("key"), directory.principal("thief"));
+    assert!(!ann.is_called("ann") && !key.is_called("ann") && key.is_called("kay") && key.is_called("key"));
+    assert!(directory.user(&"ann".into()).is_err());
+    assert!(ann.is_called(&id) && !thief.is_called(&id));
+    assert_eq!(directory.user(&id.as_str().into()).unwrap().user_id.as_str(), id);
+    for twin in ["one", "two"] {
+        assert!(!directory.principal(twin).has_path_and_name("twin"));
+    }
+    assert!(directory.principal("far").has_path_and_name("far/twin"));
+    warning(&directory, "others go by its access key `ann`");
+    warning(&directory, "its name is the id of somebody else");
+    warning(&directory, "several users are arn:aws:iam::111111111111:user/twin, which therefore means none");
+}
+
+#[test]
+fn providers_may_be_private_when_they_were_typed_or_are_marked() {
+    let made = "2026-01-01T00:00:00Z";
+    let directory = Directory::of(&json!({"users": [admin(json!({}))], "oidc_providers": [
+        {"url": "http://typed.example"},
+        {"url": "https://made.example", "created_at": made},
+        {"url": "https://marked.example", "created_at": made, "private": true},
+        {"url": "https://public.example", "private": false},
+    ]}));
+    let private: Vec<bool> = directory.providers().iter().map(|provider| provider.may_be_private).collect();
+    assert_eq!(private, [true, false, true, false]);
+}

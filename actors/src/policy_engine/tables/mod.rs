@@ -50,6 +50,7 @@ fn label(reason: &Reason) -> String {
         Reason::AdministratorsOnly => "administrators".to_owned(),
         Reason::BrokenBucketPolicy(mistake) => format!("broken:{}", place(&mistake.place)),
         Reason::BrokenIdentityPolicy(mistake) => format!("broken-own:{}", place(&mistake.place)),
+        Reason::TooMuchWork => "too much work".to_owned(),
         Reason::UnknownAction => "unknown".to_owned(),
     }
 }

@@ -35,7 +35,7 @@ fn inline_policies_are_put_by_name() {
         "{\"bucket\": \"*\", \"actions\": [\"*\"]}",
         "{\"PolicyName\": \"x\", \"Statement\": []}",
         "{\"Statement\": [], \"Statement\": []}",
-        &allow("s3:Fly"),
+        &allow("Fly"),
     ] {
         refused!(file.apply(put("p", bad.to_owned())), MalformedPolicyDocument);
     }
@@ -294,6 +294,7 @@ fn identity_providers() {
         client_ids: vec!["app".to_owned()],
         thumbprints: vec!["a".repeat(40)],
         tags: Tags::new(),
+        may_be_private: true,
     };
     let arn = file.apply(create("https://idp.example.com/realms/x")).unwrap();
     assert_eq!(arn, "arn:aws:iam::111111111111:oidc-provider/idp.example.com/realms/x");
@@ -309,6 +310,11 @@ fn identity_providers() {
     ] {
         refused!(file.apply(create(url)), InvalidInput);
     }
+    let of_account = |url: &str| CreateOidcProvider { may_be_private: false, ..create(url) };
+    refused!(file.apply(of_account("http://10.0.0.1")), InvalidInput);
+    let public = file.apply(of_account("https://public.example")).unwrap();
+    let directory = file.directory();
+    assert!(directory.provider(&arn).unwrap().may_be_private && !directory.provider(&public).unwrap().may_be_private);
     refused!(file.apply(CreateOidcProvider { thumbprints: vec!["a".to_owned()], ..create("https://b") }), InvalidInput);
     let add =
         |client_id: &str| AddClientId { account_id: ONE.to_owned(), arn: arn.clone(), client_id: client_id.to_owned() };

@@ -67,18 +67,56 @@ fn a_user_goes_only_with_nothing_on_it_unless_forced() {
 #[test]
 fn names_that_are_taken_give_way_to_the_access_key() {
     let mut file = File::of_two_accounts();
-    let create = CreateUser {
+    let kim = file.apply(api_user("kim")).unwrap();
+    let create = |access_key: &str| CreateUser {
         account_id: Some(ONE.to_owned()),
-        display_name: Some("ann".to_owned()),
-        access_key: Some("ann2".to_owned()),
+        display_name: Some("kim".to_owned()),
+        access_key: Some(access_key.to_owned()),
         ..CreateUser::default()
     };
-    let made = file.apply(create).unwrap();
+    let made = file.apply(create("kim2")).unwrap();
+    assert_eq!(file.target, "arn:aws:iam::111111111111:user/kim2");
     let directory = file.directory();
-    let second = directory.user(&user("ann2")).unwrap();
-    assert_eq!((&second.user_id, second.display_name.as_str()), (&made.user_id, "ann"));
-    assert_ne!(directory.user(&WhichUser::from("ann")).unwrap().user_id, made.user_id, "it is another's access key");
-    assert!(directory.user(&user("ann")).is_ok());
+    let second = directory.user(&user("kim2")).unwrap();
+    assert_eq!((&second.user_id, second.display_name.as_str()), (&made.user_id, "kim"));
+    assert_eq!(directory.user(&user("kim")).unwrap().user_id, kim.user_id);
+    assert!(directory.user(&WhichUser::from("kim")).is_err(), "both go by it");
+    // Another's name is not had by way of the access key, in no letter case.
+    refused!(file.apply(create("KIM")), EntityAlreadyExists);
+    refused!(file.apply(create("no:name")), InvalidInput);
+    // What is settled before the permission is asked for is what comes of it.
+    let mut settled = CreateUser { access_key: None, ..create("") };
+    settled.settle(&file.directory()).unwrap();
+    let name = settled.user_name.clone().unwrap();
+    assert_eq!(settled.access_key.as_ref(), Some(&name));
+    file.apply(settled).unwrap();
+    assert_eq!(file.target, format!("arn:aws:iam::111111111111:user/{name}"));
+}
+
+#[test]
+fn an_account_fills_up_for_itself_alone() {
+    let user = |number: usize| json!({"user_id": format!("{number:064x}"), "user_name": format!("u{number}"), "account_id": ONE});
+    let mut file = File::new(json!({"users": (0..quotas::USERS_MAX).map(user).collect::<Vec<_>>()}));
+    refused!(file.apply(api_user("one")), LimitExceeded);
+    file.apply(CreateUser { account_id: Some(TWO.to_owned()), ..api_user("two") }).unwrap();
+    file.apply(CreateUser { by_grant: true, ..api_user("one") }).unwrap();
+    let former = |number: usize| json!({"user_id": format!("f{number:063x}"), "account_id": ONE});
+    let mut file = File::new(json!({"users": [], "former_users": (0..10_000).map(former).collect::<Vec<_>>()}));
+    refused!(file.apply(api_user("one")), LimitExceeded);
+    file.apply(CreateUser { account_id: Some(TWO.to_owned()), ..api_user("two") }).unwrap();
+}
+
+#[test]
+fn policies_are_attached_and_detached_in_any_letter_case_of_their_name() {
+    let mut file = File::of_two_accounts();
+    let (holder, sent) = (Holder::User(user("ANN")), "arn:aws:iam::aws:policy/administratoraccess".to_owned());
+    let own = "arn:aws:iam::aws:policy/AdministratorAccess";
+    assert_eq!(file.directory().managed_policy_arn(&sent).as_deref(), Some(own));
+    file.apply(AttachPolicy { holder: holder.clone(), policy_arn: sent.clone() }).unwrap();
+    assert_eq!(file.document["users"][1]["attached_policies"], json!([own]));
+    let elsewhere = "arn:aws:iam::AWS:policy/AdministratorAccess".to_owned();
+    refused!(file.apply(DetachPolicy { holder: holder.clone(), policy_arn: elsewhere }), NoSuchEntity);
+    file.apply(DetachPolicy { holder, policy_arn: sent }).unwrap();
 }
 
 #[test]

@@ -1,0 +1,142 @@
+//! The keeper of access keys and decisions as the S3 layer knows it: IAM and the PolicyEngine, and what their refusals tell.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use myfsio_actors::iam::{IamClient, IamError, Principal};
+use myfsio_actors::names::{AccessKeyId, CanonicalId};
+use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, PolicyEngineClient, Reason};
+use myfsio_actors::storage::Bucket;
+
+use super::auth::{Credential, CredentialError, Credentials, SecretText};
+use super::error::{ErrorCode, S3Error};
+use super::request_facts::{Asks, Facts};
+use crate::decisions::{Explanation, Why};
+
+/// What the S3 layer asks of IAM and the PolicyEngine.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Users and their keys.
+    pub iam: IamClient,
+    /// Decisions.
+    pub policy_engine: PolicyEngineClient,
+}
+
+impl Access {
+    /// Takes in policies that were edited on disk since the last request. A broken edit leaves the last good state in
+    /// force, so it is no reason to refuse.
+    pub async fn refresh(&self) {
+        if let Err(error) = self.policy_engine.refresh().await {
+            tracing::warn!(%error, "bucket policies could not be read again");
+        }
+    }
+
+    /// The refusal of somebody who does not administer the node.
+    pub fn administrators_only(&self, principal: Option<&Principal>, facts: &Facts<'_>, resource: &str) -> S3Error {
+        let context = facts.context(Asks::Nothing);
+        let action = "iam:ListUsers";
+        let request = AccessRequest {
+            principal,
+            action,
+            bucket: None,
+            bucket_owner: None,
+            config: None,
+            key: None,
+            resource: None,
+            object: ObjectState::Missing,
+            context: &context,
+        };
+        let error = S3Error::new(ErrorCode::AccessDenied).because("only administrators may ask this");
+        if !facts.explains {
+            return error;
+        }
+        let (_, trace) = self.policy_engine.explain(&request);
+        let decision = Decision { allowed: false, reason: Reason::AdministratorsOnly };
+        let told = Explanation::about(principal, action, resource.to_owned(), &decision, trace);
+        error.explained(Why::Decided(Box::new(told)))
+    }
+
+    /// A refusal, with what was considered for it if it is to be explained.
+    pub(super) fn denied(&self, request: &AccessRequest<'_>, decision: &Decision, explains: bool) -> S3Error {
+        let cause = format_args!("{} is denied: {:?}", request.action, decision.reason);
+        let error = S3Error::new(ErrorCode::AccessDenied).because(cause);
+        if !explains {
+            return error;
+        }
+        // Where a policy has changed since, what was decided is told.
+        let (again, trace) = self.policy_engine.explain(request);
+        let decision = if again.allowed { decision } else { &again };
+        let told = Explanation::of(request, decision, trace);
+        let told = match (request.key, request.object) {
+            (Some(_), ObjectState::Missing) => told.noting("there is no such object, or no such version of it"),
+            _ => told,
+        };
+        error.explained(Why::Decided(Box::new(told)))
+    }
+
+    /// Whether the principal administers the node.
+    pub fn is_administrator(&self, principal: &Principal, facts: &Facts<'_>) -> bool {
+        self.policy_engine.is_administrator(principal, &facts.context(Asks::Nothing))
+    }
+
+    /// Whether a bucket belongs in the principal's ListBuckets.
+    pub fn sees_bucket(&self, principal: &Principal, bucket: &Bucket) -> bool {
+        self.policy_engine.sees_bucket(principal, &bucket.name, &bucket.owner)
+    }
+
+    /// Display name of an owner; none when unknown.
+    pub fn owner_name(&self, owner: &CanonicalId) -> Option<String> {
+        self.iam.owner_display_name(owner)
+    }
+}
+
+impl Credentials for Access {
+    type Principal = Principal;
+
+    async fn credential(
+        &self,
+        id: &AccessKeyId,
+        token: Option<&str>,
+        exposed: bool,
+    ) -> Result<Credential<Principal>, CredentialError> {
+        let found = self.iam.credential(id, token, exposed).await.map_err(refusal)?;
+        Ok(Credential { secret: SecretText::new(found.secret.expose()), principal: found.principal })
+    }
+
+    async fn verify_secret(
+        &self,
+        id: &AccessKeyId,
+        token: Option<&str>,
+        secret: &str,
+        address: Option<IpAddr>,
+        exposed: bool,
+    ) -> Result<Arc<Principal>, CredentialError> {
+        self.iam.verify_secret(id, token, secret, address, exposed).await.map_err(refusal)
+    }
+}
+
+fn refusal(error: IamError) -> CredentialError {
+    match error {
+        IamError::NoSuchAccessKey(_) => CredentialError::NoSuchAccessKey,
+        IamError::Disabled(_) => CredentialError::Disabled,
+        IamError::Expired(_) => CredentialError::Expired,
+        IamError::InvalidToken => CredentialError::InvalidToken,
+        IamError::ExpiredToken => CredentialError::ExpiredToken,
+        IamError::WellKnownRefused(_) => CredentialError::WellKnownSecret,
+        IamError::WrongSecret(_) => CredentialError::WrongSecret,
+        IamError::LockedOut { until, .. } => CredentialError::LockedOut { until },
+        IamError::AddressLockedOut { until } => CredentialError::AddressLockedOut { until },
+        IamError::Busy => CredentialError::Busy,
+        IamError::NoSuchEntity(_)
+        | IamError::EntityAlreadyExists(_)
+        | IamError::DeleteConflict(_)
+        | IamError::LimitExceeded(_)
+        | IamError::UnmodifiableEntity(_)
+        | IamError::InvalidInput { .. }
+        | IamError::MalformedPolicyDocument(_)
+        | IamError::Store(_)
+        | IamError::Seal(_)
+        | IamError::Stopped
+        | IamError::TimedOut => CredentialError::Unavailable(error.to_string()),
+    }
+}
