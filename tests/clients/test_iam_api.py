@@ -654,7 +654,7 @@ def test_accounts_do_not_see_each_other(node_factory):
     for user_id in (made["UserId"], "d" * 64):
         with pytest.raises(two.exceptions.ClientError) as error:
             two.add_user_to_group(GroupName="g", UserName=user_id)
-        assert error.value.response["Error"]["Code"] == "NoSuchEntity" and "ann" not in str(error.value) and user_id in str(error.value)
+        assert error.value.response["Error"]["Code"] == "NoSuchEntity" and " ann " not in str(error.value) and user_id in str(error.value)
     for call in (two.get_policy, two.delete_policy, two.list_policy_versions):
         with refused(403, "AccessDenied"):
             call(PolicyArn=arn)

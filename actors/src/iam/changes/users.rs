@@ -137,7 +137,7 @@ impl IamChange for CreateUser {
         };
         user.extend(fields([
             ("display_name", Some(Value::from(display_name.as_str()))),
-            ("user_name", (user_name != display_name).then(|| Value::from(user_name))),
+            ("user_name", Some(Value::from(user_name))),
             ("path", (path != "/").then(|| Value::from(path))),
             ("account_id", account_id.clone().map(Value::from)),
             ("user_id", user_id.map(|id| Value::from(id.as_str()))),
