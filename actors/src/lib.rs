@@ -21,6 +21,7 @@ pub mod lifecycle;
 pub mod measured;
 pub mod names;
 pub mod notifier;
+mod outgoing;
 pub mod policy_engine;
 pub mod rate;
 pub mod seal;

@@ -5,6 +5,7 @@
 //! conditions are judged for the request that the question describes only.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use myfsio_actors::iam::{Directory, Principal};
 use myfsio_actors::names::{CanonicalId, ObjectKey};
@@ -18,6 +19,8 @@ use crate::node::Node;
 
 /// Most decisions of each kind, old and new; a second or so.
 const TRIALS_MAX: usize = 100_000;
+/// How long trying goes on: policies may be made to take long.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Most changes that are told of each kind.
 const CHANGES_MAX: usize = 1000;
 /// Most keys that are tried for one principal.
@@ -58,7 +61,8 @@ pub fn changes(comparison: &Comparison<'_>) -> Value {
         Some(_) => s3_actions().collect(),
         None => actions_in(&documents),
     };
-    let mut found = Found::default();
+    let (gains, loses) = (Vec::new(), Vec::new());
+    let mut found = Found { began: Instant::now(), gains, loses, trials: 0, is_truncated: false };
     for subject in comparison.subjects() {
         let variable = |name: &str| match (name.to_ascii_lowercase().as_str(), &subject.before) {
             ("aws:username", Some(principal)) if principal.role.is_none() => Some(principal.user_name.clone()),
@@ -77,8 +81,8 @@ pub fn changes(comparison: &Comparison<'_>) -> Value {
     json!({"gains": found.gains, "loses": found.loses, "truncated": found.is_truncated})
 }
 
-#[derive(Default)]
 struct Found {
+    began: Instant,
     gains: Vec<Value>,
     loses: Vec<Value>,
     trials: usize,
@@ -135,7 +139,7 @@ impl Comparison<'_> {
                 false => vec![None],
             };
             for probe in probes {
-                if found.trials >= TRIALS_MAX {
+                if found.trials >= TRIALS_MAX || found.began.elapsed() > PATIENCE {
                     found.is_truncated = true;
                     return false;
                 }

@@ -1,12 +1,12 @@
 //! Whether the caller may: one question for each request, about the ARN of what its action is about.
 
 use myfsio_actors::iam::{IamChange, Permission, Principal};
-use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, PolicyHome, Reason, Source, StatementRef};
+use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, Reason};
 
 use super::call::Call;
 use super::error::{ApiError, ErrorCode};
 use super::iam::target;
-use crate::decisions::{Explanation, Why};
+use crate::decisions::{Explanation, Why, in_words_of_aws};
 
 /// Asks for the permission of the request's own action. Errs: AccessDenied, MissingAuthenticationToken, and ValidationError when
 /// what it is about is not named.
@@ -71,25 +71,8 @@ fn question<'a>(call: &'a Call, permission: &'a str, resource: &'a str) -> Resul
     })
 }
 
-/// The refusal, with the reason in the words of AWS (IAM User Guide, "Troubleshoot access denied error messages").
-pub fn denied(principal: &Principal, permission: &str, resource: &str, decision: &Decision) -> ApiError {
-    let because = match &decision.reason {
-        Reason::ExplicitDeny(statement) => format!("with an explicit deny in {}", kind(statement)),
-        Reason::NoSessionPolicyAllows => format!("because no session policy allows the {permission} action"),
-        Reason::NoBucketPolicyAllows => format!("because no resource-based policy allows the {permission} action"),
-        _ => format!("because no identity-based policy allows the {permission} action"),
-    };
-    let caller = principal.caller_arn();
-    let message =
-        format!("User: {caller} is not authorized to perform: {permission} on resource: {resource} {because}");
+/// The refusal, with the reason in the words of AWS.
+fn denied(principal: &Principal, permission: &str, resource: &str, decision: &Decision) -> ApiError {
+    let message = in_words_of_aws(principal, permission, resource, decision);
     ApiError::with_message(ErrorCode::AccessDenied, message).because(format_args!("{:?}", decision.reason))
-}
-
-/// The kind of a statement's policy.
-fn kind(statement: &StatementRef) -> &'static str {
-    match &statement.source {
-        Source::Identity { home: PolicyHome::Session { .. }, .. } => "a session policy",
-        Source::Identity { .. } => "an identity-based policy",
-        Source::Bucket | Source::Trust => "a resource-based policy",
-    }
 }

@@ -385,6 +385,15 @@ fn grant_words(grant: &GrantRef) -> String {
     format!("Grant {} of the {of}'s access control list", grant.index)
 }
 
+/// Why a caller is refused by a decision, as [`for_the_caller`] tells it.
+pub fn in_words_of_aws(caller: &Principal, action: &str, resource: &str, decision: &Decision) -> String {
+    let kind = match &decision.reason {
+        Reason::ExplicitDeny(statement) => Some(Named::of(statement.clone()).source.kind),
+        _ => None,
+    };
+    for_the_caller(&caller.caller_arn(), action, resource, word(&decision.reason), kind)
+}
+
 /// Why the caller itself is refused, in no more words than AWS has for it (IAM User Guide, "Troubleshoot access denied error
 /// messages"). `kind` is that of the deciding statement's policy.
 pub fn for_the_caller(name: &str, action: &str, resource: &str, reason: &str, kind: Option<&str>) -> String {
@@ -394,10 +403,15 @@ pub fn for_the_caller(name: &str, action: &str, resource: &str, reason: &str, ki
         ("explicit_deny", Some("trust")) => "with an explicit deny in the role trust policy",
         ("explicit_deny" | "broken_identity_policy", _) => "with an explicit deny in an identity-based policy",
         ("broken_bucket_policy", _) => "with an explicit deny in a resource-based policy",
-        ("no_session_policy_allows", _) => "because no session policy allows it",
-        ("no_trust", _) => "because no role trust policy allows it",
-        ("no_bucket_policy_allows" | "anonymous", _) => "because no resource-based policy allows it",
-        _ => "because no identity-based policy allows it",
+        (reason, _) => {
+            let policy = match reason {
+                "no_session_policy_allows" => "session policy",
+                "no_trust" => "role trust policy",
+                "no_bucket_policy_allows" | "anonymous" => "resource-based policy",
+                _ => "identity-based policy",
+            };
+            &format!("because no {policy} allows the {action} action")
+        }
     };
     format!("User: {name} is not authorized to perform: {action} on resource: {resource} {because}")
 }

@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(
             told["message"],
             "User: arn:aws:iam::222222222222:user/two is not authorized to perform: s3:GetObject on resource: \
-             arn:aws:s3:::b/k because no identity-based policy allows it"
+             arn:aws:s3:::b/k because no identity-based policy allows the s3:GetObject action"
         );
         for stranger in [principal(7, "111111111111", false), principal(3, "222222222222", true)] {
             assert_eq!(seen_by(&refused, &stranger, false), None);

@@ -96,6 +96,13 @@ impl IamError {
         Self::NoSuchEntity(format!("No user, or more than one, goes by the name {name}."))
     }
 
+    /// What clients are told while the file has a mistake, so that it is not written; the log says more.
+    pub fn mistake_in_file(&self) -> Option<String> {
+        let Self::Store(StoreError::Broken(problem)) = self else { return None };
+        let line = problem.line.map(|line| format!(" in line {line}")).unwrap_or_default();
+        Some(format!("The file of users has a mistake{line}, and is not written until that is mended."))
+    }
+
     pub(super) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
         Self::InvalidInput { field, reason: reason.into() }
     }

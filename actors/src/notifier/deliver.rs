@@ -1,20 +1,15 @@
-//! Sends messages to webhooks. The only one that knows HTTP.
-//!
-//! Nothing but the webhook's own address is ever spoken to: redirects are answers like any other, no proxy is used, and names are
-//! resolved here, so that what is connected to is what was judged.
+//! Sends messages to webhooks. Nothing but the webhook's own address is ever spoken to: redirects are answers like any other.
 
-use std::error::Error as _;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, StatusCode, Url};
 
 use super::schedule::Outcome;
 use super::webhooks::Webhook;
 use crate::address::is_public;
+use crate::outgoing::{Allowed, why};
 
 /// How long a webhook may take, from the connection to its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,12 +34,6 @@ impl WebhookUrl {
         }
         Ok(Self(url))
     }
-
-    /// Its address, if it is written as one rather than as a name.
-    fn address(&self) -> Option<IpAddr> {
-        let host = self.0.host_str()?;
-        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
-    }
 }
 
 /// Sends messages.
@@ -52,22 +41,14 @@ impl WebhookUrl {
 pub struct Deliverer {
     /// Or why nothing can be sent.
     client: Result<Client, String>,
-    allow_private: bool,
+    allowed: Allowed,
 }
 
 impl Deliverer {
     pub fn new(allow_private: bool) -> Self {
-        // Another part of the process may have chosen one before.
-        let _chosen = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(concat!("MyFSIO/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(PATIENCE)
-            .pool_idle_timeout(IDLE)
-            .dns_resolver(std::sync::Arc::new(Resolver { allow_private }))
-            .build();
-        Self { client: client.map_err(why), allow_private }
+        let allowed = Allowed { allows: if allow_private { |_| true } else { is_public }, refusal: NOT_PUBLIC };
+        let client = allowed.client().timeout(PATIENCE).pool_idle_timeout(IDLE).build();
+        Self { client: client.map_err(why), allowed }
     }
 
     /// Sends a message, and tells what the webhook made of it. `id` names the message, each time that it is sent.
@@ -76,8 +57,8 @@ impl Deliverer {
             Ok(client) => client,
             Err(reason) => return Outcome::Failed(reason.clone()),
         };
-        if !self.allow_private && webhook.url.address().is_some_and(|address| !is_public(address)) {
-            return Outcome::Failed(NOT_PUBLIC.to_owned());
+        if let Err(refusal) = self.allowed.check(&webhook.url.0) {
+            return Outcome::Failed(refusal);
         }
         let mut request = client.post(webhook.url.0.clone()).header(CONTENT_TYPE, "application/json");
         request = request.header("x-myfsio-event-id", id);
@@ -111,39 +92,6 @@ fn judge(status: StatusCode) -> Outcome {
         Outcome::Refused(format!("the webhook answered {status}"))
     } else {
         Outcome::Failed(format!("the webhook answered {status}"))
-    }
-}
-
-/// An error with its causes, the innermost of which says most. Without the URL, which may hold a secret.
-fn why(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}
-
-/// Resolves names to addresses that may be spoken to.
-#[derive(Debug)]
-struct Resolver {
-    allow_private: bool,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let usable: Vec<SocketAddr> = found.filter(|found| allow_private || is_public(found.ip())).collect();
-            match usable.is_empty() {
-                true => Err(NOT_PUBLIC.into()),
-                false => Ok(Box::new(usable.into_iter()) as Addrs),
-            }
-        })
     }
 }
 

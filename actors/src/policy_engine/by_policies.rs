@@ -7,6 +7,7 @@ use super::actions::find_action;
 use super::condition::Condition;
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document, Effect, Verdict};
+use super::effort::Effort;
 use super::evaluate::{Source, StatementRef};
 use super::grant::Wish;
 use super::identity::{Form, IdentityPolicy};
@@ -42,7 +43,7 @@ pub enum PolicyDecision {
     Allowed,
     /// One denies.
     ExplicitDeny,
-    /// None allows, or one has a mistake.
+    /// None allows, one has a mistake, or their patterns take too long for what is asked.
     ImplicitDeny,
 }
 
@@ -60,6 +61,7 @@ pub fn ask_policies(question: &PolicyQuestion<'_>) -> (PolicyDecision, Vec<State
         key: path.and_then(|path| path.split_once('/')).map(|(_, key)| key),
         listed_prefix: context.get("s3:prefix"),
     });
+    let effort = Effort::begin();
     let mut trace = Trace::default();
     let own = IdentityVerdict::of(policies, wish, asked, &facts, &mut trace);
     let others = match resource_policy {
@@ -75,6 +77,10 @@ pub fn ask_policies(question: &PolicyQuestion<'_>) -> (PolicyDecision, Vec<State
         |verdict: &IdentityVerdict| matches!(verdict, IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_));
     let is_broken = matches!(own, IdentityVerdict::Broken(_));
     let allowed = allows(&own) || matches!(others, Verdict::Allowed(_));
+    // What patterns said that were given up does not count.
+    if effort.is_spent() {
+        return (PolicyDecision::ImplicitDeny, Vec::new());
+    }
     let decision = if denies(&own) || matches!(others, Verdict::Denied(_)) || bounds.as_ref().is_some_and(denies) {
         PolicyDecision::ExplicitDeny
     } else if allowed && !is_broken && bounds.as_ref().is_none_or(allows) {
@@ -229,5 +235,29 @@ mod tests {
         for text in ["", "{}", "[]", r#"{"bucket": "b", "actions": ["read"]}"#, r#"{"Statement": 1, "Statement": 2}"#] {
             assert!(IdentityPolicy::draft(text, "PolicyInputList.1").is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn patterns_that_take_too_long_allow_nothing() {
+        let slow = format!("arn:aws:s3:::*{}b", "a?".repeat(60));
+        let slow = policy("slow", json!({"Effect": "Deny", "Action": "s3:*", "Resource": vec![slow; 100]}));
+        let all = policy("all", json!({"Effect": "Allow", "Action": "*", "Resource": "*"}));
+        let context = RequestContext::default();
+        let resource = format!("arn:aws:s3:::{}", "a".repeat(16_000));
+        let ask = |policies: &[IdentityPolicy], resource: &str| {
+            let question = PolicyQuestion {
+                principal: None,
+                policies,
+                boundaries: &[],
+                resource_policy: None,
+                action: "s3:GetObject",
+                resource,
+                context: &context,
+            };
+            ask_policies(&question).0
+        };
+        let both = [slow, all];
+        assert_eq!(ask(&both, &resource), PolicyDecision::ImplicitDeny);
+        assert_eq!(ask(&both, "arn:aws:s3:::b/k"), PolicyDecision::Allowed);
     }
 }

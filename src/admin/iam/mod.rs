@@ -153,14 +153,11 @@ impl From<IamError> for S3Error {
             | IamError::LockedOut { .. }
             | IamError::AddressLockedOut { .. } => Self::new(ErrorCode::AccessDenied).because(error),
             IamError::Store(store) if store.is_full() => Self::new(ErrorCode::InsufficientStorage).because(error),
-            IamError::Store(StoreError::Broken(problem)) => {
-                let line = problem.line.map(|line| format!(" in line {line}")).unwrap_or_default();
-                let message =
-                    format!("The file of users has a mistake{line}, and is not written until that is mended.");
-                Self::with_message(ErrorCode::ServiceUnavailable, message).because(error)
-            }
             IamError::Store(StoreError::Contended { .. }) => Self::new(ErrorCode::ServiceUnavailable).because(error),
-            IamError::Store(StoreError::Io { .. }) | IamError::Seal(_) => Self::internal(error),
+            IamError::Store(_) | IamError::Seal(_) => match error.mistake_in_file() {
+                Some(message) => Self::with_message(ErrorCode::ServiceUnavailable, message).because(error),
+                None => Self::internal(error),
+            },
         }
     }
 }

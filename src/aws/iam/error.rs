@@ -30,13 +30,11 @@ impl From<IamError> for ApiError {
                 let message = "There is not enough space on the server's storage to complete the request.";
                 Self::with_message(ErrorCode::ServiceUnavailable, message).because(error)
             }
-            IamError::Store(StoreError::Broken(problem)) => {
-                let line = problem.line.map(|line| format!(" in line {line}")).unwrap_or_default();
-                let message =
-                    format!("The file of users has a mistake{line}, and is not written until that is mended.");
-                Self::with_message(ErrorCode::ServiceUnavailable, message).because(error)
-            }
-            IamError::Store(_) | IamError::Seal(_) => Self::internal(error),
+            IamError::Store(StoreError::Contended { .. }) => Self::new(ErrorCode::ServiceUnavailable).because(error),
+            IamError::Store(_) | IamError::Seal(_) => match error.mistake_in_file() {
+                Some(message) => Self::with_message(ErrorCode::ServiceUnavailable, message).because(error),
+                None => Self::internal(error),
+            },
         }
     }
 }

@@ -183,6 +183,20 @@ impl IamChange for DeleteGroup {
     }
 }
 
+/// The group and the user of a change of membership, and whether the user is in the group. Errs: NoSuchEntity.
+fn membership<'d>(
+    draft: &mut Draft<'d>,
+    group: &Named,
+    user: &WhichUser,
+) -> Result<(&'d GroupEntry, usize, &'d UserSummary, bool), IamError> {
+    let directory = draft.directory;
+    let found = directory.group(&group.account_id, &group.name)?;
+    draft.target = found.arn(&group.account_id);
+    let (place, user) = directory.find_user(user)?;
+    let is_in = directory.members.get(found.place).is_some_and(|members| members.contains(&place));
+    Ok((found, place, user, is_in))
+}
+
 /// Puts a user into a group; one that is in it stays (IAM API Reference, AddUserToGroup). Errs: NoSuchEntity, LimitExceeded.
 #[derive(Debug, Clone)]
 pub struct AddUserToGroup {
@@ -204,15 +218,11 @@ impl IamChange for AddUserToGroup {
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
-        let directory = draft.directory;
-        let Named { account_id, name } = &self.group;
-        let group = directory.group(account_id, name)?;
-        draft.target = group.arn(account_id);
-        let (place, user) = directory.find_user(&self.user)?;
-        if user.account_id != *account_id {
+        let (group, place, user, is_in) = membership(draft, &self.group, &self.user)?;
+        if user.account_id != self.group.account_id {
             return Err(IamError::NoSuchEntity(format!("The user with name {} cannot be found.", user.user_name)));
         }
-        if directory.members.get(group.place).is_some_and(|members| members.contains(&place)) {
+        if is_in {
             return Ok(());
         }
         if user.groups.len() >= GROUPS_OF_USER_MAX {
@@ -245,14 +255,10 @@ impl IamChange for RemoveUserFromGroup {
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
-        let directory = draft.directory;
-        let Named { account_id, name } = &self.group;
-        let group = directory.group(account_id, name)?;
-        draft.target = group.arn(account_id);
-        let (place, user) = directory.find_user(&self.user)?;
-        let is_in = directory.members.get(group.place).is_some_and(|members| members.contains(&place));
-        if user.account_id != *account_id || !is_in {
-            let reason = format!("The user with name {} cannot be found in the group {name}.", user.user_name);
+        let (group, place, user, is_in) = membership(draft, &self.group, &self.user)?;
+        if user.account_id != self.group.account_id || !is_in {
+            let (user, group) = (&user.user_name, &self.group.name);
+            let reason = format!("The user with name {user} cannot be found in the group {group}.");
             return Err(IamError::NoSuchEntity(reason));
         }
         let is_this = |entry: &Value| entry.as_str().is_some_and(|entry| entry.eq_ignore_ascii_case(&group.name));

@@ -1,21 +1,18 @@
-//! Fetches the keys of identity providers. The only one in here that knows HTTP.
+//! Fetches the keys of identity providers.
 //!
 //! A provider is on the public internet and speaks TLS, unless whoever administers the node named it: then it may also be on a
-//! private network or on this machine. Where nobody vouches for addresses, such as link-local ones, it may not. Its discovery document may send the node on to another host only over TLS and on the public
-//! internet: whoever may name a provider could otherwise have the node ask anything of its own surroundings. No redirect is
-//! followed and no proxy is used, and names are resolved here, so that what is connected to is what was judged.
+//! private network or on this machine. Where nobody vouches for addresses, such as link-local ones, it may not. Its discovery
+//! document may send the node on to another host only over TLS and on the public internet: whoever may name a provider could
+//! otherwise have the node ask anything of its own surroundings.
 
-use std::error::Error as _;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Url};
 use serde_json::Value;
 
 use super::jwks::KeySet;
 use crate::address::{is_private, is_public};
+use crate::outgoing::{Allowed, why};
 
 /// How long a provider may take for one answer. Two are needed.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -79,8 +76,12 @@ enum Reach {
 }
 
 impl Reach {
-    fn allows(self, address: IpAddr) -> bool {
-        is_public(address) || (self == Self::Provider && is_private(address))
+    fn allowed(self) -> Allowed {
+        let allows = match self {
+            Self::Provider => |address| is_public(address) || is_private(address),
+            Self::Public => is_public,
+        };
+        Allowed { allows, refusal: NOT_ALLOWED }
     }
 }
 
@@ -93,19 +94,8 @@ pub struct Fetcher {
 
 impl Fetcher {
     pub fn new() -> Self {
-        // Another part of the process may have chosen one before.
-        let _chosen = rustls::crypto::ring::default_provider().install_default();
-        let client = |reach| {
-            Client::builder()
-                .user_agent(concat!("MyFSIO/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .no_proxy()
-                .timeout(PATIENCE)
-                .pool_max_idle_per_host(0)
-                .dns_resolver(Arc::new(Resolver(reach)))
-                .build()
-                .map_err(why)
-        };
+        let client =
+            |reach: Reach| reach.allowed().client().timeout(PATIENCE).pool_max_idle_per_host(0).build().map_err(why);
         let clients = client(Reach::Provider).and_then(|provider| Ok([provider, client(Reach::Public)?]));
         Self { clients }
     }
@@ -131,12 +121,7 @@ impl Fetcher {
     async fn get(&self, url: Url, reach: Reach) -> Result<Value, String> {
         let [provider, public] = self.clients.as_ref().map_err(String::clone)?;
         let client = if reach == Reach::Provider { provider } else { public };
-        // An address that is written as one is not resolved.
-        let host = url.host_str().unwrap_or_default();
-        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok();
-        if literal.is_some_and(|address| !reach.allows(address)) {
-            return Err(NOT_ALLOWED.to_owned());
-        }
+        reach.allowed().check(&url)?;
         let mut answer = client.get(url).header("accept", "application/json").send().await.map_err(why)?;
         if !answer.status().is_success() {
             return Err(format!("it answered {}", answer.status()));
@@ -149,36 +134,6 @@ impl Fetcher {
             document.extend_from_slice(&piece);
         }
         serde_json::from_slice(&document).map_err(|error| format!("its document is not JSON: {error}"))
-    }
-}
-
-/// An error with its causes, the innermost of which says most.
-fn why(error: reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}
-
-/// Resolves names to addresses that may be spoken to.
-#[derive(Debug)]
-struct Resolver(Reach);
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let usable: Vec<SocketAddr> = found.filter(|found| reach.allows(found.ip())).collect();
-            match usable.is_empty() {
-                true => Err(NOT_ALLOWED.into()),
-                false => Ok(Box::new(usable.into_iter()) as Addrs),
-            }
-        })
     }
 }
 
