@@ -385,7 +385,7 @@ fn grant_words(grant: &GrantRef) -> String {
     format!("Grant {} of the {of}'s access control list", grant.index)
 }
 
-/// Why a caller is refused by a decision, as [`for_the_caller`] tells it.
+/// Why a caller is refused by a decision, in no more words than AWS has for it.
 pub fn in_words_of_aws(caller: &Principal, action: &str, resource: &str, decision: &Decision) -> String {
     let kind = match &decision.reason {
         Reason::ExplicitDeny(statement) => Some(Named::of(statement.clone()).source.kind),

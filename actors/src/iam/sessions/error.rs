@@ -64,9 +64,7 @@ impl SessionError {
     pub(super) fn denied(message: impl Into<String>, cause: impl Into<String>) -> Self {
         Self::Denied { message: message.into(), cause: cause.into(), trust: None }
     }
-}
 
-impl SessionError {
     /// The same, with what the role's trust policy decided.
     pub(super) fn by_trust(self, decided: TrustDecision) -> Self {
         match self {
