@@ -47,6 +47,7 @@ mod read;
 mod recovery;
 mod rows;
 mod sealing;
+mod segments;
 mod space;
 mod staging;
 mod steps;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
-pub(super) use sealed::{EncryptionRow, SealedRow};
+pub(super) use sealed::{EncryptionRow, KeyUseRow, SealedRow};
 
 use super::messages::{
     Attributes, Bucket, Cause, Controls, LifecycleRun, Object, ObjectChecksum, ObjectEvent, Origin, Part, QueuedEvent,

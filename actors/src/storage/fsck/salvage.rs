@@ -196,7 +196,7 @@ impl Salvage {
         let Some(row) = self.noncurrent(place)?.filter(|_| check.buckets.contains_key(&bucket)) else { return Ok(()) };
         check.flush()?;
         if let Some(there) = check.object(bucket, &key)?.filter(|there| there.stamp == row.stamp) {
-            check.forget(bucket, there.size);
+            check.forget(bucket, &there);
             check.change(keys::object(bucket, key.as_bytes()), None)?;
         }
         let own = check.stamp_of(&row);

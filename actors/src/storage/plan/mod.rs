@@ -7,6 +7,7 @@ mod adopt;
 mod bucket;
 mod change;
 mod events;
+mod key_use;
 mod multipart;
 mod object;
 mod times;
@@ -15,7 +16,7 @@ mod versions;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub(super) use adopt::{Adopt, adopted_row, is_same};
+pub(super) use adopt::{Adopt, Taken, adopted_row, is_same, must_stay};
 pub(super) use bucket::{DropBucket, NewBucket};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
