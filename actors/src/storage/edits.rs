@@ -122,16 +122,25 @@ fn checkpoint_now(shared: &Shared) -> Result<(), StorageError> {
     shared.disk.sync_everything().map_err(|e| StorageError::io("sync", shared.disk.root(), e))
 }
 
+/// A file whose bytes were read.
+struct Hashed {
+    seen: FileStamp,
+    digests: Digests,
+    /// Whether it begins as an encrypted object's does: it cannot be a plain one.
+    is_sealed: bool,
+}
+
 /// Hashes the file of a plain key; none when it is gone or just being written. Errs: Io when it may not be read, or not be
 /// given another time: then it cannot be an object's file.
-fn hash_at(shared: &Shared, path: &Path) -> Result<Option<(FileStamp, Digests)>, StorageError> {
+fn hash_at(shared: &Shared, path: &Path) -> Result<Option<Hashed>, StorageError> {
     let Some(there) = open_plain(&shared.disk, path)? else { return Ok(None) };
     let hash = || -> std::io::Result<_> {
         let file = shared.disk.open_writable(path)?;
         let Some((seen, digests)) = hash(&there)? else { return Ok(None) };
         file.set_modified(seen.modified)?;
         file.sync_data()?;
-        Ok((file.stamp()? == seen).then_some((seen, digests)))
+        let is_sealed = segments::begins_sealed(&there)?;
+        Ok((file.stamp()? == seen).then_some(Hashed { seen, digests, is_sealed }))
     };
     hash().map_err(|e| StorageError::io("take over", path, e))
 }
@@ -188,7 +197,7 @@ impl StorageClient {
                 hash_at(&shared, &file)
             });
             if let Some(hashed) = hashing.await? {
-                let seen = hashed.0;
+                let seen = hashed.seen;
                 match self.take(bucket, key, row.as_ref(), hashed).await? {
                     Outcome::Kept(reason) => {
                         tracing::error!(path = %path.display(), reason, "a file was changed by another program; it is not served");
@@ -212,13 +221,17 @@ impl StorageClient {
         bucket: &Arc<Bucket>,
         key: &ObjectKey,
         row: Option<&ObjectRow>,
-        (seen, digests): (FileStamp, Digests),
+        hashed: Hashed,
     ) -> Result<Outcome, StorageError> {
         let outcome = match row {
-            None => Outcome::Adopted { bytes: seen.size },
-            Some(row) if is_same(row, &seen, &digests) => Outcome::Mended,
+            None => Outcome::Adopted { bytes: hashed.seen.size },
+            Some(row) if is_same(row, &hashed.seen, &hashed.digests) => Outcome::Mended,
             Some(_) => Outcome::Changed,
         };
+        if hashed.is_sealed && !matches!(outcome, Outcome::Mended) {
+            return Ok(Outcome::Kept(segments::LOST_KEY));
+        }
+        let Hashed { seen, digests, .. } = hashed;
         let expected = row.map(|row| Stamp(row.stamp));
         let adopt = Adopt { bucket: Arc::clone(bucket), key: key.clone(), expected, seen, digests };
         Ok(match self.commit(adopt).await? {
@@ -304,9 +317,6 @@ impl StorageClient {
                 return Ok(Err(seen));
             }
             Ok(match hash_at(&shared, &file) {
-                Ok(Some(_)) if row.is_none() && segments::is_sealed(&shared.disk, &file)? => {
-                    Err(Outcome::Skipped(segments::LOST_KEY))
-                }
                 Ok(Some(hashed)) => Ok((row, hashed)),
                 Ok(None) => Err(Outcome::Skipped(NO_FILE)),
                 Err(error) => {

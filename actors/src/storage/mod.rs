@@ -29,6 +29,7 @@ mod index;
 mod index_file;
 mod io_pool;
 mod journal;
+mod key_use;
 mod keys;
 mod lifecycle;
 mod listing;
@@ -51,6 +52,7 @@ mod segments;
 mod space;
 mod staging;
 mod steps;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod times;

@@ -267,6 +267,9 @@ pub(super) struct FileTag {
     /// Bytes of plaintext of a sealed object.
     #[n(14)]
     pub plain_size: Option<u64>,
+    /// The name to which the data key of a sealed object is bound: the first bytes of its SHA-256.
+    #[n(15)]
+    pub name: Option<ByteArray<8>>,
 }
 
 /// An event in the outbox. It tells all that its target must know, as bucket and object may be gone when it is told.
@@ -665,6 +668,7 @@ impl FileTag {
             noncurrent: None,
             plain_size: row.sealed.is_some().then_some(row.size),
             sealed: row.sealed,
+            name: None,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::storage::plan::{is_same, must_stay, place_of};
 use crate::storage::rows::{
     self, BucketRow, EventRow, KeyUseRow, Location, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow, UsageRow,
 };
+use crate::storage::segments;
 use crate::storage::steps::{Place, staged_path};
 
 /// What rows met earlier in the order of their keys await from later ones.
@@ -41,7 +42,8 @@ struct Listed {
 
 impl Listed {
     fn of(list: &PartListRow) -> Self {
-        let sum = |size: fn(u64) -> u64| list.parts.iter().fold(0, |sum: u64, part| sum.saturating_add(size(part.size)));
+        let sum =
+            |size: fn(u64) -> u64| list.parts.iter().fold(0, |sum: u64, part| sum.saturating_add(size(part.size)));
         Self { count: list.parts.len(), bytes: sum(|size| size), sealed: sum(sealed_size) }
     }
 
@@ -261,8 +263,8 @@ fn object(
     }
     let own = check.stamp_of(&row);
     let looked = match check.look(&place.path()) {
-        Ok(Some(there)) if there == own => data(check, &place, &row),
-        Ok(Some(there)) => other_file(check, bucket, &key, &place, &row, there),
+        Ok(Some(there)) if there == own => data(check, &place, &row, version.is_some()),
+        Ok(Some(there)) => other_file(check, bucket, &key, &place, &row, (there, version.is_some())),
         Ok(None) if version.is_some() => no_version(check, bucket, &key, &place, &row),
         Ok(None) => no_file(check, bucket, &key, &place, row),
         Err(error) => Err(error),
@@ -347,9 +349,9 @@ fn parts(check: &mut Check<'_>, place: &Place, row: &ObjectRow, list: Option<Lis
 }
 
 /// Reads all bytes, if that was asked for.
-fn data(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Result<(), StorageError> {
+fn data(check: &mut Check<'_>, place: &Place, row: &ObjectRow, is_noncurrent: bool) -> Result<(), StorageError> {
     if row.sealed.is_some() {
-        sealed::tag(check, place, row)?;
+        sealed::tag(check, place, row, is_noncurrent)?;
     }
     if !check.options.data {
         return Ok(());
@@ -372,7 +374,7 @@ fn other_file(
     key: &ObjectKey,
     place: &Place,
     row: &ObjectRow,
-    there: FileStamp,
+    (there, is_noncurrent): (FileStamp, bool),
 ) -> Result<(), StorageError> {
     let path = place.path();
     let detail = format!("the file has {} bytes, the object's has {}", there.size, row.stored_size());
@@ -388,10 +390,12 @@ fn other_file(
         }
         check.tell(Difference::WrongTime, name(place), "the bytes are right", mended);
         if row.sealed.is_some() {
-            sealed::tag(check, place, row)?;
+            sealed::tag(check, place, row, is_noncurrent)?;
         }
     } else if let Some(reason) = stays(check, key, place, row) {
         check.tell(Difference::DamagedFile, name(place), format!("{detail}; it is not served: {reason}"), false);
+    } else if segments::is_sealed(&check.opened.disk, &path)? {
+        check.tell(Difference::LostKey, name(place), segments::LOST_KEY, false);
     } else {
         if mended {
             check.adopt(bucket, key, &path, Some(row), (seen, digests))?;

@@ -8,11 +8,10 @@ use crate::names::{BucketId, Stamp};
 use crate::storage::StorageError;
 use crate::storage::disk::DiskFile;
 use crate::storage::edits::open_plain;
-use crate::storage::keys;
-use crate::storage::materialise::{leave_tag, tag_of_row};
-use crate::storage::rows::{self, FileTag, ObjectRow, PartListRow};
+use crate::storage::rows::{self, FileTag, Location, ObjectRow, PartListRow};
 use crate::storage::segments::{self, Segment};
 use crate::storage::steps::Place;
+use crate::storage::{keys, tags};
 
 /// The segments of the object's file, if they are the row's.
 fn segments_of(file: &DiskFile, place: &Place, row: &ObjectRow) -> Result<Option<Vec<Segment>>, StorageError> {
@@ -41,7 +40,12 @@ fn listed(check: &Check<'_>, place: &Place, row: &ObjectRow) -> Option<PartListR
 pub(super) fn heads(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Result<(), StorageError> {
     let Some(file) = open_plain(&check.opened.disk, &place.path())? else { return Ok(()) };
     let Some(found) = segments_of(&file, place, row)? else {
-        check.tell(Difference::DamagedFile, name(place), "the heads of its segments are not those of the object", false);
+        check.tell(
+            Difference::DamagedFile,
+            name(place),
+            "the heads of its segments are not those of the object",
+            false,
+        );
         return Ok(());
     };
     if row.parts.is_none() {
@@ -61,26 +65,32 @@ pub(super) fn heads(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Re
     Ok(())
 }
 
-/// The file must carry what opens it.
-pub(super) fn tag(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Result<(), StorageError> {
+/// The file must carry what opens it; `is_noncurrent` as its row is.
+pub(super) fn tag(
+    check: &mut Check<'_>,
+    place: &Place,
+    row: &ObjectRow,
+    is_noncurrent: bool,
+) -> Result<(), StorageError> {
     if !check.opened.disk.keeps_tags() {
         return Ok(());
     }
     let path = place.path();
     let Some(file) = open_plain(&check.opened.disk, &path)? else { return Ok(()) };
     let there = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
-    let tells = |tag: &FileTag| {
-        (tag.stamp, &tag.sealed, tag.plain_size, tag.parts) == (row.stamp, &row.sealed, Some(row.size), row.parts)
+    let own = tags::of(place, row.clone(), place.location != Location::Plain, None, is_noncurrent);
+    let needed = |tag: &FileTag| {
+        let FileTag { stamp, parts, version, sealed, plain_size, name, key, noncurrent, .. } = tag.clone();
+        (stamp, parts, version, sealed, plain_size, name, key, noncurrent)
     };
-    if there.as_ref().is_some_and(tells) {
+    if there.as_ref().map(needed) == Some(needed(&own)) {
         return Ok(());
     }
     let mended = check.may(Mend::Safely);
     if mended {
         let file = check.opened.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
-        let noncurrent = check.object_row(place)?.is_none_or(|current| current.stamp != row.stamp).then_some(true);
-        leave_tag(&file, &FileTag { noncurrent, ..tag_of_row(place, row.clone(), None) })?;
+        tags::leave(&file, &path, &rows::encode(&own)?)?;
     }
-    check.tell(Difference::WrongTag, name(place), "the file does not tell its data key", mended);
+    check.tell(Difference::WrongTag, name(place), "its file does not tell its data key", mended);
     Ok(())
 }

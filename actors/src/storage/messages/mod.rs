@@ -20,8 +20,10 @@ pub use listing::{
     CommonPrefix, KeyEntry, ListObjects, ListParts, ListUploads, ListVersions, ObjectPage, PartPage, UploadEntry,
     UploadPage, VersionEntry, VersionPage,
 };
-pub use multipart::{AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, RewrapUpload, Upload};
+pub use multipart::{
+    AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, RewrapUpload, Upload,
+};
 pub use object::{
-    Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, KeyUse, Object, ObjectChange, ObjectChecksum,
-    PutObject, Sealed, Stored, WriteConditions,
+    Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, KeyUse, Object, ObjectChange,
+    ObjectChecksum, PutObject, Sealed, Stored, WriteConditions,
 };

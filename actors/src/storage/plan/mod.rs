@@ -22,7 +22,7 @@ pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 #[cfg(test)]
 pub(super) use times::kept;
-pub(super) use versions::{check_unlocked, marker};
+pub(super) use versions::marker;
 
 use super::disk::FileStamp;
 use super::feed::EventFeed;
