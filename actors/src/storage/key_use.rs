@@ -3,7 +3,7 @@
 use super::StorageError;
 use super::client::StorageClient;
 use super::keys::{self, RowKind};
-use super::messages::{KeyUse, RewrapUpload};
+use super::messages::{KeepReencryption, KeyUse, RewrapUpload, RewriteObject};
 use super::overlay::Rows as _;
 use super::rows::{self, KeyUseRow};
 use crate::encryption::WrappingKey;
@@ -36,5 +36,20 @@ impl StorageClient {
     /// See [`RewrapUpload`].
     pub async fn rewrap_upload(&self, message: RewrapUpload) -> Result<bool, StorageError> {
         self.commit(message).await
+    }
+
+    /// See [`RewriteObject`].
+    pub async fn rewrite_object(&self, message: RewriteObject) -> Result<bool, StorageError> {
+        self.commit(message).await
+    }
+
+    /// See [`KeepReencryption`].
+    pub async fn keep_reencryption(&self, message: KeepReencryption) -> Result<(), StorageError> {
+        self.commit(message).await
+    }
+
+    /// What was kept of that work.
+    pub fn kept_reencryption(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.shared.rows.get(keys::META_REENCRYPTION)?.map(|row| row.to_vec()))
     }
 }

@@ -28,6 +28,8 @@ const VERSION: u8 = b'V';
 pub(super) const META_CHECKPOINT: &[u8] = b"M/checkpoint";
 /// The format of the index and the next bucket id.
 pub(super) const META_FORMAT: &[u8] = b"M/format";
+/// How far it is that data keys are wrapped anew.
+pub(super) const META_REENCRYPTION: &[u8] = b"M/reencryption";
 
 /// What a row is about, told by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +69,7 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
     };
     match *table {
         BUCKET => Some(RowKind::Bucket),
-        b'M' if [META_CHECKPOINT, META_FORMAT].contains(&row) => Some(RowKind::Meta),
+        b'M' if [META_CHECKPOINT, META_FORMAT, META_REENCRYPTION].contains(&row) => Some(RowKind::Meta),
         OBJECT => of_bucket().map(|(id, key)| RowKind::Object(id, key.to_vec())),
         PART => {
             let (id, rest) = of_bucket()?;

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::StorageError;
 use super::disk::DiskFile;
-use super::rows::{self, FileTag, ObjectRow};
+use super::rows::{self, FileTag, Location, ObjectRow};
 use super::steps::Place;
 use crate::encryption::ObjectName;
 
@@ -35,6 +35,22 @@ fn name_of(bucket: &str, key: &str) -> ByteArray<8> {
 /// Whether a tag is one of this object: the data key in that of another would not open it.
 pub(super) fn is_of(tag: &FileTag, bucket: &str, key: &str) -> bool {
     tag.name.is_none_or(|name| name == name_of(bucket, key))
+}
+
+/// Whether a file carries what its object cannot be without when the index is lost.
+pub(super) fn tells(file: &DiskFile, place: &Place, row: &ObjectRow, is_noncurrent: bool) -> bool {
+    let there = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+    let own = of_file(place, row, is_noncurrent);
+    let needed = |tag: &FileTag| {
+        let FileTag { stamp, parts, version, sealed, plain_size, name, key, noncurrent, .. } = tag.clone();
+        (stamp, parts, version, sealed, plain_size, name, key, noncurrent)
+    };
+    there.as_ref().map(needed) == Some(needed(&own))
+}
+
+/// The tag of an encrypted object's file where it lies.
+pub(super) fn of_file(place: &Place, row: &ObjectRow, is_noncurrent: bool) -> FileTag {
+    of(place, row.clone(), place.location != Location::Plain, None, is_noncurrent)
 }
 
 /// Leaves a tag with a file, as far as the file system can. One that is too large is cut down to what an encrypted object cannot

@@ -219,6 +219,11 @@ pub(super) fn check_opened(
     walk(Check::new(opened, clock, options, observer)?)
 }
 
+/// Opens a data directory that no node has open, as a start would.
+pub(super) fn open_stopped(settings: &StorageSettings) -> Result<Opened, StorageError> {
+    Opened::new(open_disk(settings)?, settings, Holes::Refuse)
+}
+
 /// Takes the data directory. What is mended must last, whatever the node's durability.
 fn open_disk(settings: &StorageSettings) -> Result<Disk, StorageError> {
     Disk::open(&settings.root, true).map_err(|e| StorageError::io("open", &settings.root, e))

@@ -8,7 +8,7 @@ use crate::names::{BucketId, Stamp};
 use crate::storage::StorageError;
 use crate::storage::disk::DiskFile;
 use crate::storage::edits::open_plain;
-use crate::storage::rows::{self, FileTag, Location, ObjectRow, PartListRow};
+use crate::storage::rows::{self, ObjectRow, PartListRow};
 use crate::storage::segments::{self, Segment};
 use crate::storage::steps::Place;
 use crate::storage::{keys, tags};
@@ -77,19 +77,14 @@ pub(super) fn tag(
     }
     let path = place.path();
     let Some(file) = open_plain(&check.opened.disk, &path)? else { return Ok(()) };
-    let there = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
-    let own = tags::of(place, row.clone(), place.location != Location::Plain, None, is_noncurrent);
-    let needed = |tag: &FileTag| {
-        let FileTag { stamp, parts, version, sealed, plain_size, name, key, noncurrent, .. } = tag.clone();
-        (stamp, parts, version, sealed, plain_size, name, key, noncurrent)
-    };
-    if there.as_ref().map(needed) == Some(needed(&own)) {
+    if tags::tells(&file, place, row, is_noncurrent) {
         return Ok(());
     }
-    let mended = check.may(Mend::Safely);
+    let mut mended = check.may(Mend::Safely);
     if mended {
         let file = check.opened.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
-        tags::leave(&file, &path, &rows::encode(&own)?)?;
+        tags::leave(&file, &path, &rows::encode(&tags::of_file(place, row, is_noncurrent))?)?;
+        mended = tags::tells(&file, place, row, is_noncurrent);
     }
     check.tell(Difference::WrongTag, name(place), "its file does not tell its data key", mended);
     Ok(())

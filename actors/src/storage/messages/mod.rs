@@ -7,6 +7,7 @@ mod lifecycle;
 mod listing;
 mod multipart;
 mod object;
+mod reencryption;
 
 pub use bucket::{
     Adopted, Bucket, BucketChange, ConfigureBucket, Configured, CreateBucket, DeleteBucket, Usage, Versioning,
@@ -27,3 +28,4 @@ pub use object::{
     Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, KeyUse, Object, ObjectChange,
     ObjectChecksum, PutObject, Sealed, Stored, WriteConditions,
 };
+pub use reencryption::{KeepReencryption, RewriteObject};

@@ -10,6 +10,7 @@ mod events;
 mod key_use;
 mod multipart;
 mod object;
+mod reencryption;
 mod times;
 mod versions;
 

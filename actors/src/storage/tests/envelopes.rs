@@ -2,7 +2,10 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::encryption::{DataKey, Encryption, EncryptionContext, Envelope, Method, ObjectName};
+use crate::encryption::{
+    CHUNK_BYTES, DataKey, Encryption, EncryptionContext, Envelope, HEAD_BYTES, Method, ObjectName, SegmentHead,
+    SegmentKey, TAG_BYTES, chunk_count, plain_size,
+};
 use crate::storage::Bucket;
 
 /// The master key of this name.
@@ -55,4 +58,24 @@ pub fn rewrapped(encryption: &Encryption, bucket: &Bucket, key: &str, to: &str) 
         _ => Method::Managed { master: to.to_owned() },
     };
     wrap(to, &data_key, bucket, key, method)
+}
+
+/// The plaintext of a whole file, or of one part.
+pub fn unseal(sealed: &[u8], data_key: &DataKey) -> Vec<u8> {
+    let (mut plain, mut rest) = (Vec::new(), sealed);
+    while !rest.is_empty() {
+        let head = SegmentHead::parse(&rest[..HEAD_BYTES]).unwrap();
+        let size = head.size.unwrap_or_else(|| plain_size(rest.len() as u64).unwrap());
+        let key = SegmentKey::derive(data_key, &head).unwrap();
+        rest = &rest[HEAD_BYTES..];
+        let (mut left, chunks) = (size as usize, chunk_count(size));
+        for number in 0..chunks {
+            let (chunk, others) = rest.split_at(left.min(CHUNK_BYTES) + TAG_BYTES);
+            let mut chunk = chunk.to_vec();
+            let opened = key.open(number, number + 1 == chunks, &mut chunk).unwrap();
+            plain.extend_from_slice(&chunk[..opened]);
+            (rest, left) = (others, left - opened);
+        }
+    }
+    plain
 }

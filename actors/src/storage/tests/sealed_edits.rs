@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::envelopes;
 use super::fixtures::*;
-use crate::bucket_config::{Retention, RetentionMode};
+use crate::bucket_config::{ConfigChange, ObjectLock, Retention, RetentionMode};
 use crate::names::Stamp;
 use crate::storage::*;
 
@@ -77,17 +77,19 @@ async fn a_stranger_that_is_encrypted_is_not_adopted() {
 #[actix::test]
 async fn versions_and_what_is_locked_keep_their_bytes() {
     let node = node();
-    let name = crate::names::BucketName::parse("kept").unwrap();
-    let object_lock = Some(crate::bucket_config::ObjectLock { default: None });
-    let config = crate::bucket_config::BucketConfig { object_lock, ..Default::default() };
-    let there = node.client.create_bucket(CreateBucket { name, owner: owner(), config }).await.unwrap();
+    let there = bucket(&node.client, "kept").await;
     put(&node.client, &there, "locked", body(1, 100)).await;
+    let mut there = there;
+    for change in [
+        BucketChange::Versioning(Versioning::Enabled),
+        BucketChange::Config(ConfigChange::ObjectLock(ObjectLock { default: None })),
+    ] {
+        there = node.client.configure_bucket(ConfigureBucket { bucket: there, change }).await.unwrap().after;
+    }
     let retention = Some(Retention { mode: RetentionMode::Governance, until_millis: u64::MAX / 2_000_000 });
     let change = ObjectChange::Retention { retention, bypass_governance: false };
     let message = ChangeObject { bucket: Arc::clone(&there), key: key("locked"), version: None, change };
     node.client.change_object(message).await.unwrap();
-    let change = BucketChange::Versioning(Versioning::Enabled);
-    let there = node.client.configure_bucket(ConfigureBucket { bucket: there, change }).await.unwrap().after;
     put(&node.client, &there, "version", body(2, 100)).await;
     settle(&node);
     for (name, why) in [("locked", "locked"), ("version", "version")] {
