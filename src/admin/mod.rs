@@ -8,6 +8,7 @@ mod explain;
 pub mod health;
 mod iam;
 mod lifecycle;
+mod objects;
 mod policy;
 pub mod presign;
 mod route;
@@ -67,6 +68,10 @@ pub async fn answer(
         AdminRoute::AuditLog => {
             only_administrators(node, &caller)?;
             audit::entries(node, caller.query()).await
+        }
+        AdminRoute::ObjectStorage(bucket, key) => {
+            only_administrators(node, &caller)?;
+            objects::storage(node, &bucket, key, caller.query()).await
         }
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;
