@@ -10,6 +10,7 @@ use myfsio_actors::audit::AuditLog;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::NotifierClient;
+use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
@@ -69,6 +70,8 @@ pub struct Node {
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
     pub notifier: NotifierClient,
+    /// How much buckets and users may hold.
+    pub quotas: QuotaTrackerClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Time.
@@ -95,6 +98,7 @@ impl Node {
         access: Access,
         lifecycle: LifecycleClient,
         notifier: NotifierClient,
+        quotas: QuotaTrackerClient,
         audit: AuditLog,
         clock: SharedClock,
     ) -> Self {
@@ -117,6 +121,7 @@ impl Node {
             decisions,
             lifecycle,
             notifier,
+            quotas,
             audit,
             clock,
             admission,

@@ -10,6 +10,7 @@ mod iam;
 mod lifecycle;
 mod policy;
 pub mod presign;
+mod quotas;
 mod route;
 mod simulate;
 
@@ -72,6 +73,7 @@ pub async fn answer(
             only_administrators(node, &caller)?;
             events::listen(node, caller)
         }
+        AdminRoute::UserQuota(route) => quotas::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::Explain => explain::explain(node, &caller),
         AdminRoute::Simulate => {
             let body = caller.body(incoming)?;

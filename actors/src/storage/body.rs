@@ -14,6 +14,7 @@ use super::digest::{DigestPlan, Digests, Hasher};
 use super::disk::{Disk, DiskFile, STAGING_FOLDER};
 use super::io_pool::{IoPool, PoolJob};
 use super::md5::{Md5Message, Md5Thread};
+use super::quota::Reserved;
 use super::space::{Claim, Space};
 use super::staging::{StagedFile, Staging};
 use super::steps::bytes_on_disk;
@@ -189,6 +190,8 @@ pub struct BodyWriter {
     buffer: BytesMut,
     /// Of a body that did not fit into one buffer.
     md5: Option<Md5Message>,
+    /// What quotas have promised to it.
+    reserved: Option<Reserved>,
     /// At rest here, or with the pool.
     work: Option<Box<Work>>,
     under_way: Option<UnderWay>,
@@ -208,15 +211,25 @@ impl BodyWriter {
     fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target, claim: Claim) -> Self {
         let work = Work { hasher: Hasher::new(plan), target, claim, written: 0 };
         let buffer = tools.buffers.take(usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX));
-        Self { tools, declared, size: 0, buffer, md5: None, work: Some(Box::new(work)), under_way: None }
+        let work = Some(Box::new(work));
+        Self { tools, declared, size: 0, buffer, md5: None, reserved: None, work, under_way: None }
+    }
+
+    /// With room that was reserved for it; more is, where its size is not known beforehand.
+    pub(super) fn with_reserved(mut self, reserved: Option<Reserved>) -> Self {
+        self.reserved = reserved;
+        self
     }
 
     /// Takes the next bytes; waits while the disk is behind, so memory stays bounded. Errs: BodyUnfinished when the body
-    /// grows beyond its declared size.
+    /// grows beyond its declared size, QuotaExceeded when none is declared.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), StorageError> {
         self.size += chunk.len() as u64;
         if self.declared.is_some_and(|declared| self.size > declared) {
             return Err(StorageError::BodyUnfinished);
+        }
+        if let Some(reserved) = &mut self.reserved {
+            reserved.cover(self.size)?;
         }
         let mut rest = chunk.as_ref();
         while !rest.is_empty() {
@@ -267,7 +280,7 @@ impl BodyWriter {
         let size = self.size;
         let rest = std::mem::take(&mut self.buffer).freeze();
         let written = self.written().await?;
-        let md5 = self.md5.take();
+        let (md5, reserved) = (self.md5.take(), self.reserved.take());
         let md5 = || md5.unwrap_or_else(|| self.tools.md5.begin());
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
         if matches!(work.target, Target::Memory) && rest.len() <= self.tools.inline_bytes_max {
@@ -280,7 +293,8 @@ impl BodyWriter {
                 work.hasher.update(&rest);
             }
             let place = FinishedPlace::Object(BodyPlace::Inline(rest));
-            return Ok(FinishedBody { size, digests: work.hasher.finish(), place, _claim: work.claim });
+            let digests = work.hasher.finish();
+            return Ok(FinishedBody { size, digests, place, reserved, _claim: work.claim });
         }
         let md5 = md5();
         md5.update_last(rest.clone());
@@ -298,7 +312,7 @@ impl BodyWriter {
             Target::Object(file) => FinishedPlace::Object(BodyPlace::Staged(file)),
             Target::Part(part) => FinishedPlace::Part(part),
         };
-        Ok(FinishedBody { size, digests, place, _claim: work.claim })
+        Ok(FinishedBody { size, digests, place, reserved, _claim: work.claim })
     }
 }
 
@@ -314,6 +328,8 @@ pub struct FinishedBody {
     size: u64,
     digests: Digests,
     place: FinishedPlace,
+    /// What quotas have promised to it, until the commit counts it.
+    reserved: Option<Reserved>,
     /// Space for its own file until it is committed; then the commit counts it.
     _claim: Claim,
 }
@@ -327,6 +343,11 @@ impl FinishedBody {
     /// Its digests.
     pub fn digests(&self) -> &Digests {
         &self.digests
+    }
+
+    /// What was reserved for it; from here on that is the taker's to settle.
+    pub(super) fn take_reserved(&mut self) -> Option<Reserved> {
+        self.reserved.take()
     }
 
     /// Takes it apart for an object. Errs when it was begun as a part.

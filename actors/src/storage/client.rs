@@ -17,6 +17,7 @@ use super::engine::{Engine, Shared, StorageSettings};
 use super::messages::*;
 use super::overlay::Rows;
 use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
+use super::quota::Growing;
 use super::read::{self, Found, ObjectPart, OpenObject, Purpose, object_row};
 use super::steps::bytes_on_disk;
 use super::{StorageError, complete, keys, listing, versions};
@@ -221,17 +222,21 @@ impl StorageClient {
         read::object_parts(&self.shared.rows, bucket, object)
     }
 
-    /// Begins a body for [`PutObject`]; `size` is the declared size in bytes, if known.
-    pub fn begin_body(&self, size: Option<u64>, digests: DigestPlan) -> Result<BodyWriter, StorageError> {
+    /// Begins a body for [`PutObject`]. Errs: NoSpace, QuotaExceeded.
+    pub fn begin_body(&self, begin: BeginBody<'_>, digests: DigestPlan) -> Result<BodyWriter, StorageError> {
         self.check_failure()?;
-        BodyWriter::for_object(self.shared.tools.clone(), size, digests)
+        let BeginBody { bucket, key, owner, size } = begin;
+        let reserved = self.reserve(bucket, key, owner, Growing::Object, size.unwrap_or(0))?;
+        Ok(BodyWriter::for_object(self.shared.tools.clone(), size, digests)?.with_reserved(reserved))
     }
 
-    /// Begins a body for [`PutPart`]. The upload's checksum algorithm is planned if none is. Errs: NoSuchUpload.
+    /// Begins a body for [`PutPart`]. The upload's checksum algorithm is planned if none is. Errs: NoSuchUpload, QuotaExceeded.
     pub async fn begin_part(&self, begin: BeginPart, mut digests: DigestPlan) -> Result<BodyWriter, StorageError> {
         self.check_failure()?;
         let upload = self.upload(&begin.bucket, &begin.key, begin.upload)?;
         digests.checksum = digests.checksum.or(upload.checksum.map(|(algorithm, _)| algorithm));
+        let what = Growing::Part(begin.upload, begin.number);
+        let reserved = self.reserve(&begin.bucket, &begin.key, &upload.owner, what, begin.size)?;
         let shared = Arc::clone(&self.shared);
         let size = begin.size;
         let space = shared.space.claim(bytes_on_disk(size))?;
@@ -245,7 +250,7 @@ impl StorageClient {
             entry.claim(begin.number, begin.size, &shared.disk, &shared.tools.staging)
         };
         let part = self.shared.tools.pool.run(claim).await?;
-        Ok(BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space))
+        Ok(BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space).with_reserved(reserved))
     }
 
     /// Copies a range of an object into a body. Verified like a read.
@@ -318,6 +323,7 @@ impl StorageClient {
     /// See [`CreateUpload`].
     pub async fn create_upload(&self, message: CreateUpload) -> Result<Arc<Upload>, StorageError> {
         self.check_room(0)?;
+        self.check_quota_of_upload(&message.bucket, &message.key, &message.owner)?;
         self.commit(NewUpload(message)).await
     }
 
@@ -360,7 +366,10 @@ impl StorageClient {
             Err(StorageError::NoSuchUpload { .. }) if complete::already_done(&self.shared.rows, request)?.is_some() => {
                 Ok(())
             }
-            other => other.map(drop),
+            other => {
+                let (upload, _) = other?;
+                self.check_quota(&request.bucket, &request.key, &upload.owner, 0)
+            }
         }
     }
 

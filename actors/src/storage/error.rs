@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::messages::QuotaScope;
+use crate::bucket_config::QuotaResource;
 use crate::call::CallError;
 use crate::names::{BucketName, CanonicalId, ETag, ObjectKey, PartNumber, Stamp, UploadId, VersionId};
 
@@ -133,6 +135,16 @@ pub enum StorageError {
     PreconditionFailed {
         /// The S3 name of the condition: `If-Match`, `If-None-Match` ….
         condition: &'static str,
+    },
+    /// A quota has no room for it.
+    #[error("a quota of bucket {bucket} is exceeded: {scope:?}, {resource:?}")]
+    QuotaExceeded {
+        /// The bucket that was to be written to.
+        bucket: BucketName,
+        /// Which quota.
+        scope: QuotaScope,
+        /// What there is no room for.
+        resource: QuotaResource,
     },
     /// The body ended, or broke off, other than declared; nothing was stored.
     #[error("the body was not written to its end")]

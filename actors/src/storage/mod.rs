@@ -43,6 +43,7 @@ mod overlay;
 mod parts;
 mod plan;
 mod progress;
+mod quota;
 mod read;
 mod recovery;
 mod rows;

@@ -13,7 +13,7 @@ use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, Usage};
 use crate::storage::plan::{check_unlocked, is_same, place_of};
 use crate::storage::rows::{
-    self, BucketRow, EventRow, Location, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow, UsageRow,
+    self, BucketRow, EventRow, Location, MeterRow, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow, UsageRow,
 };
 use crate::storage::steps::{Place, staged_path};
 
@@ -22,8 +22,7 @@ use crate::storage::steps::{Place, staged_path};
 struct Awaited {
     /// Number and bytes of the parts of assembled objects, by the object.
     part_lists: HashMap<(BucketId, Stamp), (usize, u64)>,
-    parts: HashMap<(BucketId, UploadId), Vec<PartNumber>>,
-    recorded: HashMap<BucketId, Usage>,
+    parts: HashMap<(BucketId, UploadId), Vec<(PartNumber, u64)>>,
     /// Where the null versions are that are not current.
     nulls: HashMap<(BucketId, Vec<u8>), Stamp>,
     done: u64,
@@ -47,14 +46,14 @@ pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
         orphan(check, keys::part_list(bucket, stamp), "the parts of an object that is not there")?;
     }
     for ((bucket, upload), numbers) in awaited.parts {
-        for number in numbers {
+        for (number, _) in numbers {
             orphan(check, keys::part(bucket, upload, number), "a part of an upload that is not there")?;
         }
     }
     for ((bucket, key), _) in awaited.nulls {
         orphan(check, keys::null_version(bucket, &key), "the place of a null version that is not there")?;
     }
-    counters(check, &awaited.recorded);
+    counters(check);
     check.flush()
 }
 
@@ -75,6 +74,13 @@ fn row(
             }
             return Ok(());
         }
+        // Users are not Storage's.
+        RowKind::OwnerMeter(_) => {
+            if let Err(error) = rows::decode::<MeterRow>(value) {
+                check.tell(Difference::UnreadableRow, hex::encode(key), error.to_string(), false);
+            }
+            return Ok(());
+        }
         RowKind::Object(id, _)
         | RowKind::Part(id, ..)
         | RowKind::PartList(id, _)
@@ -85,6 +91,7 @@ fn row(
         | RowKind::Time(id, _)
         | RowKind::TimesWalked(id)
         | RowKind::LifecycleRuns(id)
+        | RowKind::PrefixMeter(id, _)
         | RowKind::Usage(id) => id,
     };
     let Some(bucket) = check.buckets.get(&id).map(Arc::clone) else {
@@ -105,13 +112,14 @@ fn row(
             awaited.part_lists.insert((id, stamp), (list.parts.len(), bytes));
             Ok(())
         }),
-        RowKind::Part(_, upload, number) => rows::decode(value).map(|row| {
-            awaited.parts.entry((id, upload)).or_default().push(number);
+        RowKind::Part(_, upload, number) => rows::decode(value).map(|row: PartRow| {
+            awaited.parts.entry((id, upload)).or_default().push((number, row.size));
             part(check, &bucket, upload, number, &row)
         }),
         RowKind::Upload(_, key, upload) => rows::decode::<UploadRow>(value).and_then(|row| {
             check.checked.uploads += 1;
-            awaited.parts.remove(&(id, upload));
+            let parts = awaited.parts.remove(&(id, upload)).unwrap_or_default();
+            check.count_parts(id, parts.iter().map(|(_, bytes)| bytes).sum());
             ObjectKey::parse(&key).map_or(Ok(()), |key| row.into_upload(key, upload).map(drop)).map(Ok)
         }),
         RowKind::Config(_) => rows::decode_config(value).map(|_| Ok(())),
@@ -119,11 +127,11 @@ fn row(
         RowKind::Time(..) => Ok(Ok(())),
         RowKind::TimesWalked(_) => rows::decode::<TimesRow>(value).map(|_| Ok(())),
         RowKind::LifecycleRuns(_) => rows::decode_runs(value).map(|_| Ok(())),
-        RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|row| {
-            awaited.recorded.insert(id, row.into());
-            Ok(())
-        }),
-        RowKind::Meta | RowKind::Bucket | RowKind::Event(..) => return Ok(()),
+        // What it tells was read when the directory was opened, and is compared when everything is counted.
+        RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|_| Ok(())),
+        // What they add up to is looked at when all rows are mended.
+        RowKind::PrefixMeter(..) => rows::decode::<MeterRow>(value).map(|_| Ok(())),
+        RowKind::Meta | RowKind::Bucket | RowKind::OwnerMeter(_) | RowKind::Event(..) => return Ok(()),
     };
     match read {
         Ok(done) => done,
@@ -160,14 +168,18 @@ fn bucket(check: &mut Check<'_>, key: &[u8], value: &[u8]) -> Result<(), Storage
     Ok(())
 }
 
-fn counters(check: &mut Check<'_>, recorded: &HashMap<BucketId, Usage>) {
+fn counters(check: &mut Check<'_>) {
     let buckets: Vec<_> = check.buckets.values().cloned().collect();
     for bucket in buckets {
-        let recorded = recorded.get(&bucket.id).copied().unwrap_or_default();
+        let recorded = check.opened.recovered.usage.get(&bucket.id).copied().unwrap_or_default();
         let counted = check.counted.get(&bucket.id).copied().unwrap_or_default();
         if recorded != counted {
             let text = |usage: Usage| {
-                format!("{} objects and {} versions of {} bytes", usage.objects, usage.versions, usage.bytes)
+                let Usage { objects, bytes, versions, markers, part_bytes } = usage;
+                format!(
+                    "{objects} objects and {versions} versions of {bytes} bytes, {markers} of these delete markers, and parts \
+                     of {part_bytes} bytes"
+                )
             };
             let detail = format!("{} are recorded, {} are there", text(recorded), text(counted));
             let mended = check.may(Mend::Safely);
@@ -195,7 +207,7 @@ fn object(
     match version {
         None => check.count(bucket.id, row.size),
         Some(stamp) => {
-            check.count_version(bucket.id, row.size);
+            check.count_version(bucket.id, &row);
             null_version(check, awaited, bucket, &key, &row, stamp)?;
         }
     }

@@ -7,6 +7,7 @@ mod lifecycle;
 mod listing;
 mod multipart;
 mod object;
+mod quota;
 
 pub use bucket::{
     Adopted, Bucket, BucketChange, ConfigureBucket, Configured, CreateBucket, DeleteBucket, Usage, Versioning,
@@ -22,6 +23,7 @@ pub use listing::{
 };
 pub use multipart::{AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, Upload};
 pub use object::{
-    Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange, ObjectChecksum,
+    Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange, ObjectChecksum,
     PutObject, Stored, WriteConditions,
 };
+pub use quota::{CountMeter, LimitOwners, Quantity, QuotaAccount, QuotaScope, QuotaWarning};

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::events::Change;
 use super::versions::{self, Tally};
-use super::{Effect, Mutation, Planner};
+use super::{Effect, Growth, Mutation, Planner};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::body::BodyPlace;
 use crate::storage::messages::{
     Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Stored, Versioning, WriteConditions,
 };
+use crate::storage::quota::Reserved;
 use crate::storage::read::{current_row, find_version, newest_noncurrent};
 use crate::storage::rows::{self, Location, ObjectRow};
 use crate::storage::steps::{self, Place, Source, Step};
@@ -55,6 +56,8 @@ pub(in crate::storage) struct ObjectWrite<'a> {
     /// The object but for its stamp.
     pub object: Object,
     pub bytes: BodyPlace,
+    /// What was promised to it.
+    pub reserved: Option<Reserved>,
 }
 
 impl ObjectWrite<'_> {
@@ -86,6 +89,7 @@ impl ObjectWrite<'_> {
         let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
         tally.add_object(object.size);
         tally.count(planner, bucket.id)?;
+        planner.charge(self.reserved, Growth::Within)?;
         let place = place_of(bucket, key, &row);
         plan_file(planner, &place, object.size, change, self.bytes);
         if let Some(replaced) = replaced {
@@ -212,9 +216,10 @@ pub(super) fn choose_location(
 impl Mutation for PutObject {
     type Output = Stored;
 
-    fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
+    fn plan(mut self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
         let bucket = planner.live(&self.bucket)?;
         let size = self.body.size();
+        let reserved = self.body.take_reserved();
         let (digests, bytes) = self.body.into_object()?;
         let object = Object {
             version_id: VersionId::Null,
@@ -228,7 +233,8 @@ impl Mutation for PutObject {
             controls: self.controls,
             upload: None,
         };
-        ObjectWrite { bucket: &bucket, key: &self.key, conditions: &self.conditions, object, bytes }.plan(planner)
+        let conditions = &self.conditions;
+        ObjectWrite { bucket: &bucket, key: &self.key, conditions, object, bytes, reserved }.plan(planner)
     }
 }
 
@@ -332,7 +338,7 @@ impl Mutation for Relocate {
         let bucket = BucketId(place.bucket_id);
         let live = planner.state.buckets.values().find(|live| live.id == bucket).map(Arc::clone);
         if let Some(live) = &live {
-            planner.age(live);
+            planner.concerns(live);
         }
         let rows_of = [
             keys::object(bucket, place.key.as_bytes()),
@@ -357,7 +363,7 @@ impl Mutation for Relocate {
                 let is_current = row_key == keys::object(bucket, place.key.as_bytes());
                 planner.change(row_key, None);
                 if !is_current {
-                    tally.remove_version(row.size);
+                    tally.remove_version(&row);
                     if row.version.is_none() {
                         planner.change(keys::null_version(bucket, place.key.as_bytes()), None);
                     }

@@ -21,6 +21,7 @@ pub(super) struct Tally {
     objects: i64,
     bytes: i64,
     versions: i64,
+    markers: i64,
 }
 
 impl Tally {
@@ -39,9 +40,16 @@ impl Tally {
         self.bytes = self.bytes.saturating_add_unsigned(size);
     }
 
-    pub fn remove_version(&mut self, size: u64) {
+    pub fn add_marker(&mut self) {
+        self.versions += 1;
+        self.markers += 1;
+    }
+
+    /// A noncurrent version, or a delete marker.
+    pub fn remove_version(&mut self, row: &ObjectRow) {
         self.versions -= 1;
-        self.bytes = self.bytes.saturating_sub_unsigned(size);
+        self.markers -= i64::from(row.is_marker());
+        self.bytes = self.bytes.saturating_sub_unsigned(row.size);
     }
 
     /// Brings it into the counters. Once in a transaction: they are read as they were before it.
@@ -51,6 +59,8 @@ impl Tally {
                 objects: usage.objects.saturating_add_signed(self.objects),
                 bytes: usage.bytes.saturating_add_signed(self.bytes),
                 versions: usage.versions.saturating_add_signed(self.versions),
+                markers: usage.markers.saturating_add_signed(self.markers),
+                ..*usage
             };
         })
     }
@@ -118,7 +128,7 @@ pub(super) fn drop_noncurrent(
     if row.parts.is_some() {
         planner.change(keys::part_list(bucket.id, Stamp(row.stamp)), None);
     }
-    tally.remove_version(row.size);
+    tally.remove_version(row);
     if row.location == Location::Overflow {
         planner.step(Step::Remove { place: place_of(bucket, key, row) });
     }
@@ -155,7 +165,7 @@ pub(super) fn mark(
     if id == VersionId::Null {
         planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)));
     }
-    tally.add_version(0);
+    tally.add_marker();
     Ok(id)
 }
 
@@ -200,7 +210,7 @@ pub(super) fn promote_next(
     row.location = choose_location(planner, bucket.id, key, row.size, removed)?;
     row.noncurrent_since = None;
     let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
-    tally.remove_version(row.size);
+    tally.remove_version(&row);
     tally.add_object(row.size);
     let place = place_of(bucket, key, &row);
     if key.as_str().ends_with('/') {
