@@ -108,6 +108,7 @@ impl From<StorageError> for S3Error {
                 prefix.into_iter().fold(error, |error, prefix| error.field("Prefix", &**prefix))
             }
             StorageError::BodyUnfinished => ErrorCode::IncompleteBody.into(),
+            StorageError::Encryption(error) => Self::new(ErrorCode::InternalError).because(error),
             StorageError::NoSpace => Self::new(ErrorCode::InsufficientStorage).because(cause),
             StorageError::Busy => Self::new(ErrorCode::SlowDown).because(cause),
             StorageError::TimedOut | StorageError::Unavailable { .. } => {

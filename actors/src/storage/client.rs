@@ -23,6 +23,7 @@ use super::steps::bytes_on_disk;
 use super::{StorageError, complete, keys, listing, versions};
 use crate::call::Door;
 use crate::clock::SharedClock;
+use crate::encryption::{self, DataKey, EncryptionError, Envelope};
 use crate::names::{BucketName, ObjectKey, UploadId, VersionId};
 
 /// Commits under way at once; further ones are refused as Busy.
@@ -222,24 +223,41 @@ impl StorageClient {
         read::object_parts(&self.shared.rows, bucket, object)
     }
 
-    /// Begins a body for [`PutObject`]. Errs: NoSpace, QuotaExceeded.
-    pub fn begin_body(&self, begin: BeginBody<'_>, digests: DigestPlan) -> Result<BodyWriter, StorageError> {
+    /// Begins a body for [`PutObject`]. With an `envelope` it is sealed. Errs: NoSpace, QuotaExceeded.
+    pub fn begin_body(
+        &self,
+        begin: BeginBody<'_>,
+        digests: DigestPlan,
+        envelope: Option<&Envelope>,
+    ) -> Result<BodyWriter, StorageError> {
         self.check_failure()?;
         let BeginBody { bucket, key, owner, size } = begin;
         let reserved = self.reserve(bucket, key, owner, Growing::Object, size.unwrap_or(0))?;
-        Ok(BodyWriter::for_object(self.shared.tools.clone(), size, digests)?.with_reserved(reserved))
+        Ok(BodyWriter::for_object(self.shared.tools.clone(), size, digests, envelope)?.with_reserved(reserved))
     }
 
-    /// Begins a body for [`PutPart`]. The upload's checksum algorithm is planned if none is. Errs: NoSuchUpload, QuotaExceeded.
-    pub async fn begin_part(&self, begin: BeginPart, mut digests: DigestPlan) -> Result<BodyWriter, StorageError> {
+    /// Begins a body for [`PutPart`]; `key` is the upload's data key, if it has one. The upload's checksum algorithm is planned
+    /// if none is. Errs: NoSuchUpload, QuotaExceeded.
+    pub async fn begin_part(
+        &self,
+        begin: BeginPart,
+        mut digests: DigestPlan,
+        key: Option<&DataKey>,
+    ) -> Result<BodyWriter, StorageError> {
         self.check_failure()?;
         let upload = self.upload(&begin.bucket, &begin.key, begin.upload)?;
         digests.checksum = digests.checksum.or(upload.checksum.map(|(algorithm, _)| algorithm));
+        let sealed = match (&upload.encryption, key) {
+            (Some(encryption), Some(key)) => Some((key, encryption)),
+            (None, None) => None,
+            _ => return Err(EncryptionError::KeyNeeded.into()),
+        };
         let what = Growing::Part(begin.upload, begin.number);
         let reserved = self.reserve(&begin.bucket, &begin.key, &upload.owner, what, begin.size)?;
         let shared = Arc::clone(&self.shared);
-        let size = begin.size;
-        let space = shared.space.claim(bytes_on_disk(size))?;
+        let (size, number) = (begin.size, begin.number);
+        let stored = if sealed.is_some() { encryption::sealed_size(size) } else { size };
+        let space = shared.space.claim(bytes_on_disk(stored))?;
         let claim = move || {
             let entry = shared.uploads.entry(&shared.rows, begin.bucket.id, begin.upload)?;
             // It may have ended before its entry was there to be told.
@@ -247,20 +265,25 @@ impl StorageClient {
                 shared.uploads.remove(begin.upload);
                 return Err(gone);
             }
-            entry.claim(begin.number, begin.size, &shared.disk, &shared.tools.staging)
+            entry.claim(begin.number, stored, &shared.disk, &shared.tools.staging)
         };
         let part = self.shared.tools.pool.run(claim).await?;
-        Ok(BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space).with_reserved(reserved))
+        let writer = BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space).with_reserved(reserved);
+        match sealed {
+            Some((key, encryption)) => writer.sealing_part(key, encryption, number),
+            None => Ok(writer),
+        }
     }
 
-    /// Copies a range of an object into a body. Verified like a read.
+    /// Copies a range of an object into a body; `key` is the source's data key, if it has one. Verified like a read.
     pub async fn copy_body(
         &self,
         source: OpenObject,
         range: Range<u64>,
+        key: Option<&DataKey>,
         mut target: BodyWriter,
     ) -> Result<FinishedBody, StorageError> {
-        let mut reader = source.read(range);
+        let mut reader = source.read(range, key)?;
         while let Some(chunk) = reader.next().await {
             target.write(chunk?).await?;
         }

@@ -136,6 +136,9 @@ pub enum StorageError {
         /// The S3 name of the condition: `If-Match`, `If-None-Match` ….
         condition: &'static str,
     },
+    /// What is encrypted cannot be opened or made.
+    #[error(transparent)]
+    Encryption(#[from] crate::encryption::EncryptionError),
     /// A quota has no room for it.
     #[error("a quota of bucket {bucket} is exceeded: {scope:?}, {resource:?}")]
     QuotaExceeded {

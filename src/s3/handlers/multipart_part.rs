@@ -29,7 +29,7 @@ pub async fn upload_part(mut call: Call) -> Answer {
     let size = call.body.declared_size().ok_or(ErrorCode::MissingContentLength)?;
     let (upload, begin) = begin_part(&call, size)?;
     expect_checksum(&mut checks, upload.checksum.map(|(algorithm, _)| algorithm))?;
-    let writer = call.storage().begin_part(begin.clone(), checks.plan()).await?;
+    let writer = call.storage().begin_part(begin.clone(), checks.plan(), None).await?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let BeginPart { bucket, key, upload, number, size: _ } = begin;
     let part = call.storage().put_part(PutPart { bucket, key, upload, number, body, checksum }).await?;
@@ -42,17 +42,19 @@ pub async fn upload_part(mut call: Call) -> Answer {
 }
 
 /// What the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs: NotImplemented,
-/// InvalidArgument, NoSuchUpload.
+/// InvalidArgument, NoSuchUpload, QuotaExceeded.
 pub fn check_head(
     node: &Node,
     headers: &HeaderMap,
     query: &Query,
     bucket: &Bucket,
     key: &ObjectKey,
+    size: Option<u64>,
 ) -> Result<(), S3Error> {
     refuse_unbuilt(headers)?;
-    part_number(query)?;
-    node.storage.upload(bucket, key, upload_id(query)?)?;
+    let (number, id, size) = (part_number(query)?, upload_id(query)?, size.unwrap_or(0));
+    let upload = node.storage.upload(bucket, key, id)?;
+    node.storage.check_quota_of_part(bucket, &upload, number, size)?;
     Ok(())
 }
 
@@ -67,8 +69,8 @@ pub async fn upload_part_copy(call: Call) -> Answer {
     let version = source.version_id();
     let storage = call.storage().clone();
     let copy = async move {
-        let writer = storage.begin_part(begin.clone(), plan).await?;
-        let body = storage.copy_body(source.opened, range, writer).await?;
+        let writer = storage.begin_part(begin.clone(), plan, None).await?;
+        let body = storage.copy_body(source.opened, range, None, writer).await?;
         let checksum = body.digests().checksum;
         let BeginPart { bucket, key, upload, number, size: _ } = begin;
         let part = storage.put_part(PutPart { bucket, key, upload, number, body, checksum }).await?;

@@ -23,7 +23,7 @@ pub use listing::{
 };
 pub use multipart::{AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, Upload};
 pub use object::{
-    Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange, ObjectChecksum,
-    PutObject, Stored, WriteConditions,
+    Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange,
+    ObjectChecksum, PutObject, Sealed, Stored, WriteConditions,
 };
 pub use quota::{CountMeter, LimitOwners, Quantity, QuotaAccount, QuotaScope, QuotaWarning};

@@ -6,9 +6,9 @@ use tokio::sync::broadcast;
 
 use super::estimate::{Growing, Reserved, refused, wishes};
 use super::ledger::Wish;
-use crate::names::{CanonicalId, ObjectKey};
+use crate::names::{CanonicalId, ObjectKey, PartNumber};
 use crate::storage::client::StorageClient;
-use crate::storage::messages::{Bucket, CountMeter, LimitOwners, QuotaAccount, QuotaScope, QuotaWarning};
+use crate::storage::messages::{Bucket, CountMeter, LimitOwners, QuotaAccount, QuotaScope, QuotaWarning, Upload};
 use crate::storage::StorageError;
 
 impl StorageClient {
@@ -36,11 +36,15 @@ impl StorageClient {
     }
 
     /// The same for a part of so many bytes.
-    pub fn check_quota_of_part(&self, begin: &crate::storage::BeginPart) -> Result<(), StorageError> {
-        let upload = self.upload(&begin.bucket, &begin.key, begin.upload)?;
-        let what = Growing::Part(begin.upload, begin.number);
-        let wishes = self.wishes(&begin.bucket, &begin.key, &upload.owner, what, begin.size)?;
-        self.check_wishes(&begin.bucket, &wishes)
+    pub fn check_quota_of_part(
+        &self,
+        bucket: &Bucket,
+        upload: &Upload,
+        number: PartNumber,
+        bytes: u64,
+    ) -> Result<(), StorageError> {
+        let what = Growing::Part(upload.id, number);
+        self.check_wishes(bucket, &self.wishes(bucket, &upload.key, &upload.owner, what, bytes)?)
     }
 
     fn wishes(

@@ -176,7 +176,7 @@ async fn rows_that_agree_with_nothing_are_named_and_mended() {
     let stopped = stop(node).await;
     let root = stopped.path();
     let gone = crate::names::BucketId(77);
-    let wrong = rows::UsageRow { objects: 1, bytes: 2, versions: 0 };
+    let wrong = rows::UsageRow { objects: 1, bytes: 2, ..rows::UsageRow::default() };
     let row = |bytes: Vec<u8>| Some(Arc::from(bytes));
     let part = rows::PartRow {
         stamp: 1,
@@ -189,6 +189,7 @@ async fn rows_that_agree_with_nothing_are_named_and_mended() {
         offset: 0,
         grid: None,
         left_grid: None,
+        sealed: None,
     };
     let number = crate::names::PartNumber::new(1).unwrap();
     let lost = crate::names::UploadId { stamp: Stamp(5), random: 5 };
