@@ -13,7 +13,8 @@ use myfsio_actors::bucket_config::BucketConfig;
 use myfsio_actors::clock::SystemClock;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey};
 use myfsio_actors::storage::{
-    Attributes, BeginBody, Controls, CreateBucket, DigestPlan, PutObject, StorageClient, StorageSettings, WriteConditions,
+    Attributes, BeginBody, Controls, CreateBucket, DigestPlan, PutObject, StorageClient, StorageSettings,
+    WriteConditions,
 };
 
 const ROUND: Duration = Duration::from_secs(4);

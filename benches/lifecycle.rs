@@ -14,8 +14,8 @@ use myfsio_actors::clock::{Clock as _, ManualClock, SharedClock};
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, Stamp};
 use myfsio_actors::storage::{
-    Attributes, BeginBody, Bucket, BucketChange, ConfigureBucket, Controls, CreateBucket, DigestPlan, ListDue, PutObject,
-    StorageClient, StorageSettings, WalkTimes, WriteConditions,
+    Attributes, BeginBody, Bucket, BucketChange, ConfigureBucket, Controls, CreateBucket, DigestPlan, ListDue,
+    PutObject, StorageClient, StorageSettings, WalkTimes, WriteConditions,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use myfsio_actors::bucket_config::{Acl, Logging, ObjectOwnership};
 use myfsio_actors::names::{BucketName, ObjectKey};
-use myfsio_actors::storage::{Attributes, BeginBody, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, BeginBody, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions,
+};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

@@ -128,9 +128,13 @@ mod tests {
             assert_eq!(find(&method, ann).unwrap(), AdminRoute::UserQuota(route));
         }
         let code = |method, path| find(&method, path).unwrap_err().code();
-        for (method, path) in
-            [(Method::GET, adopt), (Method::POST, ann), (Method::POST, policy), (Method::POST, events), (Method::POST, "/_myfsio/events")]
-        {
+        for (method, path) in [
+            (Method::GET, adopt),
+            (Method::POST, ann),
+            (Method::POST, policy),
+            (Method::POST, events),
+            (Method::POST, "/_myfsio/events"),
+        ] {
             assert_eq!(code(method, path), ErrorCode::MethodNotAllowed, "{path}");
         }
         assert_eq!(code(Method::POST, "/_myfsio/buckets/NO/adopt"), ErrorCode::InvalidBucketName);

@@ -103,8 +103,7 @@ impl From<StorageError> for S3Error {
                     QuotaResource::Objects => "object",
                 };
                 let message = format!("{whose} quota exceeded: {what} limit reached");
-                let error =
-                    Self::with_message(ErrorCode::QuotaExceeded, message).field("BucketName", bucket.as_str());
+                let error = Self::with_message(ErrorCode::QuotaExceeded, message).field("BucketName", bucket.as_str());
                 prefix.into_iter().fold(error, |error, prefix| error.field("Prefix", &**prefix))
             }
             StorageError::BodyUnfinished => ErrorCode::IncompleteBody.into(),

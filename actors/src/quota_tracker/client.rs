@@ -52,9 +52,15 @@ impl Shared {
 
     /// What differs from what Storage has.
     fn changes(&self, directory: &Directory) -> Vec<(CanonicalId, Option<QuotaLimits>)> {
-        let limits_of = |id: &CanonicalId| directory.user_by_id(id).map(|user| user.quota).filter(|quota| !quota.is_unlimited());
-        let mut changes: Vec<_> =
-            self.storage.metered_owners().into_iter().filter(|owner| limits_of(owner).is_none()).map(|owner| (owner, None)).collect();
+        let limits_of =
+            |id: &CanonicalId| directory.user_by_id(id).map(|user| user.quota).filter(|quota| !quota.is_unlimited());
+        let mut changes: Vec<_> = self
+            .storage
+            .metered_owners()
+            .into_iter()
+            .filter(|owner| limits_of(owner).is_none())
+            .map(|owner| (owner, None))
+            .collect();
         for user in directory.users().iter().filter(|user| !user.quota.is_unlimited()) {
             let account = self.storage.quota_account(&QuotaScope::Owner(user.user_id.clone()));
             if account.is_none_or(|account| account.limits != user.quota) {

@@ -432,13 +432,7 @@ pub(super) struct PartBody {
 }
 
 impl FinishedBody {
-    fn new(
-        size: u64,
-        work: Work,
-        place: FinishedPlace,
-        sealed: Option<SealedAs>,
-        reserved: Option<Reserved>,
-    ) -> Self {
+    fn new(size: u64, work: Work, place: FinishedPlace, sealed: Option<SealedAs>, reserved: Option<Reserved>) -> Self {
         let sealed = sealed.zip(work.sealer.as_ref().map(Sealer::written));
         Self { size, digests: work.hasher.finish(), place, sealed, reserved, _claim: work.claim }
     }
@@ -463,7 +457,9 @@ impl FinishedBody {
         let (size, digests, etag) = (self.size, self.digests, self.etag());
         let sealed = self.sealed.and_then(|(sealed, written)| sealed.sealed(written));
         match self.place {
-            FinishedPlace::Object(place) => Ok(ObjectBody { size, digests, etag, sealed, place, reserved: self.reserved }),
+            FinishedPlace::Object(place) => {
+                Ok(ObjectBody { size, digests, etag, sealed, place, reserved: self.reserved })
+            }
             FinishedPlace::Part(_) => Err(StorageError::BodyUnfinished),
         }
     }
@@ -473,7 +469,9 @@ impl FinishedBody {
         let (size, digests, etag) = (self.size, self.digests, self.etag());
         let sealed = self.sealed.map(|(_, written)| written);
         match self.place {
-            FinishedPlace::Part(staged) => Ok(PartBody { size, digests, etag, sealed, staged, reserved: self.reserved }),
+            FinishedPlace::Part(staged) => {
+                Ok(PartBody { size, digests, etag, sealed, staged, reserved: self.reserved })
+            }
             FinishedPlace::Object(_) => Err(StorageError::BodyUnfinished),
         }
     }

@@ -268,7 +268,8 @@ impl StorageClient {
             entry.claim(begin.number, stored, &shared.disk, &shared.tools.staging)
         };
         let part = self.shared.tools.pool.run(claim).await?;
-        let writer = BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space).with_reserved(reserved);
+        let writer =
+            BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space).with_reserved(reserved);
         match sealed {
             Some((key, encryption)) => writer.sealing_part(key, encryption, number),
             None => Ok(writer),

@@ -5,11 +5,11 @@
 use minicbor::{Decode, Encode};
 
 pub use super::journal::fuzzing::journal;
-use super::rows::{
-    self, BucketRow, CheckpointRow, EventRow, FileTag, FormatRow, Location, MeterRow, ObjectRow, PartListRow, PartRow, UploadRow,
-    UsageRow,
-};
 use super::quota::meters::Meter;
+use super::rows::{
+    self, BucketRow, CheckpointRow, EventRow, FileTag, FormatRow, Location, MeterRow, ObjectRow, PartListRow, PartRow,
+    UploadRow, UsageRow,
+};
 use super::steps::{Place, Step, is_plain_path};
 use super::{Usage, keys};
 use crate::names::{BucketId, BucketName, CanonicalId, ObjectKey, PartNumber, Stamp, UploadId};

@@ -6,7 +6,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey, VersionId};
-use myfsio_actors::storage::{Attributes, BeginBody, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, BeginBody, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions,
+};
 
 use super::bucket_lifecycle::expiration;
 use super::object_lock::require_digest;

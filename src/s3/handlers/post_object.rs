@@ -10,7 +10,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::ObjectKey;
-use myfsio_actors::storage::{Attributes, BeginBody, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, BeginBody, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions,
+};
 
 use super::object_lock::require_digest;
 use super::object_put::{kept_checksum, stored_response};

@@ -8,12 +8,12 @@ use super::check::Check;
 use super::rows::orphan;
 use super::{Difference, Mend};
 use crate::names::{BucketId, CanonicalId};
+use crate::storage::StorageError;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Quantity, QuotaScope};
 use crate::storage::overlay::Rows as _;
 use crate::storage::quota::meters::{self, Entry, Meter};
 use crate::storage::rows::{self, MeterRow};
-use crate::storage::StorageError;
 
 const PAGE_ROWS: usize = 1000;
 
@@ -95,7 +95,8 @@ fn orphans(check: &mut Check<'_>) -> Result<(), StorageError> {
 }
 
 fn name(check: &Check<'_>, scope: &QuotaScope) -> String {
-    let bucket = |id: &BucketId| check.buckets.get(id).map_or_else(|| id.0.to_string(), |bucket| bucket.name.to_string());
+    let bucket =
+        |id: &BucketId| check.buckets.get(id).map_or_else(|| id.0.to_string(), |bucket| bucket.name.to_string());
     match scope {
         QuotaScope::Bucket(id) => bucket(id),
         QuotaScope::Prefix(id, prefix) => format!("{}/{prefix}*", bucket(id)),

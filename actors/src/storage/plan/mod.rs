@@ -67,7 +67,11 @@ pub(super) enum Effect {
     /// A meter is what it was not; none when nothing asks for it any more.
     MeterIs(QuotaScope, Option<Meter>),
     /// A quota has these limits; none when it ends. The thresholds that it comes to by them are told, unless they are `known`.
-    LimitsAre { scope: QuotaScope, limits: Option<QuotaLimits>, known: bool },
+    LimitsAre {
+        scope: QuotaScope,
+        limits: Option<QuotaLimits>,
+        known: bool,
+    },
     /// A quota has come to a warning threshold.
     Warned(Arc<QuotaWarning>),
     /// An upload ended; its part table entry can go.

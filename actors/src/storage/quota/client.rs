@@ -7,9 +7,9 @@ use tokio::sync::broadcast;
 use super::estimate::{Growing, Reserved, refused, wishes};
 use super::ledger::Wish;
 use crate::names::{CanonicalId, ObjectKey, PartNumber};
+use crate::storage::StorageError;
 use crate::storage::client::StorageClient;
 use crate::storage::messages::{Bucket, CountMeter, LimitOwners, QuotaAccount, QuotaScope, QuotaWarning, Upload};
-use crate::storage::StorageError;
 
 impl StorageClient {
     /// Whether an object of `owner` of so many bytes fits the quotas that concern it now; the commit decides. Errs: QuotaExceeded.

@@ -80,10 +80,9 @@ fn replaced_object(rows: &dyn Rows, bucket: &Bucket, key: &ObjectKey) -> Result<
         },
     };
     let owner = |row: &ObjectRow| row.owner.map(|owner| CanonicalId::from_bytes(owner.into()));
-    Ok(found.filter(|row| !row.is_marker()).map(|row| Replaced {
-        bytes: row.size,
-        owner: owner(&row).unwrap_or_else(|| bucket.owner.clone()),
-    }))
+    Ok(found
+        .filter(|row| !row.is_marker())
+        .map(|row| Replaced { bytes: row.size, owner: owner(&row).unwrap_or_else(|| bucket.owner.clone()) }))
 }
 
 fn null_version(rows: &dyn Rows, bucket: &Bucket, key: &ObjectKey) -> Result<Option<ObjectRow>, StorageError> {

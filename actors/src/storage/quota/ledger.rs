@@ -242,7 +242,8 @@ impl Ledger {
 impl Account {
     fn told(&self) -> Option<QuotaAccount> {
         let Self { limits, used, reserved, warned } = self;
-        let account = |limits| QuotaAccount { limits, used: *used, reserved: *reserved, warned: *warned, is_counting: false };
+        let account =
+            |limits| QuotaAccount { limits, used: *used, reserved: *reserved, warned: *warned, is_counting: false };
         limits.map(account)
     }
 }

@@ -167,7 +167,8 @@ pub fn walk(
         rows.scan(&start, &end, &mut |row_key, row| {
             let malformed = || StorageError::Index("malformed row key".to_owned());
             let kind = keys::kind(row_key).ok_or_else(malformed)?;
-            let (RowKind::Object(bucket, key) | RowKind::Version(bucket, key, _) | RowKind::Upload(bucket, key, _)) = &kind
+            let (RowKind::Object(bucket, key) | RowKind::Version(bucket, key, _) | RowKind::Upload(bucket, key, _)) =
+                &kind
             else {
                 return Err(malformed());
             };

@@ -7,5 +7,6 @@ mod fixtures;
 mod fsck;
 mod lifecycle;
 mod node;
+mod quota;
 mod sealed;
 mod versions;
