@@ -11,6 +11,7 @@ use myfsio_actors::clock::SharedClock;
 use myfsio_actors::kms::KmsClient;
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::NotifierClient;
+use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
@@ -66,6 +67,8 @@ pub struct Clients {
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
     pub notifier: NotifierClient,
+    /// Limits of buckets and users.
+    pub quotas: QuotaTrackerClient,
     /// Who changed what.
     pub audit: AuditLog,
 }
@@ -89,6 +92,8 @@ pub struct Node {
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
     pub notifier: NotifierClient,
+    /// How much buckets and users may hold.
+    pub quotas: QuotaTrackerClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Time.
@@ -110,7 +115,7 @@ pub struct Node {
 impl Node {
     /// A node with all its places free.
     pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
-        let Clients { storage, kms, access, lifecycle, notifier, audit } = clients;
+        let Clients { storage, kms, access, lifecycle, notifier, quotas, audit } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -131,6 +136,7 @@ impl Node {
             decisions,
             lifecycle,
             notifier,
+            quotas,
             audit,
             clock,
             admission,

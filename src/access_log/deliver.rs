@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use myfsio_actors::bucket_config::{Acl, Logging, ObjectOwnership};
 use myfsio_actors::names::{BucketName, ObjectKey};
-use myfsio_actors::storage::{Attributes, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, BeginBody, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions,
+};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -110,7 +112,8 @@ async fn deliver(node: &Node, lines: &Lines) -> Result<(), Undelivered> {
     let key = key_of(node, &source, logging, lines)?;
     let size = lines.text.len() as u64;
     node.storage.check_room(size)?;
-    let mut writer = node.storage.begin_body(Some(size), DigestPlan::default(), None)?;
+    let begin = BeginBody { bucket: &target, key: &key, owner: &target.owner, size: Some(size) };
+    let mut writer = node.storage.begin_body(begin, DigestPlan::default(), None)?;
     writer.write(Bytes::copy_from_slice(lines.text.as_bytes())).await?;
     let body = writer.finish().await?;
     let message = PutObject {

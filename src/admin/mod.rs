@@ -11,6 +11,7 @@ mod lifecycle;
 mod objects;
 mod policy;
 pub mod presign;
+mod quotas;
 mod route;
 mod simulate;
 
@@ -77,6 +78,7 @@ pub async fn answer(
             only_administrators(node, &caller)?;
             events::listen(node, caller)
         }
+        AdminRoute::UserQuota(route) => quotas::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::Explain => explain::explain(node, &caller),
         AdminRoute::Simulate => {
             let body = caller.body(incoming)?;

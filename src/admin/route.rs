@@ -39,6 +39,29 @@ pub enum AdminRoute {
     AuditLog,
     /// `GET /_myfsio/objects/<bucket>/<key>/storage`
     ObjectStorage(BucketName, ObjectKey),
+    /// `/_myfsio/users/<user>/quota`
+    UserQuota(UserQuotaRoute),
+}
+
+/// What is asked of a user's quota. The user goes by its id, one of its access keys, or a name that it alone has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserQuotaRoute {
+    /// `GET`; also for the user itself.
+    Get(String),
+    /// `PUT`
+    Set(String),
+    /// `DELETE`
+    Remove(String),
+}
+
+fn user_quota(method: &Method, user: &str) -> Result<AdminRoute, S3Error> {
+    let user = super::iam::route::decoded(user)?;
+    match method.as_str() {
+        "GET" => Ok(AdminRoute::UserQuota(UserQuotaRoute::Get(user))),
+        "PUT" => Ok(AdminRoute::UserQuota(UserQuotaRoute::Set(user))),
+        "DELETE" => Ok(AdminRoute::UserQuota(UserQuotaRoute::Remove(user))),
+        _ => Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", "GET, PUT, DELETE")),
+    }
 }
 
 /// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName,
@@ -50,6 +73,7 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         Ok((taken, route(named(bucket)?)))
     };
     let (taken, route) = match segments[..] {
+        ["users", user, "quota"] => return user_quota(method, user),
         ["iam", ref rest @ ..] => return super::iam::route::find(method, rest).map(AdminRoute::Iam),
         ["buckets", bucket, "adopt"] => of_bucket(Method::POST, AdminRoute::AdoptFiles, bucket)?,
         ["buckets", bucket, "lifecycle"] => of_bucket(Method::GET, AdminRoute::Lifecycle, bucket)?,
@@ -117,10 +141,22 @@ mod tests {
             let found = find(&Method::GET, &format!("/_myfsio/objects/photos/{path}/storage")).unwrap();
             assert_eq!(found, storage(&named, key));
         }
+        let ann = "/_myfsio/users/Ann%20B/quota";
+        for (method, route) in [
+            (Method::GET, UserQuotaRoute::Get("Ann B".to_owned())),
+            (Method::PUT, UserQuotaRoute::Set("Ann B".to_owned())),
+            (Method::DELETE, UserQuotaRoute::Remove("Ann B".to_owned())),
+        ] {
+            assert_eq!(find(&method, ann).unwrap(), AdminRoute::UserQuota(route));
+        }
         let code = |method, path| find(&method, path).unwrap_err().code();
-        for (method, path) in
-            [(Method::GET, adopt), (Method::POST, policy), (Method::POST, events), (Method::POST, "/_myfsio/events")]
-        {
+        for (method, path) in [
+            (Method::GET, adopt),
+            (Method::POST, ann),
+            (Method::POST, policy),
+            (Method::POST, events),
+            (Method::POST, "/_myfsio/events"),
+        ] {
             assert_eq!(code(method, path), ErrorCode::MethodNotAllowed, "{path}");
         }
         assert_eq!(code(Method::POST, "/_myfsio/buckets/NO/adopt"), ErrorCode::InvalidBucketName);

@@ -364,6 +364,21 @@ pub fn permissions<'a>(call: &'a Call, bucket: &'a Bucket, object: &'a Object) -
     }
 }
 
+/// Asks whether the caller may see how full a bucket is: who may list it may, too, unless that is denied. Errs: AccessDenied.
+pub fn see_usage(call: &Call, bucket: &Bucket) -> Result<(), S3Error> {
+    let question = about(call, Operation::GetBucketQuota.action(false), bucket, None);
+    let context = question.facts.context(Asks::Nothing);
+    let decision = call.node.access.policy_engine.decide(&question.request(ObjectState::Missing, &context));
+    match decision.reason {
+        Reason::NoStatementAllows | Reason::NoIdentityPolicyAllows | Reason::NoBucketPolicyAllows
+            if !is_anonymous(&call.auth) && would_list(call, bucket, "") =>
+        {
+            Ok(())
+        }
+        _ => verdict(&call.node, &question, &decision, ObjectState::Missing, &context),
+    }
+}
+
 /// Asks whether the caller may set the list of an object that it is about to write. Owning it gives that; who has no
 /// credentials, and owns nothing else, is asked for no more than that nothing denies it. Errs: AccessDenied.
 pub fn list_of_new_object(call: &Call, bucket: &Bucket, key: &str, owner: &CanonicalId) -> Result<(), S3Error> {

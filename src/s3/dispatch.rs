@@ -4,9 +4,9 @@ use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
     acl, bucket, bucket_access, bucket_cors, bucket_lifecycle, bucket_logging, bucket_notification, bucket_policy,
-    bucket_switches, bucket_website, delete_objects, list_buckets, list_objects, list_versions, multipart_complete,
-    multipart_create, multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get,
-    object_lock, object_put, post_object, tagging,
+    bucket_quota, bucket_switches, bucket_website, delete_objects, list_buckets, list_objects, list_versions,
+    multipart_complete, multipart_create, multipart_list, multipart_part, object_attributes, object_copy,
+    object_delete, object_get, object_lock, object_put, post_object, tagging,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -45,6 +45,9 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::DeleteBucketLifecycle => bucket_lifecycle::delete_bucket_lifecycle(call).await,
         Operation::GetBucketNotificationConfiguration => bucket_notification::get_bucket_notification(&call),
         Operation::PutBucketNotificationConfiguration => bucket_notification::put_bucket_notification(call).await,
+        Operation::GetBucketQuota => bucket_quota::get_bucket_quota(call).await,
+        Operation::PutBucketQuota => bucket_quota::put_bucket_quota(call).await,
+        Operation::DeleteBucketQuota => bucket_quota::delete_bucket_quota(call).await,
         Operation::GetObject => object_get::get_object(call).await,
         Operation::HeadObject => object_get::head_object(call).await,
         Operation::PutObject => object_put::put_object(call).await,

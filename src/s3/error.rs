@@ -118,6 +118,7 @@ error_table! {
     ObjectLockConfigurationNotFoundError, 404, "Object Lock configuration does not exist for this bucket.";
     OwnershipControlsNotFoundError, 404, "The bucket ownership controls were not found.";
     PreconditionFailed, 412, "At least one of the pre-conditions you specified did not hold.";
+    QuotaExceeded, 400, "A quota has no room for it.";
     ReplicationConfigurationNotFoundError, 404, "The replication configuration was not found.";
     RequestHeaderSectionTooLarge, 400, "Your request header section exceeds the maximum allowed size.";
     RequestTimeTooSkewed, 403, "The difference between the request time and the server's time is too large.";

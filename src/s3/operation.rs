@@ -196,9 +196,9 @@ operation_table! {
     GetBucketAbac GET Bucket [Q("abac")] "s3:GetBucketAbac" "s3:GetBucketAbac" false;
     PutBucketAbac PUT Bucket [Q("abac")] "s3:PutBucketAbac" "s3:PutBucketAbac" false;
     CreateSession GET Bucket [Q("session")] "s3:ListBucket" "s3:ListBucket" false;
-    GetBucketQuota GET Bucket [Q("quota")] "s3:GetBucketQuota" "s3:GetBucketQuota" false;
-    PutBucketQuota PUT Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" false;
-    DeleteBucketQuota DELETE Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" false;
+    GetBucketQuota GET Bucket [Q("quota")] "s3:GetBucketQuota" "s3:GetBucketQuota" true;
+    PutBucketQuota PUT Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" true;
+    DeleteBucketQuota DELETE Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" true;
 
     GetObject GET Object [] "s3:GetObject" "s3:GetObjectVersion" true;
     HeadObject HEAD Object [] "s3:GetObject" "s3:GetObjectVersion" true;
@@ -255,6 +255,7 @@ impl Operation {
         !matches!(
             self,
             Self::DeleteObjects
+                | Self::GetBucketQuota
                 | Self::PostObject
                 | Self::CreateBucket
                 | Self::PutBucketTagging
@@ -262,6 +263,20 @@ impl Operation {
                 | Self::PutObjectTagging
                 | Self::PutObjectRetention
                 | Self::PutObjectLegalHold
+        )
+    }
+
+    /// Whether it adds to what a bucket holds.
+    pub fn adds(self) -> bool {
+        matches!(
+            self,
+            Self::PutObject
+                | Self::PostObject
+                | Self::CopyObject
+                | Self::CreateMultipartUpload
+                | Self::UploadPart
+                | Self::UploadPartCopy
+                | Self::CompleteMultipartUpload
         )
     }
 

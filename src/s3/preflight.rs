@@ -277,6 +277,10 @@ pub async fn prepare(
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
     let (decoder, limits) = body_limits(node, &seen, operation.takes_content(), &auth)?;
+    if operation.adds() {
+        // The users' file may have been edited since the last request.
+        node.quotas.refresh().await?;
+    }
     if operation.takes_content() {
         node.storage.check_room(limits.declared.unwrap_or(0))?;
     }

@@ -10,6 +10,7 @@ mod lifecycle_rules;
 mod logging;
 mod notification;
 mod object_lock;
+mod quota;
 mod website;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ pub use lifecycle_rules::{Day, Due, LifecycleKind, Subject};
 pub use logging::{Logging, PartitionDate};
 pub use notification::{EventKind, EventPattern, Notification, NotificationTarget, Overlap, TargetKind};
 pub use object_lock::{DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
+pub use quota::{BucketQuota, InvalidQuota, PREFIX_QUOTAS_MAX, PrefixQuota, QuotaLimits, QuotaResource};
 pub use website::{Redirect, RedirectAll, RoutingCondition, RoutingRule, Website};
 
 /// Key and value of a tag.
@@ -72,6 +74,9 @@ pub struct BucketConfig {
     /// Transfer acceleration; absent while it was never set. Recorded only: there is one endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accelerate: Option<bool>,
+    /// How much it may hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<BucketQuota>,
 }
 
 /// A change of one configuration; none removes it.
@@ -97,6 +102,7 @@ pub enum ConfigChange {
     Logging(Option<Logging>),
     RequesterPays(bool),
     Accelerate(bool),
+    Quota(Option<BucketQuota>),
 }
 
 impl BucketConfig {
@@ -125,6 +131,7 @@ impl BucketConfig {
             ConfigChange::Logging(logging) => self.logging = logging,
             ConfigChange::RequesterPays(pays) => self.requester_pays = pays,
             ConfigChange::Accelerate(enabled) => self.accelerate = Some(enabled),
+            ConfigChange::Quota(quota) => self.quota = quota,
         }
     }
 }

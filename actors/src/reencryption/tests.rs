@@ -96,7 +96,9 @@ impl Node {
     }
 
     async fn put(&self, bucket: &Arc<Bucket>, name: &str, bytes: &Bytes, envelope: Option<&Envelope>) {
-        let mut writer = self.storage.begin_body(Some(bytes.len() as u64), DigestPlan::default(), envelope).unwrap();
+        let (to, owner_of) = (key(name), owner());
+        let begin = BeginBody { bucket, key: &to, owner: &owner_of, size: Some(bytes.len() as u64) };
+        let mut writer = self.storage.begin_body(begin, DigestPlan::default(), envelope).unwrap();
         writer.write(bytes.clone()).await.unwrap();
         let message = PutObject {
             bucket: Arc::clone(bucket),

@@ -10,8 +10,8 @@ use crate::encryption::{Encryption, Method, ObjectName};
 use crate::kms::KmsError;
 use crate::names::{ObjectKey, UploadId, VersionId};
 use crate::storage::{
-    Bucket, ChangeObject, DigestPlan, ListUploads, ListVersions, Object, ObjectChange, RewrapUpload, RewriteObject,
-    StorageError, Upload, VersionEntry,
+    BeginBody, Bucket, ChangeObject, DigestPlan, ListUploads, ListVersions, Object, ObjectChange, RewrapUpload,
+    RewriteObject, StorageError, Upload, VersionEntry,
 };
 
 /// Entries of a page.
@@ -171,7 +171,8 @@ impl Worker {
         let data_key = object.encryption().map(|encryption| self.kms.open(encryption, &name, None)).transpose()?;
         let checksum = object.checksum.map(|checksum| checksum.value.algorithm());
         let plan = DigestPlan { checksum, ..DigestPlan::default() };
-        let target = self.storage.begin_body(Some(object.size), plan, Some(&envelope))?;
+        let begin = BeginBody { bucket, key: &entry.key, owner: &object.owner, size: Some(object.size) };
+        let target = self.storage.begin_body(begin, plan, Some(&envelope))?;
         let body = self.storage.copy_body(source, 0..object.size, data_key.as_ref(), target).await?;
         let (bucket, key) = (Arc::clone(bucket), entry.key.clone());
         let rewritten = self.storage.rewrite_object(RewriteObject { bucket, key, of: object.stamp, body }).await?;

@@ -42,17 +42,19 @@ pub async fn upload_part(mut call: Call) -> Answer {
 }
 
 /// What the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs: NotImplemented,
-/// InvalidArgument, NoSuchUpload.
+/// InvalidArgument, NoSuchUpload, QuotaExceeded.
 pub fn check_head(
     node: &Node,
     headers: &HeaderMap,
     query: &Query,
     bucket: &Bucket,
     key: &ObjectKey,
+    size: Option<u64>,
 ) -> Result<(), S3Error> {
     refuse_unbuilt(headers)?;
-    part_number(query)?;
-    node.storage.upload(bucket, key, upload_id(query)?)?;
+    let (number, id, size) = (part_number(query)?, upload_id(query)?, size.unwrap_or(0));
+    let upload = node.storage.upload(bucket, key, id)?;
+    node.storage.check_quota_of_part(bucket, &upload, number, size)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{BucketName, ChecksumAlgorithm, ObjectKey, VersionId};
-use myfsio_actors::storage::{Attributes, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
+use myfsio_actors::storage::{Attributes, BeginBody, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
 
 use super::bucket_lifecycle::expiration;
 use super::object_get::missing;
@@ -138,7 +138,8 @@ pub async fn copy_object(call: Call) -> Answer {
     let kept = source.opened.object.checksum.map(|checksum| checksum.value.algorithm());
     let plan = DigestPlan { sha256: false, checksum: algorithm.or(kept) };
     let source_version = source.version_id();
-    let writer = call.storage().begin_body(Some(size), plan, None)?;
+    let begin = BeginBody { bucket: &bucket, key: &key, owner: &owner, size: Some(size) };
+    let writer = call.storage().begin_body(begin, plan, None)?;
     let storage = call.storage().clone();
     let (node, there, name) = (Arc::clone(&call.node), Arc::clone(&bucket), key.clone());
     let work = async move {

@@ -6,7 +6,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey, VersionId};
-use myfsio_actors::storage::{Attributes, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, BeginBody, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions,
+};
 
 use super::bucket_lifecycle::expiration;
 use super::object_lock::require_digest;
@@ -26,14 +28,16 @@ pub async fn put_object(mut call: Call) -> Answer {
     if let Some(version) = call.query.get("versionId") {
         return Err(S3Error::invalid_argument("versionId", version, "This operation does not accept a version-id."));
     }
-    let (attributes, conditions) = check_head(&call.node, &call.auth, &call.headers, &bucket, &key)?;
+    let size = call.body.declared_size();
+    let (attributes, conditions) = check_head(&call.node, &call.auth, &call.headers, &bucket, &key, size)?;
     let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
     let checks = call.body_checks()?;
     require_digest(&controls, &checks)?;
-    let writer = call.storage().begin_body(call.body.declared_size(), checks.plan(), None)?;
+    let begin = BeginBody { bucket: &bucket, key: &key, owner: &owner, size };
+    let writer = call.storage().begin_body(begin, checks.plan(), None)?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let checksum = checksum.and_then(kept_checksum);
     let (there, name) = (Arc::clone(&bucket), key.clone());
@@ -47,19 +51,21 @@ pub async fn put_object(mut call: Call) -> Answer {
 }
 
 /// Everything that the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs:
-/// those of the attributes and of the access control list, NotImplemented, PreconditionFailed, NoSuchKey.
+/// those of the attributes and of the access control list, NotImplemented, PreconditionFailed, NoSuchKey, QuotaExceeded.
 pub fn check_head(
     node: &Node,
     auth: &Authenticated,
     headers: &HeaderMap,
     bucket: &Bucket,
     key: &ObjectKey,
+    size: Option<u64>,
 ) -> Result<(Attributes, WriteConditions), S3Error> {
     refuse_unbuilt(headers)?;
     let attributes = attributes(headers)?;
-    NewObject::of(node, owner_id(auth), headers, bucket)?;
+    let NewObject { owner, .. } = NewObject::of(node, owner_id(auth), headers, bucket)?;
     let conditions = write_conditions(headers)?;
     node.storage.precheck(bucket, key, &conditions)?;
+    node.storage.check_quota(bucket, key, &owner, size.unwrap_or(0))?;
     Ok((attributes, conditions))
 }
 

@@ -10,7 +10,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::ObjectKey;
-use myfsio_actors::storage::{Attributes, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, BeginBody, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions,
+};
 
 use super::object_lock::require_digest;
 use super::object_put::{kept_checksum, stored_response};
@@ -54,7 +56,8 @@ pub async fn post_object(mut call: Call) -> Answer {
     }
     let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, key)?;
     require_digest(&controls, &upload.checks)?;
-    let writer = call.storage().begin_body(None, upload.checks.plan(), None)?;
+    let begin = BeginBody { bucket: &bucket, key, owner: &owner, size: None };
+    let writer = call.storage().begin_body(begin, upload.checks.plan(), None)?;
     let body = read_file(&mut call, parser, events, writer, policy.as_ref()).await?;
     let checksum = upload.checks.verify(body.digests(), &[])?.and_then(kept_checksum);
     let FormUpload { key, attributes, reply, .. } = upload;

@@ -8,6 +8,7 @@ mod fixtures;
 mod fsck;
 mod lifecycle;
 mod node;
+mod quota;
 mod sealed;
 mod sealed_edits;
 mod sealed_fsck;

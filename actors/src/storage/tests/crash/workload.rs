@@ -378,12 +378,14 @@ impl Client<'_> {
             let size = source.object.size;
             let data_key = source.object.encryption().map(|encryption| envelopes::open(encryption, &there, from));
             let envelope = self.envelope(&there, to);
-            let target = self.storage.begin_body(Some(size), DigestPlan::default(), envelope.as_ref())?;
+            let (to, owner) = (key(to), owner());
+            let begin = BeginBody { bucket: &there, key: &to, owner: &owner, size: Some(size) };
+            let target = self.storage.begin_body(begin, DigestPlan::default(), envelope.as_ref())?;
             let body = self.storage.copy_body(source, 0..size, data_key.as_ref(), target).await?;
             let message = PutObject {
                 bucket: Arc::clone(&there),
-                key: key(to),
-                owner: owner(),
+                key: to,
+                owner,
                 attributes: Attributes::default(),
                 controls: Controls::default(),
                 body,
