@@ -5,6 +5,7 @@
 
 mod access;
 mod cors;
+mod encryption;
 mod lifecycle;
 mod lifecycle_rules;
 mod logging;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{Acl, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock};
 pub use cors::{Cors, CorsRule, CrossOrigin};
+pub use encryption::{BucketEncryption, DefaultEncryption};
 pub use lifecycle::{AbortUploads, Expiration, Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration};
 pub use lifecycle_rules::{Day, Due, LifecycleKind, Subject};
 pub use logging::{Logging, PartitionDate};
@@ -72,6 +74,9 @@ pub struct BucketConfig {
     /// Transfer acceleration; absent while it was never set. Recorded only: there is one endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accelerate: Option<bool>,
+    /// How new objects are encrypted when their request does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<BucketEncryption>,
 }
 
 /// A change of one configuration; none removes it.
@@ -97,6 +102,7 @@ pub enum ConfigChange {
     Logging(Option<Logging>),
     RequesterPays(bool),
     Accelerate(bool),
+    Encryption(Option<BucketEncryption>),
 }
 
 impl BucketConfig {
@@ -125,6 +131,7 @@ impl BucketConfig {
             ConfigChange::Logging(logging) => self.logging = logging,
             ConfigChange::RequesterPays(pays) => self.requester_pays = pays,
             ConfigChange::Accelerate(enabled) => self.accelerate = Some(enabled),
+            ConfigChange::Encryption(encryption) => self.encryption = encryption,
         }
     }
 }

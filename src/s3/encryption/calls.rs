@@ -1,0 +1,130 @@
+//! What a handler asks: how its new object is sealed, and by which key an object is opened.
+
+use myfsio_actors::encryption::{DataKey, Encryption, EncryptionContext, Envelope, Method, ObjectName};
+use myfsio_actors::kms::KmsError;
+use myfsio_actors::names::ObjectKey;
+use myfsio_actors::storage::{Bucket, Object, Upload};
+
+use super::asked::{Asked, refuse_on_read};
+use super::choice::Choice;
+use super::customer::{self, KeyHeaders, OF_COPY_SOURCE, OF_OBJECT};
+use super::key_use::KeyUse;
+use super::parts::check_part;
+use super::settings::EncryptionSettings;
+use super::told::{self, Told};
+use crate::node::Node;
+use crate::s3::context::Call;
+use crate::s3::error::S3Error;
+
+impl Call {
+    /// How the object that the request makes is sealed; none when it is not. Errs: those of its headers, of the KMS, and of the
+    /// permission to use a key.
+    pub async fn envelope(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Envelope>, S3Error> {
+        let (settings, kms, name) = (self.node.settings.encryption, &self.node.kms, name_of(bucket, key));
+        let choice = Choice::of(Asked::of_write(&self.headers)?, bucket.config.encryption.as_ref())?;
+        let envelope = match choice {
+            Choice::Plain => return Ok(None),
+            Choice::Managed => kms.seal_managed(&name)?,
+            Choice::Customer(key) => {
+                settings.check_enabled()?;
+                key.seal(&name)?
+            }
+            Choice::Kms { key: wanted, context, bucket_key } => {
+                settings.check_kms_enabled()?;
+                let wanted = wanted.unwrap_or_default();
+                if wanted.is_empty() {
+                    kms.ensure_default_key().await?;
+                }
+                let found = kms.find(&wanted)?;
+                self.may_use_key(KeyUse::Seal, &found, (bucket, key), &context)?;
+                kms.seal_with_key(&found.id, context, bucket_key, &name)?
+            }
+        };
+        Ok(Some(envelope))
+    }
+
+    /// The key that opens an object which the request reads; none for one that is not sealed. Errs: InvalidArgument for headers
+    /// that do not belong on a read, InvalidRequest without the customer's key or with one for another object, and those of the
+    /// KMS and of the permission to use a key.
+    pub fn data_key(&self, bucket: &Bucket, key: &ObjectKey, object: &Object) -> Result<Option<DataKey>, S3Error> {
+        refuse_on_read(&self.headers)?;
+        self.open(OF_OBJECT, (bucket, key), object.encryption())
+    }
+
+    /// The same for the source of a copy.
+    pub fn source_key(&self, bucket: &Bucket, key: &ObjectKey, object: &Object) -> Result<Option<DataKey>, S3Error> {
+        self.open(OF_COPY_SOURCE, (bucket, key), object.encryption())
+    }
+
+    /// Errs as [`Call::data_key`] does of headers and of a customer's key: what is told of an object beside its bytes needs no
+    /// KMS key.
+    pub fn check_reader(&self, object: &Object) -> Result<(), S3Error> {
+        refuse_on_read(&self.headers)?;
+        customer::key_for(&self.headers, OF_OBJECT, object.encryption()).map(|_| ())
+    }
+
+    /// The key that seals the parts of an upload; none when they are not sealed. Errs: those of [`check_part`], of the KMS and of
+    /// the permission to use a key.
+    pub fn part_key(&self, bucket: &Bucket, key: &ObjectKey, upload: &Upload) -> Result<Option<DataKey>, S3Error> {
+        let Some(encryption) = &upload.encryption else {
+            check_part(&self.headers, None, bucket.config.encryption.as_ref())?;
+            return Ok(None);
+        };
+        let given = check_part(&self.headers, Some(encryption), bucket.config.encryption.as_ref())?;
+        self.may_open(encryption, (bucket, key))?;
+        Ok(Some(self.node.kms.open(encryption, &name_of(bucket, key), given.as_ref())?))
+    }
+
+    fn open(
+        &self,
+        names: KeyHeaders,
+        (bucket, key): (&Bucket, &ObjectKey),
+        encryption: Option<&Encryption>,
+    ) -> Result<Option<DataKey>, S3Error> {
+        let given = customer::key_for(&self.headers, names, encryption)?;
+        let Some(encryption) = encryption else { return Ok(None) };
+        self.may_open(encryption, (bucket, key))?;
+        Ok(Some(self.node.kms.open(encryption, &name_of(bucket, key), given.as_ref())?))
+    }
+
+    fn may_open(&self, encryption: &Encryption, object: (&Bucket, &ObjectKey)) -> Result<(), S3Error> {
+        match &encryption.method {
+            Method::Kms { key_id, context, .. } => {
+                let key = self.node.kms.find(key_id)?;
+                self.may_use_key(KeyUse::Open, &key, object, context)
+            }
+            Method::Managed { .. } | Method::Customer(_) => Ok(()),
+        }
+    }
+
+    /// What the answer tells of how an object is sealed.
+    pub fn told_encryption(&self, encryption: Option<&Encryption>) -> Told {
+        told::of_object(&self.node, &self.headers, encryption)
+    }
+
+    /// The same of one that the request makes.
+    pub fn told_new_encryption(&self, encryption: Option<&Encryption>) -> Told {
+        told::of_new_object(&self.node, &self.headers, encryption)
+    }
+}
+
+/// How the node itself seals an object that it writes into a bucket: as the bucket is configured. Errs: those of the KMS.
+pub async fn envelope_by_default(node: &Node, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Envelope>, KmsError> {
+    let (kms, name) = (&node.kms, name_of(bucket, key));
+    let Some(default) = bucket.config.encryption.as_ref().and_then(|encryption| encryption.default.as_ref()) else {
+        return Ok(None);
+    };
+    match default {
+        DefaultEncryption::Managed => kms.seal_managed(&name).map(Some),
+        DefaultEncryption::Kms { key } => {
+            kms.ensure_default_key().await?;
+            let wanted = key.as_deref().unwrap_or_default();
+            let bucket_key = bucket.config.encryption.as_ref().is_some_and(|encryption| encryption.bucket_key);
+            kms.seal_with_key(wanted, EncryptionContext::default(), bucket_key, &name).map(Some)
+        }
+    }
+}
+
+fn name_of<'a>(bucket: &'a Bucket, key: &'a ObjectKey) -> ObjectName<'a> {
+    ObjectName { bucket: bucket.name.as_str(), key: key.as_str() }
+}
