@@ -164,6 +164,8 @@ settings! {
             "File of the keys. `STORAGE_ROOT/kms_keys.json` is used when it exists and the default does not.";
         "ENCRYPTION_MASTER_KEY_PATH" encryption_master_key_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/keys/master.key"), parse::path,
             "File of the master key. `STORAGE_ROOT/master.key` is used when it exists and the default does not.";
+        "SSE_C_OVER_HTTP" sse_c_over_http: bool = Boolean Text("false"), parse::boolean,
+            "Whether keys of customers (SSE-C) are taken over plain HTTP from other machines too. Over TLS, also to a proxy of TRUSTED_PROXIES, and from this machine they always are.";
     }
     "Logs" {
         "LOG_LEVEL" log_level: String = Text Text("info"), parse::log_level,

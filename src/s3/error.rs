@@ -12,7 +12,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use crate::decisions::{Refused, Why};
 
 macro_rules! error_table {
-    ($($code:ident, $status:literal, $message:literal;)+) => {
+    ($($code:ident $(as $name:literal)?, $status:literal, $message:literal;)+) => {
         /// An S3 error code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
@@ -25,7 +25,7 @@ macro_rules! error_table {
 
             /// The code as S3 spells it.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$code => stringify!($code),)+ }
+                match self { $(Self::$code => spelled(&[$($name,)? stringify!($code)]),)+ }
             }
 
             /// The HTTP status.
@@ -40,6 +40,14 @@ macro_rules! error_table {
             }
         }
     };
+}
+
+/// The first of a code's names: S3's own where it is none that Rust could have.
+const fn spelled(names: &[&'static str]) -> &'static str {
+    match names {
+        [name, ..] => name,
+        [] => "",
+    }
 }
 
 error_table! {
@@ -72,6 +80,7 @@ error_table! {
     InvalidBucketName, 400, "The specified bucket is not valid.";
     InvalidBucketState, 409, "The request is not valid for the current state of the bucket.";
     InvalidDigest, 400, "The Content-MD5 or checksum value that you specified is not valid.";
+    InvalidEncryptionAlgorithmError, 400, "The Encryption request you specified is not valid. Supported value: AES256.";
     InvalidLocationConstraint, 400, "The specified location constraint is not valid.";
     InvalidObjectState, 403, "The operation is not valid for the current state of the object.";
     InvalidPart, 400, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
@@ -86,6 +95,10 @@ error_table! {
     InvalidTargetBucketForLogging, 400, "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group.";
     InvalidToken, 400, "The provided token is malformed or otherwise invalid.";
     InvalidURI, 400, "Couldn't parse the specified URI.";
+    KMSDisabledException as "KMS.DisabledException", 400, "The request was rejected because the specified KMS key is not enabled.";
+    KMSKMSInvalidStateException as "KMS.KMSInvalidStateException", 400, "The request was rejected because the state of the specified resource is not valid for this request.";
+    KMSNotFoundException as "KMS.NotFoundException", 400, "The request was rejected because the specified entity or resource could not be found.";
+    KMSNotEnabled, 400, "Key management is not enabled on this server (KMS_ENABLED).";
     KeyTooLongError, 400, "Your key is too long.";
     LimitExceeded, 409, "There would be too many.";
     MalformedACLError, 400, "The XML you provided was not well-formed or did not validate against our published schema.";

@@ -148,8 +148,8 @@ operation_table! {
     PutBucketWebsite PUT Bucket [Q("website")] "s3:PutBucketWebsite" "s3:PutBucketWebsite" true;
     DeleteBucketWebsite DELETE Bucket [Q("website")] "s3:DeleteBucketWebsite" "s3:DeleteBucketWebsite" true;
     GetBucketEncryption GET Bucket [Q("encryption")] "s3:GetEncryptionConfiguration" "s3:GetEncryptionConfiguration" true;
-    PutBucketEncryption PUT Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" false;
-    DeleteBucketEncryption DELETE Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" false;
+    PutBucketEncryption PUT Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" true;
+    DeleteBucketEncryption DELETE Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" true;
     GetBucketReplication GET Bucket [Q("replication")] "s3:GetReplicationConfiguration" "s3:GetReplicationConfiguration" true;
     PutBucketReplication PUT Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" false;
     DeleteBucketReplication DELETE Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" false;

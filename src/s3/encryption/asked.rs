@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::encryption::{CustomerKey, EncryptionContext};
 
 use super::customer::{self, OF_OBJECT};
-use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::error::S3Error;
 use crate::s3::headers::{not_implemented, text, value_text};
 
 /// The header that names the method; S3's refusals name it for all others.
@@ -165,6 +165,7 @@ mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     use super::*;
+    use crate::s3::error::ErrorCode;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();

@@ -1,7 +1,10 @@
 //! What a handler asks: how its new object is sealed, and by which key an object is opened.
 
+use std::sync::Arc;
+
+use myfsio_actors::bucket_config::DefaultEncryption;
 use myfsio_actors::encryption::{DataKey, Encryption, EncryptionContext, Envelope, Method, ObjectName};
-use myfsio_actors::kms::KmsError;
+use myfsio_actors::kms::{KmsClient, KmsError, KmsKey};
 use myfsio_actors::names::ObjectKey;
 use myfsio_actors::storage::{Bucket, Object, Upload};
 
@@ -10,7 +13,7 @@ use super::choice::Choice;
 use super::customer::{self, KeyHeaders, OF_COPY_SOURCE, OF_OBJECT};
 use super::key_use::KeyUse;
 use super::parts::check_part;
-use super::settings::EncryptionSettings;
+use super::settings::{check_enabled, check_kms_enabled};
 use super::told::{self, Told};
 use crate::node::Node;
 use crate::s3::context::Call;
@@ -20,22 +23,18 @@ impl Call {
     /// How the object that the request makes is sealed; none when it is not. Errs: those of its headers, of the KMS, and of the
     /// permission to use a key.
     pub async fn envelope(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Envelope>, S3Error> {
-        let (settings, kms, name) = (self.node.settings.encryption, &self.node.kms, name_of(bucket, key));
+        let (kms, name) = (&self.node.kms, name_of(bucket, key));
         let choice = Choice::of(Asked::of_write(&self.headers)?, bucket.config.encryption.as_ref())?;
         let envelope = match choice {
             Choice::Plain => return Ok(None),
             Choice::Managed => kms.seal_managed(&name)?,
             Choice::Customer(key) => {
-                settings.check_enabled()?;
+                check_enabled(kms)?;
                 key.seal(&name)?
             }
             Choice::Kms { key: wanted, context, bucket_key } => {
-                settings.check_kms_enabled()?;
-                let wanted = wanted.unwrap_or_default();
-                if wanted.is_empty() {
-                    kms.ensure_default_key().await?;
-                }
-                let found = kms.find(&wanted)?;
+                check_kms_enabled(kms)?;
+                let found = key_of_name(kms, wanted.as_deref().unwrap_or_default()).await?;
                 self.may_use_key(KeyUse::Seal, &found, (bucket, key), &context)?;
                 kms.seal_with_key(&found.id, context, bucket_key, &name)?
             }
@@ -117,11 +116,18 @@ pub async fn envelope_by_default(node: &Node, bucket: &Bucket, key: &ObjectKey) 
     match default {
         DefaultEncryption::Managed => kms.seal_managed(&name).map(Some),
         DefaultEncryption::Kms { key } => {
-            kms.ensure_default_key().await?;
-            let wanted = key.as_deref().unwrap_or_default();
+            let found = key_of_name(kms, key.as_deref().unwrap_or_default()).await?;
             let bucket_key = bucket.config.encryption.as_ref().is_some_and(|encryption| encryption.bucket_key);
-            kms.seal_with_key(wanted, EncryptionContext::default(), bucket_key, &name).map(Some)
+            kms.seal_with_key(&found.id, EncryptionContext::default(), bucket_key, &name).map(Some)
         }
+    }
+}
+
+/// The key of this name, or the one that is used when none is named. Errs: as the KMS does.
+async fn key_of_name(kms: &KmsClient, name: &str) -> Result<Arc<KmsKey>, KmsError> {
+    match KmsClient::is_default_key(name) {
+        true => kms.ensure_default_key().await,
+        false => kms.find(name),
     }
 }
 

@@ -15,3 +15,5 @@ mod kms_error;
 pub mod parts;
 pub mod settings;
 pub mod told;
+
+pub use calls::envelope_by_default;

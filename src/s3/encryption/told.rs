@@ -6,6 +6,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::encryption::{Encryption, Method};
+use myfsio_actors::kms::{KmsClient, KmsError};
 
 use super::asked::{BUCKET_KEY, CONTEXT, KMS_KEY, METHOD, single};
 use super::customer::{ALGORITHM, OF_OBJECT};
@@ -30,7 +31,7 @@ pub fn of_object(node: &Node, headers: &HeaderMap, encryption: Option<&Encryptio
     match method {
         Method::Managed { .. } => {}
         Method::Kms { key_id, bucket_key, .. } => {
-            told.push((KMS_KEY, node.kms.arn_of(key_id)));
+            told.push((KMS_KEY, arn_of(&node.kms, key_id)));
             if *bucket_key {
                 told.push((BUCKET_KEY, "true".to_owned()));
             }
@@ -55,6 +56,15 @@ pub fn of_new_object(node: &Node, headers: &HeaderMap, encryption: Option<&Encry
         told.push((CONTEXT, STANDARD.encode(json)));
     }
     told
+}
+
+/// The ARN of a KMS key, also of one that was deleted; its id while the keys cannot be read.
+fn arn_of(kms: &KmsClient, key_id: &str) -> String {
+    match kms.find(key_id) {
+        Ok(key) => key.arn.clone(),
+        Err(KmsError::Destroyed { arn, .. }) => arn,
+        Err(_) => key_id.to_owned(),
+    }
 }
 
 /// Puts what is told on a response.

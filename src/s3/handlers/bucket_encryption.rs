@@ -5,6 +5,7 @@ use myfsio_actors::bucket_config::{BucketEncryption, ConfigChange, DefaultEncryp
 
 use super::bucket_config::{configure, document, told};
 use crate::s3::context::Call;
+use crate::s3::encryption::settings::{check_enabled, check_kms_enabled};
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::respond::{Answer, empty};
 use crate::s3::xml::encryption::{ENCRYPTION_BYTES_MAX, encryption_configuration, write_encryption};
@@ -34,9 +35,7 @@ pub async fn delete_bucket_encryption(call: Call) -> Answer {
 fn refuse_unavailable(call: &Call, encryption: &BucketEncryption) -> Result<(), S3Error> {
     match &encryption.default {
         None => Ok(()),
-        Some(default) => {
-            let is_kms = matches!(default, DefaultEncryption::Kms { .. });
-            call.node.encryption.check_available(is_kms)
-        }
+        Some(DefaultEncryption::Managed) => check_enabled(&call.node.kms),
+        Some(DefaultEncryption::Kms { .. }) => check_kms_enabled(&call.node.kms),
     }
 }

@@ -5,6 +5,7 @@ pub mod bucket;
 pub mod bucket_access;
 pub mod bucket_config;
 pub mod bucket_cors;
+pub mod bucket_encryption;
 pub mod bucket_lifecycle;
 pub mod bucket_logging;
 pub mod bucket_notification;
