@@ -262,9 +262,7 @@ mod tests {
     /// its root `eve` and `fox`; `admin` administers the node.
     fn directory() -> Directory {
         let seed = |bucket: &str, actions: Value| json!({"bucket": bucket, "actions": actions});
-        let document = |effect: &str, actions: &str| {
-            json!({"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": actions, "Resource": "*"}})
-        };
+        let document = |effect: &str, actions: &str| json!({"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": actions, "Resource": "*"}});
         let user = |name: &str, account: &str, root: bool, policies: Value| {
             json!({"access_key": name, "secret_key": "s", "display_name": name, "user_name": name, "account_id": account,
                 "root": root, "policies": policies})
@@ -318,8 +316,7 @@ mod tests {
 
     /// Who of all may decrypt.
     fn decrypting(policy: Option<&KeyPolicy>) -> Vec<&'static str> {
-        let all =
-            ["-", "ann", "bob", "cat", "dan", "den", "dot", "lee", "eve", "fox", "fin", "admin", "chief"];
+        let all = ["-", "ann", "bob", "cat", "dan", "den", "dot", "lee", "eve", "fox", "fin", "admin", "chief"];
         all.into_iter().filter(|who| may(who, "kms:Decrypt", policy)).collect()
     }
 
@@ -429,7 +426,8 @@ mod tests {
             .allowed
         };
         let text = |action: &str| {
-            json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": action, "Resource": ARN}}).to_string()
+            json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": action, "Resource": ARN}})
+                .to_string()
         };
         assert!(decrypts(&bounded(&text("kms:Decrypt"))) && !decrypts(&bounded(&text("s3:*"))));
     }
