@@ -17,6 +17,7 @@ pub mod encryption;
 pub mod fuzzing;
 pub mod iam;
 pub mod json_store;
+pub mod kms;
 pub mod lifecycle;
 #[cfg(feature = "internals")]
 pub mod measured;
