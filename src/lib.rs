@@ -12,6 +12,7 @@ pub mod connection;
 pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
+pub mod kms;
 mod limits;
 mod memory;
 pub mod node;
