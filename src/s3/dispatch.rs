@@ -3,10 +3,10 @@
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
-    acl, bucket, bucket_access, bucket_cors, bucket_encryption, bucket_lifecycle, bucket_logging, bucket_notification, bucket_policy,
-    bucket_switches, bucket_website, delete_objects, list_buckets, list_objects, list_versions, multipart_complete,
-    multipart_create, multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get,
-    object_lock, object_put, post_object, tagging,
+    acl, bucket, bucket_access, bucket_cors, bucket_encryption, bucket_lifecycle, bucket_logging, bucket_notification,
+    bucket_policy, bucket_switches, bucket_website, delete_objects, list_buckets, list_objects, list_versions,
+    multipart_complete, multipart_create, multipart_list, multipart_part, object_attributes, object_copy,
+    object_delete, object_encryption, object_get, object_lock, object_put, post_object, tagging,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -64,6 +64,7 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::DeleteObjects => delete_objects::delete_objects(call).await,
         Operation::GetObjectAttributes => object_attributes::get_object_attributes(call).await,
         Operation::PostObject => post_object::post_object(call).await,
+        Operation::UpdateObjectEncryption => object_encryption::update_object_encryption(call).await,
         Operation::GetBucketTagging => tagging::get_bucket_tagging(&call),
         Operation::PutBucketTagging => tagging::put_bucket_tagging(call).await,
         Operation::DeleteBucketTagging => tagging::delete_bucket_tagging(call).await,

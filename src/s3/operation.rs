@@ -225,7 +225,7 @@ operation_table! {
     RestoreObject POST Object [Q("restore")] "s3:RestoreObject" "s3:RestoreObject" false;
     SelectObjectContent POST Object [Q("select")] "s3:GetObject" "s3:GetObject" false;
     RenameObject PUT Object [Q("renameObject")] "s3:PutObject" "s3:PutObject" false;
-    UpdateObjectEncryption PUT Object [Q("encryption")] "s3:UpdateObjectEncryption" "s3:UpdateObjectEncryption" false;
+    UpdateObjectEncryption PUT Object [Q("encryption")] "s3:UpdateObjectEncryption" "s3:UpdateObjectEncryption" true;
 
     ListTagsForResource GET Control [] "s3:ListTagsForResource" "s3:ListTagsForResource" true;
     TagResource POST Control [] "s3:TagResource" "s3:TagResource" true;

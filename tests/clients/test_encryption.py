@@ -199,6 +199,14 @@ def test_parts_bring_their_uploads_key(s3, bucket):
     # Completing opens nothing, so it needs no key.
     s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": done})
     assert body_of(s3, bucket, "m", **CUSTOMER.read) == b"x"
+    # Unless it has checksums to tell.
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="m", ChecksumAlgorithm="SHA256", **CUSTOMER.write)["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="m", UploadId=upload, PartNumber=1, Body=b"y", ChecksumAlgorithm="SHA256", **CUSTOMER.read)
+    done = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]
+    with refused(400, "InvalidArgument"):
+        s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": done})
+    s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": done}, **CUSTOMER.read)
+    assert body_of(s3, bucket, "m", **CUSTOMER.read) == b"y"
     for mode in (PLAIN, S3, KMS):
         upload = s3.create_multipart_upload(Bucket=bucket, Key="m", **mode.write)["UploadId"]
         with refused(400, "InvalidRequest"):
@@ -559,6 +567,11 @@ def test_policies_judge_what_is_asked_for(s3, bucket):
         with refused(403, "AccessDenied"):
             s3.put_object(Bucket=bucket, Key="k", Body=b"x", **mode.write)
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", **KMS.write)
+    # Parts and their completion are what the upload was begun as.
+    upload, done = upload_parts(s3, bucket, "m", {1: b"x", 2: b"y"}, **KMS.write)
+    part = s3.upload_part_copy(Bucket=bucket, Key="m", UploadId=upload, PartNumber=2, CopySource=f"{bucket}/k")["CopyPartResult"]
+    done[1]["ETag"] = part["ETag"]
+    s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": done})
     policy["Statement"][0]["Condition"] = {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "true"}}
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     with refused(403, "AccessDenied"):

@@ -59,8 +59,7 @@ impl Asked {
         if customer::names_key(headers, OF_OBJECT)
             && let Some(other) = method.as_deref().or(key.as_deref())
         {
-            let message =
-                "Server Side Encryption with Customer provided key is incompatible with the encryption method specified";
+            let message = "Server Side Encryption with Customer provided key is incompatible with the encryption method specified";
             return Err(S3Error::invalid_argument(METHOD, other, message));
         }
         let customer_key = customer::key_of(headers, OF_OBJECT)?;
@@ -75,9 +74,10 @@ impl Asked {
         known(method.as_deref())?;
         let method = match (customer_key, method.as_deref()) {
             (Some(key), _) => AskedMethod::Customer(key),
-            (None, Some("aws:kms")) => {
-                AskedMethod::Kms { key, context: context.map_or_else(|| Ok(EncryptionContext::default()), |text| parse_context(&text))? }
-            }
+            (None, Some("aws:kms")) => AskedMethod::Kms {
+                key,
+                context: context.map_or_else(|| Ok(EncryptionContext::default()), |text| parse_context(&text))?,
+            },
             (None, Some(_)) => AskedMethod::Managed,
             (None, None) => AskedMethod::ByDefault,
         };

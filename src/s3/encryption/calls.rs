@@ -18,6 +18,7 @@ use super::told::{self, Told};
 use crate::node::Node;
 use crate::s3::context::Call;
 use crate::s3::error::S3Error;
+use crate::s3::xml::encryption::AskedKey;
 
 impl Call {
     /// How the object that the request makes is sealed; none when it is not. Errs: those of its headers, of the KMS, and of the
@@ -72,6 +73,26 @@ impl Call {
         let given = check_part(&self.headers, Some(encryption), bucket.config.encryption.as_ref())?;
         self.may_open(encryption, (bucket, key))?;
         Ok(Some(self.node.kms.open(encryption, &name_of(bucket, key), given.as_ref())?))
+    }
+
+    /// How an object is sealed under another KMS key, its bytes being what they are. Errs: those of the KMS and of the permission to use
+    /// either key.
+    pub fn moved_to_key(
+        &self,
+        (bucket, key): (&Bucket, &ObjectKey),
+        from: &Encryption,
+        to: &AskedKey,
+    ) -> Result<Encryption, S3Error> {
+        let kms = &self.node.kms;
+        check_kms_enabled(kms)?;
+        self.may_open(from, (bucket, key))?;
+        let found = kms.find(&to.arn)?;
+        let context = match &from.method {
+            Method::Kms { context, .. } => context.clone(),
+            Method::Managed { .. } | Method::Customer(_) => EncryptionContext::default(),
+        };
+        self.may_use_key(KeyUse::Seal, &found, (bucket, key), &context)?;
+        Ok(kms.move_to_key(from, &name_of(bucket, key), &found.id, to.bucket_key)?)
     }
 
     fn open(

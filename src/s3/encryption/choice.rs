@@ -84,7 +84,9 @@ mod tests {
         assert!(matches!(choose(default(None), Some(&bucket(Some(DefaultEncryption::Managed)))), Choice::Managed));
         let by_key = bucket(Some(kms(Some("k"))));
         for (said, told) in [(None, true), (Some(false), false)] {
-            let Choice::Kms { key, bucket_key, .. } = choose(default(said), Some(&by_key)) else { panic!("not by KMS") };
+            let Choice::Kms { key, bucket_key, .. } = choose(default(said), Some(&by_key)) else {
+                panic!("not by KMS")
+            };
             assert_eq!((key.as_deref(), bucket_key), (Some("k"), told));
         }
         assert!(matches!(choose(asked(AskedMethod::Managed, None), Some(&by_key)), Choice::Managed));

@@ -67,8 +67,8 @@ pub fn key_of(headers: &HeaderMap, names: KeyHeaders) -> Result<Option<CustomerK
         Some(other) => return Err(unknown_algorithm(other)),
         None => return Err(incomplete("a valid encryption algorithm")),
     }
-    let md5 = single(headers, names.key_md5)
-        .ok_or_else(|| incomplete("the client calculated MD5 of the secret key"))?;
+    let md5 =
+        single(headers, names.key_md5).ok_or_else(|| incomplete("the client calculated MD5 of the secret key"))?;
     let invalid = || refused("The secret key was invalid for the specified algorithm.");
     let key = zeroize::Zeroizing::new(STANDARD.decode(key.trim()).map_err(|_| invalid())?);
     if STANDARD.encode(Md5::digest(&*key)) != md5.trim() {
@@ -98,7 +98,7 @@ fn refused(message: impl Into<std::borrow::Cow<'static, str>>) -> S3Error {
     S3Error::invalid_argument(METHOD, "null", message)
 }
 
-fn incomplete(what: &str) -> S3Error {
+pub(super) fn incomplete(what: &str) -> S3Error {
     refused(format!("Requests specifying Server Side Encryption with Customer provided keys must provide {what}."))
 }
 
@@ -131,10 +131,7 @@ fn wrong() -> S3Error {
 
 /// The refusal of a key for what has none.
 fn not_applicable() -> S3Error {
-    S3Error::with_message(
-        ErrorCode::InvalidRequest,
-        "The encryption parameters are not applicable to this object.",
-    )
+    S3Error::with_message(ErrorCode::InvalidRequest, "The encryption parameters are not applicable to this object.")
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ impl Call {
 
 /// S3 uses a key for nobody whom it does not know.
 fn unsigned() -> S3Error {
-    let message = "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.";
+    let message =
+        "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.";
     S3Error::invalid_argument("Authorization", "null", message)
 }
 

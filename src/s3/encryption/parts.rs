@@ -6,10 +6,11 @@
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::bucket_config::BucketEncryption;
 use myfsio_actors::encryption::{CustomerKey, Encryption, Method};
+use myfsio_actors::storage::Upload;
 
 use super::asked::{METHOD, refuse_on_read, single};
 use super::choice::blocked;
-use super::customer::{OF_OBJECT, key_of};
+use super::customer::{OF_OBJECT, incomplete, key_of};
 use super::told::method_name;
 use crate::s3::error::{ErrorCode, S3Error};
 
@@ -20,7 +21,7 @@ pub fn check_part(
     upload: Option<&Encryption>,
     bucket: Option<&BucketEncryption>,
 ) -> Result<Option<CustomerKey>, S3Error> {
-    let key = check_completion(headers, upload)?;
+    let key = given_key(headers, upload)?;
     match (upload.map(|encryption| &encryption.method), &key) {
         (Some(Method::Customer(_)), None) => Err(unlike_upload()),
         (_, Some(_)) if bucket.is_some_and(|bucket| bucket.blocks_customer_keys == Some(true)) => Err(blocked()),
@@ -28,8 +29,19 @@ pub fn check_part(
     }
 }
 
-/// The same where nothing must be opened, and a key need not come. Errs: as [`check_part`].
-pub fn check_completion(headers: &HeaderMap, upload: Option<&Encryption>) -> Result<Option<CustomerKey>, S3Error> {
+/// The same for completing, which opens nothing: a key need not come, unless checksums of the upload tell of what it encrypts.
+/// Errs: as [`check_part`]; InvalidArgument for a key that is missing.
+pub fn check_completion(headers: &HeaderMap, upload: &Upload) -> Result<(), S3Error> {
+    let encryption = upload.encryption.as_ref();
+    let needs_key = upload.checksum.is_some()
+        && encryption.is_some_and(|encryption| matches!(encryption.method, Method::Customer(_)));
+    match given_key(headers, encryption)? {
+        None if needs_key => Err(incomplete("a valid encryption algorithm")),
+        _ => Ok(()),
+    }
+}
+
+fn given_key(headers: &HeaderMap, upload: Option<&Encryption>) -> Result<Option<CustomerKey>, S3Error> {
     let method = upload.and_then(|encryption| method_name(&encryption.method));
     match single(headers, METHOD) {
         Some(said) if Some(said.as_str()) == method => {}
@@ -58,6 +70,8 @@ fn unlike_upload() -> S3Error {
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
     use myfsio_actors::encryption::{EncryptionContext, ObjectName};
+    use myfsio_actors::names::{CanonicalId, ChecksumAlgorithm, ChecksumKind, ObjectKey, UploadId};
+    use myfsio_actors::storage::{Attributes, Controls};
 
     use super::*;
     use crate::s3::encryption::asked::KMS_KEY;
@@ -109,12 +123,33 @@ mod tests {
         assert_eq!(code(&KEY, Some(&managed())), Err(ErrorCode::InvalidRequest));
         assert_eq!(code(&[], None), Ok(false));
         assert_eq!(code(&[], Some(&kms())), Ok(false));
-        // Completing opens nothing.
-        assert!(check_completion(&headers(&[]), Some(&own)).unwrap().is_none());
-        assert!(check_completion(&headers(&KEY), Some(&other)).is_err());
         let blocking = BucketEncryption { blocks_customer_keys: Some(true), ..BucketEncryption::default() };
         let error = check_part(&headers(&KEY), Some(&own), Some(&blocking)).unwrap_err();
         assert_eq!(error.code(), ErrorCode::AccessDenied);
+    }
+
+    #[test]
+    fn completing_opens_nothing() {
+        let own = customer(&key_of(&headers(&KEY), OF_OBJECT).unwrap().unwrap());
+        let complete = |pairs: &[(&'static str, &str)], encryption: &Encryption, checksum| {
+            let upload = Upload {
+                id: UploadId::parse(&"0".repeat(32)).unwrap(),
+                key: ObjectKey::parse(b"k").unwrap(),
+                owner: CanonicalId::from_bytes([0; 32]),
+                attributes: Attributes::default(),
+                controls: Controls::default(),
+                checksum,
+                encryption: Some(encryption.clone()),
+            };
+            check_completion(&headers(pairs), &upload).map_err(|error| error.code())
+        };
+        let checksum = Some((ChecksumAlgorithm::Sha256, ChecksumKind::Composite));
+        assert_eq!(complete(&[], &own, None), Ok(()));
+        assert_eq!(complete(&[], &own, checksum), Err(ErrorCode::InvalidArgument));
+        assert_eq!(complete(&KEY, &own, checksum), Ok(()));
+        assert_eq!(complete(&[], &managed(), checksum), Ok(()));
+        let other = customer(&CustomerKey::from_bytes(&[1; 32]));
+        assert_eq!(complete(&KEY, &other, None), Err(ErrorCode::InvalidRequest));
     }
 
     #[test]

@@ -7,10 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::encryption::{Encryption, Method};
 use myfsio_actors::kms::{KmsClient, KmsError};
+use myfsio_actors::names::UploadId;
 
 use super::asked::{BUCKET_KEY, CONTEXT, KMS_KEY, METHOD, single};
 use super::customer::{ALGORITHM, OF_OBJECT};
 use crate::node::Node;
+use crate::s3::authorize::Primary;
+use crate::s3::operation::Operation;
 
 /// Response headers.
 pub type Told = Vec<(&'static str, String)>;
@@ -56,6 +59,21 @@ pub fn of_new_object(node: &Node, headers: &HeaderMap, encryption: Option<&Encry
         told.push((CONTEXT, STANDARD.encode(json)));
     }
     told
+}
+
+/// How the upload is encrypted that a request goes on with, in the headers that said so when it was begun: a policy that demands
+/// them of objects would refuse every part otherwise. A customer's key comes with each request.
+pub fn of_upload(node: &Node, request: &Primary<'_>) -> Told {
+    let goes_on = matches!(
+        request.operation,
+        Operation::UploadPart | Operation::UploadPartCopy | Operation::CompleteMultipartUpload
+    );
+    let (Some(bucket), Some(key)) = (request.bucket.filter(|_| goes_on), request.key) else { return Told::new() };
+    let upload = request.facts.query.get("uploadId").and_then(|id| UploadId::parse(id).ok());
+    match upload.map(|id| node.storage.upload(bucket, key, id)) {
+        Some(Ok(upload)) => of_object(node, request.facts.headers, upload.encryption.as_ref()),
+        Some(Err(_)) | None => Told::new(),
+    }
 }
 
 /// The ARN of a KMS key, also of one that was deleted; its id while the keys cannot be read.

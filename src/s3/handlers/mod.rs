@@ -24,6 +24,7 @@ pub mod multipart_part;
 pub mod object_attributes;
 pub mod object_copy;
 pub mod object_delete;
+pub mod object_encryption;
 pub mod object_get;
 pub mod object_lock;
 pub mod object_put;

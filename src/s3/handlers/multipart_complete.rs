@@ -47,7 +47,7 @@ pub async fn complete_multipart_upload(mut call: Call) -> Answer {
 fn key_headers(call: &Call) -> Result<HeaderMap, S3Error> {
     let (bucket, key) = (call.bucket()?, call.key()?);
     if let Ok(upload) = call.storage().upload(&bucket, &key, upload_id(&call.query)?) {
-        check_completion(&call.headers, upload.encryption.as_ref())?;
+        check_completion(&call.headers, &upload)?;
     }
     Ok(call.headers.clone())
 }

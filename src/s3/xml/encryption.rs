@@ -82,6 +82,36 @@ fn blocks_customer_keys(element: &Element) -> Result<bool, MalformedXml> {
     blocks.ok_or_else(|| MalformedXml::new("no EncryptionType"))
 }
 
+/// What `ObjectEncryption` asks for: another KMS key, by its ARN (S3 API Reference, UpdateObjectEncryption).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedKey {
+    /// The ARN.
+    pub arn: String,
+    /// Whether the object is told to use a bucket key.
+    pub bucket_key: bool,
+}
+
+/// Reads `ObjectEncryption`. Errs: MalformedXML.
+pub fn object_encryption(body: &[u8]) -> Result<AskedKey, MalformedXml> {
+    let root = read::parse(body, "ObjectEncryption")?;
+    let [kms] = root.branch()? else { return Err(MalformedXml::new("not exactly one kind of encryption")) };
+    if kms.name != "SSE-KMS" {
+        return Err(kms.unexpected());
+    }
+    let (mut arn, mut bucket_key) = (None, false);
+    for child in kms.branch()? {
+        match child.name.as_str() {
+            "KMSKeyArn" => arn = Some(child.leaf()?.trim()),
+            "BucketKeyEnabled" => bucket_key = boolean(child)?,
+            _ => return Err(child.unexpected()),
+        }
+    }
+    match arn.filter(|arn| arn.starts_with("arn:") && arn.len() <= KEY_CHARS_MAX) {
+        Some(arn) => Ok(AskedKey { arn: arn.to_owned(), bucket_key }),
+        None => Err(MalformedXml::new("no KMSKeyArn, or none that is an ARN")),
+    }
+}
+
 fn boolean(element: &Element) -> Result<bool, MalformedXml> {
     match element.leaf()?.trim() {
         "true" | "1" => Ok(true),
@@ -156,6 +186,26 @@ mod tests {
             "<SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>alias/a</KMSMasterKeyID>\
              </ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule>"
         ));
+    }
+
+    #[test]
+    fn another_key_of_an_object() {
+        let read =
+            |inside: &str| object_encryption(format!("<ObjectEncryption>{inside}</ObjectEncryption>").as_bytes());
+        let arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        let asked =
+            read(&format!("<SSE-KMS><BucketKeyEnabled>true</BucketKeyEnabled><KMSKeyArn>{arn}</KMSKeyArn></SSE-KMS>"));
+        assert_eq!(asked, Ok(AskedKey { arn: arn.to_owned(), bucket_key: true }));
+        assert!(!read(&format!("<SSE-KMS><KMSKeyArn>{arn}</KMSKeyArn></SSE-KMS>")).unwrap().bucket_key);
+        for bad in [
+            "",
+            "<SSE-S3/>",
+            "<SSE-KMS/>",
+            "<SSE-KMS><KMSKeyArn>alias/a</KMSKeyArn></SSE-KMS>",
+            "<SSE-KMS><KMSKeyArn>arn:</KMSKeyArn><Other/></SSE-KMS>",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
