@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use myfsio_actors::bucket_config::DefaultEncryption;
-use myfsio_actors::encryption::{DataKey, Encryption, EncryptionContext, Envelope, Method, ObjectName};
+use myfsio_actors::encryption::{CustomerKey, DataKey, Encryption, EncryptionContext, Envelope, Method, ObjectName};
 use myfsio_actors::kms::{KmsClient, KmsError, KmsKey};
 use myfsio_actors::names::ObjectKey;
 use myfsio_actors::storage::{Bucket, Object, Upload};
 
 use super::asked::{Asked, refuse_on_read};
 use super::choice::Choice;
-use super::customer::{self, KeyHeaders, OF_COPY_SOURCE, OF_OBJECT};
+use super::customer::{self, OF_COPY_SOURCE, OF_OBJECT};
 use super::key_use::KeyUse;
 use super::parts::check_part;
 use super::settings::{check_enabled, check_kms_enabled};
@@ -35,6 +35,8 @@ impl Call {
             }
             Choice::Kms { key: wanted, context, bucket_key } => {
                 check_kms_enabled(kms)?;
+                // Before anything is looked up, or made, for somebody whom nobody knows.
+                self.signer()?;
                 let found = key_of_name(kms, wanted.as_deref().unwrap_or_default()).await?;
                 self.may_use_key(KeyUse::Seal, &found, (bucket, key), &context)?;
                 kms.seal_with_key(&found.id, context, bucket_key, &name)?
@@ -48,12 +50,14 @@ impl Call {
     /// KMS and of the permission to use a key.
     pub fn data_key(&self, bucket: &Bucket, key: &ObjectKey, object: &Object) -> Result<Option<DataKey>, S3Error> {
         refuse_on_read(&self.headers)?;
-        self.open(OF_OBJECT, (bucket, key), object.encryption())
+        let given = customer::key_for(&self.headers, OF_OBJECT, object.encryption())?;
+        self.open((bucket, key), object.encryption(), given.as_ref())
     }
 
     /// The same for the source of a copy.
     pub fn source_key(&self, bucket: &Bucket, key: &ObjectKey, object: &Object) -> Result<Option<DataKey>, S3Error> {
-        self.open(OF_COPY_SOURCE, (bucket, key), object.encryption())
+        let given = customer::key_for(&self.headers, OF_COPY_SOURCE, object.encryption())?;
+        self.open((bucket, key), object.encryption(), given.as_ref())
     }
 
     /// Errs as [`Call::data_key`] does of headers and of a customer's key: what is told of an object beside its bytes needs no
@@ -66,13 +70,9 @@ impl Call {
     /// The key that seals the parts of an upload; none when they are not sealed. Errs: those of [`check_part`], of the KMS and of
     /// the permission to use a key.
     pub fn part_key(&self, bucket: &Bucket, key: &ObjectKey, upload: &Upload) -> Result<Option<DataKey>, S3Error> {
-        let Some(encryption) = &upload.encryption else {
-            check_part(&self.headers, None, bucket.config.encryption.as_ref())?;
-            return Ok(None);
-        };
-        let given = check_part(&self.headers, Some(encryption), bucket.config.encryption.as_ref())?;
-        self.may_open(encryption, (bucket, key))?;
-        Ok(Some(self.node.kms.open(encryption, &name_of(bucket, key), given.as_ref())?))
+        let encryption = upload.encryption.as_ref();
+        let given = check_part(&self.headers, encryption, bucket.config.encryption.as_ref())?;
+        self.open((bucket, key), encryption, given.as_ref())
     }
 
     /// How an object is sealed under another KMS key, its bytes being what they are. Errs: those of the KMS and of the permission to use
@@ -97,14 +97,13 @@ impl Call {
 
     fn open(
         &self,
-        names: KeyHeaders,
         (bucket, key): (&Bucket, &ObjectKey),
         encryption: Option<&Encryption>,
+        given: Option<&CustomerKey>,
     ) -> Result<Option<DataKey>, S3Error> {
-        let given = customer::key_for(&self.headers, names, encryption)?;
         let Some(encryption) = encryption else { return Ok(None) };
         self.may_open(encryption, (bucket, key))?;
-        Ok(Some(self.node.kms.open(encryption, &name_of(bucket, key), given.as_ref())?))
+        Ok(Some(self.node.kms.open(encryption, &name_of(bucket, key), given)?))
     }
 
     fn may_open(&self, encryption: &Encryption, object: (&Bucket, &ObjectKey)) -> Result<(), S3Error> {

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use myfsio_actors::encryption::EncryptionContext;
+use myfsio_actors::iam::Principal;
 use myfsio_actors::kms::{KeyManager, KmsKey};
 use myfsio_actors::names::ObjectKey;
 use myfsio_actors::policy_engine::KeyPolicy;
@@ -43,6 +44,14 @@ static POLICY_OF_DEFAULT_KEY: LazyLock<KeyPolicy> = LazyLock::new(|| {
 });
 
 impl Call {
+    /// Who asks; S3 uses a key for nobody whom it does not know. Errs: InvalidArgument.
+    pub(super) fn signer(&self) -> Result<&Principal, S3Error> {
+        let message =
+            "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.";
+        let principal = self.auth.principal.as_deref();
+        principal.ok_or_else(|| S3Error::invalid_argument("Authorization", "null", message))
+    }
+
     /// Asks for the permission to use a key for an object. Errs: AccessDenied; InvalidArgument without credentials.
     pub(super) fn may_use_key(
         &self,
@@ -51,7 +60,7 @@ impl Call {
         (bucket, object): (&Bucket, &ObjectKey),
         context: &EncryptionContext,
     ) -> Result<(), S3Error> {
-        let Some(principal) = self.auth.principal.as_deref() else { return Err(unsigned()) };
+        let principal = self.signer()?;
         let own = key.policy.as_ref().map(|text| KeyPolicy::new(text.clone()));
         let (account_id, policy) = match key.manager {
             KeyManager::Node => (principal.account_id.as_str(), Some(&*POLICY_OF_DEFAULT_KEY)),
@@ -67,13 +76,6 @@ impl Call {
         }
         asked
     }
-}
-
-/// S3 uses a key for nobody whom it does not know.
-fn unsigned() -> S3Error {
-    let message =
-        "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.";
-    S3Error::invalid_argument("Authorization", "null", message)
 }
 
 #[cfg(test)]

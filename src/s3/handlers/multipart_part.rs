@@ -29,15 +29,15 @@ pub async fn upload_part(mut call: Call) -> Answer {
     refuse_unbuilt(&call.headers)?;
     let mut checks = call.body_checks()?;
     let size = call.body.declared_size().ok_or(ErrorCode::MissingContentLength)?;
-    let (upload_of, begin) = begin_part(&call, size)?;
-    expect_checksum(&mut checks, upload_of.checksum.map(|(algorithm, _)| algorithm))?;
-    let sealing = call.part_key(&begin.bucket, &begin.key, &upload_of)?;
+    let (begun, begin) = begin_part(&call, size)?;
+    expect_checksum(&mut checks, begun.checksum.map(|(algorithm, _)| algorithm))?;
+    let sealing = call.part_key(&begin.bucket, &begin.key, &begun)?;
     let writer = call.storage().begin_part(begin.clone(), checks.plan(), sealing.as_ref()).await?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let BeginPart { bucket, key, upload, number, size: _ } = begin;
     let part = call.storage().put_part(PutPart { bucket, key, upload, number, body, checksum }).await?;
     let mut response = empty(StatusCode::OK);
-    told::put(&mut response, call.told_encryption(upload_of.encryption.as_ref()));
+    told::put(&mut response, call.told_encryption(begun.encryption.as_ref()));
     set_header(&mut response, "etag", &format!("\"{}\"", part.etag));
     if let Some(checksum) = part.checksum {
         set_header(&mut response, checksum.algorithm().header(), &checksum.to_string());
