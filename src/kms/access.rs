@@ -2,9 +2,12 @@
 //! a message to the KMS, which itself asks nobody.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use myfsio_actors::encryption::EncryptionContext;
 use myfsio_actors::iam::Principal;
+use myfsio_actors::kms::{KeyManager, KmsKey};
 use myfsio_actors::policy_engine::{
     Decision, KeyPolicy, KeyRequest, Reason, RequestContext, UseThroughS3, decide_on_key, explain_on_key,
 };
@@ -25,14 +28,78 @@ pub struct Subject<'a> {
     pub policy: Option<&'a KeyPolicy>,
     /// The key's aliases.
     pub aliases: &'a [String],
-    /// Whether it is a key.
-    pub is_key: bool,
+    /// Its tags; none of what is no key.
+    pub tags: Option<&'a BTreeMap<String, String>>,
+}
+
+/// The policy of the node's own key, which everybody's account has as its own: who may use the object may use it through S3, and look at
+/// it (KMS Developer Guide, "AWS managed keys").
+static POLICY_OF_OWN_KEY: LazyLock<KeyPolicy> = LazyLock::new(|| {
+    let text = r#"{
+  "Version": "2012-10-17",
+  "Id": "auto-s3-1",
+  "Statement": [
+    {
+      "Sid": "Use through S3 for all principals that are authorized to use S3",
+      "Effect": "Allow",
+      "Principal": {"AWS": "*"},
+      "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+      "Resource": "*",
+      "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
+    },
+    {
+      "Sid": "Direct access to key metadata",
+      "Effect": "Allow",
+      "Principal": {"AWS": "*"},
+      "Action": ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:List*"],
+      "Resource": "*"
+    }
+  ]
+}"#;
+    KeyPolicy::new(text.into())
+});
+
+/// The policy of a key: the one that it has, or the one that it has by default.
+pub fn policy_text(key: &KmsKey) -> Cow<'_, str> {
+    match (&key.policy, key.manager) {
+        (Some(policy), _) => Cow::Borrowed(policy.text()),
+        (None, KeyManager::Node) => Cow::Borrowed(POLICY_OF_OWN_KEY.text()),
+        (None, KeyManager::Customer) => Cow::Owned(default_policy(&key.account)),
+    }
+}
+
+/// The policy that says what holds of a key without one: its account decides (KMS Developer Guide, "Default key policy").
+fn default_policy(account_id: &str) -> String {
+    format!(
+        r#"{{
+  "Version": "2012-10-17",
+  "Id": "key-default-1",
+  "Statement": [
+    {{
+      "Sid": "Enable IAM User Permissions",
+      "Effect": "Allow",
+      "Principal": {{"AWS": "arn:aws:iam::{account_id}:root"}},
+      "Action": "kms:*",
+      "Resource": "*"
+    }}
+  ]
+}}"#
+    )
 }
 
 impl<'a> Subject<'a> {
     /// The keys of an account as a whole.
     pub fn account(account_id: &'a str) -> Self {
-        Self { arn: "*", account_id, policy: None, aliases: &[], is_key: false }
+        Self { arn: "*", account_id, policy: None, aliases: &[], tags: None }
+    }
+
+    /// A key, as it concerns somebody.
+    pub fn of(key: &'a KmsKey, principal: &'a Principal) -> Self {
+        let (account_id, policy) = match key.manager {
+            KeyManager::Node => (principal.account_id.as_str(), Some(&*POLICY_OF_OWN_KEY)),
+            KeyManager::Customer => (key.account.as_str(), key.policy.as_deref()),
+        };
+        Self { arn: &key.arn, account_id, policy, aliases: &key.aliases, tags: Some(&key.tags) }
     }
 }
 
@@ -69,7 +136,7 @@ impl<'a> Question<'a> {
         if let Some(principal) = principal {
             context.add("kms:CallerAccount", principal.account_id.as_str());
         }
-        if subject.is_key {
+        if subject.tags.is_some() || action == "kms:CreateKey" {
             for (key, value) in [
                 ("kms:KeySpec", "SYMMETRIC_DEFAULT"),
                 ("kms:CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"),
@@ -80,7 +147,10 @@ impl<'a> Question<'a> {
             ] {
                 context.add(key, value);
             }
-            subject.aliases.iter().for_each(|alias| context.add("kms:ResourceAliases", alias.as_str()));
+        }
+        subject.aliases.iter().for_each(|alias| context.add("kms:ResourceAliases", alias.as_str()));
+        for (name, value) in subject.tags.into_iter().flatten() {
+            context.add(format!("aws:ResourceTag/{name}"), value.as_str());
         }
         if SEALING.contains(&action) {
             context.add("kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
@@ -91,6 +161,16 @@ impl<'a> Question<'a> {
     /// Adds what the request says of a condition key.
     pub fn add(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<String>) {
         self.context.add(key, value);
+    }
+
+    /// Adds the tags that the request gives.
+    pub fn add_tags<'t>(&mut self, tags: impl IntoIterator<Item = (&'t str, Option<&'t str>)>) {
+        for (name, value) in tags {
+            if let Some(value) = value {
+                self.context.add(format!("aws:RequestTag/{name}"), value);
+            }
+            self.context.add("aws:TagKeys", name);
+        }
     }
 
     /// Adds the encryption context.
@@ -160,4 +240,15 @@ pub fn through_s3(
     }
     let used = UseThroughS3 { bucket: &bucket.name, bucket_owner: &bucket.owner, key };
     question.verdict(&question.request(principal, Some(used))).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policies_that_keys_have_by_default_are_policies() {
+        assert_eq!(POLICY_OF_OWN_KEY.mistake(), None);
+        assert_eq!(KeyPolicy::new(default_policy("111122223333").into()).mistake(), None);
+    }
 }

@@ -15,7 +15,7 @@ use futures_util::Stream;
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey, Stamp};
-use myfsio_actors::policy_engine::Reason;
+use myfsio_actors::policy_engine::{Reason, RequestContext};
 use myfsio_actors::storage::Bucket;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -110,6 +110,11 @@ impl Caller {
     /// As the one who asks for a change.
     pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
         authorize::changed_by(self.auth.principal.as_deref(), request_id, self.address)
+    }
+
+    /// What conditions of policies may ask for.
+    pub fn context(&self, node: &Node) -> RequestContext {
+        self.facts(node).plain_context()
     }
 
     fn facts<'a>(&'a self, node: &'a Node) -> Facts<'a> {

@@ -352,8 +352,7 @@ impl KmsClient {
         self.changed(by, Untag { key: key.to_owned(), names }).await
     }
 
-    /// Gives a key a policy, or the default one again. Only that it is a JSON object is checked here. Errs: MalformedPolicy,
-    /// ManagedByNode.
+    /// Gives a key a policy, or the default one again. Whom it names is not looked at. Errs: MalformedPolicy, ManagedByNode.
     pub async fn put_policy(
         &self,
         by: ChangeOrigin,
