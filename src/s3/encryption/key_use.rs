@@ -1,13 +1,10 @@
 //! Whether the caller may have S3 use a KMS key for it: its own permission and the key's policy, beside the permission on the
 //! object (S3 User Guide, "Using server-side encryption with AWS KMS keys", "Permissions").
 
-use std::sync::LazyLock;
-
 use myfsio_actors::encryption::EncryptionContext;
 use myfsio_actors::iam::Principal;
-use myfsio_actors::kms::{KeyManager, KmsKey};
+use myfsio_actors::kms::KmsKey;
 use myfsio_actors::names::ObjectKey;
-use myfsio_actors::policy_engine::KeyPolicy;
 use myfsio_actors::storage::Bucket;
 
 use crate::kms::access::{Subject, through_s3};
@@ -33,15 +30,8 @@ impl KeyUse {
     }
 }
 
-/// The pair that S3 itself adds to the encryption context.
+/// The pair that S3 itself adds to the encryption context, for policies to ask for.
 const OBJECT_ARN: &str = "aws:s3:arn";
-
-/// The policy of the key that is used when none is named: whoever may use the object may use it, unless a policy denies that.
-static POLICY_OF_DEFAULT_KEY: LazyLock<KeyPolicy> = LazyLock::new(|| {
-    let everybody = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},
-        "Action":["kms:GenerateDataKey","kms:Decrypt"],"Resource":"*"}]}"#;
-    KeyPolicy::new(everybody.into())
-});
 
 impl Call {
     /// Who asks; S3 uses a key for nobody whom it does not know. Errs: InvalidArgument.
@@ -60,30 +50,14 @@ impl Call {
         (bucket, object): (&Bucket, &ObjectKey),
         context: &EncryptionContext,
     ) -> Result<(), S3Error> {
-        let principal = self.signer()?;
-        let own = key.policy.as_ref().map(|text| KeyPolicy::new(text.clone()));
-        let (account_id, policy) = match key.manager {
-            KeyManager::Node => (principal.account_id.as_str(), Some(&*POLICY_OF_DEFAULT_KEY)),
-            KeyManager::Customer => (key.account.as_str(), own.as_ref()),
-        };
-        let subject = Subject { arn: &key.arn, account_id, policy, aliases: &key.aliases, is_key: true };
+        let (principal, facts) = (self.signer()?, authorize::facts(self));
         let arn = format!("arn:aws:s3:::{}/{}", bucket.name, object.as_str());
-        let context = context.with(OBJECT_ARN, &arn);
-        let (facts, used) = (authorize::facts(self), (bucket, Some(object.as_str())));
+        let (context, used) = (context.with(OBJECT_ARN, &arn), (bucket, Some(object.as_str())));
+        let subject = Subject::of(key, principal);
         let asked = through_s3(Some(principal), &facts, use_for.action(), subject, &context, used);
         if asked.is_err() {
             self.refusals.set(self.refusals.get().saturating_add(1));
         }
         asked
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_policy_of_the_default_key_is_one() {
-        assert!(POLICY_OF_DEFAULT_KEY.mistake().is_none());
     }
 }
