@@ -17,6 +17,7 @@ pub mod encryption;
 pub mod fuzzing;
 pub mod iam;
 pub mod json_store;
+pub mod kms;
 pub mod lifecycle;
 #[cfg(feature = "internals")]
 pub mod measured;
@@ -26,5 +27,6 @@ mod outgoing;
 pub mod policy_engine;
 pub mod quota_tracker;
 pub mod rate;
+pub mod reencryption;
 pub mod seal;
 pub mod storage;

@@ -7,7 +7,9 @@ mod events;
 mod explain;
 pub mod health;
 mod iam;
+pub mod kms;
 mod lifecycle;
+mod objects;
 mod policy;
 pub mod presign;
 mod quotas;
@@ -68,6 +70,10 @@ pub async fn answer(
         AdminRoute::AuditLog => {
             only_administrators(node, &caller)?;
             audit::entries(node, caller.query()).await
+        }
+        AdminRoute::ObjectStorage(bucket, key) => {
+            only_administrators(node, &caller)?;
+            objects::storage(node, &bucket, key, caller.query()).await
         }
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;

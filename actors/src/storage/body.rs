@@ -31,7 +31,7 @@ const SMALL_CHUNK_BYTES: usize = 128 << 10;
 /// Bodies that have large buffers, at most about.
 const LARGE_MAX: usize = 24;
 /// Spare buffers kept, at most.
-const SPARE_MAX: usize = 32;
+const SPARE_MAX: usize = 16;
 /// Bodies up to this size are hashed on the request's own thread: a hop costs more.
 const HASH_INLINE_BYTES: usize = 16 << 10;
 
@@ -52,7 +52,7 @@ pub(super) struct BodyTools {
 #[derive(Debug, Default)]
 pub(super) struct BodyBuffers {
     spare: Mutex<Vec<BytesMut>>,
-    /// Held by each body that needs more than one buffer.
+    /// Held by each body that needs more than one buffer, or may.
     crowd: Arc<()>,
 }
 
@@ -210,8 +210,8 @@ pub struct BodyWriter {
     buffer: BytesMut,
     /// Bytes that the buffer takes: whole chunks of the sealed format.
     chunk: usize,
-    /// Held from the second buffer on.
-    crowd: Option<Arc<()>>,
+    /// Tells others that this body takes more than one buffer.
+    _crowd: Option<Arc<()>>,
     /// Of a body that did not fit into one buffer.
     md5: Option<Md5Message>,
     /// What quotas have promised to it.
@@ -266,6 +266,8 @@ impl BodyWriter {
 
     fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target, claim: Claim) -> Self {
         let work = Work { hasher: Hasher::new(plan), target, claim, written: 0, sealer: None };
+        let is_large = declared.is_none_or(|declared| declared > CHUNK_BYTES as u64);
+        let crowd = is_large.then(|| Arc::clone(&tools.buffers.crowd));
         let chunk = tools.buffers.chunk_bytes();
         let buffer = tools.buffers.take(usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX).min(chunk));
         Self {
@@ -274,7 +276,7 @@ impl BodyWriter {
             size: 0,
             buffer,
             chunk,
-            crowd: None,
+            _crowd: crowd,
             md5: None,
             reserved: None,
             work: Some(Box::new(work)),
@@ -327,7 +329,6 @@ impl BodyWriter {
         if let Some(written) = written {
             self.tools.buffers.give_back(written);
         }
-        self.crowd.get_or_insert_with(|| Arc::clone(&self.tools.buffers.crowd));
         self.chunk = self.tools.buffers.chunk_bytes();
         let bytes = std::mem::replace(&mut self.buffer, self.tools.buffers.take(self.chunk)).freeze();
         md5.update(bytes.clone());

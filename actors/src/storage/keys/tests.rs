@@ -25,6 +25,7 @@ fn a_key_tells_what_its_row_is_about() {
     let (number, owner) = (PartNumber::new(10_000).unwrap(), CanonicalId::from_bytes([3; 32]));
     let queue = OutboxQueue { bucket: bucket_id, target: Arc::from("arn:aws:sqs:::q") };
     let entry = TimeEntry { kind: LifecycleKind::Noncurrent, since: Stamp(5), key: b"k\0".to_vec(), mark: 3 };
+    let (managed, kms) = (WrappingKey::Managed("m".to_owned()), WrappingKey::Kms("k".to_owned()));
     for (row, expected) in [
         (bucket(&BucketName::parse("some").unwrap()), RowKind::Bucket),
         (META_FORMAT.to_vec(), RowKind::Meta),
@@ -43,6 +44,9 @@ fn a_key_tells_what_its_row_is_about() {
         (lifecycle_runs(bucket_id), RowKind::LifecycleRuns(bucket_id)),
         (owner_meter(&owner), RowKind::OwnerMeter(owner)),
         (prefix_meter(bucket_id, b"a/"), RowKind::PrefixMeter(bucket_id, b"a/".to_vec())),
+        (key_use(&managed), RowKind::KeyUse(managed.clone())),
+        (key_use(&kms), RowKind::KeyUse(kms.clone())),
+        (key_use(&WrappingKey::Customer), RowKind::KeyUse(WrappingKey::Customer)),
     ] {
         assert_eq!(kind(&row), Some(expected));
         let cut = row.get(..row.len() - 1).unwrap();

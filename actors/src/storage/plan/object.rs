@@ -77,7 +77,7 @@ impl ObjectWrite<'_> {
         let mut replaced = None;
         match previous {
             Some(previous) if versions::replaces(bucket.versioning, &previous) => {
-                tally.remove_object(previous.size);
+                tally.remove_object(&previous);
                 replaced = Some(previous);
             }
             Some(previous) => versions::archive(planner, &mut tally, bucket, key, previous, false)?,
@@ -87,7 +87,7 @@ impl ObjectWrite<'_> {
             versions::drop_null(planner, &mut tally, bucket, key)?;
         }
         let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
-        tally.add_object(object.size);
+        tally.add_object(&row);
         tally.count(planner, bucket.id)?;
         planner.charge(self.reserved, Growth::Within)?;
         let place = place_of(bucket, key, &row);
@@ -259,7 +259,7 @@ impl DeleteObject {
         if bucket.versioning == Versioning::Off {
             let Some((row_key, row)) = current else { return Ok(Deleted::default()) };
             planner.change(row_key, None);
-            tally.remove_object(row.size);
+            tally.remove_object(&row);
             tally.count(planner, bucket.id)?;
             drop_previous(planner, bucket, key, &row, None);
             planner.tell(bucket, key, Change::Removed(VersionId::Null))?;
@@ -272,7 +272,7 @@ impl DeleteObject {
         if let Some((row_key, row)) = current {
             planner.change(row_key, None);
             if versions::replaces(bucket.versioning, &row) {
-                tally.remove_object(row.size);
+                tally.remove_object(&row);
                 drop_previous(planner, bucket, key, &row, None);
             } else {
                 versions::archive(planner, &mut tally, bucket, key, row, true)?;
@@ -303,7 +303,7 @@ impl DeleteObject {
         let current = current_row(planner.rows, bucket.id, key)?.map(|(row_key, _)| row_key);
         if current.as_ref() == Some(&row_key) {
             planner.change(row_key, None);
-            tally.remove_object(row.size);
+            tally.remove_object(&row);
             drop_previous(planner, bucket, key, &row, None);
             versions::promote_next(planner, &mut tally, bucket, key, Some(&row), None)?;
         } else {
@@ -367,7 +367,7 @@ impl Mutation for Relocate {
                         planner.change(keys::null_version(bucket, place.key.as_bytes()), None);
                     }
                 } else {
-                    tally.remove_object(row.size);
+                    tally.remove_object(&row);
                     if let (Some(live), Ok(key)) = (live, ObjectKey::parse(place.key.as_bytes())) {
                         versions::promote_next(planner, &mut tally, &live, &key, Some(&row), None)?;
                     }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod edits;
+mod envelopes;
 mod events;
 mod fixtures;
 mod fsck;
@@ -9,4 +10,6 @@ mod lifecycle;
 mod node;
 mod quota;
 mod sealed;
+mod sealed_edits;
+mod sealed_fsck;
 mod versions;
