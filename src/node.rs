@@ -53,6 +53,8 @@ pub struct NodeSettings {
     pub body_idle: Duration,
     /// How often an access key may ask; none: as often as it likes.
     pub key_rate: Option<Rate>,
+    /// Whether keys of customers are taken over connections that others may read.
+    pub customer_keys_over_http: bool,
 }
 
 /// The clients that a node is made of.

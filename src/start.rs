@@ -221,6 +221,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         requests_max: config.requests_max,
         body_idle: Duration::from_secs(config.request_timeout_seconds),
         key_rate: key_rate(config),
+        customer_keys_over_http: config.sse_c_over_http,
     })
 }
 

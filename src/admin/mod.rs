@@ -7,6 +7,7 @@ mod events;
 mod explain;
 pub mod health;
 mod iam;
+pub mod kms;
 mod lifecycle;
 mod objects;
 mod policy;

@@ -20,6 +20,7 @@ use myfsio_actors::storage::{Bucket, Object, StorageError};
 pub use super::access::Access;
 use super::auth::PayloadSigning;
 use super::context::Call;
+use super::encryption::told;
 use super::error::{ErrorCode, S3Error};
 use super::headers::{parse_tagging, text};
 use super::operation::Operation;
@@ -204,8 +205,9 @@ pub async fn primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>) -
         let keys: Vec<&str> = named.map(|(_, key)| key).collect();
         return ask(node, &question, object, Asks::BucketTagKeys(&keys));
     }
-    let tags = question.request_tags();
-    ask(node, &question, object, Asks::Tags(&tags))?;
+    let (tags, begun) = (question.request_tags(), told::of_upload(node, primary));
+    let asks = if begun.is_empty() { Asks::Tags(&tags) } else { Asks::Begun(&begun) };
+    ask(node, &question, object, asks)?;
     // S3 asks for reading the object beside reading its attributes, or comparing with them.
     if primary.operation == Operation::GetObjectAttributes || compares(primary.operation, primary.facts.headers) {
         question.action = Operation::GetObject.action(primary.facts.query.has("versionId"));

@@ -5,6 +5,7 @@
 
 mod access;
 mod cors;
+mod encryption;
 mod lifecycle;
 mod lifecycle_rules;
 mod logging;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{Acl, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock};
 pub use cors::{Cors, CorsRule, CrossOrigin};
+pub use encryption::{BucketEncryption, DefaultEncryption};
 pub use lifecycle::{AbortUploads, Expiration, Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration};
 pub use lifecycle_rules::{Day, Due, LifecycleKind, Subject};
 pub use logging::{Logging, PartitionDate};
@@ -77,6 +79,9 @@ pub struct BucketConfig {
     /// How much it may hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<BucketQuota>,
+    /// How new objects are encrypted when their request does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<BucketEncryption>,
 }
 
 /// A change of one configuration; none removes it.
@@ -103,6 +108,7 @@ pub enum ConfigChange {
     RequesterPays(bool),
     Accelerate(bool),
     Quota(Option<BucketQuota>),
+    Encryption(Option<BucketEncryption>),
 }
 
 impl BucketConfig {
@@ -132,6 +138,7 @@ impl BucketConfig {
             ConfigChange::RequesterPays(pays) => self.requester_pays = pays,
             ConfigChange::Accelerate(enabled) => self.accelerate = Some(enabled),
             ConfigChange::Quota(quota) => self.quota = quota,
+            ConfigChange::Encryption(encryption) => self.encryption = encryption,
         }
     }
 }

@@ -173,6 +173,23 @@ impl KmsClient {
     }
 }
 
+impl KmsClient {
+    /// The same data key under the key that goes by `to`, whether the master key or a KMS key sealed it before; a customer's is
+    /// refused. Errs: as [`Self::open`] and [`Self::seal_with_key`].
+    pub fn move_to_key(
+        &self,
+        encryption: &Encryption,
+        name: &ObjectName<'_>,
+        to: &str,
+        bucket_key: bool,
+    ) -> Result<Encryption, KmsError> {
+        match self.encryption_enabled {
+            true => self.enabled()?.keys().move_to_key(encryption, name, to, bucket_key),
+            false => Err(KmsError::EncryptionDisabled),
+        }
+    }
+}
+
 /// Looking keys up, and using them.
 impl KmsClient {
     /// The key that goes by this id, ARN or alias, whatever its state. Errs: Unusable, NotFound, Destroyed, InvalidArn, Validation.
@@ -335,8 +352,7 @@ impl KmsClient {
         self.changed(by, Untag { key: key.to_owned(), names }).await
     }
 
-    /// Gives a key a policy, or the default one again. Only that it is a JSON object is checked here. Errs: MalformedPolicy,
-    /// ManagedByNode.
+    /// Gives a key a policy, or the default one again. Whom it names is not looked at. Errs: MalformedPolicy, ManagedByNode.
     pub async fn put_policy(
         &self,
         by: ChangeOrigin,

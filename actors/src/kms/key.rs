@@ -9,6 +9,7 @@ use super::error::KmsError;
 use super::records::moment;
 use crate::encryption::DataKey;
 use crate::names::Stamp;
+use crate::policy_engine::KeyPolicy;
 
 /// A KMS key: symmetric, for encryption and decryption (`SYMMETRIC_DEFAULT`, `ENCRYPT_DECRYPT`). Printing one shows no material.
 #[derive(Debug, Clone)]
@@ -35,8 +36,8 @@ pub struct KmsKey {
     pub state: KeyState,
     /// How it is rotated by itself; none: not at all.
     pub rotation: Option<Rotation>,
-    /// Its policy, JSON as it was put; none: the default one, by which its account decides.
-    pub policy: Option<Arc<str>>,
+    /// Its policy; none: the default one, by which its account decides.
+    pub policy: Option<Arc<KeyPolicy>>,
     /// Its aliases, in order.
     pub aliases: Vec<String>,
     /// Oldest first; never empty.

@@ -16,6 +16,7 @@ use super::sealed::{self, Purpose};
 use crate::encryption::{DataKey, EncryptionError};
 use crate::json_store::{Mistake, Schema};
 use crate::names::Stamp;
+use crate::policy_engine::KeyPolicy;
 
 /// All keys and aliases.
 #[derive(Debug, Default)]
@@ -221,7 +222,7 @@ fn open_key(record: &KeyRecord, master: &MasterKey) -> Result<KmsKey, String> {
         created_at: record.created_at,
         state,
         rotation: record.rotation,
-        policy: record.policy.as_deref().map(Arc::from),
+        policy: record.policy.as_deref().map(|text| Arc::new(KeyPolicy::new(Arc::from(text)))),
         aliases: Vec::new(),
         materials,
     })

@@ -18,6 +18,9 @@ use crate::s3::checksum::crc64nvme;
 use crate::s3::conditional::write_conditions;
 use crate::s3::context::Call;
 use crate::s3::controls::NewObject;
+use crate::s3::encryption::asked::Asked;
+use crate::s3::encryption::choice::Choice;
+use crate::s3::encryption::told;
 use crate::s3::error::S3Error;
 use crate::s3::headers::{attributes, refuse_unbuilt};
 use crate::s3::respond::{Answer, empty, set_header};
@@ -36,14 +39,16 @@ pub async fn put_object(mut call: Call) -> Answer {
     }
     let checks = call.body_checks()?;
     require_digest(&controls, &checks)?;
+    let envelope = call.envelope(&bucket, &key).await?;
     let begin = BeginBody { bucket: &bucket, key: &key, owner: &owner, size };
-    let writer = call.storage().begin_body(begin, checks.plan(), None)?;
+    let writer = call.storage().begin_body(begin, checks.plan(), envelope.as_ref())?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let checksum = checksum.and_then(kept_checksum);
     let (there, name) = (Arc::clone(&bucket), key.clone());
     let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
     let stored = call.storage().put_object(message).await?;
     let mut response = stored_response(&stored);
+    told::put(&mut response, call.told_new_encryption(stored.object.encryption()));
     if let Some((header, value)) = expiration(&call.node, &there, name.as_str(), &stored.object) {
         set_header(&mut response, header, &value);
     }
@@ -51,7 +56,8 @@ pub async fn put_object(mut call: Call) -> Answer {
 }
 
 /// Everything that the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs:
-/// those of the attributes and of the access control list, NotImplemented, PreconditionFailed, NoSuchKey, QuotaExceeded.
+/// those of the attributes, of encryption and of the access control list, NotImplemented, PreconditionFailed, NoSuchKey,
+/// QuotaExceeded.
 pub fn check_head(
     node: &Node,
     auth: &Authenticated,
@@ -61,6 +67,7 @@ pub fn check_head(
     size: Option<u64>,
 ) -> Result<(Attributes, WriteConditions), S3Error> {
     refuse_unbuilt(headers)?;
+    Choice::of(Asked::of_write(headers)?, bucket.config.encryption.as_ref())?;
     let attributes = attributes(headers)?;
     let NewObject { owner, .. } = NewObject::of(node, owner_id(auth), headers, bucket)?;
     let conditions = write_conditions(headers)?;

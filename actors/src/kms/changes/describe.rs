@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use crate::kms::error::KmsError;
 use crate::kms::messages::{Draft, KmsChange};
+use crate::policy_engine::KeyPolicy;
 
 /// Most characters of a description.
 pub const DESCRIPTION_CHARACTERS_MAX: usize = 8192;
@@ -13,7 +12,6 @@ pub const DESCRIPTION_CHARACTERS_MAX: usize = 8192;
 pub const TAGS_MAX: usize = 50;
 const TAG_NAME_CHARACTERS_MAX: usize = 128;
 const TAG_VALUE_CHARACTERS_MAX: usize = 256;
-const POLICY_BYTES_MAX: usize = 32_768;
 
 /// Says what a key is for (KMS API Reference, UpdateKeyDescription). Errs: PendingDeletion, Validation.
 #[derive(Debug)]
@@ -39,8 +37,7 @@ impl KmsChange for UpdateDescription {
     }
 }
 
-/// Gives a key a policy (KMS API Reference, PutKeyPolicy), or the default one. Its grammar beyond JSON is judged by whoever evaluates
-/// it. Errs: MalformedPolicy, ManagedByNode.
+/// Gives a key a policy (KMS API Reference, PutKeyPolicy), or the default one. Errs: MalformedPolicy, ManagedByNode.
 #[derive(Debug)]
 pub(in crate::kms) struct PutPolicy {
     pub key: String,
@@ -124,14 +121,9 @@ pub(super) fn check_description(description: &str) -> Result<(), KmsError> {
 }
 
 pub(super) fn check_policy(policy: &str) -> Result<(), KmsError> {
-    if policy.len() > POLICY_BYTES_MAX {
-        let reason = format!("Policy documents have at most {POLICY_BYTES_MAX} bytes.");
-        return Err(KmsError::MalformedPolicy(reason));
-    }
-    match serde_json::from_str(policy) {
-        Ok(Value::Object(_)) => Ok(()),
-        Ok(_) => Err(KmsError::MalformedPolicy("A policy document is a JSON object.".to_owned())),
-        Err(error) => Err(KmsError::MalformedPolicy(format!("The policy document is no JSON: {error}"))),
+    match KeyPolicy::new(policy.into()).mistake() {
+        None => Ok(()),
+        Some(mistake) => Err(KmsError::MalformedPolicy(mistake.to_string())),
     }
 }
 
