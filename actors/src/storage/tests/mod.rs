@@ -4,6 +4,7 @@ mod crash;
 mod edits;
 mod envelopes;
 mod events;
+mod explain;
 mod fixtures;
 mod fsck;
 mod lifecycle;
