@@ -12,6 +12,7 @@ pub mod connection;
 pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
+pub mod kms_routes;
 mod limits;
 mod memory;
 pub mod node;
@@ -20,4 +21,5 @@ pub mod server;
 mod start;
 pub mod telemetry;
 
+pub use myfsio_client_encryption as client_encryption;
 pub use start::{RunError, run};
