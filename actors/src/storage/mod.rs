@@ -46,12 +46,14 @@ mod progress;
 mod read;
 mod recovery;
 mod rows;
+mod sealing;
 mod space;
 mod staging;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod times;
+mod unsealing;
 mod uploads;
 mod versions;
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -23,7 +23,9 @@ use super::overlay::Rows;
 use super::plan::place_of;
 use super::rows::{self, Location, ObjectRow};
 use super::steps::{Place, is_plain_path, staged_path};
+use super::unsealing::{Unsealing, Wanted};
 use super::{StorageError, keys};
+use crate::encryption::{DataKey, EncryptionError};
 use crate::names::{BucketId, Checksum, ObjectKey, PartNumber, Stamp, VersionId};
 
 /// How often a row is read again when its file is not there.
@@ -160,13 +162,20 @@ pub(super) fn open(
     purpose: Purpose,
 ) -> Result<Found, StorageError> {
     let mut last: Option<(Place, ObjectRow)> = None;
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let row = object_row(&shared.rows, bucket, key, version)?;
         let place = place_of(bucket, key, &row);
         if let Some(bits) = find(shared, &row, &place, purpose)? {
             let object = Arc::new(row.into_object(&bucket.owner)?);
             let (pool, chunks) = (shared.tools.pool.clone(), Arc::clone(&shared.chunks));
-            return Ok(Found::Open(OpenObject { object, bits, pool, chunks }));
+            // Where the segments of a sealed object lie follows from its parts; their list comes and goes with the row.
+            let wants_parts = purpose == Purpose::Read && object.sealed.is_some() && object.etag.parts.is_some();
+            let parts = if wants_parts { object_parts(&shared.rows, bucket, &object)? } else { Vec::new() };
+            if wants_parts && parts.is_empty() && attempt < ATTEMPTS {
+                continue;
+            }
+            let parts = wants_parts.then(|| parts.into());
+            return Ok(Found::Open(OpenObject { object, bits, parts, pool, chunks }));
         }
         // The same row twice without its bytes: they are on their way from one place to the other, for an instant.
         if last.as_ref().is_some_and(|(last, _)| *last == place) {
@@ -208,7 +217,7 @@ fn find(shared: &Shared, row: &ObjectRow, place: &Place, purpose: Purpose) -> Re
         }
         None => {}
     }
-    let wanted = FileStamp { size: row.size, modified: shared.disk.rounded(Stamp(row.stamp)) };
+    let wanted = FileStamp { size: row.stored_size(), modified: shared.disk.rounded(Stamp(row.stamp)) };
     if let Some(file) = open_stamped(shared, &place.path(), wanted)? {
         return Ok(Some(file));
     }
@@ -239,29 +248,77 @@ pub struct OpenObject {
     /// The object.
     pub object: Arc<Object>,
     bits: Bits,
+    /// Parts of an assembled object whose bytes are sealed.
+    parts: Option<Arc<[ObjectPart]>>,
     pool: IoPool,
     chunks: Arc<ChunkPool>,
 }
 
 impl OpenObject {
-    /// Streams the bytes of `range`, which lies within the object. A read of all bytes is verified: a small one before
-    /// the first byte, a larger one before the last chunk.
-    pub fn read(self, range: Range<u64>) -> ObjectReader {
+    /// Streams the bytes of `range`, which lies within the object; `key` is its data key, if it is encrypted. A read of all
+    /// bytes is verified: a small one before the first byte, a larger one before the last chunk. Errs: Encryption without a
+    /// key, Corrupt.
+    pub fn read(self, range: Range<u64>, key: Option<&DataKey>) -> Result<ObjectReader, StorageError> {
         let end = range.end.min(self.object.size);
         let whole = range.start == 0 && end == self.object.size;
-        let digest = whole.then(|| crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme));
-        ObjectReader {
+        let unsealing = match (self.object.sealed.is_some(), key) {
+            (false, None) => None,
+            (true, Some(key)) => {
+                let parts = self.parts.as_deref();
+                Some(Unsealing::new(Arc::clone(&self.object), parts, key)?)
+            }
+            _ => return Err(EncryptionError::KeyNeeded.into()),
+        };
+        Ok(ObjectReader {
             at: range.start.min(end),
             end,
-            digest,
+            digest: whole.then(|| crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme)),
             expected: self.object.crc64nvme,
+            unsealing,
             source: self,
             waiting: None,
+        })
+    }
+
+    /// Bytes as they are on disk, at once if they are at hand.
+    fn fetch(&self, offset: u64, size: usize, is_sealed: bool) -> Result<Fetched, StorageError> {
+        match &self.bits {
+            Bits::None => Err(StorageError::Corrupt { what: "an object without bytes".to_owned() }),
+            Bits::Memory(all) if is_sealed => {
+                let mut chunk = self.chunks.take(size);
+                let there = slice(all, offset, size);
+                if chunk.bytes_mut().len() != there.len() {
+                    return Err(read_error(std::io::ErrorKind::UnexpectedEof.into()));
+                }
+                chunk.bytes_mut().copy_from_slice(&there);
+                Ok(Fetched::Chunk(chunk))
+            }
+            Bits::Memory(all) => Ok(Fetched::Bytes(slice(all, offset, size))),
+            Bits::File(file) => {
+                let mut buffer = self.chunks.take(size);
+                if file.read_cached(buffer.bytes_mut(), offset).map_err(read_error)?.is_some() {
+                    return Ok(Fetched::Chunk(buffer));
+                }
+                let (file, pool) = (Arc::clone(file), self.pool.clone());
+                Ok(Fetched::Later(Box::pin(async move {
+                    pool.run(move || {
+                        file.read_exact_at(buffer.bytes_mut(), offset).map_err(read_error)?;
+                        Ok(buffer)
+                    })
+                    .await
+                })))
+            }
         }
     }
 }
 
 type Reading = Pin<Box<dyn Future<Output = Result<Chunk, StorageError>> + Send>>;
+
+enum Fetched {
+    Bytes(Bytes),
+    Chunk(Chunk),
+    Later(Reading),
+}
 
 /// Bytes of an object, in order. Ends early with an error when they cannot be read or are not those that were stored.
 pub struct ObjectReader {
@@ -270,7 +327,8 @@ pub struct ObjectReader {
     end: u64,
     digest: Option<crc_fast::Digest>,
     expected: u64,
-    waiting: Option<Reading>,
+    unsealing: Option<Unsealing>,
+    waiting: Option<(Option<Wanted>, Reading)>,
 }
 
 impl std::fmt::Debug for ObjectReader {
@@ -294,10 +352,33 @@ impl ObjectReader {
         Ok(chunk)
     }
 
-    fn fail(&mut self, error: StorageError) -> Poll<Option<Result<Bytes, StorageError>>> {
-        self.at = self.end;
-        self.waiting = None;
-        Poll::Ready(Some(Err(error)))
+    /// The next bytes; none while more must be read first.
+    fn advance(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StorageError>> {
+        let (wanted, chunk) = match &mut self.waiting {
+            Some((wanted, reading)) => {
+                let (wanted, read) = (*wanted, ready!(reading.as_mut().poll(context)));
+                self.waiting = None;
+                (wanted, read?)
+            }
+            None => {
+                let wanted = self.unsealing.as_ref().map(|unsealing| unsealing.wanted(self.at)).transpose()?;
+                let plain = || usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(CHUNK_BYTES);
+                let (offset, size) = wanted.map_or_else(|| (self.at, plain()), |wanted| (wanted.offset, wanted.size));
+                match self.source.fetch(offset, size, wanted.is_some())? {
+                    Fetched::Bytes(bytes) => return Poll::Ready(self.accept(bytes).map(Some)),
+                    Fetched::Chunk(chunk) => (wanted, chunk),
+                    Fetched::Later(reading) => {
+                        self.waiting = Some((wanted, reading));
+                        return Poll::Ready(Ok(None));
+                    }
+                }
+            }
+        };
+        let bytes = match (&mut self.unsealing, wanted) {
+            (Some(unsealing), Some(wanted)) => unsealing.take(wanted, chunk, self.at, self.end)?,
+            _ => Some(chunk.freeze()),
+        };
+        Poll::Ready(bytes.map(|bytes| self.accept(bytes)).transpose())
     }
 }
 
@@ -310,55 +391,18 @@ impl Stream for ObjectReader {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        if this.at >= this.end {
-            return Poll::Ready(None);
-        }
-        if this.waiting.is_none() {
-            let size = usize::try_from(this.end - this.at).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-            let at = this.at;
-            match &this.source.bits {
-                Bits::None => return Poll::Ready(None),
-                Bits::Memory(all) => {
-                    let chunk = slice(all, at, size);
-                    return match this.accept(chunk) {
-                        Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
-                        Err(error) => this.fail(error),
-                    };
-                }
-                Bits::File(file) => {
-                    let mut buffer = this.source.chunks.take(size);
-                    match file.read_cached(buffer.bytes_mut(), at) {
-                        Ok(Some(())) => {
-                            return match this.accept(buffer.freeze()) {
-                                Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
-                                Err(error) => this.fail(error),
-                            };
-                        }
-                        Ok(None) => {
-                            let (file, pool) = (Arc::clone(file), this.source.pool.clone());
-                            this.waiting = Some(Box::pin(async move {
-                                pool.run(move || {
-                                    file.read_exact_at(buffer.bytes_mut(), at).map_err(read_error)?;
-                                    Ok(buffer)
-                                })
-                                .await
-                            }));
-                        }
-                        Err(error) => return this.fail(read_error(error)),
-                    }
+        while this.at < this.end && !matches!(this.source.bits, Bits::None) {
+            match ready!(this.advance(context)) {
+                Ok(None) => {}
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(bytes))),
+                Err(error) => {
+                    this.at = this.end;
+                    this.waiting = None;
+                    return Poll::Ready(Some(Err(error)));
                 }
             }
         }
-        let Some(waiting) = &mut this.waiting else { return Poll::Ready(None) };
-        let result = match waiting.as_mut().poll(context) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(result) => result,
-        };
-        this.waiting = None;
-        match result.and_then(|chunk| this.accept(chunk.freeze())) {
-            Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
-            Err(error) => this.fail(error),
-        }
+        Poll::Ready(None)
     }
 }
 
