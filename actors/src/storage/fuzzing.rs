@@ -4,6 +4,8 @@
 
 use minicbor::{Decode, Encode};
 
+pub mod sealed;
+
 pub use super::journal::fuzzing::journal;
 use super::rows::{
     self, BucketRow, CheckpointRow, EventRow, FileTag, FormatRow, Location, ObjectRow, PartListRow, PartRow, UploadRow,

@@ -8,4 +8,5 @@ mod fsck;
 mod lifecycle;
 mod node;
 mod sealed;
+mod sealed_format;
 mod versions;
