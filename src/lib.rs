@@ -9,13 +9,16 @@ pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod connection;
+mod constraint;
 pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
+pub mod kms;
 pub mod kms_routes;
 mod limits;
 mod memory;
 pub mod node;
+mod page;
 pub mod s3;
 pub mod server;
 mod start;

@@ -1,6 +1,7 @@
 //! From a configuration to a running node and back: what is started in which order, and drained in reverse.
 //!
-//! Order of start: port, storage (replays its journal), audit log, users, policies, lifecycle, then requests. A taken port or a broken file
+//! Order of start: port, storage (replays its journal), audit log, KMS, users, policies, lifecycle, quotas, then requests. A taken port or a
+//! broken file
 //! stops the start before anything listens.
 
 use std::io::{self, Write as _};
@@ -14,9 +15,11 @@ use myfsio_actors::bucket_config::Day;
 use myfsio_actors::clock::{SharedClock, SystemClock};
 use myfsio_actors::iam::{IamClient, IamError, IamSettings, SeededAdmin};
 use myfsio_actors::json_store::StoreError;
+use myfsio_actors::kms::{KmsClient, KmsSettings};
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::{NotifierClient, NotifierError, NotifierSettings};
 use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, PolicyError};
+use myfsio_actors::quota_tracker::{QuotaError, QuotaTrackerClient};
 use myfsio_actors::rate::Rate;
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
@@ -25,7 +28,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::access_log::{self, AccessLogSettings};
 use crate::config::{Config, Durability, Secret};
 use crate::limits;
-use crate::node::{Node, NodeSettings};
+use crate::memory;
+use crate::node::{Clients, Node, NodeSettings};
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
 use crate::s3::auth::signing_keys::SigningKeys;
@@ -65,6 +69,9 @@ pub enum RunError {
     /// Its webhooks.
     #[error("webhooks: {0}")]
     Notifier(#[from] NotifierError),
+    /// The quotas of its users.
+    #[error("quotas: {0}")]
+    Quotas(#[from] QuotaError),
     /// Its secret key.
     #[error("SECRET_KEY: {0}")]
     SecretKey(#[from] StoreError),
@@ -78,6 +85,7 @@ pub enum RunError {
 
 /// Runs a node until it is told to stop. Errs when it cannot start, or when storage failed while it ran.
 pub fn run(config: Config) -> Result<(), RunError> {
+    memory::set_up();
     let _logs = telemetry::start(&config)?;
     actix::System::new().block_on(serve(config))
 }
@@ -95,14 +103,23 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let storage = StorageClient::start(&storage_settings(&config), Arc::clone(&clock))?;
     let sealer = sealer(&config)?;
     let audit = start_audit(&config, &clock);
+    let kms = start_kms(&config, &audit, &clock);
     let (access, seeded) = start_access(&config, &sealer, &audit, &clock)?;
     let notifier = start_notifier(&config, sealer, &storage, &clock)?;
     let day = Day::of_seconds(config.lifecycle_day_seconds);
     let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
+    let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await?;
     let settings = node_settings(&config)?;
-    let (lifecycles, notifiers) = (lifecycle.clone(), notifier.clone());
-    let node = Node::new(settings, storage.clone(), access, lifecycles, notifiers, audit.clone(), clock);
-    let node = Arc::new(node);
+    let clients = Clients {
+        storage: storage.clone(),
+        kms,
+        access,
+        lifecycle: lifecycle.clone(),
+        notifier: notifier.clone(),
+        quotas: quotas.clone(),
+        audit: audit.clone(),
+    };
+    let node = Arc::new(Node::new(settings, clients, clock));
     let settings = ServerSettings {
         workers: config.http_workers,
         connections_max: limits::connections(config.connections_max, config.requests_max),
@@ -126,6 +143,9 @@ async fn serve(config: Config) -> Result<(), RunError> {
     }
     if let Err(error) = notifier.stop().await {
         tracing::warn!(%error, "events that were told are told again by the next start");
+    }
+    if let Err(error) = quotas.stop().await {
+        tracing::warn!(%error, "counting for quotas did not end by itself");
     }
     audit.stop().await;
     let failure = storage.failure();
@@ -194,6 +214,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         requests_max: config.requests_max,
         body_idle: Duration::from_secs(config.request_timeout_seconds),
         key_rate: key_rate(config),
+        customer_keys_over_http: config.sse_c_over_http,
     })
 }
 
@@ -220,6 +241,21 @@ fn sealer(config: &Config) -> Result<Sealer, RunError> {
 fn start_audit(config: &Config, clock: &SharedClock) -> AuditLog {
     let folder = config.storage_root.join(".myfsio.sys/audit");
     AuditLog::start(AuditSettings { folder, bytes_max: config.audit_bytes }, Arc::clone(clock))
+}
+
+/// Starts the KMS on an arbiter of its own: its file writes must not hold up anything else.
+fn start_kms(config: &Config, audit: &AuditLog, clock: &SharedClock) -> KmsClient {
+    let settings = KmsSettings {
+        keys_path: config.kms_keys_path.clone(),
+        master_key_path: config.encryption_master_key_path.clone(),
+        master_key: config.encryption_master_key.as_ref().map(secret_of),
+        previous_master_keys: config.encryption_master_key_previous.iter().map(secret_of).collect(),
+        encryption_enabled: config.encryption_enabled,
+        kms_enabled: config.kms_enabled,
+        region: config.aws_region.clone(),
+        audit: audit.clone(),
+    };
+    KmsClient::start(settings, Arc::clone(clock), &Arbiter::new().handle())
 }
 
 /// Starts the notifier on an arbiter of its own: what it reads and sends must not hold up anything else.

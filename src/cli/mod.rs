@@ -5,6 +5,7 @@
 
 mod arguments;
 mod client_encryption;
+mod explain;
 mod healthcheck;
 mod maintenance;
 
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 pub use arguments::{Mode, Request, parse};
 pub use client_encryption::{ClientEncryption, Work};
+pub use explain::Explain;
 pub use maintenance::{Fsck, Reindex};
 
 use crate::config::{self, Config, Loaded};
@@ -61,6 +63,7 @@ fn perform<E: std::fmt::Display>(request: Request, serve: impl FnOnce(Config) ->
             Ok(())
         }
         Request::Fsck(asked, inputs) => maintenance::fsck(&read(inputs)?.config, &asked),
+        Request::Explain(asked, inputs) => explain::explain(&read(inputs)?.config, &asked),
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
         Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {

@@ -25,14 +25,16 @@ fn envelope(name: &str) -> Envelope {
 
 async fn put_sealed(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, bytes: &Bytes) -> (Stored, DataKey) {
     let envelope = envelope(name);
-    let mut writer = client.begin_body(Some(bytes.len() as u64), DigestPlan::default(), Some(&envelope)).unwrap();
+    let (key, owner) = (key(name), owner());
+    let begin = BeginBody { bucket, key: &key, owner: &owner, size: Some(bytes.len() as u64) };
+    let mut writer = client.begin_body(begin, DigestPlan::default(), Some(&envelope)).unwrap();
     for chunk in bytes.chunks(100_000) {
         writer.write(bytes.slice_ref(chunk)).await.unwrap();
     }
     let message = PutObject {
         bucket: Arc::clone(bucket),
-        key: key(name),
-        owner: owner(),
+        key,
+        owner,
         attributes: Attributes::default(),
         controls: Controls::default(),
         body: writer.finish().await.unwrap(),
@@ -239,7 +241,7 @@ async fn what_was_changed_on_the_disk_is_never_served() {
     for changed in [&good[..good.len() - 1], &[good.as_slice(), b"x"].concat()] {
         fs::write(&path, changed).unwrap();
         let read = read(&node.client, &bucket, "a", 0..10, &data_key).await;
-        assert!(matches!(read, Err(StorageError::Corrupt { .. })), "{read:?}");
+        assert!(matches!(read, Err(StorageError::Quarantined { .. })), "{read:?}");
     }
     // Touched only: it is what it was.
     fs::write(&path, &good).unwrap();
