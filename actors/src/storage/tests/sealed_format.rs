@@ -172,3 +172,25 @@ fn every_bit_and_every_length_of_a_small_file() {
     }
     assert_eq!(whole.read(0..100).unwrap(), plain);
 }
+
+/// Computed by other means (Python's `cryptography`) from what `docs/encryption.md` says.
+#[test]
+fn the_format_is_the_documented_one() {
+    let vectors: serde_json::Value = serde_json::from_str(include_str!("../../encryption/vectors.json")).unwrap();
+    let segments = vectors["segments"].as_array().unwrap();
+    assert_eq!(segments.len(), 6);
+    for vector in segments {
+        let bytes = |name: &str| hex::decode(vector[name].as_str().unwrap()).unwrap();
+        let plain = bytes("plain_unit").repeat(vector["plain_repeat"].as_u64().unwrap() as usize);
+        let part = vector["part"].as_u64().map(|part| PartNumber::new(part as u32).unwrap());
+        let head = SegmentHead::with_salt(part, vector["size"].as_u64(), bytes("salt").try_into().unwrap());
+        let key = DataKey::from_bytes(&bytes("data_key").try_into().unwrap());
+        let file = SealedFile::seal(&key, &[(head, plain.len() as u64)], &plain);
+        let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&file.bytes));
+        assert_eq!(digest, vector["file_sha256"].as_str().unwrap(), "{}", vector["name"]);
+        if !vector["file"].is_null() {
+            assert_eq!(file.bytes, bytes("file"));
+        }
+        assert_eq!(file.read(0..file.size()).unwrap(), plain);
+    }
+}
