@@ -12,5 +12,6 @@ mod node;
 mod quota;
 mod sealed;
 mod sealed_edits;
+mod sealed_format;
 mod sealed_fsck;
 mod versions;
