@@ -17,7 +17,7 @@ use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, VersionId};
 use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, RequestContext};
 use myfsio_actors::storage::{Bucket, Object, StorageError};
 
-pub use super::access::Access;
+pub use super::access::{Access, OwnKey};
 use super::auth::PayloadSigning;
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};

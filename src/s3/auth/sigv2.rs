@@ -6,6 +6,7 @@
 //! true all the same: in a query, whatever selects an operation or a version is signed, so that the bearer of a URL can
 //! make nothing else of it; and every line in front of the resource comes from headers, which hold no line breaks.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -211,7 +212,7 @@ enum Extent {
 /// The forms of the path that a client may have signed: the bucket of a virtual host in front; with and without the
 /// slash behind a bucket, which clients sign and do not send; as sent and with all encoded that S3 wants encoded.
 fn resource_paths(head: &RequestHead<'_>) -> Vec<String> {
-    let mut paths = path_forms(head.path);
+    let mut paths: Vec<String> = path_forms(head.path).map(Cow::into_owned).collect();
     if let Some(bucket) = head.virtual_bucket {
         return paths.into_iter().map(|path| format!("/{bucket}{path}")).collect();
     }
