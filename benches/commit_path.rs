@@ -42,7 +42,7 @@ async fn storage(strict: bool, root: &Path, writers: usize, body: &Bytes) -> f64
         async move {
             let mut n = 0u64;
             while start.elapsed() < ROUND {
-                let mut sink = client.begin_body(Some(body.len() as u64), DigestPlan::default()).unwrap();
+                let mut sink = client.begin_body(Some(body.len() as u64), DigestPlan::default(), None).unwrap();
                 sink.write(body.clone()).await.unwrap();
                 let message = PutObject {
                     bucket: Arc::clone(&bucket),

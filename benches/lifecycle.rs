@@ -23,7 +23,7 @@ const WRITERS: usize = 64;
 
 async fn put(client: &StorageClient, bucket: &Arc<Bucket>, names: std::ops::Range<usize>, folder: &str) {
     let put = |n: usize| async move {
-        let mut sink = client.begin_body(Some(16), DigestPlan::default()).unwrap();
+        let mut sink = client.begin_body(Some(16), DigestPlan::default(), None).unwrap();
         sink.write(Bytes::from_static(b"sixteen bytes...")).await.unwrap();
         let message = PutObject {
             bucket: Arc::clone(bucket),

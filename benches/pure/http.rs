@@ -198,6 +198,7 @@ pub fn listing(criterion: &mut Criterion) {
         attributes: Attributes::default(),
         controls: myfsio_actors::storage::Controls::default(),
         upload: None,
+        sealed: None,
     };
     let keys: Vec<String> = (0..1000).map(|n| format!("folder-{:04}/object-{n:08}", n / 100)).collect();
     let write = || {

@@ -110,7 +110,7 @@ async fn deliver(node: &Node, lines: &Lines) -> Result<(), Undelivered> {
     let key = key_of(node, &source, logging, lines)?;
     let size = lines.text.len() as u64;
     node.storage.check_room(size)?;
-    let mut writer = node.storage.begin_body(Some(size), DigestPlan::default())?;
+    let mut writer = node.storage.begin_body(Some(size), DigestPlan::default(), None)?;
     writer.write(Bytes::copy_from_slice(lines.text.as_bytes())).await?;
     let body = writer.finish().await?;
     let message = PutObject {

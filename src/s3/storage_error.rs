@@ -91,6 +91,7 @@ impl From<StorageError> for S3Error {
                 Self::new(ErrorCode::PreconditionFailed).field("Condition", condition)
             }
             StorageError::BodyUnfinished => ErrorCode::IncompleteBody.into(),
+            StorageError::Encryption(error) => Self::new(ErrorCode::InternalError).because(error),
             StorageError::NoSpace => Self::new(ErrorCode::InsufficientStorage).because(cause),
             StorageError::Busy => Self::new(ErrorCode::SlowDown).because(cause),
             StorageError::TimedOut | StorageError::Unavailable { .. } => {

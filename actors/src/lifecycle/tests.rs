@@ -28,7 +28,7 @@ fn owner() -> CanonicalId {
 }
 
 async fn put(storage: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
-    let mut writer = storage.begin_body(Some(5), DigestPlan::default()).unwrap();
+    let mut writer = storage.begin_body(Some(5), DigestPlan::default(), None).unwrap();
     writer.write(bytes::Bytes::from_static(b"hello")).await.unwrap();
     let message = PutObject {
         bucket: Arc::clone(bucket),

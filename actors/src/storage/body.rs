@@ -2,7 +2,7 @@
 //!
 //! Two buffers take turns: while one is hashed and written, the request fills the other. Memory per upload is bounded by
 //! both, whatever the size of the object. Hashing and writing do not wait for each other; the last bytes are hashed while
-//! the file is synced.
+//! the file is synced. A body that is to be encrypted is sealed between hashing and writing.
 
 use std::sync::Arc;
 
@@ -14,13 +14,21 @@ use super::digest::{DigestPlan, Digests, Hasher};
 use super::disk::{Disk, DiskFile, STAGING_FOLDER};
 use super::io_pool::{IoPool, PoolJob};
 use super::md5::{Md5Message, Md5Thread};
+use super::messages::Sealed;
+use super::sealing::{SealedAs, Sealer};
 use super::space::{Claim, Space};
 use super::staging::{StagedFile, Staging};
 use super::steps::bytes_on_disk;
 use super::uploads::GridSlot;
+use crate::encryption::{self, DataKey, Encryption, Envelope};
+use crate::names::PartNumber;
 
 /// Bytes that are hashed and written at a time.
 const CHUNK_BYTES: usize = 512 << 10;
+/// The same while many bodies are under way.
+const SMALL_CHUNK_BYTES: usize = 128 << 10;
+/// Bodies that have large buffers, at most about.
+const LARGE_MAX: usize = 24;
 /// Spare buffers kept, at most.
 const SPARE_MAX: usize = 32;
 /// Bodies up to this size are hashed on the request's own thread: a hop costs more.
@@ -43,9 +51,16 @@ pub(super) struct BodyTools {
 #[derive(Debug, Default)]
 pub(super) struct BodyBuffers {
     spare: Mutex<Vec<BytesMut>>,
+    /// Held by each body that needs more than one buffer.
+    crowd: Arc<()>,
 }
 
 impl BodyBuffers {
+    /// Bytes of the next buffer of a body: memory stays bounded when many come at once.
+    fn chunk_bytes(&self) -> usize {
+        if Arc::strong_count(&self.crowd) > LARGE_MAX { SMALL_CHUNK_BYTES } else { CHUNK_BYTES }
+    }
+
     /// An empty buffer for a body, or a piece of one, of so many bytes.
     fn take(&self, size: usize) -> BytesMut {
         let spare = if size > CHUNK_BYTES / 2 { self.spare.lock().pop() } else { None };
@@ -135,11 +150,12 @@ struct Work {
     /// Space for what is still to be written.
     claim: Claim,
     written: u64,
+    sealer: Option<Sealer>,
 }
 
 impl Work {
-    /// Hashes and writes the next bytes.
-    fn put(&mut self, tools: &BodyTools, bytes: &[u8]) -> Result<(), StorageError> {
+    /// Hashes, seals and writes the next bytes.
+    fn put(&mut self, tools: &BodyTools, bytes: &[u8], is_last: bool) -> Result<(), StorageError> {
         if matches!(self.target, Target::Memory) {
             self.target = Target::Object(tools.staging.take()?);
         }
@@ -150,6 +166,10 @@ impl Work {
         };
         let file = file.ok_or(StorageError::BodyUnfinished)?;
         self.hasher.update_others(bytes);
+        let bytes = match &mut self.sealer {
+            Some(sealer) => sealer.seal(bytes, is_last)?,
+            None => bytes,
+        };
         let size = bytes.len() as u64;
         self.claim.cover(size)?;
         file.write_all_at(bytes, base + self.written).map_err(|e| StorageError::io("write", STAGING_FOLDER, e))?;
@@ -160,7 +180,7 @@ impl Work {
 
     /// Puts the rest and makes everything durable.
     fn end(&mut self, tools: &BodyTools, rest: &[u8]) -> Result<(), StorageError> {
-        self.put(tools, rest)?;
+        self.put(tools, rest, true)?;
         let file = match &self.target {
             Target::Memory => None,
             Target::Object(file) => file.file(),
@@ -187,28 +207,76 @@ pub struct BodyWriter {
     /// Bytes taken so far.
     size: u64,
     buffer: BytesMut,
+    /// Bytes that the buffer takes: whole chunks of the sealed format.
+    chunk: usize,
+    /// Held from the second buffer on.
+    crowd: Option<Arc<()>>,
     /// Of a body that did not fit into one buffer.
     md5: Option<Md5Message>,
     /// At rest here, or with the pool.
     work: Option<Box<Work>>,
     under_way: Option<UnderWay>,
+    sealed: Option<SealedAs>,
 }
 
 impl BodyWriter {
     /// Errs: NoSpace.
-    pub(super) fn for_object(tools: BodyTools, declared: Option<u64>, plan: DigestPlan) -> Result<Self, StorageError> {
-        let claim = tools.space.claim(bytes_on_disk(declared.unwrap_or(0)))?;
-        Ok(Self::new(tools, declared, plan, Target::Memory, claim))
+    pub(super) fn for_object(
+        tools: BodyTools,
+        declared: Option<u64>,
+        plan: DigestPlan,
+        envelope: Option<&Envelope>,
+    ) -> Result<Self, StorageError> {
+        let stored = match envelope {
+            Some(_) => encryption::sealed_size(declared.unwrap_or(0)),
+            None => declared.unwrap_or(0),
+        };
+        let claim = tools.space.claim(bytes_on_disk(stored))?;
+        let mut writer = Self::new(tools, declared, plan, Target::Memory, claim);
+        if let Some(Envelope { key, encryption }) = envelope {
+            writer.seal_with(Sealer::new(key, None, declared)?, SealedAs::object(encryption)?);
+        }
+        Ok(writer)
     }
 
     pub(super) fn for_part(tools: BodyTools, declared: u64, plan: DigestPlan, part: StagedPart, claim: Claim) -> Self {
         Self::new(tools, Some(declared), plan, Target::Part(part), claim)
     }
 
+    /// Seals the part that was just begun.
+    pub(super) fn sealing_part(
+        mut self,
+        key: &DataKey,
+        encryption: &Encryption,
+        number: PartNumber,
+    ) -> Result<Self, StorageError> {
+        self.seal_with(Sealer::new(key, Some(number), self.declared)?, SealedAs::part(encryption)?);
+        Ok(self)
+    }
+
+    fn seal_with(&mut self, sealer: Sealer, sealed: SealedAs) {
+        if let Some(work) = &mut self.work {
+            work.sealer = Some(sealer);
+            self.sealed = Some(sealed);
+        }
+    }
+
     fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target, claim: Claim) -> Self {
-        let work = Work { hasher: Hasher::new(plan), target, claim, written: 0 };
-        let buffer = tools.buffers.take(usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX));
-        Self { tools, declared, size: 0, buffer, md5: None, work: Some(Box::new(work)), under_way: None }
+        let work = Work { hasher: Hasher::new(plan), target, claim, written: 0, sealer: None };
+        let chunk = tools.buffers.chunk_bytes();
+        let buffer = tools.buffers.take(usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX).min(chunk));
+        Self {
+            tools,
+            declared,
+            size: 0,
+            buffer,
+            chunk,
+            crowd: None,
+            md5: None,
+            work: Some(Box::new(work)),
+            under_way: None,
+            sealed: None,
+        }
     }
 
     /// Takes the next bytes; waits while the disk is behind, so memory stays bounded. Errs: BodyUnfinished when the body
@@ -220,10 +288,10 @@ impl BodyWriter {
         }
         let mut rest = chunk.as_ref();
         while !rest.is_empty() {
-            if self.buffer.len() >= CHUNK_BYTES {
+            if self.buffer.len() >= self.chunk {
                 self.flush().await?;
             }
-            let room = CHUNK_BYTES.saturating_sub(self.buffer.len());
+            let room = self.chunk.saturating_sub(self.buffer.len());
             let (now, later) = rest.split_at(rest.len().min(room));
             self.buffer.extend_from_slice(now);
             rest = later;
@@ -246,12 +314,14 @@ impl BodyWriter {
         if let Some(written) = written {
             self.tools.buffers.give_back(written);
         }
-        let bytes = std::mem::replace(&mut self.buffer, self.tools.buffers.take(CHUNK_BYTES)).freeze();
+        self.crowd.get_or_insert_with(|| Arc::clone(&self.tools.buffers.crowd));
+        self.chunk = self.tools.buffers.chunk_bytes();
+        let bytes = std::mem::replace(&mut self.buffer, self.tools.buffers.take(self.chunk)).freeze();
         md5.update(bytes.clone());
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
         let (tools, put) = (self.tools.clone(), bytes.clone());
         let job = self.tools.pool.start_job(move || {
-            work.put(&tools, &put)?;
+            work.put(&tools, &put, false)?;
             Ok(work)
         });
         self.under_way = Some(UnderWay { job: job.await?, bytes });
@@ -279,8 +349,12 @@ impl BodyWriter {
             } else {
                 work.hasher.update(&rest);
             }
-            let place = FinishedPlace::Object(BodyPlace::Inline(rest));
-            return Ok(FinishedBody { size, digests: work.hasher.finish(), place, _claim: work.claim });
+            let bytes = match &mut work.sealer {
+                Some(sealer) => Bytes::copy_from_slice(sealer.seal(&rest, true)?),
+                None => rest,
+            };
+            let place = FinishedPlace::Object(BodyPlace::Inline(bytes));
+            return Ok(FinishedBody::new(size, *work, place, self.sealed));
         }
         let md5 = md5();
         md5.update_last(rest.clone());
@@ -292,13 +366,12 @@ impl BodyWriter {
         let mut work = self.tools.pool.run(end).await?;
         *work.hasher.md5_mut() = md5.finish().await?;
         written.into_iter().chain([rest]).for_each(|bytes| self.tools.buffers.give_back(bytes));
-        let digests = work.hasher.finish();
-        let place = match work.target {
+        let place = match std::mem::replace(&mut work.target, Target::Memory) {
             Target::Memory => return Err(StorageError::BodyUnfinished),
             Target::Object(file) => FinishedPlace::Object(BodyPlace::Staged(file)),
             Target::Part(part) => FinishedPlace::Part(part),
         };
-        Ok(FinishedBody { size, digests, place, _claim: work.claim })
+        Ok(FinishedBody::new(size, *work, place, self.sealed))
     }
 }
 
@@ -314,11 +387,37 @@ pub struct FinishedBody {
     size: u64,
     digests: Digests,
     place: FinishedPlace,
+    /// How it is sealed, and size and CRC-64/NVME of what is on disk.
+    sealed: Option<(SealedAs, (u64, u64))>,
     /// Space for its own file until it is committed; then the commit counts it.
     _claim: Claim,
 }
 
+/// What an object is made of.
+pub(super) struct ObjectBody {
+    pub size: u64,
+    pub digests: Digests,
+    pub etag: [u8; 16],
+    pub sealed: Option<Sealed>,
+    pub place: BodyPlace,
+}
+
+/// What a part is made of.
+pub(super) struct PartBody {
+    pub size: u64,
+    pub digests: Digests,
+    pub etag: [u8; 16],
+    /// Size and CRC-64/NVME on disk.
+    pub sealed: Option<(u64, u64)>,
+    pub staged: StagedPart,
+}
+
 impl FinishedBody {
+    fn new(size: u64, work: Work, place: FinishedPlace, sealed: Option<SealedAs>) -> Self {
+        let sealed = sealed.zip(work.sealer.as_ref().map(Sealer::written));
+        Self { size, digests: work.hasher.finish(), place, sealed, _claim: work.claim }
+    }
+
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.size
@@ -329,18 +428,27 @@ impl FinishedBody {
         &self.digests
     }
 
+    /// What an ETag is made of: its MD5, or what stands for it.
+    fn etag(&self) -> [u8; 16] {
+        self.sealed.as_ref().and_then(|(sealed, _)| sealed.etag).unwrap_or(self.digests.md5)
+    }
+
     /// Takes it apart for an object. Errs when it was begun as a part.
-    pub(super) fn into_object(self) -> Result<(Digests, BodyPlace), StorageError> {
+    pub(super) fn into_object(self) -> Result<ObjectBody, StorageError> {
+        let (size, digests, etag) = (self.size, self.digests, self.etag());
+        let sealed = self.sealed.and_then(|(sealed, written)| sealed.sealed(written));
         match self.place {
-            FinishedPlace::Object(place) => Ok((self.digests, place)),
+            FinishedPlace::Object(place) => Ok(ObjectBody { size, digests, etag, sealed, place }),
             FinishedPlace::Part(_) => Err(StorageError::BodyUnfinished),
         }
     }
 
     /// Takes it apart for a part. Errs when it was begun as an object.
-    pub(super) fn into_part(self) -> Result<(u64, Digests, StagedPart), StorageError> {
+    pub(super) fn into_part(self) -> Result<PartBody, StorageError> {
+        let (size, digests, etag) = (self.size, self.digests, self.etag());
+        let sealed = self.sealed.map(|(_, written)| written);
         match self.place {
-            FinishedPlace::Part(part) => Ok((self.size, self.digests, part)),
+            FinishedPlace::Part(staged) => Ok(PartBody { size, digests, etag, sealed, staged }),
             FinishedPlace::Object(_) => Err(StorageError::BodyUnfinished),
         }
     }

@@ -6,8 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::encryption::TAG_BYTES;
+
 /// Bytes of a buffer: small enough that what was read is still in the processor's cache when it is sent.
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
+/// Most bytes of a buffer: a sealed chunk has a tag behind it.
+const BUFFER_BYTES: usize = CHUNK_BYTES + TAG_BYTES;
 /// Spare buffers kept, at most.
 const SPARE_MAX: usize = 64;
 /// What is read into smaller pieces of memory of their own.
@@ -28,10 +32,10 @@ pub(super) struct Chunk {
 }
 
 impl ChunkPool {
-    /// A buffer of `length` bytes, at most [`CHUNK_BYTES`]; what is in it is undefined.
+    /// A buffer of `length` bytes, at most [`BUFFER_BYTES`]; what is in it is undefined.
     pub fn take(self: &Arc<Self>, length: usize) -> Chunk {
         let spare = if length <= SMALL_BYTES { None } else { self.spare.lock().pop() };
-        let size = if length <= SMALL_BYTES { length } else { CHUNK_BYTES };
+        let size = if length <= SMALL_BYTES { length } else { BUFFER_BYTES };
         let buffer = spare.unwrap_or_else(|| vec![0; size].into_boxed_slice());
         Chunk { length: length.min(buffer.len()), buffer, pool: Arc::clone(self) }
     }
@@ -57,7 +61,7 @@ impl AsRef<[u8]> for Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        if self.buffer.len() == CHUNK_BYTES {
+        if self.buffer.len() == BUFFER_BYTES {
             let mut spare = self.pool.spare.lock();
             if spare.len() < SPARE_MAX {
                 spare.push(std::mem::take(&mut self.buffer));

@@ -17,11 +17,12 @@ use super::engine::{Engine, Shared, StorageSettings};
 use super::messages::*;
 use super::overlay::Rows;
 use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
-use super::read::{self, Found, ObjectPart, OpenObject, Purpose, object_row};
+use super::read::{self, Found, ObjectPart, OpenObject, PeekedObject, Purpose, object_row};
 use super::steps::bytes_on_disk;
 use super::{StorageError, complete, keys, listing, versions};
 use crate::call::Door;
 use crate::clock::SharedClock;
+use crate::encryption::{self, DataKey, EncryptionError, Envelope};
 use crate::names::{BucketName, ObjectKey, UploadId, VersionId};
 
 /// Commits under way at once; further ones are refused as Busy.
@@ -186,11 +187,22 @@ impl StorageClient {
         bucket: &Bucket,
         key: &ObjectKey,
         version: Option<VersionId>,
-    ) -> Result<Object, StorageError> {
-        object_row(&self.shared.rows, bucket, key, version)?.into_object(&bucket.owner)
+    ) -> Result<PeekedObject, StorageError> {
+        read::peek(&self.shared, bucket, key, version)
     }
 
-    /// The same, opened for reading.
+    /// Opens the very object that was looked up before, for its bytes or only to see that they are there. None when it is there no
+    /// more, or at another place: then it is to be looked up, and decided about, again.
+    pub fn open_peeked(
+        &self,
+        bucket: &Bucket,
+        peeked: &PeekedObject,
+        purpose: Purpose,
+    ) -> Result<Option<OpenObject>, StorageError> {
+        read::open_peeked(&self.shared, bucket, peeked, purpose)
+    }
+
+    /// The current object, or one version of it, opened for reading. As [`Self::object`].
     pub async fn open_object(
         &self,
         bucket: &Arc<Bucket>,
@@ -222,19 +234,37 @@ impl StorageClient {
     }
 
     /// Begins a body for [`PutObject`]; `size` is the declared size in bytes, if known.
-    pub fn begin_body(&self, size: Option<u64>, digests: DigestPlan) -> Result<BodyWriter, StorageError> {
+    /// With an `envelope` it is sealed.
+    pub fn begin_body(
+        &self,
+        size: Option<u64>,
+        digests: DigestPlan,
+        envelope: Option<&Envelope>,
+    ) -> Result<BodyWriter, StorageError> {
         self.check_failure()?;
-        BodyWriter::for_object(self.shared.tools.clone(), size, digests)
+        BodyWriter::for_object(self.shared.tools.clone(), size, digests, envelope)
     }
 
-    /// Begins a body for [`PutPart`]. The upload's checksum algorithm is planned if none is. Errs: NoSuchUpload.
-    pub async fn begin_part(&self, begin: BeginPart, mut digests: DigestPlan) -> Result<BodyWriter, StorageError> {
+    /// Begins a body for [`PutPart`]; `key` is the upload's data key, if it has one. The upload's checksum algorithm is planned
+    /// if none is. Errs: NoSuchUpload.
+    pub async fn begin_part(
+        &self,
+        begin: BeginPart,
+        mut digests: DigestPlan,
+        key: Option<&DataKey>,
+    ) -> Result<BodyWriter, StorageError> {
         self.check_failure()?;
         let upload = self.upload(&begin.bucket, &begin.key, begin.upload)?;
         digests.checksum = digests.checksum.or(upload.checksum.map(|(algorithm, _)| algorithm));
+        let sealed = match (&upload.encryption, key) {
+            (Some(encryption), Some(key)) => Some((key, encryption)),
+            (None, None) => None,
+            _ => return Err(EncryptionError::KeyNeeded.into()),
+        };
         let shared = Arc::clone(&self.shared);
-        let size = begin.size;
-        let space = shared.space.claim(bytes_on_disk(size))?;
+        let (size, number) = (begin.size, begin.number);
+        let stored = if sealed.is_some() { encryption::sealed_size(size) } else { size };
+        let space = shared.space.claim(bytes_on_disk(stored))?;
         let claim = move || {
             let entry = shared.uploads.entry(&shared.rows, begin.bucket.id, begin.upload)?;
             // It may have ended before its entry was there to be told.
@@ -242,20 +272,25 @@ impl StorageClient {
                 shared.uploads.remove(begin.upload);
                 return Err(gone);
             }
-            entry.claim(begin.number, begin.size, &shared.disk, &shared.tools.staging)
+            entry.claim(begin.number, stored, &shared.disk, &shared.tools.staging)
         };
         let part = self.shared.tools.pool.run(claim).await?;
-        Ok(BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space))
+        let writer = BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space);
+        match sealed {
+            Some((key, encryption)) => writer.sealing_part(key, encryption, number),
+            None => Ok(writer),
+        }
     }
 
-    /// Copies a range of an object into a body. Verified like a read.
+    /// Copies a range of an object into a body; `key` is the source's data key, if it has one. Verified like a read.
     pub async fn copy_body(
         &self,
         source: OpenObject,
         range: Range<u64>,
+        key: Option<&DataKey>,
         mut target: BodyWriter,
     ) -> Result<FinishedBody, StorageError> {
-        let mut reader = source.read(range);
+        let mut reader = source.read(range, key)?;
         while let Some(chunk) = reader.next().await {
             target.write(chunk?).await?;
         }

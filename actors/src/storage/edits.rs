@@ -297,7 +297,7 @@ fn examine(shared: &Shared, bucket: &Bucket, path: &Path) -> Result<Outcome, Sto
     if shared.pending.contains_key(&Stamp(row.stamp)) {
         return Ok(Outcome::Known);
     }
-    let own = FileStamp { size: row.size, modified: shared.disk.rounded(Stamp(row.stamp)) };
+    let own = FileStamp { size: row.stored_size(), modified: shared.disk.rounded(Stamp(row.stamp)) };
     Ok(match shared.disk.stamp_at(path) {
         Ok(Some(there)) if there == own => Outcome::Known,
         _ if row.version.is_some() => Outcome::Skipped(VERSION),

@@ -134,6 +134,9 @@ pub enum StorageError {
         /// The S3 name of the condition: `If-Match`, `If-None-Match` ….
         condition: &'static str,
     },
+    /// What is encrypted cannot be opened or made.
+    #[error(transparent)]
+    Encryption(#[from] crate::encryption::EncryptionError),
     /// The body ended, or broke off, other than declared; nothing was stored.
     #[error("the body was not written to its end")]
     BodyUnfinished,

@@ -84,6 +84,7 @@ fn tag(tag: FileTag) -> bool {
         upload: tag.upload,
         controls: tag.controls.clone(),
         noncurrent_since: None,
+        sealed: None,
     };
     let told = FileTag { noncurrent: tag.noncurrent, ..FileTag::of(row.clone(), tag.key.as_deref(), tag.part_size) };
     assert_eq!(told, tag);

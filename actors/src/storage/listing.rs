@@ -241,6 +241,7 @@ mod tests {
             attributes: Attributes::default(),
             controls: Controls::default(),
             upload: None,
+            sealed: None,
         };
         let row: Arc<[u8]> = rows::encode(&ObjectRow::of(&object, Location::Plain, &object.owner)).unwrap().into();
         let mut model = ModelRows::default();

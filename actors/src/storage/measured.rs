@@ -34,6 +34,7 @@ fn object() -> Object {
         },
         controls: Controls::default(),
         upload: None,
+        sealed: None,
     }
 }
 

@@ -46,12 +46,14 @@ mod progress;
 mod read;
 mod recovery;
 mod rows;
+mod sealing;
 mod space;
 mod staging;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod times;
+mod unsealing;
 mod uploads;
 mod versions;
 
@@ -63,4 +65,4 @@ pub use error::StorageError;
 pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, fsck, reindex};
 pub use messages::*;
 pub use outbox::QueueLength;
-pub use read::{ObjectPart, ObjectReader, OpenObject};
+pub use read::{ObjectPart, ObjectReader, OpenObject, PeekedObject, Purpose};

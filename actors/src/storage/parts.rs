@@ -6,7 +6,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 
 use super::StorageError;
-use super::messages::{CompleteUpload, ObjectChecksum, Part, Upload};
+use super::messages::{CompleteUpload, ObjectChecksum, Part, Sealed, Upload};
 use super::rows::PartRow;
 use crate::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag, PartNumber};
 
@@ -29,6 +29,7 @@ pub(super) struct Assembly {
     pub etag: ETag,
     pub crc64nvme: u64,
     pub checksum: Option<ObjectChecksum>,
+    pub sealed: Option<Sealed>,
 }
 
 /// Checks a Complete request against the stored parts, which are in order of their numbers.
@@ -81,7 +82,18 @@ pub(super) fn assemble(
     let mut md5 = Md5::new();
     parts.iter().for_each(|p| md5.update(p.row.md5));
     let etag = ETag { md5: md5.finalize().into(), parts: u16::try_from(parts.len()).ok() };
-    Ok(Assembly { parts, size, etag, crc64nvme, checksum })
+    let sealed = sealed(upload, &parts)?;
+    Ok(Assembly { parts, size, etag, crc64nvme, checksum, sealed })
+}
+
+/// How the object is sealed: its segments are its parts'.
+fn sealed(upload: &Upload, parts: &[StoredPart]) -> Result<Option<Sealed>, StorageError> {
+    let Some(encryption) = upload.encryption.clone() else { return Ok(None) };
+    let written: Option<Vec<(u64, u64)>> = parts.iter().map(|p| p.row.sealed).collect();
+    let written = written.ok_or_else(|| StorageError::Corrupt { what: "a part of an encrypted upload".to_owned() })?;
+    let size = written.iter().map(|(size, _)| size).sum();
+    let crcs = written.into_iter().map(|(size, crc)| (crc, size));
+    Ok(Some(Sealed { encryption, size, crc64nvme: combine(crc_fast::CrcAlgorithm::Crc64Nvme, crcs) }))
 }
 
 fn object_checksum(
@@ -166,7 +178,7 @@ pub(super) fn layout(parts: &[StoredPart], stored: &[StoredPart], writing: bool)
         .iter()
         .map(|p| {
             let at = end;
-            end += p.row.size;
+            end += p.row.stored_size();
             (p, at)
         })
         .collect();
@@ -178,8 +190,8 @@ pub(super) fn layout(parts: &[StoredPart], stored: &[StoredPart], writing: bool)
     let in_place = there.iter().all(|(p, at)| p.row.offset == *at);
     let listed = |q: &StoredPart| placed.iter().any(|(p, _)| p.number == q.number && p.row.file == q.row.file);
     let spared = stored.iter().filter(|q| q.row.file == *file && !listed(q)).all(|q| {
-        let (start, stop) = (q.row.offset, q.row.offset + q.row.size);
-        missing.iter().all(|(p, at)| at + p.row.size <= start || stop <= *at)
+        let (start, stop) = (q.row.offset, q.row.offset + q.row.stored_size());
+        missing.iter().all(|(p, at)| at + p.row.stored_size() <= start || stop <= *at)
     });
     if !in_place || !spared || writing {
         return Layout::Fresh { copies: all() };
@@ -188,7 +200,7 @@ pub(super) fn layout(parts: &[StoredPart], stored: &[StoredPart], writing: bool)
 }
 
 fn copy_of(part: &StoredPart, to: u64) -> Copy {
-    Copy { file: part.row.file.clone(), from: part.row.offset, to, size: part.row.size }
+    Copy { file: part.row.file.clone(), from: part.row.offset, to, size: part.row.stored_size() }
 }
 
 #[cfg(test)]
@@ -218,6 +230,7 @@ mod tests {
             offset,
             grid,
             left_grid: None,
+            sealed: None,
         };
         row.set_checksum(checksum);
         StoredPart { number, part: row.to_part(number).unwrap(), row }
@@ -255,6 +268,7 @@ mod tests {
             attributes: Attributes::default(),
             controls: Controls::default(),
             checksum,
+            encryption: None,
         }
     }
 

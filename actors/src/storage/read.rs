@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -23,7 +23,9 @@ use super::overlay::Rows;
 use super::plan::place_of;
 use super::rows::{self, Location, ObjectRow};
 use super::steps::{Place, is_plain_path, staged_path};
+use super::unsealing::{Unsealing, Wanted};
 use super::{StorageError, keys};
+use crate::encryption::{DataKey, EncryptionError};
 use crate::names::{BucketId, Checksum, ObjectKey, PartNumber, Stamp, VersionId};
 
 /// How often a row is read again when its file is not there.
@@ -136,7 +138,7 @@ enum Bits {
 
 /// What an object is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub enum Purpose {
     /// Its bytes.
     Read,
     /// All but its bytes.
@@ -160,13 +162,16 @@ pub(super) fn open(
     purpose: Purpose,
 ) -> Result<Found, StorageError> {
     let mut last: Option<(Place, ObjectRow)> = None;
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let row = object_row(&shared.rows, bucket, key, version)?;
         let place = place_of(bucket, key, &row);
-        if let Some(bits) = find(shared, &row, &place, purpose)? {
+        if let Some(bits) = find(shared, &place, row.stored_size(), purpose)? {
             let object = Arc::new(row.into_object(&bucket.owner)?);
-            let (pool, chunks) = (shared.tools.pool.clone(), Arc::clone(&shared.chunks));
-            return Ok(Found::Open(OpenObject { object, bits, pool, chunks }));
+            let opened = opened(shared, bucket, object, bits, purpose)?;
+            if opened.lacks_parts() && attempt < ATTEMPTS {
+                continue;
+            }
+            return Ok(Found::Open(opened));
         }
         // The same row twice without its bytes: they are on their way from one place to the other, for an instant.
         if last.as_ref().is_some_and(|(last, _)| *last == place) {
@@ -185,12 +190,60 @@ pub(super) fn open(
     Err(StorageError::Corrupt { what })
 }
 
+/// An object whose row was looked up, but not its file: enough to decide on access, and to open that very object afterwards.
+#[derive(Debug, Clone)]
+pub struct PeekedObject {
+    /// The object.
+    pub object: Arc<Object>,
+    place: Place,
+    stored_size: u64,
+}
+
+/// Looks a row up. Errs: NoSuchKey, NoSuchVersion, IsDeleteMarker.
+pub(super) fn peek(
+    shared: &Shared,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<PeekedObject, StorageError> {
+    let row = object_row(&shared.rows, bucket, key, version)?;
+    let (place, stored_size) = (place_of(bucket, key, &row), row.stored_size());
+    Ok(PeekedObject { object: Arc::new(row.into_object(&bucket.owner)?), place, stored_size })
+}
+
+/// Opens the object of a row that was looked up before; none when its bytes are not there any more, since it was overwritten or
+/// deleted, or moved.
+pub(super) fn open_peeked(
+    shared: &Shared,
+    bucket: &Bucket,
+    peeked: &PeekedObject,
+    purpose: Purpose,
+) -> Result<Option<OpenObject>, StorageError> {
+    let Some(bits) = find(shared, &peeked.place, peeked.stored_size, purpose)? else { return Ok(None) };
+    let opened = opened(shared, bucket, Arc::clone(&peeked.object), bits, purpose)?;
+    Ok(Some(opened).filter(|opened| !opened.lacks_parts()))
+}
+
+fn opened(
+    shared: &Shared,
+    bucket: &Bucket,
+    object: Arc<Object>,
+    bits: Bits,
+    purpose: Purpose,
+) -> Result<OpenObject, StorageError> {
+    // Where the segments of a sealed object lie follows from its parts; their list comes and goes with the row.
+    let wants_parts = purpose == Purpose::Read && object.sealed.is_some() && object.etag.parts.is_some();
+    let parts = wants_parts.then(|| object_parts(&shared.rows, bucket, &object)).transpose()?;
+    let (pool, chunks) = (shared.tools.pool.clone(), Arc::clone(&shared.chunks));
+    Ok(OpenObject { object, bits, parts: parts.map(Arc::from), pool, chunks })
+}
+
 /// The bytes of a row, if they are where they should be.
-fn find(shared: &Shared, row: &ObjectRow, place: &Place, purpose: Purpose) -> Result<Option<Bits>, StorageError> {
-    if matches!(row.location, Location::Folder | Location::Marker) {
+fn find(shared: &Shared, place: &Place, stored_size: u64, purpose: Purpose) -> Result<Option<Bits>, StorageError> {
+    if matches!(place.location, Location::Folder | Location::Marker) {
         return Ok(Some(Bits::None));
     }
-    let pending = shared.pending.get(&Stamp(row.stamp)).map(|p| p.value().clone());
+    let pending = shared.pending.get(&Stamp(place.stamp)).map(|p| p.value().clone());
     match pending {
         Some(PendingBytes::Journal(_)) if purpose == Purpose::Look => return Ok(Some(Bits::None)),
         // Copied now: a slow reader must not keep a segment of the journal from being used again.
@@ -208,7 +261,7 @@ fn find(shared: &Shared, row: &ObjectRow, place: &Place, purpose: Purpose) -> Re
         }
         None => {}
     }
-    let wanted = FileStamp { size: row.size, modified: shared.disk.rounded(Stamp(row.stamp)) };
+    let wanted = FileStamp { size: stored_size, modified: shared.disk.rounded(Stamp(place.stamp)) };
     if let Some(file) = open_stamped(shared, &place.path(), wanted)? {
         return Ok(Some(file));
     }
@@ -239,29 +292,82 @@ pub struct OpenObject {
     /// The object.
     pub object: Arc<Object>,
     bits: Bits,
+    /// Parts of an assembled object whose bytes are sealed.
+    parts: Option<Arc<[ObjectPart]>>,
     pool: IoPool,
     chunks: Arc<ChunkPool>,
 }
 
 impl OpenObject {
-    /// Streams the bytes of `range`, which lies within the object. A read of all bytes is verified: a small one before
-    /// the first byte, a larger one before the last chunk.
-    pub fn read(self, range: Range<u64>) -> ObjectReader {
+    /// Whether its parts were wanted and were not there: it was overwritten meanwhile.
+    fn lacks_parts(&self) -> bool {
+        self.parts.as_ref().is_some_and(|parts| parts.is_empty())
+    }
+
+    /// Streams the bytes of `range`, which lies within the object; `key` is its data key, if it is encrypted. A read of all
+    /// bytes is verified: a small one before the first byte, a larger one before the last chunk. Errs: Encryption without a
+    /// key, Corrupt.
+    pub fn read(self, range: Range<u64>, key: Option<&DataKey>) -> Result<ObjectReader, StorageError> {
         let end = range.end.min(self.object.size);
         let whole = range.start == 0 && end == self.object.size;
-        let digest = whole.then(|| crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme));
-        ObjectReader {
+        let unsealing = match (self.object.sealed.is_some(), key) {
+            (false, None) => None,
+            (true, Some(key)) => {
+                let parts = self.parts.as_deref();
+                Some(Unsealing::new(Arc::clone(&self.object), parts, key)?)
+            }
+            _ => return Err(EncryptionError::KeyNeeded.into()),
+        };
+        Ok(ObjectReader {
             at: range.start.min(end),
             end,
-            digest,
+            digest: whole.then(|| crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme)),
             expected: self.object.crc64nvme,
+            unsealing,
             source: self,
             waiting: None,
+        })
+    }
+
+    /// Bytes as they are on disk, at once if they are at hand.
+    fn fetch(&self, offset: u64, size: usize, is_sealed: bool) -> Result<Fetched, StorageError> {
+        match &self.bits {
+            Bits::None => Err(StorageError::Corrupt { what: "an object without bytes".to_owned() }),
+            Bits::Memory(all) if is_sealed => {
+                let mut chunk = self.chunks.take(size);
+                let there = slice(all, offset, size);
+                if chunk.bytes_mut().len() != there.len() {
+                    return Err(read_error(std::io::ErrorKind::UnexpectedEof.into()));
+                }
+                chunk.bytes_mut().copy_from_slice(&there);
+                Ok(Fetched::Chunk(chunk))
+            }
+            Bits::Memory(all) => Ok(Fetched::Bytes(slice(all, offset, size))),
+            Bits::File(file) => {
+                let mut buffer = self.chunks.take(size);
+                if file.read_cached(buffer.bytes_mut(), offset).map_err(read_error)?.is_some() {
+                    return Ok(Fetched::Chunk(buffer));
+                }
+                let (file, pool) = (Arc::clone(file), self.pool.clone());
+                Ok(Fetched::Later(Box::pin(async move {
+                    pool.run(move || {
+                        file.read_exact_at(buffer.bytes_mut(), offset).map_err(read_error)?;
+                        Ok(buffer)
+                    })
+                    .await
+                })))
+            }
         }
     }
 }
 
 type Reading = Pin<Box<dyn Future<Output = Result<Chunk, StorageError>> + Send>>;
+
+enum Fetched {
+    Bytes(Bytes),
+    Chunk(Chunk),
+    Later(Reading),
+}
 
 /// Bytes of an object, in order. Ends early with an error when they cannot be read or are not those that were stored.
 pub struct ObjectReader {
@@ -270,7 +376,8 @@ pub struct ObjectReader {
     end: u64,
     digest: Option<crc_fast::Digest>,
     expected: u64,
-    waiting: Option<Reading>,
+    unsealing: Option<Unsealing>,
+    waiting: Option<(Option<Wanted>, Reading)>,
 }
 
 impl std::fmt::Debug for ObjectReader {
@@ -294,10 +401,33 @@ impl ObjectReader {
         Ok(chunk)
     }
 
-    fn fail(&mut self, error: StorageError) -> Poll<Option<Result<Bytes, StorageError>>> {
-        self.at = self.end;
-        self.waiting = None;
-        Poll::Ready(Some(Err(error)))
+    /// The next bytes; none while more must be read first.
+    fn advance(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StorageError>> {
+        let (wanted, chunk) = match &mut self.waiting {
+            Some((wanted, reading)) => {
+                let (wanted, read) = (*wanted, ready!(reading.as_mut().poll(context)));
+                self.waiting = None;
+                (wanted, read?)
+            }
+            None => {
+                let wanted = self.unsealing.as_ref().map(|unsealing| unsealing.wanted(self.at)).transpose()?;
+                let plain = || usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(CHUNK_BYTES);
+                let (offset, size) = wanted.map_or_else(|| (self.at, plain()), |wanted| (wanted.offset, wanted.size));
+                match self.source.fetch(offset, size, wanted.is_some())? {
+                    Fetched::Bytes(bytes) => return Poll::Ready(self.accept(bytes).map(Some)),
+                    Fetched::Chunk(chunk) => (wanted, chunk),
+                    Fetched::Later(reading) => {
+                        self.waiting = Some((wanted, reading));
+                        return Poll::Ready(Ok(None));
+                    }
+                }
+            }
+        };
+        let bytes = match (&mut self.unsealing, wanted) {
+            (Some(unsealing), Some(wanted)) => unsealing.take(wanted, chunk, self.at, self.end)?,
+            _ => Some(chunk.freeze()),
+        };
+        Poll::Ready(bytes.map(|bytes| self.accept(bytes)).transpose())
     }
 }
 
@@ -310,55 +440,18 @@ impl Stream for ObjectReader {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        if this.at >= this.end {
-            return Poll::Ready(None);
-        }
-        if this.waiting.is_none() {
-            let size = usize::try_from(this.end - this.at).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-            let at = this.at;
-            match &this.source.bits {
-                Bits::None => return Poll::Ready(None),
-                Bits::Memory(all) => {
-                    let chunk = slice(all, at, size);
-                    return match this.accept(chunk) {
-                        Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
-                        Err(error) => this.fail(error),
-                    };
-                }
-                Bits::File(file) => {
-                    let mut buffer = this.source.chunks.take(size);
-                    match file.read_cached(buffer.bytes_mut(), at) {
-                        Ok(Some(())) => {
-                            return match this.accept(buffer.freeze()) {
-                                Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
-                                Err(error) => this.fail(error),
-                            };
-                        }
-                        Ok(None) => {
-                            let (file, pool) = (Arc::clone(file), this.source.pool.clone());
-                            this.waiting = Some(Box::pin(async move {
-                                pool.run(move || {
-                                    file.read_exact_at(buffer.bytes_mut(), at).map_err(read_error)?;
-                                    Ok(buffer)
-                                })
-                                .await
-                            }));
-                        }
-                        Err(error) => return this.fail(read_error(error)),
-                    }
+        while this.at < this.end && !matches!(this.source.bits, Bits::None) {
+            match ready!(this.advance(context)) {
+                Ok(None) => {}
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(bytes))),
+                Err(error) => {
+                    this.at = this.end;
+                    this.waiting = None;
+                    return Poll::Ready(Some(Err(error)));
                 }
             }
         }
-        let Some(waiting) = &mut this.waiting else { return Poll::Ready(None) };
-        let result = match waiting.as_mut().poll(context) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(result) => result,
-        };
-        this.waiting = None;
-        match result.and_then(|chunk| this.accept(chunk.freeze())) {
-            Ok(chunk) => Poll::Ready(Some(Ok(chunk))),
-            Err(error) => this.fail(error),
-        }
+        Poll::Ready(None)
     }
 }
 

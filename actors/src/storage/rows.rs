@@ -3,10 +3,13 @@
 //! Rows are CBOR arrays: a field is found by its place, so a place is never reused, a new field goes behind the last one
 //! and is optional. Older rows then read as if it were absent.
 
+mod sealed;
+
 use std::sync::Arc;
 
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
+pub(super) use sealed::{EncryptionRow, SealedRow};
 
 use super::messages::{
     Attributes, Bucket, Cause, Controls, LifecycleRun, Object, ObjectChecksum, ObjectEvent, Origin, Part, QueuedEvent,
@@ -128,6 +131,9 @@ pub(super) struct ObjectRow {
     /// When the version that followed it was made; told only in buckets that keep times, and only of noncurrent versions.
     #[n(12)]
     pub noncurrent_since: Option<u64>,
+    /// How the bytes are sealed; absent when they are not.
+    #[n(13)]
+    pub sealed: Option<SealedRow>,
 }
 
 /// Who may do what with a version.
@@ -166,6 +172,8 @@ pub(super) struct UploadRow {
     pub checksum_composite: bool,
     #[n(4)]
     pub controls: Option<ControlsRow>,
+    #[n(5)]
+    pub encryption: Option<EncryptionRow>,
 }
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -195,6 +203,9 @@ pub(super) struct PartRow {
     /// row may name it.
     #[n(9)]
     pub left_grid: Option<String>,
+    /// Size and CRC-64/NVME of the bytes on disk, when they are sealed.
+    #[n(10)]
+    pub sealed: Option<(u64, u64)>,
 }
 
 /// A part of an assembled object.
@@ -251,6 +262,11 @@ pub(super) struct FileTag {
     /// Whether a later version or a delete marker followed it.
     #[n(12)]
     pub noncurrent: Option<bool>,
+    #[n(13)]
+    pub sealed: Option<SealedRow>,
+    /// Bytes of plaintext of a sealed object.
+    #[n(14)]
+    pub plain_size: Option<u64>,
 }
 
 /// An event in the outbox. It tells all that its target must know, as bucket and object may be gone when it is told.
@@ -584,7 +600,13 @@ impl ObjectRow {
             upload: object.upload.map(|u| (u.stamp.0, u.random)),
             controls: (object.controls != Controls::default()).then(|| (&object.controls).into()),
             noncurrent_since: None,
+            sealed: object.sealed.as_ref().map(SealedRow::of),
         }
+    }
+
+    /// Bytes on disk.
+    pub fn stored_size(&self) -> u64 {
+        self.sealed.as_ref().map_or(self.size, |sealed| sealed.size)
     }
 
     /// Its version id.
@@ -619,6 +641,7 @@ impl ObjectRow {
             attributes: self.attributes.map(Attributes::from).unwrap_or_default(),
             controls: self.controls.map(Controls::try_from).transpose()?.unwrap_or_default(),
             upload: self.upload.map(|(stamp, random)| UploadId { stamp: Stamp(stamp), random }),
+            sealed: self.sealed.map(SealedRow::into_sealed).transpose()?,
         })
     }
 }
@@ -640,6 +663,8 @@ impl FileTag {
             part_size,
             controls: row.controls,
             noncurrent: None,
+            plain_size: row.sealed.is_some().then_some(row.size),
+            sealed: row.sealed,
         }
     }
 
@@ -647,7 +672,7 @@ impl FileTag {
     pub fn into_row(self, size: u64, location: Location) -> ObjectRow {
         ObjectRow {
             stamp: self.stamp,
-            size,
+            size: self.plain_size.unwrap_or(size),
             md5: self.md5,
             crc64nvme: self.crc64nvme,
             location,
@@ -659,6 +684,7 @@ impl FileTag {
             upload: self.upload,
             controls: self.controls,
             noncurrent_since: None,
+            sealed: self.sealed,
         }
     }
 
@@ -684,6 +710,7 @@ impl UploadRow {
             checksum_algorithm: upload.checksum.map(|(a, _)| algorithm_code(a)),
             checksum_composite: upload.checksum.is_some_and(|(_, k)| k == ChecksumKind::Composite),
             controls: (upload.controls != Controls::default()).then(|| (&upload.controls).into()),
+            encryption: upload.encryption.as_ref().map(EncryptionRow::of),
         }
     }
 
@@ -694,11 +721,18 @@ impl UploadRow {
             None => None,
         };
         let controls = self.controls.map(Controls::try_from).transpose()?.unwrap_or_default();
-        Ok(Upload { id, key, owner: owner_of(&self.owner)?, attributes: self.attributes.into(), controls, checksum })
+        let encryption = self.encryption.map(EncryptionRow::into_encryption).transpose()?;
+        let (owner, attributes) = (owner_of(&self.owner)?, self.attributes.into());
+        Ok(Upload { id, key, owner, attributes, controls, checksum, encryption })
     }
 }
 
 impl PartRow {
+    /// Bytes on disk.
+    pub fn stored_size(&self) -> u64 {
+        self.sealed.map_or(self.size, |(size, _)| size)
+    }
+
     pub fn to_part(&self, number: PartNumber) -> Result<Part, StorageError> {
         let checksum = self.checksum_algorithm.map(|code| checksum_of(code, &self.checksum)).transpose()?;
         Ok(Part {
@@ -805,6 +839,7 @@ mod tests {
             upload: None,
             controls: None,
             noncurrent_since: None,
+            sealed: None,
         };
         FileTag::of(row, None, None)
     }

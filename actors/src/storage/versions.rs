@@ -240,6 +240,7 @@ mod tests {
             attributes: Attributes::default(),
             controls: Controls::default(),
             upload: None,
+            sealed: None,
         };
         ObjectRow::of(&object, Location::Overflow, &bucket.owner)
     }

@@ -28,7 +28,7 @@ pub async fn create_multipart_upload(call: Call) -> Answer {
     let mut out = XmlWriter::new("InitiateMultipartUploadResult");
     out.value("Bucket", &bucket.name).text("Key", key.as_str());
     let there = std::sync::Arc::clone(&bucket);
-    let message = CreateUpload { bucket, key, owner, attributes, controls, checksum };
+    let message = CreateUpload { bucket, key, owner, attributes, controls, checksum, encryption: None };
     let upload = call.storage().create_upload(message).await?;
     out.value("UploadId", upload.id);
     let mut response = xml(StatusCode::OK, out.finish());

@@ -29,7 +29,7 @@ pub async fn upload_part(mut call: Call) -> Answer {
     let size = call.body.declared_size().ok_or(ErrorCode::MissingContentLength)?;
     let (upload, begin) = begin_part(&call, size)?;
     expect_checksum(&mut checks, upload.checksum.map(|(algorithm, _)| algorithm))?;
-    let writer = call.storage().begin_part(begin.clone(), checks.plan()).await?;
+    let writer = call.storage().begin_part(begin.clone(), checks.plan(), None).await?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let BeginPart { bucket, key, upload, number, size: _ } = begin;
     let part = call.storage().put_part(PutPart { bucket, key, upload, number, body, checksum }).await?;
@@ -67,8 +67,8 @@ pub async fn upload_part_copy(call: Call) -> Answer {
     let version = source.version_id();
     let storage = call.storage().clone();
     let copy = async move {
-        let writer = storage.begin_part(begin.clone(), plan).await?;
-        let body = storage.copy_body(source.opened, range, writer).await?;
+        let writer = storage.begin_part(begin.clone(), plan, None).await?;
+        let body = storage.copy_body(source.opened, range, None, writer).await?;
         let checksum = body.digests().checksum;
         let BeginPart { bucket, key, upload, number, size: _ } = begin;
         let part = storage.put_part(PutPart { bucket, key, upload, number, body, checksum }).await?;

@@ -163,6 +163,7 @@ mod tests {
             attributes: Attributes::default(),
             controls: myfsio_actors::storage::Controls::default(),
             upload: None,
+            sealed: None,
         };
         let text = |after: u32, parts_max: usize| {
             let names = NAMES.iter().map(|name| (*name).to_owned()).collect();

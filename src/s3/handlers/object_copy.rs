@@ -138,11 +138,11 @@ pub async fn copy_object(call: Call) -> Answer {
     let kept = source.opened.object.checksum.map(|checksum| checksum.value.algorithm());
     let plan = DigestPlan { sha256: false, checksum: algorithm.or(kept) };
     let source_version = source.version_id();
-    let writer = call.storage().begin_body(Some(size), plan)?;
+    let writer = call.storage().begin_body(Some(size), plan, None)?;
     let storage = call.storage().clone();
     let (node, there, name) = (Arc::clone(&call.node), Arc::clone(&bucket), key.clone());
     let work = async move {
-        let body = storage.copy_body(source.opened, 0..size, writer).await?;
+        let body = storage.copy_body(source.opened, 0..size, None, writer).await?;
         let checksum = body.digests().checksum.and_then(kept_checksum);
         let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
         let stored = storage.put_object(message).await?;

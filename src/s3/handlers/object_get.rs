@@ -103,7 +103,7 @@ fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObj
     let size = range.end.saturating_sub(range.start);
     let mut response = match opened {
         Some(opened) if size > 0 => {
-            HttpResponse::build(status).body(SizedStream::new(size, opened.read(range.clone())))
+            HttpResponse::build(status).body(SizedStream::new(size, opened.read(range.clone(), None)?))
         }
         Some(_) => empty(status),
         None => HttpResponse::build(status).no_chunking(size).body(NoBody),

@@ -33,7 +33,7 @@ pub async fn put_object(mut call: Call) -> Answer {
     }
     let checks = call.body_checks()?;
     require_digest(&controls, &checks)?;
-    let writer = call.storage().begin_body(call.body.declared_size(), checks.plan())?;
+    let writer = call.storage().begin_body(call.body.declared_size(), checks.plan(), None)?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let checksum = checksum.and_then(kept_checksum);
     let (there, name) = (Arc::clone(&bucket), key.clone());

@@ -54,7 +54,7 @@ pub async fn post_object(mut call: Call) -> Answer {
     }
     let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, key)?;
     require_digest(&controls, &upload.checks)?;
-    let writer = call.storage().begin_body(None, upload.checks.plan())?;
+    let writer = call.storage().begin_body(None, upload.checks.plan(), None)?;
     let body = read_file(&mut call, parser, events, writer, policy.as_ref()).await?;
     let checksum = upload.checks.verify(body.digests(), &[])?.and_then(kept_checksum);
     let FormUpload { key, attributes, reply, .. } = upload;

@@ -186,6 +186,6 @@ impl Materialiser<'_> {
 
     /// Size and time that the file of a version has.
     pub(super) fn stamp_of(&self, row: &ObjectRow, place: &Place) -> FileStamp {
-        FileStamp { size: row.size, modified: self.disk.rounded(Stamp(place.stamp)) }
+        FileStamp { size: row.stored_size(), modified: self.disk.rounded(Stamp(place.stamp)) }
     }
 }

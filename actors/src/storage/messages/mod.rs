@@ -23,5 +23,5 @@ pub use listing::{
 pub use multipart::{AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, Upload};
 pub use object::{
     Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange, ObjectChecksum,
-    PutObject, Stored, WriteConditions,
+    PutObject, Sealed, Stored, WriteConditions,
 };

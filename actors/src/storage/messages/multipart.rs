@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::object::{Attributes, Controls, WriteConditions};
+use crate::encryption::Encryption;
 use crate::names::{
     CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber, Stamp, UploadId,
 };
@@ -23,6 +24,8 @@ pub struct CreateUpload {
     pub controls: Controls,
     /// The checksum algorithm and kind that the client chose.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// How its parts, and the object, are sealed.
+    pub encryption: Option<Encryption>,
 }
 
 /// An upload in progress.
@@ -40,6 +43,8 @@ pub struct Upload {
     pub controls: Controls,
     /// The checksum algorithm and kind that the client chose.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// How its parts, and the object, are sealed.
+    pub encryption: Option<Encryption>,
 }
 
 /// Claims the place where a part's bytes go, before they arrive. Errs: NoSuchUpload.
@@ -81,7 +86,7 @@ pub struct Part {
     pub number: PartNumber,
     /// Size in bytes.
     pub size: u64,
-    /// MD5 of the part.
+    /// MD5 of the part; of a sealed one whose ETag must not tell it, random.
     pub etag: ETag,
     /// CRC-64/NVME of the part.
     pub crc64nvme: u64,

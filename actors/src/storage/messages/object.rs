@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::bucket_config::{Acl, Retention};
+use crate::encryption::Encryption;
 use crate::names::{CanonicalId, Checksum, ChecksumKind, ETag, ObjectKey, Stamp, UploadId, VersionId};
 use crate::storage::{Bucket, FinishedBody};
 
@@ -81,6 +82,31 @@ pub struct Object {
     pub controls: Controls,
     /// The upload that made it, when it was assembled from parts: a repeated Complete is answered from this.
     pub upload: Option<UploadId>,
+    /// How its bytes are sealed on disk; absent when they are not.
+    pub sealed: Option<Sealed>,
+}
+
+/// How an object's bytes are sealed on disk. All else that is told of an object is about its plaintext.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its data key, wrapped, and under whose key.
+    pub encryption: Encryption,
+    /// Bytes on disk.
+    pub size: u64,
+    /// CRC-64/NVME of these: a check that needs no key.
+    pub crc64nvme: u64,
+}
+
+impl Object {
+    /// Bytes on disk.
+    pub fn stored_size(&self) -> u64 {
+        self.sealed.as_ref().map_or(self.size, |sealed| sealed.size)
+    }
+
+    /// How it is encrypted.
+    pub fn encryption(&self) -> Option<&Encryption> {
+        self.sealed.as_ref().map(|sealed| &sealed.encryption)
+    }
 }
 
 /// A condition on an ETag.
@@ -156,6 +182,13 @@ pub enum ObjectChange {
     },
     /// Its legal hold.
     LegalHold(bool),
+    /// Its data key is wrapped anew. Nothing changes when `from` is not how it is sealed any more.
+    Rewrap {
+        /// How it is sealed.
+        from: Encryption,
+        /// The same data key under another key.
+        to: Encryption,
+    },
 }
 
 /// A stored object.

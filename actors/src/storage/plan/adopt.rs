@@ -48,9 +48,12 @@ impl Mutation for Adopt {
             return Ok(true);
         }
         if let Some(row) = &previous {
-            // A version must not change, nor what is locked.
+            // A version must not change, nor what is locked or encrypted.
             let now = planner.state.clock.now().0 / 1_000_000;
-            if row.version.is_some() || versions::check_unlocked(row, &self.key, now, false).is_err() {
+            if row.version.is_some()
+                || row.sealed.is_some()
+                || versions::check_unlocked(row, &self.key, now, false).is_err()
+            {
                 return Ok(false);
             }
         }
@@ -91,6 +94,9 @@ impl Mutation for Adopt {
 
 /// Whether a file's bytes are still those of a row.
 pub(in crate::storage) fn is_same(row: &ObjectRow, seen: &FileStamp, digests: &Digests) -> bool {
+    if let Some(sealed) = &row.sealed {
+        return sealed.size == seen.size && sealed.crc64nvme == digests.crc64nvme;
+    }
     let same_md5 = row.parts.is_some() || row.md5 == digests.md5;
     row.size == seen.size && row.crc64nvme == digests.crc64nvme && same_md5
 }
@@ -115,6 +121,7 @@ pub(in crate::storage) fn adopted_row(
         attributes: Attributes::default(),
         controls: Controls::default(),
         upload: None,
+        sealed: None,
     };
     let plain = ObjectRow::of(&object, Location::Plain, &bucket.owner);
     match previous {

@@ -47,6 +47,11 @@ fn apply(
     match change {
         ObjectChange::Tags(tags) => object.attributes.tags = tags,
         ObjectChange::Acl(acl) => object.controls.acl = acl,
+        ObjectChange::Rewrap { from, to } => {
+            if let Some(sealed) = object.sealed.as_mut().filter(|sealed| sealed.encryption == from) {
+                sealed.encryption = to;
+            }
+        }
         ObjectChange::LegalHold(hold) => {
             lockable()?;
             object.controls.legal_hold = Some(hold);

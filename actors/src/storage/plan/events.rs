@@ -67,13 +67,13 @@ impl Change<'_> {
     }
 }
 
-/// The event of a change beside the bytes; S3 has none of locks.
+/// The event of a change beside the bytes; S3 has none of locks and keys.
 pub(super) fn kind_of(change: &ObjectChange) -> Option<EventKind> {
     match change {
         ObjectChange::Tags(tags) if tags.is_empty() => Some(EventKind::Untagged),
         ObjectChange::Tags(_) => Some(EventKind::Tagged),
         ObjectChange::Acl(_) => Some(EventKind::AclChanged),
-        ObjectChange::Retention { .. } | ObjectChange::LegalHold(_) => None,
+        ObjectChange::Retention { .. } | ObjectChange::LegalHold(_) | ObjectChange::Rewrap { .. } => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Effect, Mutation, ObjectWrite, Planner, random};
 use crate::names::{BucketId, Stamp, UploadId, VersionId};
-use crate::storage::body::BodyPlace;
+use crate::storage::body::{BodyPlace, PartBody};
 use crate::storage::messages::{AbortUpload, CompleteUpload, CreateUpload, Object, Part, PutPart, Stored, Upload};
 use crate::storage::parts::{Assembly, StoredPart};
 use crate::storage::rows::{self, PartListRow, PartRow, UploadRow};
@@ -19,10 +19,10 @@ impl Mutation for NewUpload {
     type Output = Arc<Upload>;
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
-        let CreateUpload { bucket, key, owner, attributes, controls, checksum } = self.0;
+        let CreateUpload { bucket, key, owner, attributes, controls, checksum, encryption } = self.0;
         let bucket = planner.live(&bucket)?;
         let id = UploadId { stamp: planner.stamp(None), random: random()? };
-        let upload = Upload { id, key, owner, attributes, controls, checksum };
+        let upload = Upload { id, key, owner, attributes, controls, checksum, encryption };
         let row = rows::encode(&UploadRow::of(&upload))?;
         planner.change(keys::upload(bucket.id, upload.key.as_bytes(), id), Some(row));
         Ok(Arc::new(upload))
@@ -41,13 +41,13 @@ impl Mutation for NewPart {
         if planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?.is_none() {
             return Err(StorageError::NoSuchUpload { upload });
         }
-        let (size, digests, staged) = body.into_part()?;
+        let PartBody { size, digests, etag, sealed, staged } = body.into_part()?;
         let row_key = keys::part(bucket.id, upload, number);
         let previous = planner.rows.get(&row_key)?.map(|row| rows::decode::<PartRow>(&row)).transpose()?;
         let mut row = PartRow {
             stamp: planner.stamp(None).0,
             size,
-            md5: digests.md5,
+            md5: etag,
             crc64nvme: digests.crc64nvme,
             checksum_algorithm: None,
             checksum: Vec::new(),
@@ -58,6 +58,7 @@ impl Mutation for NewPart {
                 Some(_) => Some(p.file.clone()),
                 None => p.left_grid.clone(),
             }),
+            sealed,
         };
         row.set_checksum(checksum);
         let part = row.to_part(number)?;
@@ -115,6 +116,7 @@ impl Mutation for Finish {
             attributes: self.upload.attributes.clone(),
             controls: self.upload.controls.clone(),
             upload: Some(*id),
+            sealed: self.assembly.sealed,
         };
         let file = match self.file {
             FinishedFile::Own(name) => StagedFile::adopted(name),

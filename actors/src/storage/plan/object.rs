@@ -6,7 +6,7 @@ use super::events::Change;
 use super::versions::{self, Tally};
 use super::{Effect, Mutation, Planner};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
-use crate::storage::body::BodyPlace;
+use crate::storage::body::{BodyPlace, ObjectBody};
 use crate::storage::messages::{
     Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Stored, Versioning, WriteConditions,
 };
@@ -87,7 +87,7 @@ impl ObjectWrite<'_> {
         tally.add_object(object.size);
         tally.count(planner, bucket.id)?;
         let place = place_of(bucket, key, &row);
-        plan_file(planner, &place, object.size, change, self.bytes);
+        plan_file(planner, &place, object.stored_size(), change, self.bytes);
         if let Some(replaced) = replaced {
             drop_previous(planner, bucket, key, &replaced, Some(&place));
         }
@@ -214,19 +214,19 @@ impl Mutation for PutObject {
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
         let bucket = planner.live(&self.bucket)?;
-        let size = self.body.size();
-        let (digests, bytes) = self.body.into_object()?;
+        let ObjectBody { size, digests, etag, sealed, place: bytes } = self.body.into_object()?;
         let object = Object {
             version_id: VersionId::Null,
             stamp: Stamp(0),
             size,
-            etag: ETag::single(digests.md5),
+            etag: ETag::single(etag),
             crc64nvme: digests.crc64nvme,
             checksum: self.checksum,
             owner: self.owner,
             attributes: self.attributes,
             controls: self.controls,
             upload: None,
+            sealed,
         };
         ObjectWrite { bucket: &bucket, key: &self.key, conditions: &self.conditions, object, bytes }.plan(planner)
     }

@@ -177,6 +177,7 @@ pub(in crate::storage) fn marker(
         attributes: Attributes::default(),
         controls: Controls::default(),
         upload: None,
+        sealed: None,
     };
     ObjectRow::of(&marker, Location::Marker, &bucket.owner)
 }

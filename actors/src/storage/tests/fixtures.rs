@@ -60,7 +60,7 @@ pub async fn try_put(
     bytes: Bytes,
     conditions: WriteConditions,
 ) -> Result<Stored, StorageError> {
-    let mut writer = client.begin_body(Some(bytes.len() as u64), DigestPlan::default())?;
+    let mut writer = client.begin_body(Some(bytes.len() as u64), DigestPlan::default(), None)?;
     for chunk in bytes.chunks(100_000) {
         writer.write(bytes.slice_ref(chunk)).await?;
     }
@@ -85,7 +85,7 @@ pub async fn put(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, bytes
 pub async fn get(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) -> Result<Vec<u8>, StorageError> {
     let open = client.open_object(bucket, &key(name), None).await?;
     let size = open.object.size;
-    let mut reader = open.read(0..size);
+    let mut reader = open.read(0..size, None).unwrap();
     let mut bytes = Vec::new();
     while let Some(chunk) = reader.next().await {
         bytes.extend_from_slice(&chunk?);
@@ -178,7 +178,7 @@ pub async fn part(
         number,
         size: bytes.len() as u64,
     };
-    let mut writer = client.begin_part(begin, DigestPlan::default()).await.unwrap();
+    let mut writer = client.begin_part(begin, DigestPlan::default(), None).await.unwrap();
     writer.write(bytes).await.unwrap();
     let body = writer.finish().await.unwrap();
     let message = PutPart {
@@ -201,6 +201,7 @@ pub async fn begin(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) -> 
         attributes: Attributes::default(),
         controls: Controls::default(),
         checksum: None,
+        encryption: None,
     };
     client.create_upload(message).await.unwrap()
 }

@@ -189,6 +189,7 @@ async fn rows_that_agree_with_nothing_are_named_and_mended() {
         offset: 0,
         grid: None,
         left_grid: None,
+        sealed: None,
     };
     let number = crate::names::PartNumber::new(1).unwrap();
     let lost = crate::names::UploadId { stamp: Stamp(5), random: 5 };

@@ -7,4 +7,5 @@ mod fixtures;
 mod fsck;
 mod lifecycle;
 mod node;
+mod sealed;
 mod versions;

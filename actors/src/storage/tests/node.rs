@@ -291,10 +291,10 @@ async fn an_upload_goes_on_after_a_restart_and_leaves_nothing_when_aborted() {
 #[actix::test]
 async fn an_unfinished_body_leaves_nothing() {
     let node = node();
-    let mut writer = node.client.begin_body(Some(2_000_000), DigestPlan::default()).unwrap();
+    let mut writer = node.client.begin_body(Some(2_000_000), DigestPlan::default(), None).unwrap();
     writer.write(body(1, 1_500_000)).await.unwrap();
     assert!(matches!(writer.finish().await, Err(StorageError::BodyUnfinished)));
-    let mut writer = node.client.begin_body(Some(10), DigestPlan::default()).unwrap();
+    let mut writer = node.client.begin_body(Some(10), DigestPlan::default(), None).unwrap();
     assert!(matches!(writer.write(body(1, 11)).await, Err(StorageError::BodyUnfinished)));
     drop(writer);
     node.client.stop().await.unwrap();
@@ -411,7 +411,7 @@ async fn a_reader_that_stands_still_holds_up_no_writer() {
     }
     for (n, reader) in readers {
         let size = reader.object.size;
-        let chunk = reader.read(0..size).next().await.unwrap().unwrap();
+        let chunk = reader.read(0..size, None).unwrap().next().await.unwrap().unwrap();
         assert_eq!(chunk, body(n, 16_000));
     }
 }

@@ -52,7 +52,7 @@ impl Model {
                         let open = open.unwrap();
                         assert_eq!(open.object.version_id, *id);
                         usage.bytes += bytes.len() as u64;
-                        let read: Vec<_> = open.read(0..bytes.len() as u64).collect().await;
+                        let read: Vec<_> = open.read(0..bytes.len() as u64, None).unwrap().collect().await;
                         let read: Vec<u8> = read.into_iter().flat_map(|chunk| chunk.unwrap().to_vec()).collect();
                         assert_eq!(read, bytes.to_vec());
                     }
@@ -291,7 +291,7 @@ async fn a_touched_file_goes_with_its_version() {
     let restarted = open(node.root.path());
     let again = restarted.bucket(&there.name).unwrap();
     let old = restarted.open_object(&again, &key("k"), Some(first.object.version_id)).await.unwrap();
-    let read: Vec<_> = old.read(0..100).collect().await;
+    let read: Vec<_> = old.read(0..100, None).unwrap().collect().await;
     assert_eq!(read.into_iter().flat_map(|chunk| chunk.unwrap().to_vec()).collect::<Vec<_>>(), body(1, 100).to_vec());
     restarted.stop().await.unwrap();
 }

@@ -355,8 +355,8 @@ impl Client<'_> {
         let request = async {
             let source = self.storage.open_object(&there, &key(from), None).await?;
             let size = source.object.size;
-            let target = self.storage.begin_body(Some(size), DigestPlan::default())?;
-            let body = self.storage.copy_body(source, 0..size, target).await?;
+            let target = self.storage.begin_body(Some(size), DigestPlan::default(), None)?;
+            let body = self.storage.copy_body(source, 0..size, None, target).await?;
             let message = PutObject {
                 bucket: Arc::clone(&there),
                 key: key(to),
@@ -387,6 +387,7 @@ impl Client<'_> {
             attributes: Attributes::default(),
             controls: Controls::default(),
             checksum: None,
+            encryption: None,
         };
         let changes = vec![(thing.clone(), Value::Parts(BTreeMap::new()))];
         let upload = self.send(changes, self.storage.create_upload(message)).await?;
@@ -405,7 +406,7 @@ impl Client<'_> {
                 number,
                 size: bytes.len() as u64,
             };
-            let mut writer = self.storage.begin_part(begin, DigestPlan::default()).await?;
+            let mut writer = self.storage.begin_part(begin, DigestPlan::default(), None).await?;
             writer.write(bytes.clone()).await?;
             let message = PutPart {
                 bucket: Arc::clone(&upload.bucket),
