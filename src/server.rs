@@ -300,6 +300,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         bucket,
         query,
         auth,
+        peeked,
         charged,
         checks,
         limits,
@@ -328,6 +329,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         note: hold.exchange.note.clone(),
         body: RequestBody::new(incoming, decoder, limits, checks),
         on_behalf: OnceCell::new(),
+        peeked,
         refusals: Cell::new(0),
     };
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());

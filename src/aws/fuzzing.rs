@@ -23,7 +23,8 @@ pub fn query_protocol(data: &[u8]) -> bool {
     let Ok(raw) = std::str::from_utf8(data) else { return false };
     let parsed = Parameters::parse(raw);
     // Read by the reader of S3's queries, which keeps what stands twice.
-    let pairs = Query::parse(raw).map(|query| query.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect::<Vec<_>>());
+    let pairs =
+        Query::parse(raw).map(|query| query.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect::<Vec<_>>());
     let by_name: Option<BTreeMap<String, String>> = pairs.as_ref().ok().map(|pairs| pairs.iter().cloned().collect());
     let parameters = match parsed {
         Ok(parameters) => parameters,
@@ -37,7 +38,8 @@ pub fn query_protocol(data: &[u8]) -> bool {
     if let (Ok(pairs), Some(by_name)) = (&pairs, &by_name) {
         assert_eq!(by_name.len(), pairs.len(), "a name that stands twice is taken");
         let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-        let again: Vec<String> = pairs.iter().rev().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        let again: Vec<String> =
+            pairs.iter().rev().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
         assert_eq!(Parameters::parse(&again.join("&")).as_ref().ok(), Some(&parameters), "{again:?}");
         for (name, value) in by_name {
             assert_eq!(parameters.get(name), Some(value.as_str()));
@@ -58,7 +60,10 @@ fn is_answered(error: &ApiError) {
     assert!(document.len() <= ERROR_BYTES_MAX, "{} bytes of error", document.len());
     let root = read::parse(document.as_bytes(), "ErrorResponse").expect("an error is well-formed");
     assert!(is_legal(&root), "{document}");
-    assert!(matches!(error.code(), ErrorCode::ValidationError | ErrorCode::MalformedQueryString | ErrorCode::InvalidInput));
+    assert!(matches!(
+        error.code(),
+        ErrorCode::ValidationError | ErrorCode::MalformedQueryString | ErrorCode::InvalidInput
+    ));
 }
 
 fn values(parameters: &Parameters, name: &str, value: &str) {

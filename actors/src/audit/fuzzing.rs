@@ -112,10 +112,10 @@ fn read(folder: &Path, files: &[&[u8]], query: &mut AuditQuery) -> bool {
     }
     let reader = Reader::new(folder.to_owned(), Arc::new(Mutex::new(Current { number: newest, length: None })));
     let entries = entries(files, query);
-    let is_before = |entry: &&Entry| {
-        query.position.is_none_or(|from| (entry.number, entry.end) <= (from.number, from.end))
-    };
-    let wanted: Vec<&str> = entries.iter().filter(is_before).filter(|entry| entry.is_wanted).map(|e| e.text.as_str()).collect();
+    let is_before =
+        |entry: &&Entry| query.position.is_none_or(|from| (entry.number, entry.end) <= (from.number, from.end));
+    let wanted: Vec<&str> =
+        entries.iter().filter(is_before).filter(|entry| entry.is_wanted).map(|e| e.text.as_str()).collect();
     let mut found = Vec::new();
     loop {
         let page = match reader.page(query) {

@@ -42,7 +42,8 @@ pub fn iam_file(data: &[u8]) -> bool {
     let mut twice = tidied.clone();
     document::tidy(&mut twice, &sealer).expect("what was tidied can be tidied");
     assert_eq!(twice, tidied, "tidying again changes something");
-    let (before, after) = (Version { document: &typed, state: &directory }, Version { document: &tidied, state: &again });
+    let (before, after) =
+        (Version { document: &typed, state: &directory }, Version { document: &tidied, state: &again });
     no_secret_is_told(&before, &after, &sealer);
     true
 }
@@ -52,7 +53,8 @@ fn is_consistent(directory: &Directory) {
     let users = directory.users().len();
     assert_eq!((directory.principals.len(), directory.members.len()), (users, directory.groups.len()));
     assert!(directory.members.iter().flatten().all(|place| *place < users), "a member is nobody");
-    let ids = directory.users().iter().map(|user| &user.user_id).chain(directory.roles().iter().map(|r| &r.canonical_id));
+    let ids =
+        directory.users().iter().map(|user| &user.user_id).chain(directory.roles().iter().map(|r| &r.canonical_id));
     let ids: Vec<_> = ids.collect();
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "an id is given twice");
     assert!(ids.iter().all(|id| !directory.former_accounts.contains_key(*id)), "an id is given again");
@@ -83,7 +85,11 @@ fn same(typed: &Directory, written: &Directory) {
         assert_eq!(key.secret.expose(), other.secret.expose(), "a secret is another after it was sealed");
     }
     let roles = |directory: &Directory| -> Vec<_> {
-        directory.roles().iter().map(|role| (role.canonical_id.clone(), role.account_id.clone(), role.role_id.clone())).collect()
+        directory
+            .roles()
+            .iter()
+            .map(|role| (role.canonical_id.clone(), role.account_id.clone(), role.role_id.clone()))
+            .collect()
     };
     assert_eq!(roles(typed), roles(written));
     assert_eq!(typed.warnings(), written.warnings());
@@ -92,7 +98,9 @@ fn same(typed: &Directory, written: &Directory) {
 fn no_secret_is_plain(tidied: &Value) {
     for user in document::entries(tidied, "users") {
         let further = user.get("access_keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        for key in std::iter::once(user).chain(further).filter(|key| key.get("access_key").is_some_and(Value::is_string)) {
+        for key in
+            std::iter::once(user).chain(further).filter(|key| key.get("access_key").is_some_and(Value::is_string))
+        {
             let plain = key.get("secret_key").and_then(Value::as_str).unwrap_or_default();
             assert!(["", WELL_KNOWN_SECRET].contains(&plain), "a secret stays plain");
         }

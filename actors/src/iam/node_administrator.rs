@@ -62,11 +62,9 @@ mod tests {
         let user = |name: &str, policies: Value| json!({"access_key": name, "secret_key": "s3cret", "user_name": name, "policies": policies});
         let plain = user("ann", json!([{"bucket": "*", "actions": ["read"]}]));
         let chief = user("chief", json!([deny, {"bucket": "*", "actions": ["IAM:*"]}]));
-        for (users, name) in [
-            (json!([plain, chief]), "chief"),
-            (json!([plain]), "ann"),
-            (json!([]), "node-administrator"),
-        ] {
+        for (users, name) in
+            [(json!([plain, chief]), "chief"), (json!([plain]), "ann"), (json!([]), "node-administrator")]
+        {
             let found = of(users);
             assert_eq!((found.user_name.as_str(), found.access_key.as_str()), (name, "command-line"));
             assert!(found.policies.len() == 1 && found.policies[0].mistake().is_none() && found.session.is_none());

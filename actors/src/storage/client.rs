@@ -177,7 +177,7 @@ impl StorageClient {
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<Arc<Object>, StorageError> {
-        Ok(self.find_object(bucket, key, version, Purpose::Look).await?.object)
+        Ok(self.open_for(Purpose::Look, bucket, key, version).await?.object)
     }
 
     /// What the index says of the current object, or of one version, without a look at its file: enough to decide on access.
@@ -209,15 +209,16 @@ impl StorageClient {
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<OpenObject, StorageError> {
-        self.find_object(bucket, key, version, Purpose::Read).await
+        self.open_for(Purpose::Read, bucket, key, version).await
     }
 
-    async fn find_object(
+    /// The same, opened for its bytes or only to see that they are there.
+    pub async fn open_for(
         &self,
+        purpose: Purpose,
         bucket: &Arc<Bucket>,
         key: &ObjectKey,
         version: Option<VersionId>,
-        purpose: Purpose,
     ) -> Result<OpenObject, StorageError> {
         for _ in 0..EDITS_MAX {
             match read::open(&self.shared, bucket, key, version, purpose)? {

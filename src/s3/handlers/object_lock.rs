@@ -5,11 +5,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::bucket_config::{ConfigChange, Retention};
 use myfsio_actors::names::{Stamp, VersionId};
-use myfsio_actors::storage::{Bucket, ChangeObject, Controls, Object, ObjectChange, Versioning};
+use myfsio_actors::storage::{Bucket, ChangeObject, Controls, Object, ObjectChange, Purpose, Versioning};
 
 use super::bucket_config::configure;
-use super::object_get::missing;
-use crate::s3::authorize::{AskedLock, Further};
+use crate::s3::authorize::{self, AskedLock, Further, missing};
 use crate::s3::checksum::BodyChecks;
 use crate::s3::conditional::date_seconds;
 use crate::s3::context::Call;
@@ -121,8 +120,7 @@ async fn change(call: &Call, change: ObjectChange) -> Answer {
 async fn locked_object(call: &Call) -> Result<std::sync::Arc<Object>, S3Error> {
     let bucket = call.bucket()?;
     require_lock(&bucket)?;
-    let found = call.storage().object(&bucket, &call.key()?, call.version()?).await;
-    found.map_err(|error| missing(call, &bucket, error))
+    Ok(authorize::open(call, &bucket, Purpose::Look).await?.object)
 }
 
 fn no_lock(call: &Call) -> S3Error {

@@ -69,7 +69,9 @@ pub fn identity_token(data: &[u8]) -> bool {
 
 fn signed(world: &World, header: &str, claims: &str, keys: &str) -> bool {
     let text = world.sign(header, claims);
-    let (Ok(token), Ok(mut document)) = (Token::parse(&text), serde_json::from_str::<Value>(keys)) else { return false };
+    let (Ok(token), Ok(mut document)) = (Token::parse(&text), serde_json::from_str::<Value>(keys)) else {
+        return false;
+    };
     let Some(strangers) = KeySet::parse(&document) else { return false };
     assert!(!strangers.verifies(&token), "a key that nobody signed with verifies");
     let by_us = token.key.algorithm == "ES256";

@@ -59,7 +59,9 @@ fn sealer(key: &str, previous: &[SecretKey]) -> Sealer {
 /// Behind `T` a text that claims to be a token, behind `G` what a token says, behind `R` lines of what is asked of a session.
 pub fn session_token(data: &[u8]) -> bool {
     match data.split_first() {
-        Some((b'T', text)) => std::str::from_utf8(text).is_ok_and(|token| open(token, &SEALER).map(|_| is_whole(token)).is_ok()),
+        Some((b'T', text)) => {
+            std::str::from_utf8(text).is_ok_and(|token| open(token, &SEALER).map(|_| is_whole(token)).is_ok())
+        }
         Some((b'G', record)) => granted(record),
         Some((b'R', lines)) => std::str::from_utf8(lines).is_ok_and(asked),
         _ => false,
@@ -100,7 +102,11 @@ fn granted(record: &[u8]) -> bool {
             assert_eq!(session.policies.len(), usize::from(terms.policy.is_some()) + terms.policy_arns.len());
             let known = |arn: &String| DIRECTORY.managed_for(arn, ACCOUNT).is_some();
             let broken = session.policies.iter().filter(|policy| policy.mistake().is_some()).count();
-            assert_eq!(broken, terms.policy_arns.iter().filter(|arn| !known(arn)).count(), "what is gone bounds nothing");
+            assert_eq!(
+                broken,
+                terms.policy_arns.iter().filter(|arn| !known(arn)).count(),
+                "what is gone bounds nothing"
+            );
             assert_eq!((session.tags.len(), bound.expires_at), (terms.tags.len(), session.expires_at));
             let (id, is_role) = match &grant.holder {
                 Holder::User(id) => (CanonicalId::from_bytes(**id), false),
@@ -147,7 +153,8 @@ fn asked(lines: &str) -> bool {
     let (first, last) = (NOW.after(900), NOW.after(7200));
     assert!((first..=last).contains(&issued.expires_at), "{:?}", issued.expires_at);
     assert!(issued.packed_percent.is_none_or(|percent| (1..=100).contains(&percent)), "{:?}", issued.packed_percent);
-    let bound = OpenSessions::new(SEALER.clone()).find(issued.token.expose(), &DIRECTORY).expect("what was given is opened");
+    let bound =
+        OpenSessions::new(SEALER.clone()).find(issued.token.expose(), &DIRECTORY).expect("what was given is opened");
     assert_eq!(bound.credential.secret.expose(), issued.secret_key.expose());
     assert_eq!(bound.expires_at, issued.expires_at);
     let principal = &bound.credential.principal;

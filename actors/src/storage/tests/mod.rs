@@ -7,5 +7,6 @@ mod fixtures;
 mod fsck;
 mod lifecycle;
 mod node;
+mod peeked;
 mod sealed;
 mod versions;
