@@ -88,12 +88,14 @@ impl<'a> Question<'a> {
 
     /// Tags that the request gives its object by a header, where the action writes tags.
     fn request_tags(&self) -> Vec<Tag> {
-        let writes_tags = matches!(self.action, "s3:PutObject" | "s3:PutObjectTagging" | "s3:PutObjectVersionTagging");
+        if !matches!(self.action, "s3:PutObject" | "s3:PutObjectTagging" | "s3:PutObjectVersionTagging") {
+            return Vec::new();
+        }
         // A copy keeps the tags of its source unless it says otherwise; its handler asks with them.
         let is_copy = self.facts.headers.contains_key("x-amz-copy-source");
         let replaces =
             text(self.facts.headers, "x-amz-tagging-directive").is_some_and(|directive| directive == "REPLACE");
-        let header = text(self.facts.headers, "x-amz-tagging").filter(|_| writes_tags && (!is_copy || replaces));
+        let header = text(self.facts.headers, "x-amz-tagging").filter(|_| !is_copy || replaces);
         // A header that cannot be read is refused by whoever reads the attributes.
         header.and_then(|value| parse_tagging(&value).ok()).unwrap_or_default()
     }

@@ -11,9 +11,21 @@ use actix_web::http::header::HeaderMap;
 use super::signing::{ALGORITHM, AmzDate, Scope, sha256_hex};
 use crate::s3::request_head::{RequestHead, decode_query_part, pairs};
 
-/// Whether SigV4 leaves the byte unencoded everywhere (RFC 3986 unreserved).
+/// Whether SigV4 leaves the byte unencoded everywhere (RFC 3986 unreserved). Every byte of a query is looked at, so it is a table.
 fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+    const UNRESERVED: [bool; 256] = {
+        let (mut table, mut byte) = ([false; 256], 0);
+        while byte < 256 {
+            #[allow(clippy::indexing_slicing, reason = "worked out when this is built")]
+            {
+                let of = byte as u8;
+                table[byte] = of.is_ascii_alphanumeric() || matches!(of, b'-' | b'.' | b'_' | b'~');
+            }
+            byte += 1;
+        }
+        table
+    };
+    UNRESERVED.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 fn push_encoded(out: &mut String, byte: u8) {
@@ -86,14 +98,14 @@ fn is_canonical(part: &[u8]) -> bool {
     };
     let mut rest = part;
     loop {
-        rest = match rest {
-            [] => return true,
-            [b'%', high, low, behind @ ..] => match (digit(*high), digit(*low)) {
+        let plain = rest.iter().take_while(|byte| is_unreserved(**byte)).count();
+        rest = match rest.get(plain..) {
+            None | Some([]) => return true,
+            Some([b'%', high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
                 (Some(high), Some(low)) if !is_unreserved(high << 4 | low) => behind,
                 _ => return false,
             },
-            [byte, behind @ ..] if is_unreserved(*byte) => behind,
-            _ => return false,
+            Some(_) => return false,
         };
     }
 }

@@ -38,11 +38,10 @@ pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
 
 /// 64 lower-case hexadecimal digits.
 fn hex_text(digest: [u8; 32]) -> String {
-    let mut text = String::with_capacity(64);
-    for nibble in digest.into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
-        text.push(char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }));
-    }
-    text
+    let mut text = [b'0'; 64];
+    // Exactly as many digits as there is room for.
+    let _ = hex::encode_to_slice(digest, &mut text);
+    text.map(char::from).iter().collect()
 }
 
 /// Lower-case hexadecimal SHA-256.

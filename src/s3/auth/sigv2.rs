@@ -17,11 +17,12 @@ use myfsio_actors::names::AccessKeyId;
 use super::canonical::path_forms;
 use super::claim::{SECURITY_TOKEN, check_skew, session_token};
 use super::credentials::SecretText;
+use super::query_signs::QuerySigns;
 use super::signing::{AmzDate, hmac_sha1, iso8601, same_secret};
 use super::verify::spell;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::operation::is_sub_resource;
-use crate::s3::request_head::{RequestHead, decode_query_part, query_names, query_pairs};
+use crate::s3::request_head::{RequestHead, decode_query_part, query_pairs};
 
 /// Parameters that clients sign: the sub-resources that the specification lists and those that S3 gained later while
 /// the version was in use, in the order of their bytes.
@@ -91,15 +92,6 @@ pub fn is_header(authorization: &str) -> bool {
     scheme(authorization).0 == "AWS"
 }
 
-/// Whether the query carries a signature of this version.
-pub fn is_query(head: &RequestHead<'_>) -> bool {
-    head.query_names().any(|name| is_own_parameter(&name))
-}
-
-fn is_own_parameter(name: &str) -> bool {
-    matches!(name, "AWSAccessKeyId" | "Signature")
-}
-
 fn scheme(authorization: &str) -> (&str, &str) {
     authorization.split_once(char::is_whitespace).unwrap_or((authorization, ""))
 }
@@ -107,8 +99,8 @@ fn scheme(authorization: &str) -> (&str, &str) {
 /// Makes headers of the parameters that signers of this version put into the query in place of headers: `x-amz-*`,
 /// Content-Type and Content-MD5. Then all that is signed is also obeyed. A header that is there already stays, and what
 /// is no legal header is left out, which the signature shows.
-pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
-    if !query_names(query).any(|name| is_own_parameter(&name)) {
+pub fn adopt_headers(query: &str, signs: QuerySigns, headers: &mut HeaderMap) {
+    if !signs.version_2 {
         return;
     }
     for (name, value) in query_pairs(query) {

@@ -153,6 +153,10 @@ pub fn bypasses_governance(call: &Call, bucket: &Bucket, key: &str, version: Opt
 
 /// The lock that headers ask for, as far as they can be read: what cannot is refused by [`asked_lock`].
 pub fn lock_of_headers(headers: &HeaderMap) -> AskedLock {
+    // Every question of access asks, and hardly a request has one of them.
+    if !headers.keys().any(|name| name.as_str().starts_with("x-amz-object-lock-")) {
+        return AskedLock::default();
+    }
     let mode = text(headers, MODE).and_then(|mode| documents::parse_mode(&mode));
     let seconds = text(headers, UNTIL).and_then(|until| date_seconds(&until));
     let retention = mode.zip(seconds);
