@@ -33,7 +33,7 @@ use crate::admin::{self, health::health};
 use crate::aws;
 use crate::connection::{Connection, Patience, Phase, Serving};
 use crate::node::Node;
-use crate::s3::auth::{presigned, sigv2};
+use crate::s3::auth::query_signs;
 use crate::s3::body::RequestBody;
 use crate::s3::context::Call;
 use crate::s3::cors;
@@ -300,6 +300,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         bucket,
         query,
         auth,
+        peeked,
         charged,
         checks,
         limits,
@@ -328,6 +329,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         note: hold.exchange.note.clone(),
         body: RequestBody::new(incoming, decoder, limits, checks),
         on_behalf: OnceCell::new(),
+        peeked,
         refusals: Cell::new(0),
     };
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
@@ -348,9 +350,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
 
 /// Headers that the query of a presigned URL carries become headers, for authentication and handlers alike.
 fn adopt_headers(head: &mut RequestHead) {
-    let query = head.uri.query().unwrap_or_default();
-    sigv2::adopt_headers(query, &mut head.headers);
-    presigned::adopt_headers(query, &mut head.headers);
+    query_signs::adopt_headers(head.uri.query().unwrap_or_default(), &mut head.headers);
 }
 
 fn find_route(node: &Node, door: Door, head: &RequestHead) -> Result<Route, S3Error> {

@@ -34,7 +34,7 @@ use crate::node::{Clients, Node, NodeSettings};
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
 use crate::s3::auth::signing_keys::SigningKeys;
-use crate::s3::authorize::Access;
+use crate::s3::authorize::{Access, OwnKey};
 use crate::server::{self, ServerSettings};
 use crate::telemetry;
 
@@ -302,7 +302,7 @@ fn start_access(
     let iam = IamClient::start(settings, Arc::clone(clock), &arbiter)?;
     let policies = PolicyEngineSettings { path: config.bucket_policy_path.clone(), audit: audit.clone() };
     let policy_engine = PolicyEngineClient::start(policies, iam.client.clone(), Arc::clone(clock), &arbiter)?;
-    Ok((Access { iam: iam.client, policy_engine }, iam.seeded))
+    Ok((Access { iam: iam.client, policy_engine, own_key: OwnKey::random()? }, iam.seeded))
 }
 
 /// Tells the terminal where the node is, and the first administrator's secret once; never the log.

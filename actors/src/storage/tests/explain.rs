@@ -56,7 +56,7 @@ async fn objects_are_told_as_they_lie_on_the_disk() {
         fs::write(&path, bytes).unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
     };
-    rustix::fs::fremovexattr(&fs::File::open(&path).unwrap(), "user.myfsio").unwrap();
+    rustix::fs::fremovexattr(fs::File::open(&path).unwrap(), "user.myfsio").unwrap();
     assert_eq!(state(&node, &bucket, "parts", false).await, FileState::Untagged);
     let mut bent = good.clone();
     bent[70_088 + 12] ^= 1;

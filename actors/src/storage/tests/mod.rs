@@ -9,6 +9,7 @@ mod fixtures;
 mod fsck;
 mod lifecycle;
 mod node;
+mod peeked;
 mod quota;
 mod sealed;
 mod sealed_edits;
