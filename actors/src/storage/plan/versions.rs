@@ -168,7 +168,6 @@ pub(super) fn mark(
     let stamp = planner.stamp(after);
     let id = version_id(bucket.versioning, stamp)?;
     let row = marker(bucket, id, stamp, owner);
-    tally.add_version(&row);
     planner.change(keys::version(bucket.id, key.as_bytes(), stamp), Some(rows::encode(&row)?));
     if id == VersionId::Null {
         planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)));
