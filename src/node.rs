@@ -13,6 +13,7 @@ use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::NotifierClient;
 use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
+use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
 
@@ -71,6 +72,8 @@ pub struct Clients {
     pub notifier: NotifierClient,
     /// Limits of buckets and users.
     pub quotas: QuotaTrackerClient,
+    /// Who wraps data keys anew.
+    pub reencryption: ReencryptionClient,
     /// Who changed what.
     pub audit: AuditLog,
 }
@@ -96,6 +99,8 @@ pub struct Node {
     pub notifier: NotifierClient,
     /// How much buckets and users may hold.
     pub quotas: QuotaTrackerClient,
+    /// Who wraps data keys anew.
+    pub reencryption: ReencryptionClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Time.
@@ -117,7 +122,7 @@ pub struct Node {
 impl Node {
     /// A node with all its places free.
     pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
-        let Clients { storage, kms, access, lifecycle, notifier, quotas, audit } = clients;
+        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -139,6 +144,7 @@ impl Node {
             lifecycle,
             notifier,
             quotas,
+            reencryption,
             audit,
             clock,
             admission,

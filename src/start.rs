@@ -21,6 +21,7 @@ use myfsio_actors::notifier::{NotifierClient, NotifierError, NotifierSettings};
 use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, PolicyError};
 use myfsio_actors::quota_tracker::{QuotaError, QuotaTrackerClient};
 use myfsio_actors::rate::Rate;
+use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -109,6 +110,8 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let day = Day::of_seconds(config.lifecycle_day_seconds);
     let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
     let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await?;
+    let reencryption =
+        ReencryptionClient::start(storage.clone(), kms.clone(), Arc::clone(&clock), &Arbiter::new().handle());
     let settings = node_settings(&config)?;
     let clients = Clients {
         storage: storage.clone(),
@@ -117,6 +120,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
         lifecycle: lifecycle.clone(),
         notifier: notifier.clone(),
         quotas: quotas.clone(),
+        reencryption: reencryption.clone(),
         audit: audit.clone(),
     };
     let node = Arc::new(Node::new(settings, clients, clock));
@@ -143,6 +147,9 @@ async fn serve(config: Config) -> Result<(), RunError> {
     }
     if let Err(error) = notifier.stop().await {
         tracing::warn!(%error, "events that were told are told again by the next start");
+    }
+    if let Err(error) = reencryption.stop().await {
+        tracing::warn!(%error, "wrapping data keys anew did not end by itself");
     }
     if let Err(error) = quotas.stop().await {
         tracing::warn!(%error, "counting for quotas did not end by itself");

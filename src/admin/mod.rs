@@ -13,6 +13,7 @@ mod objects;
 mod policy;
 pub mod presign;
 mod quotas;
+mod reencryption;
 mod route;
 mod simulate;
 
@@ -80,6 +81,14 @@ pub async fn answer(
             events::listen(node, caller)
         }
         AdminRoute::UserQuota(route) => quotas::answer(node, caller, request_id, route, incoming).await,
+        AdminRoute::KeyUsage => {
+            only_administrators(node, &caller)?;
+            reencryption::usage(node)
+        }
+        AdminRoute::Reencrypt(route) => {
+            only_administrators(node, &caller)?;
+            reencryption::answer(node, caller, request_id, route, incoming).await
+        }
         AdminRoute::Explain => explain::explain(node, &caller),
         AdminRoute::Simulate => {
             let body = caller.body(incoming)?;

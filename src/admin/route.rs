@@ -41,6 +41,30 @@ pub enum AdminRoute {
     ObjectStorage(BucketName, ObjectKey),
     /// `/_myfsio/users/<user>/quota`
     UserQuota(UserQuotaRoute),
+    /// `GET /_myfsio/kms/usage`
+    KeyUsage,
+    /// `/_myfsio/kms/reencrypt`
+    Reencrypt(ReencryptRoute),
+}
+
+/// What is asked of the job that wraps data keys anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReencryptRoute {
+    /// `GET`: how far it is.
+    Progress,
+    /// `POST`: begins one.
+    Begin,
+    /// `DELETE`: ends it.
+    Cancel,
+}
+
+fn reencrypt(method: &Method) -> Result<AdminRoute, S3Error> {
+    match method.as_str() {
+        "GET" => Ok(AdminRoute::Reencrypt(ReencryptRoute::Progress)),
+        "POST" => Ok(AdminRoute::Reencrypt(ReencryptRoute::Begin)),
+        "DELETE" => Ok(AdminRoute::Reencrypt(ReencryptRoute::Cancel)),
+        _ => Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", "GET, POST, DELETE")),
+    }
 }
 
 /// What is asked of a user's quota. The user goes by its id, one of its access keys, or a name that it alone has.
@@ -73,6 +97,8 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         Ok((taken, route(named(bucket)?)))
     };
     let (taken, route) = match segments[..] {
+        ["kms", "reencrypt"] => return reencrypt(method),
+        ["kms", "usage"] => (Method::GET, AdminRoute::KeyUsage),
         ["users", user, "quota"] => return user_quota(method, user),
         ["iam", ref rest @ ..] => return super::iam::route::find(method, rest).map(AdminRoute::Iam),
         ["buckets", bucket, "adopt"] => of_bucket(Method::POST, AdminRoute::AdoptFiles, bucket)?,
@@ -149,6 +175,12 @@ mod tests {
         ] {
             assert_eq!(find(&method, ann).unwrap(), AdminRoute::UserQuota(route));
         }
+        let reencrypt = |method| find(&method, "/_myfsio/kms/reencrypt").map_err(|error| error.code());
+        assert_eq!(reencrypt(Method::POST), Ok(AdminRoute::Reencrypt(ReencryptRoute::Begin)));
+        assert_eq!(reencrypt(Method::GET), Ok(AdminRoute::Reencrypt(ReencryptRoute::Progress)));
+        assert_eq!(reencrypt(Method::DELETE), Ok(AdminRoute::Reencrypt(ReencryptRoute::Cancel)));
+        assert_eq!(reencrypt(Method::PUT), Err(ErrorCode::MethodNotAllowed));
+        assert_eq!(find(&Method::GET, "/_myfsio/kms/usage").unwrap(), AdminRoute::KeyUsage);
         let code = |method, path| find(&method, path).unwrap_err().code();
         for (method, path) in [
             (Method::GET, adopt),

@@ -145,6 +145,7 @@ error_table! {
     NotFoundException, 400, "The request was rejected because the specified entity or resource could not be found.";
     NotImplemented, 501, "A header or query you provided implies functionality that is not implemented.";
     ObjectLockConfigurationNotFoundError, 404, "Object Lock configuration does not exist for this bucket.";
+    OperationAborted, 409, "A conflicting conditional operation is currently in progress against this resource. Try again.";
     OwnershipControlsNotFoundError, 404, "The bucket ownership controls were not found.";
     PreconditionFailed, 412, "At least one of the pre-conditions you specified did not hold.";
     QuotaExceeded, 400, "A quota has no room for it.";
