@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::{DispatchError, PayloadError};
-use actix_http::{HttpMessage as _, HttpService, KeepAlive, Payload, Request, RequestHead, Response};
+use actix_http::{ConnectionType, HttpMessage as _, HttpService, KeepAlive, Payload, Request, RequestHead, Response};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service};
@@ -170,7 +170,10 @@ async fn expect(node: Arc<Node>, door: Door, mut request: Request) -> Result<Req
         Err(error) => {
             let (head, payload) = request.into_parts();
             let hold = Hold { permit: None, payload: SharedPayload::new(payload), serving, exchange };
-            Err(refuse(&node, &head, request_id, &error, hold))
+            let mut refusal = refuse(&node, &head, request_id, &error, hold);
+            // Also where there is no body: some clients take the next answer for one to this request else.
+            refusal.head_mut().set_connection_type(ConnectionType::Close);
+            Err(refusal)
         }
     }
 }
@@ -191,7 +194,8 @@ async fn prepare(
     if let (Operation::PutObject, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
-        object_put::check_head(node, &prepared.auth, &head.headers, bucket, key, prepared.limits.declared)?;
+        let (.., owner) = object_put::check_head(node, &prepared.auth, &head.headers, bucket, key)?;
+        node.storage.check_quota(bucket, key, &owner, prepared.limits.declared.unwrap_or(0))?;
     }
     if let (Operation::UploadPart, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
