@@ -14,6 +14,7 @@ pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
 pub mod kms;
+pub mod kms_routes;
 mod limits;
 mod memory;
 pub mod node;
@@ -23,4 +24,5 @@ pub mod server;
 mod start;
 pub mod telemetry;
 
+pub use myfsio_client_encryption as client_encryption;
 pub use start::{RunError, run};

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::{DispatchError, PayloadError};
-use actix_http::{HttpMessage as _, HttpService, KeepAlive, Payload, Request, RequestHead, Response};
+use actix_http::{ConnectionType, HttpMessage as _, HttpService, KeepAlive, Payload, Request, RequestHead, Response};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, fn_service};
@@ -33,7 +33,7 @@ use crate::admin::{self, health::health};
 use crate::aws;
 use crate::connection::{Connection, Patience, Phase, Serving};
 use crate::node::Node;
-use crate::s3::auth::{presigned, sigv2};
+use crate::s3::auth::query_signs;
 use crate::s3::body::RequestBody;
 use crate::s3::context::Call;
 use crate::s3::cors;
@@ -170,7 +170,10 @@ async fn expect(node: Arc<Node>, door: Door, mut request: Request) -> Result<Req
         Err(error) => {
             let (head, payload) = request.into_parts();
             let hold = Hold { permit: None, payload: SharedPayload::new(payload), serving, exchange };
-            Err(refuse(&node, &head, request_id, &error, hold))
+            let mut refusal = refuse(&node, &head, request_id, &error, hold);
+            // Also where there is no body: some clients take the next answer for one to this request else.
+            refusal.head_mut().set_connection_type(ConnectionType::Close);
+            Err(refusal)
         }
     }
 }
@@ -191,7 +194,8 @@ async fn prepare(
     if let (Operation::PutObject, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
-        object_put::check_head(node, &prepared.auth, &head.headers, bucket, key, prepared.limits.declared)?;
+        let (.., owner) = object_put::check_head(node, &prepared.auth, &head.headers, bucket, key)?;
+        node.storage.check_quota(bucket, key, &owner, prepared.limits.declared.unwrap_or(0))?;
     }
     if let (Operation::UploadPart, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
@@ -300,6 +304,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         bucket,
         query,
         auth,
+        peeked,
         charged,
         checks,
         limits,
@@ -328,6 +333,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         note: hold.exchange.note.clone(),
         body: RequestBody::new(incoming, decoder, limits, checks),
         on_behalf: OnceCell::new(),
+        peeked,
         refusals: Cell::new(0),
     };
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
@@ -348,9 +354,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
 
 /// Headers that the query of a presigned URL carries become headers, for authentication and handlers alike.
 fn adopt_headers(head: &mut RequestHead) {
-    let query = head.uri.query().unwrap_or_default();
-    sigv2::adopt_headers(query, &mut head.headers);
-    presigned::adopt_headers(query, &mut head.headers);
+    query_signs::adopt_headers(head.uri.query().unwrap_or_default(), &mut head.headers);
 }
 
 fn find_route(node: &Node, door: Door, head: &RequestHead) -> Result<Route, S3Error> {

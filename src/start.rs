@@ -19,7 +19,7 @@ use myfsio_actors::kms::{KmsClient, KmsSettings};
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::{NotifierClient, NotifierError, NotifierSettings};
 use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, PolicyError};
-use myfsio_actors::quota_tracker::{QuotaError, QuotaTrackerClient};
+use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
@@ -34,7 +34,7 @@ use crate::node::{Clients, Node, NodeSettings};
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
 use crate::s3::auth::signing_keys::SigningKeys;
-use crate::s3::authorize::Access;
+use crate::s3::authorize::{Access, OwnKey};
 use crate::server::{self, ServerSettings};
 use crate::telemetry;
 
@@ -70,9 +70,6 @@ pub enum RunError {
     /// Its webhooks.
     #[error("webhooks: {0}")]
     Notifier(#[from] NotifierError),
-    /// The quotas of its users.
-    #[error("quotas: {0}")]
-    Quotas(#[from] QuotaError),
     /// Its secret key.
     #[error("SECRET_KEY: {0}")]
     SecretKey(#[from] StoreError),
@@ -109,7 +106,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let notifier = start_notifier(&config, sealer, &storage, &clock)?;
     let day = Day::of_seconds(config.lifecycle_day_seconds);
     let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
-    let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await?;
+    let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
     let reencryption =
         ReencryptionClient::start(storage.clone(), kms.clone(), Arc::clone(&clock), &Arbiter::new().handle());
     let settings = node_settings(&config)?;
@@ -302,7 +299,7 @@ fn start_access(
     let iam = IamClient::start(settings, Arc::clone(clock), &arbiter)?;
     let policies = PolicyEngineSettings { path: config.bucket_policy_path.clone(), audit: audit.clone() };
     let policy_engine = PolicyEngineClient::start(policies, iam.client.clone(), Arc::clone(clock), &arbiter)?;
-    Ok((Access { iam: iam.client, policy_engine }, iam.seeded))
+    Ok((Access { iam: iam.client, policy_engine, own_key: OwnKey::random()? }, iam.seeded))
 }
 
 /// Tells the terminal where the node is, and the first administrator's secret once; never the log.

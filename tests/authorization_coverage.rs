@@ -304,6 +304,9 @@ const OWN_ROUTES: &[OwnRoute] = &[
     route("PATCH", "/_myfsio/iam/users/subject/access-keys/subject", r#"{"enabled": true}"#),
     route("POST", "/_myfsio/iam/users/subject/rotate", r#"{"access_key": "subject"}"#),
     route("DELETE", "/_myfsio/iam/users/subject/access-keys/subject", ""),
+    route("GET", "/_myfsio/users/subject/quota", ""),
+    route("PUT", "/_myfsio/users/subject/quota", r#"{"max_bytes": 1000000}"#),
+    route("DELETE", "/_myfsio/users/subject/quota", ""),
     route("DELETE", "/_myfsio/iam/users/subject", ""),
     // Last: who may hear it hears it without end.
     route("GET", "/_myfsio/events", ""),

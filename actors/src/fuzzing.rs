@@ -2,14 +2,26 @@
 //! whether they were taken, so that the seeds of a corpus also say whether they should be. Not part of the node: built for
 //! tests and with the feature `internals` only.
 
+pub use crate::audit::fuzzing::audit_log;
+pub use crate::iam::fuzzing::{iam_file, identity_token, session_token};
 pub use crate::policy_engine::fuzzing::policy;
+pub use crate::storage::fuzzing::sealed::sealed;
 pub use crate::storage::fuzzing::{journal, rows};
 
 /// A target: answers whether the input was taken.
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target of this crate by its name, which is also that of its corpus and of its program below `fuzz/`.
-pub const TARGETS: &[(&str, Target)] = &[("journal", journal), ("policy", policy), ("rows", rows)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("audit_log", audit_log),
+    ("iam_file", iam_file),
+    ("identity_token", identity_token),
+    ("journal", journal),
+    ("policy", policy),
+    ("rows", rows),
+    ("sealed", sealed),
+    ("session_token", session_token),
+];
 
 #[cfg(test)]
 mod tests {

@@ -393,7 +393,8 @@ fn problem(path: &Path, mistake: Mistake) -> FileProblem {
     FileProblem { path: path.to_owned(), line: mistake.line, reason: mistake.reason }
 }
 
-fn compile<S: Schema>(schema: &S, text: &str) -> Result<(Value, S::State), Mistake> {
+/// Reads the text of a file.
+pub(crate) fn compile<S: Schema>(schema: &S, text: &str) -> Result<(Value, S::State), Mistake> {
     // Editors of other systems put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document: Value = serde_json::from_str(text)?;

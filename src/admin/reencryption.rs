@@ -81,12 +81,13 @@ impl From<ReencryptionError> for S3Error {
         let text = error.to_string();
         match error {
             ReencryptionError::Running => Self::with_message(ErrorCode::OperationAborted, text),
+            ReencryptionError::Unsound => Self::with_message(ErrorCode::InvalidArgument, text),
             ReencryptionError::NotRunning => Self::with_message(ErrorCode::InvalidRequest, text),
             ReencryptionError::InvalidBucketName(bucket) => {
                 Self::new(ErrorCode::InvalidBucketName).field("BucketName", bucket)
             }
             ReencryptionError::Storage(error) => error.into(),
-            ReencryptionError::Kms(_) => Self::with_message(ErrorCode::InvalidArgument, text),
+            ReencryptionError::Kms(error) => error.into(),
             ReencryptionError::Kept(_) => Self::internal(text),
             ReencryptionError::Busy => Self::new(ErrorCode::SlowDown).because(text),
             ReencryptionError::Stopped | ReencryptionError::TimedOut => {

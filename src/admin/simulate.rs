@@ -396,7 +396,7 @@ impl Simulation {
     /// The answer; `asker` is set where it is for somebody who does not administer the node.
     fn answer(&self, node: &Node, asker: Option<&Principal>) -> Result<Value, S3Error> {
         let object = self.object(node)?;
-        let state = self.state(object.as_ref());
+        let state = self.state(object.as_deref());
         let altered = self.altered.as_ref().or(self.principal.as_ref()).map(|principal| &**principal);
         let mut told = self.tell(node, altered, state, true, asker)?;
         if self.draft.is_none() && self.altered.is_none() {
@@ -411,10 +411,10 @@ impl Simulation {
         Ok(Value::Object(told))
     }
 
-    fn object(&self, node: &Node) -> Result<Option<Object>, S3Error> {
+    fn object(&self, node: &Node) -> Result<Option<Arc<Object>>, S3Error> {
         let (Some(bucket), Some(key)) = (&self.bucket, &self.key) else { return Ok(None) };
         match node.storage.peek_object(bucket, key, None) {
-            Ok(object) => Ok(Some(object)),
+            Ok(found) => Ok(Some(found.object)),
             Err(error) if crate::s3::authorize::is_absence(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }

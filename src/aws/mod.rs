@@ -11,6 +11,8 @@ mod authenticate;
 mod call;
 mod dispatch;
 pub mod error;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod fuzzing;
 pub mod iam;
 mod kms;
 mod names;

@@ -33,16 +33,20 @@ pub fn end(row: &Row, mut document: XmlWriter, request_id: RequestId) -> HttpRes
 
 /// The answer that tells an error.
 pub fn error(service: Service, error: &ApiError, request_id: RequestId) -> HttpResponse {
-    let status = error.code().status();
-    let mut document = XmlWriter::in_namespace("ErrorResponse", service.namespace(), 512);
-    let kind = if status.is_server_error() { "Receiver" } else { "Sender" };
-    document.open("Error").text("Type", kind).text("Code", error.code().name());
-    document.text("Message", &legible(error.message())).close().value("RequestId", request_id);
-    let mut response = with_id(status, XML, document.finish(), request_id);
+    let mut response = with_id(error.code().status(), XML, error_document(service, error, request_id), request_id);
     if matches!(error.code(), ErrorCode::Throttling | ErrorCode::ServiceUnavailable) {
         set_header(&mut response, "retry-after", "1");
     }
     response
+}
+
+/// The document that tells an error.
+pub fn error_document(service: Service, error: &ApiError, request_id: RequestId) -> String {
+    let mut document = XmlWriter::in_namespace("ErrorResponse", service.namespace(), 512);
+    let kind = if error.code().status().is_server_error() { "Receiver" } else { "Sender" };
+    document.open("Error").text("Type", kind).text("Code", error.code().name());
+    document.text("Message", &legible(error.message())).close().value("RequestId", request_id);
+    document.finish()
 }
 
 /// An answer with the header that names its request.

@@ -10,10 +10,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 
 use super::input::{Request, is_answered};
 use crate::s3::auth::canonical::canonical_path;
+use crate::s3::auth::query_signs::adopt_headers;
 use crate::s3::auth::signing::{Scope, SigningKey, sha256_hex};
 use crate::s3::auth::{
     AuthSettings, Authenticated, Credential, CredentialError, Credentials, Mechanism, SecretText, authenticate as ask,
-    presigned, sigv2,
 };
 use crate::s3::error::S3Error;
 use crate::s3::request_head::RequestHead;
@@ -81,12 +81,6 @@ impl Credentials for Keys {
 
 fn done(head: &RequestHead<'_>) -> Result<Authenticated<()>, S3Error> {
     ask(head, &AuthSettings::default(), &Keys, NOW).now_or_never().expect("nothing waits in here")
-}
-
-/// As the server does before it authenticates.
-fn adopt_headers(query: &str, headers: &mut HeaderMap) {
-    sigv2::adopt_headers(query, headers);
-    presigned::adopt_headers(query, headers);
 }
 
 /// Whoever was accepted knew the secret, and all that is obeyed was signed.

@@ -89,7 +89,7 @@ pub fn is_answered(error: &S3Error, input: &[u8]) {
 }
 
 /// Whether XML 1.0 has a way to write all its characters.
-fn is_legal(element: &Element) -> bool {
+pub fn is_legal(element: &Element) -> bool {
     let legal = |c: char| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'));
     element.text.chars().all(legal) && element.children.iter().all(is_legal)
 }

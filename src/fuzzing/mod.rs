@@ -13,10 +13,11 @@ mod chunked;
 mod conditions;
 mod encryption;
 mod forms;
-mod input;
+pub(crate) mod input;
 mod target;
 mod xml;
 
+pub use crate::aws::fuzzing::query_protocol;
 pub use crate::config::fuzzing::config;
 pub use authenticate::authenticate;
 pub use body::{body_claims, object_headers};
@@ -45,6 +46,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("object_headers", object_headers),
     ("post_form", post_form),
     ("post_policy", post_policy),
+    ("query_protocol", query_protocol),
     ("request_target", request_target),
     ("xml_documents", xml_documents),
 ];

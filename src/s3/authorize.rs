@@ -4,10 +4,16 @@
 //! that use it. A refusal carries why, which those may read who may ask for it later; the client reads only that it was refused.
 //!
 //! A question is asked without a look at the object, which answers most of them. Only when the answer depends on the object's
-//! owner, access control list or tags is its row looked up, and the question asked again.
+//! owner, access control list or tags is its row looked up, and the question asked again. Where the object is opened anyway its row
+//! comes first, and goes on to the handler with the permission.
+//!
+//! INVARIANT: what a handler opens is the very object that the permission was asked for, or one that it was asked for anew.
+
+mod open;
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::audit::ChangeOrigin;
@@ -15,9 +21,9 @@ use myfsio_actors::bucket_config::{BucketConfig, Tag};
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, VersionId};
 use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, RequestContext};
-use myfsio_actors::storage::{Bucket, Object, StorageError};
+use myfsio_actors::storage::{Bucket, Object, PeekedObject, StorageError};
 
-pub use super::access::Access;
+pub use super::access::{Access, OwnKey};
 use super::auth::PayloadSigning;
 use super::context::Call;
 use super::encryption::told;
@@ -28,8 +34,10 @@ use super::request_facts::Asks;
 pub use super::request_facts::{AskedLock, Facts};
 use super::respond::RequestId;
 use super::storage_error::refused_read;
-use crate::decisions::{Explanation, FURTHER_MAX, Why};
+use crate::decisions::FURTHER_MAX;
 use crate::node::Node;
+
+pub use open::{missing, open, open_further};
 
 /// An authenticated request.
 pub type Authenticated = super::auth::Authenticated<Principal>;
@@ -81,12 +89,14 @@ impl<'a> Question<'a> {
 
     /// Tags that the request gives its object by a header, where the action writes tags.
     fn request_tags(&self) -> Vec<Tag> {
-        let writes_tags = matches!(self.action, "s3:PutObject" | "s3:PutObjectTagging" | "s3:PutObjectVersionTagging");
+        if !matches!(self.action, "s3:PutObject" | "s3:PutObjectTagging" | "s3:PutObjectVersionTagging") {
+            return Vec::new();
+        }
         // A copy keeps the tags of its source unless it says otherwise; its handler asks with them.
         let is_copy = self.facts.headers.contains_key("x-amz-copy-source");
         let replaces =
             text(self.facts.headers, "x-amz-tagging-directive").is_some_and(|directive| directive == "REPLACE");
-        let header = text(self.facts.headers, "x-amz-tagging").filter(|_| writes_tags && (!is_copy || replaces));
+        let header = text(self.facts.headers, "x-amz-tagging").filter(|_| !is_copy || replaces);
         // A header that cannot be read is refused by whoever reads the attributes.
         header.and_then(|value| parse_tagging(&value).ok()).unwrap_or_default()
     }
@@ -181,9 +191,29 @@ fn compares(operation: Operation, headers: &HeaderMap) -> bool {
             || headers.contains_key("x-amz-if-match-last-modified-time"))
 }
 
-/// Asks for the permission of the request's own resource. Errs: AccessDenied; what is missing, to those who may list.
-pub async fn primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>) -> Result<(), S3Error> {
+/// Asks for the permission of the request's own resource; answers the object, where that was looked up. Errs: AccessDenied; what is
+/// missing, to those who may list.
+pub async fn primary(
+    node: &Node,
+    auth: &Authenticated,
+    primary: &Primary<'_>,
+) -> Result<Option<PeekedObject>, S3Error> {
     node.access.refresh().await;
+    let version = primary.facts.query.get("versionId").map(VersionId::parse).transpose();
+    let row = match (primary.bucket, primary.key, version) {
+        (Some(bucket), Some(key), Ok(version)) => Some((bucket, key, version)),
+        // The handler refuses a version id that is none.
+        _ => None,
+    };
+    let opened = row.filter(|_| primary.operation.opens_object());
+    let peeked = opened.and_then(|(bucket, key, version)| node.storage.peek_object(bucket, key, version).ok());
+    let found = peeked.as_ref().map_or_else(OnceCell::new, |peeked| OnceCell::from(Arc::clone(&peeked.object)));
+    ask_primary(node, auth, primary, &Subject { row, found })?;
+    Ok(peeked)
+}
+
+/// Asks all that the request's own resource takes.
+fn ask_primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>, subject: &Subject<'_>) -> Result<(), S3Error> {
     let mut question = Question {
         principal: auth.principal.as_deref(),
         action: primary.operation.action(primary.facts.query.has("versionId")),
@@ -194,53 +224,62 @@ pub async fn primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>) -
         version: None,
         facts: primary.facts,
     };
-    let version = primary.facts.query.get("versionId").map(VersionId::parse).transpose();
-    let object = match (primary.bucket, primary.key, version) {
-        (Some(bucket), Some(key), Ok(version)) => Looked::Row(bucket, key, version),
-        // The handler refuses a version id that is none.
-        _ => Looked::Nowhere,
-    };
     if primary.operation == Operation::UntagResource {
         let named = primary.facts.query.iter().filter(|(name, _)| *name == "tagKeys");
         let keys: Vec<&str> = named.map(|(_, key)| key).collect();
-        return ask(node, &question, object, Asks::BucketTagKeys(&keys));
+        return ask(node, &question, subject, Asks::BucketTagKeys(&keys));
     }
     let (tags, begun) = (question.request_tags(), told::of_upload(node, primary));
     let asks = if begun.is_empty() { Asks::Tags(&tags) } else { Asks::Begun(&begun) };
-    ask(node, &question, object, asks)?;
+    ask(node, &question, subject, asks)?;
     // S3 asks for reading the object beside reading its attributes, or comparing with them.
     if primary.operation == Operation::GetObjectAttributes || compares(primary.operation, primary.facts.headers) {
         question.action = Operation::GetObject.action(primary.facts.query.has("versionId"));
-        ask(node, &question, object, Asks::Nothing)?;
+        ask(node, &question, subject, Asks::Nothing)?;
     }
     Ok(())
 }
 
-/// Where a question finds its object, should the answer depend on it.
-#[derive(Debug, Clone, Copy)]
-enum Looked<'a> {
-    /// There is none.
-    Nowhere,
-    /// In its row.
-    Row(&'a Bucket, &'a ObjectKey, Option<VersionId>),
+/// The object that questions are about, looked up when an answer depends on it.
+#[derive(Debug, Default)]
+struct Subject<'a> {
+    /// Where its row is; none: there is no object to look up.
+    row: Option<(&'a Bucket, &'a ObjectKey, Option<VersionId>)>,
+    found: OnceCell<Arc<Object>>,
+}
+
+impl Subject<'_> {
+    /// Looks it up; none where there is nothing to look up.
+    fn look(&self, node: &Node) -> Option<Result<&Arc<Object>, StorageError>> {
+        if let Some(found) = self.found.get() {
+            return Some(Ok(found));
+        }
+        let (bucket, key, version) = self.row?;
+        let peeked = node.storage.peek_object(bucket, key, version);
+        Some(peeked.map(|peeked| self.found.get_or_init(|| peeked.object)))
+    }
 }
 
 /// Asks one question. Errs: AccessDenied; what is missing, to those who may list.
-fn ask(node: &Node, question: &Question<'_>, object: Looked<'_>, asks: Asks<'_>) -> Result<(), S3Error> {
+fn ask(node: &Node, question: &Question<'_>, subject: &Subject<'_>, asks: Asks<'_>) -> Result<(), S3Error> {
     let context = question.context(asks);
-    let decision = node.access.policy_engine.decide(&question.request(ObjectState::Unseen, &context));
+    let decide = |state| node.access.policy_engine.decide(&question.request(state, &context));
+    // Of an object that was looked up anyway, one question is enough. Refusals tell whether they needed it.
+    if let Some(found) = subject.found.get()
+        && decide(ObjectState::Found(facts_of(found))).allowed
+    {
+        return Ok(());
+    }
+    let decision = decide(ObjectState::Unseen);
     if decision.reason != Reason::DependsOnObject {
         return verdict(node, question, &decision, ObjectState::Unseen, &context);
     }
-    let found = match object {
-        Looked::Row(bucket, key, version) => Some(node.storage.peek_object(bucket, key, version)),
-        Looked::Nowhere => None,
-    };
+    let found = subject.look(node);
     let state = match &found {
-        Some(Ok(object)) => ObjectState::Found(facts_of(object)),
+        Some(Ok(found)) => ObjectState::Found(facts_of(found)),
         Some(Err(_)) | None => ObjectState::Missing,
     };
-    let decision = node.access.policy_engine.decide(&question.request(state, &context));
+    let decision = decide(state);
     match found {
         Some(Err(error)) if !is_absence(&error) => Err(error.into()),
         // Deleting what is not there succeeds, so its absence is no answer to who may not.
@@ -288,26 +327,6 @@ fn may_list(node: &Node, question: &Question<'_>) -> bool {
     node.access.policy_engine.decide(&listing.request(ObjectState::Missing, &context)).allowed
 }
 
-/// The refusal of somebody who may read an object that is not there, but may not know that.
-pub fn hidden_absence(call: &Call, bucket: &Bucket, key: &str) -> S3Error {
-    let question = about(call, "s3:ListBucket", bucket, None);
-    let context = question.facts.context(Asks::Listing(key));
-    let decision = call.node.access.policy_engine.decide(&question.request(ObjectState::Missing, &context));
-    let request = question.request(ObjectState::Missing, &context);
-    let error = call.node.access.denied(&request, &decision, question.facts.explains);
-    match error.why() {
-        Some(Why::Decided(told)) => {
-            let mut told = Explanation::clone(told);
-            told.message = format!(
-                "There is no object {key}, which is told only to those who may list the bucket. {}",
-                told.message
-            );
-            error.explained(Why::Decided(Box::new(told)))
-        }
-        _ => error,
-    }
-}
-
 /// A further permission that a handler asks for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Further<'a> {
@@ -315,6 +334,8 @@ pub struct Further<'a> {
     pub key: Option<&'a str>,
     /// The version.
     pub version: Option<VersionId>,
+    /// The object, where it was looked up already.
+    pub object: Option<&'a Arc<Object>>,
     /// Tags that the request gives the object in its body.
     pub tags: Option<&'a [Tag]>,
     /// The lock that the request gives the object in its body.
@@ -341,12 +362,14 @@ fn about<'a>(call: &'a Call, action: &'a str, bucket: &'a Bucket, key: Option<&'
 pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<(), S3Error> {
     let question = Question { version: more.version, ..about(call, action, bucket, more.key) };
     let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
-    let object = key.as_ref().map_or(Looked::Nowhere, |key| Looked::Row(bucket, key, more.version));
+    let row = key.as_ref().map(|key| (bucket, key, more.version));
+    let found = more.object.map_or_else(OnceCell::new, |object| OnceCell::from(Arc::clone(object)));
+    let subject = Subject { row, found };
     let asked = match (more.tags, more.lock, more.bucket_tags) {
-        (Some(tags), _, _) => ask(&call.node, &question, object, Asks::Tags(tags)),
-        (None, Some(lock), _) => ask(&call.node, &question, object, Asks::Lock(lock)),
-        (None, None, Some(tags)) => ask(&call.node, &question, object, Asks::BucketTags(tags)),
-        (None, None, None) => ask(&call.node, &question, object, Asks::Tags(&question.request_tags())),
+        (Some(tags), _, _) => ask(&call.node, &question, &subject, Asks::Tags(tags)),
+        (None, Some(lock), _) => ask(&call.node, &question, &subject, Asks::Lock(lock)),
+        (None, None, Some(tags)) => ask(&call.node, &question, &subject, Asks::BucketTags(tags)),
+        (None, None, None) => ask(&call.node, &question, &subject, Asks::Tags(&question.request_tags())),
     };
     if asked.is_err() {
         call.refusals.set(call.refusals.get().saturating_add(1));
@@ -412,7 +435,7 @@ pub fn on_bucket(
         version: None,
         facts,
     };
-    ask(node, &question, Looked::Nowhere, Asks::Nothing)
+    ask(node, &question, &Subject::default(), Asks::Nothing)
 }
 
 /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
@@ -464,7 +487,7 @@ pub fn on_new_bucket(call: &Call, action: &str, name: &BucketName, owner: &Canon
         version: None,
         facts: facts(call),
     };
-    ask(&call.node, &question, Looked::Nowhere, Asks::Nothing)
+    ask(&call.node, &question, &Subject::default(), Asks::Nothing)
 }
 
 /// Asks whether the caller may create a bucket, in this region if it names one. Errs: AccessDenied.
@@ -479,7 +502,7 @@ pub fn creation(call: &Call, name: &BucketName, region: Option<&str>) -> Result<
         version: None,
         facts: facts(call),
     };
-    ask(&call.node, &question, Looked::Nowhere, region.map_or(Asks::Nothing, Asks::Region))
+    ask(&call.node, &question, &Subject::default(), region.map_or(Asks::Nothing, Asks::Region))
 }
 
 /// What decisions about a call depend on. Of a batch, no more refusals are explained than are kept.

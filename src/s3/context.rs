@@ -9,7 +9,7 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
-use myfsio_actors::storage::{Bucket, Cause, Origin, StorageClient, WriteConditions};
+use myfsio_actors::storage::{Bucket, Cause, Origin, PeekedObject, StorageClient, WriteConditions};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -63,6 +63,8 @@ pub struct Call {
     pub body: RequestBody,
     /// Storage, asked on behalf of the caller; made when it matters.
     pub on_behalf: OnceCell<StorageClient>,
+    /// The object that the permission was asked for, where that was looked up.
+    pub peeked: Option<PeekedObject>,
     /// How many permissions were refused to it on its way.
     pub refusals: Cell<usize>,
 }

@@ -249,6 +249,21 @@ impl Operation {
         self.row().scope
     }
 
+    /// Whether its handler opens the object, by [`super::authorize::open`].
+    pub fn opens_object(self) -> bool {
+        matches!(
+            self,
+            Self::GetObject
+                | Self::HeadObject
+                | Self::GetObjectAttributes
+                | Self::GetObjectTagging
+                | Self::GetObjectAcl
+                | Self::PutObjectAcl
+                | Self::GetObjectRetention
+                | Self::GetObjectLegalHold
+        )
+    }
+
     /// Whether the spine asks for the permission. It does not where the body names the keys (DeleteObjects asks for each
     /// of them), the caller (PostObject), or tags, locks or a region that the permission may depend on.
     pub fn authorized_by_spine(self) -> bool {

@@ -16,7 +16,7 @@ use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey, Stamp};
 use myfsio_actors::policy_engine::{Reason, RequestContext};
-use myfsio_actors::storage::Bucket;
+use myfsio_actors::storage::{Bucket, PeekedObject};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::chunked::decoded_length;
@@ -67,6 +67,8 @@ pub struct Prepared {
     pub query: Query,
     /// Who asks.
     pub auth: Authenticated,
+    /// The object, where it was looked up for the permission.
+    pub peeked: Option<PeekedObject>,
     /// Whether the requester pays.
     pub charged: bool,
     /// Claims about the body.
@@ -188,7 +190,7 @@ impl Caller {
         let query = Query::default();
         let facts = Facts { headers: &headers, query: &query, mechanism: Mechanism::SigV4Query, ..self.facts(node) };
         let (bucket_name, bucket, key) = (Some(bucket_name), Some(&*bucket), Some(key));
-        authorize::primary(node, &self.auth, &Primary { operation, facts, bucket_name, bucket, key }).await
+        authorize::primary(node, &self.auth, &Primary { operation, facts, bucket_name, bucket, key }).await.map(drop)
     }
 
     /// The request's body, which comes from `incoming`. Once. Errs: InvalidDigest, InvalidRequest for what is claimed of it.
@@ -269,10 +271,13 @@ pub async fn prepare(
         region: &node.settings.region,
         explains: node.decisions.is_on(),
     };
-    if operation.authorized_by_spine() {
-        let (bucket_name, bucket, key) = (bucket_name.as_ref(), bucket.as_deref(), key.as_ref());
-        authorize::primary(node, &auth, &Primary { operation, facts, bucket_name, bucket, key }).await?;
-    }
+    let peeked = match operation.authorized_by_spine() {
+        true => {
+            let (bucket_name, bucket, key) = (bucket_name.as_ref(), bucket.as_deref(), key.as_ref());
+            authorize::primary(node, &auth, &Primary { operation, facts, bucket_name, bucket, key }).await?
+        }
+        false => None,
+    };
     let charged = match &bucket {
         // The form tells who asks.
         Some(bucket) if operation != Operation::PostObject => {
@@ -310,6 +315,7 @@ pub async fn prepare(
         bucket,
         query,
         auth,
+        peeked,
         charged,
         checks,
         limits,

@@ -58,6 +58,10 @@ impl Query {
 }
 
 fn decode_text(raw: &str) -> Result<String, S3Error> {
+    // Most names and values have nothing to decode.
+    if memchr::memchr2(b'%', b'+', raw.as_bytes()).is_none() {
+        return Ok(raw.to_owned());
+    }
     percent_decode(raw.as_bytes(), true)
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(|| S3Error::with_message(ErrorCode::InvalidURI, "The query is not percent-encoded UTF-8."))

@@ -49,6 +49,9 @@ const QUERY_KEYS: [(&str, &str); 4] = [
     ("versionId", "s3:VersionId"),
 ];
 
+/// The header that names the source of a copy.
+const COPY_SOURCE: &str = "x-amz-copy-source";
+
 /// Headers that are condition keys.
 const HEADER_KEYS: [(&str, &str); 18] = [
     ("user-agent", "aws:UserAgent"),
@@ -160,6 +163,11 @@ impl Facts<'_> {
         context.add("aws:RequestedRegion", self.region);
         // A request has few headers, and looking for each of the keys costs more than looking at each header.
         for name in self.headers.keys() {
+            if name.as_str() == COPY_SOURCE
+                && let Some(source) = value_of_copy_source(self.headers)
+            {
+                context.add("s3:x-amz-copy-source", source);
+            }
             let Some((_, key)) = HEADER_KEYS.iter().find(|(known, _)| *known == name.as_str()) else { continue };
             // A repeated header is one list to those who obey it, and so it is here.
             let mut values = self.headers.get_all(name).map(value_text);
@@ -173,9 +181,6 @@ impl Facts<'_> {
                     context.add(*key, value.as_str());
                 }
             }
-        }
-        if let Some(source) = value_of_copy_source(self.headers) {
-            context.add("s3:x-amz-copy-source", source);
         }
         let (kind, version) = match self.mechanism {
             Mechanism::SigV4Header => ("REST-HEADER", "AWS4-HMAC-SHA256"),
@@ -200,6 +205,6 @@ impl Facts<'_> {
 /// The source of a copy as conditions see it: `bucket/key`, whichever of the ways to write it the client took, so that no other
 /// spelling gets around a policy. One that cannot be read, which its handler refuses, is as it was sent.
 fn value_of_copy_source(headers: &HeaderMap) -> Option<String> {
-    let sent = text(headers, "x-amz-copy-source")?;
+    let sent = text(headers, COPY_SOURCE)?;
     Some(CopySource::of(headers).map_or(sent, |source| format!("{}/{}", source.bucket, source.key.as_str())))
 }

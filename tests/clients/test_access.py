@@ -4,9 +4,12 @@
 """
 
 import json
+import threading
+import time
 
 import boto3
 import pytest
+import urllib3
 from botocore import UNSIGNED
 from botocore.config import Config
 
@@ -465,3 +468,31 @@ def test_who_is_bound_by_grants_shares_nothing_without_share(node, ann, nobody, 
         wil.put_object_acl(Bucket=bucket, Key="k", ACL="public-read")
     with refused(403, "AccessDenied"):
         nobody.get_object(Bucket=bucket, Key="k")
+
+
+def test_an_object_is_judged_as_it_is_read(node, ann, bucket):
+    """A key that is written again and again, now for everybody and now for nobody: whoever is let in reads only what is for
+    everybody, however closely a write follows the look at the key."""
+    secret, public = b"s" * 64, b"p" * 64
+    end, seen, wrong = time.monotonic() + 3, set(), []
+    ann.put_object(Bucket=bucket, Key="k", Body=public, ACL="public-read")
+
+    def write():
+        while time.monotonic() < end:
+            ann.put_object(Bucket=bucket, Key="k", Body=secret)
+            ann.put_object(Bucket=bucket, Key="k", Body=public, ACL="public-read")
+
+    def read():
+        with urllib3.PoolManager(maxsize=1) as pool:
+            while time.monotonic() < end and not wrong:
+                answer = pool.request("GET", f"{node.endpoint}/{bucket}/k", retries=False)
+                seen.add(answer.status)
+                if answer.status == 200 and answer.data != public:
+                    wrong.append(answer.data)
+
+    threads = [threading.Thread(target=work) for work in (write, write, read, read, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and seen == {200, 403}, (wrong[:1], seen)

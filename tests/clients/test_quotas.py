@@ -309,16 +309,9 @@ class Slow:
     """An upload that a client has begun and not finished."""
 
     def __init__(self, node, target, size, **headers):
-        import botocore.auth
-        import botocore.awsrequest
-        import botocore.credentials
-        url = node.endpoint + target
-        request = botocore.awsrequest.AWSRequest(method="PUT", url=url, data=b"", headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD", **headers})
-        credentials = botocore.credentials.Credentials("localadmin", "localadmin")
-        botocore.auth.S3SigV4Auth(credentials, "s3", "us-east-1").add_auth(request)
         host = urllib.parse.urlsplit(node.endpoint)
-        lines = [f"PUT {target} HTTP/1.1", f"Host: {host.netloc}", f"Content-Length: {size}"]
-        lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() not in ("host", "content-length")]
+        headers = {"Host": host.netloc, "Content-Length": size, "X-Access-Key": "localadmin", "X-Secret-Key": "localadmin", **headers}
+        lines = [f"PUT {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         self.socket = socket.create_connection((host.hostname, host.port), timeout=20)
         self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
 
@@ -399,7 +392,7 @@ def test_versions_count_and_delete_markers_do_not(node, s3, bucket):
 def test_listeners_hear_of_quotas_that_fill_up(node, s3, bucket):
     host = urllib.parse.urlsplit(node.endpoint)
     with socket.create_connection((host.hostname, host.port), timeout=20) as listener:
-        request = f"GET /_myfsio/events?bucket={bucket} HTTP/1.1\r\nHost: x\r\nX-Access-Key: localadmin\r\nX-Secret-Key: localadmin\r\n\r\n"
+        request = f"GET /_myfsio/events?bucket={bucket} HTTP/1.1\r\nHost: {host.netloc}\r\nX-Access-Key: localadmin\r\nX-Secret-Key: localadmin\r\n\r\n"
         listener.sendall(request.encode())
         received = b""
         while b": listening" not in received:

@@ -11,6 +11,8 @@ mod difference;
 mod entry;
 mod error;
 mod files;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod fuzzing;
 mod log;
 mod mask;
 mod query;

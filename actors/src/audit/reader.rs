@@ -179,6 +179,10 @@ impl LogFile {
         if end > self.length {
             return Err(AuditError::NoSuchPosition);
         }
+        // A full file may have lost the end of its last line, which is a line all the same.
+        if end == self.length {
+            return Ok(end);
+        }
         if let Some(last) = end.checked_sub(1) {
             self.file.read_exact_at(&mut byte, last).map_err(Self::failed(&self.path))?;
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::audit;
 use super::aws_policies::AWS_ACCOUNT;
 use super::build::build;
+use super::document::entries;
 use super::entries::{GroupEntry, HolderEntry, ManagedPolicy, Named, OidcProvider, RoleEntry, UserSummary, WhichUser};
 use super::error::IamError;
 use super::ids::account_id_of;
@@ -358,10 +359,10 @@ impl Schema for IamFile {
 
     fn compile(&self, text: &str, document: &Value) -> Result<Directory, Mistake> {
         refuse_ambiguous(text)?;
-        // serde would take an empty array for a record without fields.
         if !document.is_object() {
             return Err(Mistake::near(text, "[", "the file is not a JSON object".to_owned()));
         }
+        refuse_lists(text, document)?;
         // From the text rather than the document, for the lines of mistakes.
         let file: FileRecord = serde_json::from_str(text)?;
         build(&file, &self.sealer).map_err(|problem| Mistake::near(text, &problem.word, problem.reason))
@@ -372,7 +373,29 @@ impl Schema for IamFile {
     }
 }
 
-#[cfg(test)]
+/// Refuses a list in the place of a record: serde takes its elements for the fields in their order, and nobody could write ids and
+/// sealed secrets into it.
+fn refuse_lists(text: &str, document: &Value) -> Result<(), Mistake> {
+    const LISTS: [(&str, Option<&str>); 6] = [
+        ("users", Some("access_keys")),
+        ("former_users", None),
+        ("groups", None),
+        ("managed_policies", Some("versions")),
+        ("roles", None),
+        ("oidc_providers", None),
+    ];
+    for (name, inner) in LISTS {
+        let records = entries(document, name);
+        let holds_list = |inner: &str| records.iter().any(|record| entries(record, inner).iter().any(Value::is_array));
+        if records.iter().any(Value::is_array) || inner.is_some_and(holds_list) {
+            return Err(Mistake::near(text, name, format!("what stands in `{name}` must be JSON objects")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(any(test, feature = "internals"))]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "for tests and fuzzing")]
 impl Directory {
     /// The directory of a document, for tests of other rooms.
     pub(crate) fn of(document: &Value) -> Self {

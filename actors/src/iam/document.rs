@@ -60,7 +60,12 @@ pub(super) fn fill_in_ids(document: &mut Value) -> Result<(), IamError> {
 /// Seals the secrets that people typed; the well-known one stays readable.
 pub(super) fn seal_plain(document: &mut Value, sealer: &Sealer) -> Result<(), SealError> {
     for_each_key(document, |key| match key.get("secret_key").and_then(Value::as_str) {
-        None | Some("" | WELL_KNOWN_SECRET) => Ok(()),
+        None | Some("") => Ok(()),
+        // What was sealed before is out of force, and may be sealed under a key that is lost.
+        Some(WELL_KNOWN_SECRET) => {
+            key.shift_remove("secret_key_sealed");
+            Ok(())
+        }
         Some(secret) => {
             let secret = secret.to_owned();
             set_secret(key, &secret, sealer)
@@ -99,7 +104,7 @@ fn for_each_key(
 ) -> Result<(), SealError> {
     for user in entries_mut(document, "users") {
         let Value::Object(user) = user else { continue };
-        if user.contains_key("access_key") {
+        if user.get("access_key").is_some_and(Value::is_string) {
             visit(user)?;
         }
         if let Some(Value::Array(keys)) = user.get_mut("access_keys") {

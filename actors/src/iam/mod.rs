@@ -20,11 +20,14 @@ mod document;
 mod entries;
 mod error;
 mod first_boot;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod fuzzing;
 mod grants;
 mod ids;
 mod lockout;
 mod messages;
 mod naming;
+mod node_administrator;
 mod oidc;
 mod principal;
 mod records;

@@ -135,6 +135,7 @@ impl PolicyEngineClient {
         let bucket_account = owner_of_bucket.or_else(|| account_in_arn(request.resource?).map(Cow::Borrowed));
         // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
         let object_account = match request.object {
+            ObjectState::Found(object) if Some(object.owner) == request.bucket_owner => bucket_account.clone(),
             ObjectState::Found(object) if directory.knows(object.owner) => Some(directory.account_of(object.owner)),
             ObjectState::Found(_) => bucket_account.clone(),
             ObjectState::Unseen | ObjectState::Missing => None,

@@ -65,6 +65,31 @@ pub fn policy(data: &[u8]) -> bool {
     true
 }
 
+/// Whether somebody is denied even to list an own bucket.
+pub(crate) fn may_do_nothing(principal: &Principal) -> bool {
+    let bucket = BucketName::parse("photos").expect("a bucket name");
+    let context = RequestContext::new(Stamp(1_700_000_000_000_000_000), None, false);
+    let request = AccessRequest {
+        principal: Some(principal),
+        action: "s3:ListBucket",
+        bucket: Some(&bucket),
+        bucket_owner: Some(&principal.user_id),
+        config: None,
+        key: None,
+        resource: None,
+        object: ObjectState::Missing,
+        context: &context,
+    };
+    let account = principal.account_id.as_str();
+    let around = Surroundings {
+        policy: None,
+        bucket_account: Some(account),
+        object_account: None,
+        account_of: &|_| account.to_owned(),
+    };
+    !decide(&request, &around).allowed
+}
+
 /// A text as JSON; what is none names no place.
 fn json_of(text: &str) -> Result<Value, Option<InvalidPolicy>> {
     serde_json::from_str(text).map_err(|_| None)

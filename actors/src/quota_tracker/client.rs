@@ -79,15 +79,18 @@ pub struct QuotaTrackerClient {
 }
 
 impl QuotaTrackerClient {
-    /// Starts the actor on an arbiter, and waits until Storage has the quotas of all users. Errs: Storage refuses them.
-    pub async fn start(storage: StorageClient, iam: IamClient, arbiter: &ArbiterHandle) -> Result<Self, QuotaError> {
+    /// Starts the actor on an arbiter, and waits until Storage has the quotas of all users. Where it does not take them, who wants to
+    /// write is refused by [`Self::refresh`] until it does.
+    pub async fn start(storage: StorageClient, iam: IamClient, arbiter: &ArbiterHandle) -> Self {
         let worker = Worker { storage: storage.clone(), signals: Arc::new(Signals::default()) };
         let shared = Arc::new(Shared { storage, iam, taken: ArcSwapOption::empty() });
         let own = Arc::clone(&shared);
         let address = QuotaTracker::start_in_arbiter(arbiter, move |_| QuotaTracker::new(own, worker));
         let client = Self { door: Door::new(address, CALLS_MAX, DEADLINE), shared };
-        client.refresh().await?;
-        Ok(client)
+        if let Err(error) = client.refresh().await {
+            tracing::warn!(%error, "the quotas of users are not in force yet: nothing is written until they are");
+        }
+        client
     }
 
     /// Has the quotas of users be what IAM says now; costs a comparison while nothing has changed.

@@ -52,7 +52,7 @@ impl Fixture {
     }
 
     async fn tracker(&self) -> QuotaTrackerClient {
-        QuotaTrackerClient::start(self.storage.clone(), self.iam.clone(), &actix::Arbiter::current()).await.unwrap()
+        QuotaTrackerClient::start(self.storage.clone(), self.iam.clone(), &actix::Arbiter::current()).await
     }
 
     fn ann(&self) -> CanonicalId {

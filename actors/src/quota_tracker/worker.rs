@@ -104,7 +104,7 @@ impl Worker {
         let mut is_well = true;
         for scope in self.storage.uncounted_meters() {
             if let Err(error) = self.count(&scope).await {
-                tracing::warn!(?scope, %error, "what a quota is of could not be counted; tried again");
+                tracing::warn!(%scope, %error, "what a quota is of could not be counted; tried again");
                 is_well = false;
             }
         }
@@ -139,11 +139,6 @@ async fn tell(storage: StorageClient) {
 
 fn log(warning: &QuotaWarning) {
     let QuotaWarning { bucket, scope, resource, percent, used, limit } = warning;
-    let of = match scope {
-        QuotaScope::Bucket(_) => "bucket".to_owned(),
-        QuotaScope::Prefix(_, prefix) => format!("prefix {prefix:?}"),
-        QuotaScope::Owner(owner) => format!("user {}", owner.as_str()),
-    };
     let bucket = bucket.as_ref().map(tracing::field::display);
-    tracing::warn!(bucket, quota = of, limit_of = resource.field(), percent, used, limit, "a quota fills up");
+    tracing::warn!(bucket, quota = %scope, limit_of = resource.field(), percent, used, limit, "a quota fills up");
 }

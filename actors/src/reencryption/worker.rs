@@ -55,6 +55,9 @@ impl Desk {
 
     /// Takes an order, with its keys by their ids.
     pub async fn begin(&self, order: JobOrder) -> Result<Job, ReencryptionError> {
+        if !order.is_sound() {
+            return Err(ReencryptionError::Unsound);
+        }
         if let Some(bucket) = &order.bucket {
             let name = BucketName::parse(bucket);
             self.storage.bucket(&name.map_err(|_| ReencryptionError::InvalidBucketName(bucket.clone()))?)?;

@@ -18,7 +18,7 @@ use super::messages::*;
 use super::overlay::Rows;
 use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
 use super::quota::Growing;
-use super::read::{self, Found, ObjectPart, OpenObject, Purpose, object_row};
+use super::read::{self, Found, ObjectPart, OpenObject, PeekedObject, Purpose, object_row};
 use super::steps::bytes_on_disk;
 use super::{StorageError, complete, keys, listing, versions};
 use crate::call::Door;
@@ -178,7 +178,7 @@ impl StorageClient {
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<Arc<Object>, StorageError> {
-        Ok(self.find_object(bucket, key, version, Purpose::Look).await?.object)
+        Ok(self.open_for(Purpose::Look, bucket, key, version).await?.object)
     }
 
     /// What the index says of the current object, or of one version, without a look at its file: enough to decide on access.
@@ -188,26 +188,38 @@ impl StorageClient {
         bucket: &Bucket,
         key: &ObjectKey,
         version: Option<VersionId>,
-    ) -> Result<Object, StorageError> {
-        object_row(&self.shared.rows, bucket, key, version)?.into_object(&bucket.owner)
+    ) -> Result<PeekedObject, StorageError> {
+        read::peek(&self.shared, bucket, key, version)
     }
 
-    /// The same, opened for reading.
+    /// Opens the very object that was looked up before, for its bytes or only to see that they are there. None when it is there no
+    /// more, or at another place: then it is to be looked up, and decided about, again.
+    pub fn open_peeked(
+        &self,
+        bucket: &Bucket,
+        peeked: &PeekedObject,
+        purpose: Purpose,
+    ) -> Result<Option<OpenObject>, StorageError> {
+        read::open_peeked(&self.shared, bucket, peeked, purpose)
+    }
+
+    /// The current object, or one version of it, opened for reading. As [`Self::object`].
     pub async fn open_object(
         &self,
         bucket: &Arc<Bucket>,
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<OpenObject, StorageError> {
-        self.find_object(bucket, key, version, Purpose::Read).await
+        self.open_for(Purpose::Read, bucket, key, version).await
     }
 
-    async fn find_object(
+    /// The same, opened for its bytes or only to see that they are there.
+    pub async fn open_for(
         &self,
+        purpose: Purpose,
         bucket: &Arc<Bucket>,
         key: &ObjectKey,
         version: Option<VersionId>,
-        purpose: Purpose,
     ) -> Result<OpenObject, StorageError> {
         for _ in 0..EDITS_MAX {
             match read::open(&self.shared, bucket, key, version, purpose)? {

@@ -140,7 +140,7 @@ pub enum StorageError {
     #[error(transparent)]
     Encryption(#[from] crate::encryption::EncryptionError),
     /// A quota has no room for it.
-    #[error("a quota of bucket {bucket} is exceeded: {scope:?}, {resource:?}")]
+    #[error("{} of {scope} leaves no room in bucket {bucket}", resource.field())]
     QuotaExceeded {
         /// The bucket that was to be written to.
         bucket: BucketName,

@@ -4,6 +4,8 @@
 
 use minicbor::{Decode, Encode};
 
+pub mod sealed;
+
 pub use super::journal::fuzzing::journal;
 use super::quota::meters::Meter;
 use super::rows::{

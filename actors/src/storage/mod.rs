@@ -74,4 +74,4 @@ pub use explain::{
 pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, fsck, reindex};
 pub use messages::*;
 pub use outbox::QueueLength;
-pub use read::{ObjectPart, ObjectReader, OpenObject};
+pub use read::{ObjectPart, ObjectReader, OpenObject, PeekedObject, Purpose};

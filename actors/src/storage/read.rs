@@ -138,7 +138,7 @@ enum Bits {
 
 /// What an object is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub enum Purpose {
     /// Its bytes.
     Read,
     /// All but its bytes.
@@ -165,17 +165,13 @@ pub(super) fn open(
     for attempt in 1..=ATTEMPTS {
         let row = object_row(&shared.rows, bucket, key, version)?;
         let place = place_of(bucket, key, &row);
-        if let Some(bits) = find(shared, &row, &place, purpose)? {
+        if let Some(bits) = find(shared, &place, row.stored_size(), purpose)? {
             let object = Arc::new(row.into_object(&bucket.owner)?);
-            let (pool, chunks) = (shared.tools.pool.clone(), Arc::clone(&shared.chunks));
-            // Where the segments of a sealed object lie follows from its parts; their list comes and goes with the row.
-            let wants_parts = purpose == Purpose::Read && object.sealed.is_some() && object.etag.parts.is_some();
-            let parts = if wants_parts { object_parts(&shared.rows, bucket, &object)? } else { Vec::new() };
-            if wants_parts && parts.is_empty() && attempt < ATTEMPTS {
+            let opened = opened(shared, bucket, object, bits, purpose)?;
+            if opened.lacks_parts() && attempt < ATTEMPTS {
                 continue;
             }
-            let parts = wants_parts.then(|| parts.into());
-            return Ok(Found::Open(OpenObject { object, bits, parts, pool, chunks }));
+            return Ok(Found::Open(opened));
         }
         // The same row twice without its bytes: they are on their way from one place to the other, for an instant.
         if last.as_ref().is_some_and(|(last, _)| *last == place) {
@@ -194,12 +190,60 @@ pub(super) fn open(
     Err(StorageError::Corrupt { what })
 }
 
+/// An object whose row was looked up, but not its file: enough to decide on access, and to open that very object afterwards.
+#[derive(Debug, Clone)]
+pub struct PeekedObject {
+    /// The object.
+    pub object: Arc<Object>,
+    place: Place,
+    stored_size: u64,
+}
+
+/// Looks a row up. Errs: NoSuchKey, NoSuchVersion, IsDeleteMarker.
+pub(super) fn peek(
+    shared: &Shared,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<PeekedObject, StorageError> {
+    let row = object_row(&shared.rows, bucket, key, version)?;
+    let (place, stored_size) = (place_of(bucket, key, &row), row.stored_size());
+    Ok(PeekedObject { object: Arc::new(row.into_object(&bucket.owner)?), place, stored_size })
+}
+
+/// Opens the object of a row that was looked up before; none when its bytes are not there any more, since it was overwritten or
+/// deleted, or moved.
+pub(super) fn open_peeked(
+    shared: &Shared,
+    bucket: &Bucket,
+    peeked: &PeekedObject,
+    purpose: Purpose,
+) -> Result<Option<OpenObject>, StorageError> {
+    let Some(bits) = find(shared, &peeked.place, peeked.stored_size, purpose)? else { return Ok(None) };
+    let opened = opened(shared, bucket, Arc::clone(&peeked.object), bits, purpose)?;
+    Ok(Some(opened).filter(|opened| !opened.lacks_parts()))
+}
+
+fn opened(
+    shared: &Shared,
+    bucket: &Bucket,
+    object: Arc<Object>,
+    bits: Bits,
+    purpose: Purpose,
+) -> Result<OpenObject, StorageError> {
+    // Where the segments of a sealed object lie follows from its parts; their list comes and goes with the row.
+    let wants_parts = purpose == Purpose::Read && object.sealed.is_some() && object.etag.parts.is_some();
+    let parts = wants_parts.then(|| object_parts(&shared.rows, bucket, &object)).transpose()?;
+    let (pool, chunks) = (shared.tools.pool.clone(), Arc::clone(&shared.chunks));
+    Ok(OpenObject { object, bits, parts: parts.map(Arc::from), pool, chunks })
+}
+
 /// The bytes of a row, if they are where they should be.
-fn find(shared: &Shared, row: &ObjectRow, place: &Place, purpose: Purpose) -> Result<Option<Bits>, StorageError> {
-    if matches!(row.location, Location::Folder | Location::Marker) {
+fn find(shared: &Shared, place: &Place, stored_size: u64, purpose: Purpose) -> Result<Option<Bits>, StorageError> {
+    if matches!(place.location, Location::Folder | Location::Marker) {
         return Ok(Some(Bits::None));
     }
-    let pending = shared.pending.get(&Stamp(row.stamp)).map(|p| p.value().clone());
+    let pending = shared.pending.get(&Stamp(place.stamp)).map(|p| p.value().clone());
     match pending {
         Some(PendingBytes::Journal(_)) if purpose == Purpose::Look => return Ok(Some(Bits::None)),
         // Copied now: a slow reader must not keep a segment of the journal from being used again.
@@ -217,7 +261,7 @@ fn find(shared: &Shared, row: &ObjectRow, place: &Place, purpose: Purpose) -> Re
         }
         None => {}
     }
-    let wanted = FileStamp { size: row.stored_size(), modified: shared.disk.rounded(Stamp(row.stamp)) };
+    let wanted = FileStamp { size: stored_size, modified: shared.disk.rounded(Stamp(place.stamp)) };
     if let Some(file) = open_stamped(shared, &place.path(), wanted)? {
         return Ok(Some(file));
     }
@@ -255,6 +299,11 @@ pub struct OpenObject {
 }
 
 impl OpenObject {
+    /// Whether its parts were wanted and were not there: it was overwritten meanwhile.
+    fn lacks_parts(&self) -> bool {
+        self.parts.as_ref().is_some_and(|parts| parts.is_empty())
+    }
+
     /// Streams the bytes of `range`, which lies within the object; `key` is its data key, if it is encrypted. A read of all
     /// bytes is verified: a small one before the first byte, a larger one before the last chunk. Errs: Encryption without a
     /// key, Corrupt.

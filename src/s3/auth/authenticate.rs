@@ -11,6 +11,7 @@ use super::chunked::ChunkSigner;
 use super::claim::{Claim, session_token};
 use super::credentials::{Credentials, SecretText};
 use super::payload::{DeclaredPayload, PayloadSigning};
+use super::query_signs::QuerySigns;
 use super::settings::{AuthSettings, client_address, exposed};
 use super::signing::seconds_of;
 use super::{header_pair, presigned, sigv2, sigv4, verify};
@@ -62,8 +63,7 @@ pub async fn authenticate<C: Credentials>(
     now: Stamp,
 ) -> Result<Authenticated<C::Principal>, S3Error> {
     let authorization = authorization(head)?;
-    let is_presigned = presigned::is_presigned(head);
-    let is_version_2 = sigv2::is_query(head);
+    let QuerySigns { version_4: is_presigned, version_2: is_version_2, .. } = QuerySigns::of(head.query);
     let pair = header_pair::find(head)?;
     let used = [authorization.is_some(), is_presigned, is_version_2, pair.is_some()];
     if used.iter().filter(|used| **used).count() > 1 {

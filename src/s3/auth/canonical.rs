@@ -11,9 +11,21 @@ use actix_web::http::header::HeaderMap;
 use super::signing::{ALGORITHM, AmzDate, Scope, sha256_hex};
 use crate::s3::request_head::{RequestHead, decode_query_part, pairs};
 
-/// Whether SigV4 leaves the byte unencoded everywhere (RFC 3986 unreserved).
+/// Whether SigV4 leaves the byte unencoded everywhere (RFC 3986 unreserved). Every byte of a query is looked at, so it is a table.
 fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+    const UNRESERVED: [bool; 256] = {
+        let (mut table, mut byte) = ([false; 256], 0);
+        while byte < 256 {
+            #[allow(clippy::indexing_slicing, reason = "worked out when this is built")]
+            {
+                let of = byte as u8;
+                table[byte] = of.is_ascii_alphanumeric() || matches!(of, b'-' | b'.' | b'_' | b'~');
+            }
+            byte += 1;
+        }
+        table
+    };
+    UNRESERVED.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 fn push_encoded(out: &mut String, byte: u8) {
@@ -40,13 +52,13 @@ pub fn encode(bytes: &[u8], keep_slash: bool) -> String {
 
 /// The path as received, with the characters encoded that a client should have encoded: existing escapes, `/` and
 /// unreserved characters stay as they are. An empty path is `/`.
-pub fn canonical_path(path: &[u8]) -> String {
+pub fn canonical_path(path: &[u8]) -> Cow<'_, str> {
     if path.is_empty() {
-        return "/".to_owned();
+        return Cow::Borrowed("/");
     }
     let is_plain = path.iter().all(|&byte| is_unreserved(byte) || byte == b'/');
     if let (true, Ok(text)) = (is_plain, std::str::from_utf8(path)) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(path.len());
     for (i, &byte) in path.iter().enumerate() {
@@ -57,21 +69,16 @@ pub fn canonical_path(path: &[u8]) -> String {
             push_encoded(&mut out, byte);
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// The two forms in which clients sign a path: with the characters encoded that S3 wants encoded, and exactly as sent.
-/// Both name the same key.
-pub fn path_forms(path: &[u8]) -> Vec<String> {
-    let mut forms = vec![canonical_path(path)];
-    if let Ok(raw) = std::str::from_utf8(path)
-        && !raw.is_empty()
-        && !raw.bytes().any(|b| b.is_ascii_control())
-        && forms.iter().all(|form| form != raw)
-    {
-        forms.push(raw.to_owned());
-    }
-    forms
+/// Both name the same key; there is one where they are one.
+pub fn path_forms(path: &[u8]) -> impl Iterator<Item = Cow<'_, str>> + Clone {
+    let encoded = canonical_path(path);
+    let is_sent = |raw: &&str| !raw.is_empty() && **raw != *encoded && !raw.bytes().any(|b| b.is_ascii_control());
+    let raw = std::str::from_utf8(path).ok().filter(is_sent).map(Cow::Borrowed);
+    [Some(encoded), raw].into_iter().flatten()
 }
 
 /// A name or value of a query, decoded and encoded with the AWS set.
@@ -91,14 +98,14 @@ fn is_canonical(part: &[u8]) -> bool {
     };
     let mut rest = part;
     loop {
-        rest = match rest {
-            [] => return true,
-            [b'%', high, low, behind @ ..] => match (digit(*high), digit(*low)) {
+        let plain = rest.iter().take_while(|byte| is_unreserved(**byte)).count();
+        rest = match rest.get(plain..) {
+            None | Some([]) => return true,
+            Some([b'%', high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
                 (Some(high), Some(low)) if !is_unreserved(high << 4 | low) => behind,
                 _ => return false,
             },
-            [byte, behind @ ..] if is_unreserved(*byte) => behind,
-            _ => return false,
+            Some(_) => return false,
         };
     }
 }
@@ -110,7 +117,7 @@ pub fn canonical_query(query: &str, leave_out: Option<&str>) -> String {
         .map(|(name, value)| (canonical_query_part(name), canonical_query_part(value)))
         .filter(|(name, _)| leave_out.is_none_or(|left_out| left_out != name))
         .collect();
-    pairs.sort();
+    pairs.sort_unstable();
     let mut out = String::with_capacity(query.len() + pairs.len());
     for (i, (name, value)) in pairs.iter().enumerate() {
         if i > 0 {
@@ -127,6 +134,11 @@ pub fn canonical_query(query: &str, leave_out: Option<&str>) -> String {
 /// An absent header is empty.
 pub fn folded_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
     let mut out = Vec::new();
+    push_folded_header(&mut out, headers, name);
+    out
+}
+
+fn push_folded_header(out: &mut Vec<u8>, headers: &HeaderMap, name: &str) {
     for (i, value) in headers.get_all(name).enumerate() {
         if i > 0 {
             out.push(b',');
@@ -139,7 +151,6 @@ pub fn folded_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
             out.extend_from_slice(word);
         }
     }
-    out
 }
 
 /// What of a request is canonicalised otherwise than received: forwarded hosts that a signature is accepted for, and
@@ -172,7 +183,7 @@ pub fn canonical_request(head: &RequestHead<'_>, signed: &Signed, reading: &Read
     let mut out = Vec::with_capacity(512);
     out.extend_from_slice(reading.method.unwrap_or(head.method).as_bytes());
     out.push(b'\n');
-    let path = reading.path.map_or_else(|| Cow::Owned(canonical_path(head.path)), Cow::Borrowed);
+    let path = reading.path.map_or_else(|| canonical_path(head.path), Cow::Borrowed);
     out.extend_from_slice(path.as_bytes());
     out.push(b'\n');
     out.extend_from_slice(canonical_query(head.query, signed.leave_out).as_bytes());
@@ -183,12 +194,17 @@ pub fn canonical_request(head: &RequestHead<'_>, signed: &Signed, reading: &Read
         match (reading.host, reading.header) {
             (Some(host), _) if name == "host" => out.extend_from_slice(host.as_bytes()),
             (_, Some((other, value))) if name == other => out.extend_from_slice(value.as_bytes()),
-            _ => out.extend_from_slice(&folded_header(head.headers, name)),
+            _ => push_folded_header(&mut out, head.headers, name),
         }
         out.push(b'\n');
     }
     out.push(b'\n');
-    out.extend_from_slice(signed.headers.join(";").as_bytes());
+    for (i, name) in signed.headers.iter().enumerate() {
+        if i > 0 {
+            out.push(b';');
+        }
+        out.extend_from_slice(name.as_bytes());
+    }
     out.push(b'\n');
     out.extend_from_slice(signed.payload.as_bytes());
     out
@@ -219,8 +235,8 @@ mod tests {
         ] {
             assert_eq!(canonical_path(path.as_bytes()), canonical, "{path}");
         }
-        assert_eq!(path_forms(b"/a!b"), ["/a%21b", "/a!b"]);
-        assert_eq!(path_forms(b"/ab"), ["/ab"]);
+        assert_eq!(path_forms(b"/a!b").collect::<Vec<_>>(), ["/a%21b", "/a!b"]);
+        assert_eq!(path_forms(b"/ab").collect::<Vec<_>>(), ["/ab"]);
     }
 
     #[test]

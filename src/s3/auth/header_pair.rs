@@ -10,9 +10,12 @@ use crate::s3::request_head::RequestHead;
 /// The pair, if the request carries it. Errs: AccessDenied when one of the two is missing or given twice;
 /// InvalidAccessKeyId when no key can have this id.
 pub fn find<'a>(head: &RequestHead<'a>) -> Result<Option<(AccessKeyId, &'a str)>, S3Error> {
+    // Few requests have it, and looking at the names costs less than looking for two.
+    if !head.headers.keys().any(|name| matches!(name.as_str(), "x-access-key" | "x-secret-key")) {
+        return Ok(None);
+    }
     let count = |name: &str| head.headers.get_all(name).count();
     match (count("x-access-key"), count("x-secret-key")) {
-        (0, 0) => return Ok(None),
         (1, 1) => {}
         _ => return Err(incomplete()),
     }

@@ -134,7 +134,7 @@ fn path_guesses(head: &RequestHead<'_>, settings: &AuthSettings) -> Vec<Guess> {
     let decoded: Vec<u8> = percent_encoding::percent_decode(head.path).collect();
     let mut guesses = vec![Guess::as_received()];
     let mut add = |path: String, meaning: String| {
-        let known = path == received || guesses.iter().any(|guess| guess.value.as_deref() == Some(&path));
+        let known = path == *received || guesses.iter().any(|guess| guess.value.as_deref() == Some(&path));
         if !known && path.starts_with('/') {
             guesses.push(Guess { value: Some(path), meaning });
         }
@@ -148,7 +148,7 @@ fn path_guesses(head: &RequestHead<'_>, settings: &AuthSettings) -> Vec<Guess> {
              endpoint without a path)"
         );
         add(format!("{prefix}{received}"), stripped);
-        if let Some(rest) = received.strip_prefix(prefix.as_str()) {
+        if let Some(rest) = received.strip_prefix(&*prefix) {
             let rest = if rest.is_empty() { "/" } else { rest };
             add(rest.to_owned(), format!("for the path without the prefix \"{prefix}\" (a proxy in front adds it)"));
         }
@@ -158,7 +158,7 @@ fn path_guesses(head: &RequestHead<'_>, settings: &AuthSettings) -> Vec<Guess> {
     add(encode(&decoded, true), encoded_anew.to_owned());
     let encoded_twice = "for the path decoded once (a proxy in front encodes the path a second time; let it pass the \
                          path on as received)";
-    add(canonical_path(&decoded), encoded_twice.to_owned());
+    add(canonical_path(&decoded).into_owned(), encoded_twice.to_owned());
     if let Some((first, rest)) = received.get(1..).and_then(|path| path.split_once('/')) {
         add(
             format!("/{rest}"),

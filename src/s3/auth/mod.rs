@@ -20,6 +20,7 @@ pub mod post_auth;
 pub mod post_form;
 pub mod post_policy;
 pub mod presigned;
+pub mod query_signs;
 pub mod settings;
 pub mod sign_url;
 pub mod signing;

@@ -11,10 +11,11 @@ use super::claim::{
     parse_signed_headers, session_token,
 };
 use super::payload::{CONTENT_SHA256, DeclaredPayload, UNSIGNED};
+use super::query_signs::QuerySigns;
 use super::settings::AuthSettings;
 use super::signing::{ALGORITHM, AmzDate, iso8601};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::{RequestHead, query_names, query_pairs};
+use crate::s3::request_head::{RequestHead, query_pairs};
 
 /// Longest life of a presigned URL, in seconds: a week.
 pub const EXPIRES_SECONDS_MAX: i64 = 604_800;
@@ -32,15 +33,28 @@ struct Parameters {
     security_token: Option<String>,
 }
 
-/// Whether the query carries a Signature Version 4 of its own.
-pub fn is_presigned(head: &RequestHead<'_>) -> bool {
-    head.query_names().any(|name| matches!(&*name, "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Signature"))
-}
-
 /// Makes headers of the `x-amz-*` parameters that some SDKs sign into the query in place of headers (metadata, ACL, storage
 /// class, tags …), so that what is signed is also obeyed. Those of the signature itself stay out, and so do checksums: an
 /// SDK that presigns knows no body yet. A header that is there already stays.
-pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
+pub fn adopt_headers(query: &str, signs: QuerySigns, headers: &mut HeaderMap) {
+    if !(signs.signature_4 && signs.others) {
+        return;
+    }
+    for (name, value) in query_pairs(query) {
+        let name = name.to_ascii_lowercase();
+        let checks = name.starts_with("x-amz-checksum-") || name.starts_with("x-amz-sdk-");
+        if !name.starts_with("x-amz-") || checks || is_own_parameter(&name) || headers.contains_key(&name) {
+            continue;
+        }
+        let header = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()));
+        if let (Ok(name), Ok(value)) = header {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Whether a parameter belongs to the signature, in whatever letter case.
+pub(super) fn is_own_parameter(name: &str) -> bool {
     const OWN: [&str; 8] = [
         "x-amz-algorithm",
         "x-amz-credential",
@@ -51,23 +65,7 @@ pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
         SECURITY_TOKEN,
         CONTENT_SHA256,
     ];
-    let is_own = |name: &str| OWN.iter().any(|own| own.eq_ignore_ascii_case(name));
-    // By the decoded name, as the signature is found: else who bears the URL could switch off what was signed.
-    let is_signed = || query_names(query).any(|name| name == "X-Amz-Signature");
-    if query_names(query).all(|name| is_own(&name)) || !is_signed() {
-        return;
-    }
-    for (name, value) in query_pairs(query) {
-        let name = name.to_ascii_lowercase();
-        let checks = name.starts_with("x-amz-checksum-") || name.starts_with("x-amz-sdk-");
-        if !name.starts_with("x-amz-") || checks || is_own(&name) || headers.contains_key(&name) {
-            continue;
-        }
-        let header = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()));
-        if let (Ok(name), Ok(value)) = header {
-            headers.insert(name, value);
-        }
-    }
+    OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// Parses and checks all that needs no secret. Errs: AuthorizationQueryParametersError, AccessDenied (expired, not yet

@@ -38,11 +38,10 @@ pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
 
 /// 64 lower-case hexadecimal digits.
 fn hex_text(digest: [u8; 32]) -> String {
-    let mut text = String::with_capacity(64);
-    for nibble in digest.into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
-        text.push(char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }));
-    }
-    text
+    let mut text = [b'0'; 64];
+    // Exactly as many digits as there is room for.
+    let _ = hex::encode_to_slice(digest, &mut text);
+    text.map(char::from).iter().collect()
 }
 
 /// Lower-case hexadecimal SHA-256.
@@ -86,9 +85,9 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The key derived from a secret access key for one scope.
+/// The key derived from a secret access key for one scope, as HMAC has taken it in: that costs as much as to sign a short text.
 #[derive(Clone)]
-pub struct SigningKey([u8; 32]);
+pub struct SigningKey(Hmac<Sha256>);
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,12 +101,15 @@ impl SigningKey {
         let date = hmac_sha256(format!("AWS4{secret}").as_bytes(), scope.date.as_bytes());
         let region = hmac_sha256(&date, scope.region.as_bytes());
         let service = hmac_sha256(&region, scope.service.as_bytes());
-        Self(hmac_sha256(&service, b"aws4_request"))
+        // A key that is shorter than a block is filled up with zeros (RFC 2104 §2).
+        let (mut block, key) = ([0; 64], hmac_sha256(&service, b"aws4_request"));
+        block.iter_mut().zip(key).for_each(|(byte, of_key)| *byte = of_key);
+        Self(<Hmac<Sha256> as KeyInit>::new(&block.into()))
     }
 
     /// The signature of a string to sign: 64 lower-case hexadecimal digits.
     pub fn sign(&self, string_to_sign: &[u8]) -> String {
-        hex_text(hmac_sha256(&self.0, string_to_sign))
+        hex_text(self.0.clone().chain_update(string_to_sign).finalize().into_bytes().into())
     }
 }
 

@@ -6,6 +6,7 @@
 //! true all the same: in a query, whatever selects an operation or a version is signed, so that the bearer of a URL can
 //! make nothing else of it; and every line in front of the resource comes from headers, which hold no line breaks.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -16,11 +17,12 @@ use myfsio_actors::names::AccessKeyId;
 use super::canonical::path_forms;
 use super::claim::{SECURITY_TOKEN, check_skew, session_token};
 use super::credentials::SecretText;
+use super::query_signs::QuerySigns;
 use super::signing::{AmzDate, hmac_sha1, iso8601, same_secret};
 use super::verify::spell;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::operation::is_sub_resource;
-use crate::s3::request_head::{RequestHead, decode_query_part, query_names, query_pairs};
+use crate::s3::request_head::{RequestHead, decode_query_part, query_pairs};
 
 /// Parameters that clients sign: the sub-resources that the specification lists and those that S3 gained later while
 /// the version was in use, in the order of their bytes.
@@ -90,15 +92,6 @@ pub fn is_header(authorization: &str) -> bool {
     scheme(authorization).0 == "AWS"
 }
 
-/// Whether the query carries a signature of this version.
-pub fn is_query(head: &RequestHead<'_>) -> bool {
-    head.query_names().any(|name| is_own_parameter(&name))
-}
-
-fn is_own_parameter(name: &str) -> bool {
-    matches!(name, "AWSAccessKeyId" | "Signature")
-}
-
 fn scheme(authorization: &str) -> (&str, &str) {
     authorization.split_once(char::is_whitespace).unwrap_or((authorization, ""))
 }
@@ -106,8 +99,8 @@ fn scheme(authorization: &str) -> (&str, &str) {
 /// Makes headers of the parameters that signers of this version put into the query in place of headers: `x-amz-*`,
 /// Content-Type and Content-MD5. Then all that is signed is also obeyed. A header that is there already stays, and what
 /// is no legal header is left out, which the signature shows.
-pub fn adopt_headers(query: &str, headers: &mut HeaderMap) {
-    if !query_names(query).any(|name| is_own_parameter(&name)) {
+pub fn adopt_headers(query: &str, signs: QuerySigns, headers: &mut HeaderMap) {
+    if !signs.version_2 {
         return;
     }
     for (name, value) in query_pairs(query) {
@@ -211,7 +204,7 @@ enum Extent {
 /// The forms of the path that a client may have signed: the bucket of a virtual host in front; with and without the
 /// slash behind a bucket, which clients sign and do not send; as sent and with all encoded that S3 wants encoded.
 fn resource_paths(head: &RequestHead<'_>) -> Vec<String> {
-    let mut paths = path_forms(head.path);
+    let mut paths: Vec<String> = path_forms(head.path).map(Cow::into_owned).collect();
     if let Some(bucket) = head.virtual_bucket {
         return paths.into_iter().map(|path| format!("/{bucket}{path}")).collect();
     }

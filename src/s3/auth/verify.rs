@@ -22,12 +22,11 @@ pub fn matches(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, reading:
 
 /// The hosts for which a signature is accepted: as received, then what a trusted proxy says the client used, then
 /// that of `API_BASE_URL`.
-fn accepted_hosts<'a>(head: &RequestHead<'a>, settings: &'a AuthSettings) -> Vec<Option<&'a str>> {
-    let mut hosts = vec![None];
-    hosts.extend(forwarded_host(head, &settings.trusted_proxies).map(Some));
-    hosts.extend(forwarded_host_without_port(head, &settings.trusted_proxies).map(Some));
-    hosts.extend(settings.api_base_url.as_ref().map(|url| Some(url.authority.as_str())));
-    hosts
+fn accepted_hosts<'a>(head: &'a RequestHead<'_>, settings: &'a AuthSettings) -> impl Iterator<Item = Option<&'a str>> {
+    let forwarded = [forwarded_host, forwarded_host_without_port];
+    let forwarded = forwarded.into_iter().filter_map(|host| host(head, &settings.trusted_proxies));
+    let of_url = settings.api_base_url.iter().map(|url| url.authority.as_str());
+    std::iter::once(None).chain(forwarded.chain(of_url).map(Some))
 }
 
 /// Verifies the signature. Errs: SignatureDoesNotMatch with what the node computed, and a hint when a likely edit of a
@@ -41,8 +40,8 @@ pub fn verify(
     let key = settings.signing_keys.of(&claim.access_key_id, secret, &claim.scope);
     let paths = path_forms(head.path);
     for host in accepted_hosts(head, settings) {
-        for path in &paths {
-            let reading = Reading { host, path: Some(path), ..Reading::default() };
+        for path in paths.clone() {
+            let reading = Reading { host, path: Some(&path), ..Reading::default() };
             if matches(head, claim, &key, &reading) {
                 return Ok(key);
             }

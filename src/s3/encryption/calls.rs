@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use myfsio_actors::bucket_config::DefaultEncryption;
 use myfsio_actors::encryption::{CustomerKey, DataKey, Encryption, EncryptionContext, Envelope, Method, ObjectName};
 use myfsio_actors::kms::{KmsClient, KmsError, KmsKey};
 use myfsio_actors::names::ObjectKey;
@@ -139,18 +138,7 @@ impl Call {
 
 /// How the node itself seals an object that it writes into a bucket: as the bucket is configured. Errs: those of the KMS.
 pub async fn envelope_by_default(node: &Node, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Envelope>, KmsError> {
-    let (kms, name) = (&node.kms, name_of(bucket, key));
-    let Some(default) = bucket.config.encryption.as_ref().and_then(|encryption| encryption.default.as_ref()) else {
-        return Ok(None);
-    };
-    match default {
-        DefaultEncryption::Managed => kms.seal_managed(&name).map(Some),
-        DefaultEncryption::Kms { key } => {
-            let found = key_of_name(kms, key.as_deref().unwrap_or_default()).await?;
-            let bucket_key = bucket.config.encryption.as_ref().is_some_and(|encryption| encryption.bucket_key);
-            kms.seal_with_key(&found.id, EncryptionContext::default(), bucket_key, &name).map(Some)
-        }
-    }
+    node.kms.seal_by_default(bucket.config.encryption.as_ref(), &name_of(bucket, key)).await
 }
 
 /// The key of this name, or the one that is used when none is named. Errs: as the KMS does.

@@ -7,9 +7,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::{Acl, ConfigChange, Grantee, ObjectOwnership};
 use myfsio_actors::names::CanonicalId;
-use myfsio_actors::storage::{Bucket, BucketChange, ChangeObject, Object, ObjectChange, Versioning};
+use myfsio_actors::storage::{Bucket, BucketChange, ChangeObject, Object, ObjectChange, Purpose, Versioning};
 
-use super::object_get::missing;
+use crate::s3::authorize;
+
 use crate::s3::acl::{AskedAcl, Subject};
 use crate::s3::context::Call;
 use crate::s3::controls::{kept, ownership_of, refuse_acl, refuse_public};
@@ -60,8 +61,7 @@ pub async fn put_object_acl(mut call: Call) -> Answer {
 }
 
 async fn object(call: &Call, bucket: &Arc<Bucket>) -> Result<Arc<Object>, S3Error> {
-    let found = call.storage().object(bucket, &call.key()?, call.version()?).await;
-    found.map_err(|error| missing(call, bucket, error))
+    Ok(authorize::open(call, bucket, Purpose::Look).await?.object)
 }
 
 fn tell_version(response: &mut HttpResponse, bucket: &Bucket, object: &Object) {

@@ -3,10 +3,11 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::PART_NUMBER_MAX;
-use myfsio_actors::storage::{Object, ObjectPart, Versioning};
+use myfsio_actors::storage::{Object, ObjectPart, Purpose, Versioning};
+
+use crate::s3::authorize;
 
 use super::listing::{PAGE_ENTRIES_MAX, limit_of, number, storage_class, write_checksum, write_part_checksum};
-use super::object_get::missing;
 use crate::s3::conditional::http_date;
 use crate::s3::context::Call;
 use crate::s3::error::S3Error;
@@ -66,10 +67,10 @@ impl Wanted {
 /// S3 API Reference, GetObjectAttributes. Errs: InvalidArgument, NoSuchKey, NoSuchVersion, AccessDenied.
 pub async fn get_object_attributes(call: Call) -> Answer {
     let wanted = Wanted::parse(&call.headers)?;
-    let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
-    let object = call.storage().object(&bucket, &key, version).await.map_err(|error| missing(&call, &bucket, error))?;
+    let bucket = call.bucket()?;
+    let object = authorize::open(&call, &bucket, Purpose::Look).await?.object;
     match wanted.has("Checksum") || wanted.has("ObjectParts") {
-        true => call.data_key(&bucket, &key, &object).map(|_| ())?,
+        true => call.data_key(&bucket, &call.key()?, &object).map(|_| ())?,
         false => call.check_reader(&object)?,
     }
     let parts = match object.etag.parts {

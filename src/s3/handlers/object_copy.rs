@@ -8,10 +8,9 @@ use myfsio_actors::names::{BucketName, ChecksumAlgorithm, ObjectKey, VersionId};
 use myfsio_actors::storage::{Attributes, BeginBody, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
 
 use super::bucket_lifecycle::expiration;
-use super::object_get::missing;
 use super::object_put::{kept_checksum, told_checksum, told_version};
 use super::slow_answer::{self, Done};
-use crate::s3::authorize::{Further, expect_owner};
+use crate::s3::authorize::{Further, expect_owner, open_further};
 use crate::s3::conditional::ReadConditions;
 use crate::s3::context::{Call, parse_version};
 use crate::s3::controls::NewObject;
@@ -84,16 +83,14 @@ impl Source {
         let bucket = call.storage().bucket(&name.bucket)?;
         expect_owner(&call.node, &call.headers, "x-amz-source-expected-bucket-owner", &bucket)?;
         let action = if name.version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-        let (key, version) = (Some(name.key.as_str()), name.version);
-        call.authorize_further(action, &bucket, Further { key, version, ..Further::default() })?;
         call.charged(&bucket)?;
-        let opened = call.storage().open_object(&bucket, &name.key, name.version).await;
-        let opened = opened.map_err(|error| match missing(call, &bucket, error) {
-            error if error.code() == ErrorCode::MethodNotAllowed => S3Error::with_message(
+        let opened = open_further(call, action, &bucket, &name.key, name.version).await;
+        let opened = opened.map_err(|error| match error.code() {
+            ErrorCode::MethodNotAllowed => S3Error::with_message(
                 ErrorCode::InvalidRequest,
                 "The source of a copy request may not specifically refer to a delete marker by version id.",
             ),
-            error => error,
+            _ => error,
         })?;
         ReadConditions::of_copy_source(&call.headers)?.require_for_copy(&opened.object.etag, opened.object.stamp)?;
         Ok(Self { name, bucket, opened })
@@ -135,7 +132,8 @@ pub async fn copy_object(call: Call) -> Answer {
         let versioned = source.name.version.is_some();
         let action = if versioned { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
         let (key, version) = (Some(source.name.key.as_str()), source.name.version);
-        call.authorize_further(action, &source.bucket, Further { key, version, ..Further::default() })?;
+        let object = Some(&source.opened.object);
+        call.authorize_further(action, &source.bucket, Further { key, version, object, ..Further::default() })?;
     }
     if !attributes.tags.is_empty() {
         let tags = Some(attributes.tags.as_slice());

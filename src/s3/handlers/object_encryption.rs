@@ -6,8 +6,8 @@ use myfsio_actors::names::Stamp;
 use myfsio_actors::storage::{ChangeObject, Object, ObjectChange};
 
 use super::bucket_config::document;
-use super::object_get::missing;
 use super::tagging::with_version;
+use crate::s3::authorize::missing;
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::respond::{Answer, empty};

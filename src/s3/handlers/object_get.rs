@@ -11,13 +11,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use myfsio_actors::encryption::DataKey;
-use myfsio_actors::names::{ChecksumKind, PartNumber, VersionId};
-use myfsio_actors::storage::{Bucket, Object, OpenObject, StorageError, Versioning};
+use myfsio_actors::names::{ChecksumKind, PartNumber};
+use myfsio_actors::storage::{Bucket, Object, OpenObject, Purpose, Versioning};
 
 use super::bucket_lifecycle::expiration;
 use super::object_lock::set_lock;
 use super::object_put::set_checksum;
-use crate::s3::authorize::{hidden_absence, permissions};
+use crate::s3::authorize::{self, permissions};
 use crate::s3::conditional::{ReadConditions, Verdict, http_date, if_range_holds};
 use crate::s3::context::Call;
 use crate::s3::encryption::told;
@@ -27,7 +27,6 @@ use crate::s3::operation::Operation;
 use crate::s3::query::Query;
 use crate::s3::range::{self, Wanted};
 use crate::s3::respond::{Answer, empty, set_header};
-use crate::s3::storage_error::refused_read;
 
 /// Query parameters that override response headers, and the headers.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -41,41 +40,27 @@ const OVERRIDES: [(&str, &str); 6] = [
 
 /// S3 API Reference, GetObject.
 pub async fn get_object(call: Call) -> Answer {
-    let (bucket, version) = check_request(&call)?;
-    let opened = call.storage().open_object(&bucket, &call.key()?, version).await;
-    let opened = opened.map_err(|error| missing(&call, &bucket, error))?;
+    let bucket = check_request(&call)?;
+    let opened = authorize::open(&call, &bucket, Purpose::Read).await?;
     let object = Arc::clone(&opened.object);
     respond(&call, &bucket, &object, Some(opened))
 }
 
 /// S3 API Reference, HeadObject.
 pub async fn head_object(call: Call) -> Answer {
-    let (bucket, version) = check_request(&call)?;
-    let found = call.storage().object(&bucket, &call.key()?, version).await;
-    let object = found.map_err(|error| missing(&call, &bucket, error))?;
-    respond(&call, &bucket, &object, None)
+    let bucket = check_request(&call)?;
+    let opened = authorize::open(&call, &bucket, Purpose::Look).await?;
+    respond(&call, &bucket, &opened.object, None)
 }
 
-fn check_request(call: &Call) -> Result<(Arc<Bucket>, Option<VersionId>), S3Error> {
+fn check_request(call: &Call) -> Result<Arc<Bucket>, S3Error> {
     if call.is_anonymous() && OVERRIDES.iter().any(|(parameter, _)| call.query.has(parameter)) {
         return Err(S3Error::with_message(
             ErrorCode::InvalidRequest,
             "Request specific response headers cannot be used for anonymous GET requests.",
         ));
     }
-    Ok((call.bucket()?, call.version()?))
-}
-
-/// Who may not list the bucket does not learn which keys are missing.
-pub fn missing(call: &Call, bucket: &Bucket, error: StorageError) -> S3Error {
-    match &error {
-        StorageError::NoSuchKey { key, .. } | StorageError::NoSuchVersion { key, .. }
-            if !call.would_list(bucket, key) =>
-        {
-            hidden_absence(call, bucket, key.as_str())
-        }
-        _ => refused_read(error),
-    }
+    call.bucket()
 }
 
 /// Which bytes of the object are sent, and as what.

@@ -5,11 +5,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::bucket_config::{ConfigChange, Retention};
 use myfsio_actors::names::{Stamp, VersionId};
-use myfsio_actors::storage::{Bucket, ChangeObject, Controls, Object, ObjectChange, Versioning};
+use myfsio_actors::storage::{Bucket, ChangeObject, Controls, Object, ObjectChange, Purpose, Versioning};
 
 use super::bucket_config::configure;
-use super::object_get::missing;
-use crate::s3::authorize::{AskedLock, Further};
+use crate::s3::authorize::{self, AskedLock, Further, missing};
 use crate::s3::checksum::BodyChecks;
 use crate::s3::conditional::date_seconds;
 use crate::s3::context::Call;
@@ -121,8 +120,7 @@ async fn change(call: &Call, change: ObjectChange) -> Answer {
 async fn locked_object(call: &Call) -> Result<std::sync::Arc<Object>, S3Error> {
     let bucket = call.bucket()?;
     require_lock(&bucket)?;
-    let found = call.storage().object(&bucket, &call.key()?, call.version()?).await;
-    found.map_err(|error| missing(call, &bucket, error))
+    Ok(authorize::open(call, &bucket, Purpose::Look).await?.object)
 }
 
 fn no_lock(call: &Call) -> S3Error {
@@ -155,6 +153,10 @@ pub fn bypasses_governance(call: &Call, bucket: &Bucket, key: &str, version: Opt
 
 /// The lock that headers ask for, as far as they can be read: what cannot is refused by [`asked_lock`].
 pub fn lock_of_headers(headers: &HeaderMap) -> AskedLock {
+    // Every question of access asks, and hardly a request has one of them.
+    if !headers.keys().any(|name| name.as_str().starts_with("x-amz-object-lock-")) {
+        return AskedLock::default();
+    }
     let mode = text(headers, MODE).and_then(|mode| documents::parse_mode(&mode));
     let seconds = text(headers, UNTIL).and_then(|until| date_seconds(&until));
     let retention = mode.zip(seconds);

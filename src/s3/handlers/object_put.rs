@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
-use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey, VersionId};
+use myfsio_actors::names::{CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey, VersionId};
 use myfsio_actors::storage::{
     Attributes, BeginBody, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions,
 };
@@ -31,8 +31,7 @@ pub async fn put_object(mut call: Call) -> Answer {
     if let Some(version) = call.query.get("versionId") {
         return Err(S3Error::invalid_argument("versionId", version, "This operation does not accept a version-id."));
     }
-    let size = call.body.declared_size();
-    let (attributes, conditions) = check_head(&call.node, &call.auth, &call.headers, &bucket, &key, size)?;
+    let (attributes, conditions, _) = check_head(&call.node, &call.auth, &call.headers, &bucket, &key)?;
     let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
@@ -40,7 +39,7 @@ pub async fn put_object(mut call: Call) -> Answer {
     let checks = call.body_checks()?;
     require_digest(&controls, &checks)?;
     let envelope = call.envelope(&bucket, &key).await?;
-    let begin = BeginBody { bucket: &bucket, key: &key, owner: &owner, size };
+    let begin = BeginBody { bucket: &bucket, key: &key, owner: &owner, size: call.body.declared_size() };
     let writer = call.storage().begin_body(begin, checks.plan(), envelope.as_ref())?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let checksum = checksum.and_then(kept_checksum);
@@ -55,25 +54,23 @@ pub async fn put_object(mut call: Call) -> Answer {
     Ok(response)
 }
 
-/// Everything that the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs:
-/// those of the attributes, of encryption and of the access control list, NotImplemented, PreconditionFailed, NoSuchKey,
-/// QuotaExceeded.
+/// Everything that the head alone can be refused for, but for quotas; answers also whose the object will be. Runs before
+/// `100 Continue` when the client waits for it. Errs: those of the attributes, of encryption and of the access control list,
+/// NotImplemented, PreconditionFailed, NoSuchKey.
 pub fn check_head(
     node: &Node,
     auth: &Authenticated,
     headers: &HeaderMap,
     bucket: &Bucket,
     key: &ObjectKey,
-    size: Option<u64>,
-) -> Result<(Attributes, WriteConditions), S3Error> {
+) -> Result<(Attributes, WriteConditions, CanonicalId), S3Error> {
     refuse_unbuilt(headers)?;
     Choice::of(Asked::of_write(headers)?, bucket.config.encryption.as_ref())?;
     let attributes = attributes(headers)?;
     let NewObject { owner, .. } = NewObject::of(node, owner_id(auth), headers, bucket)?;
     let conditions = write_conditions(headers)?;
     node.storage.precheck(bucket, key, &conditions)?;
-    node.storage.check_quota(bucket, key, &owner, size.unwrap_or(0))?;
-    Ok((attributes, conditions))
+    Ok((attributes, conditions, owner))
 }
 
 /// The checksum to keep beside CRC-64/NVME, which every object has.

@@ -3,11 +3,10 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::{ConfigChange, Tag};
-use myfsio_actors::storage::{Bucket, ChangeObject, Object, ObjectChange, Versioning};
+use myfsio_actors::storage::{Bucket, ChangeObject, Object, ObjectChange, Purpose, Versioning};
 
 use super::bucket_config::{checked_document, configure, document, told};
-use super::object_get::missing;
-use crate::s3::authorize::Further;
+use crate::s3::authorize::{self, Further, missing};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{check_bucket_tags, check_tags};
@@ -21,8 +20,7 @@ const TAGGING_BYTES_MAX: usize = 256 * 1024;
 /// S3 API Reference, GetObjectTagging.
 pub async fn get_object_tagging(call: Call) -> Answer {
     let bucket = call.bucket()?;
-    let found = call.storage().object(&bucket, &call.key()?, call.version()?).await;
-    let object = found.map_err(|error| missing(&call, &bucket, error))?;
+    let object = authorize::open(&call, &bucket, Purpose::Look).await?.object;
     Ok(with_version(xml(StatusCode::OK, write_tagging(&object.attributes.tags)), &bucket, &object))
 }
 

@@ -12,7 +12,7 @@ use actix_web::http::{Method, StatusCode};
 use futures_util::stream;
 use myfsio_actors::bucket_config::{RoutingRule, Website};
 use myfsio_actors::names::{ObjectKey, Stamp};
-use myfsio_actors::storage::Bucket;
+use myfsio_actors::storage::{Bucket, PeekedObject, Purpose};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::address::Site;
@@ -209,11 +209,10 @@ impl<'a> Visit<'a> {
     /// The object of a key, or the redirect that it is. Errs: as GetObject.
     async fn object(&self, key: &str, headers: &HeaderMap) -> Answer {
         let key = parse_key(key.as_bytes())?;
-        self.authorize(&key).await?;
-        let call = self.call(key.clone(), headers.clone());
-        let found = self.node.storage.object(&self.bucket, &key, None).await;
-        let object = found.map_err(|error| object_get::missing(&call, &self.bucket, error))?;
-        if let Some(target) = &object.attributes.website_redirect {
+        let peeked = self.authorize(&key).await?;
+        let call = Call { peeked, ..self.call(key, headers.clone()) };
+        let opened = authorize::open(&call, &self.bucket, Purpose::Look).await?;
+        if let Some(target) = &opened.object.attributes.website_redirect {
             let base = if target.starts_with('/') { self.site.base.as_str() } else { "" };
             return Ok(redirect(StatusCode::MOVED_PERMANENTLY, &format!("{base}{target}")));
         }
@@ -224,7 +223,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Everybody's permission to read the key. Errs: AccessDenied.
-    async fn authorize(&self, key: &ObjectKey) -> Result<(), S3Error> {
+    async fn authorize(&self, key: &ObjectKey) -> Result<Option<PeekedObject>, S3Error> {
         let query = Query::default();
         let primary = Primary {
             operation: Operation::GetObject,
@@ -268,6 +267,7 @@ impl<'a> Visit<'a> {
             note: Default::default(),
             body: RequestBody::new(stream::empty(), None, limits, BodyChecks::default()),
             on_behalf: Default::default(),
+            peeked: None,
             refusals: Default::default(),
         }
     }

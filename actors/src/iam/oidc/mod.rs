@@ -9,6 +9,8 @@
 
 mod actor;
 mod fetch;
+#[cfg(any(test, feature = "internals"))]
+pub(super) mod fuzzing;
 mod jwks;
 mod jwt;
 

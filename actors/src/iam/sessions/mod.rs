@@ -12,6 +12,8 @@ mod bind;
 mod cache;
 mod error;
 mod federated;
+#[cfg(any(test, feature = "internals"))]
+pub(super) mod fuzzing;
 mod grant;
 mod issue;
 mod terms;

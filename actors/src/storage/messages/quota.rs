@@ -1,5 +1,6 @@
 //! Quotas: what they are of, how full they are, and what changes them beside writes.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::bucket_config::{QuotaLimits, QuotaResource};
@@ -14,6 +15,16 @@ pub enum QuotaScope {
     Prefix(BucketId, Arc<str>),
     /// What a user owns, in whatever bucket.
     Owner(CanonicalId),
+}
+
+impl fmt::Display for QuotaScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket(_) => f.write_str("the bucket"),
+            Self::Prefix(_, prefix) => write!(f, "the prefix {prefix:?}"),
+            Self::Owner(owner) => write!(f, "user {}", owner.as_str()),
+        }
+    }
 }
 
 /// How much of each resource.

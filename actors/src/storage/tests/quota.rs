@@ -150,7 +150,7 @@ async fn versions_count_and_markers_do_not() {
     assert_eq!(told(client, &whole(&bucket)), (320, 4, 0));
     write(client, &bucket, "k", 100).await.unwrap();
     assert_eq!(told(client, &whole(&bucket)), (320, 4, 0), "the null version among the others went");
-    assert_eq!(client.peek_object(&bucket, &key("k"), None).unwrap().version_id, VersionId::Null);
+    assert_eq!(client.peek_object(&bucket, &key("k"), None).unwrap().object.version_id, VersionId::Null);
     sound(stop(node).await.path());
 }
 

@@ -100,7 +100,7 @@ fn version_2_in_header_and_query() {
     let query = |token: &str| {
         let query = format!("AWSAccessKeyId={ID}&Signature={signature}&Expires=1369353660&{HEADER}={token}");
         let mut request = Request::new("GET", "/b/k", &query, &[("host", HOST)]);
-        sigv2::adopt_headers(&request.query, &mut request.headers);
+        query_signs::adopt_headers(&request.query, &mut request.headers);
         request
     };
     assert_eq!(outcome(&query(TOKEN)), Ok(()));

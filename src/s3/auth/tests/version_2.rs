@@ -13,7 +13,7 @@ fn url(method: &'static str, path: &str, query: &str, signature: &str) -> Reques
         encode(signature.as_bytes(), false)
     );
     let mut request = Request::new(method, path, &query, &[("host", "127.0.0.1:5000")]);
-    sigv2::adopt_headers(&request.query, &mut request.headers);
+    query_signs::adopt_headers(&request.query, &mut request.headers);
     request
 }
 
@@ -189,7 +189,7 @@ fn parameters_become_headers_only_beside_a_signature() {
     let adopted = |query: &str| {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("x-amz-acl"), HeaderValue::from_static("private"));
-        sigv2::adopt_headers(query, &mut headers);
+        query_signs::adopt_headers(query, &mut headers);
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
         (headers.len(), text("x-amz-acl"), text("x-amz-meta-a"))
     };

@@ -49,7 +49,7 @@ impl Client<'_> {
     async fn rewrap(&self, bucket: &str, name: &str, to: &str) -> Result<(), StorageError> {
         let there = self.bucket(bucket)?;
         let object = self.storage.peek_object(&there, &key(name), None)?;
-        let Some(from) = object.encryption().cloned() else { return Ok(()) };
+        let Some(from) = object.object.encryption().cloned() else { return Ok(()) };
         let to_master = envelopes::rewrapped(&from, &there, name, to);
         let wrapped = (Thing::Wrapped(bucket.to_owned(), name.to_owned()), Value::Master(to.to_owned()));
         let change = ObjectChange::Rewrap { from, to: to_master };
@@ -62,7 +62,8 @@ impl Client<'_> {
         let (bucket, name, versions) = history.known();
         let there = self.bucket(bucket)?;
         for version in versions {
-            let Some(from) = self.storage.peek_object(&there, &key(name), Some(version))?.encryption().cloned() else {
+            let Some(from) = self.storage.peek_object(&there, &key(name), Some(version))?.object.encryption().cloned()
+            else {
                 continue;
             };
             let to = envelopes::rewrapped(&from, &there, name, SECOND_MASTER);
