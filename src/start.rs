@@ -26,6 +26,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::access_log::{self, AccessLogSettings};
 use crate::config::{Config, Durability, Secret};
 use crate::limits;
+use crate::memory;
 use crate::node::{Clients, Node, NodeSettings};
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
@@ -79,6 +80,7 @@ pub enum RunError {
 
 /// Runs a node until it is told to stop. Errs when it cannot start, or when storage failed while it ran.
 pub fn run(config: Config) -> Result<(), RunError> {
+    memory::set_up();
     let _logs = telemetry::start(&config)?;
     actix::System::new().block_on(serve(config))
 }

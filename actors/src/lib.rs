@@ -26,5 +26,6 @@ pub mod notifier;
 mod outgoing;
 pub mod policy_engine;
 pub mod rate;
+pub mod reencryption;
 pub mod seal;
 pub mod storage;

@@ -9,6 +9,7 @@ pub mod health;
 mod iam;
 pub mod kms;
 mod lifecycle;
+mod objects;
 mod policy;
 pub mod presign;
 mod route;
@@ -68,6 +69,10 @@ pub async fn answer(
         AdminRoute::AuditLog => {
             only_administrators(node, &caller)?;
             audit::entries(node, caller.query()).await
+        }
+        AdminRoute::ObjectStorage(bucket, key) => {
+            only_administrators(node, &caller)?;
+            objects::storage(node, &bucket, key, caller.query()).await
         }
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;

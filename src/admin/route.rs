@@ -1,10 +1,12 @@
 //! Which of the node's own routes a request asks for. Pure.
 
 use actix_web::http::Method;
-use myfsio_actors::names::BucketName;
+use myfsio_actors::names::{BucketName, ObjectKey};
 
 use super::iam::route::IamRoute;
 use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::query::percent_decode;
+use crate::s3::route::parse_key;
 
 /// A route below `/_myfsio`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub enum AdminRoute {
     Simulate,
     /// `GET /_myfsio/audit`
     AuditLog,
+    /// `GET /_myfsio/objects/<bucket>/<key>/storage`
+    ObjectStorage(BucketName, ObjectKey),
 }
 
 /// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName,
@@ -61,12 +65,21 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["explain"] => (Method::GET, AdminRoute::Explain),
         ["simulate"] => (Method::POST, AdminRoute::Simulate),
         ["audit"] => (Method::GET, AdminRoute::AuditLog),
+        ["objects", bucket, ref key @ .., "storage"] if !key.is_empty() => {
+            (Method::GET, AdminRoute::ObjectStorage(named(bucket)?, object_key(&key.join("/"))?))
+        }
         _ => return Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
     };
     if method != taken {
         return Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", taken.as_str()));
     }
     Ok(route)
+}
+
+/// The key in a path, decoded once. Errs: InvalidURI, KeyTooLongError.
+fn object_key(path: &str) -> Result<ObjectKey, S3Error> {
+    let bytes = percent_decode(path.as_bytes(), false).ok_or_else(|| S3Error::from(ErrorCode::InvalidURI))?;
+    parse_key(&bytes)
 }
 
 #[cfg(test)]
@@ -95,6 +108,15 @@ mod tests {
         assert_eq!(find(&Method::GET, "/_myfsio/explain").unwrap(), AdminRoute::Explain);
         assert_eq!(find(&Method::POST, "/_myfsio/simulate").unwrap(), AdminRoute::Simulate);
         assert_eq!(find(&Method::GET, "/_myfsio/audit").unwrap(), AdminRoute::AuditLog);
+        let storage = |bucket: &BucketName, key: &str| {
+            AdminRoute::ObjectStorage(bucket.clone(), ObjectKey::parse(key.as_bytes()).unwrap())
+        };
+        let named = BucketName::parse("photos").unwrap();
+        for (path, key) in [("a", "a"), ("a/b%2Fc/", "a/b/c/"), ("storage/storage", "storage/storage"), ("%C3%A4", "ä")]
+        {
+            let found = find(&Method::GET, &format!("/_myfsio/objects/photos/{path}/storage")).unwrap();
+            assert_eq!(found, storage(&named, key));
+        }
         let code = |method, path| find(&method, path).unwrap_err().code();
         for (method, path) in
             [(Method::GET, adopt), (Method::POST, policy), (Method::POST, events), (Method::POST, "/_myfsio/events")]

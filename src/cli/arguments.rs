@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 
+use super::explain::Explain;
 use super::maintenance::{Fsck, Reindex};
 use crate::config::{Inputs, Kind, SETTINGS};
 
@@ -37,6 +38,8 @@ pub enum Request {
     ConfigCheck(Inputs),
     /// Check a data directory.
     Fsck(Fsck, Inputs),
+    /// Explain how one object is stored.
+    Explain(Explain, Inputs),
     /// Make the index anew.
     Reindex(Reindex, Inputs),
     /// Ask the node of this configuration how it is.
@@ -63,6 +66,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             Some((_, show)) => Request::ConfigShow(inputs(show)),
             None => Request::ConfigShow(inputs(config)),
         },
+        Some(("fsck", fsck)) if fsck.contains_id("explain") => {
+            let text = |name: &str| fsck.get_one::<String>(name).cloned();
+            let object = text("explain").unwrap_or_default();
+            let (data, json) = (fsck.get_flag("data"), fsck.get_flag("json"));
+            Request::Explain(Explain { object, version: text("version-id"), data, json }, inputs(fsck))
+        }
         Some(("fsck", fsck)) => {
             let asked =
                 Fsck { repair: fsck.get_flag("repair"), data: fsck.get_flag("data"), json: fsck.get_flag("json") };
@@ -114,6 +123,20 @@ fn command() -> Command {
                 .long("data")
                 .action(ArgAction::SetTrue)
                 .help("Read every byte and compare it with its checksum"),
+        )
+        .arg(
+            Arg::new("explain")
+                .long("explain")
+                .value_name("BUCKET/KEY")
+                .conflicts_with("repair")
+                .help("Tell instead where and how this object is stored, how it is encrypted, and whether its file agrees"),
+        )
+        .arg(
+            Arg::new("version-id")
+                .long("version-id")
+                .value_name("ID")
+                .requires("explain")
+                .help("The version to explain [default: the current object]"),
         )
         .arg(json.clone());
     let reindex = Command::new("reindex")
@@ -220,6 +243,12 @@ mod tests {
         let Ok(Request::Fsck(asked, inputs)) = request("fsck --repair --json --storage-root /x") else { panic!() };
         assert!(asked.repair && asked.json && !asked.data);
         assert_eq!(inputs.flags.get("storage_root").unwrap(), "/x");
+        let Ok(Request::Explain(asked, _)) = request("fsck --explain photos/a/b --version-id null --json") else {
+            panic!()
+        };
+        assert_eq!((asked.object.as_str(), asked.version.as_deref()), ("photos/a/b", Some("null")));
+        assert!(asked.json && !asked.data);
+        assert!(request("fsck --explain a/b --repair").is_err() && request("fsck --version-id null").is_err());
         let Ok(Request::Reindex(asked, _)) = request("reindex photos") else { panic!() };
         assert_eq!(asked.bucket.as_deref(), Some("photos"));
         assert!(request("reindex photos --owner x").is_err());

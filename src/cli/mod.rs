@@ -4,6 +4,7 @@
 //! standard error, 2 wrong usage.
 
 mod arguments;
+mod explain;
 mod healthcheck;
 mod maintenance;
 
@@ -12,6 +13,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub use arguments::{Mode, Request, parse};
+pub use explain::Explain;
 pub use maintenance::{Fsck, Reindex};
 
 use crate::config::{self, Config, Loaded};
@@ -59,6 +61,7 @@ fn perform<E: std::fmt::Display>(request: Request, serve: impl FnOnce(Config) ->
             Ok(())
         }
         Request::Fsck(asked, inputs) => maintenance::fsck(&read(inputs)?.config, &asked),
+        Request::Explain(asked, inputs) => explain::explain(&read(inputs)?.config, &asked),
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
         Request::Healthcheck(inputs) => {
             let loaded = read(inputs)?;

@@ -97,6 +97,11 @@ impl From<StorageError> for S3Error {
             StorageError::TimedOut | StorageError::Unavailable { .. } => {
                 Self::new(ErrorCode::ServiceUnavailable).because(cause)
             }
+            StorageError::Quarantined { path: _, reason } => Self::with_message(
+                ErrorCode::InternalError,
+                format!("The object's file was changed by another program and is not served: {reason}."),
+            )
+            .because(cause),
             StorageError::Corrupt { .. } | StorageError::Io { .. } | StorageError::Index(_) => Self::internal(cause),
         }
     }

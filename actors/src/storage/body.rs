@@ -25,8 +25,12 @@ use crate::names::PartNumber;
 
 /// Bytes that are hashed and written at a time.
 const CHUNK_BYTES: usize = 512 << 10;
+/// The same while many bodies are under way.
+const SMALL_CHUNK_BYTES: usize = 128 << 10;
+/// Bodies that have large buffers, at most about.
+const LARGE_MAX: usize = 24;
 /// Spare buffers kept, at most.
-const SPARE_MAX: usize = 32;
+const SPARE_MAX: usize = 16;
 /// Bodies up to this size are hashed on the request's own thread: a hop costs more.
 const HASH_INLINE_BYTES: usize = 16 << 10;
 
@@ -47,9 +51,16 @@ pub(super) struct BodyTools {
 #[derive(Debug, Default)]
 pub(super) struct BodyBuffers {
     spare: Mutex<Vec<BytesMut>>,
+    /// Held by each body that needs more than one buffer, or may.
+    crowd: Arc<()>,
 }
 
 impl BodyBuffers {
+    /// Bytes of the next buffer of a body: memory stays bounded when many come at once.
+    fn chunk_bytes(&self) -> usize {
+        if Arc::strong_count(&self.crowd) > LARGE_MAX { SMALL_CHUNK_BYTES } else { CHUNK_BYTES }
+    }
+
     /// An empty buffer for a body, or a piece of one, of so many bytes.
     fn take(&self, size: usize) -> BytesMut {
         let spare = if size > CHUNK_BYTES / 2 { self.spare.lock().pop() } else { None };
@@ -196,6 +207,10 @@ pub struct BodyWriter {
     /// Bytes taken so far.
     size: u64,
     buffer: BytesMut,
+    /// Bytes that the buffer takes: whole chunks of the sealed format.
+    chunk: usize,
+    /// Tells others that this body takes more than one buffer.
+    _crowd: Option<Arc<()>>,
     /// Of a body that did not fit into one buffer.
     md5: Option<Md5Message>,
     /// At rest here, or with the pool.
@@ -248,8 +263,22 @@ impl BodyWriter {
 
     fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target, claim: Claim) -> Self {
         let work = Work { hasher: Hasher::new(plan), target, claim, written: 0, sealer: None };
-        let buffer = tools.buffers.take(usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX));
-        Self { tools, declared, size: 0, buffer, md5: None, work: Some(Box::new(work)), under_way: None, sealed: None }
+        let is_large = declared.is_none_or(|declared| declared > CHUNK_BYTES as u64);
+        let crowd = is_large.then(|| Arc::clone(&tools.buffers.crowd));
+        let chunk = tools.buffers.chunk_bytes();
+        let buffer = tools.buffers.take(usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX).min(chunk));
+        Self {
+            tools,
+            declared,
+            size: 0,
+            buffer,
+            chunk,
+            _crowd: crowd,
+            md5: None,
+            work: Some(Box::new(work)),
+            under_way: None,
+            sealed: None,
+        }
     }
 
     /// Takes the next bytes; waits while the disk is behind, so memory stays bounded. Errs: BodyUnfinished when the body
@@ -261,10 +290,10 @@ impl BodyWriter {
         }
         let mut rest = chunk.as_ref();
         while !rest.is_empty() {
-            if self.buffer.len() >= CHUNK_BYTES {
+            if self.buffer.len() >= self.chunk {
                 self.flush().await?;
             }
-            let room = CHUNK_BYTES.saturating_sub(self.buffer.len());
+            let room = self.chunk.saturating_sub(self.buffer.len());
             let (now, later) = rest.split_at(rest.len().min(room));
             self.buffer.extend_from_slice(now);
             rest = later;
@@ -287,7 +316,8 @@ impl BodyWriter {
         if let Some(written) = written {
             self.tools.buffers.give_back(written);
         }
-        let bytes = std::mem::replace(&mut self.buffer, self.tools.buffers.take(CHUNK_BYTES)).freeze();
+        self.chunk = self.tools.buffers.chunk_bytes();
+        let bytes = std::mem::replace(&mut self.buffer, self.tools.buffers.take(self.chunk)).freeze();
         md5.update(bytes.clone());
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
         let (tools, put) = (self.tools.clone(), bytes.clone());

@@ -13,6 +13,7 @@ use super::body::BodyTools;
 use super::chunk_pool::ChunkPool;
 use super::committer::{CommittedBatch, Committer, Proposal};
 use super::disk::{Disk, FileStamp};
+use super::edits::Quarantine;
 use super::feed::EventFeed;
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
@@ -86,6 +87,8 @@ pub(super) struct Shared {
     pub generation: u64,
     /// Edited files that are being hashed, by their path: readers of one key do it once.
     pub edits: DashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>,
+    /// Edited files that are not served.
+    pub quarantine: Quarantine,
     /// Held while a bucket's folder is adopted.
     pub adopting: tokio::sync::Mutex<()>,
     failure: RwLock<Option<String>>,
@@ -242,6 +245,7 @@ impl Engine {
             feed: Arc::default(),
             generation: recovered.generation,
             edits: DashMap::new(),
+            quarantine: Quarantine::default(),
             adopting: tokio::sync::Mutex::default(),
             failure: RwLock::new(None),
             trouble: RwLock::new(None),

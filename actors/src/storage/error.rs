@@ -164,6 +164,14 @@ pub enum StorageError {
         /// Bucket and key, or the file.
         what: String,
     },
+    /// An object's file was changed by another program, and the object must not change with it.
+    #[error("the file {} was changed by another program and is not served: {reason}", path.display())]
+    Quarantined {
+        /// The file, relative to the data directory.
+        path: PathBuf,
+        /// Why it is not the object now.
+        reason: &'static str,
+    },
     /// The file system failed.
     #[error("{action} {path:?}: {source}")]
     Io {

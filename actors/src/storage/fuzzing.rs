@@ -84,9 +84,11 @@ fn tag(tag: FileTag) -> bool {
         upload: tag.upload,
         controls: tag.controls.clone(),
         noncurrent_since: None,
-        sealed: None,
+        sealed: tag.sealed.clone(),
     };
-    let told = FileTag { noncurrent: tag.noncurrent, ..FileTag::of(row.clone(), tag.key.as_deref(), tag.part_size) };
+    let FileTag { noncurrent, name, plain_size, .. } = tag;
+    let told = FileTag::of(row.clone(), tag.key.as_deref(), tag.part_size);
+    let told = FileTag { noncurrent, name, plain_size, ..told };
     assert_eq!(told, tag);
     object(row)
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use super::messages::{OutboxQueue, TimeEntry, Tray};
 use crate::bucket_config::LifecycleKind;
+use crate::encryption::WrappingKey;
 use crate::names::{BucketId, BucketName, PartNumber, Stamp, UploadId};
 
 const BUCKET: u8 = b'B';
 const CONFIG: u8 = b'C';
 const DEAD_EVENT: u8 = b'D';
 const EVENT: u8 = b'E';
+const KEY_USE: u8 = b'K';
 const NULL_VERSION: u8 = b'N';
 const OBJECT: u8 = b'O';
 const PART: u8 = b'P';
@@ -26,6 +28,8 @@ const VERSION: u8 = b'V';
 pub(super) const META_CHECKPOINT: &[u8] = b"M/checkpoint";
 /// The format of the index and the next bucket id.
 pub(super) const META_FORMAT: &[u8] = b"M/format";
+/// How far it is that data keys are wrapped anew.
+pub(super) const META_REENCRYPTION: &[u8] = b"M/reencryption";
 
 /// What a row is about, told by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub(super) enum RowKind {
     NullVersion(BucketId, Vec<u8>),
     /// An event that a target has still to be told of, or that was given up. Its bucket may be gone.
     Event(OutboxQueue, Stamp, Tray),
+    /// How much is wrapped under a key.
+    KeyUse(WrappingKey),
 }
 
 /// What a row is about; none for a key that no table has.
@@ -63,7 +69,7 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
     };
     match *table {
         BUCKET => Some(RowKind::Bucket),
-        b'M' if [META_CHECKPOINT, META_FORMAT].contains(&row) => Some(RowKind::Meta),
+        b'M' if [META_CHECKPOINT, META_FORMAT, META_REENCRYPTION].contains(&row) => Some(RowKind::Meta),
         OBJECT => of_bucket().map(|(id, key)| RowKind::Object(id, key.to_vec())),
         PART => {
             let (id, rest) = of_bucket()?;
@@ -96,6 +102,7 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
         }
         EVENT => split_event(row).map(|(queue, stamp)| RowKind::Event(queue, stamp, Tray::Pending)),
         DEAD_EVENT => split_event(row).map(|(queue, stamp)| RowKind::Event(queue, stamp, Tray::Dead)),
+        KEY_USE => split_key_use(rest).map(RowKind::KeyUse),
         CONFIG => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Config(id)),
         USAGE => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Usage(id)),
         _ => None,
@@ -119,6 +126,32 @@ pub(super) fn config(id: BucketId) -> Vec<u8> {
 
 pub(super) fn usage(id: BucketId) -> Vec<u8> {
     of_bucket(USAGE, id)
+}
+
+/// How much is wrapped under a key.
+pub(super) fn key_use(key: &WrappingKey) -> Vec<u8> {
+    let code = match key {
+        WrappingKey::Managed(_) => 1,
+        WrappingKey::Kms(_) => 2,
+        WrappingKey::Customer => 3,
+    };
+    [&[KEY_USE, code], key.id().unwrap_or_default().as_bytes()].concat()
+}
+
+/// The same of all keys.
+pub(super) fn key_uses() -> KeyRange {
+    (vec![KEY_USE], vec![KEY_USE + 1])
+}
+
+fn split_key_use(rest: &[u8]) -> Option<WrappingKey> {
+    let (code, id) = rest.split_first()?;
+    let id = std::str::from_utf8(id).ok()?.to_owned();
+    match code {
+        1 => Some(WrappingKey::Managed(id)),
+        2 => Some(WrappingKey::Kms(id)),
+        3 if id.is_empty() => Some(WrappingKey::Customer),
+        _ => None,
+    }
 }
 
 pub(super) fn object(id: BucketId, key: &[u8]) -> Vec<u8> {
@@ -416,6 +449,7 @@ mod tests {
         let number = PartNumber::new(10_000).unwrap();
         let queue = OutboxQueue { bucket: bucket_id, target: Arc::from("arn:aws:sqs:::q") };
         let entry = TimeEntry { kind: LifecycleKind::Noncurrent, since: Stamp(5), key: b"k\0".to_vec(), mark: 3 };
+        let (managed, kms) = (WrappingKey::Managed("m".to_owned()), WrappingKey::Kms("k".to_owned()));
         for (row, expected) in [
             (bucket(&BucketName::parse("some").unwrap()), RowKind::Bucket),
             (META_FORMAT.to_vec(), RowKind::Meta),
@@ -432,6 +466,9 @@ mod tests {
             (time(bucket_id, &entry), RowKind::Time(bucket_id, entry.clone())),
             (times_walked(bucket_id), RowKind::TimesWalked(bucket_id)),
             (lifecycle_runs(bucket_id), RowKind::LifecycleRuns(bucket_id)),
+            (key_use(&managed), RowKind::KeyUse(managed.clone())),
+            (key_use(&kms), RowKind::KeyUse(kms.clone())),
+            (key_use(&WrappingKey::Customer), RowKind::KeyUse(WrappingKey::Customer)),
         ] {
             assert_eq!(kind(&row), Some(expected));
             let cut = row.get(..row.len() - 1).unwrap();

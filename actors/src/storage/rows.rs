@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
-pub(super) use sealed::{EncryptionRow, SealedRow};
+pub(super) use sealed::{EncryptionRow, KeyUseRow, SealedRow};
 
 use super::messages::{
     Attributes, Bucket, Cause, Controls, LifecycleRun, Object, ObjectChecksum, ObjectEvent, Origin, Part, QueuedEvent,
@@ -267,6 +267,9 @@ pub(super) struct FileTag {
     /// Bytes of plaintext of a sealed object.
     #[n(14)]
     pub plain_size: Option<u64>,
+    /// The name to which the data key of a sealed object is bound: the first bytes of its SHA-256.
+    #[n(15)]
+    pub name: Option<ByteArray<8>>,
 }
 
 /// An event in the outbox. It tells all that its target must know, as bucket and object may be gone when it is told.
@@ -665,6 +668,7 @@ impl FileTag {
             noncurrent: None,
             plain_size: row.sealed.is_some().then_some(row.size),
             sealed: row.sealed,
+            name: None,
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::StorageError;
 use super::messages::Sealed;
-use crate::encryption::{CHUNK_BYTES, DataKey, Encryption, EncryptionError, SegmentHead, SegmentKey};
+use crate::encryption::{
+    CHUNK_BYTES, DataKey, Encryption, EncryptionError, HEAD_BYTES, SegmentHead, SegmentKey, TAG_BYTES,
+};
 use crate::names::PartNumber;
 
 /// Seals the blocks of one segment in order.
@@ -28,6 +30,7 @@ impl Sealer {
     /// Seals the next block, whole chunks unless it is the last; answers what goes to the disk for it.
     pub fn seal(&mut self, block: &[u8], is_last: bool) -> Result<&[u8], EncryptionError> {
         self.sealed.clear();
+        self.sealed.reserve(HEAD_BYTES + block.len() + (block.len() / CHUNK_BYTES + 1) * TAG_BYTES);
         if let Some(head) = self.head.take() {
             self.sealed.extend_from_slice(&head.encode());
         }

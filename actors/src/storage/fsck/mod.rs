@@ -6,9 +6,11 @@
 
 mod check;
 mod files;
+mod key_counts;
 mod rebuild;
 mod rows;
 mod salvage;
+mod sealed;
 mod times;
 
 use std::sync::Arc;
@@ -36,7 +38,7 @@ pub enum Difference {
     MissingRow,
     /// A row that belongs to no bucket, object or upload.
     OrphanRow,
-    /// A bucket's counters are not the sum of its objects.
+    /// The counters of a bucket, or of what is wrapped under a key, are not the sum of what is there.
     WrongCounters,
     /// An assembled object whose list of parts is missing or does not add up.
     WrongParts,
@@ -52,6 +54,10 @@ pub enum Difference {
     EditedFile,
     /// An object's file does not have the bytes that were stored.
     DamagedFile,
+    /// The file of an encrypted object does not carry its data key: without the index it would be lost.
+    WrongTag,
+    /// An encrypted file of which nothing tells the data key.
+    LostKey,
     /// A file that cannot be read.
     UnreadableFile,
     /// A part of an upload without its file.
@@ -80,6 +86,8 @@ impl Difference {
             Self::WrongTime => "wrong-time",
             Self::EditedFile => "edited-file",
             Self::DamagedFile => "damaged-file",
+            Self::WrongTag => "wrong-tag",
+            Self::LostKey => "lost-key",
             Self::UnreadableFile => "unreadable-file",
             Self::MissingPart => "missing-part",
             Self::UnknownFile => "unknown-file",
@@ -209,6 +217,11 @@ pub(super) fn check_opened(
     observer: &mut dyn CheckObserver,
 ) -> Result<Checked, StorageError> {
     walk(Check::new(opened, clock, options, observer)?)
+}
+
+/// Opens a data directory that no node has open, as a start would.
+pub(super) fn open_stopped(settings: &StorageSettings) -> Result<Opened, StorageError> {
+    Opened::new(open_disk(settings)?, settings, Holes::Refuse)
 }
 
 /// Takes the data directory. What is mended must last, whatever the node's durability.

@@ -25,7 +25,7 @@ use crate::storage::opened::{Opened, index_path, new_index_path, open_index};
 use crate::storage::overlay::{LiveRows, Overlay};
 use crate::storage::plan::place_of;
 use crate::storage::recovery::{Holes, Recovered};
-use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, Location, ObjectRow};
+use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, Location, ObjectRow, UploadRow};
 use crate::storage::space::Space;
 use crate::storage::staging::Staging;
 use crate::storage::steps::config_path;
@@ -118,6 +118,7 @@ fn build(
     for bucket in versioned.collect::<Vec<_>>() {
         check.hide_deleted(&bucket)?;
     }
+    count_uploads(&mut check)?;
     check.finish()?;
     drop((opened, old));
     disk.rename(&path, &index_path()).map_err(|e| StorageError::io("put in place", &path, e))?;
@@ -132,7 +133,7 @@ struct Quiet<'a> {
 
 impl CheckObserver for Quiet<'_> {
     fn found(&mut self, finding: &Finding) {
-        let own = [Difference::UnknownFile, Difference::WrongCounters, Difference::OrphanRow];
+        let own = [Difference::UnknownFile, Difference::WrongCounters, Difference::OrphanRow, Difference::WrongTag];
         if finding.mended && own.contains(&finding.difference) {
             return;
         }
@@ -177,6 +178,22 @@ fn carry_over(old: &dyn Index, new: &dyn Index) -> Result<(), StorageError> {
         Ok(true)
     })?;
     new.apply(&changes)
+}
+
+/// Counts the uploads in the new index by their keys.
+fn count_uploads(check: &mut Check<'_>) -> Result<(), StorageError> {
+    check.flush()?;
+    let rows = check.opened.rows.index.snapshot()?;
+    for bucket in check.buckets.keys() {
+        let (start, end) = keys::uploads(*bucket);
+        rows.scan(&start, &end, &mut |_, row| {
+            if let Ok(row) = rows::decode::<UploadRow>(row) {
+                check.keys.upload(row.encryption.as_ref());
+            }
+            Ok(true)
+        })?;
+    }
+    Ok(())
 }
 
 /// Where a node without an index stands: at the end of the journal.

@@ -7,6 +7,7 @@ mod lifecycle;
 mod listing;
 mod multipart;
 mod object;
+mod reencryption;
 
 pub use bucket::{
     Adopted, Bucket, BucketChange, ConfigureBucket, Configured, CreateBucket, DeleteBucket, Usage, Versioning,
@@ -20,8 +21,11 @@ pub use listing::{
     CommonPrefix, KeyEntry, ListObjects, ListParts, ListUploads, ListVersions, ObjectPage, PartPage, UploadEntry,
     UploadPage, VersionEntry, VersionPage,
 };
-pub use multipart::{AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, Upload};
-pub use object::{
-    Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange, ObjectChecksum,
-    PutObject, Sealed, Stored, WriteConditions,
+pub use multipart::{
+    AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, RewrapUpload, Upload,
 };
+pub use object::{
+    Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, KeyUse, Object, ObjectChange,
+    ObjectChecksum, PutObject, Sealed, Stored, WriteConditions,
+};
+pub use reencryption::{KeepReencryption, RewriteObject};

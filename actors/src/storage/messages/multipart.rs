@@ -47,6 +47,22 @@ pub struct Upload {
     pub encryption: Option<Encryption>,
 }
 
+/// Wraps the data key of an upload anew; answers whether it did. Nothing changes when `from` is not how it is sealed any more.
+/// Errs: NoSuchBucket, NoSuchUpload.
+#[derive(Debug)]
+pub struct RewrapUpload {
+    /// The bucket.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// The upload.
+    pub upload: UploadId,
+    /// How it is sealed.
+    pub from: Encryption,
+    /// The same data key under another key.
+    pub to: Encryption,
+}
+
 /// Claims the place where a part's bytes go, before they arrive. Errs: NoSuchUpload.
 #[derive(Debug, Clone)]
 pub struct BeginPart {

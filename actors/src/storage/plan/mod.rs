@@ -7,21 +7,23 @@ mod adopt;
 mod bucket;
 mod change;
 mod events;
+mod key_use;
 mod multipart;
 mod object;
+mod reencryption;
 mod times;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub(super) use adopt::{Adopt, adopted_row, is_same};
+pub(super) use adopt::{Adopt, Taken, adopted_row, is_same, must_stay};
 pub(super) use bucket::{DropBucket, NewBucket};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 #[cfg(test)]
 pub(super) use times::kept;
-pub(super) use versions::{check_unlocked, marker};
+pub(super) use versions::marker;
 
 use super::disk::FileStamp;
 use super::feed::EventFeed;

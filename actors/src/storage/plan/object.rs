@@ -74,7 +74,7 @@ impl ObjectWrite<'_> {
         let mut replaced = None;
         match previous {
             Some(previous) if versions::replaces(bucket.versioning, &previous) => {
-                tally.remove_object(previous.size);
+                tally.remove_object(&previous);
                 replaced = Some(previous);
             }
             Some(previous) => versions::archive(planner, &mut tally, bucket, key, previous, false)?,
@@ -84,7 +84,7 @@ impl ObjectWrite<'_> {
             versions::drop_null(planner, &mut tally, bucket, key)?;
         }
         let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
-        tally.add_object(object.size);
+        tally.add_object(&row);
         tally.count(planner, bucket.id)?;
         let place = place_of(bucket, key, &row);
         plan_file(planner, &place, object.stored_size(), change, self.bytes);
@@ -254,7 +254,7 @@ impl DeleteObject {
         if bucket.versioning == Versioning::Off {
             let Some((row_key, row)) = current else { return Ok(Deleted::default()) };
             planner.change(row_key, None);
-            tally.remove_object(row.size);
+            tally.remove_object(&row);
             tally.count(planner, bucket.id)?;
             drop_previous(planner, bucket, key, &row, None);
             planner.tell(bucket, key, Change::Removed(VersionId::Null))?;
@@ -267,7 +267,7 @@ impl DeleteObject {
         if let Some((row_key, row)) = current {
             planner.change(row_key, None);
             if versions::replaces(bucket.versioning, &row) {
-                tally.remove_object(row.size);
+                tally.remove_object(&row);
                 drop_previous(planner, bucket, key, &row, None);
             } else {
                 versions::archive(planner, &mut tally, bucket, key, row, true)?;
@@ -298,7 +298,7 @@ impl DeleteObject {
         let current = current_row(planner.rows, bucket.id, key)?.map(|(row_key, _)| row_key);
         if current.as_ref() == Some(&row_key) {
             planner.change(row_key, None);
-            tally.remove_object(row.size);
+            tally.remove_object(&row);
             drop_previous(planner, bucket, key, &row, None);
             versions::promote_next(planner, &mut tally, bucket, key, Some(&row), None)?;
         } else {
@@ -357,12 +357,12 @@ impl Mutation for Relocate {
                 let is_current = row_key == keys::object(bucket, place.key.as_bytes());
                 planner.change(row_key, None);
                 if !is_current {
-                    tally.remove_version(row.size);
+                    tally.remove_version(&row);
                     if row.version.is_none() {
                         planner.change(keys::null_version(bucket, place.key.as_bytes()), None);
                     }
                 } else {
-                    tally.remove_object(row.size);
+                    tally.remove_object(&row);
                     if let (Some(live), Ok(key)) = (live, ObjectKey::parse(place.key.as_bytes())) {
                         versions::promote_next(planner, &mut tally, &live, &key, Some(&row), None)?;
                     }

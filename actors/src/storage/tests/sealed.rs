@@ -239,7 +239,7 @@ async fn what_was_changed_on_the_disk_is_never_served() {
     for changed in [&good[..good.len() - 1], &[good.as_slice(), b"x"].concat()] {
         fs::write(&path, changed).unwrap();
         let read = read(&node.client, &bucket, "a", 0..10, &data_key).await;
-        assert!(matches!(read, Err(StorageError::Corrupt { .. })), "{read:?}");
+        assert!(matches!(read, Err(StorageError::Quarantined { .. })), "{read:?}");
     }
     // Touched only: it is what it was.
     fs::write(&path, &good).unwrap();
