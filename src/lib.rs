@@ -23,4 +23,5 @@ pub mod server;
 mod start;
 pub mod telemetry;
 
+pub use myfsio_client_encryption as client_encryption;
 pub use start::{RunError, run};

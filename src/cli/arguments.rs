@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 
+use super::client_encryption::{self, ClientEncryption};
 use super::explain::Explain;
 use super::maintenance::{Fsck, Reindex};
 use crate::config::{Inputs, Kind, SETTINGS};
@@ -42,6 +43,8 @@ pub enum Request {
     Explain(Explain, Inputs),
     /// Make the index anew.
     Reindex(Reindex, Inputs),
+    /// Encrypt or decrypt for a client; needs no node.
+    ClientEncryption(ClientEncryption),
     /// Ask the node of this configuration how it is.
     Healthcheck(Inputs),
     /// Print the version.
@@ -82,6 +85,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             let asked = Reindex { bucket: text("bucket"), owner: text("owner"), json: reindex.get_flag("json") };
             Request::Reindex(asked, inputs(reindex))
         }
+        Some(("client-encryption", asked)) => Request::ClientEncryption(client_encryption::read(asked)?),
         Some(("healthcheck", healthcheck)) => Request::Healthcheck(inputs(healthcheck)),
         Some(("version", _)) => Request::Version,
         Some((_, matches)) => serve(matches),
@@ -183,6 +187,7 @@ fn command() -> Command {
         .subcommand(config)
         .subcommand(fsck)
         .subcommand(reindex)
+        .subcommand(client_encryption::command())
         .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))
         .subcommand(Command::new("version").about("Print the version"))
 }
@@ -252,6 +257,34 @@ mod tests {
         let Ok(Request::Reindex(asked, _)) = request("reindex photos") else { panic!() };
         assert_eq!(asked.bucket.as_deref(), Some("photos"));
         assert!(request("reindex photos --owner x").is_err());
+    }
+
+    #[test]
+    fn client_encryption_needs_a_key_and_one_use_of_each_stream() {
+        let generate = request("client-encryption generate-key --json");
+        assert!(matches!(
+            generate,
+            Ok(Request::ClientEncryption(ClientEncryption::GenerateKey { output: None, json: true }))
+        ));
+        let line = "client-encryption encrypt --key-file k --context a=b=c --context d= in out";
+        let Ok(Request::ClientEncryption(ClientEncryption::Encrypt(work))) = request(line) else { panic!("{line}") };
+        assert_eq!((work.input, work.output), ("in".into(), "out".into()));
+        assert_eq!(work.context, [("a".to_owned(), "b=c".to_owned()), ("d".to_owned(), String::new())].into());
+        for line in [
+            "client-encryption",
+            "client-encryption encrypt in out",
+            "client-encryption encrypt --key-file k in",
+            "client-encryption encrypt --key-file k in --metadata m --json",
+            "client-encryption encrypt --key-file k in out --metadata -",
+            "client-encryption encrypt --key-file k in out --context a",
+            "client-encryption encrypt --key-file k in out --context a=1 --context a=2",
+            "client-encryption decrypt --key-file k in out",
+            "client-encryption decrypt --key-file k --metadata -",
+            "client-encryption encrypt --key-file - - out",
+            "client-encryption decrypt --key-file k --metadata m --json",
+        ] {
+            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+        }
     }
 
     #[test]

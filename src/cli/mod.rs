@@ -4,6 +4,7 @@
 //! standard error, 2 wrong usage.
 
 mod arguments;
+mod client_encryption;
 mod explain;
 mod healthcheck;
 mod maintenance;
@@ -13,6 +14,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub use arguments::{Mode, Request, parse};
+pub use client_encryption::{ClientEncryption, Work};
 pub use explain::Explain;
 pub use maintenance::{Fsck, Reindex};
 
@@ -63,6 +65,7 @@ fn perform<E: std::fmt::Display>(request: Request, serve: impl FnOnce(Config) ->
         Request::Fsck(asked, inputs) => maintenance::fsck(&read(inputs)?.config, &asked),
         Request::Explain(asked, inputs) => explain::explain(&read(inputs)?.config, &asked),
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
+        Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {
             let loaded = read(inputs)?;
             healthcheck::ask(loaded.config.host, loaded.config.port)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import urllib.parse
 import uuid
 
@@ -19,6 +20,8 @@ from botocore.credentials import Credentials
 
 import node as nodes
 from util import put_via_header_pair, refused, send
+
+pytestmark = pytest.mark.local
 
 ONE, TWO = "111111111111", "222222222222"
 NO_KEY = "00000000-0000-4000-8000-000000000000"
@@ -772,7 +775,7 @@ def test_the_routes_as_the_manual_of_the_seed_has_them(kms_node):
     assert status == 200 and len(page["Keys"]) == 1 and page["NextMarker"]
     for named in (key, made["Arn"], f"alias/{name}", f"alias%2F{name}", name, urllib.parse.quote(made["Arn"], safe="")):
         status, told = ask("GET", f"/kms/keys/{named}")
-        assert status == 200 and told["KeyMetadata"] == made, named
+        assert status == 200 and told == {"KeyMetadata": made, "AffectedObjects": 0}, named
     status, told = ask("POST", f"/kms/keys/{key}/rotate")
     assert status == 200 and told["KeyMetadata"]["CurrentKeyMaterialId"] != made["CurrentKeyMaterialId"]
     status, told = ask("POST", f"/kms/keys/{key}/disable")
@@ -780,6 +783,7 @@ def test_the_routes_as_the_manual_of_the_seed_has_them(kms_node):
     assert ask("POST", f"/kms/keys/{name}/enable")[1]["KeyMetadata"]["KeyState"] == "Enabled"
     status, told = ask("DELETE", f"/kms/keys/{key}?waiting_period_days=7")
     assert status == 200 and (told["KeyId"], told["PendingWindowInDays"], told["KeyState"]) == (made["Arn"], 7, "PendingDeletion")
+    assert told["AffectedObjects"] == 0
     assert ask("POST", f"/kms/keys/{key}/cancel-deletion")[1]["KeyMetadata"]["KeyState"] == "Disabled"
     assert ask("DELETE", f"/kms/keys/{key}")[1]["PendingWindowInDays"] == 30
 
@@ -852,6 +856,24 @@ def test_routes_ask_as_the_operations_do(kms_node, key):
     assert status == 400 and b"<Code>NotFoundException</Code>" in body
 
 
+def test_client_side_encryption(kms_node):
+    ask = lambda word, body=None, **more: route(kms_node, "POST", f"/kms/client/{word}", body, **more)
+    # Of keys of the node it uses none, so that whoever is known may.
+    status, made = ask("generate-key", access="cat")
+    assert status == 200 and len(base64.b64decode(made["Key"])) == 32
+    status, sealed = ask("encrypt", {"key": made["Key"], "plaintext": base64.b64encode(b"text").decode(), "context": {"a": "b"}})
+    assert status == 200 and set(sealed["Metadata"]) == {"x-amz-meta-x-amz-key", "x-amz-meta-x-amz-iv", "x-amz-meta-x-amz-matdesc"}
+    status, opened = ask("decrypt", {"Key": made["Key"], "Ciphertext": sealed["Ciphertext"], "Metadata": sealed["Metadata"]})
+    assert status == 200 and base64.b64decode(opened["Plaintext"]) == b"text"
+    _, other = ask("generate-key")
+    for body, code in [({"Key": other["Key"], "Ciphertext": sealed["Ciphertext"], "Metadata": sealed["Metadata"]}, "InvalidCiphertextException"),
+                       ({"Key": "x"}, "ValidationException"), (b"{", "ValidationException")]:
+        status, told = ask("decrypt", body)
+        assert (status, told["error"]["code"]) == (400, code), told
+    status, _, told = send(kms_node.endpoint, "POST", "/kms/client/generate-key")
+    assert (status, json.loads(told)["error"]["code"]) == (403, "AccessDenied")
+
+
 def test_the_bucket_name_stays_reserved(kms_node):
     with refused(400, "InvalidBucketName"):
         kms_node.client().create_bucket(Bucket="kms")
@@ -861,8 +883,9 @@ def test_the_bucket_name_stays_reserved(kms_node):
 
 
 def test_a_node_without_kms_says_so(server):
-    status, _, body = put_via_header_pair(server.endpoint, "GET", "/kms/keys")
-    assert (status, json.loads(body)["error"]["code"]) == (400, "KMSNotEnabled")
+    for method, path in (("GET", "/kms/keys"), ("POST", "/kms/encrypt"), ("POST", "/kms/client/generate-key")):
+        status, _, body = put_via_header_pair(server.endpoint, method, path)
+        assert (status, json.loads(body)["error"]["code"]) == (400, "KMSNotEnabled")
     with refused(400, "KMSNotEnabled"):
         client_of(server).list_keys()
     status, _, body = send(server.endpoint, "GET", "/kms/keys")
@@ -875,7 +898,6 @@ def test_a_wrong_master_key_is_told(kms_node, node_factory):
     node.stop()
     (node.root / ".myfsio.sys/keys/master.key").write_text(base64.b64encode(b"x" * 32).decode())
     node.launch()
-    import time
     end = time.monotonic() + 20
     while time.monotonic() < end:
         try:
