@@ -11,7 +11,9 @@ use myfsio_actors::clock::SharedClock;
 use myfsio_actors::kms::KmsClient;
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::NotifierClient;
+use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
+use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
 
@@ -51,6 +53,8 @@ pub struct NodeSettings {
     pub body_idle: Duration,
     /// How often an access key may ask; none: as often as it likes.
     pub key_rate: Option<Rate>,
+    /// Whether keys of customers are taken over connections that others may read.
+    pub customer_keys_over_http: bool,
 }
 
 /// The clients that a node is made of.
@@ -66,6 +70,10 @@ pub struct Clients {
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
     pub notifier: NotifierClient,
+    /// Limits of buckets and users.
+    pub quotas: QuotaTrackerClient,
+    /// Who wraps data keys anew.
+    pub reencryption: ReencryptionClient,
     /// Who changed what.
     pub audit: AuditLog,
 }
@@ -89,6 +97,10 @@ pub struct Node {
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
     pub notifier: NotifierClient,
+    /// How much buckets and users may hold.
+    pub quotas: QuotaTrackerClient,
+    /// Who wraps data keys anew.
+    pub reencryption: ReencryptionClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Time.
@@ -110,7 +122,7 @@ pub struct Node {
 impl Node {
     /// A node with all its places free.
     pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
-        let Clients { storage, kms, access, lifecycle, notifier, audit } = clients;
+        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -131,6 +143,8 @@ impl Node {
             decisions,
             lifecycle,
             notifier,
+            quotas,
+            reencryption,
             audit,
             clock,
             admission,

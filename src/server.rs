@@ -191,12 +191,12 @@ async fn prepare(
     if let (Operation::PutObject, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
-        object_put::check_head(node, &prepared.auth, &head.headers, bucket, key)?;
+        object_put::check_head(node, &prepared.auth, &head.headers, bucket, key, prepared.limits.declared)?;
     }
     if let (Operation::UploadPart, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
-        multipart_part::check_head(node, &head.headers, &prepared.query, bucket, key)?;
+        multipart_part::check_head(node, &head.headers, &prepared.query, bucket, key, prepared.limits.declared)?;
     }
     Ok(Some(prepared))
 }

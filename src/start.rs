@@ -1,6 +1,7 @@
 //! From a configuration to a running node and back: what is started in which order, and drained in reverse.
 //!
-//! Order of start: port, storage (replays its journal), audit log, KMS, users, policies, lifecycle, then requests. A taken port or a broken file
+//! Order of start: port, storage (replays its journal), audit log, KMS, users, policies, lifecycle, quotas, then requests. A taken port or a
+//! broken file
 //! stops the start before anything listens.
 
 use std::io::{self, Write as _};
@@ -18,7 +19,9 @@ use myfsio_actors::kms::{KmsClient, KmsSettings};
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::{NotifierClient, NotifierError, NotifierSettings};
 use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, PolicyError};
+use myfsio_actors::quota_tracker::{QuotaError, QuotaTrackerClient};
 use myfsio_actors::rate::Rate;
+use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -67,6 +70,9 @@ pub enum RunError {
     /// Its webhooks.
     #[error("webhooks: {0}")]
     Notifier(#[from] NotifierError),
+    /// The quotas of its users.
+    #[error("quotas: {0}")]
+    Quotas(#[from] QuotaError),
     /// Its secret key.
     #[error("SECRET_KEY: {0}")]
     SecretKey(#[from] StoreError),
@@ -103,6 +109,9 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let notifier = start_notifier(&config, sealer, &storage, &clock)?;
     let day = Day::of_seconds(config.lifecycle_day_seconds);
     let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
+    let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await?;
+    let reencryption =
+        ReencryptionClient::start(storage.clone(), kms.clone(), Arc::clone(&clock), &Arbiter::new().handle());
     let settings = node_settings(&config)?;
     let clients = Clients {
         storage: storage.clone(),
@@ -110,6 +119,8 @@ async fn serve(config: Config) -> Result<(), RunError> {
         access,
         lifecycle: lifecycle.clone(),
         notifier: notifier.clone(),
+        quotas: quotas.clone(),
+        reencryption: reencryption.clone(),
         audit: audit.clone(),
     };
     let node = Arc::new(Node::new(settings, clients, clock));
@@ -136,6 +147,12 @@ async fn serve(config: Config) -> Result<(), RunError> {
     }
     if let Err(error) = notifier.stop().await {
         tracing::warn!(%error, "events that were told are told again by the next start");
+    }
+    if let Err(error) = reencryption.stop().await {
+        tracing::warn!(%error, "wrapping data keys anew did not end by itself");
+    }
+    if let Err(error) = quotas.stop().await {
+        tracing::warn!(%error, "counting for quotas did not end by itself");
     }
     audit.stop().await;
     let failure = storage.failure();
@@ -204,6 +221,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         requests_max: config.requests_max,
         body_idle: Duration::from_secs(config.request_timeout_seconds),
         key_rate: key_rate(config),
+        customer_keys_over_http: config.sse_c_over_http,
     })
 }
 

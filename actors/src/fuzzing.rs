@@ -3,13 +3,14 @@
 //! tests and with the feature `internals` only.
 
 pub use crate::policy_engine::fuzzing::policy;
+pub use crate::storage::fuzzing::sealed::sealed;
 pub use crate::storage::fuzzing::{journal, rows};
 
 /// A target: answers whether the input was taken.
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target of this crate by its name, which is also that of its corpus and of its program below `fuzz/`.
-pub const TARGETS: &[(&str, Target)] = &[("journal", journal), ("policy", policy), ("rows", rows)];
+pub const TARGETS: &[(&str, Target)] = &[("journal", journal), ("policy", policy), ("rows", rows), ("sealed", sealed)];
 
 #[cfg(test)]
 mod tests {

@@ -25,6 +25,7 @@ pub mod names;
 pub mod notifier;
 mod outgoing;
 pub mod policy_engine;
+pub mod quota_tracker;
 pub mod rate;
 pub mod reencryption;
 pub mod seal;

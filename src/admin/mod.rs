@@ -12,6 +12,8 @@ mod lifecycle;
 mod objects;
 mod policy;
 pub mod presign;
+mod quotas;
+mod reencryption;
 mod route;
 mod simulate;
 
@@ -77,6 +79,15 @@ pub async fn answer(
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;
             events::listen(node, caller)
+        }
+        AdminRoute::UserQuota(route) => quotas::answer(node, caller, request_id, route, incoming).await,
+        AdminRoute::KeyUsage => {
+            only_administrators(node, &caller)?;
+            reencryption::usage(node)
+        }
+        AdminRoute::Reencrypt(route) => {
+            only_administrators(node, &caller)?;
+            reencryption::answer(node, caller, request_id, route, incoming).await
         }
         AdminRoute::Explain => explain::explain(node, &caller),
         AdminRoute::Simulate => {

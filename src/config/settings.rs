@@ -168,6 +168,8 @@ settings! {
             "The master key itself, 32 bytes in base64, in place of the file.";
         "ENCRYPTION_MASTER_KEY_PREVIOUS" encryption_master_key_previous: Vec<Secret> = SecretList Unset, parse::master_keys,
             "Former master keys: what they sealed is opened, and keys are sealed anew.";
+        "SSE_C_OVER_HTTP" sse_c_over_http: bool = Boolean Text("false"), parse::boolean,
+            "Whether keys of customers (SSE-C) are taken over plain HTTP from other machines too. Over TLS, also to a proxy of TRUSTED_PROXIES, and from this machine they always are.";
     }
     "Logs" {
         "LOG_LEVEL" log_level: String = Text Text("info"), parse::log_level,

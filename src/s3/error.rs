@@ -12,7 +12,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use crate::decisions::{Refused, Why};
 
 macro_rules! error_table {
-    ($($code:ident, $status:literal, $message:literal;)+) => {
+    ($($code:ident $(as $name:literal)?, $status:literal, $message:literal;)+) => {
         /// An S3 error code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
@@ -25,7 +25,7 @@ macro_rules! error_table {
 
             /// The code as S3 spells it.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$code => stringify!($code),)+ }
+                match self { $(Self::$code => spelled(&[$($name,)? stringify!($code)]),)+ }
             }
 
             /// The HTTP status.
@@ -40,6 +40,14 @@ macro_rules! error_table {
             }
         }
     };
+}
+
+/// The first of a code's names: S3's own where it is none that Rust could have.
+const fn spelled(names: &[&'static str]) -> &'static str {
+    match names {
+        [name, ..] => name,
+        [] => "",
+    }
 }
 
 error_table! {
@@ -79,6 +87,7 @@ error_table! {
     InvalidBucketState, 409, "The request is not valid for the current state of the bucket.";
     InvalidCiphertextException, 400, "The request was rejected because the specified ciphertext, or additional authenticated data incorporated into the ciphertext, such as the encryption context, is corrupted, missing, or otherwise invalid.";
     InvalidDigest, 400, "The Content-MD5 or checksum value that you specified is not valid.";
+    InvalidEncryptionAlgorithmError, 400, "The Encryption request you specified is not valid. Supported value: AES256.";
     InvalidGrantTokenException, 400, "The request was rejected because the specified grant token is not valid.";
     InvalidKeyUsageException, 400, "The request was rejected because the KeyUsage of the key or the encryption algorithm is incompatible with the operation.";
     InvalidLocationConstraint, 400, "The specified location constraint is not valid.";
@@ -96,6 +105,9 @@ error_table! {
     InvalidTargetBucketForLogging, 400, "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group.";
     InvalidToken, 400, "The provided token is malformed or otherwise invalid.";
     InvalidURI, 400, "Couldn't parse the specified URI.";
+    KMSDisabledException as "KMS.DisabledException", 400, "The request was rejected because the specified KMS key is not enabled.";
+    KMSKMSInvalidStateException as "KMS.KMSInvalidStateException", 400, "The request was rejected because the state of the specified resource is not valid for this request.";
+    KMSNotFoundException as "KMS.NotFoundException", 400, "The request was rejected because the specified entity or resource could not be found.";
     KMSInvalidStateException, 400, "The request was rejected because the state of the specified resource is not valid for this request.";
     KMSNotEnabled, 400, "Key management is not enabled on this server (KMS_ENABLED).";
     KeyTooLongError, 400, "Your key is too long.";
@@ -133,8 +145,10 @@ error_table! {
     NotFoundException, 400, "The request was rejected because the specified entity or resource could not be found.";
     NotImplemented, 501, "A header or query you provided implies functionality that is not implemented.";
     ObjectLockConfigurationNotFoundError, 404, "Object Lock configuration does not exist for this bucket.";
+    OperationAborted, 409, "A conflicting conditional operation is currently in progress against this resource. Try again.";
     OwnershipControlsNotFoundError, 404, "The bucket ownership controls were not found.";
     PreconditionFailed, 412, "At least one of the pre-conditions you specified did not hold.";
+    QuotaExceeded, 400, "A quota has no room for it.";
     ReplicationConfigurationNotFoundError, 404, "The replication configuration was not found.";
     RequestHeaderSectionTooLarge, 400, "Your request header section exceeds the maximum allowed size.";
     RequestTimeTooSkewed, 403, "The difference between the request time and the server's time is too large.";

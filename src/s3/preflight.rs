@@ -25,6 +25,7 @@ use super::auth::{ChunkedDecoder, Mechanism, SecretText, authenticate};
 use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, RequestBody, too_large};
 use super::checksum::BodyChecks;
+use super::encryption::settings::refuse_exposed_key;
 use super::error::{ErrorCode, S3Error};
 use super::exchange::Exchange;
 use super::headers::text;
@@ -249,6 +250,7 @@ pub async fn prepare(
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let secure = settings::is_secure(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();
+    refuse_exposed_key(&seen, secure, node.settings.customer_keys_over_http)?;
     let bucket = match &bucket_name {
         Some(name) if operation != Operation::CreateBucket => Some(node.storage.bucket(name)?),
         _ => None,
@@ -282,6 +284,10 @@ pub async fn prepare(
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
     let (decoder, limits) = body_limits(node, &seen, operation.takes_content(), &auth)?;
+    if operation.adds() {
+        // The users' file may have been edited since the last request.
+        node.quotas.refresh().await?;
+    }
     if operation.takes_content() {
         node.storage.check_room(limits.declared.unwrap_or(0))?;
     }

@@ -44,7 +44,7 @@ def user(name, account, *policies, root=False):
 
 
 # `ann` is the root of account 1, `eve` of account 2; `bob` and `fox` may do everything of KMS, `ken` only use keys, `cat` nothing;
-# `dan` and `den` are bound by grants.
+# `dan` is bound by a grant.
 USERS = [
     user("ann", ONE, root=True),
     user("bob", ONE, document(statement("kms:*"))),
@@ -451,7 +451,8 @@ def test_rotation(kms, key):
     new = kms.encrypt(KeyId=key, Plaintext=b"new")["CiphertextBlob"]
     assert (kms.decrypt(CiphertextBlob=blob)["Plaintext"], kms.decrypt(CiphertextBlob=new)["Plaintext"]) == (b"old", b"new")
     moved = kms.re_encrypt(CiphertextBlob=blob, DestinationKeyId=key)["CiphertextBlob"]
-    assert moved[:25] == new[:25] != blob[:25]
+    # The head names key and version.
+    assert moved[:21] == new[:21] != blob[:21]
 
 
 def test_automatic_rotation(kms, key):
@@ -551,7 +552,7 @@ def test_the_policy_of_a_key_decides(kms, of, admin, key):
     ("[]", "object"),
     (json.dumps(document(statement("s3:*", Principal="*"))), "not an action of KMS"),
     (json.dumps(document(statement("kms:Fly", Principal="*"))), "not an action of KMS"),
-    (json.dumps(document(statement("kms:*"))), "Principal is missing"),
+    (json.dumps(document(statement("kms:*"))), "Principal: is missing"),
     (json.dumps(document(statement("kms:*", Principal={"AWS": "nobody-here"}))), "invalid principals: nobody-here"),
     (json.dumps(document(statement("kms:*", Principal={"AWS": f"arn:aws:iam::{TWO}:root"}))), "will not allow you to update the key policy"),
     (json.dumps(document(statement("kms:Decrypt", Principal="*"))), "will not allow you to update the key policy"),
@@ -659,6 +660,66 @@ def test_changes_are_audited_without_secrets(kms_node, kms, key):
     assert all(entry["principal"] == f"arn:aws:iam::{ONE}:root" or "ann" in entry["principal"] for entry in entries)
     sealed = [m["sealed"] for k in json.loads((kms_node.root / ".myfsio.sys/keys/kms_keys.json").read_text())["keys"] for m in k["materials"]]
     assert sealed and not any(text in told.decode() for text in sealed)
+
+
+# Through S3
+
+
+@pytest.fixture
+def bucket(kms_node):
+    """A bucket of account 1."""
+    name = f"t-{uuid.uuid4().hex}"
+    kms_node.client("ann", "secret-of-ann").create_bucket(Bucket=name)
+    return name
+
+
+def test_grants_use_keys_through_s3_unless_the_policy_of_the_key_denies_it(kms_node, kms, of, key, bucket):
+    s3 = {name: kms_node.client(name, f"secret-of-{name}") for name in ("ann", "dan")}
+    sealed = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    s3["dan"].put_object(Bucket=bucket, Key="x", Body=b"text", **sealed)
+    assert s3["dan"].get_object(Bucket=bucket, Key="x")["Body"].read() == b"text"
+    with refused(400, "AccessDeniedException"):
+        of("dan").encrypt(KeyId=key, Plaintext=b"x")
+    allowed = statement("kms:*", Principal={"AWS": f"arn:aws:iam::{ONE}:root"})
+    denied = statement("kms:Decrypt", effect="Deny", Principal={"AWS": f"arn:aws:iam::{ONE}:user/dan"})
+    kms.put_key_policy(KeyId=key, Policy=json.dumps(document(allowed, denied)))
+    with refused(403, "AccessDenied"):
+        s3["dan"].get_object(Bucket=bucket, Key="x")
+    assert s3["ann"].get_object(Bucket=bucket, Key="x")["Body"].read() == b"text"
+    # A key that may be used through S3 only.
+    through_s3 = statement("kms:Decrypt", Principal={"AWS": f"arn:aws:iam::{ONE}:user/cat"},
+                           Condition={"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}})
+    kms.put_key_policy(KeyId=key, Policy=json.dumps(document(allowed, through_s3)))
+    kms_node.add_users(user("cat", ONE, document(statement("s3:GetObject"))))
+    assert kms_node.client("cat", "secret-of-cat").get_object(Bucket=bucket, Key="x")["Body"].read() == b"text"
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    with refused(400, "AccessDeniedException"):
+        of("cat").decrypt(CiphertextBlob=blob)
+    kms_node.add_users(*USERS)
+
+
+def test_the_nodes_own_key_is_everybodys_through_s3(kms_node, bucket):
+    s3 = kms_node.client("dan", "secret-of-dan")
+    put = s3.put_object(Bucket=bucket, Key="x", Body=b"text", ServerSideEncryption="aws:kms")
+    assert ":000000000000:key/" in put["SSEKMSKeyId"]
+    assert s3.get_object(Bucket=bucket, Key="x")["Body"].read() == b"text"
+
+
+def test_a_key_tells_how_many_objects_hang_on_it(kms_node, kms, key, bucket):
+    s3 = kms_node.client("ann", "secret-of-ann")
+    for name in ("a", "b"):
+        s3.put_object(Bucket=bucket, Key=name, Body=b"text", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    assert route(kms_node, "GET", f"/kms/keys/{key}")[1]["AffectedObjects"] == 2
+    s3.delete_object(Bucket=bucket, Key="b")
+    status, told = route(kms_node, "DELETE", f"/kms/keys/{key}?waiting_period_days=7")
+    assert (status, told["AffectedObjects"], told["KeyState"]) == (200, 1, "PendingDeletion")
+    with refused(400, "KMS.KMSInvalidStateException"):
+        s3.get_object(Bucket=bucket, Key="a")
+    kms.cancel_key_deletion(KeyId=key)
+    with refused(400, "KMS.DisabledException"):
+        s3.get_object(Bucket=bucket, Key="a")
+    kms.enable_key(KeyId=key)
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"text"
 
 
 # What is no request
@@ -831,7 +892,7 @@ def test_routes_that_use_keys(kms_node, key, snake):
     ("POST", "/kms/fly", None, 501, "NotImplemented"),
     ("POST", "/kms/encrypt", {"KeyId": NO_KEY}, 400, "ValidationException"),
     ("POST", "/kms/decrypt", {"CiphertextBlob": "AAAA"}, 400, "InvalidCiphertextException"),
-    ("POST", "/kms/encrypt", b"x" * 300_000, 400, "EntityTooLarge"),
+    ("POST", "/kms/encrypt", b"x" * 300_000, 400, "MaxMessageLengthExceeded"),
 ])
 def test_routes_refuse_in_json(kms_node, method, path, body, status, code):
     got, told = route(kms_node, method, path, body)
@@ -846,7 +907,7 @@ def test_routes_ask_as_the_operations_do(kms_node, key):
             got, told = route(kms_node, method, path, body, access=who)
             assert (got, told["error"]["code"]) == (403, "AccessDenied"), (who, path, told)
     assert route(kms_node, "POST", "/kms/keys", {}, access="cat")[0] == 403
-    # The policy of the key lets nobody but cat make the alias that it asks for.
+    # An alias for it takes another permission.
     kms_node.add_users(user("mia", ONE, document(statement("kms:CreateKey"))))
     assert route(kms_node, "POST", "/kms/keys", {}, access="mia")[0] == 200
     assert route(kms_node, "POST", "/kms/keys", {"alias": "mia"}, access="mia")[0] == 403
@@ -939,7 +1000,9 @@ def test_the_aws_cli(kms_node, alias, tmp_path):
 
 
 TERRAFORM = """
-terraform { required_providers { aws = { source = "hashicorp/aws" } } }
+terraform {
+  required_providers { aws = { source = "hashicorp/aws" } }
+}
 provider "aws" {
   region = "us-east-1"
   access_key = "ann"

@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
+use crate::bucket_config::QuotaLimits;
 use crate::names::Stamp;
 
 /// The file.
@@ -51,6 +52,7 @@ pub(super) struct UserRecord {
     pub tags: BTreeMap<String, String>,
     #[serde(default)]
     pub created_at: Moment,
+    pub quota: Option<QuotaLimits>,
 }
 
 /// A further access key of a user.

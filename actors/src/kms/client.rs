@@ -20,6 +20,7 @@ use super::name::DEFAULT_ALIAS;
 use super::objects::open_customer;
 use super::vault::{self, Held, Vault};
 use crate::audit::{AuditLog, ChangeOrigin};
+use crate::bucket_config::{BucketEncryption, DefaultEncryption};
 use crate::call::Door;
 use crate::clock::SharedClock;
 use crate::encryption::{CustomerKey, DataKey, Encryption, EncryptionContext, Envelope, Method, ObjectName};
@@ -143,6 +144,24 @@ impl KmsClient {
         self.find(&id)
     }
 
+    /// A fresh data key as a bucket is configured; none when it is not. Errs: as [`Self::seal_managed`] and [`Self::seal_with_key`].
+    pub async fn seal_by_default(
+        &self,
+        configured: Option<&BucketEncryption>,
+        name: &ObjectName<'_>,
+    ) -> Result<Option<Envelope>, KmsError> {
+        let Some(configured) = configured else { return Ok(None) };
+        match &configured.default {
+            None => Ok(None),
+            Some(DefaultEncryption::Managed) => self.seal_managed(name).map(Some),
+            Some(DefaultEncryption::Kms { key }) => {
+                let key = key.as_deref().unwrap_or_default();
+                let key = if Self::is_default_key(key) { self.ensure_default_key().await? } else { self.find(key)? };
+                self.seal_with_key(&key.id, EncryptionContext::default(), configured.bucket_key, name).map(Some)
+            }
+        }
+    }
+
     /// The data key of an object, however it is sealed and whatever is enabled. Errs: Unusable, UnknownMasterKey, NotFound, Destroyed,
     /// Disabled, PendingDeletion, Encryption.
     pub fn open(
@@ -169,6 +188,23 @@ impl KmsClient {
         match encryption.method {
             Method::Customer(_) => Ok(None),
             Method::Managed { .. } | Method::Kms { .. } => self.vault.held()?.keys().rewrap(encryption, name, to),
+        }
+    }
+}
+
+impl KmsClient {
+    /// The same data key under the key that goes by `to`, whether the master key or a KMS key sealed it before; a customer's is
+    /// refused. Errs: as [`Self::open`] and [`Self::seal_with_key`].
+    pub fn move_to_key(
+        &self,
+        encryption: &Encryption,
+        name: &ObjectName<'_>,
+        to: &str,
+        bucket_key: bool,
+    ) -> Result<Encryption, KmsError> {
+        match self.encryption_enabled {
+            true => self.enabled()?.keys().move_to_key(encryption, name, to, bucket_key),
+            false => Err(KmsError::EncryptionDisabled),
         }
     }
 }

@@ -101,6 +101,24 @@ impl Keys<'_> {
         }
     }
 
+    /// The same data key, sealed under the newest material of the key that goes by `to`, whether the master key or a KMS key sealed it
+    /// before. Errs: as [`Self::open`] and [`Self::seal_with_key`].
+    pub fn move_to_key(
+        self,
+        encryption: &Encryption,
+        name: &ObjectName<'_>,
+        to: &str,
+        bucket_key: bool,
+    ) -> Result<Encryption, KmsError> {
+        let with = self.keyring.usable(to)?;
+        let key = self.open(encryption, name, None)?;
+        let context = match &encryption.method {
+            Method::Kms { context, .. } => context.clone(),
+            Method::Managed { .. } | Method::Customer(_) => EncryptionContext::default(),
+        };
+        wrap_with_key(&key, with, context, bucket_key, name)
+    }
+
     fn wrap_managed(self, key: &DataKey, name: &ObjectName<'_>) -> Result<Encryption, KmsError> {
         let master = &self.masters.current;
         let about = name.arn();

@@ -50,6 +50,12 @@ impl ReencryptionClient {
         self.desk.job()
     }
 
+    /// The same, once no job is at work, or after that long.
+    pub async fn job_when_idle(&self, longest: Duration) -> Option<Job> {
+        self.desk.idle(longest).await;
+        self.desk.job()
+    }
+
     /// Ends the work after the page that is under way; the next start goes on.
     pub async fn stop(&self) -> Result<(), ReencryptionError> {
         Ok(self.door.call(Stop).await?)

@@ -26,6 +26,15 @@ pub struct JobOrder {
     pub to_key_id: Option<String>,
     /// Whether current objects are written anew, with fresh data keys.
     pub rewrite: bool,
+    /// Whether, instead of all that, current objects that are not encrypted are encrypted as their bucket is configured.
+    pub convert: bool,
+}
+
+impl JobOrder {
+    /// Whether it makes sense: what is not encrypted has no key to be chosen by.
+    pub fn is_sound(&self) -> bool {
+        !self.convert || (!self.rewrite && self.key_id.is_none() && self.to_key_id.is_none())
+    }
 }
 
 /// Where a job stands.
@@ -167,6 +176,9 @@ mod tests {
         let text = serde_json::to_vec(&job).unwrap();
         assert_eq!(serde_json::from_slice::<Job>(&text).unwrap(), job);
         assert!(serde_json::from_str::<JobOrder>("{\"bukket\":\"a\"}").is_err());
+        let order = |text| serde_json::from_str::<JobOrder>(text).unwrap().is_sound();
+        assert!(order("{}") && order(r#"{"convert":true,"prefix":"a"}"#) && order(r#"{"rewrite":true,"key_id":"k"}"#));
+        assert!(!order(r#"{"convert":true,"key_id":"k"}"#) && !order(r#"{"convert":true,"rewrite":true}"#));
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub enum ReencryptionError {
     /// There is no job to cancel.
     #[error("no job is at work")]
     NotRunning,
+    /// The order contradicts itself.
+    #[error("convert goes with bucket and prefix only: what is not encrypted has no key")]
+    Unsound,
     /// No bucket can have this name.
     #[error("{0:?} is no name of a bucket")]
     InvalidBucketName(String),

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 
 use super::*;
 use crate::audit::{AuditLog, ChangeOrigin};
-use crate::bucket_config::BucketConfig;
+use crate::bucket_config::{BucketConfig, BucketEncryption, ConfigChange, DefaultEncryption};
 use crate::clock::{SharedClock, SystemClock};
 use crate::encryption::{CustomerKey, EncryptionContext, Envelope, Method, ObjectName, WrappingKey};
 use crate::kms::{CreateKey, KmsClient, KmsSettings};
@@ -96,7 +96,9 @@ impl Node {
     }
 
     async fn put(&self, bucket: &Arc<Bucket>, name: &str, bytes: &Bytes, envelope: Option<&Envelope>) {
-        let mut writer = self.storage.begin_body(Some(bytes.len() as u64), DigestPlan::default(), envelope).unwrap();
+        let (to, owner_of) = (key(name), owner());
+        let begin = BeginBody { bucket, key: &to, owner: &owner_of, size: Some(bytes.len() as u64) };
+        let mut writer = self.storage.begin_body(begin, DigestPlan::default(), envelope).unwrap();
         writer.write(bytes.clone()).await.unwrap();
         let message = PutObject {
             bucket: Arc::clone(bucket),
@@ -283,6 +285,35 @@ async fn written_anew_an_object_has_another_data_key_and_the_same_content() {
     assert_eq!((after.etag.parts, read), (None, assembled));
     let master = after.encryption().unwrap().wrapping_key();
     assert_eq!(node.used(master), (3, 0));
+    stop(node).await;
+}
+
+#[actix::test]
+async fn what_is_not_encrypted_is_encrypted_as_its_bucket_is_configured() {
+    let root = tempfile::tempdir().unwrap();
+    let node = start(root.path()).await;
+    let there = node.bucket("plain").await;
+    for (name, size) in [("a", 5), ("b", 200_000), ("empty", 0)] {
+        node.put(&there, name, &Bytes::from(vec![7; size]), None).await;
+    }
+    let order = JobOrder { convert: true, ..JobOrder::default() };
+    let job = node.run(order.clone()).await;
+    assert_eq!((job.rewritten, job.failed), (0, 0), "the bucket says nothing");
+    let before = node.get(&there, "b", None).await.0;
+    for default in [DefaultEncryption::Managed, DefaultEncryption::Kms { key: None }] {
+        let encryption = Some(BucketEncryption { default: Some(default), ..BucketEncryption::default() });
+        let change = BucketChange::Config(ConfigChange::Encryption(encryption));
+        node.storage.configure_bucket(ConfigureBucket { bucket: Arc::clone(&there), change }).await.unwrap();
+        let job = node.run(order.clone()).await;
+        assert_eq!(job.failed, 0, "{job:?}");
+    }
+    let (object, bytes) = node.get(&there, "b", None).await;
+    assert_eq!(bytes, vec![7; 200_000]);
+    let managed = object.encryption().unwrap().wrapping_key();
+    assert_eq!((managed.method(), node.used(managed.clone())), ("SSE-S3", (3, 0)), "once is enough");
+    assert_eq!((object.etag, &object.attributes), (before.etag, &before.attributes));
+    let order = JobOrder { convert: true, rewrite: true, ..JobOrder::default() };
+    assert!(matches!(node.jobs.begin(order).await, Err(ReencryptionError::Unsound)));
     stop(node).await;
 }
 

@@ -6,12 +6,12 @@ use futures_util::{StreamExt as _, stream};
 
 use super::job::{Job, JobOrder, is_chosen};
 use super::worker::Worker;
-use crate::encryption::{Encryption, Method, ObjectName};
+use crate::encryption::{Encryption, Envelope, Method, ObjectName};
 use crate::kms::KmsError;
 use crate::names::{ObjectKey, UploadId, VersionId};
 use crate::storage::{
-    Bucket, ChangeObject, DigestPlan, ListUploads, ListVersions, Object, ObjectChange, RewrapUpload, RewriteObject,
-    StorageError, Upload, VersionEntry,
+    BeginBody, Bucket, ChangeObject, DigestPlan, ListUploads, ListVersions, Object, ObjectChange, RewrapUpload,
+    RewriteObject, StorageError, Upload, VersionEntry,
 };
 
 /// Entries of a page.
@@ -54,10 +54,14 @@ impl Worker {
             limit: PAGE,
         };
         let page = self.storage.list_versions(query).await?;
-        let together = if job.order.rewrite { REWRITES_TOGETHER } else { TOGETHER };
+        let together = if job.order.rewrite || job.order.convert { REWRITES_TOGETHER } else { TOGETHER };
         let order = &job.order;
         let works = page.entries.iter().filter_map(|entry| Some((entry, entry.object.as_ref()?)));
-        let works = works.filter(|(_, object)| object.encryption().is_some_and(|e| is_meant(e, order)));
+        let is_default = bucket.config.encryption.as_ref().is_some_and(|encryption| encryption.default.is_some());
+        let works = works.filter(|(_, object)| match object.encryption() {
+            Some(encryption) => !order.convert && is_meant(encryption, order),
+            None => order.convert && is_default,
+        });
         let works: Vec<_> = works.map(|(entry, object)| self.version(bucket, order, entry, object)).collect();
         let done: Vec<_> = stream::iter(works).buffered(together).collect().await;
         let next = page.next.map(|(key, version)| (key, version.map(|version| version.to_string())));
@@ -77,7 +81,8 @@ impl Worker {
         };
         let page = self.storage.list_uploads(query).await?;
         let order = &job.order;
-        let meant = page.entries.iter().filter(|upload| upload.encryption.as_ref().is_some_and(|e| is_meant(e, order)));
+        let is_meant = |encryption| !order.convert && is_meant(encryption, order);
+        let meant = page.entries.iter().filter(|upload| upload.encryption.as_ref().is_some_and(is_meant));
         let works: Vec<_> = meant.map(|upload| self.upload(bucket, order, upload)).collect();
         let done: Vec<_> = stream::iter(works).buffered(TOGETHER).collect().await;
         let next = page.next.map(|(key, upload)| (key, upload.map(|upload| upload.to_string())));
@@ -92,7 +97,7 @@ impl Worker {
         object: &Arc<Object>,
     ) -> (ObjectKey, Result<Outcome, Failure>) {
         let outcome = match (object.encryption(), order.rewrite) {
-            (None, _) => Ok(Outcome::Current),
+            (None, _) => self.convert(bucket, entry).await,
             (Some(encryption), false) => self.rewrap(bucket, order, entry, encryption).await,
             (Some(encryption), true) => self.rewrite(bucket, order, entry, encryption).await,
         };
@@ -166,12 +171,35 @@ impl Worker {
             }
             Method::Customer(_) => return Ok(Outcome::Skipped),
         };
+        self.write_anew(bucket, entry, &envelope).await
+    }
+
+    /// Encrypts the current object as its bucket is configured.
+    async fn convert(&self, bucket: &Arc<Bucket>, entry: &VersionEntry) -> Result<Outcome, Failure> {
+        if !entry.is_latest {
+            return Ok(Outcome::Skipped);
+        }
+        let configured = bucket.config.encryption.as_ref();
+        match self.kms.seal_by_default(configured, &name(bucket, &entry.key)).await? {
+            Some(envelope) => self.write_anew(bucket, entry, &envelope).await,
+            None => Ok(Outcome::Skipped),
+        }
+    }
+
+    async fn write_anew(
+        &self,
+        bucket: &Arc<Bucket>,
+        entry: &VersionEntry,
+        envelope: &Envelope,
+    ) -> Result<Outcome, Failure> {
+        let name = name(bucket, &entry.key);
         let source = self.storage.open_object(bucket, &entry.key, Some(entry.version_id)).await?;
         let object = Arc::clone(&source.object);
         let data_key = object.encryption().map(|encryption| self.kms.open(encryption, &name, None)).transpose()?;
         let checksum = object.checksum.map(|checksum| checksum.value.algorithm());
         let plan = DigestPlan { checksum, ..DigestPlan::default() };
-        let target = self.storage.begin_body(Some(object.size), plan, Some(&envelope))?;
+        let begin = BeginBody { bucket, key: &entry.key, owner: &object.owner, size: Some(object.size) };
+        let target = self.storage.begin_body(begin, plan, Some(envelope))?;
         let body = self.storage.copy_body(source, 0..object.size, data_key.as_ref(), target).await?;
         let (bucket, key) = (Arc::clone(bucket), entry.key.clone());
         let rewritten = self.storage.rewrite_object(RewriteObject { bucket, key, of: object.stamp, body }).await?;

@@ -28,6 +28,8 @@ pub(super) struct Desk {
     kms: KmsClient,
     clock: SharedClock,
     job: Mutex<Option<Job>>,
+    /// Whether a job is at work.
+    running: watch::Sender<bool>,
     wake: Notify,
     stopping: AtomicBool,
     stopped: watch::Sender<bool>,
@@ -40,6 +42,7 @@ impl Desk {
             kms,
             clock,
             job: Mutex::new(None),
+            running: watch::Sender::new(false),
             wake: Notify::new(),
             stopping: AtomicBool::new(false),
             stopped: watch::Sender::new(false),
@@ -52,6 +55,9 @@ impl Desk {
 
     /// Takes an order, with its keys by their ids.
     pub async fn begin(&self, order: JobOrder) -> Result<Job, ReencryptionError> {
+        if !order.is_sound() {
+            return Err(ReencryptionError::Unsound);
+        }
         if let Some(bucket) = &order.bucket {
             let name = BucketName::parse(bucket);
             self.storage.bucket(&name.map_err(|_| ReencryptionError::InvalidBucketName(bucket.clone()))?)?;
@@ -72,9 +78,10 @@ impl Desk {
             }
             job.insert(Job::new(order, self.clock.now())).clone()
         };
-        self.keep(&job).await?;
+        self.running.send_replace(true);
+        let kept = self.keep(&job).await;
         self.wake.notify_one();
-        Ok(job)
+        kept.map(|()| job)
     }
 
     pub async fn cancel(&self) -> Result<Job, ReencryptionError> {
@@ -84,6 +91,7 @@ impl Desk {
             running.end(JobState::Cancelled, self.clock.now());
             running.clone()
         };
+        self.running.send_replace(false);
         self.keep(&job).await?;
         Ok(job)
     }
@@ -112,7 +120,14 @@ impl Desk {
             Some(now) => return now.state,
             None => *published = Some(job.clone()),
         }
+        self.running.send_replace(job.is_running());
         job.state
+    }
+
+    /// Waits until no job is at work, or that long.
+    pub async fn idle(&self, longest: Duration) {
+        let mut running = self.running.subscribe();
+        let _or_not = tokio::time::timeout(longest, running.wait_for(|running| !*running)).await;
     }
 }
 
@@ -128,7 +143,10 @@ impl Worker {
     /// Works until it is told to stop.
     pub async fn run(self) {
         match self.kept() {
-            Ok(job) => *self.desk.job.lock() = job,
+            Ok(job) => {
+                self.desk.running.send_replace(job.as_ref().is_some_and(Job::is_running));
+                *self.desk.job.lock() = job;
+            }
             Err(error) => tracing::warn!(%error, "a job of reencryption does not go on"),
         }
         while !self.desk.is_stopping() {

@@ -15,6 +15,7 @@ use super::disk::{Disk, DiskFile, STAGING_FOLDER};
 use super::io_pool::{IoPool, PoolJob};
 use super::md5::{Md5Message, Md5Thread};
 use super::messages::Sealed;
+use super::quota::Reserved;
 use super::sealing::{SealedAs, Sealer};
 use super::space::{Claim, Space};
 use super::staging::{StagedFile, Staging};
@@ -213,6 +214,8 @@ pub struct BodyWriter {
     _crowd: Option<Arc<()>>,
     /// Of a body that did not fit into one buffer.
     md5: Option<Md5Message>,
+    /// What quotas have promised to it.
+    reserved: Option<Reserved>,
     /// At rest here, or with the pool.
     work: Option<Box<Work>>,
     under_way: Option<UnderWay>,
@@ -275,18 +278,28 @@ impl BodyWriter {
             chunk,
             _crowd: crowd,
             md5: None,
+            reserved: None,
             work: Some(Box::new(work)),
             under_way: None,
             sealed: None,
         }
     }
 
+    /// With room that was reserved for it; more is, where its size is not known beforehand.
+    pub(super) fn with_reserved(mut self, reserved: Option<Reserved>) -> Self {
+        self.reserved = reserved;
+        self
+    }
+
     /// Takes the next bytes; waits while the disk is behind, so memory stays bounded. Errs: BodyUnfinished when the body
-    /// grows beyond its declared size.
+    /// grows beyond its declared size, QuotaExceeded when none is declared.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), StorageError> {
         self.size += chunk.len() as u64;
         if self.declared.is_some_and(|declared| self.size > declared) {
             return Err(StorageError::BodyUnfinished);
+        }
+        if let Some(reserved) = &mut self.reserved {
+            reserved.cover(self.size)?;
         }
         let mut rest = chunk.as_ref();
         while !rest.is_empty() {
@@ -338,7 +351,7 @@ impl BodyWriter {
         let size = self.size;
         let rest = std::mem::take(&mut self.buffer).freeze();
         let written = self.written().await?;
-        let md5 = self.md5.take();
+        let (md5, reserved) = (self.md5.take(), self.reserved.take());
         let md5 = || md5.unwrap_or_else(|| self.tools.md5.begin());
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
         if matches!(work.target, Target::Memory) && rest.len() <= self.tools.inline_bytes_max {
@@ -355,7 +368,7 @@ impl BodyWriter {
                 None => rest,
             };
             let place = FinishedPlace::Object(BodyPlace::Inline(bytes));
-            return Ok(FinishedBody::new(size, *work, place, self.sealed));
+            return Ok(FinishedBody::new(size, *work, place, self.sealed, reserved));
         }
         let md5 = md5();
         md5.update_last(rest.clone());
@@ -372,7 +385,7 @@ impl BodyWriter {
             Target::Object(file) => FinishedPlace::Object(BodyPlace::Staged(file)),
             Target::Part(part) => FinishedPlace::Part(part),
         };
-        Ok(FinishedBody::new(size, *work, place, self.sealed))
+        Ok(FinishedBody::new(size, *work, place, self.sealed, reserved))
     }
 }
 
@@ -388,6 +401,8 @@ pub struct FinishedBody {
     size: u64,
     digests: Digests,
     place: FinishedPlace,
+    /// What quotas have promised to it, until the commit counts it.
+    reserved: Option<Reserved>,
     /// How it is sealed, and size and CRC-64/NVME of what is on disk.
     sealed: Option<(SealedAs, (u64, u64))>,
     /// Space for its own file until it is committed; then the commit counts it.
@@ -401,6 +416,8 @@ pub(super) struct ObjectBody {
     pub etag: [u8; 16],
     pub sealed: Option<Sealed>,
     pub place: BodyPlace,
+    /// What was reserved for it.
+    pub reserved: Option<Reserved>,
 }
 
 /// What a part is made of.
@@ -411,12 +428,14 @@ pub(super) struct PartBody {
     /// Size and CRC-64/NVME on disk.
     pub sealed: Option<(u64, u64)>,
     pub staged: StagedPart,
+    /// What was reserved for it.
+    pub reserved: Option<Reserved>,
 }
 
 impl FinishedBody {
-    fn new(size: u64, work: Work, place: FinishedPlace, sealed: Option<SealedAs>) -> Self {
+    fn new(size: u64, work: Work, place: FinishedPlace, sealed: Option<SealedAs>, reserved: Option<Reserved>) -> Self {
         let sealed = sealed.zip(work.sealer.as_ref().map(Sealer::written));
-        Self { size, digests: work.hasher.finish(), place, sealed, _claim: work.claim }
+        Self { size, digests: work.hasher.finish(), place, sealed, reserved, _claim: work.claim }
     }
 
     /// Size in bytes.
@@ -439,7 +458,9 @@ impl FinishedBody {
         let (size, digests, etag) = (self.size, self.digests, self.etag());
         let sealed = self.sealed.and_then(|(sealed, written)| sealed.sealed(written));
         match self.place {
-            FinishedPlace::Object(place) => Ok(ObjectBody { size, digests, etag, sealed, place }),
+            FinishedPlace::Object(place) => {
+                Ok(ObjectBody { size, digests, etag, sealed, place, reserved: self.reserved })
+            }
             FinishedPlace::Part(_) => Err(StorageError::BodyUnfinished),
         }
     }
@@ -449,7 +470,9 @@ impl FinishedBody {
         let (size, digests, etag) = (self.size, self.digests, self.etag());
         let sealed = self.sealed.map(|(_, written)| written);
         match self.place {
-            FinishedPlace::Part(staged) => Ok(PartBody { size, digests, etag, sealed, staged }),
+            FinishedPlace::Part(staged) => {
+                Ok(PartBody { size, digests, etag, sealed, staged, reserved: self.reserved })
+            }
             FinishedPlace::Object(_) => Err(StorageError::BodyUnfinished),
         }
     }

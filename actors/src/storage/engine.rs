@@ -18,11 +18,12 @@ use super::feed::EventFeed;
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
 use super::md5::Md5Thread;
-use super::messages::{Bucket, Usage};
+use super::messages::{Bucket, QuotaScope, Usage};
 use super::opened::Opened;
 use super::overlay::LiveRows;
 use super::plan::{Effect, State};
 use super::progress::Progress;
+use super::quota::Ledger;
 use super::recovery::{Holes, Recovered};
 use super::rows::CheckpointRow;
 use super::space::Space;
@@ -74,6 +75,9 @@ pub(super) struct Shared {
     pub pending: DashMap<Stamp, PendingBytes>,
     pub buckets: DashMap<BucketName, Arc<Bucket>>,
     pub usage: DashMap<BucketId, Usage>,
+    pub ledger: Arc<Ledger>,
+    /// Whether each meter is complete.
+    pub meters: DashMap<QuotaScope, bool>,
     pub progress: Progress,
     pub space: Arc<Space>,
     pub uploads: UploadTable,
@@ -173,10 +177,18 @@ impl Shared {
                 self.usage.remove(id);
             }
             Effect::UsageChanged(bucket, usage) => drop(self.usage.insert(*bucket, *usage)),
+            Effect::MeterIs(scope, Some(meter)) => {
+                self.meters.insert(scope.clone(), meter.is_complete());
+                if !meter.is_complete() {
+                    self.feed.meter();
+                }
+            }
+            Effect::MeterIs(scope, None) => drop(self.meters.remove(scope)),
+            Effect::Warned(warning) => self.feed.warn(warning),
             Effect::UploadEnded(id) => self.uploads.remove(*id),
             Effect::Queued(queue) => self.feed.ring(queue),
             Effect::Happened(event) => self.feed.tell(event),
-            Effect::BytesPending(..) | Effect::BytesInPlace(..) => {}
+            Effect::BytesPending(..) | Effect::BytesInPlace(..) | Effect::LimitsAre { .. } => {}
         }
     }
 }
@@ -239,6 +251,8 @@ impl Engine {
             pending: DashMap::new(),
             buckets: recovered.buckets.clone().into_iter().collect(),
             usage: recovered.usage.clone().into_iter().collect(),
+            ledger: recovered.ledger(),
+            meters: recovered.meters.iter().map(|(scope, meter)| (scope.clone(), meter.is_complete())).collect(),
             progress: Progress::at(recovered.position),
             uploads: UploadTable::default(),
             chunks: Arc::default(),
@@ -274,6 +288,8 @@ impl Engine {
         let state = State {
             buckets: recovered.buckets,
             usage: recovered.usage,
+            meters: recovered.meters,
+            ledger: Arc::clone(&shared.ledger),
             bucket_id_next: recovered.bucket_id_next,
             stamp_last: recovered.position.stamp,
             clock,

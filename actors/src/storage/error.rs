@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::messages::QuotaScope;
+use crate::bucket_config::QuotaResource;
 use crate::call::CallError;
 use crate::names::{BucketName, CanonicalId, ETag, ObjectKey, PartNumber, Stamp, UploadId, VersionId};
 
@@ -137,6 +139,16 @@ pub enum StorageError {
     /// What is encrypted cannot be opened or made.
     #[error(transparent)]
     Encryption(#[from] crate::encryption::EncryptionError),
+    /// A quota has no room for it.
+    #[error("a quota of bucket {bucket} is exceeded: {scope:?}, {resource:?}")]
+    QuotaExceeded {
+        /// The bucket that was to be written to.
+        bucket: BucketName,
+        /// Which quota.
+        scope: QuotaScope,
+        /// What there is no room for.
+        resource: QuotaResource,
+    },
     /// The body ended, or broke off, other than declared; nothing was stored.
     #[error("the body was not written to its end")]
     BodyUnfinished,

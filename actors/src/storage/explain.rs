@@ -91,6 +91,10 @@ pub struct StoredEncryption {
     pub key_version: Option<u32>,
     /// What the KMS key authenticates beside the object's name.
     pub context: Option<EncryptionContext>,
+    /// The data key as it is kept, wrapped under that key, in hexadecimal: with it, another program can open the file, too.
+    pub wrapped_key: String,
+    /// Salt of a customer's key, in hexadecimal.
+    pub customer_salt: Option<String>,
     /// Bytes of content that are sealed together.
     pub chunk_bytes: usize,
     /// Its segments as they should be, in order.
@@ -306,6 +310,10 @@ fn describe(encryption: &Encryption, row: &ObjectRow, parts: &[ObjectPart]) -> S
         Method::Kms { version, context, .. } => (Some(*version), Some(context.clone())),
         Method::Managed { .. } | Method::Customer(_) => (None, None),
     };
+    let customer_salt = match &encryption.method {
+        Method::Customer(check) => Some(hex::encode(check.salt)),
+        Method::Managed { .. } | Method::Kms { .. } => None,
+    };
     let wrapping_key = encryption.wrapping_key();
     let whole = [(None, row.size)];
     let told: Vec<_> = parts.iter().map(|part| (Some(part.number.get()), part.size)).collect();
@@ -322,6 +330,8 @@ fn describe(encryption: &Encryption, row: &ObjectRow, parts: &[ObjectPart]) -> S
         key_id: wrapping_key.id().map(str::to_owned),
         key_version,
         context,
+        wrapped_key: hex::encode(&encryption.wrapped_key),
+        customer_salt,
         chunk_bytes: CHUNK_BYTES,
         segments: segments.iter().map(segment).collect(),
     }

@@ -45,6 +45,7 @@ mod overlay;
 mod parts;
 mod plan;
 mod progress;
+mod quota;
 mod read;
 mod recovery;
 mod rows;

@@ -13,6 +13,8 @@ use super::object_put::told_version;
 use super::slow_answer::{self, Done};
 use crate::s3::checksum::{malformed, mismatch};
 use crate::s3::context::Call;
+use crate::s3::encryption::parts::check_completion;
+use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{refuse_unbuilt, text};
 use crate::s3::query::Query;
@@ -27,16 +29,27 @@ pub async fn complete_multipart_upload(mut call: Call) -> Answer {
     let body = call.body.collect(COMPLETE_BYTES_MAX).await?;
     let message = completion(&call, &body)?;
     call.storage().precheck_complete(&message)?;
+    let headers = key_headers(&call)?;
     let location = location(&call);
     let (storage, node) = (call.storage().clone(), Arc::clone(&call.node));
     let complete = async move {
         let (bucket, key) = (Arc::clone(&message.bucket), message.key.clone());
         let stored = storage.complete_upload(message).await?;
         let mut done = completed(&location, bucket.name.as_str(), key.as_str(), &stored);
+        done.headers.extend(told::of_object(&node, &headers, stored.object.encryption()));
         done.headers.extend(expiration(&node, &bucket, key.as_str(), &stored.object));
         Ok(done)
     };
     slow_answer::answer(&call, complete).await
+}
+
+/// The request's headers, which fit what the upload was begun with. A repeated request's upload is gone; it opens nothing.
+fn key_headers(call: &Call) -> Result<HeaderMap, S3Error> {
+    let (bucket, key) = (call.bucket()?, call.key()?);
+    if let Ok(upload) = call.storage().upload(&bucket, &key, upload_id(&call.query)?) {
+        check_completion(&call.headers, &upload)?;
+    }
+    Ok(call.headers.clone())
 }
 
 fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {

@@ -10,7 +10,7 @@ use super::object_get::missing;
 use crate::s3::conditional::http_date;
 use crate::s3::context::Call;
 use crate::s3::error::S3Error;
-use crate::s3::headers::{refuse_read_encryption, text};
+use crate::s3::headers::text;
 use crate::s3::respond::{Answer, set_header, xml};
 use crate::s3::xml::XmlWriter;
 
@@ -65,10 +65,13 @@ impl Wanted {
 
 /// S3 API Reference, GetObjectAttributes. Errs: InvalidArgument, NoSuchKey, NoSuchVersion, AccessDenied.
 pub async fn get_object_attributes(call: Call) -> Answer {
-    refuse_read_encryption(&call.headers)?;
     let wanted = Wanted::parse(&call.headers)?;
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
     let object = call.storage().object(&bucket, &key, version).await.map_err(|error| missing(&call, &bucket, error))?;
+    match wanted.has("Checksum") || wanted.has("ObjectParts") {
+        true => call.data_key(&bucket, &key, &object).map(|_| ())?,
+        false => call.check_reader(&object)?,
+    }
     let parts = match object.etag.parts {
         Some(_) if wanted.has("ObjectParts") => Some(call.storage().object_parts(&bucket, &object)?),
         _ => None,

@@ -10,6 +10,7 @@ use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use bytes::Bytes;
+use myfsio_actors::encryption::DataKey;
 use myfsio_actors::names::{ChecksumKind, PartNumber, VersionId};
 use myfsio_actors::storage::{Bucket, Object, OpenObject, StorageError, Versioning};
 
@@ -19,8 +20,9 @@ use super::object_put::set_checksum;
 use crate::s3::authorize::{hidden_absence, permissions};
 use crate::s3::conditional::{ReadConditions, Verdict, http_date, if_range_holds};
 use crate::s3::context::Call;
+use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::headers::{refuse_read_encryption, text, write_attributes};
+use crate::s3::headers::{text, write_attributes};
 use crate::s3::operation::Operation;
 use crate::s3::query::Query;
 use crate::s3::range::{self, Wanted};
@@ -55,7 +57,6 @@ pub async fn head_object(call: Call) -> Answer {
 }
 
 fn check_request(call: &Call) -> Result<(Arc<Bucket>, Option<VersionId>), S3Error> {
-    refuse_read_encryption(&call.headers)?;
     if call.is_anonymous() && OVERRIDES.iter().any(|(parameter, _)| call.query.has(parameter)) {
         return Err(S3Error::with_message(
             ErrorCode::InvalidRequest,
@@ -101,9 +102,10 @@ fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObj
         Selection::Range(range) | Selection::Part { range, .. } => (StatusCode::PARTIAL_CONTENT, range.clone()),
     };
     let size = range.end.saturating_sub(range.start);
+    let data_key = reader_key(call, bucket, object, opened.is_some())?;
     let mut response = match opened {
         Some(opened) if size > 0 => {
-            HttpResponse::build(status).body(SizedStream::new(size, opened.read(range.clone(), None)?))
+            HttpResponse::build(status).body(SizedStream::new(size, opened.read(range.clone(), data_key.as_ref())?))
         }
         Some(_) => empty(status),
         None => HttpResponse::build(status).no_chunking(size).body(NoBody),
@@ -179,6 +181,7 @@ fn select_part(call: &Call, bucket: &Bucket, object: &Object, number: PartNumber
 fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &Object) {
     write_attributes(response, &object.attributes);
     set_identity(response, bucket, object);
+    told::put(response, call.told_encryption(object.encryption()));
     let may = permissions(call, bucket, object);
     set_lock(response, object, &may);
     set_header(response, "accept-ranges", "bytes");
@@ -213,9 +216,22 @@ fn not_modified(bucket: &Bucket, object: &Object) -> HttpResponse {
     response
 }
 
+/// The key that opens the object, for its bytes and, as S3 has it, for its checksum; none where neither is asked for.
+fn reader_key(call: &Call, bucket: &Bucket, object: &Object, for_bytes: bool) -> Result<Option<DataKey>, S3Error> {
+    if for_bytes || wants_checksum(&call.headers) {
+        return call.data_key(bucket, &call.key()?, object);
+    }
+    call.check_reader(object)?;
+    Ok(None)
+}
+
+fn wants_checksum(headers: &HeaderMap) -> bool {
+    text(headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"))
+}
+
 /// Checksums are told when asked for, and never a whole object's on a range of it.
 fn set_integrity(response: &mut HttpResponse, headers: &HeaderMap, object: &Object, selection: &Selection) {
-    let wanted = text(headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
+    let wanted = wants_checksum(headers);
     match selection {
         Selection::Whole | Selection::Part { count: None, .. } if wanted => set_checksum(response, object),
         Selection::Part { count: Some(count), checksum, .. } => {

@@ -1,7 +1,7 @@
 //! Data keys of objects.
 
 use super::*;
-use crate::encryption::{CustomerKey, Encryption, EncryptionError, Method};
+use crate::encryption::{CustomerCheck, CustomerKey, Encryption, EncryptionError, Method};
 
 /// What cannot be opened, whatever it is.
 fn assert_wrong(kms: &KmsClient, encryption: &Encryption, name: &ObjectName<'_>) {
@@ -116,4 +116,25 @@ async fn a_customers_key_needs_nothing_of_the_node() {
     let opened = kms.open(&sealed.encryption, &HERE, Some(&CustomerKey::from_bytes(&[4; 32])));
     assert!(matches!(opened, Err(KmsError::Encryption(EncryptionError::WrongKey))));
     assert_eq!(kms.rewrap(&sealed.encryption, &HERE, None).unwrap(), None);
+}
+
+/// Computed by other means (Python's `cryptography`) from what `docs/encryption.md` and `docs/kms.md` say.
+#[actix::test]
+async fn wrapped_keys_are_the_documented_ones() {
+    let vectors: Value = serde_json::from_str(include_str!("../../encryption/vectors.json")).unwrap();
+    let text = |of: &str, name: &str| vectors[of][name].as_str().unwrap().to_owned();
+    let bytes = |of: &str, name: &str| hex::decode(text(of, name)).unwrap();
+    let opened = |kms: &KmsClient, of: &str, method: Method, customer: Option<&CustomerKey>| {
+        let (bucket, key) = (text(of, "bucket"), text(of, "key"));
+        let encryption = Encryption { method, wrapped_key: bytes(of, "wrapped_key") };
+        let key = kms.open(&encryption, &ObjectName { bucket: &bucket, key: &key }, customer).unwrap();
+        assert_eq!(key.expose().as_slice(), bytes(of, "data_key"));
+    };
+    let node = Node::new();
+    let kms = node.with(|settings| settings.master_key = Some(SecretKey::new(&text("managed", "master_key"))));
+    opened(&kms, "managed", Method::Managed { master: text("managed", "master_id") }, None);
+    let customer = CustomerKey::from_bytes(&bytes("customer", "customer_key").try_into().unwrap());
+    let salt = bytes("customer", "salt").try_into().unwrap();
+    let check = CustomerCheck { salt, mac: bytes("customer", "mac").try_into().unwrap() };
+    opened(&kms, "customer", Method::Customer(check), Some(&customer));
 }

@@ -181,9 +181,16 @@ impl<'a> Check<'a> {
     pub fn count_version(&mut self, bucket: BucketId, row: &ObjectRow) {
         self.checked.versions += 1;
         self.checked.bytes += row.size;
-        add_version(&mut self.counted, bucket, row.size);
-        add_version(&mut self.usage, bucket, row.size);
+        add_version(&mut self.counted, bucket, row);
+        add_version(&mut self.usage, bucket, row);
         self.keys.object(row);
+    }
+
+    /// Counts the parts of an upload in progress.
+    pub fn count_parts(&mut self, bucket: BucketId, bytes: u64) {
+        for usage in [&mut self.counted, &mut self.usage] {
+            usage.entry(bucket).or_default().part_bytes += bytes;
+        }
     }
 
     /// Adds the row of a noncurrent version, or of a delete marker.
@@ -191,7 +198,7 @@ impl<'a> Check<'a> {
         let stamp = Stamp(row.stamp);
         self.stamp_last = self.stamp_last.max(stamp);
         self.stamps.insert((bucket, stamp));
-        add_version(&mut self.usage, bucket, row.size);
+        add_version(&mut self.usage, bucket, row);
         self.keys.enter(row);
         if row.version.is_none() {
             self.change(keys::null_version(bucket, key.as_bytes()), Some(rows::encode_stamp(stamp)))?;
@@ -203,6 +210,7 @@ impl<'a> Check<'a> {
     pub fn drop_version(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
         let usage = self.usage.entry(bucket).or_default();
         usage.versions = usage.versions.saturating_sub(1);
+        usage.markers = usage.markers.saturating_sub(u64::from(row.is_marker()));
         usage.bytes = usage.bytes.saturating_sub(row.size);
         self.keys.leave(row);
         if row.version.is_none() {
@@ -333,10 +341,11 @@ fn add(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, bytes: u64) {
     usage.bytes += bytes;
 }
 
-fn add_version(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, bytes: u64) {
+fn add_version(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, row: &ObjectRow) {
     let usage = usage.entry(bucket).or_default();
     usage.versions += 1;
-    usage.bytes += bytes;
+    usage.markers += u64::from(row.is_marker());
+    usage.bytes += row.size;
 }
 
 /// Leaves the copy of a plain object's row with its file.

@@ -2,11 +2,12 @@
 //!
 //! Both work on a data directory that no node has open. It is replayed first, as a start would, so what is compared is what a
 //! node would serve. `fsck` walks all rows and looks for the files that they name (`rows`), then walks all files and looks for the
-//! rows that name them (`files`), and last for the times of what is there then (`times`). `reindex` makes a new index of the files alone (`rebuild`).
+//! rows that name them (`files`), and last for the times of what is there then (`times`) and for what it adds up to (`meters`). `reindex` makes a new index of the files alone (`rebuild`).
 
 mod check;
 mod files;
 mod key_counts;
+mod meters;
 mod rebuild;
 mod rows;
 mod salvage;
@@ -199,6 +200,7 @@ fn walk(mut check: Check<'_>) -> Result<Checked, StorageError> {
     rows::walk(&mut check)?;
     files::walk(&mut check)?;
     times::walk(&mut check)?;
+    meters::walk(&mut check)?;
     let disk = Arc::clone(&check.opened.disk);
     let checked = check.finish()?;
     if checked.mended > 0 {

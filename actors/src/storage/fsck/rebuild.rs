@@ -24,6 +24,7 @@ use crate::storage::messages::{Bucket, Versioning};
 use crate::storage::opened::{Opened, index_path, new_index_path, open_index};
 use crate::storage::overlay::{LiveRows, Overlay};
 use crate::storage::plan::place_of;
+use crate::storage::quota::meters::Meters;
 use crate::storage::recovery::{Holes, Recovered};
 use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, Location, ObjectRow, UploadRow};
 use crate::storage::space::Space;
@@ -203,6 +204,7 @@ fn from_journal(salvage: &Salvage) -> Result<Recovered, StorageError> {
         generation: salvage.generation(),
         buckets: HashMap::new(),
         usage: HashMap::new(),
+        meters: Meters::default(),
         bucket_id_next: salvage.bucket_id_next()?,
         replayed: 0,
     })

@@ -14,7 +14,8 @@ use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, KeyUse, Usage};
 use crate::storage::plan::{is_same, must_stay, place_of};
 use crate::storage::rows::{
-    self, BucketRow, EventRow, KeyUseRow, Location, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow, UsageRow,
+    self, BucketRow, EventRow, KeyUseRow, Location, MeterRow, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow,
+    UsageRow,
 };
 use crate::storage::segments;
 use crate::storage::steps::{Place, staged_path};
@@ -24,8 +25,7 @@ use crate::storage::steps::{Place, staged_path};
 struct Awaited {
     /// The parts of assembled objects, by the object.
     part_lists: HashMap<(BucketId, Stamp), Listed>,
-    parts: HashMap<(BucketId, UploadId), Vec<PartNumber>>,
-    recorded: HashMap<BucketId, Usage>,
+    parts: HashMap<(BucketId, UploadId), Vec<(PartNumber, u64)>>,
     /// Where the null versions are that are not current.
     nulls: HashMap<(BucketId, Vec<u8>), Stamp>,
     done: u64,
@@ -76,14 +76,14 @@ pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
         orphan(check, keys::part_list(bucket, stamp), "the parts of an object that is not there")?;
     }
     for ((bucket, upload), numbers) in awaited.parts {
-        for number in numbers {
+        for (number, _) in numbers {
             orphan(check, keys::part(bucket, upload, number), "a part of an upload that is not there")?;
         }
     }
     for ((bucket, key), _) in awaited.nulls {
         orphan(check, keys::null_version(bucket, &key), "the place of a null version that is not there")?;
     }
-    counters(check, &awaited.recorded);
+    counters(check);
     if check.options.bucket.is_none() {
         key_counters(check);
     }
@@ -114,6 +114,13 @@ fn row(
             }
             return Ok(());
         }
+        // Users are not Storage's.
+        RowKind::OwnerMeter(_) => {
+            if let Err(error) = rows::decode::<MeterRow>(value) {
+                check.tell(Difference::UnreadableRow, hex::encode(key), error.to_string(), false);
+            }
+            return Ok(());
+        }
         RowKind::Object(id, _)
         | RowKind::Part(id, ..)
         | RowKind::PartList(id, _)
@@ -124,6 +131,7 @@ fn row(
         | RowKind::Time(id, _)
         | RowKind::TimesWalked(id)
         | RowKind::LifecycleRuns(id)
+        | RowKind::PrefixMeter(id, _)
         | RowKind::Usage(id) => id,
     };
     let Some(bucket) = check.buckets.get(&id).map(Arc::clone) else {
@@ -143,14 +151,15 @@ fn row(
             awaited.part_lists.insert((id, stamp), Listed::of(&list));
             Ok(())
         }),
-        RowKind::Part(_, upload, number) => rows::decode(value).map(|row| {
-            awaited.parts.entry((id, upload)).or_default().push(number);
+        RowKind::Part(_, upload, number) => rows::decode(value).map(|row: PartRow| {
+            awaited.parts.entry((id, upload)).or_default().push((number, row.size));
             part(check, &bucket, upload, number, &row)
         }),
         RowKind::Upload(_, key, upload) => rows::decode::<UploadRow>(value).and_then(|row| {
             check.checked.uploads += 1;
             check.keys.upload(row.encryption.as_ref());
-            awaited.parts.remove(&(id, upload));
+            let parts = awaited.parts.remove(&(id, upload)).unwrap_or_default();
+            check.count_parts(id, parts.iter().map(|(_, bytes)| bytes).sum());
             ObjectKey::parse(&key).map_or(Ok(()), |key| row.into_upload(key, upload).map(drop)).map(Ok)
         }),
         RowKind::Config(_) => rows::decode_config(value).map(|_| Ok(())),
@@ -158,11 +167,13 @@ fn row(
         RowKind::Time(..) => Ok(Ok(())),
         RowKind::TimesWalked(_) => rows::decode::<TimesRow>(value).map(|_| Ok(())),
         RowKind::LifecycleRuns(_) => rows::decode_runs(value).map(|_| Ok(())),
-        RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|row| {
-            awaited.recorded.insert(id, row.into());
-            Ok(())
-        }),
-        RowKind::Meta | RowKind::Bucket | RowKind::Event(..) | RowKind::KeyUse(_) => return Ok(()),
+        // What it tells was read when the directory was opened, and is compared when everything is counted.
+        RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|_| Ok(())),
+        // What they add up to is looked at when all rows are mended.
+        RowKind::PrefixMeter(..) => rows::decode::<MeterRow>(value).map(|_| Ok(())),
+        RowKind::Meta | RowKind::Bucket | RowKind::OwnerMeter(_) | RowKind::Event(..) | RowKind::KeyUse(_) => {
+            return Ok(());
+        }
     };
     match read {
         Ok(done) => done,
@@ -199,14 +210,18 @@ fn bucket(check: &mut Check<'_>, key: &[u8], value: &[u8]) -> Result<(), Storage
     Ok(())
 }
 
-fn counters(check: &mut Check<'_>, recorded: &HashMap<BucketId, Usage>) {
+fn counters(check: &mut Check<'_>) {
     let buckets: Vec<_> = check.buckets.values().cloned().collect();
     for bucket in buckets {
-        let recorded = recorded.get(&bucket.id).copied().unwrap_or_default();
+        let recorded = check.opened.recovered.usage.get(&bucket.id).copied().unwrap_or_default();
         let counted = check.counted.get(&bucket.id).copied().unwrap_or_default();
         if recorded != counted {
             let text = |usage: Usage| {
-                format!("{} objects and {} versions of {} bytes", usage.objects, usage.versions, usage.bytes)
+                let Usage { objects, bytes, versions, markers, part_bytes } = usage;
+                format!(
+                    "{objects} objects and {versions} versions of {bytes} bytes, {markers} of these delete markers, and parts \
+                     of {part_bytes} bytes"
+                )
             };
             let detail = format!("{} are recorded, {} are there", text(recorded), text(counted));
             let mended = check.may(Mend::Safely);

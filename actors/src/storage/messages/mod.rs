@@ -7,6 +7,7 @@ mod lifecycle;
 mod listing;
 mod multipart;
 mod object;
+mod quota;
 mod reencryption;
 
 pub use bucket::{
@@ -25,7 +26,8 @@ pub use multipart::{
     AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, RewrapUpload, Upload,
 };
 pub use object::{
-    Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, KeyUse, Object, ObjectChange,
+    Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, KeyUse, Object, ObjectChange,
     ObjectChecksum, PutObject, Sealed, Stored, WriteConditions,
 };
+pub use quota::{CountMeter, LimitOwners, Quantity, QuotaAccount, QuotaScope, QuotaWarning};
 pub use reencryption::{KeepReencryption, RewriteObject};

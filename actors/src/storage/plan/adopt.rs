@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::events::Change;
 use super::object::{choose_location, drop_previous, place_of};
 use super::versions::{self, Tally};
-use super::{Effect, Mutation, Planner};
+use super::{Effect, Growth, Mutation, Planner};
 use crate::names::{ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::digest::Digests;
 use crate::storage::disk::FileStamp;
@@ -85,6 +85,8 @@ impl Mutation for Adopt {
         let change = planner.change(row_key, Some(rows::encode(&row)?));
         tally.add_object(&row);
         tally.count(planner, bucket.id)?;
+        // The bytes are there already, whatever is refused.
+        planner.charge(None, Growth::Regardless)?;
         let place = place_of(&bucket, &self.key, &row);
         if let Some(previous) = &previous {
             drop_previous(planner, &bucket, &self.key, previous, Some(&place));

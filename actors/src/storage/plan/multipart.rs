@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::key_use::KeyTally;
-use super::{Effect, Mutation, ObjectWrite, Planner, random};
+use super::{Effect, Growth, Mutation, ObjectWrite, Planner, random};
 use crate::names::{BucketId, ObjectKey, Stamp, UploadId, VersionId};
 use crate::storage::body::{BodyPlace, PartBody};
 use crate::storage::messages::{
@@ -75,10 +75,9 @@ impl Mutation for NewPart {
     fn plan(self, planner: &mut Planner<'_>) -> Result<Part, StorageError> {
         let PutPart { bucket, key, upload, number, body, checksum } = self.0;
         let bucket = planner.live(&bucket)?;
-        if planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?.is_none() {
-            return Err(StorageError::NoSuchUpload { upload });
-        }
-        let PartBody { size, digests, etag, sealed, staged } = body.into_part()?;
+        let row = planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?;
+        let owner = rows::decode::<UploadRow>(&row.ok_or(StorageError::NoSuchUpload { upload })?)?.owner()?;
+        let PartBody { size, digests, etag, sealed, staged, reserved } = body.into_part()?;
         let row_key = keys::part(bucket.id, upload, number);
         let previous = planner.rows.get(&row_key)?.map(|row| rows::decode::<PartRow>(&row)).transpose()?;
         let mut row = PartRow {
@@ -100,6 +99,9 @@ impl Mutation for NewPart {
         row.set_checksum(checksum);
         let part = row.to_part(number)?;
         planner.change(row_key, Some(rows::encode(&row)?));
+        let removed = previous.as_ref().map_or(0, |previous| previous.size);
+        planner.count_parts(&bucket, (&key, upload), &owner, removed, size)?;
+        planner.charge(reserved, Growth::Within)?;
         if let Some(previous) = previous.filter(|p| p.grid.is_none()) {
             planner.step(Step::Discard { name: previous.file });
         }
@@ -162,7 +164,10 @@ impl Mutation for Finish {
         };
         let name = file.name().to_owned();
         let bytes = BodyPlace::Staged(file);
-        let stored_object = ObjectWrite { bucket: &bucket, key, conditions, object, bytes }.plan(planner)?;
+        // Before the object is counted: what its parts held is its own now.
+        planner.count_parts(&bucket, (key, *id), &self.upload.owner, bytes_of(&stored), 0)?;
+        let write = ObjectWrite { bucket: &bucket, key, conditions, object, bytes, reserved: None };
+        let stored_object = write.plan(planner)?;
         let parts: Vec<Part> = self.assembly.parts.iter().map(|p| p.part).collect();
         let list = rows::encode(&PartListRow::of(&parts))?;
         planner.change(keys::part_list(bucket.id, stored_object.object.stamp), Some(list));
@@ -180,13 +185,21 @@ impl Mutation for EndUpload {
     fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
         let AbortUpload { bucket, key, upload } = self.0;
         let bucket = planner.live(&bucket)?;
+        let row = planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?;
+        let owner = rows::decode::<UploadRow>(&row.ok_or(StorageError::NoSuchUpload { upload })?)?.owner()?;
         let stored = stored_parts(planner, bucket.id, upload)?;
+        planner.count_parts(&bucket, (&key, upload), &owner, bytes_of(&stored), 0)?;
         end_upload(planner, bucket.id, &key, upload, &stored, None)
     }
 }
 
 fn stored_parts(planner: &Planner<'_>, bucket: BucketId, id: UploadId) -> Result<Vec<StoredPart>, StorageError> {
     crate::storage::uploads::stored_parts(planner.rows, bucket, id)
+}
+
+/// Bytes of all parts, also of those that an object was not made of.
+fn bytes_of(stored: &[StoredPart]) -> u64 {
+    stored.iter().map(|part| part.row.size).sum()
 }
 
 /// Removes the rows of an upload and its files but `kept`, which is the new object's. Errs: NoSuchUpload.

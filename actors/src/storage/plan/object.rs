@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::events::Change;
 use super::versions::{self, Tally};
-use super::{Effect, Mutation, Planner};
+use super::{Effect, Growth, Mutation, Planner};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::body::{BodyPlace, ObjectBody};
 use crate::storage::messages::{
     Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Stored, Versioning, WriteConditions,
 };
+use crate::storage::quota::Reserved;
 use crate::storage::read::{current_row, find_version, newest_noncurrent};
 use crate::storage::rows::{self, Location, ObjectRow};
 use crate::storage::steps::{self, Place, Source, Step};
@@ -55,6 +56,8 @@ pub(in crate::storage) struct ObjectWrite<'a> {
     /// The object but for its stamp.
     pub object: Object,
     pub bytes: BodyPlace,
+    /// What was promised to it.
+    pub reserved: Option<Reserved>,
 }
 
 impl ObjectWrite<'_> {
@@ -86,6 +89,7 @@ impl ObjectWrite<'_> {
         let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
         tally.add_object(&row);
         tally.count(planner, bucket.id)?;
+        planner.charge(self.reserved, Growth::Within)?;
         let place = place_of(bucket, key, &row);
         plan_file(planner, &place, object.stored_size(), change, self.bytes);
         if let Some(replaced) = replaced {
@@ -214,7 +218,7 @@ impl Mutation for PutObject {
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
         let bucket = planner.live(&self.bucket)?;
-        let ObjectBody { size, digests, etag, sealed, place: bytes } = self.body.into_object()?;
+        let ObjectBody { size, digests, etag, sealed, place: bytes, reserved } = self.body.into_object()?;
         let object = Object {
             version_id: VersionId::Null,
             stamp: Stamp(0),
@@ -228,7 +232,8 @@ impl Mutation for PutObject {
             upload: None,
             sealed,
         };
-        ObjectWrite { bucket: &bucket, key: &self.key, conditions: &self.conditions, object, bytes }.plan(planner)
+        let conditions = &self.conditions;
+        ObjectWrite { bucket: &bucket, key: &self.key, conditions, object, bytes, reserved }.plan(planner)
     }
 }
 
@@ -332,7 +337,7 @@ impl Mutation for Relocate {
         let bucket = BucketId(place.bucket_id);
         let live = planner.state.buckets.values().find(|live| live.id == bucket).map(Arc::clone);
         if let Some(live) = &live {
-            planner.age(live);
+            planner.concerns(live);
         }
         let rows_of = [
             keys::object(bucket, place.key.as_bytes()),

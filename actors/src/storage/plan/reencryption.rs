@@ -16,7 +16,7 @@ impl Mutation for RewriteObject {
         let bucket = planner.live(&bucket)?;
         let current = current_row(planner.rows, bucket.id, &key)?.map(|(_, row)| row);
         let Some(row) = current.filter(|row| row.stamp == of.0) else { return Ok(false) };
-        let ObjectBody { size, digests, etag, sealed, place: bytes } = body.into_object()?;
+        let ObjectBody { size, digests, etag, sealed, place: bytes, reserved } = body.into_object()?;
         let checksum = digests.checksum.map(|value| ObjectChecksum { value, kind: ChecksumKind::FullObject });
         let object = Object {
             version_id: VersionId::Null,
@@ -30,7 +30,7 @@ impl Mutation for RewriteObject {
             ..row.into_object(&bucket.owner)?
         };
         let conditions = WriteConditions::default();
-        ObjectWrite { bucket: &bucket, key: &key, conditions: &conditions, object, bytes }.plan(planner)?;
+        ObjectWrite { bucket: &bucket, key: &key, conditions: &conditions, object, bytes, reserved }.plan(planner)?;
         Ok(true)
     }
 }

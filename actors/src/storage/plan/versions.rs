@@ -22,6 +22,7 @@ pub(super) struct Tally {
     objects: i64,
     bytes: i64,
     versions: i64,
+    markers: i64,
     keys: KeyTally,
 }
 
@@ -44,8 +45,15 @@ impl Tally {
         self.keys.object(row, 1);
     }
 
+    pub fn add_marker(&mut self) {
+        self.versions += 1;
+        self.markers += 1;
+    }
+
+    /// A noncurrent version, or a delete marker.
     pub fn remove_version(&mut self, row: &ObjectRow) {
         self.versions -= 1;
+        self.markers -= i64::from(row.is_marker());
         self.bytes = self.bytes.saturating_sub_unsigned(row.size);
         self.keys.object(row, -1);
     }
@@ -57,6 +65,8 @@ impl Tally {
                 objects: usage.objects.saturating_add_signed(self.objects),
                 bytes: usage.bytes.saturating_add_signed(self.bytes),
                 versions: usage.versions.saturating_add_signed(self.versions),
+                markers: usage.markers.saturating_add_signed(self.markers),
+                ..*usage
             };
         })?;
         self.keys.count(planner)
@@ -158,11 +168,11 @@ pub(super) fn mark(
     let stamp = planner.stamp(after);
     let id = version_id(bucket.versioning, stamp)?;
     let row = marker(bucket, id, stamp, owner);
-    tally.add_version(&row);
     planner.change(keys::version(bucket.id, key.as_bytes(), stamp), Some(rows::encode(&row)?));
     if id == VersionId::Null {
         planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)));
     }
+    tally.add_marker();
     Ok(id)
 }
 

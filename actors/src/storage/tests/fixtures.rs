@@ -74,15 +74,17 @@ pub async fn put_with(
     conditions: WriteConditions,
     envelope: Option<&Envelope>,
 ) -> Result<Stored, StorageError> {
-    let mut writer = client.begin_body(Some(bytes.len() as u64), DigestPlan::default(), envelope)?;
+    let (key, owner) = (key(name), owner());
+    let begin = BeginBody { bucket, key: &key, owner: &owner, size: Some(bytes.len() as u64) };
+    let mut writer = client.begin_body(begin, DigestPlan::default(), envelope)?;
     for chunk in bytes.chunks(100_000) {
         writer.write(bytes.slice_ref(chunk)).await?;
     }
     let body = writer.finish().await?;
     let message = PutObject {
         bucket: Arc::clone(bucket),
-        key: key(name),
-        owner: owner(),
+        key,
+        owner,
         attributes: Attributes { content_type: Some("text/plain".to_owned()), ..Attributes::default() },
         controls: Controls::default(),
         body,

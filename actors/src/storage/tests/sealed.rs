@@ -25,14 +25,16 @@ fn envelope(name: &str) -> Envelope {
 
 async fn put_sealed(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, bytes: &Bytes) -> (Stored, DataKey) {
     let envelope = envelope(name);
-    let mut writer = client.begin_body(Some(bytes.len() as u64), DigestPlan::default(), Some(&envelope)).unwrap();
+    let (key, owner) = (key(name), owner());
+    let begin = BeginBody { bucket, key: &key, owner: &owner, size: Some(bytes.len() as u64) };
+    let mut writer = client.begin_body(begin, DigestPlan::default(), Some(&envelope)).unwrap();
     for chunk in bytes.chunks(100_000) {
         writer.write(bytes.slice_ref(chunk)).await.unwrap();
     }
     let message = PutObject {
         bucket: Arc::clone(bucket),
-        key: key(name),
-        owner: owner(),
+        key,
+        owner,
         attributes: Attributes::default(),
         controls: Controls::default(),
         body: writer.finish().await.unwrap(),

@@ -391,7 +391,9 @@ async fn a_tag_that_is_too_large_keeps_the_data_key() {
     let node = node();
     let bucket = bucket(&node.client, "filled").await;
     let envelope = envelopes::managed("m1", &bucket, "k");
-    let writer = node.client.begin_body(Some(3), DigestPlan::default(), Some(&envelope)).unwrap();
+    let (name, owner_of) = (key("k"), owner());
+    let begin = BeginBody { bucket: &bucket, key: &name, owner: &owner_of, size: Some(3) };
+    let writer = node.client.begin_body(begin, DigestPlan::default(), Some(&envelope)).unwrap();
     let body = {
         let mut writer = writer;
         writer.write(Bytes::from_static(b"abc")).await.unwrap();

@@ -143,6 +143,7 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
                     let row: ObjectRow = rows::decode(&value)?;
                     assert_eq!(row.stamp, stamp.0);
                     usage.versions += 1;
+                    usage.markers += u64::from(row.is_marker());
                     usage.bytes += row.size;
                     let key = ObjectKey::parse(&key).expect("a key");
                     let bytes = bytes_of(opened, bucket, &key, &row);
@@ -172,6 +173,7 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
                         file.read_exact_at(&mut bytes, row.offset).expect("a part's bytes");
                         let bytes = data_key.as_ref().map_or(bytes.clone(), |key| envelopes::unseal(&bytes, key));
                         assert_eq!(md5_of(&bytes), row.md5);
+                        usage.part_bytes += row.size;
                         parts.insert(keys::part_number(row_key).unwrap().get(), row.md5);
                         Ok(true)
                     })?;

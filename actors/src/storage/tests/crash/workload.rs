@@ -11,8 +11,9 @@ use super::Choices;
 use super::recorder::{Note, Recorder};
 use super::sealed::{FIRST_MASTER, is_sealed};
 use crate::bucket_config::{
-    AbortUploads, BucketConfig, ConfigChange, Day, EventKind, EventPattern, Expiration, Lifecycle, LifecycleKind,
-    LifecycleRule, NoncurrentExpiration, Notification, NotificationTarget, TargetKind,
+    AbortUploads, BucketConfig, BucketQuota, ConfigChange, Day, EventKind, EventPattern, Expiration, Lifecycle,
+    LifecycleKind, LifecycleRule, NoncurrentExpiration, Notification, NotificationTarget, PrefixQuota, QuotaLimits,
+    TargetKind,
 };
 use crate::names::{BucketName, PartNumber, VersionId};
 use crate::storage::plan::kept;
@@ -229,6 +230,26 @@ impl Client<'_> {
         self.walk_times(bucket).await
     }
 
+    /// Gives a bucket quotas that it never reaches, and its owner one; what is there is still to be counted.
+    pub async fn set_quotas(&self, bucket: &str, prefixes: &[&str]) -> Result<(), StorageError> {
+        let limits = QuotaLimits { max_bytes: Some(1 << 40), max_objects: Some(1 << 20) };
+        let prefix = |prefix: &&str| PrefixQuota { prefix: (*prefix).to_owned(), limits };
+        let quota = BucketQuota { limits, prefixes: prefixes.iter().map(prefix).collect() };
+        let change = BucketChange::Config(ConfigChange::Quota(Some(quota)));
+        let message = ConfigureBucket { bucket: self.bucket(bucket)?, change };
+        self.send(Vec::new(), self.storage.configure_bucket(message)).await?;
+        let message = LimitOwners { limits: vec![(owner(), Some(limits))] };
+        self.send(Vec::new(), self.storage.limit_owners(message)).await
+    }
+
+    /// Counts some more of each meter.
+    pub async fn count(&self) -> Result<(), StorageError> {
+        for scope in self.storage.uncounted_meters() {
+            self.send(Vec::new(), self.storage.count_meter(CountMeter { scope })).await?;
+        }
+        Ok(())
+    }
+
     pub async fn walk_times(&self, bucket: &str) -> Result<(), StorageError> {
         let bucket = self.bucket(bucket)?;
         loop {
@@ -378,12 +399,14 @@ impl Client<'_> {
             let size = source.object.size;
             let data_key = source.object.encryption().map(|encryption| envelopes::open(encryption, &there, from));
             let envelope = self.envelope(&there, to);
-            let target = self.storage.begin_body(Some(size), DigestPlan::default(), envelope.as_ref())?;
+            let (to, owner) = (key(to), owner());
+            let begin = BeginBody { bucket: &there, key: &to, owner: &owner, size: Some(size) };
+            let target = self.storage.begin_body(begin, DigestPlan::default(), envelope.as_ref())?;
             let body = self.storage.copy_body(source, 0..size, data_key.as_ref(), target).await?;
             let message = PutObject {
                 bucket: Arc::clone(&there),
-                key: key(to),
-                owner: owner(),
+                key: to,
+                owner,
                 attributes: Attributes::default(),
                 controls: Controls::default(),
                 body,
@@ -528,11 +551,16 @@ pub async fn one_by_one(client: &Client<'_>) {
             checkpoint(client.storage);
             let _ = client.set_lifecycle("alpha").await;
         }
+        if round == 0 {
+            let _ = client.set_quotas("alpha", &["dir/", "assembled/", "small"]).await;
+        }
+        let _ = client.count().await;
         let _ = client.expire_object("alpha", "copied").await;
         // A key of its own for each upload: one that could not be completed stays.
         if let Ok(mut upload) = client.begin("alpha", &format!("assembled/{round}")).await {
             let _ = client.part(&mut upload, 1, of(10, 9000)).await;
             let _ = client.part(&mut upload, 2, of(11, 9000)).await;
+            let _ = client.count().await;
             let _ = client.part(&mut upload, 1, of(12, 9000)).await;
             let _ = client.part(&mut upload, 3, of(13, 10)).await;
             let _ = client.complete(upload).await;
@@ -565,6 +593,7 @@ pub async fn one_by_one(client: &Client<'_>) {
         let _ = client.delete("alpha", "small/below").await;
         let _ = client.delete("alpha", "folder/").await;
     }
+    let _ = client.set_quotas("alpha", &["small"]).await;
     versions_one_by_one(client).await;
     events_one_by_one(client).await;
     super::sealed::one_by_one(client).await;
@@ -594,7 +623,9 @@ async fn versions_one_by_one(client: &Client<'_>) {
             checkpoint(client.storage);
             let _ = client.put_version(&mut odd, of(11, SMALL)).await;
             let _ = client.set_lifecycle("kept").await;
+            let _ = client.set_quotas("kept", &["dir/"]).await;
         }
+        let _ = client.count().await;
         let _ = client.put_version(&mut odd, of(4, SMALL)).await;
         let _ = client.expire_oldest(&mut odd).await;
         let _ = client.put_version(&mut odd, of(5, SMALL)).await;
@@ -649,6 +680,8 @@ pub async fn together(client: &Client<'_>, seed: u64) {
     let _ = client.set_lifecycle("versions").await;
     let _ = client.set_lifecycle("shared").await;
     let _ = client.create_telling_bucket("telling").await;
+    let _ = client.set_quotas("versions", &["of/"]).await;
+    let _ = client.set_quotas("shared", &["dir0/", "parts/"]).await;
     let _ = client.create_bucket("sealed").await;
     let _ = client.create_bucket("sealed-versions").await;
     let _ = client.set_versioning("sealed-versions", Versioning::Enabled).await;
@@ -670,6 +703,9 @@ pub async fn together(client: &Client<'_>, seed: u64) {
                 2 => client.tag_telling(&mut told).await,
                 _ => client.put_telling(&mut told, bytes).await,
             };
+            if number == 0 {
+                let _ = client.count().await;
+            }
             super::sealed::one_of_many(client, &mut choices, number, step).await;
             let name = format!("dir{}/{number}-{}", choices.below(2), choices.below(3));
             let bytes = body(choices.below(1000), [0, SMALL, SMALL, 5000, LARGE][choices.below(5)]);
