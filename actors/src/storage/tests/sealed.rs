@@ -117,6 +117,7 @@ async fn every_size_and_range_reads_back_from_journal_and_file() {
 #[actix::test]
 async fn an_md5_is_computed_for_who_asks_or_for_the_etag() {
     let node = node();
+    let bucket = bucket(&node.client, "things").await;
     let managed = Envelope {
         encryption: Encryption { method: Method::Managed { master: "m".to_owned() }, wrapped_key: vec![1] },
         ..envelope("a")
@@ -128,7 +129,9 @@ async fn an_md5_is_computed_for_who_asks_or_for_the_etag() {
             [(None, false, true), (Some(&managed), false, true), (Some(&own), false, false), (Some(&own), true, true)]
         {
             let plan = DigestPlan { md5: asks, ..DigestPlan::default() };
-            let mut writer = node.client.begin_body(Some(size as u64), plan, envelope).unwrap();
+            let (to, owner_of) = (key("k"), owner());
+            let begin = BeginBody { bucket: &bucket, key: &to, owner: &owner_of, size: Some(size as u64) };
+            let mut writer = node.client.begin_body(begin, plan, envelope).unwrap();
             writer.write(bytes.clone()).await.unwrap();
             let finished = writer.finish().await.unwrap();
             assert_eq!(finished.digests().md5, computes.then(|| md5_of(&bytes)), "{size} {asks}");
