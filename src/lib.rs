@@ -14,7 +14,6 @@ pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
 pub mod kms;
-pub mod kms_routes;
 mod limits;
 mod memory;
 pub mod node;

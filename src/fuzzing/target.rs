@@ -27,12 +27,10 @@ pub fn request_target(data: &[u8]) -> bool {
             | Route::Health
             | Route::Aws
             | Route::Admin
-            | Route::Presign(..)
             | Route::Kms
+            | Route::Presign(..)
             | Route::Unbuilt,
-        ) => {
-            return true;
-        }
+        ) => return true,
         Err(error) => {
             is_answered(&error, data);
             return false;

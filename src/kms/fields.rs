@@ -17,6 +17,10 @@ use crate::s3::error::{ErrorCode, S3Error};
 
 /// Longest id, ARN or alias, in characters.
 const KEY_NAME_MAX: usize = 2048;
+/// Most elements of a list. Each may become something that policies are asked about, so that there is a limit before they are.
+const LIST_MAX: usize = 100;
+/// Most bytes of an encryption context, as it is authenticated; for the same reason.
+const CONTEXT_BYTES_MAX: usize = 8192;
 
 /// The members of one request. Printing them shows their names only: a value may be a secret.
 #[derive(Clone, Default, PartialEq)]
@@ -171,11 +175,16 @@ impl Fields {
         }
     }
 
-    /// An encryption context, empty when there is none. Errs: SerializationException.
+    /// An encryption context, empty when there is none. Errs: SerializationException, ValidationException.
     pub fn context(&self, name: &str) -> Result<EncryptionContext, S3Error> {
         let Some(value) = self.get(name) else { return Ok(EncryptionContext::default()) };
         let pairs = value.as_object().ok_or_else(|| of_another_type(name, value, "a map"))?;
-        pairs.iter().map(|(key, value)| Ok((key.as_str(), as_text(name, value)?))).collect()
+        let context = pairs.iter().map(|(key, value)| Ok((key.as_str(), as_text(name, value)?)));
+        let context = context.collect::<Result<EncryptionContext, S3Error>>()?;
+        match context.canonical().len() <= CONTEXT_BYTES_MAX {
+            true => Ok(context),
+            false => Err(validation(format!("An encryption context has at most {CONTEXT_BYTES_MAX} bytes."))),
+        }
     }
 
     /// `Tags`; none when there are none. Errs: SerializationException, ValidationException.
@@ -191,14 +200,18 @@ impl Fields {
         self.list(name)?.iter().map(tag).collect()
     }
 
-    /// A list of texts; none when there is none. Errs: SerializationException.
+    /// A list of texts; none when there is none. Errs: SerializationException, ValidationException.
     pub fn texts(&self, name: &str) -> Result<Vec<String>, S3Error> {
         self.list(name)?.iter().map(|value| as_text(name, value).map(str::to_owned)).collect()
     }
 
     fn list(&self, name: &str) -> Result<&[Value], S3Error> {
         let Some(value) = self.get(name) else { return Ok(&[]) };
-        value.as_array().map(Vec::as_slice).ok_or_else(|| of_another_type(name, value, "a list"))
+        let list = value.as_array().ok_or_else(|| of_another_type(name, value, "a list"))?;
+        match list.len() <= LIST_MAX {
+            true => Ok(list),
+            false => Err(broken(name, "…", &constraint::at_most_long(LIST_MAX))),
+        }
     }
 }
 
@@ -312,6 +325,8 @@ mod tests {
             fields.blob("E", 2).unwrap_err(),
             fields.blob("None", 2).unwrap_err(),
             fields.word("T", &["word"]).unwrap_err(),
+            self::fields(json!({"L": vec!["x"; LIST_MAX + 1]})).texts("L").unwrap_err(),
+            self::fields(json!({"M": {"a": "x".repeat(CONTEXT_BYTES_MAX)}})).context("M").unwrap_err(),
             Fields::parse(br#"{"Tags": [{"TagKey": "k"}]}"#).unwrap().tags("Tags").unwrap_err(),
         ] {
             assert_eq!(code(refused), ErrorCode::ValidationException);

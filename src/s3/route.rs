@@ -279,7 +279,10 @@ mod tests {
     fn own_routes_are_no_buckets() {
         assert_eq!(find_path("/healthz"), Ok(Route::Health));
         assert_eq!(find_path("/_myfsio/metrics"), Ok(Route::Admin));
-        for path in ["/kms", "/v20180820", "/v20180820/jobs", "/bucket", "/bucket-policy/", "/bucket-policy/abc/k"] {
+        for path in ["/kms", "/kms/keys/x"] {
+            assert_eq!(find_path(path), Ok(Route::Kms), "{path}");
+        }
+        for path in ["/v20180820", "/v20180820/jobs", "/bucket", "/bucket-policy/", "/bucket-policy/abc/k"] {
             assert_eq!(find_path(path), Ok(Route::Unbuilt), "{path}");
         }
         assert_eq!(find_path("/presigned/k"), object("presigned", "k"));

@@ -203,8 +203,13 @@ def test_parts_bring_their_uploads_key(s3, bucket):
     upload = s3.create_multipart_upload(Bucket=bucket, Key="m", ChecksumAlgorithm="SHA256", **CUSTOMER.write)["UploadId"]
     part = s3.upload_part(Bucket=bucket, Key="m", UploadId=upload, PartNumber=1, Body=b"y", ChecksumAlgorithm="SHA256", **CUSTOMER.read)
     done = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]
-    with refused(400, "InvalidArgument"):
-        s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": done})
+    for ask in (lambda **more: s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": done}, **more),
+                lambda **more: s3.list_parts(Bucket=bucket, Key="m", UploadId=upload, **more)):
+        with refused(400, "InvalidArgument"):
+            ask()
+        with refused(400, "InvalidRequest"):
+            ask(**OTHER_CUSTOMER.read)
+    assert s3.list_parts(Bucket=bucket, Key="m", UploadId=upload, **CUSTOMER.read)["Parts"][0]["ChecksumSHA256"] == part["ChecksumSHA256"]
     s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": done}, **CUSTOMER.read)
     assert body_of(s3, bucket, "m", **CUSTOMER.read) == b"y"
     for mode in (PLAIN, S3, KMS):
@@ -212,6 +217,21 @@ def test_parts_bring_their_uploads_key(s3, bucket):
         with refused(400, "InvalidRequest"):
             s3.upload_part(Bucket=bucket, Key="m", UploadId=upload, PartNumber=1, Body=b"x", **CUSTOMER.read)
         s3.abort_multipart_upload(Bucket=bucket, Key="m", UploadId=upload)
+
+
+def test_checksums_tell_nothing_without_the_key(s3, bucket):
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="m", **CUSTOMER.write)["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="m", UploadId=upload, PartNumber=1, Body=b"x", ChecksumAlgorithm="CRC32", **CUSTOMER.read)
+    listed = lambda **more: s3.list_parts(Bucket=bucket, Key="m", UploadId=upload, **more)["Parts"][0]
+    assert not any("Checksum" in name for name in listed())
+    assert listed(**CUSTOMER.read)["ChecksumCRC32"] == part["ChecksumCRC32"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    complete = lambda **more: s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload=parts, **more)
+    for _ in range(2):
+        assert not any("Checksum" in name for name in complete())
+    assert "ChecksumCRC64NVME" in complete(**CUSTOMER.read)
+    attributes = s3.get_object_attributes(Bucket=bucket, Key="m", ObjectAttributes=["Checksum", "ObjectParts"], **CUSTOMER.read)
+    assert attributes["ObjectParts"]["TotalPartsCount"] == 1
 
 
 def test_a_part_may_say_its_uploads_method_again(node, s3, bucket):

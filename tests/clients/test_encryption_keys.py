@@ -248,5 +248,11 @@ def test_parts_are_opened_by_who_writes_them(node, root, bucket, key):
     part = lambda client: client.upload_part(Bucket=bucket, Key="m", UploadId=upload, PartNumber=2, Body=b"y")
     for name, expected in (("plain", False), ("reader", True), ("grants", True), ("denied", False)):
         assert may(node, name, bucket, key, part) == expected, name
+    # Checksums of what is sealed are for those who may open it.
+    own, parts = upload_parts(root, bucket, "sums", {1: b"x"}, ChecksumAlgorithm="CRC32", **under(key))
+    lists = lambda client: client.list_parts(Bucket=bucket, Key="sums", UploadId=own)
+    for name, expected in (("plain", False), ("reader", True), ("denied", False)):
+        assert may(node, name, bucket, key, lists) == expected, name
+    assert may(node, "plain", bucket, key, lambda client: client.list_parts(Bucket=bucket, Key="m", UploadId=upload))
     as_user(node, "plain").complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": done})
     assert body_of(root, bucket, "m") == b"x"

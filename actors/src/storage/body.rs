@@ -13,7 +13,7 @@ use super::StorageError;
 use super::digest::{DigestPlan, Digests, Hasher};
 use super::disk::{Disk, DiskFile, STAGING_FOLDER};
 use super::io_pool::{IoPool, PoolJob};
-use super::md5::{Md5Message, Md5Thread};
+use super::md5::{Md5, Md5Message, Md5Thread};
 use super::messages::Sealed;
 use super::quota::Reserved;
 use super::sealing::{SealedAs, Sealer};
@@ -212,6 +212,10 @@ pub struct BodyWriter {
     chunk: usize,
     /// Tells others that this body takes more than one buffer.
     _crowd: Option<Arc<()>>,
+    /// Whether somebody asks for its MD5.
+    asks_md5: bool,
+    /// Whether its MD5 is computed: for somebody, or for its ETag.
+    wants_md5: bool,
     /// Of a body that did not fit into one buffer.
     md5: Option<Md5Message>,
     /// What quotas have promised to it.
@@ -260,6 +264,8 @@ impl BodyWriter {
     fn seal_with(&mut self, sealer: Sealer, sealed: SealedAs) {
         if let Some(work) = &mut self.work {
             work.sealer = Some(sealer);
+            // Where the ETag is another, MD5 is the dearest of all that happens to a large body.
+            self.wants_md5 = self.asks_md5 || sealed.etag.is_none();
             self.sealed = Some(sealed);
         }
     }
@@ -277,6 +283,8 @@ impl BodyWriter {
             buffer,
             chunk,
             _crowd: crowd,
+            asks_md5: plan.md5,
+            wants_md5: true,
             md5: None,
             reserved: None,
             work: Some(Box::new(work)),
@@ -321,17 +329,36 @@ impl BodyWriter {
         Ok(Some(bytes))
     }
 
+    /// Where its MD5 is computed, if it is wanted.
+    fn message(&mut self) -> Option<&Md5Message> {
+        if self.wants_md5 && self.md5.is_none() {
+            self.md5 = Some(self.tools.md5.begin());
+        }
+        self.md5.as_ref()
+    }
+
+    /// Waits for the MD5 of everything that was given to its thread.
+    async fn md5_of_all(&mut self) -> Result<Option<Md5>, StorageError> {
+        match self.md5.take() {
+            Some(md5) => md5.finish().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Hands the full buffer to the pool and goes on with the other one.
     async fn flush(&mut self) -> Result<(), StorageError> {
         let written = self.written().await?;
-        let md5 = self.md5.get_or_insert_with(|| self.tools.md5.begin());
-        md5.catch_up().await?;
+        if let Some(md5) = self.message() {
+            md5.catch_up().await?;
+        }
         if let Some(written) = written {
             self.tools.buffers.give_back(written);
         }
         self.chunk = self.tools.buffers.chunk_bytes();
         let bytes = std::mem::replace(&mut self.buffer, self.tools.buffers.take(self.chunk)).freeze();
-        md5.update(bytes.clone());
+        if let Some(md5) = self.message() {
+            md5.update(bytes.clone());
+        }
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
         let (tools, put) = (self.tools.clone(), bytes.clone());
         let job = self.tools.pool.start_job(move || {
@@ -351,14 +378,14 @@ impl BodyWriter {
         let size = self.size;
         let rest = std::mem::take(&mut self.buffer).freeze();
         let written = self.written().await?;
-        let (md5, reserved) = (self.md5.take(), self.reserved.take());
-        let md5 = || md5.unwrap_or_else(|| self.tools.md5.begin());
+        let reserved = self.reserved.take();
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
         if matches!(work.target, Target::Memory) && rest.len() <= self.tools.inline_bytes_max {
-            if rest.len() > HASH_INLINE_BYTES {
-                let md5 = md5();
-                md5.update_last(rest.clone());
-                *work.hasher.md5_mut() = md5.finish().await?;
+            if !self.wants_md5 || rest.len() > HASH_INLINE_BYTES {
+                if let Some(md5) = self.message() {
+                    md5.update_last(rest.clone());
+                }
+                work.hasher.set_md5(self.md5_of_all().await?);
                 work.hasher.update_others(&rest);
             } else {
                 work.hasher.update(&rest);
@@ -370,15 +397,16 @@ impl BodyWriter {
             let place = FinishedPlace::Object(BodyPlace::Inline(bytes));
             return Ok(FinishedBody::new(size, *work, place, self.sealed, reserved));
         }
-        let md5 = md5();
-        md5.update_last(rest.clone());
+        if let Some(md5) = self.message() {
+            md5.update_last(rest.clone());
+        }
         let (tools, last) = (self.tools.clone(), rest.clone());
         let end = move || {
             work.end(&tools, &last)?;
             Ok(work)
         };
         let mut work = self.tools.pool.run(end).await?;
-        *work.hasher.md5_mut() = md5.finish().await?;
+        work.hasher.set_md5(self.md5_of_all().await?);
         written.into_iter().chain([rest]).for_each(|bytes| self.tools.buffers.give_back(bytes));
         let place = match std::mem::replace(&mut work.target, Target::Memory) {
             Target::Memory => return Err(StorageError::BodyUnfinished),
@@ -449,13 +477,14 @@ impl FinishedBody {
     }
 
     /// What an ETag is made of: its MD5, or what stands for it.
-    fn etag(&self) -> [u8; 16] {
-        self.sealed.as_ref().and_then(|(sealed, _)| sealed.etag).unwrap_or(self.digests.md5)
+    fn etag(&self) -> Result<[u8; 16], StorageError> {
+        let instead = self.sealed.as_ref().and_then(|(sealed, _)| sealed.etag);
+        instead.or(self.digests.md5).ok_or(StorageError::BodyUnfinished)
     }
 
     /// Takes it apart for an object. Errs when it was begun as a part.
     pub(super) fn into_object(self) -> Result<ObjectBody, StorageError> {
-        let (size, digests, etag) = (self.size, self.digests, self.etag());
+        let (size, digests, etag) = (self.size, self.digests, self.etag()?);
         let sealed = self.sealed.and_then(|(sealed, written)| sealed.sealed(written));
         match self.place {
             FinishedPlace::Object(place) => {
@@ -467,7 +496,7 @@ impl FinishedBody {
 
     /// Takes it apart for a part. Errs when it was begun as an object.
     pub(super) fn into_part(self) -> Result<PartBody, StorageError> {
-        let (size, digests, etag) = (self.size, self.digests, self.etag());
+        let (size, digests, etag) = (self.size, self.digests, self.etag()?);
         let sealed = self.sealed.map(|(_, written)| written);
         match self.place {
             FinishedPlace::Part(staged) => {

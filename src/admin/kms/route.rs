@@ -2,17 +2,18 @@
 
 use actix_web::http::Method;
 
+use super::client::ClientRoute;
 use crate::kms::Operation;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::query::percent_decode;
 
-/// A route below `/kms`. A key goes by its id, its ARN, or an alias.
+/// A route below `/kms`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KmsRoute {
-    /// What it asks for.
-    pub operation: Operation,
-    /// Of which key, where the path names one.
-    pub key: Option<String>,
+pub enum KmsRoute {
+    /// An operation, and the key that it is about where the path names one, by its id, its ARN, or an alias.
+    Operation(Operation, Option<String>),
+    /// Client-side encryption.
+    Client(ClientRoute),
 }
 
 /// `POST /kms/keys/<key>/…`
@@ -33,29 +34,39 @@ const OTHERS: [(&str, Operation); 6] = [
     ("re-encrypt", Operation::ReEncrypt),
 ];
 
+/// `POST /kms/client/…`
+const OF_CLIENTS: [(&str, ClientRoute); 3] =
+    [("decrypt", ClientRoute::Decrypt), ("encrypt", ClientRoute::Encrypt), ("generate-key", ClientRoute::GenerateKey)];
+
 /// Finds the route of a path that begins with `/kms`. Errs: NotImplemented, MethodNotAllowed, InvalidURI.
 pub fn find(method: &Method, path: &str) -> Result<KmsRoute, S3Error> {
     let path = path.trim_start_matches('/').strip_prefix("kms/").unwrap_or_default();
     let path = path.strip_suffix('/').unwrap_or(path);
     match path.split_once('/') {
         None if path == "keys" => match *method {
-            Method::GET => Ok(KmsRoute { operation: Operation::ListKeys, key: None }),
-            Method::POST => Ok(KmsRoute { operation: Operation::CreateKey, key: None }),
+            Method::GET => Ok(KmsRoute::Operation(Operation::ListKeys, None)),
+            Method::POST => Ok(KmsRoute::Operation(Operation::CreateKey, None)),
             _ => Err(not_taken("GET, POST")),
         },
-        None => match (find_in(&OTHERS, path), method) {
-            (Some(operation), &Method::POST) => Ok(KmsRoute { operation, key: None }),
-            (Some(_), _) => Err(not_taken("POST")),
-            (None, _) => Err(unbuilt()),
-        },
+        None => posted(method, find_in(&OTHERS, path).map(|operation| KmsRoute::Operation(operation, None))),
         Some(("keys", rest)) => of_a_key(method, rest),
+        Some(("client", word)) => posted(method, find_in(&OF_CLIENTS, word).map(KmsRoute::Client)),
         Some(_) => Err(unbuilt()),
+    }
+}
+
+/// A route that takes POST, if there is one.
+fn posted(method: &Method, route: Option<KmsRoute>) -> Result<KmsRoute, S3Error> {
+    match (method, route) {
+        (&Method::POST, Some(route)) => Ok(route),
+        (_, Some(_)) => Err(not_taken("POST")),
+        (_, None) => Err(unbuilt()),
     }
 }
 
 /// `<key>` or `<key>/<word>`. Slashes in a key may be escaped, and need not be.
 fn of_a_key(method: &Method, rest: &str) -> Result<KmsRoute, S3Error> {
-    let of = |operation, key| Ok(KmsRoute { operation, key: Some(decoded(key)?) });
+    let of = |operation, key| Ok(KmsRoute::Operation(operation, Some(decoded(key)?)));
     let changed = rest.rsplit_once('/').and_then(|(key, word)| Some((key, find_in(&OF_A_KEY, word)?)));
     match (method, changed) {
         (&Method::POST, Some((key, operation))) => of(operation, key),
@@ -67,8 +78,8 @@ fn of_a_key(method: &Method, rest: &str) -> Result<KmsRoute, S3Error> {
     }
 }
 
-fn find_in(words: &[(&str, Operation)], word: &str) -> Option<Operation> {
-    words.iter().find(|(known, _)| *known == word).map(|(_, operation)| *operation)
+fn find_in<T: Copy>(words: &[(&str, T)], word: &str) -> Option<T> {
+    words.iter().find(|(known, _)| *known == word).map(|(_, found)| *found)
 }
 
 fn decoded(text: &str) -> Result<String, S3Error> {
@@ -92,7 +103,10 @@ mod tests {
 
     #[test]
     fn routes() {
-        let found = |method, path: &str| find(&method, path).map(|route| (route.operation, route.key)).unwrap();
+        let found = |method, path: &str| match find(&method, path).unwrap() {
+            KmsRoute::Operation(operation, key) => (operation, key),
+            KmsRoute::Client(route) => panic!("{route:?}"),
+        };
         let key = |key: &str| Some(key.to_owned());
         assert_eq!(found(Method::GET, "/kms/keys"), (Operation::ListKeys, None));
         assert_eq!(found(Method::POST, "/kms/keys/"), (Operation::CreateKey, None));
@@ -111,6 +125,9 @@ mod tests {
         for (word, operation) in OTHERS {
             assert_eq!(found(Method::POST, &format!("/kms/{word}")), (operation, None));
         }
+        for (word, route) in OF_CLIENTS {
+            assert_eq!(find(&Method::POST, &format!("/kms/client/{word}")).unwrap(), KmsRoute::Client(route));
+        }
     }
 
     #[test]
@@ -122,10 +139,11 @@ mod tests {
             (Method::PUT, "/kms/keys/x"),
             (Method::POST, "/kms/keys/x"),
             (Method::PUT, "/kms/keys/x/rotate"),
+            (Method::GET, "/kms/client/encrypt"),
         ] {
             assert_eq!(code(method, path), ErrorCode::MethodNotAllowed, "{path}");
         }
-        for path in ["/kms", "/kms/", "/kms/sign", "/kms/keys/x/fly", "/kms/encrypt/x"] {
+        for path in ["/kms", "/kms/", "/kms/sign", "/kms/keys/x/fly", "/kms/encrypt/x", "/kms/client/x"] {
             assert_eq!(code(Method::POST, path), ErrorCode::NotImplemented, "{path}");
         }
         assert_eq!(code(Method::GET, "/kms/keys/%ff"), ErrorCode::InvalidURI);

@@ -11,7 +11,7 @@ use super::asked::{Asked, refuse_on_read};
 use super::choice::Choice;
 use super::customer::{self, OF_COPY_SOURCE, OF_OBJECT};
 use super::key_use::KeyUse;
-use super::parts::check_part;
+use super::parts::{check_completion, check_part};
 use super::settings::{check_enabled, check_kms_enabled};
 use super::told::{self, Told};
 use crate::node::Node;
@@ -72,6 +72,16 @@ impl Call {
         let encryption = upload.encryption.as_ref();
         let given = check_part(&self.headers, encryption, bucket.config.encryption.as_ref())?;
         self.open((bucket, key), encryption, given.as_ref())
+    }
+
+    /// Whether the caller may complete an upload, or list its parts: both tell of what is sealed, where there are checksums. Errs: those
+    /// of [`check_completion`] and of the permission to use a key.
+    pub fn check_teller(&self, bucket: &Bucket, key: &ObjectKey, upload: &Upload) -> Result<(), S3Error> {
+        check_completion(&self.headers, upload)?;
+        match upload.encryption.as_ref().filter(|_| upload.checksum.is_some()) {
+            Some(encryption) => self.may_open(encryption, (bucket, key)),
+            None => Ok(()),
+        }
     }
 
     /// How an object is sealed under another KMS key, its bytes being what they are. Errs: those of the KMS and of the permission to use

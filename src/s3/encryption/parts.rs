@@ -10,7 +10,7 @@ use myfsio_actors::storage::Upload;
 
 use super::asked::{METHOD, refuse_on_read, single};
 use super::choice::blocked;
-use super::customer::{OF_OBJECT, incomplete, key_of};
+use super::customer::{OF_OBJECT, incomplete, key_for, key_of};
 use super::told::method_name;
 use crate::s3::error::{ErrorCode, S3Error};
 
@@ -39,6 +39,11 @@ pub fn check_completion(headers: &HeaderMap, upload: &Upload) -> Result<(), S3Er
         None if needs_key => Err(incomplete("a valid encryption algorithm")),
         _ => Ok(()),
     }
+}
+
+/// Whether checksums may be told, which are of the plaintext: of what a customer's key encrypts only with that key.
+pub fn tells_checksums(headers: &HeaderMap, encryption: Option<&Encryption>) -> bool {
+    key_for(headers, OF_OBJECT, encryption).is_ok()
 }
 
 fn given_key(headers: &HeaderMap, upload: Option<&Encryption>) -> Result<Option<CustomerKey>, S3Error> {
@@ -145,6 +150,8 @@ mod tests {
         };
         let checksum = Some((ChecksumAlgorithm::Sha256, ChecksumKind::Composite));
         assert_eq!(complete(&[], &own, None), Ok(()));
+        assert!(!tells_checksums(&headers(&[]), Some(&own)) && tells_checksums(&headers(&KEY), Some(&own)));
+        assert!(tells_checksums(&headers(&[]), Some(&kms())) && tells_checksums(&headers(&[]), None));
         assert_eq!(complete(&[], &own, checksum), Err(ErrorCode::InvalidArgument));
         assert_eq!(complete(&KEY, &own, checksum), Ok(()));
         assert_eq!(complete(&[], &managed(), checksum), Ok(()));

@@ -70,7 +70,7 @@ pub async fn upload_part_copy(call: Call) -> Answer {
     let range = copied_range(&call.headers, source.opened.object.size)?;
     let size = range.end.saturating_sub(range.start);
     let (upload, begin) = begin_part(&call, size)?;
-    let plan = DigestPlan { sha256: false, checksum: upload.checksum.map(|(algorithm, _)| algorithm) };
+    let plan = DigestPlan { checksum: upload.checksum.map(|(algorithm, _)| algorithm), ..DigestPlan::default() };
     let version = source.version_id();
     let (opening, sealing) = (source.data_key(&call)?, call.part_key(&begin.bucket, &begin.key, &upload)?);
     let told = call.told_encryption(upload.encryption.as_ref());

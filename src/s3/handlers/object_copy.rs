@@ -141,7 +141,7 @@ pub async fn copy_object(call: Call) -> Answer {
         call.authorize_further("s3:PutObjectTagging", &bucket, further)?;
     }
     let kept = source.opened.object.checksum.map(|checksum| checksum.value.algorithm());
-    let plan = DigestPlan { sha256: false, checksum: algorithm.or(kept) };
+    let plan = DigestPlan { checksum: algorithm.or(kept), ..DigestPlan::default() };
     let source_version = source.version_id();
     let opening = source.data_key(&call)?;
     let envelope = call.envelope(&bucket, &key).await?;

@@ -114,7 +114,7 @@ pub(in crate::storage) fn is_same(row: &ObjectRow, seen: &FileStamp, digests: &D
     if let Some(sealed) = &row.sealed {
         return sealed.size == seen.size && sealed.crc64nvme == digests.crc64nvme;
     }
-    let same_md5 = row.parts.is_some() || row.md5 == digests.md5;
+    let same_md5 = row.parts.is_some() || digests.md5 == Some(row.md5);
     row.size == seen.size && row.crc64nvme == digests.crc64nvme && same_md5
 }
 
@@ -131,7 +131,8 @@ pub(in crate::storage) fn adopted_row(
         version_id,
         stamp,
         size,
-        etag: ETag::single(digests.md5),
+        // Of a file it is always computed.
+        etag: ETag::single(digests.md5.unwrap_or_default()),
         crc64nvme: digests.crc64nvme,
         checksum: None,
         owner: bucket.owner.clone(),

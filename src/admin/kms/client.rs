@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::client_encryption::{
     ALGORITHM, ClientKey, Context, Decryptor, Encryptor, Error, Metadata, generate_key, key_from_base64, key_to_base64,
 };
+use crate::s3::error::{ErrorCode, S3Error};
 
 /// Bytes of one request document.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
@@ -40,7 +41,7 @@ pub enum Refused {
     /// What is to be decrypted does not pass: `InvalidCiphertextException`, 400.
     #[error("{0}")]
     InvalidCiphertext(String),
-    /// The node cannot do it: `KMSInternalException`, 500.
+    /// The node cannot do it: `InternalError`, 500.
     #[error("{0}")]
     Internal(String),
 }
@@ -124,6 +125,16 @@ fn key(text: &str) -> Result<ClientKey, Refused> {
 
 fn bytes(name: &str, text: &str) -> Result<Vec<u8>, Refused> {
     STANDARD.decode(text).map_err(|_| Refused::Invalid(format!("{name} is not base64.")))
+}
+
+impl From<Refused> for S3Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Invalid(text) => Self::with_message(ErrorCode::ValidationException, text),
+            Refused::InvalidCiphertext(text) => Self::with_message(ErrorCode::InvalidCiphertextException, text),
+            Refused::Internal(text) => Self::internal(text),
+        }
+    }
 }
 
 impl From<Error> for Refused {

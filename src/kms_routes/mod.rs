@@ -1,3 +1,0 @@
-//! The node's own routes of KMS, `/kms/…`, in JSON.
-
-pub mod client;
