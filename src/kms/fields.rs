@@ -301,7 +301,7 @@ mod tests {
             fields.texts("M").unwrap_err(),
             fields.context("L").unwrap_err(),
             fields.tags("L").unwrap_err(),
-            fields.blob("T", 9).map(|_| ()).map_err(|_| fields.text("B").unwrap_err()).unwrap_err(),
+            fields.text("B").unwrap_err(),
             Fields::parse(br#"{"M": {"a": 1}}"#).unwrap().context("M").unwrap_err(),
             Fields::parse(br#"{"Blob": "AAE"}"#).unwrap().blob("Blob", 9).unwrap_err(),
         ] {
