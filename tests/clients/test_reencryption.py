@@ -122,7 +122,7 @@ def test_plain_objects_are_encrypted_as_their_bucket_is_configured(node):
     s3.create_bucket(Bucket="things")
     marker = b"NOT-YET-ENCRYPTED"
     s3.put_object(Bucket="things", Key="a", Body=marker * 5000, Metadata={"m": "v"}, ContentType="text/x")
-    assert sse.files_with(node.root / "things", marker)
+    node.wait_file("things", "a", marker * 5000)
     s3.put_bucket_encryption(Bucket="things", ServerSideEncryptionConfiguration={
         "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]})
     job = run(node, bucket="things", convert=True)

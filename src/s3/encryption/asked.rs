@@ -154,7 +154,9 @@ fn parse_context(value: &str) -> Result<EncryptionContext, S3Error> {
         return Err(refused("The encryption context is longer than 8192 bytes."));
     }
     let context: EncryptionContext = serde_json::from_slice(&json).map_err(|_| malformed())?;
-    match context.0.keys().any(|name| name.starts_with(RESERVED_PREFIX)) {
+    // Condition keys know no case, and what S3 adds must not be there twice.
+    let is_reserved = |name: &String| name.to_ascii_lowercase().starts_with(RESERVED_PREFIX);
+    match context.0.keys().any(is_reserved) {
         true => Err(refused("Names in an encryption context cannot begin with aws:")),
         false => Ok(context),
     }

@@ -10,6 +10,7 @@ use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use myfsio_actors::encryption::DataKey;
 use myfsio_actors::names::{ChecksumKind, PartNumber};
 use myfsio_actors::storage::{Bucket, Object, OpenObject, Purpose, Versioning};
@@ -43,14 +44,14 @@ pub async fn get_object(call: Call) -> Answer {
     let bucket = check_request(&call)?;
     let opened = authorize::open(&call, &bucket, Purpose::Read).await?;
     let object = Arc::clone(&opened.object);
-    respond(&call, &bucket, &object, Some(opened))
+    respond(&call, &bucket, &object, Some(opened)).await
 }
 
 /// S3 API Reference, HeadObject.
 pub async fn head_object(call: Call) -> Answer {
     let bucket = check_request(&call)?;
     let opened = authorize::open(&call, &bucket, Purpose::Look).await?;
-    respond(&call, &bucket, &opened.object, None)
+    respond(&call, &bucket, &opened.object, None).await
 }
 
 fn check_request(call: &Call) -> Result<Arc<Bucket>, S3Error> {
@@ -71,7 +72,7 @@ enum Selection {
     Part { range: Range<u64>, count: Option<u16>, checksum: Option<myfsio_actors::names::Checksum> },
 }
 
-fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObject>) -> Answer {
+async fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObject>) -> Answer {
     match ReadConditions::of_read(&call.headers).evaluate(&object.etag, object.stamp) {
         Verdict::Proceed => {}
         Verdict::NotModified => return Ok(not_modified(bucket, object)),
@@ -90,7 +91,15 @@ fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObj
     let data_key = reader_key(call, bucket, object, opened.is_some())?;
     let mut response = match opened {
         Some(opened) if size > 0 => {
-            HttpResponse::build(status).body(SizedStream::new(size, opened.read(range.clone(), data_key.as_ref())?))
+            let mut reader = opened.read(range.clone(), data_key.as_ref())?;
+            // What is damaged at its beginning is refused while that can still be said.
+            match reader.next().await.transpose()? {
+                Some(whole) if whole.len() as u64 == size => HttpResponse::build(status).body(whole),
+                first => {
+                    let chunks = stream::iter(first.map(Ok)).chain(reader);
+                    HttpResponse::build(status).body(SizedStream::new(size, chunks))
+                }
+            }
         }
         Some(_) => empty(status),
         None => HttpResponse::build(status).no_chunking(size).body(NoBody),

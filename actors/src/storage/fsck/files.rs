@@ -154,10 +154,10 @@ fn told(
     if row.sealed.is_none() {
         return Ok(Some((row, parts)));
     }
-    // Parts of any sizes are told by the heads of their segments.
+    // Parts of any sizes are told by the heads of their segments. Where one is damaged, so is the object, and not gone.
     let segments = segments::walk(&file, there.size).map_err(|e| StorageError::io("read", path, e))?;
-    let segments = segments.ok().filter(|segments| segments::are_of(&row, segments));
-    Ok(segments.map(|segments| (row, segments::part_list(&segments, None))))
+    let segments = segments.ok().filter(|segments| segments::are_of(&row, segments)).unwrap_or_default();
+    Ok(Some((row, segments::part_list(&segments, None))))
 }
 
 /// Adds the row of an object with its list of parts, unless the latter is there already.

@@ -385,6 +385,31 @@ async fn a_rewrap_that_is_only_in_the_journal_is_not_lost() {
     assert_eq!(get(&reopened, &found, "k").await.unwrap(), bytes);
 }
 
+/// Damage to what tells the parts is damage, and no reason to forget the object.
+#[actix::test]
+async fn a_broken_head_does_not_lose_the_object() {
+    let node = node();
+    let (bucket, _) = filled(&node).await;
+    let stopped = stop(node).await;
+    let root = stopped.path();
+    let path = root.join("filled/uneven");
+    let time = fs::metadata(&path).unwrap().modified().unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_at(&file, b"??", sealed_size(20_000) + 3).unwrap();
+    file.set_modified(time).unwrap();
+    lose_index(root);
+    lose_journal(root);
+    let findings = rebuild(root);
+    assert_eq!(names(&findings), [("wrong-parts", "filled/uneven")]);
+    assert!(!findings[0].mended, "{findings:?}");
+    let (_, findings) = run(root, Mend::Nothing, true);
+    assert_eq!(names(&findings), [("damaged-file", "filled/uneven"), ("wrong-parts", "filled/uneven")]);
+    let reopened = open(root);
+    let found = reopened.bucket(&bucket.name).unwrap();
+    assert_eq!(reopened.object(&found, &key("uneven"), None).await.unwrap().size, 90_000);
+    assert!(matches!(get(&reopened, &found, "uneven").await, Err(StorageError::Corrupt { .. })));
+}
+
 /// What does not fit beside a file is left out, but never the data key.
 #[actix::test]
 async fn a_tag_that_is_too_large_keeps_the_data_key() {
