@@ -101,7 +101,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let storage = StorageClient::start(&storage_settings(&config), Arc::clone(&clock))?;
     let sealer = sealer(&config)?;
     let audit = start_audit(&config, &clock);
-    let kms = start_kms(&config, &audit, &clock);
+    let kms = start_kms(&config, &storage, &audit, &clock)?;
     let (access, seeded) = start_access(&config, &sealer, &audit, &clock)?;
     let notifier = start_notifier(&config, sealer, &storage, &clock)?;
     let day = Day::of_seconds(config.lifecycle_day_seconds);
@@ -247,8 +247,14 @@ fn start_audit(config: &Config, clock: &SharedClock) -> AuditLog {
     AuditLog::start(AuditSettings { folder, bytes_max: config.audit_bytes }, Arc::clone(clock))
 }
 
-/// Starts the KMS on an arbiter of its own: its file writes must not hold up anything else.
-fn start_kms(config: &Config, audit: &AuditLog, clock: &SharedClock) -> KmsClient {
+/// Starts the KMS on an arbiter of its own: its file writes must not hold up anything else. It is told which keys are in use, so that it
+/// notices those that it does not have.
+fn start_kms(
+    config: &Config,
+    storage: &StorageClient,
+    audit: &AuditLog,
+    clock: &SharedClock,
+) -> Result<KmsClient, StorageError> {
     let settings = KmsSettings {
         keys_path: config.kms_keys_path.clone(),
         master_key_path: config.encryption_master_key_path.clone(),
@@ -256,10 +262,11 @@ fn start_kms(config: &Config, audit: &AuditLog, clock: &SharedClock) -> KmsClien
         previous_master_keys: config.encryption_master_key_previous.iter().map(secret_of).collect(),
         encryption_enabled: config.encryption_enabled,
         kms_enabled: config.kms_enabled,
+        in_use: storage.keys_in_use()?,
         region: config.aws_region.clone(),
         audit: audit.clone(),
     };
-    KmsClient::start(settings, Arc::clone(clock), &Arbiter::new().handle())
+    Ok(KmsClient::start(settings, Arc::clone(clock), &Arbiter::new().handle()))
 }
 
 /// Starts the notifier on an arbiter of its own: what it reads and sends must not hold up anything else.

@@ -55,6 +55,11 @@ pub fn alias(alias: &Alias) -> Value {
     })
 }
 
+/// `Tag`.
+pub fn tag((name, value): (&String, &String)) -> Value {
+    json!({ "TagKey": name, "TagValue": value })
+}
+
 /// The id of a version of a key's material: 64 hexadecimal digits that stand for no more than that.
 pub fn material_id(key: &KmsKey, version: u32) -> String {
     sha256_hex(format!("{}/{version}", key.id).as_bytes())

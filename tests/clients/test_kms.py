@@ -709,17 +709,43 @@ def test_a_key_tells_how_many_objects_hang_on_it(kms_node, kms, key, bucket):
     s3 = kms_node.client("ann", "secret-of-ann")
     for name in ("a", "b"):
         s3.put_object(Bucket=bucket, Key=name, Body=b"text", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
-    assert route(kms_node, "GET", f"/kms/keys/{key}")[1]["AffectedObjects"] == 2
+    s3.create_multipart_upload(Bucket=bucket, Key="parts", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    told = route(kms_node, "GET", f"/kms/keys/{key}")[1]
+    assert (told["AffectedObjects"], told["AffectedUploads"]) == (2, 1)
     s3.delete_object(Bucket=bucket, Key="b")
     status, told = route(kms_node, "DELETE", f"/kms/keys/{key}?waiting_period_days=7")
-    assert (status, told["AffectedObjects"], told["KeyState"]) == (200, 1, "PendingDeletion")
+    assert (status, told["AffectedObjects"], told["AffectedUploads"], told["KeyState"]) == (200, 1, 1, "PendingDeletion")
+    assert_deletion_told(kms_node, key)
     with refused(400, "KMS.KMSInvalidStateException"):
         s3.get_object(Bucket=bucket, Key="a")
     kms.cancel_key_deletion(KeyId=key)
     with refused(400, "KMS.DisabledException"):
         s3.get_object(Bucket=bucket, Key="a")
+    kms.schedule_key_deletion(KeyId=key)
+    assert_deletion_told(kms_node, key)
+    kms.cancel_key_deletion(KeyId=key)
     kms.enable_key(KeyId=key)
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"text"
+
+
+def assert_deletion_told(node, key):
+    """The last entry of the audit log about a key says that one object and one upload will be lost with it; so does the log."""
+    lines = [json.loads(line) for line in (node.root / ".myfsio.sys" / "audit" / "audit.jsonl").read_text().splitlines()]
+    last = [line for line in lines if line["target"].endswith(f":key/{key}")][-1]
+    assert last["action"] == "kms:ScheduleKeyDeletion", last
+    assert (last["after"]["affected_objects"], last["after"]["affected_uploads"]) == (1, 1), last
+    warned = [line for line in node.tail().splitlines() if "the key is to be deleted" in line and key in line]
+    assert warned and "WARN" in warned[-1], node.tail()
+
+
+def test_a_key_is_told_with_its_names_to_whom_may_list_them(kms_node, kms, alias):
+    key = kms.create_key(Tags=[{"TagKey": "team", "TagValue": "ops"}])["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName=alias, TargetKeyId=key)
+    told = route(kms_node, "GET", f"/kms/keys/{key}")[1]
+    assert (told["Aliases"], told["Tags"]) == ([alias], [{"TagKey": "team", "TagValue": "ops"}])
+    kms_node.add_users(user("una", ONE, document(statement("kms:DescribeKey"))))
+    status, told = route(kms_node, "GET", f"/kms/keys/{key}", access="una")
+    assert status == 200 and "Aliases" not in told and "Tags" not in told
 
 
 # What is no request
@@ -836,7 +862,8 @@ def test_the_routes_as_the_manual_of_the_seed_has_them(kms_node):
     assert status == 200 and len(page["Keys"]) == 1 and page["NextMarker"]
     for named in (key, made["Arn"], f"alias/{name}", f"alias%2F{name}", name, urllib.parse.quote(made["Arn"], safe="")):
         status, told = ask("GET", f"/kms/keys/{named}")
-        assert status == 200 and told == {"KeyMetadata": made, "AffectedObjects": 0}, named
+        assert status == 200 and told == {"KeyMetadata": made, "AffectedObjects": 0, "AffectedUploads": 0,
+                                           "Aliases": [f"alias/{name}"], "Tags": []}, named
     status, told = ask("POST", f"/kms/keys/{key}/rotate")
     assert status == 200 and told["KeyMetadata"]["CurrentKeyMaterialId"] != made["CurrentKeyMaterialId"]
     status, told = ask("POST", f"/kms/keys/{key}/disable")

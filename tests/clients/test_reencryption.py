@@ -167,3 +167,14 @@ def test_one_object_is_explained_while_the_node_runs_and_when_it_is_stopped(node
     assert edited.returncode == 1 and "changed" in edited.stdout, edited
     assert explain(node, "things").returncode == 1
     assert explain(node, "things/none").returncode == 1
+
+
+def test_a_key_that_nobody_knows_is_refused(node):
+    s3 = node.client()
+    s3.create_bucket(Bucket="things")
+    s3.put_object(Bucket="things", Key="a", Body=b"x", **sse.S3.write)
+    master, = usage(node)
+    for key in ("nope", "00000000-0000-4000-8000-000000000000", "0123456789abcdef", "alias/nope"):
+        status, told = ask(node, "POST", JOB, {"key_id": key})
+        assert (status, told["error"]["code"]) == (400, "KMS.NotFoundException") and key in told["error"]["message"], told
+    assert run(node, key_id=master)["state"] == "done"

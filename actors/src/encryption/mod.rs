@@ -22,4 +22,4 @@ pub use envelope::{Encryption, Envelope, Method, ObjectName};
 pub use error::EncryptionError;
 pub use segment::{HEAD_BYTES, SegmentHead, SegmentKey};
 pub use size::{CHUNK_BYTES, TAG_BYTES, chunk_count, plain_size, sealed_size};
-pub use wrapping_key::WrappingKey;
+pub use wrapping_key::{KeyUse, WrappingKey};

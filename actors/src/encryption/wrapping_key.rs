@@ -15,6 +15,15 @@ pub enum WrappingKey {
     Customer,
 }
 
+/// How much is wrapped under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyUse {
+    /// Objects, and versions that are not current.
+    pub objects: u64,
+    /// Uploads in progress.
+    pub uploads: u64,
+}
+
 impl WrappingKey {
     /// The method by its usual name: `SSE-S3`, `SSE-KMS` or `SSE-C`.
     pub fn method(&self) -> &'static str {

@@ -45,6 +45,7 @@ impl KmsActor {
         })?;
         if let Some((before, _)) = &edited.before {
             let entries = audit::entries(before, store.document(), now, &change.by, change.message.action());
+            let entries = audit::noted(entries, &change.message.note());
             self.audit.record_blocking(entries);
         }
         Ok(edited.answer)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::name::arn;
 use super::records::FileRecord;
@@ -17,6 +17,14 @@ pub(super) fn entries(before: &Value, after: &Value, at: Stamp, by: &ChangeOrigi
     let entry =
         |arn: &String| AuditEntry::of_change(at, by.clone(), action, arn.clone(), &side(&old, arn), &side(&new, arn));
     new.keys().chain(gone).filter_map(entry).collect()
+}
+
+/// The same entries, which tell `note`, too, of what is still there.
+pub(super) fn noted(mut entries: Vec<AuditEntry>, note: &Map<String, Value>) -> Vec<AuditEntry> {
+    for after in entries.iter_mut().filter_map(|entry| entry.after.as_object_mut()) {
+        after.extend(note.clone());
+    }
+    entries
 }
 
 /// Keys and aliases by their ARNs.

@@ -23,7 +23,9 @@ use crate::audit::{AuditLog, ChangeOrigin};
 use crate::bucket_config::{BucketEncryption, DefaultEncryption};
 use crate::call::Door;
 use crate::clock::SharedClock;
-use crate::encryption::{CustomerKey, DataKey, Encryption, EncryptionContext, Envelope, Method, ObjectName};
+use crate::encryption::{
+    CustomerKey, DataKey, Encryption, EncryptionContext, Envelope, KeyUse, Method, ObjectName, WrappingKey,
+};
 use crate::names::Stamp;
 use crate::seal::SecretKey;
 
@@ -47,6 +49,8 @@ pub struct KmsSettings {
     pub kms_enabled: bool,
     /// Region in the ARNs of new keys.
     pub region: String,
+    /// Under which keys something is encrypted, as the index counts it.
+    pub in_use: Vec<(WrappingKey, KeyUse)>,
     /// Is told of every change.
     pub audit: AuditLog,
 }
@@ -216,6 +220,16 @@ impl KmsClient {
         self.vault.held()?.keys().keyring.find(key).map(Arc::clone)
     }
 
+    /// The key of this id, under which an object is sealed, whatever its state. Errs: Unusable, NotFound, Destroyed.
+    pub fn key_of_object(&self, id: &str) -> Result<Arc<KmsKey>, KmsError> {
+        self.vault.held()?.keys().keyring.sealing(id).map(Arc::clone)
+    }
+
+    /// Whether the node has the master key of this id. Errs: Unusable.
+    pub fn has_master_key(&self, id: &str) -> Result<bool, KmsError> {
+        Ok(self.vault.held()?.keys().masters.find(id).is_ok())
+    }
+
     /// Every key, in the order in which they were made. Errs: Unusable.
     pub fn keys(&self) -> Result<Vec<Arc<KmsKey>>, KmsError> {
         Ok(self.vault.held()?.keys().keyring.keys.clone())
@@ -328,16 +342,27 @@ impl KmsClient {
     }
 
     /// Has a key destroyed in so many days of [`super::WAITING_DAYS`], 30 where nothing is said. Until then it cannot be used; then
-    /// what it encrypted cannot be read any more, ever. Answers when. Errs: PendingDeletion, ManagedByNode.
+    /// what it encrypted cannot be read any more, ever: `affected`, which the log and the audit log tell. Answers when. Errs:
+    /// PendingDeletion, ManagedByNode.
     pub async fn schedule_deletion(
         &self,
         by: ChangeOrigin,
         key: &str,
         days: Option<u32>,
+        affected: KeyUse,
     ) -> Result<(Arc<KmsKey>, Stamp), KmsError> {
-        let message = ScheduleDeletion { key: key.to_owned(), days: days.unwrap_or(WAITING_DAYS_DEFAULT) };
+        let message = ScheduleDeletion { key: key.to_owned(), days: days.unwrap_or(WAITING_DAYS_DEFAULT), affected };
         let (id, at) = self.change(by, message).await?;
-        Ok((self.find(&id)?, at))
+        let (key, KeyUse { objects, uploads }) = (self.find(&id)?, affected);
+        let at_text = at.rfc3339();
+        tracing::warn!(
+            key = key.arn,
+            at = at_text,
+            objects,
+            uploads,
+            "the key is to be deleted; what is under it is lost then"
+        );
+        Ok((key, at))
     }
 
     /// Keeps a key that waits for its deletion; it is disabled then. Errs: NotPendingDeletion.

@@ -1,5 +1,7 @@
 //! Why the KMS refuses. Texts are those of AWS KMS where it has one; which error is which code is for those who speak to clients.
 
+use std::borrow::Cow;
+
 use crate::call::CallError;
 use crate::encryption::EncryptionError;
 use crate::json_store::StoreError;
@@ -17,10 +19,10 @@ pub enum KmsError {
     /// The master key is missing, malformed or another one, or the file of keys cannot be read: nothing can be opened or changed.
     /// The text names no files; [`super::KmsClient::trouble`] does.
     #[error("{0} Until that is mended, neither encrypted objects nor keys can be used.")]
-    Unusable(&'static str),
+    Unusable(Cow<'static, str>),
     /// Something was sealed under a master key that this node was not given.
     #[error(
-        "It is sealed under master key {id}, which the node does not have; ENCRYPTION_MASTER_KEY_PREVIOUS can give it back."
+        "The object is encrypted under master key {id}, which the node does not have; ENCRYPTION_MASTER_KEY_PREVIOUS can give it back."
     )]
     UnknownMasterKey {
         /// Id of the missing key.

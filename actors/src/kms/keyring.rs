@@ -62,6 +62,16 @@ impl Keyring {
         })
     }
 
+    /// The key of this id, under which something is sealed: that it is not there means that it was lost. Errs: NotFound, Destroyed.
+    pub fn sealing(&self, id: &str) -> Result<&Arc<KmsKey>, KmsError> {
+        self.by_id(id).map_err(|error| match error {
+            KmsError::NotFound(_) => KmsError::NotFound(format!(
+                "The object is encrypted under key '{id}', which the node does not have: the file of keys that had it was lost."
+            )),
+            error => error,
+        })
+    }
+
     /// The key that goes by this name, if it may seal and open. Errs: as [`Self::find`], Disabled, PendingDeletion.
     pub fn usable(&self, key: &str) -> Result<&Arc<KmsKey>, KmsError> {
         let key = self.find(key)?;

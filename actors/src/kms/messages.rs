@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::Message;
+use serde_json::{Map, Value};
 
 use super::error::KmsError;
 use super::key::KmsKey;
@@ -19,6 +20,11 @@ pub(super) trait KmsChange: Send + 'static {
 
     /// KMS action, such as `kms:CreateKey`.
     fn action(&self) -> &'static str;
+
+    /// What the audit log is told beside the difference, of each thing that is changed.
+    fn note(&self) -> Map<String, Value> {
+        Map::new()
+    }
 
     /// Changes the file of the draft. May run again on a new one.
     fn apply(&self, draft: &mut Draft<'_>) -> Result<Self::Answer, KmsError>;

@@ -8,9 +8,9 @@
 //! change goes through [`actor`], the only writer of the file: it is written, then published, then answered.
 //!
 //! INVARIANT: nothing is sealed under a key that is not durable. INVARIANT: a node whose master key is not the one that its keys
-//! were sealed with changes nothing, makes no other master key, and says so for each call in the same words (`vault`).
+//! or objects were sealed with changes nothing, makes no other master key, and says so for each call in the same words (`vault`).
 //!
-//! `sealed`, `master`, `name`, `records`, `keyring`, `objects`, `ciphertexts` and `changes` are pure.
+//! `sealed`, `master`, `name`, `records`, `keyring`, `lost`, `objects`, `ciphertexts` and `changes` are pure.
 
 mod actor;
 mod audit;
@@ -20,6 +20,7 @@ mod client;
 mod error;
 mod key;
 mod keyring;
+mod lost;
 mod master;
 mod master_file;
 mod messages;

@@ -64,7 +64,7 @@ impl Keys<'_> {
                 Ok(sealed::open_key(&master.objects, Purpose::ManagedObject, wrapped_key, about.as_bytes())?)
             }
             Method::Kms { key_id, version, context, .. } => {
-                let key = self.keyring.by_id(key_id)?;
+                let key = self.keyring.sealing(key_id)?;
                 key.check_usable()?;
                 let material = key.material(*version).ok_or(EncryptionError::WrongKey)?;
                 let about = about(key_id, *version, context, name);

@@ -1,8 +1,11 @@
-//! Opening the keys at the start: the master key and `kms_keys.json`, which must belong together.
+//! Opening the keys at the start: the master key and `kms_keys.json`, which must belong together, and to what is encrypted.
 //!
 //! SAFETY OF ORDER: the master key is durable before the file that names it, and the file before anything is sealed. INVARIANT: a
-//! master key is made only where no file names one: whatever was sealed under a lost one would be lost for good, unseen.
+//! master key is made only where neither the file nor an object names one, and one that only lies there is taken only where one of
+//! them knows it: whatever was sealed under a lost one would be lost for good, unseen. `ENCRYPTION_MASTER_KEY` is the word of whoever
+//! runs the node, who may go on with another key; what is lost is told all the same.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,12 +16,13 @@ use serde_json::{Value, json};
 use super::client::KmsSettings;
 use super::error::KmsError;
 use super::keyring::{Keyring, KeysFile, open_material, seal_material};
+use super::lost::Lost;
 use super::master::{Masters, decode};
 use super::master_file::{self, MasterFileError};
 use super::objects::Keys;
 use super::records::{FORMAT, FileRecord, MasterRecord};
 use crate::audit::{AuditEntry, ChangeOrigin};
-use crate::encryption::{DataKey, EncryptionError};
+use crate::encryption::{DataKey, EncryptionError, WrappingKey};
 use crate::json_store::{Edited, FileProblem, JsonStore, Mistake, Published, Schema, Snapshot, StoreError};
 use crate::names::Stamp;
 use crate::seal::SecretKey;
@@ -32,9 +36,9 @@ pub(super) enum Vault {
     /// Nothing was ever encrypted, and nothing is to be.
     Empty,
     /// What was found does not belong together. For clients, and for whoever runs the node.
-    Unusable(&'static str, String),
-    /// Keys.
-    Ready(Arc<Masters>, Snapshot<Keyring>),
+    Unusable(Cow<'static, str>, String),
+    /// Keys, and those that are missing.
+    Ready { masters: Arc<Masters>, keyring: Snapshot<Keyring>, lost: Option<Lost> },
 }
 
 /// The keys of one moment.
@@ -53,9 +57,9 @@ impl Vault {
     /// Errs: Unusable.
     pub fn held(&self) -> Result<Held<'_>, KmsError> {
         match self {
-            Self::Ready(masters, keyring) => Ok(Held { masters, published: keyring.load() }),
-            Self::Unusable(reason, _) => Err(KmsError::Unusable(reason)),
-            Self::Empty => Err(KmsError::Unusable("The node has no master key.")),
+            Self::Ready { masters, keyring, .. } => Ok(Held { masters, published: keyring.load() }),
+            Self::Unusable(reason, _) => Err(KmsError::Unusable(reason.clone())),
+            Self::Empty => Err(KmsError::Unusable("The node has no master key.".into())),
         }
     }
 
@@ -64,12 +68,21 @@ impl Vault {
         match self {
             Self::Empty => None,
             Self::Unusable(_, reason) => Some(reason.clone()),
-            Self::Ready(_, keyring) => {
-                let problem = keyring.load().problem.clone()?;
-                Some(format!("KMS keys cannot be changed: {problem}"))
+            Self::Ready { keyring, lost, .. } => {
+                let problem = keyring.load().problem.clone().map(|it| format!("KMS keys cannot be changed: {it}"));
+                let troubles: Vec<String> = lost.as_ref().map(missing).into_iter().chain(problem).collect();
+                (!troubles.is_empty()).then(|| troubles.join("; "))
             }
         }
     }
+}
+
+/// That keys are missing, for whoever runs the node.
+fn missing(lost: &Lost) -> String {
+    format!(
+        "keys are missing, without which what is encrypted under them cannot be read: {lost}; give master keys back by \
+         ENCRYPTION_MASTER_KEY_PREVIOUS, and KMS keys by the kms_keys.json that had them"
+    )
 }
 
 /// Why the keys cannot be opened.
@@ -86,6 +99,18 @@ enum VaultError {
         keys.display()
     )]
     Other { keys: PathBuf, id: String, given: String },
+    #[error(
+        "there is neither {} nor {}, but the index knows what is encrypted: {lost}; restore them, or set ENCRYPTION_MASTER_KEY to go on \
+         without",
+        master_key.display(), keys.display()
+    )]
+    Lost { master_key: PathBuf, keys: PathBuf, lost: Lost },
+    #[error(
+        "{} is not there, and {} holds master key {given}, under which nothing is encrypted, but under others: {lost}; restore both \
+         files, or set ENCRYPTION_MASTER_KEY to go on without",
+        keys.display(), master_key.display()
+    )]
+    Stranger { master_key: PathBuf, keys: PathBuf, given: String, lost: Lost },
     #[error("{0} is not base64 of 32 bytes")]
     MalformedSetting(&'static str),
     #[error(transparent)]
@@ -100,8 +125,9 @@ enum VaultError {
 
 impl VaultError {
     /// The same for clients, whom the node's files do not concern.
-    fn told(&self) -> &'static str {
-        match self {
+    fn told(&self) -> Cow<'static, str> {
+        let told = match self {
+            Self::Lost { lost, .. } | Self::Stranger { lost, .. } => return lost.told().into(),
             Self::Missing { .. } => "The node's master key is missing.",
             Self::Other { .. } => "The node's master key is not the one that its keys are sealed under.",
             Self::MalformedSetting(_) | Self::File(MasterFileError::Malformed { .. }) => {
@@ -111,7 +137,8 @@ impl VaultError {
             Self::File(MasterFileError::Store(_)) => "The node's master key cannot be read.",
             Self::Store(_) | Self::Kms(_) => "The node's file of keys cannot be used.",
             Self::File(MasterFileError::NoRandomness(_)) | Self::Encryption(_) => "The system gives no random numbers.",
-        }
+        };
+        told.into()
     }
 }
 
@@ -120,7 +147,12 @@ pub(super) fn open(settings: &KmsSettings, now: Stamp) -> (Vault, Option<JsonSto
     match try_open(settings, now) {
         Ok(Some(store)) => {
             let masters = Arc::clone(&store.schema().masters);
-            (Vault::Ready(masters, store.snapshot()), Some(store))
+            let keyring = store.snapshot();
+            let lost = lost(settings, &masters, &keyring.load().state);
+            if let Some(lost) = &lost {
+                tracing::error!("{}", missing(lost));
+            }
+            (Vault::Ready { masters, keyring, lost }, Some(store))
         }
         Ok(None) => (Vault::Empty, None),
         Err(error) => {
@@ -129,6 +161,15 @@ pub(super) fn open(settings: &KmsSettings, now: Stamp) -> (Vault, Option<JsonSto
             (Vault::Unusable(error.told(), reason), None)
         }
     }
+}
+
+/// Keys that are in use, and neither here nor known to be destroyed.
+fn lost(settings: &KmsSettings, masters: &Masters, keyring: &Keyring) -> Option<Lost> {
+    Lost::of(&settings.in_use, |key| match key {
+        WrappingKey::Managed(id) => masters.find(id).is_ok(),
+        WrappingKey::Kms(id) => !matches!(keyring.by_id(id), Err(KmsError::NotFound(_))),
+        WrappingKey::Customer => true,
+    })
 }
 
 fn try_open(settings: &KmsSettings, now: Stamp) -> Result<Option<JsonStore<KeysFile>>, VaultError> {
@@ -144,9 +185,27 @@ fn try_open(settings: &KmsSettings, now: Stamp) -> Result<Option<JsonStore<KeysF
         let (id, given) = (id.clone(), masters.current.id.clone());
         return Err(VaultError::Other { keys: keys_path.clone(), id, given });
     }
+    if named.as_ref().is_none()
+        && settings.master_key.is_none()
+        && let Some(lost) = stranger(settings, &masters)
+    {
+        let (master_key, keys) = (settings.master_key_path.clone(), keys_path.clone());
+        return Err(VaultError::Stranger { master_key, keys, given: masters.current.id.clone(), lost });
+    }
     let mut store = JsonStore::open(keys_path.clone(), KeysFile { masters }, None, &json!({}), now)?;
     adopt(&mut store, settings, now)?;
     Ok(Some(store))
+}
+
+/// The master keys in use, if none of them is here.
+fn stranger(settings: &KmsSettings, masters: &Masters) -> Option<Lost> {
+    let in_use: Vec<_> =
+        settings.in_use.iter().filter(|(key, _)| matches!(key, WrappingKey::Managed(_))).cloned().collect();
+    let is_here = |key: &WrappingKey| key.id().is_some_and(|id| masters.find(id).is_ok());
+    match in_use.iter().any(|(key, _)| is_here(key)) {
+        true => None,
+        false => Lost::of(&in_use, is_here),
+    }
 }
 
 /// The master key that was given, or is in its file, or is made; none where there is none and none is needed.
@@ -161,8 +220,11 @@ fn current_key(settings: &KmsSettings, named: Option<&MasterRecord>) -> Result<O
             let keys = settings.keys_path.clone();
             Err(VaultError::Missing { master_key: path.clone(), keys, id: id.clone() })
         }
-        (None, None) if settings.is_used() => Ok(Some(master_file::create(path)?)),
-        (None, None) => Ok(None),
+        (None, None) => match Lost::of(&settings.in_use, |_| false) {
+            Some(lost) => Err(VaultError::Lost { master_key: path.clone(), keys: settings.keys_path.clone(), lost }),
+            None if settings.is_used() => Ok(Some(master_file::create(path)?)),
+            None => Ok(None),
+        },
     }
 }
 

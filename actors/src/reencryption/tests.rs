@@ -55,6 +55,7 @@ async fn start(root: &Path) -> Node {
         encryption_enabled: true,
         kms_enabled: true,
         region: "us-east-1".to_owned(),
+        in_use: Vec::new(),
         audit: AuditLog::nowhere(),
     };
     let arbiter = actix::Arbiter::current();

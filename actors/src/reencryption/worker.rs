@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use super::job::{Job, JobOrder, JobState};
 use super::messages::ReencryptionError;
 use crate::clock::SharedClock;
+use crate::encryption::{KeyUse, WrappingKey};
 use crate::kms::{KmsClient, KmsError};
 use crate::names::BucketName;
 use crate::storage::{KeepReencryption, StorageClient, StorageError};
@@ -64,9 +65,9 @@ impl Desk {
         }
         let id_of = |key: String| match self.kms.find(&key) {
             Ok(found) => Ok(found.id.clone()),
-            // The id of a master key, perhaps one of long ago.
-            Err(KmsError::NotFound(_)) if !key.contains(['/', ':']) => Ok(key),
-            Err(error) => Err(error),
+            // The id of a master key, or of a key that was lost.
+            Err(KmsError::NotFound(_)) if self.is_in_use(&key)? || self.kms.has_master_key(&key)? => Ok(key),
+            Err(error) => Err(ReencryptionError::from(error)),
         };
         let key_id = order.key_id.map(id_of).transpose()?;
         let to_key_id = order.to_key_id.map(|key| self.kms.find(&key).map(|key| key.id.clone())).transpose()?;
@@ -82,6 +83,16 @@ impl Desk {
         let kept = self.keep(&job).await;
         self.wake.notify_one();
         kept.map(|()| job)
+    }
+
+    /// Whether something is wrapped under the key of this id.
+    fn is_in_use(&self, id: &str) -> Result<bool, StorageError> {
+        for key in [WrappingKey::Managed(id.to_owned()), WrappingKey::Kms(id.to_owned())] {
+            if self.storage.key_use(&key)? != KeyUse::default() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub async fn cancel(&self) -> Result<Job, ReencryptionError> {

@@ -15,11 +15,6 @@ impl StorageClient {
         Ok(row.map(|row| rows::decode::<KeyUseRow>(&row)).transpose()?.unwrap_or_default().into())
     }
 
-    /// Objects, with versions that are not current, whose data key is wrapped under the KMS key of this id.
-    pub fn objects_under_key(&self, key_id: &str) -> Result<u64, StorageError> {
-        Ok(self.key_use(&WrappingKey::Kms(key_id.to_owned()))?.objects)
-    }
-
     /// All keys under which something is wrapped.
     pub fn keys_in_use(&self) -> Result<Vec<(WrappingKey, KeyUse)>, StorageError> {
         let (start, end) = keys::key_uses();

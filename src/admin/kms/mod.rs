@@ -12,8 +12,11 @@ use actix_http::error::PayloadError;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
 use futures_util::Stream;
+use myfsio_actors::encryption::WrappingKey;
+use myfsio_actors::kms::KmsKey;
 use serde_json::{Map, Value};
 
+use crate::kms::access::Subject;
 use crate::kms::{self, Operation, refusal, tell};
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -52,8 +55,8 @@ pub async fn answer(
     Ok(no_store(json(StatusCode::OK, &told)))
 }
 
-/// What AWS tells, and beside it: the key as it is now where an operation changes one and AWS tells next to nothing; and, of a key that is
-/// looked at or deleted, how many objects nobody can read without it. Errs: as looking the key up.
+/// What AWS tells, and beside it: the key as it is now where an operation changes one and AWS tells next to nothing; of a key that is looked
+/// at or deleted, how many objects and uploads nobody can read without it; and its names. Errs: as looking the key up.
 fn completed(call: &kms::Call<'_>, told: Value) -> Result<Value, S3Error> {
     use Operation as O;
     let mut members = match told {
@@ -66,9 +69,24 @@ fn completed(call: &kms::Call<'_>, told: Value) -> Result<Value, S3Error> {
             members.insert("KeyMetadata".to_owned(), tell::metadata(&*key()?));
         }
         O::DescribeKey | O::ScheduleKeyDeletion => {
-            members.insert("AffectedObjects".to_owned(), call.node.storage.objects_under_key(&key()?.id)?.into());
+            let key = key()?;
+            let affected = call.node.storage.key_use(&WrappingKey::Kms(key.id.clone()))?;
+            members.insert("AffectedObjects".to_owned(), affected.objects.into());
+            members.insert("AffectedUploads".to_owned(), affected.uploads.into());
+            if call.operation == O::DescribeKey {
+                members.extend(names(call, &key));
+            }
         }
         _ => {}
     }
     Ok(members.into())
+}
+
+/// A key's aliases and tags, as far as the caller may list them.
+fn names(call: &kms::Call<'_>, key: &KmsKey) -> impl Iterator<Item = (String, Value)> {
+    let aliases = call.question("kms:ListAliases", Subject::account(&call.principal.account_id));
+    let aliases = call.ask(&aliases).is_ok().then(|| ("Aliases".to_owned(), key.aliases.clone().into()));
+    let may_list_tags = call.ask_about("kms:ListResourceTags", key, |_| {}).is_ok();
+    let tags = may_list_tags.then(|| ("Tags".to_owned(), key.tags.iter().map(tell::tag).collect()));
+    aliases.into_iter().chain(tags)
 }

@@ -1,5 +1,6 @@
 //! Turning keys off and on, and deleting them.
 
+use myfsio_actors::encryption::WrappingKey;
 use serde_json::{Value, json};
 
 use crate::kms::call::Call;
@@ -30,7 +31,9 @@ pub async fn schedule_deletion(call: &Call<'_>) -> Result<Value, S3Error> {
     let key = call.key_for(call.operation.permission(), call.fields.key("KeyId")?, |question| {
         question.add("kms:ScheduleKeyDeletionPendingWindowInDays", days.to_string());
     })?;
-    let (key, at) = call.kms().schedule_deletion(call.by.clone(), &key.id, Some(days)).await.map_err(refusal)?;
+    let affected = call.node.storage.key_use(&WrappingKey::Kms(key.id.clone()))?;
+    let scheduled = call.kms().schedule_deletion(call.by.clone(), &key.id, Some(days), affected).await;
+    let (key, at) = scheduled.map_err(refusal)?;
     Ok(json!({
         "KeyId": key.arn,
         "DeletionDate": tell::time(at),

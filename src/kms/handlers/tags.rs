@@ -1,11 +1,12 @@
 //! Tags of keys.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::page::{Limits, page};
 use crate::kms::call::Call;
 use crate::kms::error::refusal;
 use crate::kms::fields::missing;
+use crate::kms::tell;
 use crate::s3::error::S3Error;
 
 /// TagResource.
@@ -31,9 +32,8 @@ pub async fn untag(call: &Call<'_>) -> Result<Value, S3Error> {
 /// ListResourceTags.
 pub fn list(call: &Call<'_>) -> Result<Value, S3Error> {
     let key = call.key()?;
-    let told = |(name, value): &(&String, &String)| json!({ "TagKey": name, "TagValue": value });
     let limits = Limits { default: 50, max: 50 };
-    page(&call.fields, limits, "Tags", &key.tags, |(name, _)| (*name).clone(), told)
+    page(&call.fields, limits, "Tags", &key.tags, |(name, _)| (*name).clone(), |tag| tell::tag(*tag))
 }
 
 /// A list that must be there. Errs: ValidationException.

@@ -118,7 +118,7 @@ impl Call {
     fn may_open(&self, encryption: &Encryption, object: (&Bucket, &ObjectKey)) -> Result<(), S3Error> {
         match &encryption.method {
             Method::Kms { key_id, context, .. } => {
-                let key = self.node.kms.find(key_id)?;
+                let key = self.node.kms.key_of_object(key_id)?;
                 self.may_use_key(KeyUse::Open, &key, object, context)
             }
             Method::Managed { .. } | Method::Customer(_) => Ok(()),

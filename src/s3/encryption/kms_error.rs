@@ -18,11 +18,13 @@ impl From<KmsError> for S3Error {
         match error {
             KmsError::EncryptionDisabled => disabled(),
             KmsError::KmsDisabled => ErrorCode::KMSNotEnabled.into(),
-            KmsError::Unusable(_) | KmsError::UnknownMasterKey { .. } => Self::with_message(
-                ErrorCode::ServiceUnavailable,
-                "The server cannot open its encryption keys. Its log and /healthz say why.",
-            )
-            .because(text),
+            KmsError::Unusable(_) => {
+                let message = format!("{text} The server's log and /healthz say more.");
+                Self::with_message(ErrorCode::ServiceUnavailable, message).because(text)
+            }
+            KmsError::UnknownMasterKey { .. } => {
+                Self::with_message(ErrorCode::ServiceUnavailable, text.clone()).because(text)
+            }
             KmsError::NotFound(_) | KmsError::Destroyed { .. } | KmsError::InvalidArn(_) | KmsError::Validation(_) => {
                 Self::with_message(ErrorCode::KMSNotFoundException, text)
             }

@@ -2,8 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 
+use crate::encryption::KeyUse;
 use crate::kms::error::KmsError;
 use crate::kms::key::KeyState;
 use crate::kms::messages::{Draft, KmsChange};
@@ -21,6 +22,8 @@ pub const WAITING_DAYS_DEFAULT: u32 = 30;
 pub(in crate::kms) struct ScheduleDeletion {
     pub key: String,
     pub days: u32,
+    /// What is under the key.
+    pub affected: KeyUse,
 }
 
 impl KmsChange for ScheduleDeletion {
@@ -29,6 +32,14 @@ impl KmsChange for ScheduleDeletion {
 
     fn action(&self) -> &'static str {
         "kms:ScheduleKeyDeletion"
+    }
+
+    fn note(&self) -> Map<String, Value> {
+        let KeyUse { objects, uploads } = self.affected;
+        [("affected_objects", objects), ("affected_uploads", uploads)]
+            .map(|(name, count)| (name.to_owned(), count.into()))
+            .into_iter()
+            .collect()
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(String, Stamp), KmsError> {

@@ -86,7 +86,7 @@ async fn states_decide_what_a_key_may_do() {
     open(&kms).unwrap();
     assert!(matches!(kms.cancel_deletion(by(), &own.id).await, Err(KmsError::NotPendingDeletion { .. })));
 
-    let (pending, at) = kms.schedule_deletion(by(), &own.id, None).await.unwrap();
+    let (pending, at) = kms.schedule_deletion(by(), &own.id, None, KeyUse::default()).await.unwrap();
     assert_eq!((pending.state, at), (KeyState::PendingDeletion { at }, node.clock_now().after(30 * DAY)));
     for error in [
         under(&kms, &own.id).await.unwrap_err(),
@@ -97,7 +97,7 @@ async fn states_decide_what_a_key_may_do() {
         kms.update_description(by(), &own.id, "no").await.unwrap_err(),
         kms.create_alias(by(), "alias/late", &own.id).await.unwrap_err(),
         kms.tag(by(), &own.id, Vec::new()).await.unwrap_err(),
-        kms.schedule_deletion(by(), &own.id, Some(7)).await.unwrap_err(),
+        kms.schedule_deletion(by(), &own.id, Some(7), KeyUse::default()).await.unwrap_err(),
     ] {
         assert!(matches!(&error, KmsError::PendingDeletion { arn } if *arn == own.arn), "{error}");
     }
@@ -106,7 +106,10 @@ async fn states_decide_what_a_key_may_do() {
     kms.enable(by(), &own.id).await.unwrap();
     open(&kms).unwrap();
     for days in [0, 6, 31] {
-        assert!(matches!(kms.schedule_deletion(by(), &own.id, Some(days)).await, Err(KmsError::Validation(_))));
+        assert!(matches!(
+            kms.schedule_deletion(by(), &own.id, Some(days), KeyUse::default()).await,
+            Err(KmsError::Validation(_))
+        ));
     }
 }
 
@@ -119,7 +122,7 @@ async fn a_key_is_destroyed_when_its_time_is_over() {
     let sealed = kms.seal_with_key(&own.id, EncryptionContext::default(), false, &HERE).unwrap();
     let blob = under(&kms, &own.id).await.unwrap();
     let material = node.document()["keys"][0]["materials"][0]["sealed"].as_str().unwrap().to_owned();
-    kms.schedule_deletion(by(), &own.id, Some(7)).await.unwrap();
+    kms.schedule_deletion(by(), &own.id, Some(7), KeyUse::default()).await.unwrap();
     node.days_pass(6);
     assert!(node.start().find(&own.id).is_ok());
     node.days_pass(1);
@@ -148,7 +151,7 @@ async fn the_start_destroys_what_became_due_while_the_node_was_off() {
     let node = Node::new();
     let kms = node.start();
     let own = key(&kms).await;
-    kms.schedule_deletion(by(), &own.id, Some(30)).await.unwrap();
+    kms.schedule_deletion(by(), &own.id, Some(30), KeyUse::default()).await.unwrap();
     node.days_pass(40);
     let kms = node.start();
     // Any message comes after what the actor does when it starts.
@@ -255,7 +258,7 @@ async fn the_default_key_is_made_once_and_is_the_nodes_own() {
         kms.rotate(by(), &made.id).await,
         kms.set_rotation(by(), &made.id, None).await,
         kms.put_policy(by(), &made.id, None).await,
-        kms.schedule_deletion(by(), &made.id, None).await.map(|(key, _)| key),
+        kms.schedule_deletion(by(), &made.id, None, KeyUse::default()).await.map(|(key, _)| key),
         kms.tag(by(), &made.id, vec![("a".to_owned(), "b".to_owned())]).await,
         kms.update_description(by(), &made.id, "mine").await,
     ] {
@@ -318,7 +321,7 @@ async fn changes_are_told_to_the_audit_log_without_materials() {
     let made = kms.create_key(by(), CreateKey { alias: Some("alias/a".to_owned()), ..new_key() }).await.unwrap();
     kms.rotate(by(), &made.id).await.unwrap();
     kms.enable(by(), &made.id).await.unwrap();
-    kms.schedule_deletion(by(), &made.id, Some(7)).await.unwrap();
+    kms.schedule_deletion(by(), &made.id, Some(7), KeyUse { objects: 3, uploads: 1 }).await.unwrap();
     node.days_pass(8);
     let _ = kms.cancel_deletion(by(), &made.id).await;
     let text = fs::read_to_string(folder.join("audit.jsonl")).unwrap();
@@ -345,7 +348,11 @@ async fn changes_are_told_to_the_audit_log_without_materials() {
         "enabling what is enabled is no change"
     );
     assert_eq!(lines[1]["after"]["materials"][0]["sealed"], "********");
-    assert_eq!(lines[3]["after"]["state"], "pending_deletion");
+    let after = &lines[3]["after"];
+    assert_eq!(
+        (&after["state"], &after["affected_objects"], &after["affected_uploads"]),
+        (&"pending_deletion".into(), &3.into(), &1.into())
+    );
     assert_eq!(lines[5]["after"], Value::Null);
 }
 

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod keys;
+mod lost;
 mod objects;
 mod start;
 
@@ -15,7 +16,7 @@ use serde_json::Value;
 use super::*;
 use crate::audit::{AuditLog, ChangeOrigin};
 use crate::clock::ManualClock;
-use crate::encryption::{EncryptionContext, ObjectName};
+use crate::encryption::{EncryptionContext, KeyUse, ObjectName, WrappingKey};
 use crate::names::Stamp;
 use crate::seal::SecretKey;
 
@@ -42,6 +43,7 @@ impl Node {
             encryption_enabled: true,
             kms_enabled: true,
             region: "us-east-1".to_owned(),
+            in_use: Vec::new(),
             audit: AuditLog::nowhere(),
         };
         Self { folder, clock: Arc::new(ManualClock::new(Stamp(1_700_000_000_000_000_000))), settings }

@@ -71,7 +71,7 @@ async fn a_key_that_is_off_gives_nothing_away() {
     assert!(matches!(kms.open(&sealed, &HERE, None), Err(KmsError::Disabled { .. })));
     assert!(matches!(seal(), Err(KmsError::Disabled { .. })));
     assert!(matches!(kms.rewrap(&sealed, &HERE, None), Err(KmsError::Disabled { .. })));
-    kms.schedule_deletion(by(), &own.id, None).await.unwrap();
+    kms.schedule_deletion(by(), &own.id, None, KeyUse::default()).await.unwrap();
     assert!(matches!(kms.open(&sealed, &HERE, None), Err(KmsError::PendingDeletion { .. })));
     assert!(matches!(seal(), Err(KmsError::PendingDeletion { .. })));
 }

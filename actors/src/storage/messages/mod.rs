@@ -10,6 +10,7 @@ mod object;
 mod quota;
 mod reencryption;
 
+pub use crate::encryption::KeyUse;
 pub use bucket::{
     Adopted, Bucket, BucketChange, ConfigureBucket, Configured, CreateBucket, DeleteBucket, Usage, Versioning,
 };
@@ -26,7 +27,7 @@ pub use multipart::{
     AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, RewrapUpload, Upload,
 };
 pub use object::{
-    Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, KeyUse, Object, ObjectChange,
+    Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange,
     ObjectChecksum, PutObject, Sealed, Stored, WriteConditions,
 };
 pub use quota::{CountMeter, LimitOwners, Quantity, QuotaAccount, QuotaScope, QuotaWarning};

@@ -97,15 +97,6 @@ pub struct Sealed {
     pub crc64nvme: u64,
 }
 
-/// How much is wrapped under a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct KeyUse {
-    /// Objects, and versions that are not current.
-    pub objects: u64,
-    /// Uploads in progress.
-    pub uploads: u64,
-}
-
 impl Object {
     /// Bytes on disk.
     pub fn stored_size(&self) -> u64 {
