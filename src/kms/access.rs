@@ -222,7 +222,8 @@ impl<'a> Question<'a> {
 
 /// Asks whether a caller of S3 may have S3 use a key for it: `kms:Decrypt` to read what is sealed under it, `kms:GenerateDataKey` to
 /// seal something new. `key` is that of the object, none for the bucket as a whole; `encryption_context` is the one that the KMS is
-/// given. The permission on the bucket or object is another question. Errs: AccessDenied.
+/// given. The permission on the bucket or object is another question. `granted` says whether the caller's grants on the bucket give the
+/// use of the key with it. Errs: AccessDenied.
 pub fn through_s3(
     principal: Option<&Principal>,
     facts: &Facts<'_>,
@@ -230,6 +231,7 @@ pub fn through_s3(
     subject: Subject<'_>,
     encryption_context: &EncryptionContext,
     (bucket, key): (&Bucket, Option<&str>),
+    granted: bool,
 ) -> Result<(), S3Error> {
     let mut question = Question::new(action, subject, principal, facts.plain_context());
     question.explains = facts.explains;
@@ -238,8 +240,8 @@ pub fn through_s3(
     for key in ["aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast"] {
         question.add(key, "s3.amazonaws.com");
     }
-    let used = UseThroughS3 { bucket: &bucket.name, bucket_owner: &bucket.owner, key };
-    question.verdict(&question.request(principal, Some(used))).map(|_| ())
+    let used = granted.then_some(UseThroughS3 { bucket: &bucket.name, bucket_owner: &bucket.owner, key });
+    question.verdict(&question.request(principal, used)).map(|_| ())
 }
 
 #[cfg(test)]

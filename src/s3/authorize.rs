@@ -9,6 +9,7 @@
 //!
 //! INVARIANT: what a handler opens is the very object that the permission was asked for, or one that it was asked for anew.
 
+mod change;
 mod open;
 
 use std::cell::OnceCell;
@@ -37,7 +38,8 @@ use super::storage_error::refused_read;
 use crate::decisions::FURTHER_MAX;
 use crate::node::Node;
 
-pub use open::{missing, open, open_further};
+pub use change::change;
+pub use open::{ask_again, missing, open, open_further};
 
 /// An authenticated request.
 pub type Authenticated = super::auth::Authenticated<Principal>;

@@ -249,7 +249,7 @@ impl Operation {
         self.row().scope
     }
 
-    /// Whether its handler opens the object, by [`super::authorize::open`].
+    /// Whether its handler opens the object, by [`super::authorize::open`], or changes it, by [`super::authorize::change`].
     pub fn opens_object(self) -> bool {
         matches!(
             self,
@@ -259,6 +259,8 @@ impl Operation {
                 | Self::GetObjectTagging
                 | Self::GetObjectAcl
                 | Self::PutObjectAcl
+                | Self::DeleteObjectTagging
+                | Self::UpdateObjectEncryption
                 | Self::GetObjectRetention
                 | Self::GetObjectLegalHold
         )

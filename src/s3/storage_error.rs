@@ -49,6 +49,9 @@ impl From<StorageError> for S3Error {
                     .field("VersionId", version.to_string())
                     .by_rule("object_lock")
             }
+            StorageError::Overtaken { key } => {
+                Self::new(ErrorCode::OperationAborted).field("Key", key.as_str()).because(cause)
+            }
             StorageError::NoSuchKey { key, delete_marker } => {
                 let error = Self::new(ErrorCode::NoSuchKey).field("Key", key.as_str());
                 match delete_marker {

@@ -89,6 +89,7 @@ capabilities! {
     BypassGovernance 24 Alone "s3:BypassGovernanceRetention";
     Quota 25 Alone "quota";
     Kms 26 Alone "kms";
+    ObjectEncryption 27 Alone "s3:UpdateObjectEncryption";
 }
 
 /// A row: a name, what grants it in the short form, and the AWS action that it checks.
@@ -133,7 +134,7 @@ action_table! {
         "s3:HeadBucket" => "s3:ListBucket",
         "s3:SelectObjectContent" => "s3:GetObject";
     Write:
-        "s3:PutObject", "s3:AbortMultipartUpload", "s3:RestoreObject", "s3:UpdateObjectEncryption",
+        "s3:PutObject", "s3:AbortMultipartUpload", "s3:RestoreObject",
         "s3:CreateMultipartUpload" => "s3:PutObject",
         "s3:UploadPart" => "s3:PutObject",
         "s3:UploadPartCopy" => "s3:PutObject",
@@ -223,6 +224,7 @@ action_table! {
         "s3:PutBucketReplication" => "s3:PutReplicationConfiguration",
         "s3:DeleteBucketReplication" => "s3:PutReplicationConfiguration";
     BypassGovernance: "s3:BypassGovernanceRetention";
+    ObjectEncryption: "s3:UpdateObjectEncryption";
     Quota: "s3:PutBucketQuota", "s3:DeleteBucketQuota" => "s3:PutBucketQuota";
     IamListUsers: "iam:ListUsers", "iam:list_users" => "iam:ListUsers";
     IamCreateUser: "iam:CreateUser", "iam:create_user" => "iam:CreateUser";
@@ -320,7 +322,7 @@ mod tests {
             (Coarse::Policy, "PutObjectRetention GetObjectLegalHold PutBucketTagging GetBucketWebsite"),
             (Coarse::Replication, "GetReplicationConfiguration PutReplicationConfiguration ReplicateObject"),
             (Coarse::Replication, "ReplicateTags ReplicateDelete DeleteReplicationConfiguration"),
-            (Coarse::Alone, "BypassGovernanceRetention PutBucketQuota"),
+            (Coarse::Alone, "BypassGovernanceRetention PutBucketQuota UpdateObjectEncryption"),
         ];
         for (coarse, names) in rows {
             for name in names.split(' ') {

@@ -61,6 +61,12 @@ pub enum StorageError {
         /// What keeps it.
         reason: &'static str,
     },
+    /// The object that was to be changed was written or changed anew since it was looked at.
+    #[error("the object {key} is not the one any more that was to be changed")]
+    Overtaken {
+        /// The key.
+        key: ObjectKey,
+    },
     /// No object of this key.
     #[error("no object {key}")]
     NoSuchKey {

@@ -219,7 +219,7 @@ impl Thing {
     pub fn is_locked(&self, now: Stamp) -> Result<bool, StorageError> {
         let controls = self.row.as_ref().and_then(|row| row.controls.clone());
         let Some(controls) = controls.map(Controls::try_from).transpose()? else { return Ok(false) };
-        Ok(controls.is_held() || controls.retention.is_some_and(|retention| retention.holds(now.0 / 1_000_000)))
+        Ok(controls.is_locked(now.0 / 1_000_000))
     }
 }
 

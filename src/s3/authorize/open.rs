@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use myfsio_actors::names::{ObjectKey, VersionId};
 use myfsio_actors::policy_engine::ObjectState;
-use myfsio_actors::storage::{Bucket, OpenObject, Purpose, StorageError};
+use myfsio_actors::storage::{Bucket, Object, OpenObject, Purpose, StorageError};
 
 use super::{Further, Primary, Subject, about, ask_primary, facts, further, would_list};
 use crate::decisions::{Explanation, Why};
@@ -28,17 +28,21 @@ pub async fn open(call: &Call, bucket: &Arc<Bucket>, purpose: Purpose) -> Result
     }
     let opened = call.storage().open_for(purpose, bucket, &key, version).await;
     let opened = opened.map_err(|error| missing(call, bucket, error))?;
-    let facts = facts(call);
+    ask_again(call, bucket, &opened.object)?;
+    Ok(opened)
+}
+
+/// Asks for all that the request takes of its object, for this one. Errs: AccessDenied.
+pub fn ask_again(call: &Call, bucket: &Bucket, object: &Arc<Object>) -> Result<(), S3Error> {
     let primary = Primary {
         operation: call.operation,
         bucket_name: Some(&bucket.name),
         bucket: Some(bucket),
-        key: Some(&key),
-        facts,
+        key: call.key.as_ref(),
+        facts: facts(call),
     };
-    let found = OnceCell::from(Arc::clone(&opened.object));
-    ask_primary(&call.node, &call.auth, &primary, &Subject { row: None, found })?;
-    Ok(opened)
+    let found = OnceCell::from(Arc::clone(object));
+    ask_primary(&call.node, &call.auth, &primary, &Subject { row: None, found })
 }
 
 /// Asks for the permission to read a further object and opens it, as [`open`] does with the request's own. Errs: AccessDenied; what

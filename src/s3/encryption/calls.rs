@@ -11,7 +11,7 @@ use super::asked::{Asked, refuse_on_read};
 use super::choice::Choice;
 use super::customer::{self, OF_COPY_SOURCE, OF_OBJECT};
 use super::key_use::KeyUse;
-use super::parts::{check_completion, check_part};
+use super::parts::{check_completion, check_part, require_key};
 use super::settings::{check_enabled, check_kms_enabled};
 use super::told::{self, Told};
 use crate::node::Node;
@@ -74,13 +74,21 @@ impl Call {
         self.open((bucket, key), encryption, given.as_ref())
     }
 
-    /// Whether the caller may complete an upload, or list its parts: both tell of what is sealed, where there are checksums. Errs: those
-    /// of [`check_completion`] and of the permission to use a key.
-    pub fn check_teller(&self, bucket: &Bucket, key: &ObjectKey, upload: &Upload) -> Result<(), S3Error> {
-        check_completion(&self.headers, upload)?;
-        match upload.encryption.as_ref().filter(|_| upload.checksum.is_some()) {
-            Some(encryption) => self.may_open(encryption, (bucket, key)),
-            None => Ok(()),
+    /// Whether the caller, who completes an upload or lists its parts, may be told checksums, which are of what is sealed. `must` says
+    /// that there is no doing without: the upload has an algorithm, or the request claims a checksum, and would learn whether it is
+    /// right. Errs: those of [`check_completion`]; where it must, those of a missing key and of the permission to use one.
+    pub fn may_tell(
+        &self,
+        object: (&Bucket, &ObjectKey),
+        encryption: Option<&Encryption>,
+        must: bool,
+    ) -> Result<bool, S3Error> {
+        check_completion(&self.headers, encryption)?;
+        let Some(encryption) = encryption else { return Ok(true) };
+        let opens = require_key(&self.headers, encryption).and_then(|()| self.may_open(encryption, object));
+        match opens {
+            Err(error) if must => Err(error),
+            opens => Ok(opens.is_ok()),
         }
     }
 
@@ -100,7 +108,7 @@ impl Call {
             Method::Kms { context, .. } => context.clone(),
             Method::Managed { .. } | Method::Customer(_) => EncryptionContext::default(),
         };
-        self.may_use_key(KeyUse::Seal, &found, (bucket, key), &context)?;
+        self.may_use_key(KeyUse::Take, &found, (bucket, key), &context)?;
         Ok(kms.move_to_key(from, &name_of(bucket, key), &found.id, to.bucket_key)?)
     }
 

@@ -19,12 +19,14 @@ pub(super) enum KeyUse {
     Seal,
     /// Reading one, or writing a part.
     Open,
+    /// Sealing anew what was sealed by others: being able to write to the bucket does not give that.
+    Take,
 }
 
 impl KeyUse {
     fn action(self) -> &'static str {
         match self {
-            Self::Seal => "kms:GenerateDataKey",
+            Self::Seal | Self::Take => "kms:GenerateDataKey",
             Self::Open => "kms:Decrypt",
         }
     }
@@ -54,7 +56,8 @@ impl Call {
         let arn = format!("arn:aws:s3:::{}/{}", bucket.name, object.as_str());
         let (context, used) = (context.with(OBJECT_ARN, &arn), (bucket, Some(object.as_str())));
         let subject = Subject::of(key, principal);
-        let asked = through_s3(Some(principal), &facts, use_for.action(), subject, &context, used);
+        let granted = use_for != KeyUse::Take;
+        let asked = through_s3(Some(principal), &facts, use_for.action(), subject, &context, used, granted);
         if asked.is_err() {
             self.refusals.set(self.refusals.get().saturating_add(1));
         }

@@ -6,11 +6,10 @@
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::bucket_config::BucketEncryption;
 use myfsio_actors::encryption::{CustomerKey, Encryption, Method};
-use myfsio_actors::storage::Upload;
 
 use super::asked::{METHOD, refuse_on_read, single};
 use super::choice::blocked;
-use super::customer::{OF_OBJECT, incomplete, key_for, key_of};
+use super::customer::{OF_OBJECT, incomplete, key_of};
 use super::told::method_name;
 use crate::s3::error::{ErrorCode, S3Error};
 
@@ -29,21 +28,19 @@ pub fn check_part(
     }
 }
 
-/// The same for completing, which opens nothing: a key need not come, unless checksums of the upload tell of what it encrypts.
-/// Errs: as [`check_part`]; InvalidArgument for a key that is missing.
-pub fn check_completion(headers: &HeaderMap, upload: &Upload) -> Result<(), S3Error> {
-    let encryption = upload.encryption.as_ref();
-    let needs_key = upload.checksum.is_some()
-        && encryption.is_some_and(|encryption| matches!(encryption.method, Method::Customer(_)));
-    match given_key(headers, encryption)? {
-        None if needs_key => Err(incomplete("a valid encryption algorithm")),
-        _ => Ok(()),
-    }
+/// The same for completing and listing, which open nothing: a key need not come. Errs: as [`check_part`], but for what is missing.
+pub fn check_completion(headers: &HeaderMap, upload: Option<&Encryption>) -> Result<(), S3Error> {
+    given_key(headers, upload).map(|_| ())
 }
 
-/// Whether checksums may be told, which are of the plaintext: of what a customer's key encrypts only with that key.
-pub fn tells_checksums(headers: &HeaderMap, encryption: Option<&Encryption>) -> bool {
-    key_for(headers, OF_OBJECT, encryption).is_ok()
+/// The customer's key must have come where one seals: checksums are of the plaintext. Errs: InvalidArgument.
+pub fn require_key(headers: &HeaderMap, encryption: &Encryption) -> Result<(), S3Error> {
+    match encryption.method {
+        Method::Customer(_) if given_key(headers, Some(encryption))?.is_none() => {
+            Err(incomplete("a valid encryption algorithm"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn given_key(headers: &HeaderMap, upload: Option<&Encryption>) -> Result<Option<CustomerKey>, S3Error> {
@@ -75,8 +72,6 @@ fn unlike_upload() -> S3Error {
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
     use myfsio_actors::encryption::{EncryptionContext, ObjectName};
-    use myfsio_actors::names::{CanonicalId, ChecksumAlgorithm, ChecksumKind, ObjectKey, UploadId};
-    use myfsio_actors::storage::{Attributes, Controls};
 
     use super::*;
     use crate::s3::encryption::asked::KMS_KEY;
@@ -136,27 +131,20 @@ mod tests {
     #[test]
     fn completing_opens_nothing() {
         let own = customer(&key_of(&headers(&KEY), OF_OBJECT).unwrap().unwrap());
-        let complete = |pairs: &[(&'static str, &str)], encryption: &Encryption, checksum| {
-            let upload = Upload {
-                id: UploadId::parse(&"0".repeat(32)).unwrap(),
-                key: ObjectKey::parse(b"k").unwrap(),
-                owner: CanonicalId::from_bytes([0; 32]),
-                attributes: Attributes::default(),
-                controls: Controls::default(),
-                checksum,
-                encryption: Some(encryption.clone()),
-            };
-            check_completion(&headers(pairs), &upload).map_err(|error| error.code())
+        let complete = |pairs: &[(&'static str, &str)], encryption: &Encryption| {
+            check_completion(&headers(pairs), Some(encryption)).map_err(|error| error.code())
         };
-        let checksum = Some((ChecksumAlgorithm::Sha256, ChecksumKind::Composite));
-        assert_eq!(complete(&[], &own, None), Ok(()));
-        assert!(!tells_checksums(&headers(&[]), Some(&own)) && tells_checksums(&headers(&KEY), Some(&own)));
-        assert!(tells_checksums(&headers(&[]), Some(&kms())) && tells_checksums(&headers(&[]), None));
-        assert_eq!(complete(&[], &own, checksum), Err(ErrorCode::InvalidArgument));
-        assert_eq!(complete(&KEY, &own, checksum), Ok(()));
-        assert_eq!(complete(&[], &managed(), checksum), Ok(()));
+        let tells = |pairs: &[(&'static str, &str)], encryption: &Encryption| {
+            require_key(&headers(pairs), encryption).map_err(|error| error.code())
+        };
+        assert_eq!((complete(&[], &own), complete(&KEY, &own)), (Ok(()), Ok(())));
+        assert_eq!((tells(&[], &own), tells(&KEY, &own)), (Err(ErrorCode::InvalidArgument), Ok(())));
+        assert_eq!((tells(&[], &managed()), tells(&[], &kms())), (Ok(()), Ok(())));
         let other = customer(&CustomerKey::from_bytes(&[1; 32]));
-        assert_eq!(complete(&KEY, &other, None), Err(ErrorCode::InvalidRequest));
+        assert_eq!(
+            (complete(&KEY, &other), tells(&KEY, &other)),
+            (Err(ErrorCode::InvalidRequest), Err(ErrorCode::InvalidRequest))
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::{Acl, ConfigChange, Grantee, ObjectOwnership};
 use myfsio_actors::names::CanonicalId;
-use myfsio_actors::storage::{Bucket, BucketChange, ChangeObject, Object, ObjectChange, Purpose, Versioning};
+use myfsio_actors::storage::{Bucket, BucketChange, Object, ObjectChange, Purpose, Versioning};
 
 use crate::s3::authorize;
 
@@ -27,8 +27,9 @@ pub fn get_bucket_acl(call: &Call) -> Answer {
 /// PutBucketAcl. Errs: those of the list that is asked for.
 pub async fn put_bucket_acl(mut call: Call) -> Answer {
     let bucket = call.bucket()?;
-    let asked = asked_acl(&mut call, &bucket.owner).await?;
-    if let Some(acl) = allowed_acl(&call, asked, &bucket, Subject::Bucket { owner: &bucket.owner })? {
+    let asked = asked_acl(&mut call).await?;
+    asked.check_owner(&bucket.owner)?;
+    if let Some(acl) = allowed_acl(&call, asked.acl, &bucket, Subject::Bucket { owner: &bucket.owner })? {
         let change = BucketChange::Config(ConfigChange::Acl(kept(acl, &bucket.owner)));
         call.configure(change).await?;
     }
@@ -46,15 +47,18 @@ pub async fn get_object_acl(call: Call) -> Answer {
 
 /// PutObjectAcl. Errs: those of the list that is asked for, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker.
 pub async fn put_object_acl(mut call: Call) -> Answer {
-    let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
-    let object = object(&call, &bucket).await?;
-    let owner = bucket.owner_of(&object.owner);
-    let asked = asked_acl(&mut call, owner).await?;
-    if let Some(acl) = allowed_acl(&call, asked, &bucket, Subject::Object { owner, bucket_owner: &bucket.owner })? {
-        let change = ObjectChange::Acl(kept(acl, owner));
-        let message = ChangeObject { bucket: Arc::clone(&bucket), key, version, change };
-        call.storage().change_object(message).await?;
-    }
+    let bucket = call.bucket()?;
+    let permitted = object(&call, &bucket).await?;
+    let asked = asked_acl(&mut call).await?;
+    let ask = |object: &_| authorize::ask_again(&call, &bucket, object);
+    let change = |object: &Arc<Object>| {
+        let owner = bucket.owner_of(&object.owner);
+        asked.check_owner(owner)?;
+        let subject = Subject::Object { owner, bucket_owner: &bucket.owner };
+        let acl = allowed_acl(&call, asked.acl.clone(), &bucket, subject)?;
+        Ok(acl.map(|acl| ObjectChange::Acl(kept(acl, owner))))
+    };
+    let object = authorize::change(&call, &bucket, Some(permitted), ask, change).await?;
     let mut response = empty(StatusCode::OK);
     tell_version(&mut response, &bucket, &object);
     Ok(response)
@@ -70,9 +74,27 @@ fn tell_version(response: &mut HttpResponse, bucket: &Bucket, object: &Object) {
     }
 }
 
+/// A list that is asked for.
+struct Asked {
+    acl: AskedAcl,
+    /// Whom the document names as the owner.
+    owner: Option<String>,
+}
+
+impl Asked {
+    /// Errs: AccessDenied when the document names another owner.
+    fn check_owner(&self, owner: &CanonicalId) -> Result<(), S3Error> {
+        if self.owner.as_ref().is_none_or(|named| named == owner.as_str()) {
+            return Ok(());
+        }
+        let error = S3Error::new(ErrorCode::AccessDenied).because("the document names another owner");
+        Err(error.by_rule("another_owner"))
+    }
+}
+
 /// The list that headers or document ask for. Errs: MissingSecurityHeader for neither, UnexpectedContent for both,
-/// InvalidRequest for both kinds of headers, MalformedACLError, AccessDenied when the document names another owner.
-async fn asked_acl(call: &mut Call, owner: &CanonicalId) -> Result<AskedAcl, S3Error> {
+/// InvalidRequest for both kinds of headers, MalformedACLError.
+async fn asked_acl(call: &mut Call) -> Result<Asked, S3Error> {
     let asked = AskedAcl::of(&call.headers)?;
     let document = call.body.collect(ACCESS_BYTES_MAX).await?;
     match asked {
@@ -82,13 +104,9 @@ async fn asked_acl(call: &mut Call, owner: &CanonicalId) -> Result<AskedAcl, S3E
         AskedAcl::Default => {
             let policy = access_control_policy(&document)
                 .map_err(|error| S3Error::new(ErrorCode::MalformedACLError).because(error))?;
-            if policy.owner != owner.as_str() {
-                let error = S3Error::new(ErrorCode::AccessDenied).because("the document names another owner");
-                return Err(error.by_rule("another_owner"));
-            }
-            Ok(AskedAcl::Grants(policy.grants))
+            Ok(Asked { acl: AskedAcl::Grants(policy.grants), owner: Some(policy.owner) })
         }
-        asked if document.is_empty() => Ok(asked),
+        acl if document.is_empty() => Ok(Asked { acl, owner: None }),
         _ => Err(ErrorCode::UnexpectedContent.into()),
     }
 }

@@ -81,7 +81,7 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
         let reads = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
         call.authorize_further(reads, bucket, further)?;
     }
-    let bypass_governance = bypasses_governance(call, bucket, key.as_str(), version);
+    let bypass_governance = bypasses_governance(call, bucket, key.as_str(), version, None);
     let (bucket, owner) = (Arc::clone(bucket), call.owner_id());
     let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions };
     Ok(call.storage().delete_object(message).await?)

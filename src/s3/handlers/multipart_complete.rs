@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
+use myfsio_actors::encryption::Encryption;
 use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag};
 use myfsio_actors::storage::{CompleteUpload, CompletedPart, Stored, Upload};
 
@@ -13,7 +14,6 @@ use super::object_put::told_version;
 use super::slow_answer::{self, Done};
 use crate::s3::checksum::{malformed, mismatch};
 use crate::s3::context::Call;
-use crate::s3::encryption::parts::tells_checksums;
 use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{refuse_unbuilt, text};
@@ -28,14 +28,16 @@ pub async fn complete_multipart_upload(mut call: Call) -> Answer {
     refuse_unbuilt(&call.headers)?;
     let body = call.body.collect(COMPLETE_BYTES_MAX).await?;
     let message = completion(&call, &body)?;
+    // Before anything is compared with what the request claims.
+    let told = told_of(&call, &message)?;
     call.storage().precheck_complete(&message)?;
-    let headers = checked_headers(&call)?;
-    let location = location(&call);
+    let (headers, location) = (call.headers.clone(), location(&call));
     let (storage, node) = (call.storage().clone(), Arc::clone(&call.node));
     let complete = async move {
         let (bucket, key) = (Arc::clone(&message.bucket), message.key.clone());
         let stored = storage.complete_upload(message).await?;
-        let tells = tells_checksums(&headers, stored.object.encryption());
+        // The node may have sealed it anew meanwhile, as it does with few; then it tells less than it might.
+        let tells = stored.object.encryption().is_none_or(|encryption| told.as_ref() == Some(encryption));
         let mut done = completed(&location, bucket.name.as_str(), key.as_str(), &stored, tells);
         done.headers.extend(told::of_object(&node, &headers, stored.object.encryption()));
         done.headers.extend(expiration(&node, &bucket, key.as_str(), &stored.object));
@@ -44,13 +46,21 @@ pub async fn complete_multipart_upload(mut call: Call) -> Answer {
     slow_answer::answer(&call, complete).await
 }
 
-/// The request's headers, which fit what the upload was begun with. A repeated request's upload is gone; it opens nothing.
-fn checked_headers(call: &Call) -> Result<HeaderMap, S3Error> {
-    let (bucket, key) = (call.bucket()?, call.key()?);
-    if let Ok(upload) = call.storage().upload(&bucket, &key, upload_id(&call.query)?) {
-        call.check_teller(&bucket, &key, &upload)?;
-    }
-    Ok(call.headers.clone())
+/// How what the caller may be told checksums of is sealed: the upload, or the object that an earlier such request made of it. Errs:
+/// those of [`Call::may_tell`].
+fn told_of(call: &Call, message: &CompleteUpload) -> Result<Option<Encryption>, S3Error> {
+    let (bucket, key) = (&message.bucket, &message.key);
+    let claims = message.expected_checksum.is_some() || message.parts.iter().any(|part| part.checksum.is_some());
+    let (encryption, must) = match call.storage().upload(bucket, key, message.upload) {
+        Ok(upload) => (upload.encryption.clone(), claims || upload.checksum.is_some()),
+        Err(_) => {
+            let made = call.storage().peek_object(bucket, key, None).ok();
+            let made = made.filter(|made| made.object.upload == Some(message.upload));
+            (made.and_then(|made| made.object.encryption().cloned()), claims)
+        }
+    };
+    let tells = call.may_tell((bucket, key), encryption.as_ref(), must)?;
+    Ok(encryption.filter(|_| tells))
 }
 
 fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {

@@ -8,7 +8,6 @@ use super::bucket_lifecycle::tell_abort;
 use super::listing::{Owners, Selection, number, page_limit, storage_class, write_part_checksum};
 use super::multipart_create::upload_id;
 use crate::s3::context::Call;
-use crate::s3::encryption::parts::tells_checksums;
 use crate::s3::error::S3Error;
 use crate::s3::query::Query;
 use crate::s3::respond::{Answer, xml};
@@ -23,8 +22,8 @@ pub async fn list_parts(call: Call) -> Answer {
     out.value("Bucket", &bucket.name).text("Key", key.as_str()).value("UploadId", id);
     let query = ListParts { bucket, key, upload: id, number_after: marker, limit };
     let page = call.storage().list_parts(query).await?;
-    call.check_teller(call.bucket()?.as_ref(), &page.upload.key, &page.upload)?;
-    let tells = tells_checksums(&call.headers, page.upload.encryption.as_ref());
+    let (bucket, upload) = (call.bucket()?, &page.upload);
+    let tells = call.may_tell((&bucket, &upload.key), upload.encryption.as_ref(), upload.checksum.is_some())?;
     // A page without entries has no end to go on from.
     let is_truncated = limit > 0 && page.next.is_some();
     let last = page.parts.last().map_or(0, |part| u32::from(part.number.get()));

@@ -73,6 +73,8 @@ enum Selection {
 }
 
 async fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObject>) -> Answer {
+    // Before conditions and ranges, whose answers tell of ETag and size, too.
+    call.check_reader(object)?;
     match ReadConditions::of_read(&call.headers).evaluate(&object.etag, object.stamp) {
         Verdict::Proceed => {}
         Verdict::NotModified => return Ok(not_modified(bucket, object)),
@@ -215,7 +217,6 @@ fn reader_key(call: &Call, bucket: &Bucket, object: &Object, for_bytes: bool) ->
     if for_bytes || wants_checksum(&call.headers) {
         return call.data_key(bucket, &call.key()?, object);
     }
-    call.check_reader(object)?;
     Ok(None)
 }
 

@@ -1,14 +1,16 @@
 //! Object Lock: its configuration, retention and legal hold of versions, and what writes ask for by header.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::bucket_config::{ConfigChange, Retention};
 use myfsio_actors::names::{Stamp, VersionId};
-use myfsio_actors::storage::{Bucket, ChangeObject, Controls, Object, ObjectChange, Purpose, Versioning};
+use myfsio_actors::storage::{Bucket, Controls, Object, ObjectChange, Purpose, Versioning};
 
 use super::bucket_config::configure;
-use crate::s3::authorize::{self, AskedLock, Further, missing};
+use crate::s3::authorize::{self, AskedLock, Further};
 use crate::s3::checksum::BodyChecks;
 use crate::s3::conditional::date_seconds;
 use crate::s3::context::Call;
@@ -49,7 +51,7 @@ pub async fn put_object_retention(mut call: Call) -> Answer {
     let body = call.body.collect(DOCUMENT_BYTES_MAX).await?;
     let retention = documents::retention(&body);
     let asked = AskedLock { retention: retention.as_ref().ok().copied().flatten(), legal_hold: None };
-    authorize_document(&call, asked).await?;
+    let permitted = authorize_document(&call, asked).await?;
     require_lock(&*call.bucket()?)?;
     require_document(&call, &body)?;
     let retention = retention?;
@@ -57,8 +59,11 @@ pub async fn put_object_retention(mut call: Call) -> Answer {
         require_future(retention, call.received)?;
     }
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
-    let bypass_governance = bypasses_governance(&call, &bucket, key.as_str(), version);
-    change(&call, ObjectChange::Retention { retention, bypass_governance }).await
+    let change_of = |object: &_| {
+        let bypass_governance = bypasses_governance(&call, &bucket, key.as_str(), version, Some(object));
+        ObjectChange::Retention { retention, bypass_governance }
+    };
+    change(&call, asked, permitted, change_of).await
 }
 
 /// S3 API Reference, GetObjectRetention.
@@ -74,10 +79,12 @@ pub async fn get_object_retention(call: Call) -> Answer {
 pub async fn put_object_legal_hold(mut call: Call) -> Answer {
     let body = call.body.collect(DOCUMENT_BYTES_MAX).await?;
     let hold = documents::legal_hold(&body);
-    authorize_document(&call, AskedLock { retention: None, legal_hold: hold.as_ref().ok().copied() }).await?;
+    let asked = AskedLock { retention: None, legal_hold: hold.as_ref().ok().copied() };
+    let permitted = authorize_document(&call, asked).await?;
     require_lock(&*call.bucket()?)?;
     require_document(&call, &body)?;
-    change(&call, ObjectChange::LegalHold(hold?)).await
+    let hold = hold?;
+    change(&call, asked, permitted, |_| ObjectChange::LegalHold(hold)).await
 }
 
 /// S3 API Reference, GetObjectLegalHold.
@@ -89,12 +96,20 @@ pub async fn get_object_legal_hold(call: Call) -> Answer {
     }
 }
 
-/// Asks for the permission of a document of a lock, which may depend on what it says. Errs: AccessDenied.
-async fn authorize_document(call: &Call, lock: AskedLock) -> Result<(), S3Error> {
+/// Asks for the permission of a document of a lock, which may depend on what it says; answers the object that it was asked for, where
+/// there is one. Errs: AccessDenied.
+async fn authorize_document(call: &Call, lock: AskedLock) -> Result<Option<Arc<Object>>, S3Error> {
     // The spine asks for no permission here, so it has not taken in edited policies either.
     call.node.access.refresh().await;
+    let peeked = call.storage().peek_object(&*call.bucket()?, &call.key()?, call.version()?).ok();
+    let object = peeked.map(|peeked| peeked.object);
+    ask(call, lock, object.as_ref())?;
+    Ok(object)
+}
+
+fn ask(call: &Call, lock: AskedLock, object: Option<&Arc<Object>>) -> Result<(), S3Error> {
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
-    let further = Further { key: Some(key.as_str()), version, lock: Some(lock), ..Further::default() };
+    let further = Further { key: Some(key.as_str()), version, object, lock: Some(lock), ..Further::default() };
     call.authorize_further(call.operation.action(version.is_some()), &bucket, further)
 }
 
@@ -106,10 +121,15 @@ fn require_document(call: &Call, body: &[u8]) -> Result<(), S3Error> {
     if body.is_empty() { Err(ErrorCode::MissingRequestBodyError.into()) } else { Ok(()) }
 }
 
-async fn change(call: &Call, change: ObjectChange) -> Answer {
-    let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
-    let message = ChangeObject { bucket: bucket.clone(), key, version, change };
-    let object = call.storage().change_object(message).await.map_err(|error| missing(call, &bucket, error))?;
+async fn change(
+    call: &Call,
+    lock: AskedLock,
+    permitted: Option<Arc<Object>>,
+    change: impl Fn(&Arc<Object>) -> ObjectChange,
+) -> Answer {
+    let bucket = call.bucket()?;
+    let ask = |object: &_| ask(call, lock, Some(object));
+    let object = authorize::change(call, &bucket, permitted, ask, |object| Ok(Some(change(object)))).await?;
     let mut response = empty(StatusCode::OK);
     if bucket.versioning != Versioning::Off {
         set_header(&mut response, "x-amz-version-id", &object.version_id.to_string());
@@ -117,7 +137,7 @@ async fn change(call: &Call, change: ObjectChange) -> Answer {
     Ok(response)
 }
 
-async fn locked_object(call: &Call) -> Result<std::sync::Arc<Object>, S3Error> {
+async fn locked_object(call: &Call) -> Result<Arc<Object>, S3Error> {
     let bucket = call.bucket()?;
     require_lock(&bucket)?;
     Ok(authorize::open(call, &bucket, Purpose::Look).await?.object)
@@ -144,10 +164,16 @@ fn require_future(retention: &Retention, now: Stamp) -> Result<(), S3Error> {
 }
 
 /// Whether the caller asks for deleting or unlocking what a governance retention keeps, and may.
-pub fn bypasses_governance(call: &Call, bucket: &Bucket, key: &str, version: Option<VersionId>) -> bool {
+pub fn bypasses_governance(
+    call: &Call,
+    bucket: &Bucket,
+    key: &str,
+    version: Option<VersionId>,
+    object: Option<&Arc<Object>>,
+) -> bool {
     let asks = text(&call.headers, "x-amz-bypass-governance-retention")
         .is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let further = Further { key: Some(key), version, ..Further::default() };
+    let further = Further { key: Some(key), version, object, ..Further::default() };
     asks && call.authorize_further("s3:BypassGovernanceRetention", bucket, further).is_ok()
 }
 

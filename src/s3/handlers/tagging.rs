@@ -1,12 +1,14 @@
 //! Tags of objects, versions and buckets, and S3 Control's operations on the tags of buckets.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::{ConfigChange, Tag};
-use myfsio_actors::storage::{Bucket, ChangeObject, Object, ObjectChange, Purpose, Versioning};
+use myfsio_actors::storage::{Bucket, Object, ObjectChange, Purpose, Versioning};
 
 use super::bucket_config::{checked_document, configure, document, told};
-use crate::s3::authorize::{self, Further, missing};
+use crate::s3::authorize::{self, Further};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{check_bucket_tags, check_tags};
@@ -33,28 +35,30 @@ pub async fn put_object_tagging(mut call: Call) -> Answer {
     call.node.access.refresh().await;
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
     let named = tags.as_deref().unwrap_or_default();
-    let further = Further { key: Some(key.as_str()), version, tags: Some(named), ..Further::default() };
-    call.authorize_further(call.operation.action(call.query.has("versionId")), &bucket, further)?;
+    let ask = |object: Option<&Arc<Object>>| {
+        let further = Further { key: Some(key.as_str()), version, object, tags: Some(named), ..Further::default() };
+        call.authorize_further(call.operation.action(version.is_some()), &bucket, further)
+    };
+    let peeked = call.storage().peek_object(&bucket, &key, version).ok().map(|peeked| peeked.object);
+    ask(peeked.as_ref())?;
     if body.is_empty() {
         return Err(ErrorCode::MissingRequestBodyError.into());
     }
-    let tags = tags?;
-    check_tags(&tags)?;
-    change_tags(&call, tags, StatusCode::OK).await
+    let tags = tags.as_ref().map_err(Clone::clone)?;
+    check_tags(tags)?;
+    let change = |_: &_| Ok(Some(ObjectChange::Tags(tags.clone())));
+    let object = authorize::change(&call, &bucket, peeked, |object| ask(Some(object)), change).await?;
+    Ok(with_version(empty(StatusCode::OK), &bucket, &object))
 }
 
 /// S3 API Reference, DeleteObjectTagging.
 pub async fn delete_object_tagging(call: Call) -> Answer {
-    change_tags(&call, Vec::new(), StatusCode::NO_CONTENT).await
-}
-
-async fn change_tags(call: &Call, tags: Vec<Tag>, status: StatusCode) -> Answer {
     let bucket = call.bucket()?;
-    let (key, version) = (call.key()?, call.version()?);
-    let message = ChangeObject { bucket: bucket.clone(), key, version, change: ObjectChange::Tags(tags) };
-    let changed = call.storage().change_object(message).await;
-    let object = changed.map_err(|error| missing(call, &bucket, error))?;
-    Ok(with_version(empty(status), &bucket, &object))
+    let permitted = call.peeked.as_ref().map(|peeked| Arc::clone(&peeked.object));
+    let ask = |object: &_| authorize::ask_again(&call, &bucket, object);
+    let change = |_: &_| Ok(Some(ObjectChange::Tags(Vec::new())));
+    let object = authorize::change(&call, &bucket, permitted, ask, change).await?;
+    Ok(with_version(empty(StatusCode::NO_CONTENT), &bucket, &object))
 }
 
 /// The version id, where the bucket keeps versions.

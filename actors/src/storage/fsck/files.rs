@@ -9,7 +9,7 @@ use super::{Difference, Mend};
 use crate::names::{BucketName, ObjectKey, Stamp};
 use crate::storage::disk::BUCKETS_FOLDER;
 use crate::storage::edits::{key_of, open_plain};
-use crate::storage::messages::Bucket;
+use crate::storage::messages::{Bucket, Controls};
 use crate::storage::overlay::Rows as _;
 use crate::storage::rows::{self, FileTag, Location, ObjectRow, PartListRow};
 use crate::storage::steps::{overflow_folder, overflow_path};
@@ -88,10 +88,13 @@ fn plain(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(),
     // What is no regular file is none that is sealed either.
     let is_sealed = segments::is_sealed(&check.opened.disk, path).unwrap_or(false);
     let looks = is_sealed || check.may(Mend::FromFiles);
-    let told = if looks { told(check, bucket, &key, path, Location::Plain)? } else { None };
-    if is_sealed && told.is_none() {
-        return lost_key(check, path);
-    }
+    let told = if looks { told(check, bucket, &key, path, Location::Plain)? } else { Told::Nothing };
+    let told = match told {
+        Told::Object(row, parts) => Some((row, parts)),
+        Told::Nothing | Told::Kept if is_sealed => return lost_key(check, path),
+        Told::Kept if check.may(Mend::FromFiles) => return damaged(check, path),
+        Told::Nothing | Told::Kept => None,
+    };
     if !check.may(Mend::FromFiles) {
         tell(check, "no object has it; reindex makes it one", false);
         return Ok(());
@@ -130,16 +133,40 @@ fn lost_key(check: &mut Check<'_>, path: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// The row of the object whose file this is: as the earlier index has it, or the file's tag, if they agree with the file. With
-/// what the tag tells of its parts.
+/// Other bytes where an encrypted or a locked object was: whoever wrote them, they must not become an object in its place. This is no
+/// file that the earlier index could serve, so it is put aside at once; the one that is made would know nothing of the object.
+fn damaged(check: &mut Check<'_>, path: &Path) -> Result<(), StorageError> {
+    check.put_aside(path)?;
+    let detail = "the object that was here is encrypted or locked, and these are not its bytes";
+    check.tell(Difference::DamagedFile, path.display().to_string(), detail, true);
+    Ok(())
+}
+
+/// What the earlier index and a file's tag tell of the file.
+enum Told {
+    /// Its object, with what the tag tells of its parts.
+    Object(ObjectRow, PartListRow),
+    /// Of an object which keeps its bytes, and whose file this is not.
+    Kept,
+    /// Nothing that agrees with the file.
+    Nothing,
+}
+
+/// Whether an object keeps its bytes, whatever somebody writes into its file.
+fn is_kept(row: &ObjectRow, now: Stamp) -> bool {
+    let controls = row.controls.clone().and_then(|controls| Controls::try_from(controls).ok());
+    row.sealed.is_some() || controls.is_some_and(|controls| controls.is_locked(now.0 / 1_000_000))
+}
+
+/// The row of the object whose file this is: as the earlier index has it, or the file's tag, if they agree with the file.
 fn told(
     check: &Check<'_>,
     bucket: &Bucket,
     key: &ObjectKey,
     path: &Path,
     location: Location,
-) -> Result<Option<(ObjectRow, PartListRow)>, StorageError> {
-    let Some(file) = open_plain(&check.opened.disk, path)? else { return Ok(None) };
+) -> Result<Told, StorageError> {
+    let Some(file) = open_plain(&check.opened.disk, path)? else { return Ok(Told::Nothing) };
     let there = file.stamp().map_err(|e| StorageError::io("look at", path, e))?;
     let agrees = |row: &ObjectRow| check.stamp_of(row) == there && row.location == location;
     let tag = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
@@ -150,14 +177,18 @@ fn told(
     let hint = hint.and_then(|row| rows::decode::<ObjectRow>(&row).ok());
     // A copy that somebody made, tag and all, is a file of its own.
     let tagged = tagged.filter(|row| !check.stamps.contains(&(bucket.id, Stamp(row.stamp))));
-    let Some(row) = hint.into_iter().chain(tagged).find(agrees) else { return Ok(None) };
+    let mut rows: Vec<ObjectRow> = hint.into_iter().chain(tagged).collect();
+    let Some(row) = rows.iter().position(agrees).map(|found| rows.swap_remove(found)) else {
+        let keeps = rows.iter().any(|row| row.location == location && is_kept(row, check.now()));
+        return Ok(if keeps { Told::Kept } else { Told::Nothing });
+    };
     if row.sealed.is_none() {
-        return Ok(Some((row, parts)));
+        return Ok(Told::Object(row, parts));
     }
     // Parts of any sizes are told by the heads of their segments. Where one is damaged, so is the object, and not gone.
     let segments = segments::walk(&file, there.size).map_err(|e| StorageError::io("read", path, e))?;
     let segments = segments.ok().filter(|segments| segments::are_of(&row, segments)).unwrap_or_default();
-    Ok(Some((row, segments::part_list(&segments, None))))
+    Ok(Told::Object(row, segments::part_list(&segments, None)))
 }
 
 /// Adds the row of an object with its list of parts, unless the latter is there already.
@@ -192,7 +223,7 @@ fn overflow_object(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> 
     let tag = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
     let noncurrent = tag.as_ref().is_some_and(|tag| tag.noncurrent == Some(true));
     let Some(key) = tag.and_then(|tag| ObjectKey::parse(tag.key?.as_bytes()).ok()) else { return Ok(false) };
-    let Some((row, parts)) = told(check, bucket, &key, path, Location::Overflow)? else { return Ok(false) };
+    let Told::Object(row, parts) = told(check, bucket, &key, path, Location::Overflow)? else { return Ok(false) };
     if overflow_path(bucket.id, key.as_str(), Stamp(row.stamp)) != path {
         return Ok(false);
     }

@@ -48,6 +48,11 @@ impl Controls {
     pub fn is_held(&self) -> bool {
         self.legal_hold == Some(true)
     }
+
+    /// Whether it is held, or its retention is in force at a time in milliseconds since 1970.
+    pub fn is_locked(&self, now_millis: u64) -> bool {
+        self.is_held() || self.retention.is_some_and(|retention| retention.holds(now_millis))
+    }
 }
 
 /// The checksum that the writer asked for, beside the CRC-64/NVME that every object has.
@@ -166,7 +171,7 @@ pub struct PutObject {
 }
 
 /// Changes something of a version beside its bytes; the version stays the same. Errs: NoSuchBucket, NoSuchKey, NoSuchVersion,
-/// IsDeleteMarker, ObjectLocked, InvalidBucketState when the bucket has no Object Lock and a lock is asked for.
+/// IsDeleteMarker, Overtaken, ObjectLocked, InvalidBucketState when the bucket has no Object Lock and a lock is asked for.
 #[derive(Debug)]
 pub struct ChangeObject {
     /// The bucket, as looked up when the request was authorised.
@@ -175,6 +180,8 @@ pub struct ChangeObject {
     pub key: ObjectKey,
     /// The version; none means the current object.
     pub version: Option<VersionId>,
+    /// When the object that is meant was written: no other one is changed, whatever its version id. None means whichever is there.
+    pub of: Option<Stamp>,
     /// What changes.
     pub change: ObjectChange,
 }
@@ -195,8 +202,16 @@ pub enum ObjectChange {
     },
     /// Its legal hold.
     LegalHold(bool),
-    /// Its data key is wrapped anew. Nothing changes when `from` is not how it is sealed any more.
+    /// Its data key is wrapped anew, by the node itself, which may do so with what is locked. Nothing changes when `from` is not how
+    /// it is sealed any more.
     Rewrap {
+        /// How it is sealed.
+        from: Encryption,
+        /// The same data key under another key.
+        to: Encryption,
+    },
+    /// The same as somebody asks for it. Errs: ObjectLocked; Overtaken when `from` is not how it is sealed any more.
+    MoveToKey {
         /// How it is sealed.
         from: Encryption,
         /// The same data key under another key.

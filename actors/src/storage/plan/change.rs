@@ -1,4 +1,4 @@
-//! Changing what stands beside the bytes of a version: tags, access control list, retention, legal hold.
+//! Changing what stands beside the bytes of a version: tags, access control list, retention, legal hold, whose key seals it.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use super::events::{Change, kind_of};
 use super::key_use::KeyTally;
 use super::object::place_of;
 use super::{Mutation, Planner};
-use crate::names::ObjectKey;
+use crate::encryption::Encryption;
+use crate::names::{ObjectKey, Stamp};
 use crate::storage::StorageError;
 use crate::storage::messages::{Bucket, ChangeObject, Object, ObjectChange};
 use crate::storage::read::find_row;
@@ -19,6 +20,9 @@ impl Mutation for ChangeObject {
     fn plan(self, planner: &mut Planner<'_>) -> Result<Self::Output, StorageError> {
         let bucket = planner.live(&self.bucket)?;
         let (row_key, row) = find_row(planner.rows, &bucket, &self.key, self.version)?;
+        if self.of.is_some_and(|stamp| stamp != Stamp(row.stamp)) {
+            return Err(StorageError::Overtaken { key: self.key });
+        }
         let mut object = row.clone().into_object(&bucket.owner)?;
         let told = kind_of(&self.change);
         let now = planner.state.clock.now().0 / 1_000_000;
@@ -53,8 +57,15 @@ fn apply(
         ObjectChange::Tags(tags) => object.attributes.tags = tags,
         ObjectChange::Acl(acl) => object.controls.acl = acl,
         ObjectChange::Rewrap { from, to } => {
-            if let Some(sealed) = object.sealed.as_mut().filter(|sealed| sealed.encryption == from) {
-                sealed.encryption = to;
+            rewrap(object, &from, to);
+        }
+        ObjectChange::MoveToKey { from, to } => {
+            if object.controls.is_locked(now_millis) {
+                let reason = "its encryption may not be changed";
+                return Err(StorageError::ObjectLocked { key: key.clone(), version: object.version_id, reason });
+            }
+            if !rewrap(object, &from, to) {
+                return Err(StorageError::Overtaken { key: key.clone() });
             }
         }
         ObjectChange::LegalHold(hold) => {
@@ -76,4 +87,10 @@ fn apply(
         }
     }
     Ok(())
+}
+
+/// Whether it was sealed as is said, and now is otherwise.
+fn rewrap(object: &mut Object, from: &Encryption, to: Encryption) -> bool {
+    let sealed = object.sealed.as_mut().filter(|sealed| sealed.encryption == *from);
+    sealed.map(|sealed| sealed.encryption = to).is_some()
 }

@@ -73,7 +73,10 @@ pub(super) fn kind_of(change: &ObjectChange) -> Option<EventKind> {
         ObjectChange::Tags(tags) if tags.is_empty() => Some(EventKind::Untagged),
         ObjectChange::Tags(_) => Some(EventKind::Tagged),
         ObjectChange::Acl(_) => Some(EventKind::AclChanged),
-        ObjectChange::Retention { .. } | ObjectChange::LegalHold(_) | ObjectChange::Rewrap { .. } => None,
+        ObjectChange::Retention { .. }
+        | ObjectChange::LegalHold(_)
+        | ObjectChange::Rewrap { .. }
+        | ObjectChange::MoveToKey { .. } => None,
     }
 }
 

@@ -52,7 +52,7 @@ async fn kinds(client: &StorageClient, bucket: &Bucket, target: &str) -> Vec<Eve
 }
 
 async fn change(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, change: ObjectChange) {
-    let message = ChangeObject { bucket: Arc::clone(bucket), key: key(name), version: None, change };
+    let message = ChangeObject { bucket: Arc::clone(bucket), key: key(name), version: None, of: None, change };
     client.change_object(message).await.unwrap();
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::envelopes;
 use super::fixtures::*;
 use crate::bucket_config::{ConfigChange, ObjectLock, Retention, RetentionMode};
-use crate::names::Stamp;
+use crate::encryption::Encryption;
+use crate::names::{Stamp, VersionId};
 use crate::storage::*;
 
 fn settle(node: &Node) {
@@ -57,6 +58,57 @@ async fn an_edited_file_is_not_served_until_its_bytes_are_back() {
 }
 
 #[actix::test]
+async fn only_the_object_that_is_meant_is_changed() {
+    let node = node();
+    let bucket = bucket(&node.client, "meant").await;
+    let first = put_sealed(&node, &bucket, "a", body(1, 100)).await.object;
+    let change = |of: &Object, change| {
+        let message = ChangeObject {
+            bucket: Arc::clone(&bucket),
+            key: key("a"),
+            version: Some(VersionId::Null),
+            of: Some(of.stamp),
+            change,
+        };
+        node.client.change_object(message)
+    };
+    let tags = || ObjectChange::Tags(vec![("a".to_owned(), "b".to_owned())]);
+    assert_eq!(change(&first, tags()).await.unwrap().attributes.tags.len(), 1);
+    let second = put_sealed(&node, &bucket, "a", body(2, 100)).await.object;
+    let refused = change(&first, tags()).await;
+    assert!(matches!(refused, Err(StorageError::Overtaken { .. })), "{refused:?}");
+    assert_eq!(node.client.object(&bucket, &key("a"), None).await.unwrap().attributes.tags, []);
+    // A key that was replaced meanwhile.
+    let from = second.encryption().unwrap().clone();
+    let to = envelopes::rewrapped(&from, &bucket, "a", "m2");
+    let moves = |from: &Encryption| ObjectChange::MoveToKey { from: from.clone(), to: to.clone() };
+    assert_eq!(change(&second, moves(&from)).await.unwrap().encryption(), Some(&to));
+    let refused = change(&second, moves(&from)).await;
+    assert!(matches!(refused, Err(StorageError::Overtaken { .. })), "{refused:?}");
+}
+
+#[actix::test]
+async fn what_is_locked_moves_to_another_key_by_the_node_only() {
+    let node = node();
+    let mut there = bucket(&node.client, "held").await;
+    let stored = put_sealed(&node, &there, "a", body(1, 100)).await.object;
+    let lock = BucketChange::Config(ConfigChange::ObjectLock(ObjectLock { default: None }));
+    for change in [BucketChange::Versioning(Versioning::Enabled), lock] {
+        there = node.client.configure_bucket(ConfigureBucket { bucket: there, change }).await.unwrap().after;
+    }
+    let change = |change| {
+        let bucket = Arc::clone(&there);
+        node.client.change_object(ChangeObject { bucket, key: key("a"), version: None, of: None, change })
+    };
+    change(ObjectChange::LegalHold(true)).await.unwrap();
+    let from = stored.encryption().unwrap().clone();
+    let to = envelopes::rewrapped(&from, &there, "a", "m2");
+    let refused = change(ObjectChange::MoveToKey { from: from.clone(), to: to.clone() }).await;
+    assert!(matches!(refused, Err(StorageError::ObjectLocked { .. })), "{refused:?}");
+    assert_eq!(change(ObjectChange::Rewrap { from, to: to.clone() }).await.unwrap().encryption(), Some(&to));
+}
+
+#[actix::test]
 async fn a_stranger_that_is_encrypted_is_not_adopted() {
     let node = node();
     let bucket = bucket(&node.client, "strange").await;
@@ -88,7 +140,7 @@ async fn versions_and_what_is_locked_keep_their_bytes() {
     }
     let retention = Some(Retention { mode: RetentionMode::Governance, until_millis: u64::MAX / 2_000_000 });
     let change = ObjectChange::Retention { retention, bypass_governance: false };
-    let message = ChangeObject { bucket: Arc::clone(&there), key: key("locked"), version: None, change };
+    let message = ChangeObject { bucket: Arc::clone(&there), key: key("locked"), version: None, of: None, change };
     node.client.change_object(message).await.unwrap();
     put(&node.client, &there, "version", body(2, 100)).await;
     settle(&node);

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::envelopes;
 use super::fixtures::*;
 use super::fsck::{rebuild, run, tamper};
+use crate::bucket_config::{ConfigChange, ObjectLock};
 use crate::encryption::{CHUNK_BYTES, WrappingKey, sealed_size};
 use crate::names::VersionId;
 use crate::storage::*;
@@ -260,6 +261,54 @@ async fn an_encrypted_file_without_its_key_never_becomes_an_object() {
     assert!(matches!(refused, Err(StorageError::Quarantined { .. })), "{refused:?}");
 }
 
+#[actix::test]
+async fn other_bytes_in_the_file_of_an_encrypted_or_locked_object_never_become_an_object() {
+    for (loses_index, loses_tag) in [(false, false), (false, true), (true, false)] {
+        let node = node();
+        let (bucket, mut objects) = filled(&node).await;
+        put(&node.client, &bucket, "held", body(1, 100)).await;
+        put(&node.client, &bucket, "plain", body(1, 100)).await;
+        let lock = BucketChange::Config(ConfigChange::ObjectLock(ObjectLock { default: None }));
+        let mut there = bucket;
+        for change in [BucketChange::Versioning(Versioning::Enabled), lock] {
+            there = node.client.configure_bucket(ConfigureBucket { bucket: there, change }).await.unwrap().after;
+        }
+        let (bucket, change) = (Arc::clone(&there), ObjectChange::LegalHold(true));
+        let message = ChangeObject { bucket, key: key("held"), version: None, of: None, change };
+        node.client.change_object(message).await.unwrap();
+        let stopped = stop(node).await;
+        let root = stopped.path();
+        for name in ["large", "held", "plain"] {
+            let file = root.join("filled").join(name);
+            if loses_tag {
+                fs::remove_file(&file).unwrap();
+            }
+            fs::write(file, b"junk").unwrap();
+        }
+        if loses_index {
+            lose_index(root);
+            lose_journal(root);
+        }
+        let findings = rebuild(root);
+        let told: Vec<_> = names(&findings).into_iter().filter(|(name, _)| *name == "damaged-file").collect();
+        assert_eq!(told, [("damaged-file", "filled/held"), ("damaged-file", "filled/large")], "{findings:?}");
+        assert!(findings.iter().all(|finding| finding.mended), "{findings:?}");
+        assert_eq!(fs::read_dir(root.join(".myfsio.sys/lost+found")).unwrap().count(), 2);
+        assert_eq!(rebuild(root), [], "nor by the next run");
+        let reopened = open(root);
+        let found = reopened.bucket(&there.name).unwrap();
+        for name in ["held", "large"] {
+            let refused = get(&reopened, &found, name).await;
+            assert!(matches!(refused, Err(StorageError::NoSuchKey { .. })), "{refused:?}");
+        }
+        objects.retain(|(name, _)| name != "large");
+        objects.push(("plain".to_owned(), b"junk".to_vec()));
+        objects.sort();
+        expect(&reopened, &found, &objects).await;
+        close(reopened).await;
+    }
+}
+
 /// The same data key under another key: nothing but rows and tags changes.
 #[actix::test]
 async fn wrapped_anew_it_opens_under_the_new_key_also_without_the_index() {
@@ -283,6 +332,7 @@ async fn wrapped_anew_it_opens_under_the_new_key_also_without_the_index() {
             bucket: Arc::clone(&bucket),
             key: key(name),
             version: Some(VersionId::Null),
+            of: None,
             change: ObjectChange::Rewrap { from, to },
         };
         let now = node.client.change_object(change(from.clone(), to.clone())).await.unwrap();
@@ -369,7 +419,7 @@ async fn a_rewrap_that_is_only_in_the_journal_is_not_lost() {
     let size = rustix::fs::fgetxattr(&file, "user.myfsio", &mut tag).unwrap();
     let to = envelopes::rewrapped(&envelope.encryption, &bucket, "k", "m2");
     let change = ObjectChange::Rewrap { from: envelope.encryption.clone(), to: to.clone() };
-    let message = ChangeObject { bucket: Arc::clone(&bucket), key: key("k"), version: None, change };
+    let message = ChangeObject { bucket: Arc::clone(&bucket), key: key("k"), version: None, of: None, change };
     node.client.change_object(message).await.unwrap();
     let copy = crashed_copy(&node);
     let copied = fs::File::options().write(true).open(copy.path().join("filled/k")).unwrap();

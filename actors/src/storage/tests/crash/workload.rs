@@ -183,7 +183,7 @@ impl Client<'_> {
             return Ok(());
         }
         let change = ObjectChange::Tags(vec![("a".to_owned(), "b".to_owned())]);
-        let message = ChangeObject { bucket: there, key: key(&told.name), version: None, change };
+        let message = ChangeObject { bucket: there, key: key(&told.name), version: None, of: None, change };
         let request = self.storage.change_object(message);
         self.telling(told, |told| told.events.push(EventKind::Tagged), request).await
     }
