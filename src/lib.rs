@@ -5,6 +5,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod admin_socket;
 pub mod aws;
 pub mod cli;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod fuzzing;
 mod limits;
 mod memory;
 pub mod node;
+pub mod private_socket;
 pub mod s3;
 pub mod server;
 mod start;
