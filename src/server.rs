@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
@@ -17,13 +18,12 @@ use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::{DispatchError, PayloadError};
-use actix_http::h1::ExpectHandler;
 use actix_http::{
     HttpMessage as _, HttpService, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead, Response,
 };
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
-use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service};
+use actix_service::{Service, ServiceFactory, ServiceFactoryExt as _, fn_service};
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 use bytes::Bytes;
@@ -159,10 +159,14 @@ pub fn own_requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
 }
 
 /// HTTP/1.1 as every listener speaks it.
-fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-    patience: Patience,
-    draining: &watch::Sender<bool>,
-) -> HttpServiceBuilder<Connection<S>, ExpectHandler> {
+fn http<C, S>(patience: Patience, draining: &watch::Sender<bool>) -> HttpServiceBuilder<Connection<C>, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: ServiceFactory<Request, Config = ()>,
+    S::Error: Into<Response<BoxBody>> + 'static,
+    S::InitError: fmt::Debug,
+    <S::Service as Service<Request>>::Future: 'static,
+{
     let signal = draining.clone();
     HttpService::build()
         .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
@@ -178,7 +182,7 @@ fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
                 }
             }
         })
-        .on_connect_ext(|connection: &Connection<S>, data| {
+        .on_connect_ext(|connection: &Connection<C>, data| {
             data.insert(connection.phase());
         })
 }
