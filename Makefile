@@ -36,6 +36,7 @@ test-rust: ## unit, property, conformance and raw-socket tests
 
 ifneq ($(wildcard tests/clients/requirements.txt),)
 test-clients: build $(VENV_READY) ## boto3 and the aws cli against the built node
+	cargo build --locked --workspace --examples
 	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
 	    $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 

@@ -13,7 +13,8 @@ use myfsio_actors::bucket_config::BucketConfig;
 use myfsio_actors::clock::SystemClock;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey};
 use myfsio_actors::storage::{
-    Attributes, Controls, CreateBucket, DigestPlan, PutObject, StorageClient, StorageSettings, WriteConditions,
+    Attributes, BeginBody, Controls, CreateBucket, DigestPlan, PutObject, StorageClient, StorageSettings,
+    WriteConditions,
 };
 
 const ROUND: Duration = Duration::from_secs(4);
@@ -42,11 +43,13 @@ async fn storage(strict: bool, root: &Path, writers: usize, body: &Bytes) -> f64
         async move {
             let mut n = 0u64;
             while start.elapsed() < ROUND {
-                let mut sink = client.begin_body(Some(body.len() as u64), DigestPlan::default(), None).unwrap();
+                let key = ObjectKey::parse(format!("{writer}/{}/{n}", n % 100).as_bytes()).unwrap();
+                let begin = BeginBody { bucket: &bucket, key: &key, owner: &owner, size: Some(body.len() as u64) };
+                let mut sink = client.begin_body(begin, DigestPlan::default(), None).unwrap();
                 sink.write(body.clone()).await.unwrap();
                 let message = PutObject {
                     bucket: Arc::clone(&bucket),
-                    key: ObjectKey::parse(format!("{writer}/{}/{n}", n % 100).as_bytes()).unwrap(),
+                    key,
                     owner: owner.clone(),
                     attributes: Attributes::default(),
                     controls: Controls::default(),

@@ -14,8 +14,8 @@ use myfsio_actors::clock::{Clock as _, ManualClock, SharedClock};
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, Stamp};
 use myfsio_actors::storage::{
-    Attributes, Bucket, BucketChange, ConfigureBucket, Controls, CreateBucket, DigestPlan, ListDue, PutObject,
-    StorageClient, StorageSettings, WalkTimes, WriteConditions,
+    Attributes, BeginBody, Bucket, BucketChange, ConfigureBucket, Controls, CreateBucket, DigestPlan, ListDue,
+    PutObject, StorageClient, StorageSettings, WalkTimes, WriteConditions,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -23,12 +23,15 @@ const WRITERS: usize = 64;
 
 async fn put(client: &StorageClient, bucket: &Arc<Bucket>, names: std::ops::Range<usize>, folder: &str) {
     let put = |n: usize| async move {
-        let mut sink = client.begin_body(Some(16), DigestPlan::default(), None).unwrap();
+        let key = ObjectKey::parse(format!("{folder}/{}/{n}", n % 100).as_bytes()).unwrap();
+        let owner = CanonicalId::from_bytes([1; 32]);
+        let begin = BeginBody { bucket, key: &key, owner: &owner, size: Some(16) };
+        let mut sink = client.begin_body(begin, DigestPlan::default(), None).unwrap();
         sink.write(Bytes::from_static(b"sixteen bytes...")).await.unwrap();
         let message = PutObject {
             bucket: Arc::clone(bucket),
-            key: ObjectKey::parse(format!("{folder}/{}/{n}", n % 100).as_bytes()).unwrap(),
-            owner: CanonicalId::from_bytes([1; 32]),
+            key,
+            owner,
             attributes: Attributes::default(),
             controls: Controls::default(),
             body: sink.finish().await.unwrap(),

@@ -13,7 +13,7 @@ use myfsio_actors::bucket_config::BucketConfig;
 use myfsio_actors::clock::SystemClock;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey};
 use myfsio_actors::storage::{
-    Attributes, BucketChange, ConfigureBucket, Controls, CreateBucket, DigestPlan, PutObject, StorageClient,
+    Attributes, BeginBody, BucketChange, ConfigureBucket, Controls, CreateBucket, DigestPlan, PutObject, StorageClient,
     StorageSettings, Versioning, WriteConditions,
 };
 
@@ -47,11 +47,13 @@ async fn overwrites(versioned: bool, root: &Path, body: &Bytes) -> (f64, f64) {
         async move {
             let mut n = 0u64;
             while start.elapsed() < ROUND {
-                let mut sink = client.begin_body(Some(body.len() as u64), DigestPlan::default(), None).unwrap();
+                let key = ObjectKey::parse(format!("{writer}/{}", n % KEYS_EACH).as_bytes()).unwrap();
+                let begin = BeginBody { bucket: &bucket, key: &key, owner: &owner, size: Some(body.len() as u64) };
+                let mut sink = client.begin_body(begin, DigestPlan::default(), None).unwrap();
                 sink.write(body.clone()).await.unwrap();
                 let message = PutObject {
                     bucket: Arc::clone(&bucket),
-                    key: ObjectKey::parse(format!("{writer}/{}", n % KEYS_EACH).as_bytes()).unwrap(),
+                    key,
                     owner: owner.clone(),
                     attributes: Attributes::default(),
                     controls: Controls::default(),

@@ -10,16 +10,20 @@ pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod connection;
+mod constraint;
 pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
+pub mod kms;
 mod limits;
 mod memory;
 pub mod node;
+mod page;
 pub mod private_socket;
 pub mod s3;
 pub mod server;
 mod start;
 pub mod telemetry;
 
+pub use myfsio_client_encryption as client_encryption;
 pub use start::{RunError, run};

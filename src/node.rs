@@ -8,9 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use myfsio_actors::audit::AuditLog;
 use myfsio_actors::clock::SharedClock;
+use myfsio_actors::kms::KmsClient;
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::NotifierClient;
+use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
+use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
 
@@ -50,6 +53,29 @@ pub struct NodeSettings {
     pub body_idle: Duration,
     /// How often an access key may ask; none: as often as it likes.
     pub key_rate: Option<Rate>,
+    /// Whether keys of customers are taken over connections that others may read.
+    pub customer_keys_over_http: bool,
+}
+
+/// The clients that a node is made of.
+#[derive(Debug)]
+pub struct Clients {
+    /// Buckets and objects.
+    pub storage: StorageClient,
+    /// Keys that encrypt.
+    pub kms: KmsClient,
+    /// Users and decisions.
+    pub access: Access,
+    /// Removes what is due by the rules of buckets.
+    pub lifecycle: LifecycleClient,
+    /// Who tells webhooks of events.
+    pub notifier: NotifierClient,
+    /// Limits of buckets and users.
+    pub quotas: QuotaTrackerClient,
+    /// Who wraps data keys anew.
+    pub reencryption: ReencryptionClient,
+    /// Who changed what.
+    pub audit: AuditLog,
 }
 
 /// The node.
@@ -59,6 +85,8 @@ pub struct Node {
     pub settings: NodeSettings,
     /// Buckets and objects.
     pub storage: StorageClient,
+    /// Keys that encrypt.
+    pub kms: KmsClient,
     /// Users and decisions.
     pub access: Access,
     /// What was asked of buckets, until it is delivered.
@@ -69,6 +97,10 @@ pub struct Node {
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
     pub notifier: NotifierClient,
+    /// How much buckets and users may hold.
+    pub quotas: QuotaTrackerClient,
+    /// Who wraps data keys anew.
+    pub reencryption: ReencryptionClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Time.
@@ -89,15 +121,8 @@ pub struct Node {
 
 impl Node {
     /// A node with all its places free.
-    pub fn new(
-        settings: NodeSettings,
-        storage: StorageClient,
-        access: Access,
-        lifecycle: LifecycleClient,
-        notifier: NotifierClient,
-        audit: AuditLog,
-        clock: SharedClock,
-    ) -> Self {
+    pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
+        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -112,11 +137,14 @@ impl Node {
         Self {
             settings,
             storage,
+            kms,
             access,
             access_log,
             decisions,
             lifecycle,
             notifier,
+            quotas,
+            reencryption,
             audit,
             clock,
             admission,
@@ -129,6 +157,6 @@ impl Node {
     }
     /// What does not work while the node serves all the same.
     pub fn trouble(&self) -> Option<String> {
-        self.storage.trouble().or_else(|| self.audit.trouble())
+        self.storage.trouble().or_else(|| self.kms.trouble()).or_else(|| self.audit.trouble())
     }
 }

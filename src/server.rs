@@ -19,7 +19,8 @@ use std::time::Duration;
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::{DispatchError, PayloadError};
 use actix_http::{
-    HttpMessage as _, HttpService, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead, Response,
+    ConnectionType, HttpMessage as _, HttpService, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead,
+    Response,
 };
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
@@ -213,7 +214,10 @@ async fn expect(node: Arc<Node>, door: Door, mut request: Request) -> Result<Req
         Err(error) => {
             let (head, payload) = request.into_parts();
             let hold = Hold { permit: None, payload: SharedPayload::new(payload), serving, exchange };
-            Err(refuse(&node, &head, request_id, &error, hold))
+            let mut refusal = refuse(&node, &head, request_id, &error, hold);
+            // Also where there is no body: some clients take the next answer for one to this request else.
+            refusal.head_mut().set_connection_type(ConnectionType::Close);
+            Err(refusal)
         }
     }
 }
@@ -234,12 +238,13 @@ async fn prepare(
     if let (Operation::PutObject, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
-        object_put::check_head(node, &prepared.auth, &head.headers, bucket, key)?;
+        let (.., owner) = object_put::check_head(node, &prepared.auth, &head.headers, bucket, key)?;
+        node.storage.check_quota(bucket, key, &owner, prepared.limits.declared.unwrap_or(0))?;
     }
     if let (Operation::UploadPart, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
-        multipart_part::check_head(node, &head.headers, &prepared.query, bucket, key)?;
+        multipart_part::check_head(node, &head.headers, &prepared.query, bucket, key, prepared.limits.declared)?;
     }
     Ok(Some(prepared))
 }
@@ -262,7 +267,7 @@ async fn answer(node: Arc<Node>, door: Door, request: Request) -> Response<BoxBo
         Ok(Route::Website(site)) => website(&node, &head, &site, request_id, hold).await,
         Ok(Route::Health) => finish(&node, request_id, health(node.storage.failure(), node.trouble()), hold),
         Ok(Route::Aws) => aws(&node, &head, request_id, hold).await,
-        Ok(route @ (Route::Admin | Route::Presign(..) | Route::Unbuilt)) => {
+        Ok(route @ (Route::Admin | Route::Kms | Route::Presign(..) | Route::Unbuilt)) => {
             own(&node, &head, &route, request_id, hold).await
         }
         Err(error) => refuse(&node, &head, request_id, &error, hold),
@@ -273,7 +278,7 @@ async fn answer(node: Arc<Node>, door: Door, request: Request) -> Response<BoxBo
 fn begin_exchange(node: &Node, head: &RequestHead, route: &Result<Route, S3Error>, request_id: RequestId) -> Exchange {
     match route {
         Ok(Route::S3(address)) => Exchange::begin(node, head, address, request_id),
-        Ok(Route::Admin | Route::Presign(..) | Route::Unbuilt) => Exchange::of_json_route(head),
+        Ok(Route::Admin | Route::Kms | Route::Presign(..) | Route::Unbuilt) => Exchange::of_json_route(head),
         Err(_) if route::speaks_json(route::host(head), head.uri.path(), &node.settings.base_domains) => {
             Exchange::of_json_route(head)
         }
@@ -409,7 +414,9 @@ fn find_route(node: &Node, door: Door, head: &RequestHead) -> Result<Route, S3Er
     // The names of the node's own routes are no names for buckets.
     let creates = head.method == Method::PUT && !head.uri.path().trim_matches('/').contains('/');
     match route {
-        Route::Health | Route::Admin | Route::Unbuilt if creates => Err(ErrorCode::InvalidBucketName.into()),
+        Route::Health | Route::Admin | Route::Kms | Route::Unbuilt if creates => {
+            Err(ErrorCode::InvalidBucketName.into())
+        }
         Route::S3(Address::Service) if aws::is_meant(head) => Ok(Route::Aws),
         route => Ok(route),
     }
@@ -442,6 +449,7 @@ async fn own(
             let incoming = stream::iter(hold.payload.clone()).flatten();
             match route {
                 Route::Admin => admin::answer(node, head, request_id, incoming).await,
+                Route::Kms => admin::kms::answer(node, head, request_id, incoming).await,
                 Route::Presign(bucket, key) => admin::presign::answer(node, head, incoming, bucket, key).await,
                 _ => Err(route::unbuilt()),
             }

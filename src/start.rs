@@ -1,6 +1,7 @@
 //! From a configuration to a running node and back: what is started in which order, and drained in reverse.
 //!
-//! Order of start: port, storage (replays its journal), audit log, users, policies, lifecycle, then requests. A taken port or a broken file
+//! Order of start: port, storage (replays its journal), audit log, KMS, users, policies, lifecycle, quotas, then requests. A taken port or a
+//! broken file
 //! stops the start before anything listens.
 
 use std::io::{self, Write as _};
@@ -15,10 +16,13 @@ use myfsio_actors::bucket_config::Day;
 use myfsio_actors::clock::{SharedClock, SystemClock};
 use myfsio_actors::iam::{IamClient, IamError, IamSettings, SeededAdmin};
 use myfsio_actors::json_store::StoreError;
+use myfsio_actors::kms::{KmsClient, KmsSettings};
 use myfsio_actors::lifecycle::LifecycleClient;
 use myfsio_actors::notifier::{NotifierClient, NotifierError, NotifierSettings};
 use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, PolicyError};
+use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
+use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,7 +31,8 @@ use crate::access_log::{self, AccessLogSettings};
 use crate::admin_socket;
 use crate::config::{Config, Durability, Secret};
 use crate::limits;
-use crate::node::{Node, NodeSettings};
+use crate::memory;
+use crate::node::{Clients, Node, NodeSettings};
 use crate::private_socket::run_folder;
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
@@ -88,6 +93,7 @@ impl RunError {
 
 /// Runs a node until it is told to stop. Errs when it cannot start, or when storage failed while it ran.
 pub fn run(config: Config) -> Result<(), RunError> {
+    memory::set_up();
     let _logs = telemetry::start(&config)?;
     actix::System::new().block_on(serve(config))
 }
@@ -101,7 +107,7 @@ pub fn for_one_command<T: Send + 'static>(
     // Who runs a command reads its answer, not what the node says of itself.
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
-        let mut running = Running::start(config)?;
+        let mut running = Running::start(config).await?;
         let settings = server_settings(config, &running.node);
         let (own, other) = UnixStream::pair().map_err(RunError::Start)?;
         own.set_nonblocking(true).map_err(RunError::Start)?;
@@ -125,17 +131,21 @@ struct Running {
 }
 
 impl Running {
-    fn start(config: &Config) -> Result<Self, RunError> {
+    async fn start(config: &Config) -> Result<Self, RunError> {
         let clock: SharedClock = Arc::new(SystemClock);
         let storage = StorageClient::start(&storage_settings(config), Arc::clone(&clock))?;
         let sealer = sealer(config)?;
         let audit = start_audit(config, &clock);
+        let kms = start_kms(config, &audit, &clock);
         let (access, seeded) = start_access(config, &sealer, &audit, &clock)?;
         let notifier = start_notifier(config, sealer, &storage, &clock)?;
         let day = Day::of_seconds(config.lifecycle_day_seconds);
         let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
-        let settings = node_settings(config)?;
-        let node = Arc::new(Node::new(settings, storage, access, lifecycle, notifier, audit, clock));
+        let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
+        let reencryption =
+            ReencryptionClient::start(storage.clone(), kms.clone(), Arc::clone(&clock), &Arbiter::new().handle());
+        let clients = Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit };
+        let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
         Ok(Self { access_logs: access_log::start(Arc::clone(&node)), node, seeded })
     }
 
@@ -148,6 +158,12 @@ impl Running {
         }
         if let Err(error) = node.notifier.stop().await {
             tracing::warn!(%error, "events that were told are told again by the next start");
+        }
+        if let Err(error) = node.reencryption.stop().await {
+            tracing::warn!(%error, "wrapping data keys anew did not end by itself");
+        }
+        if let Err(error) = node.quotas.stop().await {
+            tracing::warn!(%error, "counting for quotas did not end by itself");
         }
         node.audit.stop().await;
         let failure = node.storage.failure();
@@ -174,7 +190,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
         api: listener.local_addr().map_err(RunError::Start)?,
         websites: websites.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
     };
-    let running = Running::start(&config)?;
+    let running = Running::start(&config).await?;
     let settings = server_settings(&config, &running.node);
     let (server, stopper) = server::serve(&running.node, listener, websites, &settings).map_err(RunError::Start)?;
     let admin_socket = admin_socket::listen(&running.node, &settings, &run_folder(&config.storage_root));
@@ -248,6 +264,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         requests_max: config.requests_max,
         body_idle: Duration::from_secs(config.request_timeout_seconds),
         key_rate: key_rate(config),
+        customer_keys_over_http: config.sse_c_over_http,
     })
 }
 
@@ -274,6 +291,21 @@ fn sealer(config: &Config) -> Result<Sealer, RunError> {
 fn start_audit(config: &Config, clock: &SharedClock) -> AuditLog {
     let folder = config.storage_root.join(".myfsio.sys/audit");
     AuditLog::start(AuditSettings { folder, bytes_max: config.audit_bytes }, Arc::clone(clock))
+}
+
+/// Starts the KMS on an arbiter of its own: its file writes must not hold up anything else.
+fn start_kms(config: &Config, audit: &AuditLog, clock: &SharedClock) -> KmsClient {
+    let settings = KmsSettings {
+        keys_path: config.kms_keys_path.clone(),
+        master_key_path: config.encryption_master_key_path.clone(),
+        master_key: config.encryption_master_key.as_ref().map(secret_of),
+        previous_master_keys: config.encryption_master_key_previous.iter().map(secret_of).collect(),
+        encryption_enabled: config.encryption_enabled,
+        kms_enabled: config.kms_enabled,
+        region: config.aws_region.clone(),
+        audit: audit.clone(),
+    };
+    KmsClient::start(settings, Arc::clone(clock), &Arbiter::new().handle())
 }
 
 /// Starts the notifier on an arbiter of its own: what it reads and sends must not hold up anything else.

@@ -52,6 +52,11 @@ fn open_to_every_caller(operation: Operation) -> bool {
     operation == Operation::ListBuckets
 }
 
+/// Operations that another permission gives as well: who may list a bucket sees how full it is.
+fn given_by_another(operation: Operation) -> bool {
+    operation == Operation::GetBucketQuota
+}
+
 /// Operations that no action grants: administrators only.
 fn for_administrators(operation: Operation) -> bool {
     matches!(operation, Operation::PutBucketQuota | Operation::DeleteBucketQuota)
@@ -156,12 +161,8 @@ fn every_operation_for_every_caller() {
             check(operation, "disabled", &callers.ask(Some(("disabled", "secret")), row, by_signature), false);
             if !open_to_every_caller(operation) && !decided_in_the_body(operation) {
                 check(operation, "without", &callers.ask(Some(("without", "secret")), row, by_signature), false);
-                check(
-                    operation,
-                    "every other action",
-                    &callers.ask(Some((&format!("rest{i}"), "secret")), row, by_signature),
-                    false,
-                );
+                let rest = callers.ask(Some((&format!("rest{i}"), "secret")), row, by_signature);
+                check(operation, "every other action", &rest, given_by_another(operation));
             }
         }
     }
@@ -303,6 +304,9 @@ const OWN_ROUTES: &[OwnRoute] = &[
     route("PATCH", "/_myfsio/iam/users/subject/access-keys/subject", r#"{"enabled": true}"#),
     route("POST", "/_myfsio/iam/users/subject/rotate", r#"{"access_key": "subject"}"#),
     route("DELETE", "/_myfsio/iam/users/subject/access-keys/subject", ""),
+    route("GET", "/_myfsio/users/subject/quota", ""),
+    route("PUT", "/_myfsio/users/subject/quota", r#"{"max_bytes": 1000000}"#),
+    route("DELETE", "/_myfsio/users/subject/quota", ""),
     route("DELETE", "/_myfsio/iam/users/subject", ""),
     // Last: who may hear it hears it without end.
     route("GET", "/_myfsio/events", ""),

@@ -1,19 +1,39 @@
-//! docs/compatibility.md tells of every operation what the table says.
+//! docs/compatibility.md tells of every operation what the tables say.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use myfsio::s3::operation::Operation;
+use myfsio::{kms, s3};
 
-#[test]
-fn the_document_and_the_table_agree() {
-    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md")).unwrap();
-    let told: Vec<(&str, bool)> = document
-        .lines()
+fn document() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md")).unwrap()
+}
+
+/// The operations in the tables of a part of the document, with whether it says that they are built.
+fn told(part: &str) -> Vec<(&str, bool)> {
+    part.lines()
         .filter_map(|line| {
             let mut cells = line.strip_prefix("| ")?.split(" | ");
             let (name, built) = (cells.next()?, cells.next()?);
             matches!(built, "yes" | "partly" | "no").then(|| (name, built != "no"))
         })
-        .collect();
-    let known: Vec<(&str, bool)> = Operation::ALL.iter().map(|o| (o.name(), o.implemented())).collect();
-    assert_eq!(told, known);
+        .collect()
+}
+
+/// The part of the document below a heading, and what stands before and after it.
+fn part<'a>(document: &'a str, heading: &str) -> (&'a str, &'a str) {
+    let (before, rest) = document.split_once(heading).unwrap();
+    (before, rest.split("\n## ").next().unwrap())
+}
+
+#[test]
+fn the_document_and_the_table_of_s3_agree() {
+    let document = document();
+    let known: Vec<_> = s3::operation::Operation::ALL.iter().map(|o| (o.name(), o.implemented())).collect();
+    assert_eq!(told(part(&document, "\n## KMS\n").0), known);
+}
+
+#[test]
+fn the_document_and_the_table_of_kms_agree() {
+    let document = document();
+    let known: Vec<_> = kms::Operation::ALL.iter().map(|o| (o.name(), o.members().is_some())).collect();
+    assert_eq!(told(part(&document, "\n## KMS\n").1), known);
 }

@@ -27,6 +27,7 @@ fn every_operation_is_driven_and_measured() {
     for (operation, options) in [
         ("put", "--duration 1s --connections 4"),
         ("get", "--duration 300ms --connections 4 --keys 50"),
+        ("get", "--duration 300ms --connections 2 --keys 3 --size 1MiB --range 10KiB"),
         ("head", "--duration 300ms --keys 50"),
         ("list", "--duration 300ms --connections 2 --keys 50 --delimiter / --pages first"),
         ("delete", "--duration 300ms --connections 4 --keys 500"),

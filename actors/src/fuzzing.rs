@@ -5,6 +5,7 @@
 pub use crate::audit::fuzzing::audit_log;
 pub use crate::iam::fuzzing::{iam_file, identity_token, session_token};
 pub use crate::policy_engine::fuzzing::policy;
+pub use crate::storage::fuzzing::sealed::sealed;
 pub use crate::storage::fuzzing::{journal, rows};
 
 /// A target: answers whether the input was taken.
@@ -18,6 +19,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("journal", journal),
     ("policy", policy),
     ("rows", rows),
+    ("sealed", sealed),
     ("session_token", session_token),
 ];
 

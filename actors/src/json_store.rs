@@ -450,7 +450,7 @@ fn write(path: &Path, document: &Value, expected: Option<FileStamp>) -> Result<O
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    fs::create_dir_all(&folder).map_err(io_error(&folder, "create the folder"))?;
+    make_folder(&folder).map_err(io_error(&folder, "create the folder"))?;
     let mut name = std::ffi::OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
     name.push(".tmp");
@@ -479,18 +479,41 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Makes a folder and those above it, each durable in the one above.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_folder(folder.parent().ok_or(error)?)?;
+            return make_folder(folder);
+        }
+        Err(_) if folder.is_dir() => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+    File::open(above.unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
 /// Writes a small secret file, mode 0600, atomically and durably, unless one is there. Answers whether it wrote.
 pub fn write_new_secret(path: &Path, bytes: &[u8]) -> Result<bool, StoreError> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(folder).map_err(io_error(folder, "create the folder"))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    make_folder(folder).map_err(io_error(folder, "create the folder"))?;
     let temporary = path.with_extension("tmp");
     write_whole(&temporary, bytes).map_err(io_error(&temporary, "write"))?;
-    let linked = fs::hard_link(&temporary, path);
+    let is_new = match fs::hard_link(&temporary, path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        Err(_) if path.exists() => false,
+        // A file system without links.
+        Err(_) => {
+            fs::rename(&temporary, path).map_err(io_error(path, "write"))?;
+            true
+        }
+    };
+    // Gone already where it was renamed.
     let _ = fs::remove_file(&temporary);
-    match linked {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-        Err(_) => write_whole(path, bytes).map_err(io_error(path, "write"))?,
+    if !is_new {
+        return Ok(false);
     }
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder, "sync"))?;
     Ok(true)
@@ -592,6 +615,19 @@ mod tests {
         let now = Stamp::from_system_time(std::time::SystemTime::now());
         let store = JsonStore::open(path.clone(), Numbers, Some(&json!({"n": 1})), &json!({}), now).unwrap();
         assert!(!store.snapshot().load().is_current(&path));
+    }
+
+    #[test]
+    fn a_secret_is_written_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/c/secret");
+        assert!(write_new_secret(&path, b"one").unwrap());
+        assert!(!write_new_secret(&path, b"two").unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(write_new_secret(&folder.path().join("file/below/secret"), b"x").is_err());
     }
 
     #[test]

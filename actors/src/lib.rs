@@ -17,6 +17,7 @@ pub mod encryption;
 pub mod fuzzing;
 pub mod iam;
 pub mod json_store;
+pub mod kms;
 pub mod lifecycle;
 #[cfg(feature = "internals")]
 pub mod measured;
@@ -24,6 +25,8 @@ pub mod names;
 pub mod notifier;
 mod outgoing;
 pub mod policy_engine;
+pub mod quota_tracker;
 pub mod rate;
+pub mod reencryption;
 pub mod seal;
 pub mod storage;

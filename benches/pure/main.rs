@@ -1,9 +1,11 @@
-//! What the pure hot paths cost: signatures, routes, framing, XML, policies, rows, journal batches, listings.
+//! What the pure hot paths cost: signatures, routes, framing, XML, policies, rows, journal batches, listings, chunks of
+//! encrypted objects.
 //! `cargo bench --features internals --bench pure`; `-- --quick` is enough to see an order of magnitude, and a name behind
 //! it picks some.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod http;
+mod sealed;
 mod state;
 
 use std::time::Duration;
@@ -24,5 +26,6 @@ fn main() {
     state::pages(&mut criterion);
     state::policies(&mut criterion);
     state::refusals(&mut criterion);
+    sealed::chunks(&mut criterion);
     criterion.final_summary();
 }

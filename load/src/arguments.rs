@@ -113,6 +113,9 @@ pub struct RunArguments {
     /// Weights of a mixed load
     #[arg(long, value_parser = Mix::parse, default_value = "get=60,put=20,head=10,delete=5,list=5")]
     mix: Mix,
+    /// A get asks for so many bytes, anywhere in the object
+    #[arg(long, value_parser = size)]
+    range: Option<u64>,
     /// Longest time of one operation
     #[arg(long, value_parser = time, default_value = "60s")]
     timeout: Duration,
@@ -171,8 +174,12 @@ impl RunArguments {
             fresh: self.fresh,
             listing: Listing { pages: self.pages, delimiter: self.delimiter.clone(), keys_max: self.keys_max },
             mix: self.mix.clone(),
+            range: self.range,
             timeout: self.timeout,
         };
+        if self.range.is_some_and(|range| range == 0 || range > self.size || self.op != Operation::Get) {
+            return Err("--range is of --op get, and 1 to --size bytes".to_owned());
+        }
         if self.part_size == 0 {
             return Err("--part-size is 0".to_owned());
         }

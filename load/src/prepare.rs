@@ -49,6 +49,18 @@ pub async fn create_bucket(site: &Site) -> Result<(), String> {
     }
 }
 
+/// Has the site's bucket encrypt what is put into it, under the server's own key (S3 API Reference, PutBucketEncryption). Errs when
+/// it does not.
+pub async fn encrypt_bucket(site: &Site) -> Result<(), String> {
+    const RULES: &[u8] = b"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>\
+        <SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+    let payload = Payload { pattern: RULES, length: RULES.len() as u64 };
+    let mut request = Vec::new();
+    site.write_request(&mut request, "PUT", &site.path(""), "encryption=", Some(payload.length));
+    let answer = Connection::new(site.address).exchange(&mut request, payload, Wanted::default()).await;
+    answer.map(drop).map_err(|failure| format!("{}: cannot encrypt {}: {failure}", site.endpoint.name, site.bucket))
+}
+
 /// How many keys and common prefixes the first listing of a load answers.
 pub async fn count_entries(site: &Site, workload: &Workload) -> Result<usize, String> {
     let mut request = Vec::new();

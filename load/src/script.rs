@@ -9,6 +9,8 @@ use crate::workload::{Listing, Operation, Pages, Workload};
 
 /// Most heads that are kept: more would not fit the processor's caches anyway.
 const KEPT_MAX: u64 = 20_000;
+/// Different ranges that are read.
+const RANGES: u64 = 4096;
 
 /// The heads of requests, one behind the other.
 #[derive(Default)]
@@ -29,6 +31,7 @@ impl Heads {
 pub struct Script {
     operation: Operation,
     size: u64,
+    range: Option<u64>,
     keys: Keys,
     listing: Listing,
     kept: Heads,
@@ -38,7 +41,8 @@ impl Script {
     /// The script of `operation`, which is neither a multipart one nor a mix, on `keys`.
     pub fn new(site: &Site, operation: Operation, workload: &Workload, keys: Keys) -> Self {
         let listing = workload.listing.clone();
-        let mut script = Self { operation, size: workload.size, keys, listing, kept: Heads::default() };
+        let range = workload.range.filter(|_| operation == Operation::Get);
+        let mut script = Self { operation, size: workload.size, range, keys, listing, kept: Heads::default() };
         let distinct = script.distinct();
         if distinct <= KEPT_MAX {
             let mut kept = Heads::default();
@@ -77,7 +81,7 @@ impl Script {
     /// Bytes of object or listing that a good answer stands for. Errs: Unexpected.
     pub fn check(&self, answer: &Answer) -> Result<u64, Failure> {
         match self.operation {
-            Operation::Get | Operation::Head if answer.length != self.size => {
+            Operation::Get | Operation::Head if answer.length != self.range.unwrap_or(self.size) => {
                 Err(Failure::Unexpected("the object's length is another"))
             }
             Operation::List if answer.length == 0 => Err(Failure::Unexpected("no listing")),
@@ -92,21 +96,34 @@ impl Script {
         match (self.operation, self.listing.pages) {
             (Operation::List, Pages::First) => 1,
             (Operation::List, Pages::All | Pages::Folders) => self.keys.count.div_ceil(FOLDER_KEYS).max(1),
+            _ if self.range.is_some() => self.keys.count.saturating_mul(RANGES),
             _ => self.keys.count.max(1),
         }
     }
 
     fn compose(&self, site: &Site, n: u64, out: &mut Vec<u8>) {
         let object = |method: &str, out: &mut Vec<u8>, length: Option<u64>| {
-            site.write_request(out, method, &site.path(&self.keys.key(n)), "", length);
+            site.write_request(out, method, &site.path(&self.keys.key(n % self.keys.count.max(1))), "", length);
         };
         match self.operation {
             Operation::List => site.write_request(out, "GET", &site.path(""), &self.listing_query(n), None),
             Operation::Head => object("HEAD", out, None),
             Operation::Delete => object("DELETE", out, None),
             Operation::Put => object("PUT", out, Some(self.size)),
-            Operation::Get | Operation::Part | Operation::Multipart | Operation::Mixed => object("GET", out, None),
+            Operation::Get | Operation::Part | Operation::Multipart | Operation::Mixed => {
+                object("GET", out, None);
+                if let Some(bytes) = self.range {
+                    self.ask_for_range(n, bytes, out);
+                }
+            }
         }
+    }
+
+    /// Puts a header at the end of a head; presigned requests do not sign it.
+    fn ask_for_range(&self, n: u64, bytes: u64, out: &mut Vec<u8>) {
+        let start = scatter(n) % (self.size.saturating_sub(bytes) + 1);
+        out.truncate(out.len().saturating_sub(2));
+        out.extend_from_slice(format!("Range: bytes={start}-{}\r\n\r\n", start + bytes - 1).as_bytes());
     }
 
     fn listing_query(&self, n: u64) -> String {
@@ -168,6 +185,26 @@ mod tests {
             let wanted = format!("GET /b/p/{n:08} HTTP/1.1");
             assert!(lines.contains(&wanted), "every key is read: {wanted}");
         }
+    }
+
+    #[test]
+    fn ranges_are_anywhere_in_the_object() {
+        let script = script(Operation::Get, |workload| (workload.range, workload.keys.count) = (Some(4), 1));
+        let mut starts = std::collections::BTreeSet::new();
+        for n in 0..200 {
+            let mut out = Vec::new();
+            script.request(&plain_site(), n, &mut out);
+            let head = String::from_utf8(out).unwrap();
+            let (line, range) = head.split_once("Range: bytes=").unwrap();
+            assert!(line.starts_with("GET /b/p/00000000 HTTP/1.1\r\n") && range.ends_with("\r\n\r\n"), "{head}");
+            let (start, end) = range.trim().split_once('-').unwrap();
+            let (start, end): (u64, u64) = (start.parse().unwrap(), end.parse().unwrap());
+            assert_eq!(end, start + 3);
+            starts.insert(start);
+        }
+        assert_eq!(starts.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6], "of 10 bytes");
+        assert_eq!(script.check(&Answer { length: 4, ..Answer::default() }), Ok(4));
+        assert!(script.check(&Answer { length: 10, ..Answer::default() }).is_err());
     }
 
     #[test]

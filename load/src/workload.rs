@@ -140,6 +140,8 @@ pub struct Workload {
     pub listing: Listing,
     /// Weights of a mixed load.
     pub mix: Mix,
+    /// A GetObject asks for so many bytes of its object, anywhere in it.
+    pub range: Option<u64>,
     /// Longest time of one operation.
     pub timeout: Duration,
 }
@@ -197,6 +199,7 @@ pub mod tests {
             fresh: false,
             listing: Listing { pages: Pages::First, delimiter: None, keys_max: 1000 },
             mix: Mix::parse("get=1").unwrap(),
+            range: None,
             timeout: Duration::from_secs(5),
         }
     }

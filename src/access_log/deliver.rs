@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use myfsio_actors::bucket_config::{Acl, Logging, ObjectOwnership};
+use myfsio_actors::kms::KmsError;
 use myfsio_actors::names::{BucketName, ObjectKey};
-use myfsio_actors::storage::{Attributes, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, BeginBody, Bucket, Controls, DigestPlan, PutObject, StorageError, WriteConditions,
+};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -15,6 +18,7 @@ use super::buffer::Lines;
 use super::delivery_allowed;
 use super::entry::{partition_time, partitioned_key, simple_key};
 use crate::node::Node;
+use crate::s3::encryption::envelope_by_default;
 
 /// How long a stopping node waits for its last delivery.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -83,8 +87,8 @@ async fn deliver_all(node: &Node, with_failed: bool) {
 
 /// Why lines were not delivered.
 enum Undelivered {
-    /// Storage could not; later it may.
-    ForNow(StorageError),
+    /// Storage or the KMS could not; later they may.
+    ForNow(Box<dyn std::error::Error>),
     /// They have no place to go.
     ForGood(&'static str),
 }
@@ -93,8 +97,14 @@ impl From<StorageError> for Undelivered {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::NoSuchBucket { .. } => Self::ForGood("the target bucket does not exist"),
-            error => Self::ForNow(error),
+            error => Self::ForNow(error.into()),
         }
+    }
+}
+
+impl From<KmsError> for Undelivered {
+    fn from(error: KmsError) -> Self {
+        Self::ForNow(error.into())
     }
 }
 
@@ -110,7 +120,9 @@ async fn deliver(node: &Node, lines: &Lines) -> Result<(), Undelivered> {
     let key = key_of(node, &source, logging, lines)?;
     let size = lines.text.len() as u64;
     node.storage.check_room(size)?;
-    let mut writer = node.storage.begin_body(Some(size), DigestPlan::default(), None)?;
+    let envelope = envelope_by_default(node, &target, &key).await?;
+    let begin = BeginBody { bucket: &target, key: &key, owner: &target.owner, size: Some(size) };
+    let mut writer = node.storage.begin_body(begin, DigestPlan::default(), envelope.as_ref())?;
     writer.write(Bytes::copy_from_slice(lines.text.as_bytes())).await?;
     let body = writer.finish().await?;
     let message = PutObject {

@@ -13,7 +13,13 @@ use super::buffer::Lines;
 use crate::s3::query::percent_decode;
 
 /// Query parameters whose values are nobody's business.
-const SECRET_PARAMETERS: [&str; 3] = ["x-amz-signature", "signature", "x-amz-security-token"];
+const SECRET_PARAMETERS: [&str; 5] = [
+    "x-amz-signature",
+    "signature",
+    "x-amz-security-token",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-copy-source-server-side-encryption-customer-key",
+];
 
 /// One request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

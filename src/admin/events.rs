@@ -12,7 +12,7 @@ use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::bucket_config::EventPattern;
 use myfsio_actors::names::{BucketName, Stamp};
 use myfsio_actors::notifier::{TargetEvents, record};
-use myfsio_actors::storage::{ObjectEvent, QueueLength};
+use myfsio_actors::storage::{ObjectEvent, QueueLength, QuotaWarning};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::audit::carry_out;
+use super::quotas::{WARNING_EVENT, warning};
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::Caller;
@@ -109,13 +110,16 @@ pub struct EventFilter {
     bucket: Option<BucketName>,
     prefix: Option<String>,
     event: Option<EventPattern>,
+    /// Nothing but warnings of quotas.
+    warnings_only: bool,
 }
 
 impl EventFilter {
     /// Reads `bucket`, `prefix` and `event` of a query. Errs: InvalidBucketName, InvalidArgument.
     pub fn parse(query: &Query) -> Result<Self, S3Error> {
         let bucket = query.get("bucket").map(BucketName::parse).transpose();
-        let event = query.get("event").map(|name| {
+        let warnings_only = query.get("event") == Some(WARNING_EVENT);
+        let event = query.get("event").filter(|_| !warnings_only).map(|name| {
             let unknown = || S3Error::invalid_argument("event", name, "There is no such event.");
             EventPattern::parse(name).ok_or_else(unknown)
         });
@@ -123,19 +127,29 @@ impl EventFilter {
             bucket: bucket.map_err(|_| ErrorCode::InvalidBucketName)?,
             prefix: query.get("prefix").map(str::to_owned),
             event: event.transpose()?,
+            warnings_only,
         })
     }
 
     fn wants(&self, event: &ObjectEvent) -> bool {
-        self.bucket.as_ref().is_none_or(|bucket| *bucket == event.bucket)
+        !self.warnings_only
+            && self.bucket.as_ref().is_none_or(|bucket| *bucket == event.bucket)
             && self.prefix.as_deref().is_none_or(|prefix| event.key.as_str().starts_with(prefix))
             && self.event.is_none_or(|pattern| pattern.covers(event.kind.name()))
+    }
+
+    /// Whoever asks for some keys or kinds of events alone is not told of quotas.
+    fn wants_warning(&self, warning: &QuotaWarning) -> bool {
+        self.prefix.is_none()
+            && self.event.is_none()
+            && self.bucket.as_ref().is_none_or(|bucket| Some(bucket) == warning.bucket.as_ref())
     }
 }
 
 /// A listener's end of the stream.
 struct Listener {
     events: Receiver<Arc<ObjectEvent>>,
+    warnings: Receiver<Arc<QuotaWarning>>,
     stopping: watch::Receiver<bool>,
     filter: EventFilter,
     region: String,
@@ -155,6 +169,7 @@ pub fn listen(node: &Arc<Node>, caller: Caller) -> Answer {
     let place = Arc::clone(&node.listeners).try_acquire_owned().map_err(|_| ErrorCode::SlowDown)?;
     let listener = Listener {
         events: node.storage.listen(),
+        warnings: node.quotas.listen(),
         stopping: node.stopping.subscribe(),
         filter,
         region: node.notifier.region().to_owned(),
@@ -192,6 +207,11 @@ impl Listener {
             }
             let received = tokio::select! {
                 received = tokio::time::timeout_at(deadline, self.events.recv()) => received,
+                // One that was missed is told by the quota itself.
+                Ok(told) = self.warnings.recv() => match self.filter.wants_warning(&told) {
+                    true => return Some(format!("event: {WARNING_EVENT}\ndata: {}\n\n", warning(&told))),
+                    false => continue,
+                },
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
             };
             match received {
@@ -223,6 +243,8 @@ mod tests {
         assert_eq!(filter(""), Ok(EventFilter::default()));
         let all = filter("bucket=photos&prefix=a/&event=s3:ObjectCreated:*").unwrap();
         assert_eq!((all.bucket.unwrap().as_str(), all.prefix.as_deref()), ("photos", Some("a/")));
+        let warnings = filter("event=myfsio:QuotaWarning").unwrap();
+        assert!(warnings.warnings_only && warnings.event.is_none());
         assert_eq!(filter("bucket=NO"), Err(ErrorCode::InvalidBucketName));
         assert_eq!(filter("event=s3:Nothing"), Err(ErrorCode::InvalidArgument));
     }

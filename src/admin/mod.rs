@@ -7,9 +7,13 @@ mod events;
 mod explain;
 pub mod health;
 mod iam;
+pub mod kms;
 mod lifecycle;
+mod objects;
 mod policy;
 pub mod presign;
+mod quotas;
+mod reencryption;
 mod route;
 mod simulate;
 
@@ -68,9 +72,22 @@ pub async fn answer(
             only_administrators(node, &caller)?;
             audit::entries(node, caller.query()).await
         }
+        AdminRoute::ObjectStorage(bucket, key) => {
+            only_administrators(node, &caller)?;
+            objects::storage(node, &bucket, key, caller.query()).await
+        }
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;
             events::listen(node, caller)
+        }
+        AdminRoute::UserQuota(route) => quotas::answer(node, caller, request_id, route, incoming).await,
+        AdminRoute::KeyUsage => {
+            only_administrators(node, &caller)?;
+            reencryption::usage(node)
+        }
+        AdminRoute::Reencrypt(route) => {
+            only_administrators(node, &caller)?;
+            reencryption::answer(node, caller, request_id, route, incoming).await
         }
         AdminRoute::Explain => explain::explain(node, &caller),
         AdminRoute::Simulate => {

@@ -1,10 +1,12 @@
 //! Which of the node's own routes a request asks for. Pure.
 
 use actix_web::http::Method;
-use myfsio_actors::names::BucketName;
+use myfsio_actors::names::{BucketName, ObjectKey};
 
 use super::iam::route::IamRoute;
 use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::query::percent_decode;
+use crate::s3::route::parse_key;
 
 /// A route below `/_myfsio`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,55 @@ pub enum AdminRoute {
     Simulate,
     /// `GET /_myfsio/audit`
     AuditLog,
+    /// `GET /_myfsio/objects/<bucket>/<key>/storage`
+    ObjectStorage(BucketName, ObjectKey),
+    /// `/_myfsio/users/<user>/quota`
+    UserQuota(UserQuotaRoute),
+    /// `GET /_myfsio/kms/usage`
+    KeyUsage,
+    /// `/_myfsio/kms/reencrypt`
+    Reencrypt(ReencryptRoute),
+}
+
+/// What is asked of the job that wraps data keys anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReencryptRoute {
+    /// `GET`: how far it is.
+    Progress,
+    /// `POST`: begins one.
+    Begin,
+    /// `DELETE`: ends it.
+    Cancel,
+}
+
+fn reencrypt(method: &Method) -> Result<AdminRoute, S3Error> {
+    match method.as_str() {
+        "GET" => Ok(AdminRoute::Reencrypt(ReencryptRoute::Progress)),
+        "POST" => Ok(AdminRoute::Reencrypt(ReencryptRoute::Begin)),
+        "DELETE" => Ok(AdminRoute::Reencrypt(ReencryptRoute::Cancel)),
+        _ => Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", "GET, POST, DELETE")),
+    }
+}
+
+/// What is asked of a user's quota. The user goes by its id, one of its access keys, or a name that it alone has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserQuotaRoute {
+    /// `GET`; also for the user itself.
+    Get(String),
+    /// `PUT`
+    Set(String),
+    /// `DELETE`
+    Remove(String),
+}
+
+fn user_quota(method: &Method, user: &str) -> Result<AdminRoute, S3Error> {
+    let user = super::iam::route::decoded(user)?;
+    match method.as_str() {
+        "GET" => Ok(AdminRoute::UserQuota(UserQuotaRoute::Get(user))),
+        "PUT" => Ok(AdminRoute::UserQuota(UserQuotaRoute::Set(user))),
+        "DELETE" => Ok(AdminRoute::UserQuota(UserQuotaRoute::Remove(user))),
+        _ => Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", "GET, PUT, DELETE")),
+    }
 }
 
 /// Finds the route of a path that begins with `/_myfsio`. Errs: NotImplemented, MethodNotAllowed, InvalidBucketName,
@@ -46,6 +97,9 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         Ok((taken, route(named(bucket)?)))
     };
     let (taken, route) = match segments[..] {
+        ["kms", "reencrypt"] => return reencrypt(method),
+        ["kms", "usage"] => (Method::GET, AdminRoute::KeyUsage),
+        ["users", user, "quota"] => return user_quota(method, user),
         ["iam", ref rest @ ..] => return super::iam::route::find(method, rest).map(AdminRoute::Iam),
         ["buckets", bucket, "adopt"] => of_bucket(Method::POST, AdminRoute::AdoptFiles, bucket)?,
         ["buckets", bucket, "lifecycle"] => of_bucket(Method::GET, AdminRoute::Lifecycle, bucket)?,
@@ -61,12 +115,21 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["explain"] => (Method::GET, AdminRoute::Explain),
         ["simulate"] => (Method::POST, AdminRoute::Simulate),
         ["audit"] => (Method::GET, AdminRoute::AuditLog),
+        ["objects", bucket, ref key @ .., "storage"] if !key.is_empty() => {
+            (Method::GET, AdminRoute::ObjectStorage(named(bucket)?, object_key(&key.join("/"))?))
+        }
         _ => return Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
     };
     if method != taken {
         return Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", taken.as_str()));
     }
     Ok(route)
+}
+
+/// The key in a path, decoded once. Errs: InvalidURI, KeyTooLongError.
+fn object_key(path: &str) -> Result<ObjectKey, S3Error> {
+    let bytes = percent_decode(path.as_bytes(), false).ok_or_else(|| S3Error::from(ErrorCode::InvalidURI))?;
+    parse_key(&bytes)
 }
 
 #[cfg(test)]
@@ -95,10 +158,37 @@ mod tests {
         assert_eq!(find(&Method::GET, "/_myfsio/explain").unwrap(), AdminRoute::Explain);
         assert_eq!(find(&Method::POST, "/_myfsio/simulate").unwrap(), AdminRoute::Simulate);
         assert_eq!(find(&Method::GET, "/_myfsio/audit").unwrap(), AdminRoute::AuditLog);
-        let code = |method, path| find(&method, path).unwrap_err().code();
-        for (method, path) in
-            [(Method::GET, adopt), (Method::POST, policy), (Method::POST, events), (Method::POST, "/_myfsio/events")]
+        let storage = |bucket: &BucketName, key: &str| {
+            AdminRoute::ObjectStorage(bucket.clone(), ObjectKey::parse(key.as_bytes()).unwrap())
+        };
+        let named = BucketName::parse("photos").unwrap();
+        for (path, key) in [("a", "a"), ("a/b%2Fc/", "a/b/c/"), ("storage/storage", "storage/storage"), ("%C3%A4", "ä")]
         {
+            let found = find(&Method::GET, &format!("/_myfsio/objects/photos/{path}/storage")).unwrap();
+            assert_eq!(found, storage(&named, key));
+        }
+        let ann = "/_myfsio/users/Ann%20B/quota";
+        for (method, route) in [
+            (Method::GET, UserQuotaRoute::Get("Ann B".to_owned())),
+            (Method::PUT, UserQuotaRoute::Set("Ann B".to_owned())),
+            (Method::DELETE, UserQuotaRoute::Remove("Ann B".to_owned())),
+        ] {
+            assert_eq!(find(&method, ann).unwrap(), AdminRoute::UserQuota(route));
+        }
+        let reencrypt = |method| find(&method, "/_myfsio/kms/reencrypt").map_err(|error| error.code());
+        assert_eq!(reencrypt(Method::POST), Ok(AdminRoute::Reencrypt(ReencryptRoute::Begin)));
+        assert_eq!(reencrypt(Method::GET), Ok(AdminRoute::Reencrypt(ReencryptRoute::Progress)));
+        assert_eq!(reencrypt(Method::DELETE), Ok(AdminRoute::Reencrypt(ReencryptRoute::Cancel)));
+        assert_eq!(reencrypt(Method::PUT), Err(ErrorCode::MethodNotAllowed));
+        assert_eq!(find(&Method::GET, "/_myfsio/kms/usage").unwrap(), AdminRoute::KeyUsage);
+        let code = |method, path| find(&method, path).unwrap_err().code();
+        for (method, path) in [
+            (Method::GET, adopt),
+            (Method::POST, ann),
+            (Method::POST, policy),
+            (Method::POST, events),
+            (Method::POST, "/_myfsio/events"),
+        ] {
             assert_eq!(code(method, path), ErrorCode::MethodNotAllowed, "{path}");
         }
         assert_eq!(code(Method::POST, "/_myfsio/buckets/NO/adopt"), ErrorCode::InvalidBucketName);

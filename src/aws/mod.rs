@@ -1,7 +1,7 @@
-//! The wire APIs of AWS beside S3, on the API port: IAM and STS in the Query protocol, as `aws iam`, `aws sts`, the SDKs and
-//! Terraform speak it.
+//! The wire APIs of AWS beside S3, on the API port: IAM and STS in the Query protocol, KMS in the JSON protocol, as `aws iam`, `aws sts`,
+//! `aws kms`, the SDKs and Terraform speak it.
 //!
-//! A request is `POST /` with a form, or a presigned `GET /?Action=…`. The service is the one that the signature's credential
+//! A request is `POST /` with a form, or a presigned `GET /?Action=…`; of KMS `POST /` with a document in JSON. The service is the one that the signature's credential
 //! scope names. These clients sign the digest of the body without telling it in a header, so the body, which is small, is read
 //! before the signature is checked. Then the same way as in S3: the operation's row, one question for permission, its handler,
 //! the answer.

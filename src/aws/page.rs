@@ -1,13 +1,8 @@
 //! Pages of a list: `MaxItems`, `Marker`, `IsTruncated` (IAM API Reference, "Common parameters"). Pure.
-//!
-//! A marker names the last item of the page before it, so what is added or removed between two pages neither repeats nor hides
-//! another item.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::error::ApiError;
 use super::parameters::Parameters;
+use crate::page::cut;
 use crate::s3::xml::XmlWriter;
 
 /// Items of a page, unless `MaxItems` says otherwise.
@@ -31,15 +26,10 @@ impl<T> Page<T> {
         key: impl Fn(&T) -> String,
     ) -> Result<Self, ApiError> {
         let max = parameters.number("MaxItems", 1, ITEMS_MAX)?.unwrap_or(ITEMS_DEFAULT);
-        let after = parameters.get("Marker").filter(|marker| !marker.is_empty()).map(read_marker).transpose()?;
-        let mut keyed: Vec<(String, T)> = items.into_iter().map(|item| (key(&item), item)).collect();
-        keyed.retain(|(key, _)| after.as_ref().is_none_or(|after| key > after));
-        keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let marker = parameters.get("Marker").filter(|marker| !marker.is_empty());
         let max = usize::try_from(max).unwrap_or(usize::MAX);
-        let is_cut = keyed.len() > max;
-        keyed.truncate(max);
-        let next = keyed.last().filter(|_| is_cut).map(|(key, _)| URL_SAFE_NO_PAD.encode(key));
-        Ok(Self { items: keyed.into_iter().map(|(_, item)| item).collect(), next })
+        let (items, next) = cut(items, key, max, marker).ok_or_else(|| ApiError::validation("Invalid Marker."))?;
+        Ok(Self { items, next })
     }
 
     /// Tells whether there is more, behind the items.
@@ -47,11 +37,6 @@ impl<T> Page<T> {
         out.value("IsTruncated", self.next.is_some());
         out.text_if("Marker", self.next.as_deref());
     }
-}
-
-fn read_marker(marker: &str) -> Result<String, ApiError> {
-    let bytes = URL_SAFE_NO_PAD.decode(marker).ok();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| ApiError::validation("Invalid Marker."))
 }
 
 #[cfg(test)]

@@ -7,12 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{ApiError, ErrorCode};
+use crate::constraint::{self, shown};
 use crate::s3::query::percent_decode;
 
 /// Most parameters of one request.
 const PARAMETERS_MAX: usize = 4096;
-/// Most characters of a value that an error repeats.
-const REPEATED_MAX: usize = 128;
 
 /// The parameters of one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,10 +63,9 @@ impl Parameters {
         let Ok(number) = text.parse::<u64>() else {
             return Err(invalid(name, text, "Member must be a whole number"));
         };
-        match number {
-            n if n < min => Err(invalid(name, text, &format!("Member must have value greater than or equal to {min}"))),
-            n if n > max => Err(invalid(name, text, &format!("Member must have value less than or equal to {max}"))),
-            n => Ok(Some(n)),
+        match constraint::range(number, min, max) {
+            Some(constraint) => Err(invalid(name, text, &constraint)),
+            None => Ok(Some(number)),
         }
     }
 
@@ -86,10 +84,7 @@ impl Parameters {
         let Some(text) = self.get(name) else { return Ok(None) };
         match words.iter().find(|word| **word == text) {
             Some(word) => Ok(Some(word)),
-            None => {
-                let set = words.join(", ");
-                Err(invalid(name, text, &format!("Member must satisfy enum value set: [{set}]")))
-            }
+            None => Err(invalid(name, text, &constraint::one_of(words))),
         }
     }
 
@@ -117,8 +112,7 @@ impl Parameters {
             let number = digits.parse::<u32>().ok().filter(|number| number.to_string() == digits);
             numbers.insert(number.ok_or_else(|| ApiError::validation(format!("{} is no list.", shown(key))))?);
             if numbers.len() > max {
-                let reason = format!("Member must have length less than or equal to {max}");
-                return Err(invalid(name, "", &reason));
+                return Err(invalid(name, "", &constraint::at_most_long(max)));
             }
         }
         Ok(numbers)
@@ -164,42 +158,23 @@ fn decode(raw: &str) -> Result<String, ApiError> {
 fn check_length<'a>(name: &str, value: &'a str, max: usize) -> Result<&'a str, ApiError> {
     match value.chars().nth(max) {
         None => Ok(value),
-        Some(_) => {
-            let reason = format!("Member must have length less than or equal to {max}");
-            Err(invalid(name, value, &reason))
-        }
+        Some(_) => Err(invalid(name, value, &constraint::at_most_long(max))),
     }
 }
 
 /// The refusal of a parameter that is not there.
 pub fn missing(name: &str) -> ApiError {
-    let member = member_name(name);
-    ApiError::validation(format!(
-        "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
-    ))
+    ApiError::validation(constraint::null(name))
 }
 
 /// The refusal of a value.
 pub fn invalid(name: &str, value: &str, constraint: &str) -> ApiError {
-    let (member, value) = (member_name(name), shown(value));
-    ApiError::validation(format!(
-        "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
-    ))
+    ApiError::validation(constraint::broken(name, value, constraint))
 }
 
 /// The refusal of a value that a regular expression of the API Reference does not fit.
 pub fn pattern(name: &str, value: &str, expression: &str) -> ApiError {
-    invalid(name, value, &format!("Member must satisfy regular expression pattern: {expression}"))
-}
-
-/// The name as AWS has it in validation errors, which begins with a small letter.
-fn member_name(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
-}
-
-fn shown(value: &str) -> String {
-    value.chars().take(REPEATED_MAX).collect()
+    invalid(name, value, &constraint::fitting(expression))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::Stamp;
+use myfsio_actors::policy_engine::RequestContext;
 use tracing::Instrument as _;
 
 use super::action::{self, Action};
@@ -20,7 +21,7 @@ use super::error::{ApiError, ErrorCode};
 use super::parameters::{Parameters, missing};
 use super::service::{Service, TARGET, claimed_scope, is_form};
 use super::{iam, kms, permission, respond};
-use crate::decisions::Circumstances;
+use crate::decisions::{Circumstances, Refused};
 use crate::node::Node;
 use crate::s3::authorize::{Authenticated, Facts};
 use crate::s3::body::{BodyLimits, RequestBody};
@@ -69,17 +70,22 @@ fn refuse_as(
     error: &ApiError,
     request_id: RequestId,
 ) -> HttpResponse {
-    let path = head.uri.path().into();
-    let circumstances = Circumstances { address: client_of(node, head), resource: path, ..Circumstances::default() };
-    node.decisions.refused(request_id, node.clock.now(), error, &circumstances);
-    let (code, cause) = (error.code(), error.cause().unwrap_or_default());
-    match code.status().as_u16() {
-        500 => tracing::error!(%request_id, service = service.name(), code = code.name(), cause, "failed"),
-        _ => tracing::debug!(%request_id, service = service.name(), code = code.name(), cause, "refused"),
-    }
+    note_refusal(node, head, service, Refused::from(error), request_id);
     match service {
         Service::Kms => kms::error(error, request_id),
         Service::Iam | Service::Sts => respond::error(service, error, request_id),
+    }
+}
+
+/// Keeps a refusal for those who may ask about it, and tells the log.
+fn note_refusal(node: &Node, head: &RequestHead, service: Service, refused: Refused<'_>, request_id: RequestId) {
+    let path = head.uri.path().into();
+    let circumstances = Circumstances { address: client_of(node, head), resource: path, ..Circumstances::default() };
+    node.decisions.refused(request_id, node.clock.now(), refused, &circumstances);
+    let (code, cause) = (refused.code, refused.cause.unwrap_or_default());
+    match refused.status {
+        500 => tracing::error!(%request_id, service = service.name(), code, cause, "failed"),
+        _ => tracing::debug!(%request_id, service = service.name(), code, cause, "refused"),
     }
 }
 
@@ -99,10 +105,15 @@ async fn serve(
         tracing::Span::current().record("principal", principal.access_key.as_str());
     }
     if *service == Service::Kms {
-        if auth.principal.is_none() {
-            return Err(ErrorCode::MissingAuthenticationToken.into());
-        }
-        return Err(kms::unbuilt(&text(&head.headers, TARGET).unwrap_or_default()));
+        let principal = auth.principal.clone().ok_or_else(|| ApiError::from(ErrorCode::MissingAuthenticationToken))?;
+        let context = context(node, head, &auth, received)?;
+        return Ok(match kms::perform(node, head, (&principal, context), request_id, &body).await {
+            Ok(told) => kms::answer(&told, request_id),
+            Err(error) => {
+                note_refusal(node, head, Service::Kms, Refused::from(&error), request_id);
+                kms::refusal(&error, request_id)
+            }
+        });
     }
     let parameters = parameters(head, &body)?;
     if scope.is_none() && auth.principal.is_some() {
@@ -181,6 +192,23 @@ fn find(service: Service, parameters: &Parameters, principal: Option<&Principal>
     found.ok_or_else(unbuilt)
 }
 
+/// What conditions of policies may ask for. Errs: MalformedQueryString.
+fn context(node: &Node, head: &RequestHead, auth: &Authenticated, received: Stamp) -> Result<RequestContext, ApiError> {
+    let query = Query::parse(head.uri.query().unwrap_or_default())?;
+    let facts = Facts {
+        headers: &head.headers,
+        query: &query,
+        address: client_of(node, head),
+        secure: is_secure(node, head),
+        now: received,
+        mechanism: auth.mechanism,
+        signed_at_seconds: auth.signed_at_seconds,
+        region: &node.settings.region,
+        explains: node.decisions.is_on(),
+    };
+    Ok(facts.plain_context())
+}
+
 fn call(
     node: &Arc<Node>,
     head: &RequestHead,
@@ -190,20 +218,7 @@ fn call(
     request_id: RequestId,
     received: Stamp,
 ) -> Result<Call, ApiError> {
-    let query = Query::parse(head.uri.query().unwrap_or_default())?;
-    let peer = client_of(node, head);
-    let facts = Facts {
-        headers: &head.headers,
-        query: &query,
-        address: peer,
-        secure: is_secure(node, head),
-        now: received,
-        mechanism: auth.mechanism,
-        signed_at_seconds: auth.signed_at_seconds,
-        region: &node.settings.region,
-        explains: node.decisions.is_on(),
-    };
-    let context = facts.plain_context();
+    let context = context(node, head, &auth, received)?;
     Ok(Call {
         node: Arc::clone(node),
         action,
@@ -211,7 +226,7 @@ fn call(
         principal: auth.principal,
         request_id,
         received,
-        peer,
+        peer: client_of(node, head),
         context,
     })
 }

@@ -8,6 +8,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 
 use super::bucket::{self, Buckets};
+use super::client_encryption::{self, ClientEncryption};
+use super::explain::Explain;
 use super::maintenance::{Fsck, Reindex};
 use super::user::{self, Users};
 use crate::config::{Inputs, Kind, SETTINGS};
@@ -39,6 +41,8 @@ pub enum Request {
     ConfigCheck(Inputs),
     /// Check a data directory.
     Fsck(Fsck, Inputs),
+    /// Explain how one object is stored.
+    Explain(Explain, Inputs),
     /// Make the index anew.
     Reindex(Reindex, Inputs),
     /// Ask something of buckets.
@@ -59,6 +63,8 @@ pub enum Request {
         /// The settings.
         inputs: Inputs,
     },
+    /// Encrypt or decrypt for a client; needs no node.
+    ClientEncryption(ClientEncryption),
     /// Ask the node of this configuration how it is.
     Healthcheck(Inputs),
     /// Print the version.
@@ -83,6 +89,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             Some((_, show)) => Request::ConfigShow(inputs(show)),
             None => Request::ConfigShow(inputs(config)),
         },
+        Some(("fsck", fsck)) if fsck.contains_id("explain") => {
+            let text = |name: &str| fsck.get_one::<String>(name).cloned();
+            let object = text("explain").unwrap_or_default();
+            let (data, json) = (fsck.get_flag("data"), fsck.get_flag("json"));
+            Request::Explain(Explain { object, version: text("version-id"), data, json }, inputs(fsck))
+        }
         Some(("fsck", fsck)) => {
             let asked =
                 Fsck { repair: fsck.get_flag("repair"), data: fsck.get_flag("data"), json: fsck.get_flag("json") };
@@ -103,6 +115,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             let as_json = matches.get_flag("json");
             Request::User { asked: user::read(name, matches), as_json, inputs: inputs(matches) }
         }
+        Some(("client-encryption", asked)) => Request::ClientEncryption(client_encryption::read(asked)?),
         Some(("healthcheck", healthcheck)) => Request::Healthcheck(inputs(healthcheck)),
         Some(("version", _)) => Request::Version,
         Some((_, matches)) => serve(matches),
@@ -143,6 +156,20 @@ fn command() -> Command {
                 .long("data")
                 .action(ArgAction::SetTrue)
                 .help("Read every byte and compare it with its checksum"),
+        )
+        .arg(
+            Arg::new("explain")
+                .long("explain")
+                .value_name("BUCKET/KEY")
+                .conflicts_with("repair")
+                .help("Tell instead where and how this object is stored, how it is encrypted, and whether its file agrees"),
+        )
+        .arg(
+            Arg::new("version-id")
+                .long("version-id")
+                .value_name("ID")
+                .requires("explain")
+                .help("The version to explain [default: the current object]"),
         )
         .arg(json_flag());
     let reindex = Command::new("reindex")
@@ -191,6 +218,7 @@ fn command() -> Command {
         .subcommand(reindex)
         .subcommand(bucket::command())
         .subcommand(user::command())
+        .subcommand(client_encryption::command())
         .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))
         .subcommand(Command::new("version").about("Print the version"))
 }
@@ -261,6 +289,12 @@ mod tests {
         let Ok(Request::Fsck(asked, inputs)) = request("fsck --repair --json --storage-root /x") else { panic!() };
         assert!(asked.repair && asked.json && !asked.data);
         assert_eq!(inputs.flags.get("storage_root").unwrap(), "/x");
+        let Ok(Request::Explain(asked, _)) = request("fsck --explain photos/a/b --version-id null --json") else {
+            panic!()
+        };
+        assert_eq!((asked.object.as_str(), asked.version.as_deref()), ("photos/a/b", Some("null")));
+        assert!(asked.json && !asked.data);
+        assert!(request("fsck --explain a/b --repair").is_err() && request("fsck --version-id null").is_err());
         let Ok(Request::Reindex(asked, _)) = request("reindex photos") else { panic!() };
         assert_eq!(asked.bucket.as_deref(), Some("photos"));
         assert!(request("reindex photos --owner x").is_err());
@@ -293,6 +327,34 @@ mod tests {
         for line in
             ["bucket", "bucket create", "user", "user delete", "user set-policy ann", "user rotate ann --overlap x"]
         {
+            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn client_encryption_needs_a_key_and_one_use_of_each_stream() {
+        let generate = request("client-encryption generate-key --json");
+        assert!(matches!(
+            generate,
+            Ok(Request::ClientEncryption(ClientEncryption::GenerateKey { output: None, json: true }))
+        ));
+        let line = "client-encryption encrypt --key-file k --context a=b=c --context d= in out";
+        let Ok(Request::ClientEncryption(ClientEncryption::Encrypt(work))) = request(line) else { panic!("{line}") };
+        assert_eq!((work.input, work.output), ("in".into(), "out".into()));
+        assert_eq!(work.context, [("a".to_owned(), "b=c".to_owned()), ("d".to_owned(), String::new())].into());
+        for line in [
+            "client-encryption",
+            "client-encryption encrypt in out",
+            "client-encryption encrypt --key-file k in",
+            "client-encryption encrypt --key-file k in --metadata m --json",
+            "client-encryption encrypt --key-file k in out --metadata -",
+            "client-encryption encrypt --key-file k in out --context a",
+            "client-encryption encrypt --key-file k in out --context a=1 --context a=2",
+            "client-encryption decrypt --key-file k in out",
+            "client-encryption decrypt --key-file k --metadata -",
+            "client-encryption encrypt --key-file - - out",
+            "client-encryption decrypt --key-file k --metadata m --json",
+        ] {
             assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

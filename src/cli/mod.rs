@@ -5,6 +5,8 @@
 
 mod arguments;
 mod bucket;
+mod client_encryption;
+mod explain;
 mod healthcheck;
 mod maintenance;
 mod remote;
@@ -16,6 +18,8 @@ use std::process::ExitCode;
 
 pub use arguments::{Mode, Request, parse};
 pub use bucket::Buckets;
+pub use client_encryption::{ClientEncryption, Work};
+pub use explain::Explain;
 pub use maintenance::{Fsck, Reindex};
 pub use user::Users;
 
@@ -67,9 +71,11 @@ fn perform<E: std::fmt::Display>(request: Request, serve: impl FnOnce(Config) ->
             Ok(())
         }
         Request::Fsck(asked, inputs) => maintenance::fsck(&read(inputs)?.config, &asked),
+        Request::Explain(asked, inputs) => explain::explain(&read(inputs)?.config, &asked),
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
         Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
         Request::User { asked, as_json, inputs } => user::run(&read(inputs)?.config, &asked, as_json),
+        Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {
             let loaded = read(inputs)?;
             healthcheck::ask(loaded.config.host, loaded.config.port)

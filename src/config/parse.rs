@@ -7,7 +7,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use actix_web::http::Uri;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tracing_subscriber::EnvFilter;
+use zeroize::Zeroizing;
 
 use super::setting::Raw;
 use super::types::{Durability, LogFormat, Network, Secret, TrustedProxies};
@@ -15,6 +18,7 @@ use super::types::{Durability, LogFormat, Network, Secret, TrustedProxies};
 /// The documented default of `SECRET_KEY`, which is no secret and counts as unset.
 const SECRET_KEY_PLACEHOLDER: &str = "dev-secret-key";
 const SECRET_LENGTH_MAX: usize = 1_024;
+const MASTER_KEY_BYTES: usize = 32;
 const LIST_LENGTH_MAX: usize = 64;
 
 type Parsed<T> = Result<T, String>;
@@ -240,6 +244,23 @@ pub fn secrets(raw: Given<'_>) -> Parsed<Vec<Secret>> {
     list(raw)?.unwrap_or_default().into_iter().map(|element| one_secret(element, 1)).collect()
 }
 
+fn one_master_key(text: &str) -> Parsed<Secret> {
+    match STANDARD.decode(text.trim()).map(Zeroizing::new) {
+        Ok(bytes) if bytes.len() == MASTER_KEY_BYTES => Ok(Secret::new(text.trim())),
+        _ => Err(format!("is not base64 of {MASTER_KEY_BYTES} bytes")),
+    }
+}
+
+/// A key of 32 bytes in base64, or none.
+pub fn master_key(raw: Given<'_>) -> Parsed<Option<Secret>> {
+    optional(raw, |raw| one_master_key(text(raw)?))
+}
+
+/// Several of them.
+pub fn master_keys(raw: Given<'_>) -> Parsed<Vec<Secret>> {
+    list(raw)?.unwrap_or_default().into_iter().map(one_master_key).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,6 +338,18 @@ mod tests {
         assert_eq!(secret_key(one("x").as_ref()).unwrap().unwrap().expose(), "x");
         assert_eq!(secret::<8>(one("short").as_ref()).unwrap_err(), "has 5 characters, at least 8 are needed");
         assert_eq!(secrets(one("a, b").as_ref()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn master_keys_are_32_bytes_in_base64() {
+        let good = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        assert_eq!(master_key(one(good).as_ref()).unwrap().unwrap().expose(), good);
+        assert_eq!(master_keys(one(&format!("{good}, {good}")).as_ref()).unwrap().len(), 2);
+        for bad in ["", "secret", &good[4..], &good[..43]] {
+            let reason = master_key(one(bad).as_ref()).unwrap_err();
+            assert_eq!(reason, "is not base64 of 32 bytes", "says nothing of what it is");
+        }
+        assert_eq!(master_key(None), Ok(None));
     }
 
     #[test]

@@ -28,19 +28,13 @@ pub fn check(config: &Config, values: &Values) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Refuses to serve under a setting that this build does not honour: an operator who asked for TLS or encryption must not
+/// Refuses to serve under a setting that this build does not honour: an operator who asked for TLS must not
 /// get a node that silently does without. Each part removes its row when it arrives.
 pub fn check_available(config: &Config, values: &Values) -> Result<(), ConfigError> {
-    for (asked, key, what) in [
-        (config.tls_cert_path.is_some(), "tls_cert_path", "TLS"),
-        (config.encryption_enabled, "encryption_enabled", "encryption"),
-        (config.kms_enabled, "kms_enabled", "key management"),
-    ] {
-        if asked {
-            return Err(values.complain(key, format!("this version has no {what} yet; unset it to start without")));
-        }
+    match config.tls_cert_path {
+        Some(_) => Err(values.complain("tls_cert_path", "this version has no TLS yet; unset it to start without")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -69,8 +63,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_not_served() {
-        assert!(verdict(&[("encryption_enabled", "true")]).1.is_err());
-        assert!(verdict(&[("kms_enabled", "true")]).1.is_err());
+        assert!(verdict(&[("encryption_enabled", "true"), ("kms_enabled", "true")]).1.is_ok());
         assert!(verdict(&[("tls_key_path", "k.pem"), ("tls_cert_path", "c.pem")]).1.is_err());
     }
 }

@@ -163,7 +163,13 @@ settings! {
         "KMS_KEYS_PATH" kms_keys_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/keys/kms_keys.json"), parse::path,
             "File of the keys. `STORAGE_ROOT/kms_keys.json` is used when it exists and the default does not.";
         "ENCRYPTION_MASTER_KEY_PATH" encryption_master_key_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/keys/master.key"), parse::path,
-            "File of the master key. `STORAGE_ROOT/master.key` is used when it exists and the default does not.";
+            "File of the master key, 32 bytes in base64, which is made when it is needed first. `STORAGE_ROOT/master.key` is used when it exists and the default does not.";
+        "ENCRYPTION_MASTER_KEY" encryption_master_key: Option<Secret> = Secret Unset, parse::master_key,
+            "The master key itself, 32 bytes in base64, in place of the file.";
+        "ENCRYPTION_MASTER_KEY_PREVIOUS" encryption_master_key_previous: Vec<Secret> = SecretList Unset, parse::master_keys,
+            "Former master keys: what they sealed is opened, and keys are sealed anew.";
+        "SSE_C_OVER_HTTP" sse_c_over_http: bool = Boolean Text("false"), parse::boolean,
+            "Whether keys of customers (SSE-C) are taken over plain HTTP from other machines too. Over TLS, also to a proxy of TRUSTED_PROXIES, and from this machine they always are.";
     }
     "Logs" {
         "LOG_LEVEL" log_level: String = Text Text("info"), parse::log_level,

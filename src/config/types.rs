@@ -4,18 +4,20 @@ use std::fmt;
 use std::net::IpAddr;
 
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// What is printed in place of a secret.
 pub const MASK: &str = "********";
 
-/// A secret: printing it in any form shows a mask, comparing it takes the same time wherever it differs.
+/// A secret: printing it in any form shows a mask, comparing it takes the same time wherever it differs, and it is wiped when it is
+/// dropped.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps `text`.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The secret itself. The only way to it, so that its uses are easy to find.

@@ -113,7 +113,7 @@ pub struct Named {
 /// Where a policy is from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// `identity`, `group`, `managed`, `session`, `bucket` or `trust`.
+    /// `identity`, `group`, `managed`, `session`, `bucket`, `trust` or `key`.
     pub kind: &'static str,
     /// `PolicyName`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -216,6 +216,7 @@ impl Named {
         let source = match statement.source {
             Source::Bucket => Place { kind: "bucket", ..Place::default() },
             Source::Trust => Place { kind: "trust", ..Place::default() },
+            Source::Key => Place { kind: "key", ..Place::default() },
             Source::Identity { home, name: policy_name } => match home {
                 PolicyHome::Own { index } => {
                     Place { kind: "identity", policy_name, policy_index: Some(index), ..Place::default() }
@@ -246,6 +247,7 @@ impl Named {
         let policy = match *kind {
             "bucket" => "the bucket's policy".to_owned(),
             "trust" => "the role's trust policy".to_owned(),
+            "key" => "the key's policy".to_owned(),
             "managed" => format!("the managed policy {}", policy_arn.as_deref().unwrap_or_default()),
             "session" => format!("the session's policy {}", policy_index.unwrap_or_default()),
             "group" => {
@@ -317,6 +319,9 @@ fn word(reason: &Reason) -> &'static str {
         Reason::NoIdentityPolicyAllows => "no_identity_policy_allows",
         Reason::NoBucketPolicyAllows => "no_bucket_policy_allows",
         Reason::AdministratorsOnly => "administrators_only",
+        Reason::Administrator => "administrator",
+        Reason::NoKeyPolicyAllows => "no_key_policy_allows",
+        Reason::BrokenKeyPolicy(_) => "broken_key_policy",
         Reason::BrokenBucketPolicy(_) => "broken_bucket_policy",
         Reason::BrokenIdentityPolicy(_) => "broken_identity_policy",
         Reason::TooMuchWork => "too_much_work",
@@ -364,6 +369,13 @@ fn sentence(reason: &Reason, who: &Who, action: &str, resource: &str, considered
         Reason::AdministratorsOnly => {
             format!("Only administrators may do {action}: who holds iam:* or iam:list_users.")
         }
+        Reason::Administrator => format!("{name} administers the node, and so its keys."),
+        Reason::NoKeyPolicyAllows => {
+            format!("The policy of {resource} allows {action} neither to {name} nor to its account; {count}.")
+        }
+        Reason::BrokenKeyPolicy(mistake) => {
+            format!("The policy of {resource} has a mistake ({mistake}) and lets in nobody but administrators.")
+        }
         Reason::BrokenBucketPolicy(mistake) => format!(
             "The bucket's policy has a mistake ({mistake}) and lets in nobody but the bucket's owner and administrators."
         ),
@@ -398,16 +410,16 @@ pub fn in_words_of_aws(caller: &Principal, action: &str, resource: &str, decisio
 /// messages"). `kind` is that of the deciding statement's policy.
 pub fn for_the_caller(name: &str, action: &str, resource: &str, reason: &str, kind: Option<&str>) -> String {
     let because = match (reason, kind) {
-        ("explicit_deny", Some("bucket")) => "with an explicit deny in a resource-based policy",
+        ("explicit_deny", Some("bucket" | "key")) => "with an explicit deny in a resource-based policy",
         ("explicit_deny", Some("session")) => "with an explicit deny in a session policy",
         ("explicit_deny", Some("trust")) => "with an explicit deny in the role trust policy",
         ("explicit_deny" | "broken_identity_policy", _) => "with an explicit deny in an identity-based policy",
-        ("broken_bucket_policy", _) => "with an explicit deny in a resource-based policy",
+        ("broken_bucket_policy" | "broken_key_policy", _) => "with an explicit deny in a resource-based policy",
         (reason, _) => {
             let policy = match reason {
                 "no_session_policy_allows" => "session policy",
                 "no_trust" => "role trust policy",
-                "no_bucket_policy_allows" | "anonymous" => "resource-based policy",
+                "no_bucket_policy_allows" | "no_key_policy_allows" | "anonymous" => "resource-based policy",
                 _ => "identity-based policy",
             };
             &format!("because no {policy} allows the {action} action")

@@ -11,6 +11,7 @@ mod body;
 mod canonical;
 mod chunked;
 mod conditions;
+mod encryption;
 mod forms;
 pub(crate) mod input;
 mod target;
@@ -23,6 +24,7 @@ pub use body::{body_claims, object_headers};
 pub use canonical::canonical_request;
 pub use chunked::aws_chunked;
 pub use conditions::conditions;
+pub use encryption::encryption_headers;
 pub use forms::{post_form, post_policy};
 pub use target::{copy_source, listing_query, request_target};
 pub use xml::xml_documents;
@@ -39,6 +41,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("conditions", conditions),
     ("config", config),
     ("copy_source", copy_source),
+    ("encryption_headers", encryption_headers),
     ("listing_query", listing_query),
     ("object_headers", object_headers),
     ("post_form", post_form),

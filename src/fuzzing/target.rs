@@ -22,9 +22,15 @@ pub fn request_target(data: &[u8]) -> bool {
     let address = match route::find(Some(head.host()), request.uri.path(), &domains) {
         Ok(Route::S3(Address::Control(_))) => return true,
         Ok(Route::S3(address)) => address,
-        Ok(Route::Website(_) | Route::Health | Route::Aws | Route::Admin | Route::Presign(..) | Route::Unbuilt) => {
-            return true;
-        }
+        Ok(
+            Route::Website(_)
+            | Route::Health
+            | Route::Aws
+            | Route::Admin
+            | Route::Kms
+            | Route::Presign(..)
+            | Route::Unbuilt,
+        ) => return true,
         Err(error) => {
             is_answered(&error, data);
             return false;

@@ -6,6 +6,7 @@ use super::input::is_answered;
 use crate::s3::error::S3Error;
 use crate::s3::handlers::object_copy::checksum_element;
 use crate::s3::xml::cors::{cors_configuration, write_cors};
+use crate::s3::xml::encryption::{encryption_configuration, write_encryption};
 use crate::s3::xml::lifecycle::{lifecycle_configuration, write_lifecycle};
 use crate::s3::xml::logging::{bucket_logging_status, write_logging};
 use crate::s3::xml::notification::{notification_configuration, write_notification_configuration};
@@ -34,6 +35,7 @@ pub fn xml_documents(data: &[u8]) -> bool {
         again(data, notification_configuration, |notification| write_notification_configuration(Some(notification))),
         again(data, |body| tagging(body).map_err(S3Error::from), |tags| write_tags(tags)),
         again(data, cors_configuration, write_cors),
+        again(data, encryption_configuration, write_encryption),
         again(data, lifecycle_configuration, write_lifecycle),
         again(data, website_configuration, write_website),
         again(data, logging_without_grants, |logging| write_logging(logging.as_ref())),

@@ -26,6 +26,7 @@ use myfsio_actors::storage::{Bucket, Object, PeekedObject, StorageError};
 pub use super::access::{Access, OwnKey};
 use super::auth::PayloadSigning;
 use super::context::Call;
+use super::encryption::told;
 use super::error::{ErrorCode, S3Error};
 use super::headers::{parse_tagging, text};
 use super::operation::Operation;
@@ -231,8 +232,9 @@ fn ask_primary(node: &Node, auth: &Authenticated, primary: &Primary<'_>, subject
         let keys: Vec<&str> = named.map(|(_, key)| key).collect();
         return ask(node, &question, subject, Asks::BucketTagKeys(&keys));
     }
-    let tags = question.request_tags();
-    ask(node, &question, subject, Asks::Tags(&tags))?;
+    let (tags, begun) = (question.request_tags(), told::of_upload(node, primary));
+    let asks = if begun.is_empty() { Asks::Tags(&tags) } else { Asks::Begun(&begun) };
+    ask(node, &question, subject, asks)?;
     // S3 asks for reading the object beside reading its attributes, or comparing with them.
     if primary.operation == Operation::GetObjectAttributes || compares(primary.operation, primary.facts.headers) {
         question.action = Operation::GetObject.action(primary.facts.query.has("versionId"));
@@ -387,6 +389,21 @@ pub fn permissions<'a>(call: &'a Call, bucket: &'a Bucket, object: &'a Object) -
         let question = about(call, action, bucket, call.key.as_ref().map(|key| key.as_str()));
         let context = context.get_or_init(|| question.facts.context(Asks::Nothing));
         call.node.access.policy_engine.decide(&question.request(ObjectState::Found(facts_of(object)), context)).allowed
+    }
+}
+
+/// Asks whether the caller may see how full a bucket is: who may list it may, too, unless that is denied. Errs: AccessDenied.
+pub fn see_usage(call: &Call, bucket: &Bucket) -> Result<(), S3Error> {
+    let question = about(call, Operation::GetBucketQuota.action(false), bucket, None);
+    let context = question.facts.context(Asks::Nothing);
+    let decision = call.node.access.policy_engine.decide(&question.request(ObjectState::Missing, &context));
+    match decision.reason {
+        Reason::NoStatementAllows | Reason::NoIdentityPolicyAllows | Reason::NoBucketPolicyAllows
+            if !is_anonymous(&call.auth) && would_list(call, bucket, "") =>
+        {
+            Ok(())
+        }
+        _ => verdict(&call.node, &question, &decision, ObjectState::Missing, &context),
     }
 }
 

@@ -59,7 +59,11 @@ impl BodyChecks {
 
     /// The digests to compute while the body arrives.
     pub fn plan(&self) -> DigestPlan {
-        DigestPlan { sha256: self.sha256.is_some(), checksum: self.checksum.map(ChecksumClaim::algorithm) }
+        DigestPlan {
+            md5: self.content_md5.is_some(),
+            sha256: self.sha256.is_some(),
+            checksum: self.checksum.map(ChecksumClaim::algorithm),
+        }
     }
 
     /// Whether the request carries any integrity value of the document in its body (DeleteObjects asks for one).
@@ -79,14 +83,14 @@ impl BodyChecks {
                 .field("S3ComputedContentSHA256", computed));
         }
         if let Some(claimed) = self.content_md5
-            && digests.md5 != claimed
+            && digests.md5 != Some(claimed)
         {
             return Err(S3Error::with_message(
                 ErrorCode::BadDigest,
                 "The Content-MD5 you specified did not match what we received.",
             )
             .field("ExpectedDigest", STANDARD.encode(claimed))
-            .field("CalculatedDigest", STANDARD.encode(digests.md5)));
+            .field("CalculatedDigest", STANDARD.encode(digests.md5.unwrap_or_default())));
         }
         let claimed = match self.checksum {
             None => return Ok(None),
@@ -100,7 +104,7 @@ impl BodyChecks {
     /// The same for a document that is in memory.
     pub fn verify_bytes(&self, bytes: &[u8], trailers: &[(String, String)]) -> Result<(), S3Error> {
         let digests = Digests {
-            md5: md5::Md5::digest(bytes).into(),
+            md5: Some(md5::Md5::digest(bytes).into()),
             crc64nvme: crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes),
             sha256: self.sha256.map(|_| sha2::Sha256::digest(bytes).into()),
             checksum: self.checksum.and_then(|claim| checksum_of(claim.algorithm(), bytes)),

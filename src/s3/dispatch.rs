@@ -3,10 +3,10 @@
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
-    acl, bucket, bucket_access, bucket_cors, bucket_lifecycle, bucket_logging, bucket_notification, bucket_policy,
-    bucket_switches, bucket_website, delete_objects, list_buckets, list_objects, list_versions, multipart_complete,
-    multipart_create, multipart_list, multipart_part, object_attributes, object_copy, object_delete, object_get,
-    object_lock, object_put, post_object, tagging,
+    acl, bucket, bucket_access, bucket_cors, bucket_encryption, bucket_lifecycle, bucket_logging, bucket_notification,
+    bucket_policy, bucket_quota, bucket_switches, bucket_website, delete_objects, list_buckets, list_objects,
+    list_versions, multipart_complete, multipart_create, multipart_list, multipart_part, object_attributes,
+    object_copy, object_delete, object_encryption, object_get, object_lock, object_put, post_object, tagging,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -45,6 +45,9 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::DeleteBucketLifecycle => bucket_lifecycle::delete_bucket_lifecycle(call).await,
         Operation::GetBucketNotificationConfiguration => bucket_notification::get_bucket_notification(&call),
         Operation::PutBucketNotificationConfiguration => bucket_notification::put_bucket_notification(call).await,
+        Operation::GetBucketQuota => bucket_quota::get_bucket_quota(call).await,
+        Operation::PutBucketQuota => bucket_quota::put_bucket_quota(call).await,
+        Operation::DeleteBucketQuota => bucket_quota::delete_bucket_quota(call).await,
         Operation::GetObject => object_get::get_object(call).await,
         Operation::HeadObject => object_get::head_object(call).await,
         Operation::PutObject => object_put::put_object(call).await,
@@ -64,6 +67,7 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::DeleteObjects => delete_objects::delete_objects(call).await,
         Operation::GetObjectAttributes => object_attributes::get_object_attributes(call).await,
         Operation::PostObject => post_object::post_object(call).await,
+        Operation::UpdateObjectEncryption => object_encryption::update_object_encryption(call).await,
         Operation::GetBucketTagging => tagging::get_bucket_tagging(&call),
         Operation::PutBucketTagging => tagging::put_bucket_tagging(call).await,
         Operation::DeleteBucketTagging => tagging::delete_bucket_tagging(call).await,
@@ -76,6 +80,9 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::GetBucketCors => bucket_cors::get_bucket_cors(&call),
         Operation::PutBucketCors => bucket_cors::put_bucket_cors(call).await,
         Operation::DeleteBucketCors => bucket_cors::delete_bucket_cors(call).await,
+        Operation::GetBucketEncryption => bucket_encryption::get_bucket_encryption(&call),
+        Operation::PutBucketEncryption => bucket_encryption::put_bucket_encryption(call).await,
+        Operation::DeleteBucketEncryption => bucket_encryption::delete_bucket_encryption(call).await,
         Operation::GetBucketWebsite => bucket_website::get_bucket_website(&call),
         Operation::PutBucketWebsite => bucket_website::put_bucket_website(call).await,
         Operation::DeleteBucketWebsite => bucket_website::delete_bucket_website(call).await,

@@ -12,7 +12,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use crate::decisions::{Refused, Why};
 
 macro_rules! error_table {
-    ($($code:ident, $status:literal, $message:literal;)+) => {
+    ($($code:ident $(as $name:literal)?, $status:literal, $message:literal;)+) => {
         /// An S3 error code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
@@ -25,7 +25,7 @@ macro_rules! error_table {
 
             /// The code as S3 spells it.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$code => stringify!($code),)+ }
+                match self { $(Self::$code => spelled(&[$($name,)? stringify!($code)]),)+ }
             }
 
             /// The HTTP status.
@@ -42,10 +42,19 @@ macro_rules! error_table {
     };
 }
 
+/// The first of a code's names: S3's own where it is none that Rust could have.
+const fn spelled(names: &[&'static str]) -> &'static str {
+    match names {
+        [name, ..] => name,
+        [] => "",
+    }
+}
+
 error_table! {
     AccessControlListNotSupported, 400, "The bucket does not allow ACLs";
     AccessDenied, 403, "Access Denied";
     AccessForbidden, 403, "CORSResponse: CORS is not enabled for this bucket.";
+    AlreadyExistsException, 400, "The request was rejected because it attempted to create a resource that already exists.";
     AmbiguousGrantByEmailAddress, 400, "The email address you provided is associated with more than one account.";
     AuthorizationHeaderMalformed, 400, "The authorization header is malformed.";
     AuthorizationQueryParametersError, 400, "The authorization query parameters are malformed.";
@@ -57,6 +66,8 @@ error_table! {
     ConditionalRequestConflict, 409, "The conditional request cannot succeed due to a conflicting operation against this resource.";
     CredentialsNotSupported, 400, "This request does not support credentials.";
     DeleteConflict, 409, "Something still hangs on the entity.";
+    DisabledException, 400, "The request was rejected because the specified KMS key is not enabled.";
+    DryRunOperationException, 400, "The request would have succeeded, but the DryRun option is set.";
     EntityAlreadyExists, 409, "There is such an entity already.";
     EntityTooLarge, 400, "Your proposed upload exceeds the maximum allowed size.";
     EntityTooSmall, 400, "Your proposed upload is smaller than the minimum allowed size.";
@@ -64,15 +75,23 @@ error_table! {
     IllegalLocationConstraintException, 400, "The specified location constraint is not valid for this endpoint.";
     IllegalVersioningConfigurationException, 400, "The versioning configuration specified in the request is not valid.";
     IncompleteBody, 400, "You did not provide the number of bytes specified by the Content-Length HTTP header.";
+    IncorrectKeyException, 400, "The key ID in the request does not identify a CMK that can perform this operation.";
     InsufficientStorage, 507, "There is not enough space on the server's storage to complete the request.";
     InternalError, 500, "We encountered an internal error. Please try again.";
     InvalidAccessKeyId, 403, "The AWS Access Key Id you provided does not exist in our records.";
+    InvalidAliasNameException, 400, "The request was rejected because the specified alias name is not valid.";
     InvalidArgument, 400, "Invalid Argument";
+    InvalidArnException, 400, "The request was rejected because a specified ARN, or an ARN in a key policy, is not valid.";
     InvalidBucketAclWithObjectOwnership, 400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
     InvalidBucketName, 400, "The specified bucket is not valid.";
     InvalidBucketState, 409, "The request is not valid for the current state of the bucket.";
+    InvalidCiphertextException, 400, "The request was rejected because the specified ciphertext, or additional authenticated data incorporated into the ciphertext, such as the encryption context, is corrupted, missing, or otherwise invalid.";
     InvalidDigest, 400, "The Content-MD5 or checksum value that you specified is not valid.";
+    InvalidEncryptionAlgorithmError, 400, "The Encryption request you specified is not valid. Supported value: AES256.";
+    InvalidGrantTokenException, 400, "The request was rejected because the specified grant token is not valid.";
+    InvalidKeyUsageException, 400, "The request was rejected because the KeyUsage of the key or the encryption algorithm is incompatible with the operation.";
     InvalidLocationConstraint, 400, "The specified location constraint is not valid.";
+    InvalidMarkerException, 400, "The request was rejected because the marker that specifies where pagination should next begin is not valid.";
     InvalidObjectState, 403, "The operation is not valid for the current state of the object.";
     InvalidPart, 400, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
     InvalidPartOrder, 400, "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
@@ -86,12 +105,20 @@ error_table! {
     InvalidTargetBucketForLogging, 400, "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group.";
     InvalidToken, 400, "The provided token is malformed or otherwise invalid.";
     InvalidURI, 400, "Couldn't parse the specified URI.";
+    KMSDisabledException as "KMS.DisabledException", 400, "The request was rejected because the specified KMS key is not enabled.";
+    KMSKMSInvalidStateException as "KMS.KMSInvalidStateException", 400, "The request was rejected because the state of the specified resource is not valid for this request.";
+    KMSNotFoundException as "KMS.NotFoundException", 400, "The request was rejected because the specified entity or resource could not be found.";
+    KMSInvalidStateException, 400, "The request was rejected because the state of the specified resource is not valid for this request.";
+    KMSNotEnabled, 400, "Key management is not enabled on this server (KMS_ENABLED).";
     KeyTooLongError, 400, "Your key is too long.";
+    KeyUnavailableException, 500, "The request was rejected because the specified KMS key was not available. You can retry the request.";
     LimitExceeded, 409, "There would be too many.";
+    LimitExceededException, 400, "The request was rejected because a length constraint or quota was exceeded.";
     MalformedACLError, 400, "The XML you provided was not well-formed or did not validate against our published schema.";
     MalformedPOSTRequest, 400, "The body of your POST request is not well-formed multipart/form-data.";
     MalformedPolicy, 400, "This policy contains invalid Json.";
     MalformedPolicyDocument, 400, "The policy document is malformed.";
+    MalformedPolicyDocumentException, 400, "The request was rejected because the specified policy is not syntactically or semantically correct.";
     MalformedTrailerError, 400, "The request contained trailing data that was not well-formed or did not conform to our published schema.";
     MalformedXML, 400, "The XML you provided was not well-formed or did not validate against our published schema.";
     MaxMessageLengthExceeded, 400, "Your request was too large.";
@@ -114,23 +141,32 @@ error_table! {
     NoSuchUpload, 404, "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
     NoSuchVersion, 404, "The specified version does not exist.";
     NoSuchWebsiteConfiguration, 404, "The specified bucket does not have a website configuration.";
+    NotAuthorizedException, 400, "The request was rejected because it is not authorized.";
+    NotFoundException, 400, "The request was rejected because the specified entity or resource could not be found.";
     NotImplemented, 501, "A header or query you provided implies functionality that is not implemented.";
     ObjectLockConfigurationNotFoundError, 404, "Object Lock configuration does not exist for this bucket.";
+    OperationAborted, 409, "A conflicting conditional operation is currently in progress against this resource. Try again.";
     OwnershipControlsNotFoundError, 404, "The bucket ownership controls were not found.";
     PreconditionFailed, 412, "At least one of the pre-conditions you specified did not hold.";
+    QuotaExceeded, 400, "A quota has no room for it.";
     ReplicationConfigurationNotFoundError, 404, "The replication configuration was not found.";
     RequestHeaderSectionTooLarge, 400, "Your request header section exceeds the maximum allowed size.";
     RequestTimeTooSkewed, 403, "The difference between the request time and the server's time is too large.";
     RequestTimeout, 400, "Your socket connection to the server was not read from or written to within the timeout period.";
+    SerializationException, 400, "The request is not what its operation takes.";
     ServerSideEncryptionConfigurationNotFoundError, 404, "The server side encryption configuration was not found.";
     ServiceUnavailable, 503, "Service is unable to handle request.";
     SignatureDoesNotMatch, 403, "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
     SlowDown, 503, "Please reduce your request rate.";
+    TagException, 400, "The request was rejected because one or more tags are not valid.";
     TooManyLoginAttempts, 403, "Too many wrong secret keys for this access key from your address. Try again later.";
     UnexpectedContent, 400, "This request contains unsupported content.";
+    UnknownOperationException, 400, "There is no such operation.";
     UnmodifiableEntity, 400, "The entity cannot be changed by a request.";
     UnresolvableGrantByEmailAddress, 400, "The email address you provided does not match any account on record.";
+    UnsupportedOperationException, 400, "The request was rejected because a specified parameter is not supported or a specified resource is not valid for this operation.";
     UserKeyMustBeSpecified, 400, "The bucket POST must contain the specified field name. If it is specified, check the order of the fields.";
+    ValidationException, 400, "The request fails to satisfy the constraints of the operation.";
     XAmzContentSHA256Mismatch, 400, "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }
 

@@ -13,6 +13,7 @@ pub mod context;
 pub mod controls;
 pub mod cors;
 pub mod dispatch;
+pub mod encryption;
 pub mod error;
 pub mod exchange;
 pub mod handlers;

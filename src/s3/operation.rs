@@ -148,8 +148,8 @@ operation_table! {
     PutBucketWebsite PUT Bucket [Q("website")] "s3:PutBucketWebsite" "s3:PutBucketWebsite" true;
     DeleteBucketWebsite DELETE Bucket [Q("website")] "s3:DeleteBucketWebsite" "s3:DeleteBucketWebsite" true;
     GetBucketEncryption GET Bucket [Q("encryption")] "s3:GetEncryptionConfiguration" "s3:GetEncryptionConfiguration" true;
-    PutBucketEncryption PUT Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" false;
-    DeleteBucketEncryption DELETE Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" false;
+    PutBucketEncryption PUT Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" true;
+    DeleteBucketEncryption DELETE Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" true;
     GetBucketReplication GET Bucket [Q("replication")] "s3:GetReplicationConfiguration" "s3:GetReplicationConfiguration" true;
     PutBucketReplication PUT Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" false;
     DeleteBucketReplication DELETE Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" false;
@@ -196,9 +196,9 @@ operation_table! {
     GetBucketAbac GET Bucket [Q("abac")] "s3:GetBucketAbac" "s3:GetBucketAbac" false;
     PutBucketAbac PUT Bucket [Q("abac")] "s3:PutBucketAbac" "s3:PutBucketAbac" false;
     CreateSession GET Bucket [Q("session")] "s3:ListBucket" "s3:ListBucket" false;
-    GetBucketQuota GET Bucket [Q("quota")] "s3:GetBucketQuota" "s3:GetBucketQuota" false;
-    PutBucketQuota PUT Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" false;
-    DeleteBucketQuota DELETE Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" false;
+    GetBucketQuota GET Bucket [Q("quota")] "s3:GetBucketQuota" "s3:GetBucketQuota" true;
+    PutBucketQuota PUT Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" true;
+    DeleteBucketQuota DELETE Bucket [Q("quota")] "s3:PutBucketQuota" "s3:PutBucketQuota" true;
 
     GetObject GET Object [] "s3:GetObject" "s3:GetObjectVersion" true;
     HeadObject HEAD Object [] "s3:GetObject" "s3:GetObjectVersion" true;
@@ -225,7 +225,7 @@ operation_table! {
     RestoreObject POST Object [Q("restore")] "s3:RestoreObject" "s3:RestoreObject" false;
     SelectObjectContent POST Object [Q("select")] "s3:GetObject" "s3:GetObject" false;
     RenameObject PUT Object [Q("renameObject")] "s3:PutObject" "s3:PutObject" false;
-    UpdateObjectEncryption PUT Object [Q("encryption")] "s3:UpdateObjectEncryption" "s3:UpdateObjectEncryption" false;
+    UpdateObjectEncryption PUT Object [Q("encryption")] "s3:UpdateObjectEncryption" "s3:UpdateObjectEncryption" true;
 
     ListTagsForResource GET Control [] "s3:ListTagsForResource" "s3:ListTagsForResource" true;
     TagResource POST Control [] "s3:TagResource" "s3:TagResource" true;
@@ -270,6 +270,7 @@ impl Operation {
         !matches!(
             self,
             Self::DeleteObjects
+                | Self::GetBucketQuota
                 | Self::PostObject
                 | Self::CreateBucket
                 | Self::PutBucketTagging
@@ -277,6 +278,20 @@ impl Operation {
                 | Self::PutObjectTagging
                 | Self::PutObjectRetention
                 | Self::PutObjectLegalHold
+        )
+    }
+
+    /// Whether it adds to what a bucket holds.
+    pub fn adds(self) -> bool {
+        matches!(
+            self,
+            Self::PutObject
+                | Self::PostObject
+                | Self::CopyObject
+                | Self::CreateMultipartUpload
+                | Self::UploadPart
+                | Self::UploadPartCopy
+                | Self::CompleteMultipartUpload
         )
     }
 

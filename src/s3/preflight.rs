@@ -15,7 +15,7 @@ use futures_util::Stream;
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey, Stamp};
-use myfsio_actors::policy_engine::Reason;
+use myfsio_actors::policy_engine::{Reason, RequestContext};
 use myfsio_actors::storage::{Bucket, PeekedObject};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -25,6 +25,7 @@ use super::auth::{ChunkedDecoder, Mechanism, SecretText, authenticate};
 use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, RequestBody, too_large};
 use super::checksum::BodyChecks;
+use super::encryption::settings::refuse_exposed_key;
 use super::error::{ErrorCode, S3Error};
 use super::exchange::Exchange;
 use super::headers::text;
@@ -111,6 +112,11 @@ impl Caller {
     /// As the one who asks for a change.
     pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
         authorize::changed_by(self.auth.principal.as_deref(), request_id, self.address)
+    }
+
+    /// What conditions of policies may ask for.
+    pub fn context(&self, node: &Node) -> RequestContext {
+        self.facts(node).plain_context()
     }
 
     fn facts<'a>(&'a self, node: &'a Node) -> Facts<'a> {
@@ -246,6 +252,7 @@ pub async fn prepare(
     let address_of_client = client_address(&seen, &node.settings.auth.trusted_proxies);
     let secure = settings::is_secure(&seen, &node.settings.auth.trusted_proxies);
     let (bucket_name, key) = address.clone().into_parts();
+    refuse_exposed_key(&seen, secure, node.settings.customer_keys_over_http)?;
     let bucket = match &bucket_name {
         Some(name) if operation != Operation::CreateBucket => Some(node.storage.bucket(name)?),
         _ => None,
@@ -282,6 +289,10 @@ pub async fn prepare(
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
     let (decoder, limits) = body_limits(node, &seen, operation.takes_content(), &auth)?;
+    if operation.adds() {
+        // The users' file may have been edited since the last request.
+        node.quotas.refresh().await?;
+    }
     if operation.takes_content() {
         node.storage.check_room(limits.declared.unwrap_or(0))?;
     }

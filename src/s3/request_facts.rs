@@ -91,6 +91,8 @@ pub enum Asks<'a> {
     BucketTagKeys(&'a [&'a str]),
     /// The request makes a bucket in this region.
     Region(&'a str),
+    /// The request goes on with an upload that was begun with these headers, which say the same of its object.
+    Begun(&'a [(&'static str, String)]),
 }
 
 /// A lock that a request asks for.
@@ -152,7 +154,7 @@ impl Facts<'_> {
             }
             Asks::BucketTagKeys(keys) => keys.iter().for_each(|key| context.add("aws:TagKeys", *key)),
             Asks::Region(region) => context.add("s3:LocationConstraint", region),
-            Asks::Nothing | Asks::Listing(_) | Asks::Lock(_) => {}
+            Asks::Nothing | Asks::Listing(_) | Asks::Lock(_) | Asks::Begun(_) => {}
         }
         match asks {
             Asks::Lock(lock) => lock.tell(&mut context, self.now),
@@ -171,6 +173,13 @@ impl Facts<'_> {
             let mut values = self.headers.get_all(name).map(value_text);
             if let Some(first) = values.next() {
                 context.add(*key, values.fold(first, |all, value| format!("{all}, {value}")));
+            }
+        }
+        if let Asks::Begun(headers) = asks {
+            for (name, value) in headers.iter().filter(|(name, _)| !self.headers.contains_key(*name)) {
+                if let Some((_, key)) = HEADER_KEYS.iter().find(|(known, _)| known == name) {
+                    context.add(*key, value.as_str());
+                }
             }
         }
         let (kind, version) = match self.mechanism {

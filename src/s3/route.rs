@@ -11,8 +11,6 @@ use super::operation::Scope;
 use super::query::{Query, percent_decode};
 use super::website::Site;
 
-/// First path segments of the node's own routes that are not built.
-const UNBUILT: [&str; 1] = ["kms"];
 /// First path segment of S3 Control: the version of its API.
 const CONTROL: &str = "v20180820";
 
@@ -29,6 +27,8 @@ pub enum Route {
     Health,
     /// A route below `/_myfsio`; speaks JSON.
     Admin,
+    /// A route below `/kms`; speaks JSON.
+    Kms,
     /// `/presign/<bucket>/<key>`: a URL to it is asked for; speaks JSON.
     Presign(BucketName, ObjectKey),
     /// Another route of the node's own, not built; speaks JSON.
@@ -116,10 +116,10 @@ pub fn find(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> Resu
     match first {
         "healthz" if rest.is_none_or(str::is_empty) => Ok(Route::Health),
         "_myfsio" => Ok(Route::Admin),
+        "kms" => Ok(Route::Kms),
         "presign" => presign(rest.unwrap_or_default()),
         "bucket-policy" => document(Document::Policy, rest.unwrap_or_default()),
         "bucket" => document(Document::Quota, rest.unwrap_or_default()),
-        own if UNBUILT.contains(&own) => Ok(Route::Unbuilt),
         CONTROL => control(rest.unwrap_or_default()),
         "" if rest.is_none() => Ok(Route::S3(Address::Service)),
         bucket => address(Some(bucket), rest.unwrap_or_default()).map(Route::S3),
@@ -279,7 +279,10 @@ mod tests {
     fn own_routes_are_no_buckets() {
         assert_eq!(find_path("/healthz"), Ok(Route::Health));
         assert_eq!(find_path("/_myfsio/metrics"), Ok(Route::Admin));
-        for path in ["/kms", "/v20180820", "/v20180820/jobs", "/bucket", "/bucket-policy/", "/bucket-policy/abc/k"] {
+        for path in ["/kms", "/kms/keys/x"] {
+            assert_eq!(find_path(path), Ok(Route::Kms), "{path}");
+        }
+        for path in ["/v20180820", "/v20180820/jobs", "/bucket", "/bucket-policy/", "/bucket-policy/abc/k"] {
             assert_eq!(find_path(path), Ok(Route::Unbuilt), "{path}");
         }
         assert_eq!(find_path("/presigned/k"), object("presigned", "k"));

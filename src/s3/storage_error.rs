@@ -1,6 +1,8 @@
 //! Storage's refusals as S3 errors: one exhaustive match. What the client must not see goes to the log.
 
-use myfsio_actors::storage::StorageError;
+use myfsio_actors::bucket_config::QuotaResource;
+use myfsio_actors::quota_tracker::QuotaError;
+use myfsio_actors::storage::{QuotaScope, StorageError};
 
 use super::conditional::http_date;
 use super::error::{ErrorCode, S3Error};
@@ -90,6 +92,20 @@ impl From<StorageError> for S3Error {
             StorageError::PreconditionFailed { condition } => {
                 Self::new(ErrorCode::PreconditionFailed).field("Condition", condition)
             }
+            StorageError::QuotaExceeded { bucket, scope, resource } => {
+                let (whose, prefix) = match &scope {
+                    QuotaScope::Bucket(_) => ("Bucket", None),
+                    QuotaScope::Prefix(_, prefix) => ("Prefix", Some(prefix)),
+                    QuotaScope::Owner(_) => ("User", None),
+                };
+                let what = match resource {
+                    QuotaResource::Bytes => "storage",
+                    QuotaResource::Objects => "object",
+                };
+                let message = format!("{whose} quota exceeded: {what} limit reached");
+                let error = Self::with_message(ErrorCode::QuotaExceeded, message).field("BucketName", bucket.as_str());
+                prefix.into_iter().fold(error, |error, prefix| error.field("Prefix", &**prefix))
+            }
             StorageError::BodyUnfinished => ErrorCode::IncompleteBody.into(),
             StorageError::Encryption(error) => Self::new(ErrorCode::InternalError).because(error),
             StorageError::NoSpace => Self::new(ErrorCode::InsufficientStorage).because(cause),
@@ -97,7 +113,22 @@ impl From<StorageError> for S3Error {
             StorageError::TimedOut | StorageError::Unavailable { .. } => {
                 Self::new(ErrorCode::ServiceUnavailable).because(cause)
             }
+            StorageError::Quarantined { path: _, reason } => Self::with_message(
+                ErrorCode::InternalError,
+                format!("The object's file was changed by another program and is not served: {reason}."),
+            )
+            .because(cause),
             StorageError::Corrupt { .. } | StorageError::Io { .. } | StorageError::Index(_) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<QuotaError> for S3Error {
+    fn from(error: QuotaError) -> Self {
+        match error {
+            QuotaError::Storage(error) => error.into(),
+            QuotaError::Busy => Self::new(ErrorCode::SlowDown).because("quotas: too many calls are waiting"),
+            QuotaError::Stopped | QuotaError::TimedOut => Self::new(ErrorCode::ServiceUnavailable).because(error),
         }
     }
 }

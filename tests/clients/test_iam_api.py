@@ -874,17 +874,6 @@ def test_a_presigned_query(server, user):
     assert status == 403 and b"<Code>SignatureDoesNotMatch</Code>" in body
 
 
-def test_kms_is_refused_in_its_own_protocol(server):
-    kms = client_of(server, "kms")
-    with pytest.raises(kms.exceptions.ClientError) as error:
-        kms.list_keys()
-    reply = error.value.response
-    assert reply["ResponseMetadata"]["HTTPStatusCode"] == 501
-    assert reply["Error"] == {"Code": "UnsupportedOperationException", "Message": "ListKeys of KMS is not implemented."}
-    with refused(403, "InvalidSignatureException"):
-        client_of(server, "kms", secret="wrong-secret").list_keys()
-
-
 # Other clients
 
 

@@ -165,11 +165,7 @@ def test_an_owner_gets_out_of_its_own_policy(node):
     ann.list_objects_v2(Bucket=name)
 
 
-def test_quotas_have_their_path_already(node, bucket):
-    for method in ("GET", "PUT", "DELETE"):
-        told(ask(node, method, f"/bucket/{bucket}?quota", b"{}" if method == "PUT" else b""), 501, "NotImplemented")
-        told(ask(node, method, f"/bucket/{bucket}?quota", access=None), 403, "AccessDenied")
-    told(ask(node, "PUT", f"/bucket/{bucket}?quota", b"{}", "keeper", "keeper-secret"), 403, "AccessDenied")
+def test_documents_have_no_path_but_their_own(node, bucket):
     told(ask(node, "GET", f"/bucket/{bucket}"), 501, "NotImplemented")
     told(ask(node, "GET", f"/bucket/{bucket}?policy"), 501, "NotImplemented")
 

@@ -5,22 +5,26 @@
 
 mod access;
 mod cors;
+mod encryption;
 mod lifecycle;
 mod lifecycle_rules;
 mod logging;
 mod notification;
 mod object_lock;
+mod quota;
 mod website;
 
 use serde::{Deserialize, Serialize};
 
 pub use access::{Acl, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock};
 pub use cors::{Cors, CorsRule, CrossOrigin};
+pub use encryption::{BucketEncryption, DefaultEncryption};
 pub use lifecycle::{AbortUploads, Expiration, Lifecycle, LifecycleFilter, LifecycleRule, NoncurrentExpiration};
 pub use lifecycle_rules::{Day, Due, LifecycleKind, Subject};
 pub use logging::{Logging, PartitionDate};
 pub use notification::{EventKind, EventPattern, Notification, NotificationTarget, Overlap, TargetKind};
 pub use object_lock::{DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
+pub use quota::{BucketQuota, InvalidQuota, PREFIX_QUOTAS_MAX, PrefixQuota, QuotaLimits, QuotaResource};
 pub use website::{Redirect, RedirectAll, RoutingCondition, RoutingRule, Website};
 
 /// Key and value of a tag.
@@ -72,6 +76,12 @@ pub struct BucketConfig {
     /// Transfer acceleration; absent while it was never set. Recorded only: there is one endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accelerate: Option<bool>,
+    /// How much it may hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<BucketQuota>,
+    /// How new objects are encrypted when their request does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<BucketEncryption>,
 }
 
 /// A change of one configuration; none removes it.
@@ -97,6 +107,8 @@ pub enum ConfigChange {
     Logging(Option<Logging>),
     RequesterPays(bool),
     Accelerate(bool),
+    Quota(Option<BucketQuota>),
+    Encryption(Option<BucketEncryption>),
 }
 
 impl BucketConfig {
@@ -125,6 +137,8 @@ impl BucketConfig {
             ConfigChange::Logging(logging) => self.logging = logging,
             ConfigChange::RequesterPays(pays) => self.requester_pays = pays,
             ConfigChange::Accelerate(enabled) => self.accelerate = Some(enabled),
+            ConfigChange::Quota(quota) => self.quota = quota,
+            ConfigChange::Encryption(encryption) => self.encryption = encryption,
         }
     }
 }

@@ -13,6 +13,7 @@ mod envelope;
 mod error;
 mod segment;
 mod size;
+mod wrapping_key;
 
 pub use context::EncryptionContext;
 pub use customer::{CustomerCheck, CustomerKey};
@@ -21,3 +22,4 @@ pub use envelope::{Encryption, Envelope, Method, ObjectName};
 pub use error::EncryptionError;
 pub use segment::{HEAD_BYTES, SegmentHead, SegmentKey};
 pub use size::{CHUNK_BYTES, TAG_BYTES, chunk_count, plain_size, sealed_size};
+pub use wrapping_key::WrappingKey;

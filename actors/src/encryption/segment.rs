@@ -69,6 +69,11 @@ impl SegmentHead {
         plain
     }
 
+    /// Whether bytes begin as a segment of any version does: enough to tell a sealed file from a plain one.
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(MAGIC)
+    }
+
     /// Reads a head. Errs: WrongSegment, UnknownFormat.
     pub fn parse(head: &[u8]) -> Result<Self, EncryptionError> {
         let head: &[u8; HEAD_BYTES] = head.try_into().map_err(|_| EncryptionError::WrongSegment)?;

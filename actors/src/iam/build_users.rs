@@ -133,6 +133,7 @@ fn summary(user: &UserRecord, user_id: &CanonicalId) -> Result<UserSummary, Prob
         groups: user.groups.clone(),
         attached_policies: user.attached_policies.clone(),
         tags: tags(&user.tags),
+        quota: user.quota.unwrap_or_default(),
     })
 }
 

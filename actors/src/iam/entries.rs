@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::naming::{Kind, provider_arn};
 use super::principal::{Principal, RoleSession, Session};
+use crate::bucket_config::QuotaLimits;
 use crate::names::{AccessKeyId, CanonicalId, Stamp};
 use crate::policy_engine::{IdentityPolicy, InvalidPolicy, TrustPolicy};
 
@@ -90,6 +91,8 @@ pub struct UserSummary {
     pub attached_policies: Vec<String>,
     /// Its tags.
     pub tags: Tags,
+    /// How much it may own, in whatever buckets.
+    pub quota: QuotaLimits,
 }
 
 impl UserSummary {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::bucket_config::QuotaLimits;
 use crate::names::Stamp;
 
 /// The file.
@@ -48,6 +49,7 @@ pub(super) struct UserRecord {
     pub tags: BTreeMap<String, String>,
     #[serde(default)]
     pub created_at: Moment,
+    pub quota: Option<QuotaLimits>,
 }
 
 /// A further access key of a user.

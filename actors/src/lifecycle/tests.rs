@@ -28,12 +28,14 @@ fn owner() -> CanonicalId {
 }
 
 async fn put(storage: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
-    let mut writer = storage.begin_body(Some(5), DigestPlan::default(), None).unwrap();
+    let (key, owner) = (ObjectKey::parse(name.as_bytes()).unwrap(), owner());
+    let begin = BeginBody { bucket, key: &key, owner: &owner, size: Some(5) };
+    let mut writer = storage.begin_body(begin, DigestPlan::default(), None).unwrap();
     writer.write(bytes::Bytes::from_static(b"hello")).await.unwrap();
     let message = PutObject {
         bucket: Arc::clone(bucket),
-        key: ObjectKey::parse(name.as_bytes()).unwrap(),
-        owner: owner(),
+        key,
+        owner,
         attributes: Attributes::default(),
         controls: Controls::default(),
         body: writer.finish().await.unwrap(),

@@ -88,6 +88,7 @@ capabilities! {
     IamOther 23 Iam "iam:*";
     BypassGovernance 24 Alone "s3:BypassGovernanceRetention";
     Quota 25 Alone "quota";
+    Kms 26 Alone "kms";
 }
 
 /// A row: a name, what grants it in the short form, and the AWS action that it checks.
@@ -255,6 +256,20 @@ action_table! {
         "iam:UpdateRole", "iam:UpdateRoleDescription", "iam:UpdateUser",
         "sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:GetAccessKeyInfo", "sts:GetCallerIdentity",
         "sts:GetSessionToken", "sts:SetSourceIdentity", "sts:TagSession";
+    Kms:
+        "kms:CancelKeyDeletion", "kms:ConnectCustomKeyStore", "kms:CreateAlias", "kms:CreateCustomKeyStore",
+        "kms:CreateGrant", "kms:CreateKey", "kms:Decrypt", "kms:DeleteAlias", "kms:DeleteCustomKeyStore",
+        "kms:DeleteImportedKeyMaterial", "kms:DeriveSharedSecret", "kms:DescribeCustomKeyStores", "kms:DescribeKey",
+        "kms:DisableKey", "kms:DisableKeyRotation", "kms:DisconnectCustomKeyStore", "kms:EnableKey",
+        "kms:EnableKeyRotation", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyPair",
+        "kms:GenerateDataKeyPairWithoutPlaintext", "kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateMac",
+        "kms:GenerateRandom", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:GetParametersForImport",
+        "kms:GetPublicKey", "kms:ImportKeyMaterial", "kms:ListAliases", "kms:ListGrants", "kms:ListKeyPolicies",
+        "kms:ListKeyRotations", "kms:ListKeys", "kms:ListResourceTags", "kms:ListRetirableGrants", "kms:PutKeyPolicy",
+        "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:ReplicateKey", "kms:RetireGrant", "kms:RevokeGrant",
+        "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:Sign", "kms:SynchronizeMultiRegionKey",
+        "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateCustomKeyStore",
+        "kms:UpdateKeyDescription", "kms:UpdatePrimaryRegion", "kms:Verify", "kms:VerifyMac";
 }
 
 static BY_NAME: LazyLock<HashMap<String, &'static ActionRow>> =

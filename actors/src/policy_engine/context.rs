@@ -163,7 +163,8 @@ impl<'a> Facts<'a> {
             "aws:securetransport" => Some(truth(context.secure_transport)),
             "aws:currenttime" => Some(Found::Time(context.now)),
             "aws:epochtime" => Some(Found::Seconds(context.now.seconds())),
-            "aws:viaawsservice" | "aws:principalisawsservice" => Some(truth(false)),
+            "aws:viaawsservice" => Some(truth(context.get("aws:CalledVia").is_some())),
+            "aws:principalisawsservice" => Some(truth(false)),
             "aws:resourceaccount" | "s3:resourceaccount" => self.resource_account.map(Found::borrowed),
             "aws:username" => {
                 let user = self.principal.filter(|principal| principal.role.is_none());

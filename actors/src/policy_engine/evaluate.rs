@@ -94,6 +94,8 @@ pub enum Source {
     Bucket,
     /// The trust policy of a role.
     Trust,
+    /// The policy of a KMS key.
+    Key,
 }
 
 /// A statement of a policy.
@@ -142,6 +144,12 @@ pub enum Reason {
     NoBucketPolicyAllows,
     /// Only administrators may (`iam:*` or `iam:list_users`).
     AdministratorsOnly,
+    /// The caller administers the node, and so its keys.
+    Administrator,
+    /// The key's policy neither allows it to the caller nor leaves it to the caller's account.
+    NoKeyPolicyAllows,
+    /// The key's policy has a mistake and refuses everybody but administrators.
+    BrokenKeyPolicy(InvalidPolicy),
     /// The bucket's policy has a mistake and refuses everybody but owner and administrators.
     BrokenBucketPolicy(InvalidPolicy),
     /// One of the caller's own policies has a mistake, and so the caller may do nothing.
@@ -564,7 +572,7 @@ pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool
 }
 
 /// Whether the node's administrator gave the caller `iam:*` by a grant. A document says that of an account only.
-fn is_node_administrator(principal: &Principal) -> bool {
+pub(super) fn is_node_administrator(principal: &Principal) -> bool {
     let wish = Wish { capability: Capability::IamOther, action: "iam:*", bucket: None, key: None, listed_prefix: None };
     principal.policies.iter().any(|policy| matches!(&*policy.form, Form::Short(grant) if grant.gives(wish)))
 }

@@ -178,11 +178,12 @@ fn capabilities_of(word: &str) -> Option<u32> {
     if let Some(coarse) = coarse {
         return Some(all(&|c| c.coarse() == coarse));
     }
-    let finer = Capability::ALL.iter().copied().find(|c| c.token() == word && *c != Capability::Quota);
+    let has_no_word = |c: Capability| matches!(c, Capability::Quota | Capability::Kms);
+    let finer = Capability::ALL.iter().copied().find(|c| c.token() == word && !has_no_word(*c));
     let alias = || find_action(word).or_else(|| find_action(&format!("s3:{word}"))).map(|row| row.capability);
     match finer.or_else(alias)? {
-        // Quotas are the administrators': no word of their own grants them.
-        Capability::Quota => None,
+        // Quotas are the administrators', and so are keys, but for what their policies and documents give: no word grants them.
+        Capability::Quota | Capability::Kms => None,
         // What is in it has names only: no word grants one action and with it all others.
         Capability::IamOther => None,
         Capability::IamListUsers => Some(Capability::IamListUsers.bit() | Capability::Quota.bit()),
@@ -194,7 +195,7 @@ fn capabilities_of(word: &str) -> Option<u32> {
 mod tests {
     use serde_json::json;
 
-    use super::super::actions::ACTIONS;
+    use super::super::actions::{ACTIONS, ActionRow};
     use super::*;
 
     fn grant(words: &[&str]) -> Grant {
@@ -227,7 +228,8 @@ mod tests {
 
     #[test]
     fn each_action_is_granted_by_its_own_name_in_any_case() {
-        for row in ACTIONS.iter().filter(|row| row.capability != Capability::Quota) {
+        let has_word = |row: &&ActionRow| !matches!(row.capability, Capability::Quota | Capability::Kms);
+        for row in ACTIONS.iter().filter(has_word) {
             for word in [row.name.to_owned(), row.name.to_uppercase()] {
                 assert!(gives(&grant(&[&word]), row.name, "b", None, None), "{word}");
             }
@@ -272,8 +274,8 @@ mod tests {
             assert!(!gives(&grant, withheld, "b", None, None), "{word} withholds {withheld}");
         }
         assert!(ACTIONS.iter().all(|row| gives(&grant(&["*"]), row.name, "b", None, None)));
-        let unknown = grant(&["quota", "s3:PutBucketQuota", "fly", "GetObjekt"]);
-        assert_eq!((unknown.unknown.len(), unknown.capabilities), (4, 0));
+        let unknown = grant(&["quota", "s3:PutBucketQuota", "fly", "GetObjekt", "kms", "kms:*", "kms:Decrypt"]);
+        assert_eq!((unknown.unknown.len(), unknown.capabilities), (7, 0));
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod evaluate;
 pub(crate) mod fuzzing;
 mod grant;
 mod identity;
+mod key_policy;
 #[cfg(feature = "internals")]
 pub(crate) mod measured;
 mod messages;
@@ -59,6 +60,7 @@ pub use document::{DOCUMENT_BYTES_MAX, Effect};
 pub use error::{InvalidPolicy, PolicyError};
 pub use evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Source, StatementRef};
 pub use identity::{IdentityPolicy, PolicyHome};
+pub use key_policy::{KEY_POLICY_BYTES_MAX, KeyPolicy, KeyRequest, UseThroughS3, decide_on_key, explain_on_key};
 pub use messages::{DeleteBucketPolicy, PutBucketPolicy};
 pub use preset::Preset;
 pub(crate) use principal::is_account_id;

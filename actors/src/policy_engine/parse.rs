@@ -33,6 +33,8 @@ pub(super) enum Kind<'a> {
     Identity,
     /// A role's: has principals, and no resource but the role.
     Trust,
+    /// A KMS key's: has principals, and its resource, whatever else it names, is the key.
+    Key,
 }
 
 /// Parses the text of a bucket policy. Errs with the place of the mistake.
@@ -50,7 +52,7 @@ pub(super) fn parse_bucket_policy(text: &str, bucket: &BucketName) -> Result<(Va
 pub(super) fn parse_document(value: &Value, kind: Kind<'_>) -> Result<Document, InvalidPolicy> {
     let map = value.as_object().ok_or_else(|| InvalidPolicy::new("Policy", "must be a JSON object"))?;
     let known: &[&str] = match kind {
-        Kind::Bucket(_) | Kind::Trust => &["Version", "Id", "Statement"],
+        Kind::Bucket(_) | Kind::Trust | Kind::Key => &["Version", "Id", "Statement"],
         Kind::Identity => &["PolicyName", "Version", "Id", "Statement"],
     };
     refuse_unknown(map, known, "Policy")?;
@@ -103,16 +105,18 @@ fn parse_statement(value: &Value, place: &str, kind: Kind<'_>, dialect: Dialect)
         _ => return Err(InvalidPolicy::new(at("Effect"), "must be Allow or Deny")),
     };
     let principals = match (kind, pair(map, "Principal", "NotPrincipal", place)?) {
-        (Kind::Bucket(_) | Kind::Trust, Some((name, _, true))) if effect == Effect::Allow => {
+        (Kind::Bucket(_) | Kind::Trust | Kind::Key, Some((name, _, true))) if effect == Effect::Allow => {
             return Err(InvalidPolicy::new(at(name), "has its place beside Effect Deny only"));
         }
         (Kind::Trust, Some((name, _, true))) => {
             return Err(InvalidPolicy::new(at(name), "has no place in a trust policy"));
         }
-        (Kind::Bucket(_) | Kind::Trust, Some((name, value, negated))) => {
+        (Kind::Bucket(_) | Kind::Trust | Kind::Key, Some((name, value, negated))) => {
             Some(PrincipalClause::parse(value, negated, &at(name))?)
         }
-        (Kind::Bucket(_) | Kind::Trust, None) => return Err(InvalidPolicy::new(at("Principal"), "is missing")),
+        (Kind::Bucket(_) | Kind::Trust | Kind::Key, None) => {
+            return Err(InvalidPolicy::new(at("Principal"), "is missing"));
+        }
         (Kind::Identity, Some((name, ..))) => {
             return Err(InvalidPolicy::new(at(name), "has no place in an identity policy"));
         }
@@ -176,23 +180,29 @@ fn parse_action(text: &str, kind: Kind<'_>) -> Result<Pattern, String> {
     if service.is_empty() || name.is_empty() || !text.bytes().all(|b| b == b':' || is_name(b)) {
         return Err("is not an action such as s3:GetObject".to_owned());
     }
+    let own = match kind {
+        Kind::Bucket(_) => "S3",
+        Kind::Key => "KMS",
+        Kind::Identity | Kind::Trust => "",
+    };
+    let is_strange = || Err(format!("is not an action of {own}"));
     match kind {
-        Kind::Bucket(_) if !service.eq_ignore_ascii_case("s3") => return Err("is not an action of S3".to_owned()),
-        Kind::Bucket(_) => {}
+        Kind::Bucket(_) | Kind::Key if !service.eq_ignore_ascii_case(own) => return is_strange(),
+        Kind::Bucket(_) | Kind::Key => {}
         Kind::Trust if !service.eq_ignore_ascii_case("sts") => return Err("is not an action of STS".to_owned()),
         Kind::Identity | Kind::Trust => return pattern(find_action(text).map_or(text, |row| row.checks)),
     }
     if !name.contains(['*', '?']) {
         return match find_action(text) {
             Some(row) => pattern(row.checks),
-            None => Err("is not an action of S3".to_owned()),
+            None => is_strange(),
         };
     }
     let parsed = pattern(text)?;
     let known = ACTIONS.iter().filter(|row| row.name == row.checks);
     match known.into_iter().any(|row| parsed.matches_ignoring_case(row.name, &no_variables)) {
         true => Ok(parsed),
-        false => Err("fits no action of S3".to_owned()),
+        false => Err(format!("fits no action of {own}")),
     }
 }
 
@@ -214,8 +224,8 @@ fn parse_resources(
         }
         match kind {
             Kind::Bucket(bucket) => check_bucket_resource(text, bucket, syntax).map_err(invalid)?,
-            Kind::Identity if text != "*" && !is_arn(text) => return Err(invalid("is a malformed ARN")),
-            Kind::Identity | Kind::Trust => {}
+            Kind::Identity | Kind::Key if text != "*" && !is_arn(text) => return Err(invalid("is a malformed ARN")),
+            Kind::Identity | Kind::Key | Kind::Trust => {}
         }
         patterns.push(pattern);
     }

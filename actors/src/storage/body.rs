@@ -13,8 +13,9 @@ use super::StorageError;
 use super::digest::{DigestPlan, Digests, Hasher};
 use super::disk::{Disk, DiskFile, STAGING_FOLDER};
 use super::io_pool::{IoPool, PoolJob};
-use super::md5::{Md5Message, Md5Thread};
+use super::md5::{Md5, Md5Message, Md5Thread};
 use super::messages::Sealed;
+use super::quota::Reserved;
 use super::sealing::{SealedAs, Sealer};
 use super::space::{Claim, Space};
 use super::staging::{StagedFile, Staging};
@@ -30,7 +31,7 @@ const SMALL_CHUNK_BYTES: usize = 128 << 10;
 /// Bodies that have large buffers, at most about.
 const LARGE_MAX: usize = 24;
 /// Spare buffers kept, at most.
-const SPARE_MAX: usize = 32;
+const SPARE_MAX: usize = 16;
 /// Bodies up to this size are hashed on the request's own thread: a hop costs more.
 const HASH_INLINE_BYTES: usize = 16 << 10;
 
@@ -51,7 +52,7 @@ pub(super) struct BodyTools {
 #[derive(Debug, Default)]
 pub(super) struct BodyBuffers {
     spare: Mutex<Vec<BytesMut>>,
-    /// Held by each body that needs more than one buffer.
+    /// Held by each body that needs more than one buffer, or may.
     crowd: Arc<()>,
 }
 
@@ -209,10 +210,16 @@ pub struct BodyWriter {
     buffer: BytesMut,
     /// Bytes that the buffer takes: whole chunks of the sealed format.
     chunk: usize,
-    /// Held from the second buffer on.
-    crowd: Option<Arc<()>>,
+    /// Tells others that this body takes more than one buffer.
+    _crowd: Option<Arc<()>>,
+    /// Whether somebody asks for its MD5.
+    asks_md5: bool,
+    /// Whether its MD5 is computed: for somebody, or for its ETag.
+    wants_md5: bool,
     /// Of a body that did not fit into one buffer.
     md5: Option<Md5Message>,
+    /// What quotas have promised to it.
+    reserved: Option<Reserved>,
     /// At rest here, or with the pool.
     work: Option<Box<Work>>,
     under_way: Option<UnderWay>,
@@ -257,12 +264,16 @@ impl BodyWriter {
     fn seal_with(&mut self, sealer: Sealer, sealed: SealedAs) {
         if let Some(work) = &mut self.work {
             work.sealer = Some(sealer);
+            // Where the ETag is another, MD5 is the dearest of all that happens to a large body.
+            self.wants_md5 = self.asks_md5 || sealed.etag.is_none();
             self.sealed = Some(sealed);
         }
     }
 
     fn new(tools: BodyTools, declared: Option<u64>, plan: DigestPlan, target: Target, claim: Claim) -> Self {
         let work = Work { hasher: Hasher::new(plan), target, claim, written: 0, sealer: None };
+        let is_large = declared.is_none_or(|declared| declared > CHUNK_BYTES as u64);
+        let crowd = is_large.then(|| Arc::clone(&tools.buffers.crowd));
         let chunk = tools.buffers.chunk_bytes();
         let buffer = tools.buffers.take(usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX).min(chunk));
         Self {
@@ -271,20 +282,32 @@ impl BodyWriter {
             size: 0,
             buffer,
             chunk,
-            crowd: None,
+            _crowd: crowd,
+            asks_md5: plan.md5,
+            wants_md5: true,
             md5: None,
+            reserved: None,
             work: Some(Box::new(work)),
             under_way: None,
             sealed: None,
         }
     }
 
+    /// With room that was reserved for it; more is, where its size is not known beforehand.
+    pub(super) fn with_reserved(mut self, reserved: Option<Reserved>) -> Self {
+        self.reserved = reserved;
+        self
+    }
+
     /// Takes the next bytes; waits while the disk is behind, so memory stays bounded. Errs: BodyUnfinished when the body
-    /// grows beyond its declared size.
+    /// grows beyond its declared size, QuotaExceeded when none is declared.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), StorageError> {
         self.size += chunk.len() as u64;
         if self.declared.is_some_and(|declared| self.size > declared) {
             return Err(StorageError::BodyUnfinished);
+        }
+        if let Some(reserved) = &mut self.reserved {
+            reserved.cover(self.size)?;
         }
         let mut rest = chunk.as_ref();
         while !rest.is_empty() {
@@ -306,18 +329,36 @@ impl BodyWriter {
         Ok(Some(bytes))
     }
 
+    /// Where its MD5 is computed, if it is wanted.
+    fn message(&mut self) -> Option<&Md5Message> {
+        if self.wants_md5 && self.md5.is_none() {
+            self.md5 = Some(self.tools.md5.begin());
+        }
+        self.md5.as_ref()
+    }
+
+    /// Waits for the MD5 of everything that was given to its thread.
+    async fn md5_of_all(&mut self) -> Result<Option<Md5>, StorageError> {
+        match self.md5.take() {
+            Some(md5) => md5.finish().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Hands the full buffer to the pool and goes on with the other one.
     async fn flush(&mut self) -> Result<(), StorageError> {
         let written = self.written().await?;
-        let md5 = self.md5.get_or_insert_with(|| self.tools.md5.begin());
-        md5.catch_up().await?;
+        if let Some(md5) = self.message() {
+            md5.catch_up().await?;
+        }
         if let Some(written) = written {
             self.tools.buffers.give_back(written);
         }
-        self.crowd.get_or_insert_with(|| Arc::clone(&self.tools.buffers.crowd));
         self.chunk = self.tools.buffers.chunk_bytes();
         let bytes = std::mem::replace(&mut self.buffer, self.tools.buffers.take(self.chunk)).freeze();
-        md5.update(bytes.clone());
+        if let Some(md5) = self.message() {
+            md5.update(bytes.clone());
+        }
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
         let (tools, put) = (self.tools.clone(), bytes.clone());
         let job = self.tools.pool.start_job(move || {
@@ -337,14 +378,14 @@ impl BodyWriter {
         let size = self.size;
         let rest = std::mem::take(&mut self.buffer).freeze();
         let written = self.written().await?;
-        let md5 = self.md5.take();
-        let md5 = || md5.unwrap_or_else(|| self.tools.md5.begin());
+        let reserved = self.reserved.take();
         let mut work = self.work.take().ok_or(StorageError::BodyUnfinished)?;
         if matches!(work.target, Target::Memory) && rest.len() <= self.tools.inline_bytes_max {
-            if rest.len() > HASH_INLINE_BYTES {
-                let md5 = md5();
-                md5.update_last(rest.clone());
-                *work.hasher.md5_mut() = md5.finish().await?;
+            if !self.wants_md5 || rest.len() > HASH_INLINE_BYTES {
+                if let Some(md5) = self.message() {
+                    md5.update_last(rest.clone());
+                }
+                work.hasher.set_md5(self.md5_of_all().await?);
                 work.hasher.update_others(&rest);
             } else {
                 work.hasher.update(&rest);
@@ -354,24 +395,25 @@ impl BodyWriter {
                 None => rest,
             };
             let place = FinishedPlace::Object(BodyPlace::Inline(bytes));
-            return Ok(FinishedBody::new(size, *work, place, self.sealed));
+            return Ok(FinishedBody::new(size, *work, place, self.sealed, reserved));
         }
-        let md5 = md5();
-        md5.update_last(rest.clone());
+        if let Some(md5) = self.message() {
+            md5.update_last(rest.clone());
+        }
         let (tools, last) = (self.tools.clone(), rest.clone());
         let end = move || {
             work.end(&tools, &last)?;
             Ok(work)
         };
         let mut work = self.tools.pool.run(end).await?;
-        *work.hasher.md5_mut() = md5.finish().await?;
+        work.hasher.set_md5(self.md5_of_all().await?);
         written.into_iter().chain([rest]).for_each(|bytes| self.tools.buffers.give_back(bytes));
         let place = match std::mem::replace(&mut work.target, Target::Memory) {
             Target::Memory => return Err(StorageError::BodyUnfinished),
             Target::Object(file) => FinishedPlace::Object(BodyPlace::Staged(file)),
             Target::Part(part) => FinishedPlace::Part(part),
         };
-        Ok(FinishedBody::new(size, *work, place, self.sealed))
+        Ok(FinishedBody::new(size, *work, place, self.sealed, reserved))
     }
 }
 
@@ -387,6 +429,8 @@ pub struct FinishedBody {
     size: u64,
     digests: Digests,
     place: FinishedPlace,
+    /// What quotas have promised to it, until the commit counts it.
+    reserved: Option<Reserved>,
     /// How it is sealed, and size and CRC-64/NVME of what is on disk.
     sealed: Option<(SealedAs, (u64, u64))>,
     /// Space for its own file until it is committed; then the commit counts it.
@@ -400,6 +444,8 @@ pub(super) struct ObjectBody {
     pub etag: [u8; 16],
     pub sealed: Option<Sealed>,
     pub place: BodyPlace,
+    /// What was reserved for it.
+    pub reserved: Option<Reserved>,
 }
 
 /// What a part is made of.
@@ -410,12 +456,14 @@ pub(super) struct PartBody {
     /// Size and CRC-64/NVME on disk.
     pub sealed: Option<(u64, u64)>,
     pub staged: StagedPart,
+    /// What was reserved for it.
+    pub reserved: Option<Reserved>,
 }
 
 impl FinishedBody {
-    fn new(size: u64, work: Work, place: FinishedPlace, sealed: Option<SealedAs>) -> Self {
+    fn new(size: u64, work: Work, place: FinishedPlace, sealed: Option<SealedAs>, reserved: Option<Reserved>) -> Self {
         let sealed = sealed.zip(work.sealer.as_ref().map(Sealer::written));
-        Self { size, digests: work.hasher.finish(), place, sealed, _claim: work.claim }
+        Self { size, digests: work.hasher.finish(), place, sealed, reserved, _claim: work.claim }
     }
 
     /// Size in bytes.
@@ -429,26 +477,31 @@ impl FinishedBody {
     }
 
     /// What an ETag is made of: its MD5, or what stands for it.
-    fn etag(&self) -> [u8; 16] {
-        self.sealed.as_ref().and_then(|(sealed, _)| sealed.etag).unwrap_or(self.digests.md5)
+    fn etag(&self) -> Result<[u8; 16], StorageError> {
+        let instead = self.sealed.as_ref().and_then(|(sealed, _)| sealed.etag);
+        instead.or(self.digests.md5).ok_or(StorageError::BodyUnfinished)
     }
 
     /// Takes it apart for an object. Errs when it was begun as a part.
     pub(super) fn into_object(self) -> Result<ObjectBody, StorageError> {
-        let (size, digests, etag) = (self.size, self.digests, self.etag());
+        let (size, digests, etag) = (self.size, self.digests, self.etag()?);
         let sealed = self.sealed.and_then(|(sealed, written)| sealed.sealed(written));
         match self.place {
-            FinishedPlace::Object(place) => Ok(ObjectBody { size, digests, etag, sealed, place }),
+            FinishedPlace::Object(place) => {
+                Ok(ObjectBody { size, digests, etag, sealed, place, reserved: self.reserved })
+            }
             FinishedPlace::Part(_) => Err(StorageError::BodyUnfinished),
         }
     }
 
     /// Takes it apart for a part. Errs when it was begun as an object.
     pub(super) fn into_part(self) -> Result<PartBody, StorageError> {
-        let (size, digests, etag) = (self.size, self.digests, self.etag());
+        let (size, digests, etag) = (self.size, self.digests, self.etag()?);
         let sealed = self.sealed.map(|(_, written)| written);
         match self.place {
-            FinishedPlace::Part(staged) => Ok(PartBody { size, digests, etag, sealed, staged }),
+            FinishedPlace::Part(staged) => {
+                Ok(PartBody { size, digests, etag, sealed, staged, reserved: self.reserved })
+            }
             FinishedPlace::Object(_) => Err(StorageError::BodyUnfinished),
         }
     }

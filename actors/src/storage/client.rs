@@ -17,6 +17,7 @@ use super::engine::{Engine, Shared, StorageSettings};
 use super::messages::*;
 use super::overlay::Rows;
 use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
+use super::quota::Growing;
 use super::read::{self, Found, ObjectPart, OpenObject, PeekedObject, Purpose, object_row};
 use super::steps::bytes_on_disk;
 use super::{StorageError, complete, keys, listing, versions};
@@ -234,20 +235,21 @@ impl StorageClient {
         read::object_parts(&self.shared.rows, bucket, object)
     }
 
-    /// Begins a body for [`PutObject`]; `size` is the declared size in bytes, if known.
-    /// With an `envelope` it is sealed.
+    /// Begins a body for [`PutObject`]. With an `envelope` it is sealed. Errs: NoSpace, QuotaExceeded.
     pub fn begin_body(
         &self,
-        size: Option<u64>,
+        begin: BeginBody<'_>,
         digests: DigestPlan,
         envelope: Option<&Envelope>,
     ) -> Result<BodyWriter, StorageError> {
         self.check_failure()?;
-        BodyWriter::for_object(self.shared.tools.clone(), size, digests, envelope)
+        let BeginBody { bucket, key, owner, size } = begin;
+        let reserved = self.reserve(bucket, key, owner, Growing::Object, size.unwrap_or(0))?;
+        Ok(BodyWriter::for_object(self.shared.tools.clone(), size, digests, envelope)?.with_reserved(reserved))
     }
 
     /// Begins a body for [`PutPart`]; `key` is the upload's data key, if it has one. The upload's checksum algorithm is planned
-    /// if none is. Errs: NoSuchUpload.
+    /// if none is. Errs: NoSuchUpload, QuotaExceeded.
     pub async fn begin_part(
         &self,
         begin: BeginPart,
@@ -262,6 +264,8 @@ impl StorageClient {
             (None, None) => None,
             _ => return Err(EncryptionError::KeyNeeded.into()),
         };
+        let what = Growing::Part(begin.upload, begin.number);
+        let reserved = self.reserve(&begin.bucket, &begin.key, &upload.owner, what, begin.size)?;
         let shared = Arc::clone(&self.shared);
         let (size, number) = (begin.size, begin.number);
         let stored = if sealed.is_some() { encryption::sealed_size(size) } else { size };
@@ -276,7 +280,8 @@ impl StorageClient {
             entry.claim(begin.number, stored, &shared.disk, &shared.tools.staging)
         };
         let part = self.shared.tools.pool.run(claim).await?;
-        let writer = BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space);
+        let writer =
+            BodyWriter::for_part(self.shared.tools.clone(), size, digests, part, space).with_reserved(reserved);
         match sealed {
             Some((key, encryption)) => writer.sealing_part(key, encryption, number),
             None => Ok(writer),
@@ -354,6 +359,7 @@ impl StorageClient {
     /// See [`CreateUpload`].
     pub async fn create_upload(&self, message: CreateUpload) -> Result<Arc<Upload>, StorageError> {
         self.check_room(0)?;
+        self.check_quota_of_upload(&message.bucket, &message.key, &message.owner)?;
         self.commit(NewUpload(message)).await
     }
 
@@ -396,7 +402,10 @@ impl StorageClient {
             Err(StorageError::NoSuchUpload { .. }) if complete::already_done(&self.shared.rows, request)?.is_some() => {
                 Ok(())
             }
-            other => other.map(drop),
+            other => {
+                let (upload, _) = other?;
+                self.check_quota(&request.bucket, &request.key, &upload.owner, 0)
+            }
         }
     }
 

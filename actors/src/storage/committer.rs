@@ -17,6 +17,7 @@ use super::index::RowChange;
 use super::journal::{EncodedEntry, Entry, Journal, JournalBytes};
 use super::messages::Origin;
 use super::plan::{BatchRows, Effect, Mutation, Planner, Relocate, State};
+use super::quota::Charge;
 use super::steps::Step;
 
 /// Entries of one batch at most.
@@ -50,7 +51,7 @@ impl Proposal {
         let planned = |planner: &mut Planner<'_>| {
             planner.origin = origin;
             let output = mutation.plan(planner)?;
-            planner.keep_times().map(|()| output)
+            planner.finish().map(|()| output)
         };
         let plan: Plan = Box::new(move |planner| match planned(planner) {
             Ok(output) => Planned::Commit(Box::new(move |outcome: Result<(), StorageError>| {
@@ -135,7 +136,7 @@ impl Committer {
         let rows = BatchRows { staged: std::mem::take(&mut batch.staged), live: &self.shared.rows };
         let mut planner = Planner::new(&rows, &mut self.state);
         let planned = (proposal.plan)(&mut planner);
-        let (entry, effects) = (planner.entry, planner.effects);
+        let (entry, mut effects, charge) = planner.into_parts();
         batch.staged = rows.staged;
         match planned {
             Planned::Refused(answer) => batch.refusals.push(answer),
@@ -147,11 +148,8 @@ impl Committer {
                     }
                     Err(error) => return answer(Err(error)),
                 };
-                for effect in &effects {
-                    if let Effect::UsageChanged(bucket, usage) = effect {
-                        self.state.usage.insert(*bucket, *usage);
-                    }
-                }
+                let crossed = charge.map(Charge::keep).unwrap_or_default();
+                self.state.accept(&mut effects, crossed);
                 for (key, value) in &entry.changes {
                     batch.staged.insert(key.clone(), value.clone());
                 }
@@ -169,7 +167,10 @@ impl Committer {
         let idle = batch.entries.iter().all(|e| e.changes.is_empty() && e.steps.is_empty());
         let result = match self.shared.failure() {
             Some(reason) => Err(reason),
-            None if idle => Ok(()),
+            None if idle => {
+                batch.effects.iter().flatten().for_each(|effect| self.shared.publish_effect(effect));
+                Ok(())
+            }
             None => self.write(batch.entries, &batch.encoded, batch.effects).map_err(|error| {
                 let reason = format!("the journal could not be written: {error}");
                 self.shared.fail(&reason);

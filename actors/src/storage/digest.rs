@@ -6,9 +6,11 @@ use sha2::{Digest as _, Sha256};
 use super::md5::Md5;
 use crate::names::{Checksum, ChecksumAlgorithm};
 
-/// Which digests of a body are wanted beside MD5 and CRC-64/NVME, which every body gets.
+/// Which digests of a body are wanted beside CRC-64/NVME, which every body gets, and MD5, which those get whose ETag it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DigestPlan {
+    /// MD5, to compare with `Content-MD5`.
+    pub md5: bool,
     /// SHA-256, to compare with `x-amz-content-sha256`.
     pub sha256: bool,
     /// The checksum that the client chose.
@@ -18,8 +20,8 @@ pub struct DigestPlan {
 /// Digests of a whole body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digests {
-    /// MD5.
-    pub md5: [u8; 16],
+    /// MD5, unless nobody asks for it and the ETag is made of something else.
+    pub md5: Option<[u8; 16]>,
     /// CRC-64/NVME.
     pub crc64nvme: u64,
     /// SHA-256, if planned (or if the planned checksum is SHA-256).
@@ -31,7 +33,7 @@ pub struct Digests {
 /// All planned digests at once.
 #[derive(Debug)]
 pub(super) struct Hasher {
-    md5: Md5,
+    md5: Option<Md5>,
     crc64: crc_fast::Digest,
     sha256: Option<Sha256>,
     sha1: Option<Sha1>,
@@ -48,7 +50,7 @@ impl Hasher {
             _ => None,
         };
         Self {
-            md5: Md5::default(),
+            md5: Some(Md5::default()),
             crc64: crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme),
             sha256: (plan.sha256 || wants(ChecksumAlgorithm::Sha256)).then(Sha256::new),
             sha1: wants(ChecksumAlgorithm::Sha1).then(Sha1::new),
@@ -59,13 +61,15 @@ impl Hasher {
 
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.md5.update(bytes);
+        if let Some(md5) = &mut self.md5 {
+            md5.update(bytes);
+        }
         self.update_others(bytes);
     }
 
-    /// The MD5 so far, to be updated elsewhere and put back.
-    pub fn md5_mut(&mut self) -> &mut Md5 {
-        &mut self.md5
+    /// Sets the MD5, which was updated elsewhere; none if it is not wanted.
+    pub fn set_md5(&mut self, md5: Option<Md5>) {
+        self.md5 = md5;
     }
 
     /// Takes the next bytes in all digests but the MD5.
@@ -93,7 +97,7 @@ impl Hasher {
                 Checksum::from_bytes(algorithm, &(self.crc32?.finalize() as u32).to_be_bytes())
             }
         });
-        Digests { md5: self.md5.finish(), crc64nvme, sha256, checksum }
+        Digests { md5: self.md5.map(Md5::finish), crc64nvme, sha256, checksum }
     }
 }
 
@@ -112,12 +116,12 @@ mod tests {
             (ChecksumAlgorithm::Sha256, "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
         ];
         for (algorithm, expected) in cases {
-            let mut hasher = Hasher::new(DigestPlan { sha256: false, checksum: Some(algorithm) });
+            let mut hasher = Hasher::new(DigestPlan { checksum: Some(algorithm), ..DigestPlan::default() });
             hasher.update(b"1234");
             hasher.update(b"56789");
             let digests = hasher.finish();
             assert_eq!(hex::encode(digests.checksum.unwrap().bytes()), expected);
-            assert_eq!(hex::encode(digests.md5), "25f9e794323b453885f5181f1b624d0b");
+            assert_eq!(hex::encode(digests.md5.unwrap()), "25f9e794323b453885f5181f1b624d0b");
             assert_eq!(digests.crc64nvme, 0xae8b_1486_0a79_9888);
         }
     }

@@ -1,8 +1,9 @@
 //! Files that a person edited in place, or put into a bucket's folder.
 //!
 //! The node notices by size and time that a file is not the one of its row. Its bytes are then hashed, and if they are the same
-//! only the time is mended; else the file becomes the current object, with a new ETag and time. A version is never taken for
-//! edited: other bytes under its id are damage.
+//! only the time is mended; else the file becomes the current object, with a new ETag and time. What is encrypted, locked or a
+//! version is never taken for edited: other bytes in its file are damage. The file stays where it is and is not served, so that
+//! who has the right bytes can put them back; that it is so is remembered, and not found out again by each reader.
 //!
 //! SAFETY OF ORDER: a checkpoint first, so that no replay brings older bytes over the edited ones and the person's own bytes are
 //! durable → hash → look again → commit.
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashmap::DashMap;
 use futures_util::StreamExt as _;
 
 use super::StorageError;
@@ -21,8 +23,9 @@ use super::engine::Shared;
 use super::keys;
 use super::messages::{Adopted, Bucket};
 use super::overlay::Rows as _;
-use super::plan::{Adopt, is_same};
+use super::plan::{Adopt, Taken, is_same};
 use super::rows::{self, Location, ObjectRow};
+use super::segments;
 use super::steps::is_plain_path;
 use crate::names::{BucketName, ObjectKey, Stamp};
 
@@ -36,6 +39,8 @@ const TICK: Duration = Duration::from_millis(20);
 const BATCH: usize = 1024;
 /// Files that are hashed and committed at once.
 const TOGETHER: usize = 64;
+/// Files that are remembered not to be their objects'.
+const QUARANTINED_MAX: usize = 4096;
 /// How long a request waits for a checkpoint.
 const FOLLOW_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -84,8 +89,31 @@ enum Outcome {
     Adopted {
         bytes: u64,
     },
+    /// The object must stay what it was, for this reason.
+    Kept(&'static str),
     /// It cannot be an object, for this reason.
     Skipped(&'static str),
+}
+
+/// Files that were found to have other bytes than their objects, which must not change: the object's stamp, what the file was,
+/// and why.
+#[derive(Debug, Default)]
+pub(super) struct Quarantine(DashMap<Stamp, (FileStamp, &'static str)>);
+
+impl Quarantine {
+    fn put(&self, row: &ObjectRow, seen: FileStamp, reason: &'static str) {
+        // What is forgotten is found out again.
+        if self.0.len() >= QUARANTINED_MAX {
+            self.0.clear();
+        }
+        self.0.insert(Stamp(row.stamp), (seen, reason));
+    }
+
+    /// Why the file of a row is not served, if it is still the one that was found.
+    fn holds(&self, row: &ObjectRow, path: &Path, disk: &Disk) -> Option<&'static str> {
+        let (seen, reason) = *self.0.get(&Stamp(row.stamp))?;
+        (disk.stamp_at(path).ok().flatten() == Some(seen)).then_some(reason)
+    }
 }
 
 /// Makes everything that was committed so far durable outside of the journal, and what others wrote as well.
@@ -94,16 +122,25 @@ fn checkpoint_now(shared: &Shared) -> Result<(), StorageError> {
     shared.disk.sync_everything().map_err(|e| StorageError::io("sync", shared.disk.root(), e))
 }
 
+/// A file whose bytes were read.
+struct Hashed {
+    seen: FileStamp,
+    digests: Digests,
+    /// Whether it begins as an encrypted object's does: it cannot be a plain one.
+    is_sealed: bool,
+}
+
 /// Hashes the file of a plain key; none when it is gone or just being written. Errs: Io when it may not be read, or not be
 /// given another time: then it cannot be an object's file.
-fn hash_at(shared: &Shared, path: &Path) -> Result<Option<(FileStamp, Digests)>, StorageError> {
+fn hash_at(shared: &Shared, path: &Path) -> Result<Option<Hashed>, StorageError> {
     let Some(there) = open_plain(&shared.disk, path)? else { return Ok(None) };
     let hash = || -> std::io::Result<_> {
         let file = shared.disk.open_writable(path)?;
         let Some((seen, digests)) = hash(&there)? else { return Ok(None) };
         file.set_modified(seen.modified)?;
         file.sync_data()?;
-        Ok((file.stamp()? == seen).then_some((seen, digests)))
+        let is_sealed = segments::begins_sealed(&there)?;
+        Ok((file.stamp()? == seen).then_some(Hashed { seen, digests, is_sealed }))
     };
     hash().map_err(|e| StorageError::io("take over", path, e))
 }
@@ -145,14 +182,13 @@ impl StorageClient {
         edited: &Edited,
         path: &Path,
     ) -> Result<(), StorageError> {
-        if edited.row.version.is_some() {
-            let what = format!("the file {}, a version that another program changed", path.display());
-            return Err(StorageError::Corrupt { what });
-        }
         for _ in 0..ATTEMPTS {
             let row = row_of(&self.shared, bucket, key)?;
             if row.as_ref().is_none_or(|row| row.stamp != edited.row.stamp) {
                 return Ok(());
+            }
+            if let Some(reason) = self.shared.quarantine.holds(&edited.row, path, &self.shared.disk) {
+                return Err(StorageError::Quarantined { path: path.to_owned(), reason });
             }
             tokio::time::sleep(TICK).await;
             let (shared, file) = (Arc::clone(&self.shared), path.to_owned());
@@ -161,7 +197,13 @@ impl StorageClient {
                 hash_at(&shared, &file)
             });
             if let Some(hashed) = hashing.await? {
+                let seen = hashed.seen;
                 match self.take(bucket, key, row.as_ref(), hashed).await? {
+                    Outcome::Kept(reason) => {
+                        tracing::error!(path = %path.display(), reason, "a file was changed by another program; it is not served");
+                        self.shared.quarantine.put(&edited.row, seen, reason);
+                        return Err(StorageError::Quarantined { path: path.to_owned(), reason });
+                    }
                     Outcome::Changed => {
                         tracing::warn!(path = %path.display(), "a file was edited: its bytes are the object now")
                     }
@@ -179,16 +221,24 @@ impl StorageClient {
         bucket: &Arc<Bucket>,
         key: &ObjectKey,
         row: Option<&ObjectRow>,
-        (seen, digests): (FileStamp, Digests),
+        hashed: Hashed,
     ) -> Result<Outcome, StorageError> {
         let outcome = match row {
-            None => Outcome::Adopted { bytes: seen.size },
-            Some(row) if is_same(row, &seen, &digests) => Outcome::Mended,
+            None => Outcome::Adopted { bytes: hashed.seen.size },
+            Some(row) if is_same(row, &hashed.seen, &hashed.digests) => Outcome::Mended,
             Some(_) => Outcome::Changed,
         };
+        if hashed.is_sealed && !matches!(outcome, Outcome::Mended) {
+            return Ok(Outcome::Kept(segments::LOST_KEY));
+        }
+        let Hashed { seen, digests, .. } = hashed;
         let expected = row.map(|row| Stamp(row.stamp));
         let adopt = Adopt { bucket: Arc::clone(bucket), key: key.clone(), expected, seen, digests };
-        Ok(if self.commit(adopt).await? { outcome } else { Outcome::Skipped(BUSY) })
+        Ok(match self.commit(adopt).await? {
+            Taken::Yes => outcome,
+            Taken::No => Outcome::Skipped(BUSY),
+            Taken::Kept(reason) => Outcome::Kept(reason),
+        })
     }
 
     /// Makes every file of a bucket's folder that no object has an object, and settles those that were edited. Links, special
@@ -250,7 +300,7 @@ impl StorageClient {
                     total.adopted += 1;
                     total.bytes += bytes;
                 }
-                Outcome::Skipped(reason) => total.skip(path, reason),
+                Outcome::Kept(reason) | Outcome::Skipped(reason) => total.skip(path, reason),
             }
         }
         Ok(())
@@ -300,7 +350,6 @@ fn examine(shared: &Shared, bucket: &Bucket, path: &Path) -> Result<Outcome, Sto
     let own = FileStamp { size: row.stored_size(), modified: shared.disk.rounded(Stamp(row.stamp)) };
     Ok(match shared.disk.stamp_at(path) {
         Ok(Some(there)) if there == own => Outcome::Known,
-        _ if row.version.is_some() => Outcome::Skipped(VERSION),
         Ok(_) => Outcome::Changed,
         Err(_) => Outcome::Skipped(NOT_OURS),
     })
@@ -308,7 +357,6 @@ fn examine(shared: &Shared, bucket: &Bucket, path: &Path) -> Result<Outcome, Sto
 
 const NO_KEY: &str = "its path is no key";
 const IN_THE_WAY: &str = "an object of this key lies elsewhere, since this file was in its way";
-const VERSION: &str = "it is a version, which must not change";
 const NO_FILE: &str = "it is no regular file, or it is being written or was moved away";
 const NOT_OURS: &str = "the node may not read it, or not change its time: it needs to own the file";
 const BUSY: &str = "its key was written meanwhile, or an object is in its way";

@@ -13,15 +13,17 @@ use super::body::BodyTools;
 use super::chunk_pool::ChunkPool;
 use super::committer::{CommittedBatch, Committer, Proposal};
 use super::disk::{Disk, FileStamp};
+use super::edits::Quarantine;
 use super::feed::EventFeed;
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
 use super::md5::Md5Thread;
-use super::messages::{Bucket, Usage};
+use super::messages::{Bucket, QuotaScope, Usage};
 use super::opened::Opened;
 use super::overlay::LiveRows;
 use super::plan::{Effect, State};
 use super::progress::Progress;
+use super::quota::Ledger;
 use super::recovery::{Holes, Recovered};
 use super::rows::CheckpointRow;
 use super::space::Space;
@@ -73,6 +75,9 @@ pub(super) struct Shared {
     pub pending: DashMap<Stamp, PendingBytes>,
     pub buckets: DashMap<BucketName, Arc<Bucket>>,
     pub usage: DashMap<BucketId, Usage>,
+    pub ledger: Arc<Ledger>,
+    /// Whether each meter is complete.
+    pub meters: DashMap<QuotaScope, bool>,
     pub progress: Progress,
     pub space: Arc<Space>,
     pub uploads: UploadTable,
@@ -86,6 +91,8 @@ pub(super) struct Shared {
     pub generation: u64,
     /// Edited files that are being hashed, by their path: readers of one key do it once.
     pub edits: DashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>,
+    /// Edited files that are not served.
+    pub quarantine: Quarantine,
     /// Held while a bucket's folder is adopted.
     pub adopting: tokio::sync::Mutex<()>,
     failure: RwLock<Option<String>>,
@@ -170,10 +177,18 @@ impl Shared {
                 self.usage.remove(id);
             }
             Effect::UsageChanged(bucket, usage) => drop(self.usage.insert(*bucket, *usage)),
+            Effect::MeterIs(scope, Some(meter)) => {
+                self.meters.insert(scope.clone(), meter.is_complete());
+                if !meter.is_complete() {
+                    self.feed.meter();
+                }
+            }
+            Effect::MeterIs(scope, None) => drop(self.meters.remove(scope)),
+            Effect::Warned(warning) => self.feed.warn(warning),
             Effect::UploadEnded(id) => self.uploads.remove(*id),
             Effect::Queued(queue) => self.feed.ring(queue),
             Effect::Happened(event) => self.feed.tell(event),
-            Effect::BytesPending(..) | Effect::BytesInPlace(..) => {}
+            Effect::BytesPending(..) | Effect::BytesInPlace(..) | Effect::LimitsAre { .. } => {}
         }
     }
 }
@@ -236,12 +251,15 @@ impl Engine {
             pending: DashMap::new(),
             buckets: recovered.buckets.clone().into_iter().collect(),
             usage: recovered.usage.clone().into_iter().collect(),
+            ledger: recovered.ledger(),
+            meters: recovered.meters.iter().map(|(scope, meter)| (scope.clone(), meter.is_complete())).collect(),
             progress: Progress::at(recovered.position),
             uploads: UploadTable::default(),
             chunks: Arc::default(),
             feed: Arc::default(),
             generation: recovered.generation,
             edits: DashMap::new(),
+            quarantine: Quarantine::default(),
             adopting: tokio::sync::Mutex::default(),
             failure: RwLock::new(None),
             trouble: RwLock::new(None),
@@ -270,6 +288,8 @@ impl Engine {
         let state = State {
             buckets: recovered.buckets,
             usage: recovered.usage,
+            meters: recovered.meters,
+            ledger: Arc::clone(&shared.ledger),
             bucket_id_next: recovered.bucket_id_next,
             stamp_last: recovered.position.stamp,
             clock,

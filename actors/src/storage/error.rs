@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::messages::QuotaScope;
+use crate::bucket_config::QuotaResource;
 use crate::call::CallError;
 use crate::names::{BucketName, CanonicalId, ETag, ObjectKey, PartNumber, Stamp, UploadId, VersionId};
 
@@ -137,6 +139,16 @@ pub enum StorageError {
     /// What is encrypted cannot be opened or made.
     #[error(transparent)]
     Encryption(#[from] crate::encryption::EncryptionError),
+    /// A quota has no room for it.
+    #[error("{} of {scope} leaves no room in bucket {bucket}", resource.field())]
+    QuotaExceeded {
+        /// The bucket that was to be written to.
+        bucket: BucketName,
+        /// Which quota.
+        scope: QuotaScope,
+        /// What there is no room for.
+        resource: QuotaResource,
+    },
     /// The body ended, or broke off, other than declared; nothing was stored.
     #[error("the body was not written to its end")]
     BodyUnfinished,
@@ -163,6 +175,14 @@ pub enum StorageError {
     Corrupt {
         /// Bucket and key, or the file.
         what: String,
+    },
+    /// An object's file was changed by another program, and the object must not change with it.
+    #[error("the file {} was changed by another program and is not served: {reason}", path.display())]
+    Quarantined {
+        /// The file, relative to the data directory.
+        path: PathBuf,
+        /// Why it is not the object now.
+        reason: &'static str,
     },
     /// The file system failed.
     #[error("{action} {path:?}: {source}")]

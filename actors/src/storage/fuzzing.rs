@@ -4,10 +4,13 @@
 
 use minicbor::{Decode, Encode};
 
+pub mod sealed;
+
 pub use super::journal::fuzzing::journal;
+use super::quota::meters::Meter;
 use super::rows::{
-    self, BucketRow, CheckpointRow, EventRow, FileTag, FormatRow, Location, ObjectRow, PartListRow, PartRow, UploadRow,
-    UsageRow,
+    self, BucketRow, CheckpointRow, EventRow, FileTag, FormatRow, Location, MeterRow, ObjectRow, PartListRow, PartRow,
+    UploadRow, UsageRow,
 };
 use super::steps::{Place, Step, is_plain_path};
 use super::{Usage, keys};
@@ -18,7 +21,8 @@ pub fn rows(data: &[u8]) -> bool {
     let Some((table, row)) = data.split_first() else { return false };
     match table {
         b'B' => again::<BucketRow>(row).is_some_and(bucket),
-        b'U' => again::<UsageRow>(row).is_some_and(|row| same(&row, &UsageRow::from(Usage::from(row)))),
+        b'U' => again::<UsageRow>(row).is_some_and(usage),
+        b'Q' => again::<MeterRow>(row).is_some_and(|row| same(&row, &MeterRow::from(&Meter::from(row.clone())))),
         b'O' => again::<ObjectRow>(row).is_some_and(object),
         b'W' => again::<UploadRow>(row).is_some_and(upload),
         b'P' => again::<PartRow>(row).is_some_and(part),
@@ -47,6 +51,12 @@ fn again<T: Encode<()> + for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Option<T> {
 fn same<T: Encode<()>>(one: &T, other: &T) -> bool {
     assert_eq!(rows::encode(one).expect("encodable"), rows::encode(other).expect("encodable"));
     true
+}
+
+fn usage(row: UsageRow) -> bool {
+    let written = UsageRow::from(Usage::from(row));
+    let is_older = row.markers.is_none() || row.part_bytes.is_none();
+    is_older || same(&row, &written)
 }
 
 fn bucket(row: BucketRow) -> bool {
@@ -84,9 +94,11 @@ fn tag(tag: FileTag) -> bool {
         upload: tag.upload,
         controls: tag.controls.clone(),
         noncurrent_since: None,
-        sealed: None,
+        sealed: tag.sealed.clone(),
     };
-    let told = FileTag { noncurrent: tag.noncurrent, ..FileTag::of(row.clone(), tag.key.as_deref(), tag.part_size) };
+    let FileTag { noncurrent, name, plain_size, .. } = tag;
+    let told = FileTag::of(row.clone(), tag.key.as_deref(), tag.part_size);
+    let told = FileTag { noncurrent, name, plain_size, ..told };
     assert_eq!(told, tag);
     object(row)
 }

@@ -7,16 +7,20 @@ use std::sync::Arc;
 
 use super::messages::{OutboxQueue, TimeEntry, Tray};
 use crate::bucket_config::LifecycleKind;
-use crate::names::{BucketId, BucketName, PartNumber, Stamp, UploadId};
+use crate::encryption::WrappingKey;
+use crate::names::{BucketId, BucketName, CanonicalId, PartNumber, Stamp, UploadId};
 
 const BUCKET: u8 = b'B';
 const CONFIG: u8 = b'C';
 const DEAD_EVENT: u8 = b'D';
 const EVENT: u8 = b'E';
+const KEY_USE: u8 = b'K';
 const NULL_VERSION: u8 = b'N';
 const OBJECT: u8 = b'O';
 const PART: u8 = b'P';
 const PART_LIST: u8 = b'L';
+const PREFIX_METER: u8 = b'Q';
+const OWNER_METER: u8 = b'R';
 const TIME: u8 = b'T';
 const UPLOAD: u8 = b'W';
 const USAGE: u8 = b'U';
@@ -26,6 +30,8 @@ const VERSION: u8 = b'V';
 pub(super) const META_CHECKPOINT: &[u8] = b"M/checkpoint";
 /// The format of the index and the next bucket id.
 pub(super) const META_FORMAT: &[u8] = b"M/format";
+/// How far it is that data keys are wrapped anew.
+pub(super) const META_REENCRYPTION: &[u8] = b"M/reencryption";
 
 /// What a row is about, told by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +56,14 @@ pub(super) enum RowKind {
     LifecycleRuns(BucketId),
     /// Where the null version of a key is, while it is among the versions.
     NullVersion(BucketId, Vec<u8>),
+    /// What the keys of a bucket that begin with a prefix add up to.
+    PrefixMeter(BucketId, Vec<u8>),
+    /// What a user owns, in whatever bucket.
+    OwnerMeter(CanonicalId),
     /// An event that a target has still to be told of, or that was given up. Its bucket may be gone.
     Event(OutboxQueue, Stamp, Tray),
+    /// How much is wrapped under a key.
+    KeyUse(WrappingKey),
 }
 
 /// What a row is about; none for a key that no table has.
@@ -63,7 +75,7 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
     };
     match *table {
         BUCKET => Some(RowKind::Bucket),
-        b'M' if [META_CHECKPOINT, META_FORMAT].contains(&row) => Some(RowKind::Meta),
+        b'M' if [META_CHECKPOINT, META_FORMAT, META_REENCRYPTION].contains(&row) => Some(RowKind::Meta),
         OBJECT => of_bucket().map(|(id, key)| RowKind::Object(id, key.to_vec())),
         PART => {
             let (id, rest) = of_bucket()?;
@@ -96,6 +108,9 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
         }
         EVENT => split_event(row).map(|(queue, stamp)| RowKind::Event(queue, stamp, Tray::Pending)),
         DEAD_EVENT => split_event(row).map(|(queue, stamp)| RowKind::Event(queue, stamp, Tray::Dead)),
+        KEY_USE => split_key_use(rest).map(RowKind::KeyUse),
+        PREFIX_METER => of_bucket().map(|(id, prefix)| RowKind::PrefixMeter(id, prefix.to_vec())),
+        OWNER_METER => Some(RowKind::OwnerMeter(CanonicalId::from_bytes(rest.try_into().ok()?))),
         CONFIG => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Config(id)),
         USAGE => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Usage(id)),
         _ => None,
@@ -119,6 +134,32 @@ pub(super) fn config(id: BucketId) -> Vec<u8> {
 
 pub(super) fn usage(id: BucketId) -> Vec<u8> {
     of_bucket(USAGE, id)
+}
+
+/// How much is wrapped under a key.
+pub(super) fn key_use(key: &WrappingKey) -> Vec<u8> {
+    let code = match key {
+        WrappingKey::Managed(_) => 1,
+        WrappingKey::Kms(_) => 2,
+        WrappingKey::Customer => 3,
+    };
+    [&[KEY_USE, code], key.id().unwrap_or_default().as_bytes()].concat()
+}
+
+/// The same of all keys.
+pub(super) fn key_uses() -> KeyRange {
+    (vec![KEY_USE], vec![KEY_USE + 1])
+}
+
+fn split_key_use(rest: &[u8]) -> Option<WrappingKey> {
+    let (code, id) = rest.split_first()?;
+    let id = std::str::from_utf8(id).ok()?.to_owned();
+    match code {
+        1 => Some(WrappingKey::Managed(id)),
+        2 => Some(WrappingKey::Kms(id)),
+        3 if id.is_empty() => Some(WrappingKey::Customer),
+        _ => None,
+    }
 }
 
 pub(super) fn object(id: BucketId, key: &[u8]) -> Vec<u8> {
@@ -210,6 +251,11 @@ pub(super) fn parts(bucket: BucketId, upload: UploadId) -> KeyRange {
     (start, end)
 }
 
+/// All parts of all uploads of a bucket.
+pub(super) fn parts_of_bucket(id: BucketId) -> KeyRange {
+    whole_bucket(PART, id)
+}
+
 /// All parts of all uploads of all buckets.
 pub(super) fn all_parts() -> KeyRange {
     (vec![PART], vec![PART + 1])
@@ -284,6 +330,41 @@ pub(super) fn times_walked(bucket: BucketId) -> Vec<u8> {
 /// Reports of the last runs of a bucket's lifecycle rules.
 pub(super) fn lifecycle_runs(bucket: BucketId) -> Vec<u8> {
     [of_bucket(TIME, bucket).as_slice(), RUNS].concat()
+}
+
+/// What the keys of a bucket that begin with a prefix add up to.
+pub(super) fn prefix_meter(bucket: BucketId, prefix: &[u8]) -> Vec<u8> {
+    let mut row = of_bucket(PREFIX_METER, bucket);
+    row.extend_from_slice(prefix);
+    row
+}
+
+/// What a user owns, in whatever bucket.
+pub(super) fn owner_meter(owner: &CanonicalId) -> Vec<u8> {
+    [&[OWNER_METER], owner.to_bytes().as_slice()].concat()
+}
+
+/// All meters, of prefixes and of users.
+pub(super) fn all_meters() -> KeyRange {
+    (vec![PREFIX_METER], vec![OWNER_METER + 1])
+}
+
+/// Objects, versions and uploads of the keys of a bucket that begin with a prefix: three ranges that follow each other.
+pub(super) fn holdings_below(bucket: BucketId, prefix: &[u8]) -> [KeyRange; 3] {
+    let mut ranges = [OBJECT, VERSION, UPLOAD].map(|table| (of_bucket(table, bucket), Vec::new()));
+    for (start, end) in &mut ranges {
+        match start.first() {
+            Some(&OBJECT) => start.extend_from_slice(prefix),
+            _ => push_escaped(start, prefix),
+        }
+        *end = successor(start);
+    }
+    ranges
+}
+
+/// Objects, versions and uploads of all buckets: three ranges that follow each other.
+pub(super) fn all_holdings() -> [KeyRange; 3] {
+    [OBJECT, VERSION, UPLOAD].map(|table| (vec![table], vec![table + 1]))
 }
 
 fn event_table(tray: Tray) -> u8 {
@@ -388,79 +469,4 @@ fn split_terminated(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn upload_row(key: &[u8], stamp: u64) -> Vec<u8> {
-        let mut row = of_bucket(UPLOAD, BucketId(7));
-        push_terminated(&mut row, key);
-        push_upload(&mut row, UploadId { stamp: Stamp(stamp), random: 9 });
-        row
-    }
-
-    proptest! {
-        #[test]
-        fn terminated_keys_keep_their_order(a in prop::collection::vec(0u8..4, 0..6), b in prop::collection::vec(0u8..4, 0..6), s in any::<u64>(), t in any::<u64>()) {
-            let expected = a.cmp(&b).then(s.cmp(&t));
-            prop_assert_eq!(upload_row(&a, s).cmp(&upload_row(&b, t)), expected);
-            let (key, id) = split_upload(&upload_row(&a, s)).unwrap();
-            prop_assert_eq!((key, id.stamp.0), (a, s));
-        }
-    }
-
-    #[test]
-    fn a_key_tells_what_its_row_is_about() {
-        let (bucket_id, upload_id) = (BucketId(7), UploadId { stamp: Stamp(3), random: 9 });
-        let number = PartNumber::new(10_000).unwrap();
-        let queue = OutboxQueue { bucket: bucket_id, target: Arc::from("arn:aws:sqs:::q") };
-        let entry = TimeEntry { kind: LifecycleKind::Noncurrent, since: Stamp(5), key: b"k\0".to_vec(), mark: 3 };
-        for (row, expected) in [
-            (bucket(&BucketName::parse("some").unwrap()), RowKind::Bucket),
-            (META_FORMAT.to_vec(), RowKind::Meta),
-            (object(bucket_id, b"a/b"), RowKind::Object(bucket_id, b"a/b".to_vec())),
-            (part(bucket_id, upload_id, number), RowKind::Part(bucket_id, upload_id, number)),
-            (part_list(bucket_id, Stamp(5)), RowKind::PartList(bucket_id, Stamp(5))),
-            (upload(bucket_id, b"k\0", upload_id), RowKind::Upload(bucket_id, b"k\0".to_vec(), upload_id)),
-            (usage(bucket_id), RowKind::Usage(bucket_id)),
-            (config(bucket_id), RowKind::Config(bucket_id)),
-            (version(bucket_id, b"k\0", Stamp(5)), RowKind::Version(bucket_id, b"k\0".to_vec(), Stamp(5))),
-            (null_version(bucket_id, b"k"), RowKind::NullVersion(bucket_id, b"k".to_vec())),
-            (event(Tray::Pending, &queue, Stamp(5)), RowKind::Event(queue.clone(), Stamp(5), Tray::Pending)),
-            (event(Tray::Dead, &queue, Stamp(6)), RowKind::Event(queue.clone(), Stamp(6), Tray::Dead)),
-            (time(bucket_id, &entry), RowKind::Time(bucket_id, entry.clone())),
-            (times_walked(bucket_id), RowKind::TimesWalked(bucket_id)),
-            (lifecycle_runs(bucket_id), RowKind::LifecycleRuns(bucket_id)),
-        ] {
-            assert_eq!(kind(&row), Some(expected));
-            let cut = row.get(..row.len() - 1).unwrap();
-            assert!(kind(cut) != kind(&row) || row.first() == Some(&BUCKET));
-        }
-        assert_eq!(kind(b"M/other"), None);
-        assert_eq!(kind(b"Xyz"), None);
-        assert_eq!(kind(b""), None);
-    }
-
-    #[test]
-    fn times_are_in_order_and_within_their_range() {
-        let row = |kind, since, key: &[u8]| {
-            time(BucketId(7), &TimeEntry { kind, since: Stamp(since), key: key.to_vec(), mark: 1 })
-        };
-        let (start, end) = times_until(BucketId(7), LifecycleKind::Noncurrent, Stamp(9));
-        let within = |row: &Vec<u8>| *row >= start && *row < end;
-        assert!(within(&row(LifecycleKind::Noncurrent, 9, b"\xff")) && within(&row(LifecycleKind::Noncurrent, 0, b"")));
-        assert!(!within(&row(LifecycleKind::Noncurrent, 10, b"")));
-        for other in [LifecycleKind::Current, LifecycleKind::LoneMarker, LifecycleKind::Upload] {
-            assert!(!within(&row(other, 5, b"a")), "{other:?}");
-        }
-        assert!(row(LifecycleKind::Current, 255, b"z") < row(LifecycleKind::Current, 256, b"a"));
-    }
-
-    #[test]
-    fn successor_skips_the_whole_prefix() {
-        assert_eq!(successor(b"a/"), b"a0");
-        assert_eq!(successor(b"a\xff\xff"), b"b");
-        assert_eq!(successor(b"\xff"), b"");
-    }
-}
+mod tests;

@@ -26,6 +26,7 @@ use super::overlay::Rows;
 use super::plan::Relocate;
 use super::rows::{self, FileTag, Location, ObjectRow};
 use super::steps::{Place, Source, Step, config_path, is_plain_path, staged_path, system_folder, trash_path};
+use super::tags;
 use crate::names::{BucketId, BucketName, Stamp};
 
 /// Pause before work is tried again that the file system refused (full, or failing).
@@ -146,7 +147,7 @@ impl Materialiser<'_> {
             // What the change does not tell stays: the sizes of parts.
             let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
             let part_size = before.and_then(|tag| tag.part_size);
-            file.set_tag(&rows::encode(&FileTag { part_size, ..rows::decode(&tag)? })?);
+            tags::leave(&file, &path, &rows::encode(&FileTag { part_size, ..rows::decode(&tag)? })?)?;
         }
         Ok(())
     }
@@ -301,7 +302,21 @@ impl Materialiser<'_> {
             let file = self.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
             self.finish(&file, &path, place, size, tag)?;
         }
+        if let Some(tag) = tag
+            && self.look_at(&path)? == Some(FileStamp { size, modified: own })
+        {
+            self.keep_tag(&path, tag)?;
+        }
         Ok(true)
+    }
+
+    /// The time of a file may have reached the disk before its tag, which an encrypted object cannot be without.
+    fn keep_tag(&self, path: &Path, tag: &[u8]) -> Result<(), StorageError> {
+        let file = io_at("open", path, self.disk.open_writable(path))?;
+        if file.tag().as_deref() != Some(tag) {
+            tags::leave(&file, path, tag)?;
+        }
+        Ok(())
     }
 
     /// Brings the file into its final state under its staged name; answers that name.
@@ -345,7 +360,7 @@ impl Materialiser<'_> {
             io_at("cut", path, file.set_len(size))?;
         }
         if let Some(tag) = tag {
-            file.set_tag(tag);
+            tags::leave(file, path, tag)?;
         }
         io_at("set the time of", path, file.set_modified(self.disk.rounded(Stamp(place.stamp))))
     }
@@ -354,8 +369,7 @@ impl Materialiser<'_> {
     fn tag_with_key(&self, staged: &Path, key: &str, tag: Option<&[u8]>) -> Result<(), StorageError> {
         let Some(tag) = tag else { return Ok(()) };
         let tag = FileTag { key: Some(key.to_owned()), ..rows::decode(tag)? };
-        io_at("open", staged, self.disk.open_writable(staged))?.set_tag(&rows::encode(&tag)?);
-        Ok(())
+        tags::leave(&io_at("open", staged, self.disk.open_writable(staged))?, staged, &rows::encode(&tag)?)
     }
 
     fn put_in_place(&self, staged: &Path, target: &Path) -> io::Result<()> {
@@ -491,14 +505,13 @@ fn is_noncurrent(row_key: &[u8]) -> bool {
 /// The copy of an object's row that goes with its file; none when the entry has no such row.
 fn tag_of(place: &Place, changes: &[RowChange], row: u32) -> Result<Option<Vec<u8>>, StorageError> {
     let Some((row_key, Some(row))) = change_at(changes, row) else { return Ok(None) };
-    let noncurrent = is_noncurrent(row_key).then_some(true);
     let row: ObjectRow = rows::decode(row)?;
     let list = keys::part_list(BucketId(place.bucket_id), Stamp(place.stamp));
     let list =
         row.parts.and_then(|_| changes.iter().find(|(key, _)| *key == list)).and_then(|(_, list)| list.as_deref());
     let part_size = list.map(rows::decode::<rows::PartListRow>).transpose()?.and_then(|list| list.part_size());
-    let key = (place.location != Location::Plain).then_some(place.key.as_str());
-    rows::encode(&FileTag { noncurrent, ..FileTag::of(row, key, part_size) }).map(Some)
+    let tells_key = place.location != Location::Plain;
+    rows::encode(&tags::of(place, row, tells_key, part_size, is_noncurrent(row_key))).map(Some)
 }
 
 fn io_at<T>(action: &'static str, path: impl AsRef<Path>, result: io::Result<T>) -> Result<T, StorageError> {

@@ -21,6 +21,7 @@ mod disk;
 mod edits;
 mod engine;
 mod error;
+mod explain;
 mod feed;
 mod fsck;
 #[cfg(any(test, feature = "internals"))]
@@ -29,6 +30,7 @@ mod index;
 mod index_file;
 mod io_pool;
 mod journal;
+mod key_use;
 mod keys;
 mod lifecycle;
 mod listing;
@@ -43,13 +45,16 @@ mod overlay;
 mod parts;
 mod plan;
 mod progress;
+mod quota;
 mod read;
 mod recovery;
 mod rows;
 mod sealing;
+mod segments;
 mod space;
 mod staging;
 mod steps;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -62,6 +67,10 @@ pub use client::StorageClient;
 pub use digest::{DigestPlan, Digests};
 pub use engine::StorageSettings;
 pub use error::StorageError;
+pub use explain::{
+    ExplainObject, FileState, FileVerdict, StoredChecksum, StoredEncryption, StoredLocation, StoredObject,
+    StoredSegment, explain,
+};
 pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, fsck, reindex};
 pub use messages::*;
 pub use outbox::QueueLength;

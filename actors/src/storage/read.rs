@@ -312,6 +312,8 @@ impl OpenObject {
         let whole = range.start == 0 && end == self.object.size;
         let unsealing = match (self.object.sealed.is_some(), key) {
             (false, None) => None,
+            // Nothing of it is read.
+            (true, Some(_)) if self.object.size == 0 => None,
             (true, Some(key)) => {
                 let parts = self.parts.as_deref();
                 Some(Unsealing::new(Arc::clone(&self.object), parts, key)?)

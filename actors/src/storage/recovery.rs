@@ -9,14 +9,20 @@ use super::checkpoint;
 use super::disk::{Disk, JOURNAL_FOLDER, LOST_FOLDER, is_absent};
 use super::index::{Index, RowChange};
 use super::journal::{ReadBatch, Replay};
+use super::keys::RowKind;
 use super::materialise::{Materialiser, Outcome};
-use super::messages::{Bucket, Usage};
+use super::messages::{Bucket, QuotaScope, Usage};
 use super::overlay::{LiveRows, Rows};
 use super::progress::Position;
-use super::rows::{self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow, Location, ObjectRow, PartRow, UsageRow};
+use super::quota::Ledger;
+use super::quota::meters::{Meter, Meters};
+use super::rows::{
+    self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow, Location, MeterRow, ObjectRow, PartRow, UsageRow,
+};
 use super::space::Space;
 use super::steps::{Place, Source, Step, staged_path};
 use super::{StorageError, keys};
+use crate::bucket_config::PrefixQuota;
 use crate::names::{BucketId, BucketName, Stamp};
 
 /// Where a recovered node goes on.
@@ -26,6 +32,7 @@ pub(super) struct Recovered {
     pub generation: u64,
     pub buckets: HashMap<BucketName, Arc<Bucket>>,
     pub usage: HashMap<BucketId, Usage>,
+    pub meters: Meters,
     pub bucket_id_next: u64,
     /// Batches that were replayed.
     pub replayed: u64,
@@ -95,8 +102,9 @@ pub(super) fn recover(
     }
     trash.iter().for_each(|path| checkpoint::empty_trash(disk, path));
     let usage = load_usage(rows, &buckets)?;
+    let meters = load_meters(rows, &buckets)?;
     let bucket_id_next = read::<FormatRow>(rows, keys::META_FORMAT)?.map_or(1, |f| f.bucket_id_next);
-    Ok(Recovered { position, generation, buckets, usage, bucket_id_next, replayed })
+    Ok(Recovered { position, generation, buckets, usage, meters, bucket_id_next, replayed })
 }
 
 /// Keeps the files of a journal with a hole, and the staged bodies of what lies behind it, before anything else is done.
@@ -220,11 +228,79 @@ fn load_usage(
 ) -> Result<HashMap<BucketId, Usage>, StorageError> {
     let mut usage = HashMap::new();
     for bucket in buckets.values() {
-        if let Some(row) = read::<UsageRow>(rows, &keys::usage(bucket.id))? {
-            usage.insert(bucket.id, row.into());
+        let row = read::<UsageRow>(rows, &keys::usage(bucket.id))?;
+        let is_told = row.is_some_and(|row| row.markers.is_some() && row.part_bytes.is_some());
+        let mut told = row.map(Usage::from).unwrap_or_default();
+        if !is_told {
+            (told.markers, told.part_bytes) = count_the_rest(rows, bucket.id)?;
         }
+        usage.insert(bucket.id, told);
     }
     Ok(usage)
+}
+
+/// What older counters do not tell: delete markers, and bytes of parts. Once: the next commit writes them.
+fn count_the_rest(rows: &dyn Rows, bucket: BucketId) -> Result<(u64, u64), StorageError> {
+    let (mut markers, mut bytes) = (0, 0u64);
+    let (start, end) = keys::versions(bucket);
+    rows.scan(&start, &end, &mut |_, row| {
+        markers += u64::from(rows::decode::<ObjectRow>(row)?.is_marker());
+        Ok(true)
+    })?;
+    let (start, end) = keys::parts_of_bucket(bucket);
+    rows.scan(&start, &end, &mut |_, row| {
+        bytes = bytes.saturating_add(rows::decode::<PartRow>(row)?.size);
+        Ok(true)
+    })?;
+    Ok((markers, bytes))
+}
+
+/// The meters that there are, and those that a bucket's quotas ask for and are not begun.
+fn load_meters(rows: &dyn Rows, buckets: &HashMap<BucketName, Arc<Bucket>>) -> Result<Meters, StorageError> {
+    let mut meters = Meters::default();
+    let quotas = buckets.values().filter_map(|bucket| Some((bucket.id, bucket.config.quota.as_ref()?)));
+    for (bucket, quota) in quotas {
+        for PrefixQuota { prefix, .. } in &quota.prefixes {
+            meters.set(QuotaScope::Prefix(bucket, prefix.as_str().into()), Some(Meter::begun()));
+        }
+    }
+    let (start, end) = keys::all_meters();
+    rows.scan(&start, &end, &mut |key, row| {
+        let scope = match keys::kind(key) {
+            Some(RowKind::PrefixMeter(bucket, prefix)) => {
+                let prefix = String::from_utf8(prefix).ok();
+                let scope = prefix.map(|prefix| QuotaScope::Prefix(bucket, prefix.into()));
+                scope.filter(|scope| meters.get(scope).is_some())
+            }
+            Some(RowKind::OwnerMeter(owner)) => Some(QuotaScope::Owner(owner)),
+            _ => None,
+        };
+        if let Some(scope) = scope {
+            meters.set(scope, Some(rows::decode::<MeterRow>(row)?.into()));
+        }
+        Ok(true)
+    })?;
+    Ok(meters)
+}
+
+impl Recovered {
+    /// The accounts of buckets and prefixes; users get theirs from who knows users.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        let ledger = Ledger::default();
+        for bucket in self.buckets.values() {
+            let Some(quota) = &bucket.config.quota else { continue };
+            if !quota.limits.is_unlimited() {
+                let used = self.usage.get(&bucket.id).copied().unwrap_or_default().quantity();
+                ledger.set_limits(&QuotaScope::Bucket(bucket.id), Some(quota.limits), used, true);
+            }
+            for PrefixQuota { prefix, limits } in &quota.prefixes {
+                let scope = QuotaScope::Prefix(bucket.id, prefix.as_str().into());
+                let used = self.meters.get(&scope).map(|meter| meter.counted).unwrap_or_default();
+                ledger.set_limits(&scope, Some(*limits), used, true);
+            }
+        }
+        Arc::new(ledger)
+    }
 }
 
 /// Staged files that parts of uploads in progress name.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
-pub(super) use sealed::{EncryptionRow, SealedRow};
+pub(super) use sealed::{EncryptionRow, KeyUseRow, SealedRow};
 
 use super::messages::{
     Attributes, Bucket, Cause, Controls, LifecycleRun, Object, ObjectChecksum, ObjectEvent, Origin, Part, QueuedEvent,
@@ -60,6 +60,23 @@ pub(super) struct UsageRow {
     pub bytes: u64,
     #[n(2)]
     pub versions: u64,
+    /// Absent in older rows, as is the next: what they tell is counted when the node starts.
+    #[n(3)]
+    pub markers: Option<u64>,
+    #[n(4)]
+    pub part_bytes: Option<u64>,
+}
+
+/// What the keys of a prefix, or the things of a user, add up to.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+pub(super) struct MeterRow {
+    #[n(0)]
+    pub objects: u64,
+    #[n(1)]
+    pub bytes: u64,
+    /// The key of the last row that its walk has counted; absent when everything is.
+    #[n(2)]
+    pub after: Option<ByteVec>,
 }
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -267,6 +284,9 @@ pub(super) struct FileTag {
     /// Bytes of plaintext of a sealed object.
     #[n(14)]
     pub plain_size: Option<u64>,
+    /// The name to which the data key of a sealed object is bound: the first bytes of its SHA-256.
+    #[n(15)]
+    pub name: Option<ByteArray<8>>,
 }
 
 /// An event in the outbox. It tells all that its target must know, as bucket and object may be gone when it is told.
@@ -565,13 +585,25 @@ impl BucketRow {
 
 impl From<UsageRow> for Usage {
     fn from(row: UsageRow) -> Self {
-        Self { objects: row.objects, bytes: row.bytes, versions: row.versions }
+        Self {
+            objects: row.objects,
+            bytes: row.bytes,
+            versions: row.versions,
+            markers: row.markers.unwrap_or_default(),
+            part_bytes: row.part_bytes.unwrap_or_default(),
+        }
     }
 }
 
 impl From<Usage> for UsageRow {
     fn from(usage: Usage) -> Self {
-        Self { objects: usage.objects, bytes: usage.bytes, versions: usage.versions }
+        Self {
+            objects: usage.objects,
+            bytes: usage.bytes,
+            versions: usage.versions,
+            markers: Some(usage.markers),
+            part_bytes: Some(usage.part_bytes),
+        }
     }
 }
 
@@ -665,6 +697,7 @@ impl FileTag {
             noncurrent: None,
             plain_size: row.sealed.is_some().then_some(row.size),
             sealed: row.sealed,
+            name: None,
         }
     }
 
@@ -703,6 +736,11 @@ impl FileTag {
 }
 
 impl UploadRow {
+    /// Who initiated it, and owns what it holds.
+    pub fn owner(&self) -> Result<CanonicalId, StorageError> {
+        owner_of(&self.owner)
+    }
+
     pub fn of(upload: &Upload) -> Self {
         Self {
             owner: upload.owner.as_str().to_owned(),

@@ -21,7 +21,11 @@ pub(super) struct Sealer {
 impl Sealer {
     /// Of a whole object, or of one part.
     pub fn new(key: &DataKey, part: Option<PartNumber>, size: Option<u64>) -> Result<Self, EncryptionError> {
-        let head = SegmentHead::fresh(part, size)?;
+        Self::with_head(key, SegmentHead::fresh(part, size)?)
+    }
+
+    /// Of the segment that begins with this head, which must be a new one.
+    pub fn with_head(key: &DataKey, head: SegmentHead) -> Result<Self, EncryptionError> {
         let key = SegmentKey::derive(key, &head)?;
         let crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
         Ok(Self { key, head: Some(head), chunks: 0, sealed: Vec::new(), size: 0, crc })

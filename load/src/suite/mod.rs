@@ -1,6 +1,7 @@
 //! The suite: the loads of `docs/benchmarks.md`, against nodes that it starts itself, each beside its reference in the same
 //! run, and the figures that are to be reached.
 
+mod encrypted;
 mod large;
 mod machine;
 mod million;
@@ -44,6 +45,8 @@ enum Section {
     Writes,
     /// Multipart uploads of large objects
     Large,
+    /// Encrypted objects beside plain ones
+    Encrypted,
     /// Listing, starting and memory with a million objects
     Million,
 }
@@ -123,7 +126,7 @@ struct Suite {
 /// with whether every operation was good. Errs when a part could not be run.
 pub async fn run(arguments: &SuiteArguments, progress: &Arc<Progress>) -> Result<(String, bool), String> {
     let mut suite = Suite::new(arguments, progress)?;
-    let all = [Section::Reads, Section::Writes, Section::Large, Section::Million];
+    let all = [Section::Reads, Section::Writes, Section::Large, Section::Encrypted, Section::Million];
     let mut failed = false;
     for section in all.into_iter().filter(|section| arguments.only.is_empty() || arguments.only.contains(section)) {
         progress.part(&format!("{section:?}"));
@@ -131,6 +134,7 @@ pub async fn run(arguments: &SuiteArguments, progress: &Arc<Progress>) -> Result
             Section::Reads => reads::run(&mut suite).await,
             Section::Writes => writes::run(&mut suite).await,
             Section::Large => large::run(&mut suite).await,
+            Section::Encrypted => encrypted::run(&mut suite).await,
             Section::Million => million::run(&mut suite).await,
         };
         if let Err(reason) = done {
@@ -212,9 +216,24 @@ impl Suite {
 
     /// Runs loads one after the other in rounds, notes what they showed under `load`, and returns it in their order.
     async fn case(&mut self, load: &str, lanes: Vec<Lane>, kind: Kind) -> Result<Vec<Measured>, String> {
+        self.case_of(load, lanes, kind, self.rounds).await
+    }
+
+    /// The same in one round.
+    async fn once(&mut self, load: &str, lanes: Vec<Lane>, kind: Kind) -> Result<Vec<Measured>, String> {
+        self.case_of(load, lanes, kind, 1).await
+    }
+
+    async fn case_of(
+        &mut self,
+        load: &str,
+        lanes: Vec<Lane>,
+        kind: Kind,
+        rounds: u32,
+    ) -> Result<Vec<Measured>, String> {
         let run = Run {
             lanes,
-            rounds: self.rounds,
+            rounds,
             until_idle: (kind == Kind::Write).then_some(self.quiet),
             prepare: kind != Kind::ReadPrepared,
             progress: Arc::clone(&self.progress),
@@ -256,6 +275,7 @@ fn load(operation: Operation, size: u64, connections: u32, keys: u64, time: Dura
         fresh: false,
         listing: Listing { pages: Pages::All, delimiter: None, keys_max: 1000 },
         mix: Mix::default(),
+        range: None,
         timeout: Duration::from_secs(120),
     }
 }
@@ -270,6 +290,10 @@ fn ratio(measured: &[Measured], name: &str, figure: fn(&Outcome) -> f64) -> Opti
     let other = measured.iter().find(|endpoint| endpoint.name == name).map(|other| figure(&other.median));
     let node = measured.first().map(|node| figure(&node.median));
     other.filter(|other| *other > 0.0).and_then(|other| Some(node? / other))
+}
+
+fn p50(outcome: &Outcome) -> f64 {
+    outcome.p50_ms
 }
 
 fn rate(outcome: &Outcome) -> f64 {

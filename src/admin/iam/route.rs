@@ -30,7 +30,8 @@ pub enum IamRoute {
     DeleteKey(String, String),
 }
 
-fn decoded(segment: &str) -> Result<String, S3Error> {
+/// A segment of a path, decoded. Errs: InvalidURI.
+pub fn decoded(segment: &str) -> Result<String, S3Error> {
     let bytes = percent_decode(segment.as_bytes(), false).ok_or(ErrorCode::InvalidURI)?;
     let text = String::from_utf8(bytes.to_vec()).map_err(|_| ErrorCode::InvalidURI)?;
     match text.is_empty() {

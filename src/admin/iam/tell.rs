@@ -37,6 +37,7 @@ pub fn user(user: &UserSummary) -> Value {
         "groups": user.groups,
         "attached_policies": user.attached_policies,
         "tags": tags,
+        "quota": (!user.quota.is_unlimited()).then_some(user.quota),
     })
 }
 

@@ -9,6 +9,7 @@ use myfsio_actors::storage::{BucketChange, CreateBucket, StorageError};
 use crate::s3::authorize::{creation, on_new_bucket};
 use crate::s3::context::Call;
 use crate::s3::controls::of_new_bucket;
+use crate::s3::encryption::asked::refuse_all;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::handlers::bucket_policy::drop_policy;
 use crate::s3::headers::{refuse_unbuilt, text};
@@ -35,6 +36,7 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     call.node.access.refresh().await;
     creation(&call, &name, asked.as_ref().ok().and_then(|region| region.as_deref()))?;
     refuse_unbuilt(&call.headers)?;
+    refuse_all(&call.headers)?;
     check_location(asked?.as_deref(), &call.node.settings.region)?;
     let owner = call.owner_id();
     let mut config = of_new_bucket(&call.node, &owner, &call.headers)?;
@@ -151,7 +153,6 @@ pub async fn put_bucket_versioning(mut call: Call) -> Answer {
 /// What S3 answers for a configuration that is not set; none when the operation reads no configuration.
 pub fn unset_configuration(call: &Call) -> Option<Answer> {
     let code = match call.operation {
-        Operation::GetBucketEncryption => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         Operation::GetBucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
         _ => return None,
     };

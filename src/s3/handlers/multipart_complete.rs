@@ -13,6 +13,8 @@ use super::object_put::told_version;
 use super::slow_answer::{self, Done};
 use crate::s3::checksum::{malformed, mismatch};
 use crate::s3::context::Call;
+use crate::s3::encryption::parts::tells_checksums;
+use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{refuse_unbuilt, text};
 use crate::s3::query::Query;
@@ -27,16 +29,28 @@ pub async fn complete_multipart_upload(mut call: Call) -> Answer {
     let body = call.body.collect(COMPLETE_BYTES_MAX).await?;
     let message = completion(&call, &body)?;
     call.storage().precheck_complete(&message)?;
+    let headers = checked_headers(&call)?;
     let location = location(&call);
     let (storage, node) = (call.storage().clone(), Arc::clone(&call.node));
     let complete = async move {
         let (bucket, key) = (Arc::clone(&message.bucket), message.key.clone());
         let stored = storage.complete_upload(message).await?;
-        let mut done = completed(&location, bucket.name.as_str(), key.as_str(), &stored);
+        let tells = tells_checksums(&headers, stored.object.encryption());
+        let mut done = completed(&location, bucket.name.as_str(), key.as_str(), &stored, tells);
+        done.headers.extend(told::of_object(&node, &headers, stored.object.encryption()));
         done.headers.extend(expiration(&node, &bucket, key.as_str(), &stored.object));
         Ok(done)
     };
     slow_answer::answer(&call, complete).await
+}
+
+/// The request's headers, which fit what the upload was begun with. A repeated request's upload is gone; it opens nothing.
+fn checked_headers(call: &Call) -> Result<HeaderMap, S3Error> {
+    let (bucket, key) = (call.bucket()?, call.key()?);
+    if let Ok(upload) = call.storage().upload(&bucket, &key, upload_id(&call.query)?) {
+        call.check_teller(&bucket, &key, &upload)?;
+    }
+    Ok(call.headers.clone())
 }
 
 fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {
@@ -156,10 +170,12 @@ fn location(call: &Call) -> String {
     format!("{scheme}://{}{}", text(&call.headers, "host").unwrap_or_default(), call.raw_path)
 }
 
-fn completed(location: &str, bucket: &str, key: &str, stored: &Stored) -> Done {
+fn completed(location: &str, bucket: &str, key: &str, stored: &Stored, tells_checksum: bool) -> Done {
     let mut out = XmlWriter::new("CompleteMultipartUploadResult");
     out.text("Location", location).text("Bucket", bucket).text("Key", key).etag(stored.object.etag);
-    write_checksum(&mut out, &stored.object);
+    if tells_checksum {
+        write_checksum(&mut out, &stored.object);
+    }
     let version = told_version(stored).map(|version| ("x-amz-version-id", version));
     Done { document: out.finish(), headers: version.into_iter().collect() }
 }

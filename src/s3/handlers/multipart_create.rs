@@ -8,14 +8,15 @@ use myfsio_actors::storage::{AbortUpload, CreateUpload};
 use super::bucket_lifecycle::tell_abort;
 use crate::s3::context::Call;
 use crate::s3::controls::NewObject;
+use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{attributes, refuse_unbuilt, text};
 use crate::s3::query::Query;
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::XmlWriter;
 
-/// S3 API Reference, CreateMultipartUpload. Takes what PutObject takes about the object. Errs: those of the attributes,
-/// NotImplemented, InvalidRequest for a checksum type that the algorithm does not have.
+/// S3 API Reference, CreateMultipartUpload. Takes what PutObject takes about the object. Errs: those of the attributes and of
+/// encryption, NotImplemented, InvalidRequest for a checksum type that the algorithm does not have.
 pub async fn create_multipart_upload(call: Call) -> Answer {
     refuse_unbuilt(&call.headers)?;
     let (bucket, key) = (call.bucket()?, call.key()?);
@@ -28,10 +29,12 @@ pub async fn create_multipart_upload(call: Call) -> Answer {
     let mut out = XmlWriter::new("InitiateMultipartUploadResult");
     out.value("Bucket", &bucket.name).text("Key", key.as_str());
     let there = std::sync::Arc::clone(&bucket);
-    let message = CreateUpload { bucket, key, owner, attributes, controls, checksum, encryption: None };
+    let encryption = call.envelope(&bucket, &key).await?.map(|envelope| envelope.encryption);
+    let message = CreateUpload { bucket, key, owner, attributes, controls, checksum, encryption };
     let upload = call.storage().create_upload(message).await?;
     out.value("UploadId", upload.id);
     let mut response = xml(StatusCode::OK, out.finish());
+    told::put(&mut response, call.told_new_encryption(upload.encryption.as_ref()));
     tell_abort(&mut response, &call.node, &there, upload.key.as_str(), upload.id.stamp);
     if let Some((algorithm, kind)) = checksum {
         set_header(&mut response, "x-amz-checksum-algorithm", algorithm.name());

@@ -8,12 +8,13 @@ use super::bucket_lifecycle::tell_abort;
 use super::listing::{Owners, Selection, number, page_limit, storage_class, write_part_checksum};
 use super::multipart_create::upload_id;
 use crate::s3::context::Call;
+use crate::s3::encryption::parts::tells_checksums;
 use crate::s3::error::S3Error;
 use crate::s3::query::Query;
 use crate::s3::respond::{Answer, xml};
 use crate::s3::xml::XmlWriter;
 
-/// S3 API Reference, ListParts. Errs: NoSuchUpload, InvalidArgument.
+/// S3 API Reference, ListParts. Errs: NoSuchUpload, InvalidArgument, and those of encryption where there are checksums to tell.
 pub async fn list_parts(call: Call) -> Answer {
     let limit = page_limit(&call.query, "max-parts")?;
     let marker = part_number_marker(&call.query)?;
@@ -22,13 +23,15 @@ pub async fn list_parts(call: Call) -> Answer {
     out.value("Bucket", &bucket.name).text("Key", key.as_str()).value("UploadId", id);
     let query = ListParts { bucket, key, upload: id, number_after: marker, limit };
     let page = call.storage().list_parts(query).await?;
+    call.check_teller(call.bucket()?.as_ref(), &page.upload.key, &page.upload)?;
+    let tells = tells_checksums(&call.headers, page.upload.encryption.as_ref());
     // A page without entries has no end to go on from.
     let is_truncated = limit > 0 && page.next.is_some();
     let last = page.parts.last().map_or(0, |part| u32::from(part.number.get()));
     out.value("PartNumberMarker", marker).value("NextPartNumberMarker", last).value("MaxParts", limit);
     out.value("IsTruncated", is_truncated);
     for part in &page.parts {
-        write_part(&mut out, part);
+        write_part(&mut out, part, tells);
     }
     let mut owners = Owners::new(&call);
     owners.write(&mut out, "Initiator", &page.upload.owner);
@@ -47,10 +50,10 @@ fn part_number_marker(query: &Query) -> Result<u32, S3Error> {
     })
 }
 
-fn write_part(out: &mut XmlWriter, part: &Part) {
+fn write_part(out: &mut XmlWriter, part: &Part, tells_checksum: bool) {
     out.open("Part").value("PartNumber", part.number).time("LastModified", part.stamp).etag(part.etag);
     out.value("Size", part.size);
-    write_part_checksum(out, part.checksum);
+    write_part_checksum(out, part.checksum.filter(|_| tells_checksum));
     out.close();
 }
 

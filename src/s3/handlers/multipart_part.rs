@@ -14,6 +14,8 @@ use super::slow_answer::{self, Done};
 use crate::node::Node;
 use crate::s3::checksum::{BodyChecks, ChecksumClaim};
 use crate::s3::context::Call;
+use crate::s3::encryption::parts::check_part;
+use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{refuse_unbuilt, text};
 use crate::s3::preflight::CONTENT_BYTES_MAX;
@@ -27,13 +29,15 @@ pub async fn upload_part(mut call: Call) -> Answer {
     refuse_unbuilt(&call.headers)?;
     let mut checks = call.body_checks()?;
     let size = call.body.declared_size().ok_or(ErrorCode::MissingContentLength)?;
-    let (upload, begin) = begin_part(&call, size)?;
-    expect_checksum(&mut checks, upload.checksum.map(|(algorithm, _)| algorithm))?;
-    let writer = call.storage().begin_part(begin.clone(), checks.plan(), None).await?;
+    let (begun, begin) = begin_part(&call, size)?;
+    expect_checksum(&mut checks, begun.checksum.map(|(algorithm, _)| algorithm))?;
+    let sealing = call.part_key(&begin.bucket, &begin.key, &begun)?;
+    let writer = call.storage().begin_part(begin.clone(), checks.plan(), sealing.as_ref()).await?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let BeginPart { bucket, key, upload, number, size: _ } = begin;
     let part = call.storage().put_part(PutPart { bucket, key, upload, number, body, checksum }).await?;
     let mut response = empty(StatusCode::OK);
+    told::put(&mut response, call.told_encryption(begun.encryption.as_ref()));
     set_header(&mut response, "etag", &format!("\"{}\"", part.etag));
     if let Some(checksum) = part.checksum {
         set_header(&mut response, checksum.algorithm().header(), &checksum.to_string());
@@ -42,17 +46,20 @@ pub async fn upload_part(mut call: Call) -> Answer {
 }
 
 /// What the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs: NotImplemented,
-/// InvalidArgument, NoSuchUpload.
+/// InvalidArgument, NoSuchUpload, QuotaExceeded, and those of encryption.
 pub fn check_head(
     node: &Node,
     headers: &HeaderMap,
     query: &Query,
     bucket: &Bucket,
     key: &ObjectKey,
+    size: Option<u64>,
 ) -> Result<(), S3Error> {
     refuse_unbuilt(headers)?;
-    part_number(query)?;
-    node.storage.upload(bucket, key, upload_id(query)?)?;
+    let (number, id, size) = (part_number(query)?, upload_id(query)?, size.unwrap_or(0));
+    let upload = node.storage.upload(bucket, key, id)?;
+    node.storage.check_quota_of_part(bucket, &upload, number, size)?;
+    check_part(headers, upload.encryption.as_ref(), bucket.config.encryption.as_ref())?;
     Ok(())
 }
 
@@ -63,17 +70,19 @@ pub async fn upload_part_copy(call: Call) -> Answer {
     let range = copied_range(&call.headers, source.opened.object.size)?;
     let size = range.end.saturating_sub(range.start);
     let (upload, begin) = begin_part(&call, size)?;
-    let plan = DigestPlan { sha256: false, checksum: upload.checksum.map(|(algorithm, _)| algorithm) };
+    let plan = DigestPlan { checksum: upload.checksum.map(|(algorithm, _)| algorithm), ..DigestPlan::default() };
     let version = source.version_id();
+    let (opening, sealing) = (source.data_key(&call)?, call.part_key(&begin.bucket, &begin.key, &upload)?);
+    let told = call.told_encryption(upload.encryption.as_ref());
     let storage = call.storage().clone();
     let copy = async move {
-        let writer = storage.begin_part(begin.clone(), plan, None).await?;
-        let body = storage.copy_body(source.opened, range, None, writer).await?;
+        let writer = storage.begin_part(begin.clone(), plan, sealing.as_ref()).await?;
+        let body = storage.copy_body(source.opened, range, opening.as_ref(), writer).await?;
         let checksum = body.digests().checksum;
         let BeginPart { bucket, key, upload, number, size: _ } = begin;
         let part = storage.put_part(PutPart { bucket, key, upload, number, body, checksum }).await?;
         let headers = version.map(|id| ("x-amz-copy-source-version-id", id.to_string()));
-        Ok(Done { document: copied_document(&part), headers: headers.into_iter().collect() })
+        Ok(Done { document: copied_document(&part), headers: headers.into_iter().chain(told).collect() })
     };
     slow_answer::answer(&call, copy).await
 }

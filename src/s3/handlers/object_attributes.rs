@@ -11,7 +11,7 @@ use super::listing::{PAGE_ENTRIES_MAX, limit_of, number, storage_class, write_ch
 use crate::s3::conditional::http_date;
 use crate::s3::context::Call;
 use crate::s3::error::S3Error;
-use crate::s3::headers::{refuse_read_encryption, text};
+use crate::s3::headers::text;
 use crate::s3::respond::{Answer, set_header, xml};
 use crate::s3::xml::XmlWriter;
 
@@ -66,10 +66,13 @@ impl Wanted {
 
 /// S3 API Reference, GetObjectAttributes. Errs: InvalidArgument, NoSuchKey, NoSuchVersion, AccessDenied.
 pub async fn get_object_attributes(call: Call) -> Answer {
-    refuse_read_encryption(&call.headers)?;
     let wanted = Wanted::parse(&call.headers)?;
     let bucket = call.bucket()?;
     let object = authorize::open(&call, &bucket, Purpose::Look).await?.object;
+    match wanted.has("Checksum") || wanted.has("ObjectParts") {
+        true => call.data_key(&bucket, &call.key()?, &object).map(|_| ())?,
+        false => call.check_reader(&object)?,
+    }
     let parts = match object.etag.parts {
         Some(_) if wanted.has("ObjectParts") => Some(call.storage().object_parts(&bucket, &object)?),
         _ => None,

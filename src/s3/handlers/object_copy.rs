@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
+use myfsio_actors::encryption::DataKey;
 use myfsio_actors::names::{BucketName, ChecksumAlgorithm, ObjectKey, VersionId};
-use myfsio_actors::storage::{Attributes, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
+use myfsio_actors::storage::{Attributes, BeginBody, Bucket, DigestPlan, OpenObject, PutObject, Stored, Versioning};
 
 use super::bucket_lifecycle::expiration;
 use super::object_put::{kept_checksum, told_checksum, told_version};
@@ -13,6 +14,7 @@ use crate::s3::authorize::{Further, expect_owner, open_further};
 use crate::s3::conditional::ReadConditions;
 use crate::s3::context::{Call, parse_version};
 use crate::s3::controls::NewObject;
+use crate::s3::encryption::asked::Asked;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{self, refuse_unbuilt, text};
 use crate::s3::preflight::CONTENT_BYTES_MAX;
@@ -94,6 +96,11 @@ impl Source {
         Ok(Self { name, bucket, opened })
     }
 
+    /// The key that opens it; none when it is not sealed. Errs: as [`Call::source_key`].
+    pub fn data_key(&self, call: &Call) -> Result<Option<DataKey>, S3Error> {
+        call.source_key(&self.bucket, &self.name.key, &self.opened.object)
+    }
+
     /// The source's version id, where its bucket keeps versions.
     pub fn version_id(&self) -> Option<VersionId> {
         (self.bucket.versioning != Versioning::Off).then_some(self.opened.object.version_id)
@@ -134,17 +141,22 @@ pub async fn copy_object(call: Call) -> Answer {
         call.authorize_further("s3:PutObjectTagging", &bucket, further)?;
     }
     let kept = source.opened.object.checksum.map(|checksum| checksum.value.algorithm());
-    let plan = DigestPlan { sha256: false, checksum: algorithm.or(kept) };
+    let plan = DigestPlan { checksum: algorithm.or(kept), ..DigestPlan::default() };
     let source_version = source.version_id();
-    let writer = call.storage().begin_body(Some(size), plan, None)?;
+    let opening = source.data_key(&call)?;
+    let envelope = call.envelope(&bucket, &key).await?;
+    let told = call.told_new_encryption(envelope.as_ref().map(|envelope| &envelope.encryption));
+    let begin = BeginBody { bucket: &bucket, key: &key, owner: &owner, size: Some(size) };
+    let writer = call.storage().begin_body(begin, plan, envelope.as_ref())?;
     let storage = call.storage().clone();
     let (node, there, name) = (Arc::clone(&call.node), Arc::clone(&bucket), key.clone());
     let work = async move {
-        let body = storage.copy_body(source.opened, 0..size, None, writer).await?;
+        let body = storage.copy_body(source.opened, 0..size, opening.as_ref(), writer).await?;
         let checksum = body.digests().checksum.and_then(kept_checksum);
         let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
         let stored = storage.put_object(message).await?;
         let mut done = copied(&stored, source_version);
+        done.headers.extend(told);
         done.headers.extend(expiration(&node, &there, name.as_str(), &stored.object));
         Ok(done)
     };
@@ -228,7 +240,9 @@ fn refuse_idle_copy(
         || replaces_tags(&call.headers)?
         || algorithm.is_some()
         || call.headers.contains_key("x-amz-website-redirect-location")
-        || call.headers.contains_key("x-amz-storage-class");
+        || call.headers.contains_key("x-amz-storage-class")
+        || !Asked::of_write(&call.headers)?.is_default()
+        || bucket.config.encryption.as_ref().is_some_and(|encryption| encryption.default.is_some());
     if is_itself && !changes {
         return Err(S3Error::with_message(
             ErrorCode::InvalidRequest,

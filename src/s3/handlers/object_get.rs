@@ -10,6 +10,8 @@ use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use myfsio_actors::encryption::DataKey;
 use myfsio_actors::names::{ChecksumKind, PartNumber};
 use myfsio_actors::storage::{Bucket, Object, OpenObject, Purpose, Versioning};
 
@@ -19,8 +21,9 @@ use super::object_put::set_checksum;
 use crate::s3::authorize::{self, permissions};
 use crate::s3::conditional::{ReadConditions, Verdict, http_date, if_range_holds};
 use crate::s3::context::Call;
+use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::headers::{refuse_read_encryption, text, write_attributes};
+use crate::s3::headers::{text, write_attributes};
 use crate::s3::operation::Operation;
 use crate::s3::query::Query;
 use crate::s3::range::{self, Wanted};
@@ -41,18 +44,17 @@ pub async fn get_object(call: Call) -> Answer {
     let bucket = check_request(&call)?;
     let opened = authorize::open(&call, &bucket, Purpose::Read).await?;
     let object = Arc::clone(&opened.object);
-    respond(&call, &bucket, &object, Some(opened))
+    respond(&call, &bucket, &object, Some(opened)).await
 }
 
 /// S3 API Reference, HeadObject.
 pub async fn head_object(call: Call) -> Answer {
     let bucket = check_request(&call)?;
     let opened = authorize::open(&call, &bucket, Purpose::Look).await?;
-    respond(&call, &bucket, &opened.object, None)
+    respond(&call, &bucket, &opened.object, None).await
 }
 
 fn check_request(call: &Call) -> Result<Arc<Bucket>, S3Error> {
-    refuse_read_encryption(&call.headers)?;
     if call.is_anonymous() && OVERRIDES.iter().any(|(parameter, _)| call.query.has(parameter)) {
         return Err(S3Error::with_message(
             ErrorCode::InvalidRequest,
@@ -70,7 +72,7 @@ enum Selection {
     Part { range: Range<u64>, count: Option<u16>, checksum: Option<myfsio_actors::names::Checksum> },
 }
 
-fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObject>) -> Answer {
+async fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObject>) -> Answer {
     match ReadConditions::of_read(&call.headers).evaluate(&object.etag, object.stamp) {
         Verdict::Proceed => {}
         Verdict::NotModified => return Ok(not_modified(bucket, object)),
@@ -86,9 +88,18 @@ fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObj
         Selection::Range(range) | Selection::Part { range, .. } => (StatusCode::PARTIAL_CONTENT, range.clone()),
     };
     let size = range.end.saturating_sub(range.start);
+    let data_key = reader_key(call, bucket, object, opened.is_some())?;
     let mut response = match opened {
         Some(opened) if size > 0 => {
-            HttpResponse::build(status).body(SizedStream::new(size, opened.read(range.clone(), None)?))
+            let mut reader = opened.read(range.clone(), data_key.as_ref())?;
+            // What is damaged at its beginning is refused while that can still be said.
+            match reader.next().await.transpose()? {
+                Some(whole) if whole.len() as u64 == size => HttpResponse::build(status).body(whole),
+                first => {
+                    let chunks = stream::iter(first.map(Ok)).chain(reader);
+                    HttpResponse::build(status).body(SizedStream::new(size, chunks))
+                }
+            }
         }
         Some(_) => empty(status),
         None => HttpResponse::build(status).no_chunking(size).body(NoBody),
@@ -164,6 +175,7 @@ fn select_part(call: &Call, bucket: &Bucket, object: &Object, number: PartNumber
 fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &Object) {
     write_attributes(response, &object.attributes);
     set_identity(response, bucket, object);
+    told::put(response, call.told_encryption(object.encryption()));
     let may = permissions(call, bucket, object);
     set_lock(response, object, &may);
     set_header(response, "accept-ranges", "bytes");
@@ -198,9 +210,22 @@ fn not_modified(bucket: &Bucket, object: &Object) -> HttpResponse {
     response
 }
 
+/// The key that opens the object, for its bytes and, as S3 has it, for its checksum; none where neither is asked for.
+fn reader_key(call: &Call, bucket: &Bucket, object: &Object, for_bytes: bool) -> Result<Option<DataKey>, S3Error> {
+    if for_bytes || wants_checksum(&call.headers) {
+        return call.data_key(bucket, &call.key()?, object);
+    }
+    call.check_reader(object)?;
+    Ok(None)
+}
+
+fn wants_checksum(headers: &HeaderMap) -> bool {
+    text(headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"))
+}
+
 /// Checksums are told when asked for, and never a whole object's on a range of it.
 fn set_integrity(response: &mut HttpResponse, headers: &HeaderMap, object: &Object, selection: &Selection) {
-    let wanted = text(headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
+    let wanted = wants_checksum(headers);
     match selection {
         Selection::Whole | Selection::Part { count: None, .. } if wanted => set_checksum(response, object),
         Selection::Part { count: Some(count), checksum, .. } => {

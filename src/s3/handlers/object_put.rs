@@ -5,8 +5,10 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
-use myfsio_actors::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey, VersionId};
-use myfsio_actors::storage::{Attributes, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions};
+use myfsio_actors::names::{CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey, VersionId};
+use myfsio_actors::storage::{
+    Attributes, BeginBody, Bucket, Object, ObjectChecksum, PutObject, Stored, WriteConditions,
+};
 
 use super::bucket_lifecycle::expiration;
 use super::object_lock::require_digest;
@@ -16,6 +18,9 @@ use crate::s3::checksum::crc64nvme;
 use crate::s3::conditional::write_conditions;
 use crate::s3::context::Call;
 use crate::s3::controls::NewObject;
+use crate::s3::encryption::asked::Asked;
+use crate::s3::encryption::choice::Choice;
+use crate::s3::encryption::told;
 use crate::s3::error::S3Error;
 use crate::s3::headers::{attributes, refuse_unbuilt};
 use crate::s3::respond::{Answer, empty, set_header};
@@ -26,41 +31,46 @@ pub async fn put_object(mut call: Call) -> Answer {
     if let Some(version) = call.query.get("versionId") {
         return Err(S3Error::invalid_argument("versionId", version, "This operation does not accept a version-id."));
     }
-    let (attributes, conditions) = check_head(&call.node, &call.auth, &call.headers, &bucket, &key)?;
+    let (attributes, conditions, _) = check_head(&call.node, &call.auth, &call.headers, &bucket, &key)?;
     let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
     if !attributes.tags.is_empty() {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
     let checks = call.body_checks()?;
     require_digest(&controls, &checks)?;
-    let writer = call.storage().begin_body(call.body.declared_size(), checks.plan(), None)?;
+    let envelope = call.envelope(&bucket, &key).await?;
+    let begin = BeginBody { bucket: &bucket, key: &key, owner: &owner, size: call.body.declared_size() };
+    let writer = call.storage().begin_body(begin, checks.plan(), envelope.as_ref())?;
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let checksum = checksum.and_then(kept_checksum);
     let (there, name) = (Arc::clone(&bucket), key.clone());
     let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
     let stored = call.storage().put_object(message).await?;
     let mut response = stored_response(&stored);
+    told::put(&mut response, call.told_new_encryption(stored.object.encryption()));
     if let Some((header, value)) = expiration(&call.node, &there, name.as_str(), &stored.object) {
         set_header(&mut response, header, &value);
     }
     Ok(response)
 }
 
-/// Everything that the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs:
-/// those of the attributes and of the access control list, NotImplemented, PreconditionFailed, NoSuchKey.
+/// Everything that the head alone can be refused for, but for quotas; answers also whose the object will be. Runs before
+/// `100 Continue` when the client waits for it. Errs: those of the attributes, of encryption and of the access control list,
+/// NotImplemented, PreconditionFailed, NoSuchKey.
 pub fn check_head(
     node: &Node,
     auth: &Authenticated,
     headers: &HeaderMap,
     bucket: &Bucket,
     key: &ObjectKey,
-) -> Result<(Attributes, WriteConditions), S3Error> {
+) -> Result<(Attributes, WriteConditions, CanonicalId), S3Error> {
     refuse_unbuilt(headers)?;
+    Choice::of(Asked::of_write(headers)?, bucket.config.encryption.as_ref())?;
     let attributes = attributes(headers)?;
-    NewObject::of(node, owner_id(auth), headers, bucket)?;
+    let NewObject { owner, .. } = NewObject::of(node, owner_id(auth), headers, bucket)?;
     let conditions = write_conditions(headers)?;
     node.storage.precheck(bucket, key, &conditions)?;
-    Ok((attributes, conditions))
+    Ok((attributes, conditions, owner))
 }
 
 /// The checksum to keep beside CRC-64/NVME, which every object has.

@@ -10,7 +10,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::ObjectKey;
-use myfsio_actors::storage::{Attributes, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions};
+use myfsio_actors::storage::{
+    Attributes, BeginBody, BodyWriter, Bucket, FinishedBody, PutObject, Stored, WriteConditions,
+};
 
 use super::object_lock::require_digest;
 use super::object_put::{kept_checksum, stored_response};
@@ -23,6 +25,9 @@ use crate::s3::body::too_large;
 use crate::s3::checksum::BodyChecks;
 use crate::s3::context::Call;
 use crate::s3::controls::NewObject;
+use crate::s3::encryption::asked::Asked;
+use crate::s3::encryption::settings::refuse_exposed_key;
+use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{attributes, check_tags, refuse_unbuilt, text};
 use crate::s3::request_head::RequestHead;
@@ -54,7 +59,10 @@ pub async fn post_object(mut call: Call) -> Answer {
     }
     let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, key)?;
     require_digest(&controls, &upload.checks)?;
-    let writer = call.storage().begin_body(None, upload.checks.plan(), None)?;
+    refuse_exposed_key(&head_of(&call), call.secure, call.node.settings.customer_keys_over_http)?;
+    let envelope = call.envelope(&bucket, key).await?;
+    let begin = BeginBody { bucket: &bucket, key, owner: &owner, size: None };
+    let writer = call.storage().begin_body(begin, upload.checks.plan(), envelope.as_ref())?;
     let body = read_file(&mut call, parser, events, writer, policy.as_ref()).await?;
     let checksum = upload.checks.verify(body.digests(), &[])?.and_then(kept_checksum);
     let FormUpload { key, attributes, reply, .. } = upload;
@@ -71,6 +79,7 @@ pub async fn post_object(mut call: Call) -> Answer {
     };
     let stored = call.storage().put_object(message).await?;
     let mut response = reply.respond(&bucket, &key, &location, &stored);
+    told::put(&mut response, call.told_new_encryption(stored.object.encryption()));
     if charged {
         set_header(&mut response, "x-amz-request-charged", "requester");
     }
@@ -89,9 +98,8 @@ async fn read_fields(call: &mut Call, parser: &mut FormParser) -> Result<(FileHe
     Err(S3Error::with_message(ErrorCode::MalformedPOSTRequest, "The form ends before its file."))
 }
 
-/// Makes whoever signed the form's policy the caller; a form without one has the caller of its request's head.
-async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Result<Option<PostPolicy>, S3Error> {
-    let head = RequestHead {
+fn head_of(call: &Call) -> RequestHead<'_> {
+    RequestHead {
         method: call.method.as_str(),
         path: call.raw_path.as_bytes(),
         query: "",
@@ -100,7 +108,12 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
         peer: call.peer,
         secure: call.secure,
         body_sha256: None,
-    };
+    }
+}
+
+/// Makes whoever signed the form's policy the caller; a form without one has the caller of its request's head.
+async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Result<Option<PostPolicy>, S3Error> {
+    let head = head_of(call);
     let settings = &call.node.settings.auth;
     let keys = &call.node.access;
     let form = authenticate_form(&head, fields, bucket.name.as_str(), settings, keys, call.received).await;
@@ -173,6 +186,7 @@ impl FormUpload {
         }
         let headers = headers_of(fields)?;
         refuse_unbuilt(&headers)?;
+        Asked::of_write(&headers)?;
         let mut attributes = attributes(&headers)?;
         if let Some(document) = field(fields, "tagging") {
             attributes.tags = requests::tagging(document.as_bytes())?;
@@ -198,7 +212,7 @@ const HEADER_FIELDS: [&str; 12] = [
     "x-amz-tagging",
     "x-amz-website-redirect-location",
 ];
-/// Beginnings of further such fields, among them those that are refused as not built.
+/// Beginnings of further such fields.
 const HEADER_PREFIXES: [&str; 5] =
     ["x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"];
 
@@ -354,7 +368,8 @@ mod tests {
         assert_eq!(FormUpload::parse(&fields(&[("key", "")])).unwrap_err().code(), ErrorCode::InvalidArgument);
         let long = "x".repeat(1025);
         assert_eq!(FormUpload::parse(&fields(&[("key", &long)])).unwrap_err().code(), ErrorCode::KeyTooLongError);
-        assert_eq!(upload(&[("x-amz-server-side-encryption", "AES256")]).unwrap_err(), ErrorCode::NotImplemented);
+        assert!(upload(&[("x-amz-server-side-encryption", "AES256")]).is_ok());
+        assert_eq!(upload(&[("x-amz-server-side-encryption", "DES")]).unwrap_err(), ErrorCode::InvalidArgument);
         assert_eq!(upload(&[("x-amz-meta-a", "b\nc")]).unwrap_err(), ErrorCode::InvalidArgument);
         assert_eq!(upload(&[("tagging", "<Tagging>")]).unwrap_err(), ErrorCode::MalformedXML);
         assert_eq!(upload(&[("x-amz-checksum-crc32", "AAAA")]).unwrap_err(), ErrorCode::BadDigest);

@@ -57,7 +57,8 @@ async fn change_tags(call: &Call, tags: Vec<Tag>, status: StatusCode) -> Answer 
     Ok(with_version(empty(status), &bucket, &object))
 }
 
-fn with_version(mut response: HttpResponse, bucket: &Bucket, object: &Object) -> HttpResponse {
+/// The version id, where the bucket keeps versions.
+pub fn with_version(mut response: HttpResponse, bucket: &Bucket, object: &Object) -> HttpResponse {
     if bucket.versioning != Versioning::Off {
         set_header(&mut response, "x-amz-version-id", &object.version_id.to_string());
     }

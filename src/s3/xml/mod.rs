@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod cors;
+pub mod encryption;
 pub mod lifecycle;
 pub mod logging;
 pub mod notification;

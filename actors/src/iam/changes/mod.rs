@@ -14,6 +14,7 @@ mod tags;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod user_quota;
 mod users;
 
 pub use attach::{AttachPolicy, DetachPolicy};
@@ -27,4 +28,5 @@ pub use managed::{
 pub use providers::{AddClientId, CreateOidcProvider, DeleteOidcProvider, RemoveClientId, UpdateThumbprints};
 pub use roles::{CreateRole, DeleteRole, UpdateAssumeRolePolicy, UpdateRole};
 pub use tags::{Tag, Taggable, Untag};
+pub use user_quota::SetUserQuota;
 pub use users::{CreateUser, DeleteUser, NewUser, UpdateUser};

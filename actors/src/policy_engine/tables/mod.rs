@@ -48,6 +48,9 @@ fn label(reason: &Reason) -> String {
         Reason::NoIdentityPolicyAllows => "no-identity-policy".to_owned(),
         Reason::NoBucketPolicyAllows => "no-bucket-policy".to_owned(),
         Reason::AdministratorsOnly => "administrators".to_owned(),
+        Reason::Administrator => "administrator".to_owned(),
+        Reason::NoKeyPolicyAllows => "no-key-policy".to_owned(),
+        Reason::BrokenKeyPolicy(mistake) => format!("broken-key:{}", place(&mistake.place)),
         Reason::BrokenBucketPolicy(mistake) => format!("broken:{}", place(&mistake.place)),
         Reason::BrokenIdentityPolicy(mistake) => format!("broken-own:{}", place(&mistake.place)),
         Reason::TooMuchWork => "too much work".to_owned(),
@@ -65,6 +68,7 @@ fn label_of(statement: &StatementRef) -> String {
         Source::Identity { home: PolicyHome::Session { index }, .. } => format!("session{index}"),
         Source::Bucket => "bucket".to_owned(),
         Source::Trust => "trust".to_owned(),
+        Source::Key => "key".to_owned(),
     };
     match (&statement.sid, statement.index) {
         (Some(sid), _) => format!("{source}:{sid}"),

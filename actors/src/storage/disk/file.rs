@@ -94,10 +94,10 @@ impl DiskFile {
         self.seam.change(&Act::SetTime { file: &self.file }, work)
     }
 
-    /// Keeps a copy of the row with the file, as far as the file system can (`reindex` reads it).
-    pub fn set_tag(&self, tag: &[u8]) {
+    /// Keeps a copy of the row with the file, as far as the file system can (`reindex` reads it); answers whether it could.
+    pub fn set_tag(&self, tag: &[u8]) -> bool {
         let work = || Ok(rustix::fs::fsetxattr(&self.file, TAG, tag, XattrFlags::empty())?);
-        let _best_effort = self.seam.change(&Act::SetTag { file: &self.file }, work);
+        self.seam.change(&Act::SetTag { file: &self.file }, work).is_ok()
     }
 
     /// The copy of a row that [`DiskFile::set_tag`] left; none when there is none, or the file system keeps none.

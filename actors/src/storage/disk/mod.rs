@@ -67,6 +67,8 @@ pub(super) struct Disk {
     time_step: u64,
     /// Whether names that differ only in case, or in Unicode form, are the same to the file system.
     folds_case: bool,
+    /// Whether files keep what [`DiskFile::set_tag`] leaves with them.
+    keeps_tags: bool,
     /// Whether syncs are carried out (`DURABILITY=strict`).
     strict: bool,
     /// Folders held open, since opening one costs as much as making a file; see [`Disk::forget_folders`].
@@ -88,11 +90,12 @@ impl Disk {
             .map_err(|_| io::Error::new(io::ErrorKind::ResourceBusy, "another process is using this data directory"))?;
         let root_fd = rustix::fs::open(root, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let (root, folders) = (root.to_owned(), Mutex::default());
-        let mut disk = Self { root, root_fd, _lock: lock, time_step: 1, folds_case: false, strict, folders, seam };
+        let (time_step, folds_case, keeps_tags) = (1, false, false);
+        let mut disk = Self { root, root_fd, _lock: lock, time_step, folds_case, keeps_tags, strict, folders, seam };
         for folder in [STAGING_FOLDER, TRASH_FOLDER, BUCKETS_FOLDER, JOURNAL_FOLDER] {
             disk.make_folders(Path::new(folder))?;
         }
-        disk.time_step = disk.probe_time_step()?;
+        (disk.time_step, disk.keeps_tags) = disk.probe_file()?;
         disk.folds_case = disk.probe_folding()?;
         for folder in ["", SYSTEM_FOLDER] {
             disk.sync_folder(Path::new(folder))?;
@@ -125,6 +128,11 @@ impl Disk {
         self.folds_case
     }
 
+    /// Whether files keep what [`DiskFile::set_tag`] leaves with them.
+    pub fn keeps_tags(&self) -> bool {
+        self.keeps_tags
+    }
+
     fn probe_folding(&self) -> io::Result<bool> {
         let path = Path::new(".myfsio.sys/tmp/Probe");
         self.create(path)?;
@@ -133,17 +141,20 @@ impl Disk {
         Ok(folded)
     }
 
-    fn probe_time_step(&self) -> io::Result<u64> {
+    /// How times are rounded, and whether tags are kept.
+    fn probe_file(&self) -> io::Result<(u64, bool)> {
         let path = Path::new(".myfsio.sys/tmp/probe");
         let file = self.create(path)?;
         let odd = Stamp(1_700_000_001_123_456_789);
         file.set_modified(odd)?;
         let seen = file.stamp()?.modified.0;
+        let keeps_tags = file.set_tag(b"probe") && file.tag().is_some();
         self.remove_file(path)?;
         let steps = [1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000];
-        steps.into_iter().find(|step| odd.0 - odd.0 % step == seen).ok_or_else(|| {
+        let step = steps.into_iter().find(|step| odd.0 - odd.0 % step == seen).ok_or_else(|| {
             io::Error::new(io::ErrorKind::Unsupported, "the file system does not keep modification times")
-        })
+        })?;
+        Ok((step, keeps_tags))
     }
 
     fn open_at(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {

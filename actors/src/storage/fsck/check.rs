@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::key_counts::KeyCounts;
 use super::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, wanted};
 use crate::clock::SharedClock;
 use crate::names::{BucketId, ObjectKey, Stamp, VersionId};
@@ -13,12 +14,12 @@ use crate::storage::disk::{DiskFile, FileStamp, LOST_FOLDER, is_absent};
 use crate::storage::index::RowChange;
 use crate::storage::journal::ReadBatch;
 use crate::storage::keys::{self, RowKind};
-use crate::storage::messages::{Bucket, Usage, Versioning};
+use crate::storage::messages::{Bucket, KeyUse, Usage, Versioning};
 use crate::storage::opened::Opened;
 use crate::storage::overlay::LiveRows;
 use crate::storage::plan::{adopted_row, marker, random};
 use crate::storage::progress::Position;
-use crate::storage::rows::{self, FileTag, ObjectRow, UsageRow};
+use crate::storage::rows::{self, FileTag, KeyUseRow, ObjectRow, UsageRow};
 use crate::storage::{StorageError, edits};
 
 /// Changes of rows that wait at most.
@@ -35,6 +36,8 @@ pub(super) struct Check<'a> {
     pub counted: HashMap<BucketId, Usage>,
     /// The same, once mended.
     pub usage: HashMap<BucketId, Usage>,
+    /// How much is wrapped under each key.
+    pub keys: KeyCounts,
     /// Rows of an earlier index, believed where they agree with a file.
     pub hints: Option<&'a LiveRows>,
     /// A new index is made: nothing is put aside before it is in place.
@@ -63,6 +66,7 @@ impl<'a> Check<'a> {
             opened,
             options,
             counted: HashMap::new(),
+            keys: KeyCounts::default(),
             usage: buckets.iter().map(|bucket| (bucket.id, Usage::default())).collect(),
             hints: None,
             rebuilds: false,
@@ -119,7 +123,7 @@ impl<'a> Check<'a> {
 
     /// The time and size that an object's file has.
     pub fn stamp_of(&self, row: &ObjectRow) -> FileStamp {
-        FileStamp { size: row.size, modified: self.opened.disk.rounded(Stamp(row.stamp)) }
+        FileStamp { size: row.stored_size(), modified: self.opened.disk.rounded(Stamp(row.stamp)) }
     }
 
     pub fn look(&self, path: &Path) -> Result<Option<FileStamp>, StorageError> {
@@ -165,19 +169,28 @@ impl<'a> Check<'a> {
     }
 
     /// Counts an object that a row tells of.
-    pub fn count(&mut self, bucket: BucketId, size: u64) {
+    pub fn count(&mut self, bucket: BucketId, row: &ObjectRow) {
         self.checked.objects += 1;
-        self.checked.bytes += size;
-        add(&mut self.counted, bucket, size);
-        add(&mut self.usage, bucket, size);
+        self.checked.bytes += row.size;
+        add(&mut self.counted, bucket, row.size);
+        add(&mut self.usage, bucket, row.size);
+        self.keys.object(row);
     }
 
     /// Counts a noncurrent version, or a delete marker, that a row tells of.
-    pub fn count_version(&mut self, bucket: BucketId, size: u64) {
+    pub fn count_version(&mut self, bucket: BucketId, row: &ObjectRow) {
         self.checked.versions += 1;
-        self.checked.bytes += size;
-        add_version(&mut self.counted, bucket, size);
-        add_version(&mut self.usage, bucket, size);
+        self.checked.bytes += row.size;
+        add_version(&mut self.counted, bucket, row);
+        add_version(&mut self.usage, bucket, row);
+        self.keys.object(row);
+    }
+
+    /// Counts the parts of an upload in progress.
+    pub fn count_parts(&mut self, bucket: BucketId, bytes: u64) {
+        for usage in [&mut self.counted, &mut self.usage] {
+            usage.entry(bucket).or_default().part_bytes += bytes;
+        }
     }
 
     /// Adds the row of a noncurrent version, or of a delete marker.
@@ -185,7 +198,8 @@ impl<'a> Check<'a> {
         let stamp = Stamp(row.stamp);
         self.stamp_last = self.stamp_last.max(stamp);
         self.stamps.insert((bucket, stamp));
-        add_version(&mut self.usage, bucket, row.size);
+        add_version(&mut self.usage, bucket, row);
+        self.keys.enter(row);
         if row.version.is_none() {
             self.change(keys::null_version(bucket, key.as_bytes()), Some(rows::encode_stamp(stamp)))?;
         }
@@ -196,7 +210,9 @@ impl<'a> Check<'a> {
     pub fn drop_version(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
         let usage = self.usage.entry(bucket).or_default();
         usage.versions = usage.versions.saturating_sub(1);
+        usage.markers = usage.markers.saturating_sub(u64::from(row.is_marker()));
         usage.bytes = usage.bytes.saturating_sub(row.size);
+        self.keys.leave(row);
         if row.version.is_none() {
             self.change(keys::null_version(bucket, key.as_bytes()), None)?;
         }
@@ -247,19 +263,21 @@ impl<'a> Check<'a> {
         self.stamp_last = self.stamp_last.max(Stamp(row.stamp));
         self.stamps.insert((bucket, Stamp(row.stamp)));
         add(&mut self.usage, bucket, row.size);
+        self.keys.enter(row);
         self.change(keys::object(bucket, key.as_bytes()), Some(rows::encode(row)?))
     }
 
     /// Counts an object less, which is counted as something else.
-    pub fn forget(&mut self, bucket: BucketId, size: u64) {
+    pub fn forget(&mut self, bucket: BucketId, row: &ObjectRow) {
         let usage = self.usage.entry(bucket).or_default();
         usage.objects = usage.objects.saturating_sub(1);
-        usage.bytes = usage.bytes.saturating_sub(size);
+        usage.bytes = usage.bytes.saturating_sub(row.size);
+        self.keys.leave(row);
     }
 
     /// Takes what an object has beside its row, which goes or is replaced.
     pub fn leave(&mut self, bucket: BucketId, row: &ObjectRow) -> Result<(), StorageError> {
-        self.forget(bucket, row.size);
+        self.forget(bucket, row);
         match row.parts {
             Some(_) => self.change(keys::part_list(bucket, Stamp(row.stamp)), None),
             None => Ok(()),
@@ -304,6 +322,10 @@ impl<'a> Check<'a> {
             for (bucket, usage) in std::mem::take(&mut self.usage) {
                 self.change(keys::usage(bucket), Some(rows::encode(&UsageRow::from(usage))?))?;
             }
+            for (key, used) in self.keys.mended(self.options.bucket.is_none()) {
+                let row = if used == KeyUse::default() { None } else { Some(rows::encode(&KeyUseRow::from(used))?) };
+                self.change(keys::key_use(&key), row)?;
+            }
             let Opened { disk, rows, recovered, .. } = self.opened;
             disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))?;
             let position = Position { stamp: self.stamp_last, ..recovered.position };
@@ -319,10 +341,11 @@ fn add(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, bytes: u64) {
     usage.bytes += bytes;
 }
 
-fn add_version(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, bytes: u64) {
+fn add_version(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, row: &ObjectRow) {
     let usage = usage.entry(bucket).or_default();
     usage.versions += 1;
-    usage.bytes += bytes;
+    usage.markers += u64::from(row.is_marker());
+    usage.bytes += row.size;
 }
 
 /// Leaves the copy of a plain object's row with its file.

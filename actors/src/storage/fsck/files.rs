@@ -13,7 +13,7 @@ use crate::storage::messages::Bucket;
 use crate::storage::overlay::Rows as _;
 use crate::storage::rows::{self, FileTag, Location, ObjectRow, PartListRow};
 use crate::storage::steps::{overflow_folder, overflow_path};
-use crate::storage::{StorageError, keys};
+use crate::storage::{StorageError, keys, segments, tags};
 
 /// Walks the folders of the buckets, and those of the node's own.
 pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
@@ -85,11 +85,18 @@ fn plain(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(),
         }
         None => {}
     }
+    // What is no regular file is none that is sealed either.
+    let is_sealed = segments::is_sealed(&check.opened.disk, path).unwrap_or(false);
+    let looks = is_sealed || check.may(Mend::FromFiles);
+    let told = if looks { told(check, bucket, &key, path, Location::Plain)? } else { None };
+    if is_sealed && told.is_none() {
+        return lost_key(check, path);
+    }
     if !check.may(Mend::FromFiles) {
         tell(check, "no object has it; reindex makes it one", false);
         return Ok(());
     }
-    if let Some((row, parts)) = told(check, bucket, &key, path, Location::Plain)? {
+    if let Some((row, parts)) = told {
         enter(check, bucket, &key, &row, parts)?;
         tell(check, "it is an object again", true);
         return Ok(());
@@ -101,6 +108,25 @@ fn plain(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(),
         }
         None => tell(check, "it is no regular file, or somebody is writing it", false),
     }
+    Ok(())
+}
+
+/// An encrypted file of which nothing tells the data key: its bytes are nobody's, and must not become an object's.
+fn lost_key(check: &mut Check<'_>, path: &Path) -> Result<(), StorageError> {
+    // The check that follows does what is to be done.
+    if check.rebuilds {
+        return Ok(());
+    }
+    let tag = open_plain(&check.opened.disk, path)?.and_then(|file| file.tag());
+    let detail = match tag.and_then(|tag| rows::decode::<FileTag>(&tag).ok()).and_then(|tag| tag.sealed) {
+        Some(_) => "it is encrypted, and the data key in its tag is of another object",
+        None => segments::LOST_KEY,
+    };
+    let mended = check.may(Mend::Safely);
+    if mended {
+        check.put_aside(path)?;
+    }
+    check.tell(Difference::LostKey, path.display().to_string(), detail, mended);
     Ok(())
 }
 
@@ -117,13 +143,21 @@ fn told(
     let there = file.stamp().map_err(|e| StorageError::io("look at", path, e))?;
     let agrees = |row: &ObjectRow| check.stamp_of(row) == there && row.location == location;
     let tag = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+    let tag = tag.filter(|tag| tags::is_of(tag, bucket.name.as_str(), key.as_str()));
     let parts = tag.as_ref().map_or_else(|| PartListRow::of(&[]), |tag| tag.part_list(there.size));
     let tagged = tag.map(|tag| tag.into_row(there.size, location));
     let hint = check.hints.map(|rows| rows.get(&keys::object(bucket.id, key.as_bytes()))).transpose()?.flatten();
     let hint = hint.and_then(|row| rows::decode::<ObjectRow>(&row).ok());
     // A copy that somebody made, tag and all, is a file of its own.
     let tagged = tagged.filter(|row| !check.stamps.contains(&(bucket.id, Stamp(row.stamp))));
-    Ok(hint.into_iter().chain(tagged).find(agrees).map(|row| (row, parts)))
+    let Some(row) = hint.into_iter().chain(tagged).find(agrees) else { return Ok(None) };
+    if row.sealed.is_none() {
+        return Ok(Some((row, parts)));
+    }
+    // Parts of any sizes are told by the heads of their segments. Where one is damaged, so is the object, and not gone.
+    let segments = segments::walk(&file, there.size).map_err(|e| StorageError::io("read", path, e))?;
+    let segments = segments.ok().filter(|segments| segments::are_of(&row, segments)).unwrap_or_default();
+    Ok(Some((row, segments::part_list(&segments, None))))
 }
 
 /// Adds the row of an object with its list of parts, unless the latter is there already.

@@ -2,13 +2,16 @@
 //!
 //! Both work on a data directory that no node has open. It is replayed first, as a start would, so what is compared is what a
 //! node would serve. `fsck` walks all rows and looks for the files that they name (`rows`), then walks all files and looks for the
-//! rows that name them (`files`), and last for the times of what is there then (`times`). `reindex` makes a new index of the files alone (`rebuild`).
+//! rows that name them (`files`), and last for the times of what is there then (`times`) and for what it adds up to (`meters`). `reindex` makes a new index of the files alone (`rebuild`).
 
 mod check;
 mod files;
+mod key_counts;
+mod meters;
 mod rebuild;
 mod rows;
 mod salvage;
+mod sealed;
 mod times;
 
 use std::sync::Arc;
@@ -36,7 +39,7 @@ pub enum Difference {
     MissingRow,
     /// A row that belongs to no bucket, object or upload.
     OrphanRow,
-    /// A bucket's counters are not the sum of its objects.
+    /// The counters of a bucket, or of what is wrapped under a key, are not the sum of what is there.
     WrongCounters,
     /// An assembled object whose list of parts is missing or does not add up.
     WrongParts,
@@ -52,6 +55,10 @@ pub enum Difference {
     EditedFile,
     /// An object's file does not have the bytes that were stored.
     DamagedFile,
+    /// The file of an encrypted object does not carry its data key: without the index it would be lost.
+    WrongTag,
+    /// An encrypted file of which nothing tells the data key.
+    LostKey,
     /// A file that cannot be read.
     UnreadableFile,
     /// A part of an upload without its file.
@@ -80,6 +87,8 @@ impl Difference {
             Self::WrongTime => "wrong-time",
             Self::EditedFile => "edited-file",
             Self::DamagedFile => "damaged-file",
+            Self::WrongTag => "wrong-tag",
+            Self::LostKey => "lost-key",
             Self::UnreadableFile => "unreadable-file",
             Self::MissingPart => "missing-part",
             Self::UnknownFile => "unknown-file",
@@ -191,6 +200,7 @@ fn walk(mut check: Check<'_>) -> Result<Checked, StorageError> {
     rows::walk(&mut check)?;
     files::walk(&mut check)?;
     times::walk(&mut check)?;
+    meters::walk(&mut check)?;
     let disk = Arc::clone(&check.opened.disk);
     let checked = check.finish()?;
     if checked.mended > 0 {
@@ -209,6 +219,11 @@ pub(super) fn check_opened(
     observer: &mut dyn CheckObserver,
 ) -> Result<Checked, StorageError> {
     walk(Check::new(opened, clock, options, observer)?)
+}
+
+/// Opens a data directory that no node has open, as a start would.
+pub(super) fn open_stopped(settings: &StorageSettings) -> Result<Opened, StorageError> {
+    Opened::new(open_disk(settings)?, settings, Holes::Refuse)
 }
 
 /// Takes the data directory. What is mended must last, whatever the node's durability.

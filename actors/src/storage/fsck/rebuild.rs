@@ -24,8 +24,9 @@ use crate::storage::messages::{Bucket, Versioning};
 use crate::storage::opened::{Opened, index_path, new_index_path, open_index};
 use crate::storage::overlay::{LiveRows, Overlay};
 use crate::storage::plan::place_of;
+use crate::storage::quota::meters::Meters;
 use crate::storage::recovery::{Holes, Recovered};
-use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, Location, ObjectRow};
+use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, Location, ObjectRow, UploadRow};
 use crate::storage::space::Space;
 use crate::storage::staging::Staging;
 use crate::storage::steps::config_path;
@@ -118,6 +119,7 @@ fn build(
     for bucket in versioned.collect::<Vec<_>>() {
         check.hide_deleted(&bucket)?;
     }
+    count_uploads(&mut check)?;
     check.finish()?;
     drop((opened, old));
     disk.rename(&path, &index_path()).map_err(|e| StorageError::io("put in place", &path, e))?;
@@ -132,7 +134,7 @@ struct Quiet<'a> {
 
 impl CheckObserver for Quiet<'_> {
     fn found(&mut self, finding: &Finding) {
-        let own = [Difference::UnknownFile, Difference::WrongCounters, Difference::OrphanRow];
+        let own = [Difference::UnknownFile, Difference::WrongCounters, Difference::OrphanRow, Difference::WrongTag];
         if finding.mended && own.contains(&finding.difference) {
             return;
         }
@@ -179,6 +181,22 @@ fn carry_over(old: &dyn Index, new: &dyn Index) -> Result<(), StorageError> {
     new.apply(&changes)
 }
 
+/// Counts the uploads in the new index by their keys.
+fn count_uploads(check: &mut Check<'_>) -> Result<(), StorageError> {
+    check.flush()?;
+    let rows = check.opened.rows.index.snapshot()?;
+    for bucket in check.buckets.keys() {
+        let (start, end) = keys::uploads(*bucket);
+        rows.scan(&start, &end, &mut |_, row| {
+            if let Ok(row) = rows::decode::<UploadRow>(row) {
+                check.keys.upload(row.encryption.as_ref());
+            }
+            Ok(true)
+        })?;
+    }
+    Ok(())
+}
+
 /// Where a node without an index stands: at the end of the journal.
 fn from_journal(salvage: &Salvage) -> Result<Recovered, StorageError> {
     Ok(Recovered {
@@ -186,6 +204,7 @@ fn from_journal(salvage: &Salvage) -> Result<Recovered, StorageError> {
         generation: salvage.generation(),
         buckets: HashMap::new(),
         usage: HashMap::new(),
+        meters: Meters::default(),
         bucket_id_next: salvage.bucket_id_next()?,
         replayed: 0,
     })

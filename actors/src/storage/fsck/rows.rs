@@ -5,28 +5,57 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::check::Check;
-use super::{Difference, Mend};
+use super::{Difference, Mend, sealed};
+use crate::encryption::sealed_size;
 use crate::names::{BucketId, ObjectKey, PartNumber, Stamp, UploadId};
 use crate::storage::StorageError;
 use crate::storage::disk::FileStamp;
 use crate::storage::keys::{self, RowKind};
-use crate::storage::messages::{Bucket, Usage};
-use crate::storage::plan::{check_unlocked, is_same, place_of};
+use crate::storage::messages::{Bucket, KeyUse, Usage};
+use crate::storage::plan::{is_same, must_stay, place_of};
 use crate::storage::rows::{
-    self, BucketRow, EventRow, Location, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow, UsageRow,
+    self, BucketRow, EventRow, KeyUseRow, Location, MeterRow, ObjectRow, PartListRow, PartRow, TimesRow, UploadRow,
+    UsageRow,
 };
+use crate::storage::segments;
 use crate::storage::steps::{Place, staged_path};
 
 /// What rows met earlier in the order of their keys await from later ones.
 #[derive(Default)]
 struct Awaited {
-    /// Number and bytes of the parts of assembled objects, by the object.
-    part_lists: HashMap<(BucketId, Stamp), (usize, u64)>,
-    parts: HashMap<(BucketId, UploadId), Vec<PartNumber>>,
-    recorded: HashMap<BucketId, Usage>,
+    /// The parts of assembled objects, by the object.
+    part_lists: HashMap<(BucketId, Stamp), Listed>,
+    parts: HashMap<(BucketId, UploadId), Vec<(PartNumber, u64)>>,
     /// Where the null versions are that are not current.
     nulls: HashMap<(BucketId, Vec<u8>), Stamp>,
     done: u64,
+}
+
+/// A list of parts, added up.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    count: usize,
+    bytes: u64,
+    /// Bytes on disk, if the parts are sealed.
+    sealed: u64,
+}
+
+impl Listed {
+    fn of(list: &PartListRow) -> Self {
+        let sum =
+            |size: fn(u64) -> u64| list.parts.iter().fold(0, |sum: u64, part| sum.saturating_add(size(part.size)));
+        Self { count: list.parts.len(), bytes: sum(|size| size), sealed: sum(sealed_size) }
+    }
+
+    /// Whether it is the list of an object. One without parts says that nothing is known of them, which will not do where they
+    /// tell where the segments lie.
+    fn is_of(&self, row: &ObjectRow) -> bool {
+        let is_right = self.count == usize::from(row.parts.unwrap_or(0)) && self.bytes == row.size;
+        match (&row.sealed, row.location) {
+            (Some(sealed), Location::Plain | Location::Overflow) => is_right && self.sealed == sealed.size,
+            _ => is_right || self.count == 0,
+        }
+    }
 }
 
 /// Walks the whole index.
@@ -47,14 +76,17 @@ pub(super) fn walk(check: &mut Check<'_>) -> Result<(), StorageError> {
         orphan(check, keys::part_list(bucket, stamp), "the parts of an object that is not there")?;
     }
     for ((bucket, upload), numbers) in awaited.parts {
-        for number in numbers {
+        for (number, _) in numbers {
             orphan(check, keys::part(bucket, upload, number), "a part of an upload that is not there")?;
         }
     }
     for ((bucket, key), _) in awaited.nulls {
         orphan(check, keys::null_version(bucket, &key), "the place of a null version that is not there")?;
     }
-    counters(check, &awaited.recorded);
+    counters(check);
+    if check.options.bucket.is_none() {
+        key_counters(check);
+    }
     check.flush()
 }
 
@@ -75,6 +107,20 @@ fn row(
             }
             return Ok(());
         }
+        RowKind::KeyUse(wrapping) => {
+            match rows::decode::<KeyUseRow>(value) {
+                Ok(row) => drop(check.keys.recorded.insert(wrapping, row.into())),
+                Err(error) => check.tell(Difference::UnreadableRow, hex::encode(key), error.to_string(), false),
+            }
+            return Ok(());
+        }
+        // Users are not Storage's.
+        RowKind::OwnerMeter(_) => {
+            if let Err(error) = rows::decode::<MeterRow>(value) {
+                check.tell(Difference::UnreadableRow, hex::encode(key), error.to_string(), false);
+            }
+            return Ok(());
+        }
         RowKind::Object(id, _)
         | RowKind::Part(id, ..)
         | RowKind::PartList(id, _)
@@ -85,6 +131,7 @@ fn row(
         | RowKind::Time(id, _)
         | RowKind::TimesWalked(id)
         | RowKind::LifecycleRuns(id)
+        | RowKind::PrefixMeter(id, _)
         | RowKind::Usage(id) => id,
     };
     let Some(bucket) = check.buckets.get(&id).map(Arc::clone) else {
@@ -101,17 +148,18 @@ fn row(
             rows::decode(value).map(|row| object(check, awaited, &bucket, &key, row, Some(stamp)))
         }
         RowKind::PartList(_, stamp) => rows::decode::<PartListRow>(value).map(|list| {
-            let bytes = list.parts.iter().map(|part| part.size).sum();
-            awaited.part_lists.insert((id, stamp), (list.parts.len(), bytes));
+            awaited.part_lists.insert((id, stamp), Listed::of(&list));
             Ok(())
         }),
-        RowKind::Part(_, upload, number) => rows::decode(value).map(|row| {
-            awaited.parts.entry((id, upload)).or_default().push(number);
+        RowKind::Part(_, upload, number) => rows::decode(value).map(|row: PartRow| {
+            awaited.parts.entry((id, upload)).or_default().push((number, row.size));
             part(check, &bucket, upload, number, &row)
         }),
         RowKind::Upload(_, key, upload) => rows::decode::<UploadRow>(value).and_then(|row| {
             check.checked.uploads += 1;
-            awaited.parts.remove(&(id, upload));
+            check.keys.upload(row.encryption.as_ref());
+            let parts = awaited.parts.remove(&(id, upload)).unwrap_or_default();
+            check.count_parts(id, parts.iter().map(|(_, bytes)| bytes).sum());
             ObjectKey::parse(&key).map_or(Ok(()), |key| row.into_upload(key, upload).map(drop)).map(Ok)
         }),
         RowKind::Config(_) => rows::decode_config(value).map(|_| Ok(())),
@@ -119,11 +167,13 @@ fn row(
         RowKind::Time(..) => Ok(Ok(())),
         RowKind::TimesWalked(_) => rows::decode::<TimesRow>(value).map(|_| Ok(())),
         RowKind::LifecycleRuns(_) => rows::decode_runs(value).map(|_| Ok(())),
-        RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|row| {
-            awaited.recorded.insert(id, row.into());
-            Ok(())
-        }),
-        RowKind::Meta | RowKind::Bucket | RowKind::Event(..) => return Ok(()),
+        // What it tells was read when the directory was opened, and is compared when everything is counted.
+        RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|_| Ok(())),
+        // What they add up to is looked at when all rows are mended.
+        RowKind::PrefixMeter(..) => rows::decode::<MeterRow>(value).map(|_| Ok(())),
+        RowKind::Meta | RowKind::Bucket | RowKind::OwnerMeter(_) | RowKind::Event(..) | RowKind::KeyUse(_) => {
+            return Ok(());
+        }
     };
     match read {
         Ok(done) => done,
@@ -160,19 +210,32 @@ fn bucket(check: &mut Check<'_>, key: &[u8], value: &[u8]) -> Result<(), Storage
     Ok(())
 }
 
-fn counters(check: &mut Check<'_>, recorded: &HashMap<BucketId, Usage>) {
+fn counters(check: &mut Check<'_>) {
     let buckets: Vec<_> = check.buckets.values().cloned().collect();
     for bucket in buckets {
-        let recorded = recorded.get(&bucket.id).copied().unwrap_or_default();
+        let recorded = check.opened.recovered.usage.get(&bucket.id).copied().unwrap_or_default();
         let counted = check.counted.get(&bucket.id).copied().unwrap_or_default();
         if recorded != counted {
             let text = |usage: Usage| {
-                format!("{} objects and {} versions of {} bytes", usage.objects, usage.versions, usage.bytes)
+                let Usage { objects, bytes, versions, markers, part_bytes } = usage;
+                format!(
+                    "{objects} objects and {versions} versions of {bytes} bytes, {markers} of these delete markers, and parts \
+                     of {part_bytes} bytes"
+                )
             };
             let detail = format!("{} are recorded, {} are there", text(recorded), text(counted));
             let mended = check.may(Mend::Safely);
             check.tell(Difference::WrongCounters, bucket.name.as_str(), detail, mended);
         }
+    }
+}
+
+fn key_counters(check: &mut Check<'_>) {
+    let mended = check.may(Mend::Safely);
+    for (key, recorded, counted) in check.keys.wrong() {
+        let text = |used: KeyUse| format!("{} objects and {} uploads", used.objects, used.uploads);
+        let detail = format!("{} are recorded, {} are there", text(recorded), text(counted));
+        check.tell(Difference::WrongCounters, key.to_string(), detail, mended);
     }
 }
 
@@ -193,9 +256,9 @@ fn object(
         }
     };
     match version {
-        None => check.count(bucket.id, row.size),
+        None => check.count(bucket.id, &row),
         Some(stamp) => {
-            check.count_version(bucket.id, row.size);
+            check.count_version(bucket.id, &row);
             null_version(check, awaited, bucket, &key, &row, stamp)?;
         }
     }
@@ -203,9 +266,10 @@ fn object(
         check.stamps.insert((bucket.id, Stamp(row.stamp)));
     }
     let place = place_of(bucket, &key, &row);
-    if let Some(count) = row.parts {
-        let list = awaited.part_lists.remove(&(bucket.id, Stamp(row.stamp)));
-        parts(check, &place, &row, usize::from(count), list)?;
+    let list = row.parts.and_then(|_| awaited.part_lists.remove(&(bucket.id, Stamp(row.stamp))));
+    let has_parts = row.parts.is_none() || list.is_some_and(|list| list.is_of(&row));
+    if !has_parts {
+        parts(check, &place, &row, list)?;
     }
     match row.location {
         Location::Folder | Location::Marker => return Ok(()),
@@ -214,8 +278,8 @@ fn object(
     }
     let own = check.stamp_of(&row);
     let looked = match check.look(&place.path()) {
-        Ok(Some(there)) if there == own => data(check, &place, &row),
-        Ok(Some(there)) => other_file(check, bucket, &key, &place, &row, there),
+        Ok(Some(there)) if there == own => data(check, &place, &row, version.is_some()),
+        Ok(Some(there)) => other_file(check, bucket, &key, &place, &row, (there, version.is_some())),
         Ok(None) if version.is_some() => no_version(check, bucket, &key, &place, &row),
         Ok(None) => no_file(check, bucket, &key, &place, row),
         Err(error) => Err(error),
@@ -281,37 +345,29 @@ pub(super) fn unless_unreadable(
     }
 }
 
-fn name(place: &Place) -> String {
+pub(super) fn name(place: &Place) -> String {
     format!("{}/{}", place.bucket, place.key)
 }
 
-/// The list of parts must add up. One without parts says that nothing is known of them.
-fn parts(
-    check: &mut Check<'_>,
-    place: &Place,
-    row: &ObjectRow,
-    count: usize,
-    list: Option<(usize, u64)>,
-) -> Result<(), StorageError> {
-    let right = match list {
-        Some((0, 0)) => true,
-        Some((listed, bytes)) => listed == count && bytes == row.size,
-        None => false,
-    };
-    if right {
-        return Ok(());
-    }
-    let mended = check.may(Mend::Safely);
-    check.tell(Difference::WrongParts, name(place), format!("{count} parts, listed are {list:?}"), mended);
+/// The list of parts does not add up. Where it cannot be had from the file, nothing is known of them.
+fn parts(check: &mut Check<'_>, place: &Place, row: &ObjectRow, list: Option<Listed>) -> Result<(), StorageError> {
+    let detail = format!("{} parts of {} bytes, listed are {list:?}", row.parts.unwrap_or(0), row.size);
+    let from_file = if row.sealed.is_some() { sealed::part_list(check, place, row)? } else { None };
+    let is_known = from_file.is_some() || row.sealed.is_none() || row.location == Location::Folder;
+    let mended = check.may(Mend::Safely) && is_known;
+    check.tell(Difference::WrongParts, name(place), detail, mended);
     if mended {
-        let unknown = rows::encode(&PartListRow::of(&[]))?;
-        check.change(keys::part_list(BucketId(place.bucket_id), Stamp(row.stamp)), Some(unknown))?;
+        let list = from_file.unwrap_or_else(|| PartListRow::of(&[]));
+        check.change(keys::part_list(BucketId(place.bucket_id), Stamp(row.stamp)), Some(rows::encode(&list)?))?;
     }
     Ok(())
 }
 
 /// Reads all bytes, if that was asked for.
-fn data(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Result<(), StorageError> {
+fn data(check: &mut Check<'_>, place: &Place, row: &ObjectRow, is_noncurrent: bool) -> Result<(), StorageError> {
+    if row.sealed.is_some() {
+        sealed::tag(check, place, row, is_noncurrent)?;
+    }
     if !check.options.data {
         return Ok(());
     }
@@ -319,6 +375,7 @@ fn data(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Result<(), Sto
         Ok(Some((seen, digests))) if !is_same(row, &seen, &digests) => {
             check.tell(Difference::DamagedFile, name(place), "its bytes do not match its checksum", false);
         }
+        Ok(Some(_)) if row.sealed.is_some() => sealed::heads(check, place, row)?,
         Ok(_) => {}
         Err(error) => check.tell(Difference::DamagedFile, name(place), error.to_string(), false),
     }
@@ -332,10 +389,10 @@ fn other_file(
     key: &ObjectKey,
     place: &Place,
     row: &ObjectRow,
-    there: FileStamp,
+    (there, is_noncurrent): (FileStamp, bool),
 ) -> Result<(), StorageError> {
     let path = place.path();
-    let detail = format!("the file has {} bytes, the object {}", there.size, row.size);
+    let detail = format!("the file has {} bytes, the object's has {}", there.size, row.stored_size());
     let Some((seen, digests)) = check.hash(&path)? else {
         check.tell(Difference::EditedFile, name(place), "somebody is writing it", false);
         return Ok(());
@@ -347,8 +404,13 @@ fn other_file(
             check.set_time(&file, &path, row)?;
         }
         check.tell(Difference::WrongTime, name(place), "the bytes are right", mended);
-    } else if row.version.is_some() || place.location != Location::Plain || is_locked(check, key, row) {
-        check.tell(Difference::DamagedFile, name(place), detail, false);
+        if row.sealed.is_some() {
+            sealed::tag(check, place, row, is_noncurrent)?;
+        }
+    } else if let Some(reason) = stays(check, key, place, row) {
+        check.tell(Difference::DamagedFile, name(place), format!("{detail}; it is not served: {reason}"), false);
+    } else if segments::is_sealed(&check.opened.disk, &path)? {
+        check.tell(Difference::LostKey, name(place), segments::LOST_KEY, false);
     } else {
         if mended {
             check.adopt(bucket, key, &path, Some(row), (seen, digests))?;
@@ -358,8 +420,10 @@ fn other_file(
     Ok(())
 }
 
-fn is_locked(check: &Check<'_>, key: &ObjectKey, row: &ObjectRow) -> bool {
-    check_unlocked(row, key, check.now().0 / 1_000_000, false).is_err()
+/// Why other bytes in the file are no new state of the object.
+fn stays(check: &Check<'_>, key: &ObjectKey, place: &Place, row: &ObjectRow) -> Option<&'static str> {
+    let elsewhere = (place.location != Location::Plain).then_some("it does not lie at its key's path");
+    must_stay(row, key, check.now().0 / 1_000_000).or(elsewhere)
 }
 
 fn no_file(
@@ -399,7 +463,7 @@ fn part(
 ) -> Result<(), StorageError> {
     check.checked.parts += 1;
     let there = check.look(&staged_path(&row.file))?;
-    if there.is_none_or(|there| there.size < row.offset.saturating_add(row.size)) {
+    if there.is_none_or(|there| there.size < row.offset.saturating_add(row.stored_size())) {
         let place = format!("{}, upload {upload}, part {}", bucket.name, number.get());
         check.tell(Difference::MissingPart, place, format!("{} bytes in {} are lost", row.size, row.file), false);
     }

@@ -93,13 +93,19 @@ impl Salvage {
         for (key, value) in &self.last {
             match (keys::kind(key), value) {
                 (Some(RowKind::Object(bucket, name)), None) => self.deleted(check, bucket, &name)?,
-                (Some(RowKind::Version(bucket, name, _)), Some(value)) => {
+                (Some(RowKind::Object(bucket, name)), Some(value)) => {
+                    let Ok(name) = ObjectKey::parse(&name) else { continue };
+                    renew(check, bucket, key, check.object(bucket, &name)?, value)?;
+                }
+                (Some(RowKind::Version(bucket, name, stamp)), Some(value)) => {
                     let row: ObjectRow = rows::decode(value)?;
                     if row.is_marker()
                         && check.buckets.contains_key(&bucket)
                         && let Ok(name) = ObjectKey::parse(&name)
                     {
                         check.enter_version(bucket, &name, &row)?;
+                    } else {
+                        renew(check, bucket, key, check.version(bucket, &name, stamp)?, value)?;
                     }
                 }
                 (Some(RowKind::Version(bucket, name, stamp)), None) => {
@@ -196,7 +202,7 @@ impl Salvage {
         let Some(row) = self.noncurrent(place)?.filter(|_| check.buckets.contains_key(&bucket)) else { return Ok(()) };
         check.flush()?;
         if let Some(there) = check.object(bucket, &key)?.filter(|there| there.stamp == row.stamp) {
-            check.forget(bucket, there.size);
+            check.forget(bucket, &there);
             check.change(keys::object(bucket, key.as_bytes()), None)?;
         }
         let own = check.stamp_of(&row);
@@ -313,4 +319,26 @@ impl Salvage {
         }
         Ok(())
     }
+}
+
+/// What was changed beside the bytes of an object may not be in its file's tag yet: tags, locks, how its data key is wrapped. The
+/// journal's last word counts, but for where the file was found.
+fn renew(
+    check: &mut Check<'_>,
+    bucket: BucketId,
+    row_key: &[u8],
+    there: Option<ObjectRow>,
+    told: &[u8],
+) -> Result<(), StorageError> {
+    let told: ObjectRow = rows::decode(told)?;
+    let Some(there) = there.filter(|there| there.stamp == told.stamp && check.buckets.contains_key(&bucket)) else {
+        return Ok(());
+    };
+    let told = ObjectRow { location: there.location, ..told };
+    if told != there {
+        check.keys.leave(&there);
+        check.keys.enter(&told);
+        check.change(row_key.to_vec(), Some(rows::encode(&told)?))?;
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::storage::disk::{DiskFile, FileStamp, is_absent, is_blocked};
 use crate::storage::index::RowChange;
 use crate::storage::rows::{self, FileTag, Location, ObjectRow};
 use crate::storage::steps::Place;
-use crate::storage::{StorageError, keys};
+use crate::storage::{StorageError, keys, tags};
 
 /// A version, as the rows have it.
 pub(super) struct Version {
@@ -92,8 +92,7 @@ impl Materialiser<'_> {
             }
             (told, _) => told,
         };
-        let noncurrent = is_noncurrent.then_some(true);
-        rows::encode(&FileTag { noncurrent, ..FileTag::of(row, Some(&place.key), part_size) })
+        rows::encode(&tags::of(place, row, true, part_size, is_noncurrent))
     }
 
     /// See [`Step::Archive`].
@@ -127,7 +126,7 @@ impl Materialiser<'_> {
                 Ok(file) => {
                     let told = version.row.parts.and_then(|_| file.tag());
                     let before = told.and_then(|tag| rows::decode::<FileTag>(&tag).ok());
-                    file.set_tag(&self.tag_in_overflow(place, version, before)?);
+                    tags::leave(&file, &from, &self.tag_in_overflow(place, version, before)?)?;
                     if !is_moved {
                         io_at("put in place", &to, self.put_in_place(&from, &to))?;
                     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::quota::Quantity;
 use crate::bucket_config::{BucketConfig, ConfigChange, ObjectOwnership};
 use crate::names::{BucketId, BucketName, CanonicalId, Stamp};
 
@@ -132,4 +133,18 @@ pub struct Usage {
     pub bytes: u64,
     /// Noncurrent versions and delete markers.
     pub versions: u64,
+    /// Delete markers, which are among the versions.
+    pub markers: u64,
+    /// Bytes of the parts of uploads in progress, which are not among the bytes above.
+    pub part_bytes: u64,
+}
+
+impl Usage {
+    /// What counts for quotas.
+    pub fn quantity(&self) -> Quantity {
+        Quantity {
+            bytes: self.bytes.saturating_add(self.part_bytes),
+            objects: self.objects.saturating_add(self.versions).saturating_sub(self.markers),
+        }
+    }
 }

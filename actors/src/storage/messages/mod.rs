@@ -7,6 +7,8 @@ mod lifecycle;
 mod listing;
 mod multipart;
 mod object;
+mod quota;
+mod reencryption;
 
 pub use bucket::{
     Adopted, Bucket, BucketChange, ConfigureBucket, Configured, CreateBucket, DeleteBucket, Usage, Versioning,
@@ -20,8 +22,12 @@ pub use listing::{
     CommonPrefix, KeyEntry, ListObjects, ListParts, ListUploads, ListVersions, ObjectPage, PartPage, UploadEntry,
     UploadPage, VersionEntry, VersionPage,
 };
-pub use multipart::{AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, Upload};
-pub use object::{
-    Attributes, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange, ObjectChecksum,
-    PutObject, Sealed, Stored, WriteConditions,
+pub use multipart::{
+    AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, RewrapUpload, Upload,
 };
+pub use object::{
+    Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, KeyUse, Object, ObjectChange,
+    ObjectChecksum, PutObject, Sealed, Stored, WriteConditions,
+};
+pub use quota::{CountMeter, LimitOwners, Quantity, QuotaAccount, QuotaScope, QuotaWarning};
+pub use reencryption::{KeepReencryption, RewriteObject};

@@ -9,7 +9,7 @@ use crate::names::{
 };
 use crate::storage::{Bucket, FinishedBody};
 
-/// Begins an upload. Errs: NoSuchBucket.
+/// Begins an upload. Errs: NoSuchBucket, QuotaExceeded where no byte of a part, or not its object, has room.
 #[derive(Debug)]
 pub struct CreateUpload {
     /// The bucket, as looked up when the request was authorised.
@@ -47,6 +47,22 @@ pub struct Upload {
     pub encryption: Option<Encryption>,
 }
 
+/// Wraps the data key of an upload anew; answers whether it did. Nothing changes when `from` is not how it is sealed any more.
+/// Errs: NoSuchBucket, NoSuchUpload.
+#[derive(Debug)]
+pub struct RewrapUpload {
+    /// The bucket.
+    pub bucket: Arc<Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+    /// The upload.
+    pub upload: UploadId,
+    /// How it is sealed.
+    pub from: Encryption,
+    /// The same data key under another key.
+    pub to: Encryption,
+}
+
 /// Claims the place where a part's bytes go, before they arrive. Errs: NoSuchUpload.
 #[derive(Debug, Clone)]
 pub struct BeginPart {
@@ -62,7 +78,7 @@ pub struct BeginPart {
     pub size: u64,
 }
 
-/// Adds a part to an upload, replacing an earlier one of the same number. Errs: NoSuchUpload.
+/// Adds a part to an upload, replacing an earlier one of the same number. Errs: NoSuchUpload, QuotaExceeded.
 #[derive(Debug)]
 pub struct PutPart {
     /// The bucket, as looked up when the request was authorised.
@@ -109,7 +125,7 @@ pub struct CompletedPart {
 
 /// Makes one object of the listed parts. Repeating the same request after success answers the same object.
 /// Errs: NoSuchUpload, InvalidPart, InvalidPartOrder, PartTooSmall, ObjectTooLarge, CompletedMismatch,
-/// PreconditionFailed, NoSuchKey (If-Match).
+/// PreconditionFailed, NoSuchKey (If-Match), QuotaExceeded.
 #[derive(Debug, Clone)]
 pub struct CompleteUpload {
     /// The bucket, as looked up when the request was authorised.

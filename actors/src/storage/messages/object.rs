@@ -97,6 +97,15 @@ pub struct Sealed {
     pub crc64nvme: u64,
 }
 
+/// How much is wrapped under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyUse {
+    /// Objects, and versions that are not current.
+    pub objects: u64,
+    /// Uploads in progress.
+    pub uploads: u64,
+}
+
 impl Object {
     /// Bytes on disk.
     pub fn stored_size(&self) -> u64 {
@@ -131,7 +140,20 @@ pub struct WriteConditions {
     pub if_match_size: Option<u64>,
 }
 
-/// Stores an object under its key. Errs: NoSuchBucket, NoSuchKey (If-Match), PreconditionFailed.
+/// What a body is about to be: quotas reserve room for it before it arrives.
+#[derive(Debug, Clone, Copy)]
+pub struct BeginBody<'a> {
+    /// The bucket, as looked up when the request was authorised.
+    pub bucket: &'a Bucket,
+    /// The key.
+    pub key: &'a ObjectKey,
+    /// Owner of the new object.
+    pub owner: &'a CanonicalId,
+    /// Declared size in bytes, if it is known.
+    pub size: Option<u64>,
+}
+
+/// Stores an object under its key. Errs: NoSuchBucket, NoSuchKey (If-Match), PreconditionFailed, QuotaExceeded.
 #[derive(Debug)]
 pub struct PutObject {
     /// The bucket, as looked up when the request was authorised.

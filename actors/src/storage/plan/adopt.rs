@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::events::Change;
 use super::object::{choose_location, drop_previous, place_of};
 use super::versions::{self, Tally};
-use super::{Effect, Mutation, Planner};
+use super::{Effect, Growth, Mutation, Planner};
 use crate::names::{ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::digest::Digests;
 use crate::storage::disk::FileStamp;
@@ -25,37 +25,41 @@ pub(in crate::storage) struct Adopt {
     pub digests: Digests,
 }
 
-impl Mutation for Adopt {
-    /// Whether the file is the object now; not when the key was written meanwhile, or another object is in its way.
-    type Output = bool;
+/// What became of a file that was to be the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::storage) enum Taken {
+    /// It is the object now.
+    Yes,
+    /// The key was written meanwhile, or another object is in its way.
+    No,
+    /// The object must stay what it was, for this reason.
+    Kept(&'static str),
+}
 
-    fn plan(self, planner: &mut Planner<'_>) -> Result<bool, StorageError> {
+impl Mutation for Adopt {
+    type Output = Taken;
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<Taken, StorageError> {
         let bucket = planner.live(&self.bucket)?;
         let row_key = keys::object(bucket.id, self.key.as_bytes());
         let previous = planner.rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
         if previous.as_ref().map(|row| Stamp(row.stamp)) != self.expected {
-            return Ok(false);
+            return Ok(Taken::No);
         }
         let location = choose_location(planner, bucket.id, &self.key, self.seen.size, previous.as_ref())?;
         if location != Location::Plain || previous.as_ref().is_some_and(|row| row.location != Location::Plain) {
-            return Ok(false);
+            return Ok(Taken::No);
         }
         let (size, modified) = (self.seen.size, self.seen.modified.0);
         if let Some(row) = previous.as_ref().filter(|row| is_same(row, &self.seen, &self.digests)) {
             let place = place_of(&bucket, &self.key, row);
             planner.effects.push(Effect::BytesInPlace(Stamp(place.stamp), self.seen));
             planner.step(Step::Adopt { place, size, modified, row: None });
-            return Ok(true);
+            return Ok(Taken::Yes);
         }
-        if let Some(row) = &previous {
-            // A version must not change, nor what is locked or encrypted.
-            let now = planner.state.clock.now().0 / 1_000_000;
-            if row.version.is_some()
-                || row.sealed.is_some()
-                || versions::check_unlocked(row, &self.key, now, false).is_err()
-            {
-                return Ok(false);
-            }
+        let now = planner.state.clock.now().0 / 1_000_000;
+        if let Some(reason) = previous.as_ref().and_then(|row| must_stay(row, &self.key, now)) {
+            return Ok(Taken::Kept(reason));
         }
         let stamp = planner.stamp(previous.as_ref().map(|row| Stamp(row.stamp)));
         // An edited object stays the null version that it was; a file that is new is a version like any other.
@@ -74,13 +78,15 @@ impl Mutation for Adopt {
         };
         let mut tally = Tally::default();
         match &previous {
-            Some(previous) => tally.remove_object(previous.size),
+            Some(previous) => tally.remove_object(previous),
             None if version == VersionId::Null => versions::drop_null(planner, &mut tally, &bucket, &self.key)?,
             None => {}
         }
         let change = planner.change(row_key, Some(rows::encode(&row)?));
-        tally.add_object(size);
+        tally.add_object(&row);
         tally.count(planner, bucket.id)?;
+        // The bytes are there already, whatever is refused.
+        planner.charge(None, Growth::Regardless)?;
         let place = place_of(&bucket, &self.key, &row);
         if let Some(previous) = &previous {
             drop_previous(planner, &bucket, &self.key, previous, Some(&place));
@@ -88,8 +94,19 @@ impl Mutation for Adopt {
         planner.effects.push(Effect::BytesInPlace(stamp, self.seen));
         planner.step(Step::Adopt { place, size, modified, row: Some(change) });
         planner.tell(&bucket, &self.key, Change::Created(&row.into_object(&bucket.owner)?))?;
-        Ok(true)
+        Ok(Taken::Yes)
     }
+}
+
+/// Why other bytes in an object's file are damage, and never a new state of it.
+pub(in crate::storage) fn must_stay(row: &ObjectRow, key: &ObjectKey, now_millis: u64) -> Option<&'static str> {
+    if row.sealed.is_some() {
+        return Some("it is encrypted, and only the node can write such");
+    }
+    if row.version.is_some() {
+        return Some("it is a version, which never changes");
+    }
+    versions::check_unlocked(row, key, now_millis, false).is_err().then_some("it is locked")
 }
 
 /// Whether a file's bytes are still those of a row.
@@ -97,7 +114,7 @@ pub(in crate::storage) fn is_same(row: &ObjectRow, seen: &FileStamp, digests: &D
     if let Some(sealed) = &row.sealed {
         return sealed.size == seen.size && sealed.crc64nvme == digests.crc64nvme;
     }
-    let same_md5 = row.parts.is_some() || row.md5 == digests.md5;
+    let same_md5 = row.parts.is_some() || digests.md5 == Some(row.md5);
     row.size == seen.size && row.crc64nvme == digests.crc64nvme && same_md5
 }
 
@@ -114,7 +131,8 @@ pub(in crate::storage) fn adopted_row(
         version_id,
         stamp,
         size,
-        etag: ETag::single(digests.md5),
+        // Of a file it is always computed.
+        etag: ETag::single(digests.md5.unwrap_or_default()),
         crc64nvme: digests.crc64nvme,
         checksum: None,
         owner: bucket.owner.clone(),

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::times::drop_times;
-use super::{Effect, Mutation, Planner};
+use super::{Effect, Growth, Mutation, Planner};
 use crate::bucket_config::{BUCKET_TAGS_MAX, BucketConfig};
 use crate::names::BucketId;
 use crate::storage::messages::{
     Bucket, BucketChange, ConfigureBucket, Configured, CreateBucket, DeleteBucket, Versioning,
 };
-use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, PartRow};
+use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, PartRow, UploadRow};
 use crate::storage::steps::Step;
 use crate::storage::{StorageError, keys};
 
@@ -36,6 +36,7 @@ impl Mutation for NewBucket {
         if let Some(row) = rows::encode_config(&bucket.config)? {
             describe(planner, &bucket, Some(row));
         }
+        planner.follow_quota(None, &bucket)?;
         planner.state.bucket_id_next = id.0 + 1;
         planner.state.buckets.insert(name, Arc::clone(&bucket));
         planner.effects.push(Effect::BucketIs(Arc::clone(&bucket)));
@@ -73,6 +74,7 @@ impl Mutation for ConfigureBucket {
         bucket.config = Arc::new(config);
         let bucket = Arc::new(bucket);
         describe(planner, &bucket, row);
+        planner.follow_quota(live.config.quota.as_ref(), &bucket)?;
         planner.state.buckets.insert(bucket.name.clone(), Arc::clone(&bucket));
         planner.effects.push(Effect::BucketIs(Arc::clone(&bucket)));
         Ok(Configured { before: live, after: bucket })
@@ -102,6 +104,10 @@ impl Mutation for DropBucket {
         planner.change(keys::usage(bucket.id), None);
         planner.change(keys::config(bucket.id), None);
         drop_times(planner, &bucket);
+        // What its last parts were of users is taken off before its own meters go.
+        planner.charge(None, Growth::Within)?;
+        let without = Bucket { config: Arc::default(), ..Bucket::clone(&bucket) };
+        planner.follow_quota(bucket.config.quota.as_ref(), &without)?;
         planner.step(Step::TrashBucket { id: bucket.id.0, name: bucket.name.as_str().to_owned() });
         planner.state.buckets.remove(&bucket.name);
         planner.state.usage.remove(&bucket.id);
@@ -117,12 +123,12 @@ const PARTS_MAX: usize = 1000;
 fn drop_uploads(planner: &mut Planner<'_>, bucket: BucketId) -> Result<(), StorageError> {
     let (start, end) = keys::uploads(bucket);
     let mut uploads = Vec::new();
-    planner.rows.scan(&start, &end, &mut |row_key, _| {
-        uploads.push(row_key.to_vec());
+    planner.rows.scan(&start, &end, &mut |row_key, row| {
+        uploads.push((row_key.to_vec(), rows::decode::<UploadRow>(row)?.owner()?));
         Ok(true)
     })?;
-    for row_key in uploads {
-        if let Some((_, upload)) = keys::split_upload(&row_key) {
+    for (row_key, owner) in uploads {
+        if let Some((key, upload)) = keys::split_upload(&row_key) {
             let (start, end) = keys::parts(bucket, upload);
             let mut parts = Vec::new();
             planner.rows.scan(&start, &end, &mut |part_key, value| {
@@ -132,6 +138,8 @@ fn drop_uploads(planner: &mut Planner<'_>, bucket: BucketId) -> Result<(), Stora
             if planner.entry.changes.len() + parts.len() > PARTS_MAX {
                 return Err(StorageError::Busy);
             }
+            let bytes = parts.iter().map(|(_, row)| row.size).sum();
+            planner.meter_parts(bucket, (&key, upload), &owner, bytes, 0);
             for (part_key, row) in parts {
                 planner.change(part_key, None);
                 for name in std::iter::once(row.file).chain(row.left_grid) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::events::{Change, kind_of};
+use super::key_use::KeyTally;
 use super::object::place_of;
 use super::{Mutation, Planner};
 use crate::names::ObjectKey;
@@ -24,6 +25,10 @@ impl Mutation for ChangeObject {
         apply(&mut object, self.change, &bucket, &self.key, now)?;
         let beside = ObjectRow::of(&object, row.location, &bucket.owner);
         let changed = ObjectRow { noncurrent_since: row.noncurrent_since, ..beside };
+        let mut keys = KeyTally::default();
+        keys.object(&row, -1);
+        keys.object(&changed, 1);
+        keys.count(planner)?;
         let row = planner.change(row_key, Some(rows::encode(&changed)?));
         planner.step(Step::Tag { place: place_of(&bucket, &self.key, &changed), row });
         if let Some(kind) = told {

@@ -7,31 +7,39 @@ mod adopt;
 mod bucket;
 mod change;
 mod events;
+mod key_use;
 mod multipart;
 mod object;
+mod quota;
+mod reencryption;
 mod times;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub(super) use adopt::{Adopt, adopted_row, is_same};
+pub(super) use adopt::{Adopt, Taken, adopted_row, is_same, must_stay};
 pub(super) use bucket::{DropBucket, NewBucket};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 #[cfg(test)]
 pub(super) use times::kept;
-pub(super) use versions::{check_unlocked, marker};
+pub(super) use versions::marker;
+
+use quota::Growth;
 
 use super::disk::FileStamp;
 use super::feed::EventFeed;
 use super::index::{RowChange, RowVisitor};
 use super::journal::Entry;
-use super::messages::{Bucket, ObjectEvent, Origin, OutboxQueue, Usage};
+use super::messages::{Bucket, ObjectEvent, Origin, OutboxQueue, QuotaScope, QuotaWarning, Usage};
 use super::overlay::{Rows, merge};
+use super::quota::meters::{Meter, Meters};
+use super::quota::{Charge, Ledger};
 use super::rows::{self, UsageRow};
 use super::steps::Step;
 use super::{StorageError, keys};
+use crate::bucket_config::QuotaLimits;
 use crate::clock::SharedClock;
 use crate::names::{BucketId, BucketName, Stamp};
 
@@ -58,6 +66,16 @@ pub(super) enum Effect {
     Queued(OutboxQueue),
     /// Something happened that somebody listens to.
     Happened(Arc<ObjectEvent>),
+    /// A meter is what it was not; none when nothing asks for it any more.
+    MeterIs(QuotaScope, Option<Meter>),
+    /// A quota has these limits; none when it ends. The thresholds that it comes to by them are told, unless they are `known`.
+    LimitsAre {
+        scope: QuotaScope,
+        limits: Option<QuotaLimits>,
+        known: bool,
+    },
+    /// A quota has come to a warning threshold.
+    Warned(Arc<QuotaWarning>),
     /// An upload ended; its part table entry can go.
     UploadEnded(crate::names::UploadId),
 }
@@ -67,6 +85,8 @@ pub(super) enum Effect {
 pub(super) struct State {
     pub buckets: HashMap<BucketName, Arc<Bucket>>,
     pub usage: HashMap<BucketId, Usage>,
+    pub meters: Meters,
+    pub ledger: Arc<Ledger>,
     pub bucket_id_next: u64,
     pub stamp_last: Stamp,
     pub clock: SharedClock,
@@ -108,13 +128,43 @@ pub(super) struct Planner<'a> {
     pub origin: Option<Arc<Origin>>,
     pub entry: Entry,
     pub effects: Vec<Effect>,
-    /// The bucket that it is about, if that keeps times.
+    /// The bucket that it is about.
+    subject: Option<Arc<Bucket>>,
+    /// The same, if that keeps times.
     timed: Option<Arc<Bucket>>,
+    /// What it does to parts, as meters count it.
+    moves: Vec<quota::Move>,
+    /// What it has posted to quotas; taken back when it is dropped.
+    charge: Option<Charge>,
 }
 
 impl<'a> Planner<'a> {
     pub fn new(rows: &'a dyn Rows, state: &'a mut State) -> Self {
-        Self { rows, state, origin: None, entry: Entry::default(), effects: Vec::new(), timed: None }
+        Self {
+            rows,
+            state,
+            origin: None,
+            entry: Entry::default(),
+            effects: Vec::new(),
+            subject: None,
+            timed: None,
+            moves: Vec::new(),
+            charge: None,
+        }
+    }
+
+    /// Adds what the planned changes ask for beside themselves. The last of a plan.
+    pub fn finish(&mut self) -> Result<(), StorageError> {
+        self.keep_times()?;
+        match self.charge {
+            Some(_) => Ok(()),
+            None => self.charge(None, Growth::Within),
+        }
+    }
+
+    /// What was planned.
+    pub fn into_parts(self) -> (Entry, Vec<Effect>, Option<Charge>) {
+        (self.entry, self.effects, self.charge)
     }
 
     /// Sets or removes a row; answers the number of the change within the entry.
@@ -131,8 +181,14 @@ impl<'a> Planner<'a> {
     pub fn live(&mut self, bucket: &Bucket) -> Result<Arc<Bucket>, StorageError> {
         let now = self.state.buckets.get(&bucket.name).filter(|now| now.id == bucket.id).map(Arc::clone);
         let now = now.ok_or_else(|| StorageError::NoSuchBucket { bucket: bucket.name.clone() })?;
-        self.age(&now);
+        self.concerns(&now);
         Ok(now)
+    }
+
+    /// Has the transaction keep what its bucket keeps beside the rows that change: times, and quotas.
+    pub fn concerns(&mut self, bucket: &Arc<Bucket>) {
+        self.subject = Some(Arc::clone(bucket));
+        self.timed = bucket.config.keeps_times.then(|| Arc::clone(bucket));
     }
 
     /// The time of this commit: later than any stamp before it, and distinguishable from `previous` of the same key.
@@ -155,10 +211,10 @@ impl<'a> Planner<'a> {
 
     /// Changes a bucket's counters.
     pub fn count(&mut self, bucket: BucketId, change: impl FnOnce(&mut Usage)) -> Result<(), StorageError> {
-        let mut usage = self.state.usage.get(&bucket).copied().unwrap_or_default();
+        let mut usage = self.usage(bucket);
         change(&mut usage);
         let row = rows::encode(&UsageRow::from(usage))?;
-        self.change(keys::usage(bucket), Some(row));
+        self.change_again(keys::usage(bucket), row);
         self.effects.push(Effect::UsageChanged(bucket, usage));
         Ok(())
     }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Effect, Mutation, ObjectWrite, Planner, random};
-use crate::names::{BucketId, Stamp, UploadId, VersionId};
+use super::key_use::KeyTally;
+use super::{Effect, Growth, Mutation, ObjectWrite, Planner, random};
+use crate::names::{BucketId, ObjectKey, Stamp, UploadId, VersionId};
 use crate::storage::body::{BodyPlace, PartBody};
-use crate::storage::messages::{AbortUpload, CompleteUpload, CreateUpload, Object, Part, PutPart, Stored, Upload};
+use crate::storage::messages::{
+    AbortUpload, CompleteUpload, CreateUpload, Object, Part, PutPart, RewrapUpload, Sealed, Stored, Upload,
+};
 use crate::storage::parts::{Assembly, StoredPart};
-use crate::storage::rows::{self, PartListRow, PartRow, UploadRow};
+use crate::storage::rows::{self, EncryptionRow, PartListRow, PartRow, UploadRow};
 use crate::storage::staging::StagedFile;
 use crate::storage::steps::Step;
 use crate::storage::uploads::Closing;
@@ -23,10 +26,44 @@ impl Mutation for NewUpload {
         let bucket = planner.live(&bucket)?;
         let id = UploadId { stamp: planner.stamp(None), random: random()? };
         let upload = Upload { id, key, owner, attributes, controls, checksum, encryption };
-        let row = rows::encode(&UploadRow::of(&upload))?;
-        planner.change(keys::upload(bucket.id, upload.key.as_bytes(), id), Some(row));
+        let row = UploadRow::of(&upload);
+        let mut tally = KeyTally::default();
+        tally.upload(row.encryption.as_ref(), 1);
+        tally.count(planner)?;
+        planner.change(keys::upload(bucket.id, upload.key.as_bytes(), id), Some(rows::encode(&row)?));
         Ok(Arc::new(upload))
     }
+}
+
+impl Mutation for RewrapUpload {
+    type Output = bool;
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<bool, StorageError> {
+        let bucket = planner.live(&self.bucket)?;
+        let (row_key, row) = upload_row(planner, bucket.id, &self.key, self.upload)?;
+        if row.encryption != Some(EncryptionRow::of(&self.from)) {
+            return Ok(false);
+        }
+        let changed = UploadRow { encryption: Some(EncryptionRow::of(&self.to)), ..row.clone() };
+        let mut tally = KeyTally::default();
+        tally.upload(row.encryption.as_ref(), -1);
+        tally.upload(changed.encryption.as_ref(), 1);
+        tally.count(planner)?;
+        planner.change(row_key, Some(rows::encode(&changed)?));
+        Ok(true)
+    }
+}
+
+/// The row of an upload, with its key. Errs: NoSuchUpload.
+fn upload_row(
+    planner: &Planner<'_>,
+    bucket: BucketId,
+    key: &ObjectKey,
+    id: UploadId,
+) -> Result<(Vec<u8>, UploadRow), StorageError> {
+    let row_key = keys::upload(bucket, key.as_bytes(), id);
+    let row = planner.rows.get(&row_key)?.ok_or(StorageError::NoSuchUpload { upload: id })?;
+    Ok((row_key, rows::decode(&row)?))
 }
 
 /// A part whose bytes are staged.
@@ -38,10 +75,9 @@ impl Mutation for NewPart {
     fn plan(self, planner: &mut Planner<'_>) -> Result<Part, StorageError> {
         let PutPart { bucket, key, upload, number, body, checksum } = self.0;
         let bucket = planner.live(&bucket)?;
-        if planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?.is_none() {
-            return Err(StorageError::NoSuchUpload { upload });
-        }
-        let PartBody { size, digests, etag, sealed, staged } = body.into_part()?;
+        let row = planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?;
+        let owner = rows::decode::<UploadRow>(&row.ok_or(StorageError::NoSuchUpload { upload })?)?.owner()?;
+        let PartBody { size, digests, etag, sealed, staged, reserved } = body.into_part()?;
         let row_key = keys::part(bucket.id, upload, number);
         let previous = planner.rows.get(&row_key)?.map(|row| rows::decode::<PartRow>(&row)).transpose()?;
         let mut row = PartRow {
@@ -63,6 +99,9 @@ impl Mutation for NewPart {
         row.set_checksum(checksum);
         let part = row.to_part(number)?;
         planner.change(row_key, Some(rows::encode(&row)?));
+        let removed = previous.as_ref().map_or(0, |previous| previous.size);
+        planner.count_parts(&bucket, (&key, upload), &owner, removed, size)?;
+        planner.charge(reserved, Growth::Within)?;
         if let Some(previous) = previous.filter(|p| p.grid.is_none()) {
             planner.step(Step::Discard { name: previous.file });
         }
@@ -96,15 +135,16 @@ impl Mutation for Finish {
     fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
         let CompleteUpload { bucket, key, upload: id, conditions, .. } = &self.request;
         let bucket = planner.live(bucket)?;
-        if planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), *id))?.is_none() {
-            return Err(StorageError::NoSuchUpload { upload: *id });
-        }
+        let (_, upload) = upload_row(planner, bucket.id, key, *id)?;
         let stored = stored_parts(planner, bucket.id, *id)?;
         for listed in &self.assembly.parts {
             if !stored.contains(listed) {
                 return Err(StorageError::InvalidPart { part: listed.number, etag: listed.part.etag });
             }
         }
+        // Its data key may have been wrapped anew while the parts were put together.
+        let encryption = upload.encryption.map(EncryptionRow::into_encryption).transpose()?;
+        let sealed = self.assembly.sealed.zip(encryption).map(|(sealed, encryption)| Sealed { encryption, ..sealed });
         let object = Object {
             version_id: VersionId::Null,
             stamp: Stamp(0),
@@ -116,7 +156,7 @@ impl Mutation for Finish {
             attributes: self.upload.attributes.clone(),
             controls: self.upload.controls.clone(),
             upload: Some(*id),
-            sealed: self.assembly.sealed,
+            sealed,
         };
         let file = match self.file {
             FinishedFile::Own(name) => StagedFile::adopted(name),
@@ -124,11 +164,14 @@ impl Mutation for Finish {
         };
         let name = file.name().to_owned();
         let bytes = BodyPlace::Staged(file);
-        let stored_object = ObjectWrite { bucket: &bucket, key, conditions, object, bytes }.plan(planner)?;
+        // Before the object is counted: what its parts held is its own now.
+        planner.count_parts(&bucket, (key, *id), &self.upload.owner, bytes_of(&stored), 0)?;
+        let write = ObjectWrite { bucket: &bucket, key, conditions, object, bytes, reserved: None };
+        let stored_object = write.plan(planner)?;
         let parts: Vec<Part> = self.assembly.parts.iter().map(|p| p.part).collect();
         let list = rows::encode(&PartListRow::of(&parts))?;
         planner.change(keys::part_list(bucket.id, stored_object.object.stamp), Some(list));
-        end_upload(planner, bucket.id, key, *id, &stored, Some(&name));
+        end_upload(planner, bucket.id, key, *id, &stored, Some(&name))?;
         self.closing.end();
         Ok(stored_object)
     }
@@ -142,12 +185,11 @@ impl Mutation for EndUpload {
     fn plan(self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
         let AbortUpload { bucket, key, upload } = self.0;
         let bucket = planner.live(&bucket)?;
-        if planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?.is_none() {
-            return Err(StorageError::NoSuchUpload { upload });
-        }
+        let row = planner.rows.get(&keys::upload(bucket.id, key.as_bytes(), upload))?;
+        let owner = rows::decode::<UploadRow>(&row.ok_or(StorageError::NoSuchUpload { upload })?)?.owner()?;
         let stored = stored_parts(planner, bucket.id, upload)?;
-        end_upload(planner, bucket.id, &key, upload, &stored, None);
-        Ok(())
+        planner.count_parts(&bucket, (&key, upload), &owner, bytes_of(&stored), 0)?;
+        end_upload(planner, bucket.id, &key, upload, &stored, None)
     }
 }
 
@@ -155,16 +197,25 @@ fn stored_parts(planner: &Planner<'_>, bucket: BucketId, id: UploadId) -> Result
     crate::storage::uploads::stored_parts(planner.rows, bucket, id)
 }
 
-/// Removes the rows of an upload and its files but `kept`, which is the new object's.
+/// Bytes of all parts, also of those that an object was not made of.
+fn bytes_of(stored: &[StoredPart]) -> u64 {
+    stored.iter().map(|part| part.row.size).sum()
+}
+
+/// Removes the rows of an upload and its files but `kept`, which is the new object's. Errs: NoSuchUpload.
 fn end_upload(
     planner: &mut Planner<'_>,
     bucket: BucketId,
-    key: &crate::names::ObjectKey,
+    key: &ObjectKey,
     id: UploadId,
     stored: &[StoredPart],
     kept: Option<&str>,
-) {
-    planner.change(keys::upload(bucket, key.as_bytes(), id), None);
+) -> Result<(), StorageError> {
+    let (row_key, row) = upload_row(planner, bucket, key, id)?;
+    let mut tally = KeyTally::default();
+    tally.upload(row.encryption.as_ref(), -1);
+    tally.count(planner)?;
+    planner.change(row_key, None);
     let mut files: Vec<&str> = Vec::new();
     for part in stored {
         planner.change(keys::part(bucket, id, part.number), None);
@@ -178,4 +229,5 @@ fn end_upload(
         planner.step(Step::Discard { name: name.to_owned() });
     }
     planner.effects.push(Effect::UploadEnded(id));
+    Ok(())
 }

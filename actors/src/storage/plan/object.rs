@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::events::Change;
 use super::versions::{self, Tally};
-use super::{Effect, Mutation, Planner};
+use super::{Effect, Growth, Mutation, Planner};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::body::{BodyPlace, ObjectBody};
 use crate::storage::messages::{
     Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Stored, Versioning, WriteConditions,
 };
+use crate::storage::quota::Reserved;
 use crate::storage::read::{current_row, find_version, newest_noncurrent};
 use crate::storage::rows::{self, Location, ObjectRow};
 use crate::storage::steps::{self, Place, Source, Step};
@@ -55,6 +56,8 @@ pub(in crate::storage) struct ObjectWrite<'a> {
     /// The object but for its stamp.
     pub object: Object,
     pub bytes: BodyPlace,
+    /// What was promised to it.
+    pub reserved: Option<Reserved>,
 }
 
 impl ObjectWrite<'_> {
@@ -74,7 +77,7 @@ impl ObjectWrite<'_> {
         let mut replaced = None;
         match previous {
             Some(previous) if versions::replaces(bucket.versioning, &previous) => {
-                tally.remove_object(previous.size);
+                tally.remove_object(&previous);
                 replaced = Some(previous);
             }
             Some(previous) => versions::archive(planner, &mut tally, bucket, key, previous, false)?,
@@ -84,8 +87,9 @@ impl ObjectWrite<'_> {
             versions::drop_null(planner, &mut tally, bucket, key)?;
         }
         let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
-        tally.add_object(object.size);
+        tally.add_object(&row);
         tally.count(planner, bucket.id)?;
+        planner.charge(self.reserved, Growth::Within)?;
         let place = place_of(bucket, key, &row);
         plan_file(planner, &place, object.stored_size(), change, self.bytes);
         if let Some(replaced) = replaced {
@@ -214,7 +218,7 @@ impl Mutation for PutObject {
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
         let bucket = planner.live(&self.bucket)?;
-        let ObjectBody { size, digests, etag, sealed, place: bytes } = self.body.into_object()?;
+        let ObjectBody { size, digests, etag, sealed, place: bytes, reserved } = self.body.into_object()?;
         let object = Object {
             version_id: VersionId::Null,
             stamp: Stamp(0),
@@ -228,7 +232,8 @@ impl Mutation for PutObject {
             upload: None,
             sealed,
         };
-        ObjectWrite { bucket: &bucket, key: &self.key, conditions: &self.conditions, object, bytes }.plan(planner)
+        let conditions = &self.conditions;
+        ObjectWrite { bucket: &bucket, key: &self.key, conditions, object, bytes, reserved }.plan(planner)
     }
 }
 
@@ -254,7 +259,7 @@ impl DeleteObject {
         if bucket.versioning == Versioning::Off {
             let Some((row_key, row)) = current else { return Ok(Deleted::default()) };
             planner.change(row_key, None);
-            tally.remove_object(row.size);
+            tally.remove_object(&row);
             tally.count(planner, bucket.id)?;
             drop_previous(planner, bucket, key, &row, None);
             planner.tell(bucket, key, Change::Removed(VersionId::Null))?;
@@ -267,7 +272,7 @@ impl DeleteObject {
         if let Some((row_key, row)) = current {
             planner.change(row_key, None);
             if versions::replaces(bucket.versioning, &row) {
-                tally.remove_object(row.size);
+                tally.remove_object(&row);
                 drop_previous(planner, bucket, key, &row, None);
             } else {
                 versions::archive(planner, &mut tally, bucket, key, row, true)?;
@@ -298,7 +303,7 @@ impl DeleteObject {
         let current = current_row(planner.rows, bucket.id, key)?.map(|(row_key, _)| row_key);
         if current.as_ref() == Some(&row_key) {
             planner.change(row_key, None);
-            tally.remove_object(row.size);
+            tally.remove_object(&row);
             drop_previous(planner, bucket, key, &row, None);
             versions::promote_next(planner, &mut tally, bucket, key, Some(&row), None)?;
         } else {
@@ -332,7 +337,7 @@ impl Mutation for Relocate {
         let bucket = BucketId(place.bucket_id);
         let live = planner.state.buckets.values().find(|live| live.id == bucket).map(Arc::clone);
         if let Some(live) = &live {
-            planner.age(live);
+            planner.concerns(live);
         }
         let rows_of = [
             keys::object(bucket, place.key.as_bytes()),
@@ -357,12 +362,12 @@ impl Mutation for Relocate {
                 let is_current = row_key == keys::object(bucket, place.key.as_bytes());
                 planner.change(row_key, None);
                 if !is_current {
-                    tally.remove_version(row.size);
+                    tally.remove_version(&row);
                     if row.version.is_none() {
                         planner.change(keys::null_version(bucket, place.key.as_bytes()), None);
                     }
                 } else {
-                    tally.remove_object(row.size);
+                    tally.remove_object(&row);
                     if let (Some(live), Ok(key)) = (live, ObjectKey::parse(place.key.as_bytes())) {
                         versions::promote_next(planner, &mut tally, &live, &key, Some(&row), None)?;
                     }

@@ -20,12 +20,7 @@ const WALK_ROWS: usize = 100;
 const WALK_BYTES: usize = 16 << 10;
 
 impl Planner<'_> {
-    /// Has the transaction keep the times of the bucket that it is about, if the bucket keeps any.
-    pub fn age(&mut self, bucket: &Arc<Bucket>) {
-        self.timed = bucket.config.keeps_times.then(|| Arc::clone(bucket));
-    }
-
-    /// Adds the changes of times that the planned changes of rows ask for. The last of a plan.
+    /// Adds the changes of times that the planned changes of rows ask for.
     pub fn keep_times(&mut self) -> Result<(), StorageError> {
         let Some(bucket) = self.timed.take() else { return Ok(()) };
         let changed: BTreeMap<_, _> = self.entry.changes.iter().cloned().collect();
@@ -78,7 +73,7 @@ impl Planner<'_> {
     }
 
     /// Sets a row that may have been set already: then the earlier change becomes this one.
-    fn change_again(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    pub(super) fn change_again(&mut self, key: Vec<u8>, value: Vec<u8>) {
         match self.entry.changes.iter_mut().rev().find(|(changed, _)| *changed == key) {
             Some((_, row)) => *row = Some(value.into()),
             None => drop(self.change(key, Some(value))),

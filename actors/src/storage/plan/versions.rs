@@ -5,6 +5,7 @@
 //! and all delete markers, are rows among the versions, newest first. At most one version of a key is the null version; while
 //! it is among the versions, a row of its own tells its stamp.
 
+use super::key_use::KeyTally;
 use super::object::{choose_location, place_of};
 use super::{Planner, random};
 use crate::bucket_config::Retention;
@@ -21,27 +22,40 @@ pub(super) struct Tally {
     objects: i64,
     bytes: i64,
     versions: i64,
+    markers: i64,
+    keys: KeyTally,
 }
 
 impl Tally {
-    pub fn add_object(&mut self, size: u64) {
+    pub fn add_object(&mut self, row: &ObjectRow) {
         self.objects += 1;
-        self.bytes = self.bytes.saturating_add_unsigned(size);
+        self.bytes = self.bytes.saturating_add_unsigned(row.size);
+        self.keys.object(row, 1);
     }
 
-    pub fn remove_object(&mut self, size: u64) {
+    pub fn remove_object(&mut self, row: &ObjectRow) {
         self.objects -= 1;
-        self.bytes = self.bytes.saturating_sub_unsigned(size);
+        self.bytes = self.bytes.saturating_sub_unsigned(row.size);
+        self.keys.object(row, -1);
     }
 
-    pub fn add_version(&mut self, size: u64) {
+    pub fn add_version(&mut self, row: &ObjectRow) {
         self.versions += 1;
-        self.bytes = self.bytes.saturating_add_unsigned(size);
+        self.bytes = self.bytes.saturating_add_unsigned(row.size);
+        self.keys.object(row, 1);
     }
 
-    pub fn remove_version(&mut self, size: u64) {
+    pub fn add_marker(&mut self) {
+        self.versions += 1;
+        self.markers += 1;
+    }
+
+    /// A noncurrent version, or a delete marker.
+    pub fn remove_version(&mut self, row: &ObjectRow) {
         self.versions -= 1;
-        self.bytes = self.bytes.saturating_sub_unsigned(size);
+        self.markers -= i64::from(row.is_marker());
+        self.bytes = self.bytes.saturating_sub_unsigned(row.size);
+        self.keys.object(row, -1);
     }
 
     /// Brings it into the counters. Once in a transaction: they are read as they were before it.
@@ -51,8 +65,11 @@ impl Tally {
                 objects: usage.objects.saturating_add_signed(self.objects),
                 bytes: usage.bytes.saturating_add_signed(self.bytes),
                 versions: usage.versions.saturating_add_signed(self.versions),
+                markers: usage.markers.saturating_add_signed(self.markers),
+                ..*usage
             };
-        })
+        })?;
+        self.keys.count(planner)
     }
 }
 
@@ -91,8 +108,8 @@ pub(super) fn archive(
         planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)));
     }
     let change = planner.change(keys::version(bucket.id, key.as_bytes(), stamp), Some(rows::encode(&row)?));
-    tally.remove_object(row.size);
-    tally.add_version(row.size);
+    tally.remove_object(&row);
+    tally.add_version(&row);
     if matches!(place.location, Location::Plain | Location::Overflow) {
         planner.step(Step::Archive { place, row: change, leaves });
     }
@@ -118,7 +135,7 @@ pub(super) fn drop_noncurrent(
     if row.parts.is_some() {
         planner.change(keys::part_list(bucket.id, Stamp(row.stamp)), None);
     }
-    tally.remove_version(row.size);
+    tally.remove_version(row);
     if row.location == Location::Overflow {
         planner.step(Step::Remove { place: place_of(bucket, key, row) });
     }
@@ -150,12 +167,12 @@ pub(super) fn mark(
 ) -> Result<VersionId, StorageError> {
     let stamp = planner.stamp(after);
     let id = version_id(bucket.versioning, stamp)?;
-    let row = rows::encode(&marker(bucket, id, stamp, owner))?;
-    planner.change(keys::version(bucket.id, key.as_bytes(), stamp), Some(row));
+    let row = marker(bucket, id, stamp, owner);
+    planner.change(keys::version(bucket.id, key.as_bytes(), stamp), Some(rows::encode(&row)?));
     if id == VersionId::Null {
         planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)));
     }
-    tally.add_version(0);
+    tally.add_marker();
     Ok(id)
 }
 
@@ -201,8 +218,8 @@ pub(super) fn promote_next(
     row.location = choose_location(planner, bucket.id, key, row.size, removed)?;
     row.noncurrent_since = None;
     let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
-    tally.remove_version(row.size);
-    tally.add_object(row.size);
+    tally.remove_version(&row);
+    tally.add_object(&row);
     let place = place_of(bucket, key, &row);
     if key.as_str().ends_with('/') {
         let (bucket_id, bucket, key) = (place.bucket_id, place.bucket.clone(), place.key.clone());

@@ -3,9 +3,9 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use crate::encryption::{CustomerCheck, Encryption, EncryptionContext, Method};
+use crate::encryption::{CustomerCheck, Encryption, EncryptionContext, Method, WrappingKey};
 use crate::storage::StorageError;
-use crate::storage::messages::Sealed;
+use crate::storage::messages::{KeyUse, Sealed};
 
 const MANAGED: u8 = 1;
 const KMS: u8 = 2;
@@ -76,6 +76,16 @@ impl EncryptionRow {
         }
     }
 
+    /// The key under which the data key is wrapped; none when the row does not tell.
+    pub fn wrapping_key(&self) -> Option<WrappingKey> {
+        match self.method {
+            MANAGED => self.key.clone().map(WrappingKey::Managed),
+            KMS => self.key.clone().map(WrappingKey::Kms),
+            CUSTOMER => Some(WrappingKey::Customer),
+            _ => None,
+        }
+    }
+
     pub fn into_encryption(self) -> Result<Encryption, StorageError> {
         let malformed = || StorageError::Index("a row does not tell how its object is sealed".to_owned());
         let method = match self.method {
@@ -93,6 +103,29 @@ impl EncryptionRow {
             _ => return Err(malformed()),
         };
         Ok(Encryption { method, wrapped_key: self.wrapped_key.into() })
+    }
+}
+
+/// How much is wrapped under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub(in crate::storage) struct KeyUseRow {
+    /// Objects, and versions that are not current.
+    #[n(0)]
+    pub objects: u64,
+    /// Uploads in progress.
+    #[n(1)]
+    pub uploads: u64,
+}
+
+impl From<KeyUseRow> for KeyUse {
+    fn from(row: KeyUseRow) -> Self {
+        Self { objects: row.objects, uploads: row.uploads }
+    }
+}
+
+impl From<KeyUse> for KeyUseRow {
+    fn from(used: KeyUse) -> Self {
+        Self { objects: used.objects, uploads: used.uploads }
     }
 }
 
@@ -127,6 +160,7 @@ mod tests {
             let encryption = Encryption { method, wrapped_key: vec![1; 60] };
             let sealed = Sealed { encryption, size: 72, crc64nvme: 9 };
             let row: SealedRow = decode(&encode(&SealedRow::of(&sealed)).unwrap()).unwrap();
+            assert_eq!(row.encryption.wrapping_key(), Some(sealed.encryption.wrapping_key()));
             assert_eq!(row.into_sealed().unwrap(), sealed);
         }
         let broken = EncryptionRow {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
+use super::envelopes;
 use crate::bucket_config::BucketConfig;
 use crate::clock::SystemClock;
+use crate::encryption::Envelope;
 use crate::names::{BucketName, CanonicalId, ObjectKey, PartNumber};
 use crate::storage::*;
 
@@ -60,15 +62,29 @@ pub async fn try_put(
     bytes: Bytes,
     conditions: WriteConditions,
 ) -> Result<Stored, StorageError> {
-    let mut writer = client.begin_body(Some(bytes.len() as u64), DigestPlan::default(), None)?;
+    put_with(client, bucket, name, bytes, conditions, None).await
+}
+
+/// The same, encrypted if there is an envelope.
+pub async fn put_with(
+    client: &StorageClient,
+    bucket: &Arc<Bucket>,
+    name: &str,
+    bytes: Bytes,
+    conditions: WriteConditions,
+    envelope: Option<&Envelope>,
+) -> Result<Stored, StorageError> {
+    let (key, owner) = (key(name), owner());
+    let begin = BeginBody { bucket, key: &key, owner: &owner, size: Some(bytes.len() as u64) };
+    let mut writer = client.begin_body(begin, DigestPlan::default(), envelope)?;
     for chunk in bytes.chunks(100_000) {
         writer.write(bytes.slice_ref(chunk)).await?;
     }
     let body = writer.finish().await?;
     let message = PutObject {
         bucket: Arc::clone(bucket),
-        key: key(name),
-        owner: owner(),
+        key,
+        owner,
         attributes: Attributes { content_type: Some("text/plain".to_owned()), ..Attributes::default() },
         controls: Controls::default(),
         body,
@@ -85,7 +101,8 @@ pub async fn put(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, bytes
 pub async fn get(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) -> Result<Vec<u8>, StorageError> {
     let open = client.open_object(bucket, &key(name), None).await?;
     let size = open.object.size;
-    let mut reader = open.read(0..size, None).unwrap();
+    let data_key = open.object.encryption().map(|encryption| envelopes::open(encryption, bucket, name));
+    let mut reader = open.read(0..size, data_key.as_ref())?;
     let mut bytes = Vec::new();
     while let Some(chunk) = reader.next().await {
         bytes.extend_from_slice(&chunk?);
@@ -178,7 +195,8 @@ pub async fn part(
         number,
         size: bytes.len() as u64,
     };
-    let mut writer = client.begin_part(begin, DigestPlan::default(), None).await.unwrap();
+    let data_key = upload.encryption.as_ref().map(|e| envelopes::open(e, bucket, upload.key.as_str()));
+    let mut writer = client.begin_part(begin, DigestPlan::default(), data_key.as_ref()).await.unwrap();
     writer.write(bytes).await.unwrap();
     let body = writer.finish().await.unwrap();
     let message = PutPart {
@@ -194,6 +212,16 @@ pub async fn part(
 }
 
 pub async fn begin(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) -> Arc<Upload> {
+    begin_with(client, bucket, name, None).await
+}
+
+/// The same, encrypted if there is an envelope.
+pub async fn begin_with(
+    client: &StorageClient,
+    bucket: &Arc<Bucket>,
+    name: &str,
+    envelope: Option<&Envelope>,
+) -> Arc<Upload> {
     let message = CreateUpload {
         bucket: Arc::clone(bucket),
         key: key(name),
@@ -201,7 +229,7 @@ pub async fn begin(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) -> 
         attributes: Attributes::default(),
         controls: Controls::default(),
         checksum: None,
-        encryption: None,
+        encryption: envelope.map(|envelope| envelope.encryption.clone()),
     };
     client.create_upload(message).await.unwrap()
 }

@@ -176,7 +176,7 @@ async fn rows_that_agree_with_nothing_are_named_and_mended() {
     let stopped = stop(node).await;
     let root = stopped.path();
     let gone = crate::names::BucketId(77);
-    let wrong = rows::UsageRow { objects: 1, bytes: 2, versions: 0 };
+    let wrong = rows::UsageRow { objects: 1, bytes: 2, ..rows::UsageRow::default() };
     let row = |bytes: Vec<u8>| Some(Arc::from(bytes));
     let part = rows::PartRow {
         stamp: 1,

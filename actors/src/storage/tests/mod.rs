@@ -2,11 +2,17 @@
 
 mod crash;
 mod edits;
+mod envelopes;
 mod events;
+mod explain;
 mod fixtures;
 mod fsck;
 mod lifecycle;
 mod node;
 mod peeked;
+mod quota;
 mod sealed;
+mod sealed_edits;
+mod sealed_format;
+mod sealed_fsck;
 mod versions;

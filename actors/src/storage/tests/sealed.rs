@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::fixtures::*;
-use crate::encryption::{CustomerKey, DataKey, EncryptionError, Envelope, ObjectName};
+use crate::encryption::{CustomerKey, DataKey, Encryption, EncryptionError, Envelope, Method, ObjectName};
 use crate::names::PartNumber;
 use crate::storage::*;
 
@@ -25,14 +25,16 @@ fn envelope(name: &str) -> Envelope {
 
 async fn put_sealed(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, bytes: &Bytes) -> (Stored, DataKey) {
     let envelope = envelope(name);
-    let mut writer = client.begin_body(Some(bytes.len() as u64), DigestPlan::default(), Some(&envelope)).unwrap();
+    let (key, owner) = (key(name), owner());
+    let begin = BeginBody { bucket, key: &key, owner: &owner, size: Some(bytes.len() as u64) };
+    let mut writer = client.begin_body(begin, DigestPlan::default(), Some(&envelope)).unwrap();
     for chunk in bytes.chunks(100_000) {
         writer.write(bytes.slice_ref(chunk)).await.unwrap();
     }
     let message = PutObject {
         bucket: Arc::clone(bucket),
-        key: key(name),
-        owner: owner(),
+        key,
+        owner,
         attributes: Attributes::default(),
         controls: Controls::default(),
         body: writer.finish().await.unwrap(),
@@ -110,6 +112,31 @@ async fn every_size_and_range_reads_back_from_journal_and_file() {
     let usage = node.client.usage(&bucket);
     assert_eq!(usage.objects, 11);
     assert!(usage.bytes < 3_100_000, "counted as plaintext: {}", usage.bytes);
+}
+
+#[actix::test]
+async fn an_md5_is_computed_for_who_asks_or_for_the_etag() {
+    let node = node();
+    let bucket = bucket(&node.client, "things").await;
+    let managed = Envelope {
+        encryption: Encryption { method: Method::Managed { master: "m".to_owned() }, wrapped_key: vec![1] },
+        ..envelope("a")
+    };
+    for size in [0, 100, 100_000, 1_300_000] {
+        let bytes = body(5, size);
+        let own = envelope("a");
+        for (envelope, asks, computes) in
+            [(None, false, true), (Some(&managed), false, true), (Some(&own), false, false), (Some(&own), true, true)]
+        {
+            let plan = DigestPlan { md5: asks, ..DigestPlan::default() };
+            let (to, owner_of) = (key("k"), owner());
+            let begin = BeginBody { bucket: &bucket, key: &to, owner: &owner_of, size: Some(size as u64) };
+            let mut writer = node.client.begin_body(begin, plan, envelope).unwrap();
+            writer.write(bytes.clone()).await.unwrap();
+            let finished = writer.finish().await.unwrap();
+            assert_eq!(finished.digests().md5, computes.then(|| md5_of(&bytes)), "{size} {asks}");
+        }
+    }
 }
 
 #[actix::test]
@@ -239,7 +266,7 @@ async fn what_was_changed_on_the_disk_is_never_served() {
     for changed in [&good[..good.len() - 1], &[good.as_slice(), b"x"].concat()] {
         fs::write(&path, changed).unwrap();
         let read = read(&node.client, &bucket, "a", 0..10, &data_key).await;
-        assert!(matches!(read, Err(StorageError::Corrupt { .. })), "{read:?}");
+        assert!(matches!(read, Err(StorageError::Quarantined { .. })), "{read:?}");
     }
     // Touched only: it is what it was.
     fs::write(&path, &good).unwrap();

@@ -56,7 +56,10 @@ impl Model {
                         let read: Vec<u8> = read.into_iter().flat_map(|chunk| chunk.unwrap().to_vec()).collect();
                         assert_eq!(read, bytes.to_vec());
                     }
-                    None => assert!(matches!(open, Err(StorageError::IsDeleteMarker { .. }))),
+                    None => {
+                        usage.markers += 1;
+                        assert!(matches!(open, Err(StorageError::IsDeleteMarker { .. })));
+                    }
                 }
             }
         }

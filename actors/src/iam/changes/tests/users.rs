@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::bucket_config::QuotaLimits;
 
 #[test]
 fn users_of_the_api_are_made_renamed_and_removed() {
@@ -248,4 +249,16 @@ fn tags() {
     let aws = "arn:aws:iam::aws:policy/IAMFullAccess".to_owned();
     let what = Taggable::Policy { account_id: ONE.to_owned(), arn: aws };
     refused!(file.apply(Tag { what, ..tag(&[("k", "v")]) }), UnmodifiableEntity);
+}
+
+#[test]
+fn quotas_of_users_are_set_and_removed() {
+    let mut file = File::of_two_accounts();
+    let quota = QuotaLimits { max_bytes: Some(1000), max_objects: None };
+    file.apply(SetUserQuota { user: user("ann"), quota }).unwrap();
+    assert_eq!(file.directory().user(&user("ann")).unwrap().quota, quota);
+    file.apply(SetUserQuota { user: user("ann"), quota: QuotaLimits::default() }).unwrap();
+    assert!(file.document["users"].as_array().unwrap().iter().all(|user| user.get("quota").is_none()));
+    assert!(file.directory().user(&user("ann")).unwrap().quota.is_unlimited());
+    refused!(file.apply(SetUserQuota { user: user("nobody"), quota }), NoSuchEntity);
 }

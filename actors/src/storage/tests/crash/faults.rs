@@ -12,7 +12,7 @@ use crate::storage::disk::Disk;
 const PLACES: usize = 40;
 
 fn check(story: &Story, seed: u64) {
-    let (mut disk, mut promise) = (DiskModel::default(), Promise::default());
+    let (mut disk, mut promise) = (DiskModel::default(), Promise::of_failing_disk());
     for note in &story.notes {
         disk.apply(note);
         promise.hear(note, &story.requests);

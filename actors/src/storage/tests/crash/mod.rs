@@ -12,6 +12,7 @@ mod faults;
 mod oracle;
 mod power_loss;
 mod recorder;
+mod sealed;
 mod workload;
 
 /// How often the tests are repeated, each time with other random choices.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::disk_model::{DiskModel, SURVIVALS, Survival};
 use super::oracle::{self, Promise};
 use super::recorder::{Fault, Note, Recorder};
+use super::sealed::is_plaintext;
 use super::workload::{self, Changes, Client};
 use super::{Choices, rounds, seed};
 use crate::clock::SystemClock;
@@ -69,6 +70,7 @@ pub async fn tell(strict: bool, fault: Option<Fault>, load: Load) -> Story {
         }
     }
     let notes = recorder.notes();
+    assert!(!notes.iter().any(is_plaintext), "plaintext of an encrypted object was written");
     Story { notes, requests: requests.into_inner(), recorder, root, failure }
 }
 

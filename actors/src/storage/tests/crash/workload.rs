@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::fixtures::{body, completion, key, md5_of, owner, try_put};
+use super::super::envelopes;
+use super::super::fixtures::{body, completion, key, md5_of, owner, put_with};
 use super::Choices;
 use super::recorder::{Note, Recorder};
+use super::sealed::{FIRST_MASTER, is_sealed};
 use crate::bucket_config::{
-    AbortUploads, BucketConfig, ConfigChange, Day, EventKind, EventPattern, Expiration, Lifecycle, LifecycleKind,
-    LifecycleRule, NoncurrentExpiration, Notification, NotificationTarget, TargetKind,
+    AbortUploads, BucketConfig, BucketQuota, ConfigChange, Day, EventKind, EventPattern, Expiration, Lifecycle,
+    LifecycleKind, LifecycleRule, NoncurrentExpiration, Notification, NotificationTarget, PrefixQuota, QuotaLimits,
+    TargetKind,
 };
 use crate::names::{BucketName, PartNumber, VersionId};
 use crate::storage::plan::kept;
@@ -26,6 +29,8 @@ pub enum Thing {
     History(String, String),
     /// The events of a key that its target was not told yet.
     Told(String, String),
+    /// The master key under which an encrypted object's data key is wrapped.
+    Wrapped(String, String),
 }
 
 /// What a thing is.
@@ -40,6 +45,7 @@ pub enum Value {
     Versions(Vec<Option<Bytes>>),
     /// In their order.
     Events(Vec<EventKind>),
+    Master(String),
 }
 
 /// What a request changes, all of it or nothing.
@@ -53,8 +59,12 @@ pub struct Client<'a> {
     pub requests: &'a std::cell::RefCell<Vec<Changes>>,
 }
 
-fn object(bucket: &str, name: &str, bytes: Option<Bytes>) -> (Thing, Value) {
-    (Thing::Object(bucket.to_owned(), name.to_owned()), bytes.map_or(Value::Absent, Value::Bytes))
+fn object(bucket: &str, name: &str, bytes: Option<Bytes>) -> Changes {
+    let (bucket, name) = (bucket.to_owned(), name.to_owned());
+    let master = bytes.as_ref().map_or(Value::Absent, |_| Value::Master(FIRST_MASTER.to_owned()));
+    let wrapped = is_sealed(&bucket).then(|| (Thing::Wrapped(bucket.clone(), name.clone()), master));
+    let object = (Thing::Object(bucket, name), bytes.map_or(Value::Absent, Value::Bytes));
+    std::iter::once(object).chain(wrapped).collect()
 }
 
 /// A key of a bucket that keeps versions, as its only client knows it: newest first, with whether it is the null version.
@@ -69,6 +79,12 @@ pub struct History {
 impl History {
     pub fn of(bucket: &str, name: &str) -> Self {
         Self { bucket: bucket.to_owned(), name: name.to_owned(), versions: Vec::new(), is_unsure: false }
+    }
+
+    /// Bucket, key and versions, without delete markers; none when it is not known which there are.
+    pub(super) fn known(&self) -> (&str, &str, Vec<VersionId>) {
+        let known = self.versions.iter().filter(|(_, bytes)| !self.is_unsure && bytes.is_some());
+        (&self.bucket, &self.name, known.map(|(id, _)| *id).collect())
     }
 
     fn changes(&self, versions: &[(VersionId, Option<Bytes>)]) -> Changes {
@@ -111,7 +127,8 @@ impl Told {
             false => Value::Events(self.events.clone()),
         };
         let told = (Thing::Told(self.bucket.clone(), self.name.clone()), events);
-        vec![object(&self.bucket, &self.name, self.bytes.clone()), told]
+        let object = object(&self.bucket, &self.name, self.bytes.clone());
+        object.into_iter().chain([told]).collect()
     }
 }
 
@@ -152,7 +169,7 @@ impl Client<'_> {
 
     pub async fn put_telling(&self, told: &mut Told, bytes: Bytes) -> Result<(), StorageError> {
         let (there, name) = (self.bucket(&told.bucket)?, told.name.clone());
-        let request = try_put(self.storage, &there, &name, bytes.clone(), WriteConditions::default());
+        let request = self.put_request(&there, &name, bytes.clone());
         let change = |told: &mut Told| {
             told.bytes = Some(bytes.clone());
             told.events.push(EventKind::CreatedByPut);
@@ -213,6 +230,26 @@ impl Client<'_> {
         self.walk_times(bucket).await
     }
 
+    /// Gives a bucket quotas that it never reaches, and its owner one; what is there is still to be counted.
+    pub async fn set_quotas(&self, bucket: &str, prefixes: &[&str]) -> Result<(), StorageError> {
+        let limits = QuotaLimits { max_bytes: Some(1 << 40), max_objects: Some(1 << 20) };
+        let prefix = |prefix: &&str| PrefixQuota { prefix: (*prefix).to_owned(), limits };
+        let quota = BucketQuota { limits, prefixes: prefixes.iter().map(prefix).collect() };
+        let change = BucketChange::Config(ConfigChange::Quota(Some(quota)));
+        let message = ConfigureBucket { bucket: self.bucket(bucket)?, change };
+        self.send(Vec::new(), self.storage.configure_bucket(message)).await?;
+        let message = LimitOwners { limits: vec![(owner(), Some(limits))] };
+        self.send(Vec::new(), self.storage.limit_owners(message)).await
+    }
+
+    /// Counts some more of each meter.
+    pub async fn count(&self) -> Result<(), StorageError> {
+        for scope in self.storage.uncounted_meters() {
+            self.send(Vec::new(), self.storage.count_meter(CountMeter { scope })).await?;
+        }
+        Ok(())
+    }
+
     pub async fn walk_times(&self, bucket: &str) -> Result<(), StorageError> {
         let bucket = self.bucket(bucket)?;
         loop {
@@ -240,7 +277,7 @@ impl Client<'_> {
     }
 
     pub async fn expire_object(&self, bucket: &str, name: &str) -> Result<(), StorageError> {
-        self.expire(bucket, name, LifecycleKind::Current, vec![object(bucket, name, None)]).await
+        self.expire(bucket, name, LifecycleKind::Current, object(bucket, name, None)).await
     }
 
     pub async fn expire_upload(&self, upload: Uploading) -> Result<(), StorageError> {
@@ -269,7 +306,7 @@ impl Client<'_> {
         }
         history.is_unsure = true;
         let mut versions = history.with(there.versioning, Some(bytes.clone()));
-        let request = try_put(self.storage, &there, &history.name, bytes, WriteConditions::default());
+        let request = self.put_request(&there, &history.name, bytes);
         let stored = self.send(history.changes(&versions), request).await?;
         versions[0].0 = stored.object.version_id;
         (history.versions, history.is_unsure) = (versions, false);
@@ -304,7 +341,12 @@ impl Client<'_> {
         Ok(())
     }
 
-    async fn send<T>(
+    async fn put_request(&self, there: &Arc<Bucket>, name: &str, bytes: Bytes) -> Result<Stored, StorageError> {
+        let envelope = self.envelope(there, name);
+        put_with(self.storage, there, name, bytes, WriteConditions::default(), envelope.as_ref()).await
+    }
+
+    pub(super) async fn send<T>(
         &self,
         changes: Changes,
         request: impl Future<Output = Result<T, StorageError>>,
@@ -323,7 +365,7 @@ impl Client<'_> {
         answer
     }
 
-    fn bucket(&self, name: &str) -> Result<Arc<Bucket>, StorageError> {
+    pub(super) fn bucket(&self, name: &str) -> Result<Arc<Bucket>, StorageError> {
         self.storage.bucket(&BucketName::parse(name).unwrap())
     }
 
@@ -345,8 +387,8 @@ impl Client<'_> {
 
     pub async fn put(&self, bucket: &str, name: &str, bytes: Bytes) -> Result<(), StorageError> {
         let there = self.bucket(bucket)?;
-        let request = try_put(self.storage, &there, name, bytes.clone(), WriteConditions::default());
-        self.send(vec![object(bucket, name, Some(bytes))], request).await.map(drop)
+        let request = self.put_request(&there, name, bytes.clone());
+        self.send(object(bucket, name, Some(bytes)), request).await.map(drop)
     }
 
     /// As CopyObject does it.
@@ -355,12 +397,16 @@ impl Client<'_> {
         let request = async {
             let source = self.storage.open_object(&there, &key(from), None).await?;
             let size = source.object.size;
-            let target = self.storage.begin_body(Some(size), DigestPlan::default(), None)?;
-            let body = self.storage.copy_body(source, 0..size, None, target).await?;
+            let data_key = source.object.encryption().map(|encryption| envelopes::open(encryption, &there, from));
+            let envelope = self.envelope(&there, to);
+            let (to, owner) = (key(to), owner());
+            let begin = BeginBody { bucket: &there, key: &to, owner: &owner, size: Some(size) };
+            let target = self.storage.begin_body(begin, DigestPlan::default(), envelope.as_ref())?;
+            let body = self.storage.copy_body(source, 0..size, data_key.as_ref(), target).await?;
             let message = PutObject {
                 bucket: Arc::clone(&there),
-                key: key(to),
-                owner: owner(),
+                key: to,
+                owner,
                 attributes: Attributes::default(),
                 controls: Controls::default(),
                 body,
@@ -369,12 +415,12 @@ impl Client<'_> {
             };
             self.storage.put_object(message).await
         };
-        self.send(vec![object(bucket, to, Some(bytes))], request).await.map(drop)
+        self.send(object(bucket, to, Some(bytes)), request).await.map(drop)
     }
 
     pub async fn delete(&self, bucket: &str, name: &str) -> Result<(), StorageError> {
         let message = deletion(&self.bucket(bucket)?, name, None);
-        self.send(vec![object(bucket, name, None)], self.storage.delete_object(message)).await.map(drop)
+        self.send(object(bucket, name, None), self.storage.delete_object(message)).await.map(drop)
     }
 
     pub async fn begin(&self, bucket: &str, name: &str) -> Result<Uploading, StorageError> {
@@ -387,11 +433,11 @@ impl Client<'_> {
             attributes: Attributes::default(),
             controls: Controls::default(),
             checksum: None,
-            encryption: None,
+            encryption: self.envelope(&there, name).map(|envelope| envelope.encryption),
         };
         let changes = vec![(thing.clone(), Value::Parts(BTreeMap::new()))];
         let upload = self.send(changes, self.storage.create_upload(message)).await?;
-        Ok(Uploading { bucket: there, thing, upload, parts: BTreeMap::new() })
+        Ok(Uploading { bucket: there, thing, upload, parts: BTreeMap::new(), master: None })
     }
 
     pub async fn part(&self, upload: &mut Uploading, number: u16, bytes: Bytes) -> Result<(), StorageError> {
@@ -406,7 +452,9 @@ impl Client<'_> {
                 number,
                 size: bytes.len() as u64,
             };
-            let mut writer = self.storage.begin_part(begin, DigestPlan::default(), None).await?;
+            let encryption = upload.upload.encryption.as_ref();
+            let data_key = encryption.map(|e| envelopes::open(e, &upload.bucket, upload.upload.key.as_str()));
+            let mut writer = self.storage.begin_part(begin, DigestPlan::default(), data_key.as_ref()).await?;
             writer.write(bytes.clone()).await?;
             let message = PutPart {
                 bucket: Arc::clone(&upload.bucket),
@@ -431,7 +479,11 @@ impl Client<'_> {
             checksum: None,
         });
         let whole: Vec<u8> = upload.parts.values().flat_map(|bytes| bytes.iter().copied()).collect();
-        let changes = vec![object(bucket, name, Some(whole.into())), (upload.thing.clone(), Value::Absent)];
+        let mut changes = object(bucket, name, Some(whole.into()));
+        if let (Some(master), Some((_, value))) = (&upload.master, changes.get_mut(1)) {
+            *value = Value::Master(master.clone());
+        }
+        changes.push((upload.thing.clone(), Value::Absent));
         let request = completion(&upload.bucket, &upload.upload, listed.collect());
         self.send(changes, self.storage.complete_upload(request)).await.map(drop)
     }
@@ -459,18 +511,20 @@ fn deletion(bucket: &Arc<Bucket>, name: &str, version: Option<VersionId>) -> Del
 
 /// An upload as its client knows it.
 pub struct Uploading {
-    bucket: Arc<Bucket>,
+    pub(super) bucket: Arc<Bucket>,
     thing: Thing,
-    upload: Arc<Upload>,
+    pub(super) upload: Arc<Upload>,
     parts: BTreeMap<u16, Bytes>,
+    /// The master key to which it was wrapped anew.
+    pub(super) master: Option<String>,
 }
 
 /// Larger than what goes through the journal.
-const LARGE: usize = 40_000;
-const SMALL: usize = 700;
+pub(super) const LARGE: usize = 40_000;
+pub(super) const SMALL: usize = 700;
 
 /// Waits until index and files have followed and a checkpoint has been; not for long, since a failing disk has none.
-fn checkpoint(storage: &StorageClient) {
+pub(super) fn checkpoint(storage: &StorageClient) {
     let progress = &storage.shared().progress;
     let _or_not = progress.checkpoint_within(progress.position().sequence, std::time::Duration::from_millis(500));
 }
@@ -497,11 +551,16 @@ pub async fn one_by_one(client: &Client<'_>) {
             checkpoint(client.storage);
             let _ = client.set_lifecycle("alpha").await;
         }
+        if round == 0 {
+            let _ = client.set_quotas("alpha", &["dir/", "assembled/", "small"]).await;
+        }
+        let _ = client.count().await;
         let _ = client.expire_object("alpha", "copied").await;
         // A key of its own for each upload: one that could not be completed stays.
         if let Ok(mut upload) = client.begin("alpha", &format!("assembled/{round}")).await {
             let _ = client.part(&mut upload, 1, of(10, 9000)).await;
             let _ = client.part(&mut upload, 2, of(11, 9000)).await;
+            let _ = client.count().await;
             let _ = client.part(&mut upload, 1, of(12, 9000)).await;
             let _ = client.part(&mut upload, 3, of(13, 10)).await;
             let _ = client.complete(upload).await;
@@ -534,8 +593,10 @@ pub async fn one_by_one(client: &Client<'_>) {
         let _ = client.delete("alpha", "small/below").await;
         let _ = client.delete("alpha", "folder/").await;
     }
+    let _ = client.set_quotas("alpha", &["small"]).await;
     versions_one_by_one(client).await;
     events_one_by_one(client).await;
+    super::sealed::one_by_one(client).await;
     if let Ok(mut upload) = client.begin("alpha", "left/open").await {
         let _ = client.part(&mut upload, 1, body(50, 9000)).await;
         let _ = client.part(&mut upload, 5, body(51, 400)).await;
@@ -562,7 +623,9 @@ async fn versions_one_by_one(client: &Client<'_>) {
             checkpoint(client.storage);
             let _ = client.put_version(&mut odd, of(11, SMALL)).await;
             let _ = client.set_lifecycle("kept").await;
+            let _ = client.set_quotas("kept", &["dir/"]).await;
         }
+        let _ = client.count().await;
         let _ = client.put_version(&mut odd, of(4, SMALL)).await;
         let _ = client.expire_oldest(&mut odd).await;
         let _ = client.put_version(&mut odd, of(5, SMALL)).await;
@@ -617,6 +680,11 @@ pub async fn together(client: &Client<'_>, seed: u64) {
     let _ = client.set_lifecycle("versions").await;
     let _ = client.set_lifecycle("shared").await;
     let _ = client.create_telling_bucket("telling").await;
+    let _ = client.set_quotas("versions", &["of/"]).await;
+    let _ = client.set_quotas("shared", &["dir0/", "parts/"]).await;
+    let _ = client.create_bucket("sealed").await;
+    let _ = client.create_bucket("sealed-versions").await;
+    let _ = client.set_versioning("sealed-versions", Versioning::Enabled).await;
     let clients = (0..6).map(|number| async move {
         let mut choices = Choices(seed.wrapping_add(number));
         let mut history = History::of("versions", &format!("of/{number}"));
@@ -635,6 +703,10 @@ pub async fn together(client: &Client<'_>, seed: u64) {
                 2 => client.tag_telling(&mut told).await,
                 _ => client.put_telling(&mut told, bytes).await,
             };
+            if number == 0 {
+                let _ = client.count().await;
+            }
+            super::sealed::one_of_many(client, &mut choices, number, step).await;
             let name = format!("dir{}/{number}-{}", choices.below(2), choices.below(3));
             let bytes = body(choices.below(1000), [0, SMALL, SMALL, 5000, LARGE][choices.below(5)]);
             match choices.below(8) {
