@@ -6,7 +6,6 @@
 
 use std::io;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,8 +40,8 @@ impl Drop for AdminSocket {
 }
 
 /// Serves the socket on the current thread. A socket that cannot be made is no reason not to run.
-pub async fn listen(node: &Arc<Node>, settings: &ServerSettings, run: &Path) -> Option<AdminSocket> {
-    match try_listen(node, settings, run).await {
+pub fn listen(node: &Arc<Node>, settings: &ServerSettings, run: &Path) -> Option<AdminSocket> {
+    match try_listen(node, settings, run) {
         Ok(socket) => Some(socket),
         Err(error) => {
             tracing::warn!(%error, "there is no admin socket: commands work only while the node is stopped");
@@ -51,7 +50,7 @@ pub async fn listen(node: &Arc<Node>, settings: &ServerSettings, run: &Path) -> 
     }
 }
 
-async fn try_listen(node: &Arc<Node>, settings: &ServerSettings, run: &Path) -> io::Result<AdminSocket> {
+fn try_listen(node: &Arc<Node>, settings: &ServerSettings, run: &Path) -> io::Result<AdminSocket> {
     let (listener, socket) = PrivateSocket::bind(run, NAME)?;
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
@@ -80,7 +79,7 @@ async fn try_listen(node: &Arc<Node>, settings: &ServerSettings, run: &Path) -> 
 pub async fn serve(node: &Arc<Node>, settings: &ServerSettings, stream: UnixStream) {
     let patience = settings.patience(node);
     let Ok(service) = own_requests(node, settings).new_service(()).await else { return };
-    let ended = Rc::new(service).call((Connection::new(stream, patience), None)).await;
+    let ended = service.call((Connection::new(stream, patience), None)).await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a command's connection ended early");
     }

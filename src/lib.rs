@@ -5,6 +5,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod admin_socket;
 pub mod aws;
 pub mod cli;
 pub mod config;
@@ -18,6 +19,7 @@ mod limits;
 mod memory;
 pub mod node;
 mod page;
+pub mod private_socket;
 pub mod s3;
 pub mod server;
 mod start;

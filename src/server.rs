@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
@@ -17,15 +18,19 @@ use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::{DispatchError, PayloadError};
-use actix_http::{ConnectionType, HttpMessage as _, HttpService, KeepAlive, Payload, Request, RequestHead, Response};
+use actix_http::{
+    ConnectionType, HttpMessage as _, HttpService, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead,
+    Response,
+};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
-use actix_service::{ServiceFactoryExt as _, fn_service};
+use actix_service::{Service, ServiceFactory, ServiceFactoryExt as _, fn_service};
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use myfsio_actors::names::BucketName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::Instrument as _;
 
@@ -71,6 +76,13 @@ pub struct ServerSettings {
     pub shutdown_timeout: Duration,
 }
 
+impl ServerSettings {
+    /// How long clients of the node may take.
+    pub fn patience(&self, node: &Node) -> Patience {
+        Patience { head: self.head_timeout, answer: node.settings.body_idle }
+    }
+}
+
 /// Stops a server: idle connections at once, others when their request has ended or the shutdown timeout has passed.
 #[derive(Debug, Clone)]
 pub struct Stopper {
@@ -95,28 +107,12 @@ pub fn serve(
     settings: &ServerSettings,
 ) -> io::Result<(Server, Stopper)> {
     let draining = node.stopping.clone();
-    let patience = Patience { head: settings.head_timeout, answer: node.settings.body_idle };
+    let patience = settings.patience(node);
     let service = |door: Door| {
-        let (node, signal) = (Arc::clone(node), draining.clone());
+        let (node, draining) = (Arc::clone(node), draining.clone());
         move || {
-            let (expecting, serving, signal) = (Arc::clone(&node), Arc::clone(&node), signal.clone());
-            let http = HttpService::build()
-                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-                .client_request_timeout(patience.head)
-                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                .h1_write_buffer_size(WRITE_BUFFER_BYTES)
-                .graceful_shutdown_signal(move || {
-                    let mut draining = signal.subscribe();
-                    async move {
-                        // An error means that the stopper is gone: then nobody asks to drain.
-                        if draining.wait_for(|draining| *draining).await.is_err() {
-                            std::future::pending::<()>().await;
-                        }
-                    }
-                })
-                .on_connect_ext(|connection: &Connection<TcpStream>, data| {
-                    data.insert(connection.phase());
-                })
+            let (expecting, serving) = (Arc::clone(&node), Arc::clone(&node));
+            let http = http(patience, &draining)
                 .expect(fn_service(move |request: Request| expect(Arc::clone(&expecting), door, request)))
                 .h1(fn_service(move |request: Request| {
                     // Boxed, since an idle connection would keep the room of the largest request.
@@ -142,6 +138,54 @@ pub fn serve(
     let server = server.run();
     let stopper = Stopper { handle: server.handle(), draining };
     Ok((server, stopper))
+}
+
+/// The HTTP layer of the admin socket: whatever comes is asked by the node's administrator.
+pub fn own_requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    node: &Arc<Node>,
+    settings: &ServerSettings,
+) -> impl ServiceFactory<
+    (Connection<S>, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> {
+    let serving = Arc::clone(node);
+    http(settings.patience(node), &node.stopping).h1(fn_service(move |mut request: Request| {
+        serving.access.own_key.put_into(&mut request.head_mut().headers);
+        let answered = Box::pin(answer(Arc::clone(&serving), Door::Api, request));
+        async move { Ok::<_, Infallible>(answered.await) }
+    }))
+}
+
+/// HTTP/1.1 as every listener speaks it.
+fn http<C, S>(patience: Patience, draining: &watch::Sender<bool>) -> HttpServiceBuilder<Connection<C>, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: ServiceFactory<Request, Config = ()>,
+    S::Error: Into<Response<BoxBody>> + 'static,
+    S::InitError: fmt::Debug,
+    <S::Service as Service<Request>>::Future: 'static,
+{
+    let signal = draining.clone();
+    HttpService::build()
+        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+        .client_request_timeout(patience.head)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .h1_write_buffer_size(WRITE_BUFFER_BYTES)
+        .graceful_shutdown_signal(move || {
+            let mut draining = signal.subscribe();
+            async move {
+                // An error means that the stopper is gone: then nobody asks to drain.
+                if draining.wait_for(|draining| *draining).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        })
+        .on_connect_ext(|connection: &Connection<C>, data| {
+            data.insert(connection.phase());
+        })
 }
 
 fn connect(socket: TcpStream, patience: Patience) -> (Connection<TcpStream>, Option<SocketAddr>) {

@@ -6,6 +6,7 @@
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,10 +28,12 @@ use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::access_log::{self, AccessLogSettings};
+use crate::admin_socket;
 use crate::config::{Config, Durability, Secret};
 use crate::limits;
 use crate::memory;
 use crate::node::{Clients, Node, NodeSettings};
+use crate::private_socket::run_folder;
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
 use crate::s3::auth::signing_keys::SigningKeys;
@@ -81,11 +84,101 @@ pub enum RunError {
     Setting(#[from] InvalidSetting),
 }
 
+impl RunError {
+    /// Whether another process has the data directory open.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Storage(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::ResourceBusy)
+    }
+}
+
 /// Runs a node until it is told to stop. Errs when it cannot start, or when storage failed while it ran.
 pub fn run(config: Config) -> Result<(), RunError> {
     memory::set_up();
     let _logs = telemetry::start(&config)?;
     actix::System::new().block_on(serve(config))
+}
+
+/// Runs a node without its listeners for one command, which speaks HTTP to it over its end of a pair of sockets. Errs: it cannot
+/// start or stop.
+pub fn for_one_command<T: Send + 'static>(
+    config: &Config,
+    command: impl FnOnce(UnixStream) -> io::Result<T> + Send + 'static,
+) -> Result<io::Result<T>, RunError> {
+    // Who runs a command reads its answer, not what the node says of itself.
+    let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
+    actix::System::new().block_on(async move {
+        let mut running = Running::start(config).await?;
+        let settings = server_settings(config, &running.node);
+        let (own, other) = UnixStream::pair().map_err(RunError::Start)?;
+        own.set_nonblocking(true).map_err(RunError::Start)?;
+        let (own, node) = (tokio::net::UnixStream::from_std(own).map_err(RunError::Start)?, Arc::clone(&running.node));
+        let serving = tokio::task::spawn_local(async move { admin_socket::serve(&node, &settings, own).await });
+        let answer = tokio::task::spawn_blocking(move || command(other)).await;
+        serving.abort();
+        if let Some(admin) = running.seeded.take() {
+            let _ = io::stderr().lock().write_all(first_administrator(&admin).as_bytes());
+        }
+        running.stop().await?;
+        answer.map_err(|error| RunError::Start(io::Error::other(error)))
+    })
+}
+
+/// A node without its listeners.
+struct Running {
+    node: Arc<Node>,
+    seeded: Option<SeededAdmin>,
+    access_logs: access_log::Delivery,
+}
+
+impl Running {
+    async fn start(config: &Config) -> Result<Self, RunError> {
+        let clock: SharedClock = Arc::new(SystemClock);
+        let storage = StorageClient::start(&storage_settings(config), Arc::clone(&clock))?;
+        let sealer = sealer(config)?;
+        let audit = start_audit(config, &clock);
+        let kms = start_kms(config, &storage, &audit, &clock)?;
+        let (access, seeded) = start_access(config, &sealer, &audit, &clock)?;
+        let notifier = start_notifier(config, sealer, &storage, &clock)?;
+        let day = Day::of_seconds(config.lifecycle_day_seconds);
+        let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
+        let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
+        let reencryption =
+            ReencryptionClient::start(storage.clone(), kms.clone(), Arc::clone(&clock), &Arbiter::new().handle());
+        let clients = Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit };
+        let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
+        Ok(Self { access_logs: access_log::start(Arc::clone(&node)), node, seeded })
+    }
+
+    /// Drains in reverse. Errs: storage failed while it ran, or cannot be sealed.
+    async fn stop(self) -> Result<(), RunError> {
+        let Self { node, access_logs, .. } = self;
+        access_logs.stop().await;
+        if let Err(error) = node.lifecycle.stop().await {
+            tracing::warn!(%error, "lifecycle did not end by itself");
+        }
+        if let Err(error) = node.notifier.stop().await {
+            tracing::warn!(%error, "events that were told are told again by the next start");
+        }
+        if let Err(error) = node.reencryption.stop().await {
+            tracing::warn!(%error, "wrapping data keys anew did not end by itself");
+        }
+        if let Err(error) = node.quotas.stop().await {
+            tracing::warn!(%error, "counting for quotas did not end by itself");
+        }
+        node.audit.stop().await;
+        let failure = node.storage.failure();
+        node.storage.stop().await?;
+        failure.map_or(Ok(()), |reason| Err(StorageError::Unavailable { reason }.into()))
+    }
+}
+
+fn server_settings(config: &Config, node: &Node) -> ServerSettings {
+    ServerSettings {
+        workers: config.http_workers,
+        connections_max: limits::connections(config.connections_max, config.requests_max),
+        head_timeout: HEAD_TIMEOUT.min(node.settings.body_idle),
+        shutdown_timeout: Duration::from_secs(config.shutdown_timeout_seconds),
+    }
 }
 
 async fn serve(config: Config) -> Result<(), RunError> {
@@ -97,70 +190,23 @@ async fn serve(config: Config) -> Result<(), RunError> {
         api: listener.local_addr().map_err(RunError::Start)?,
         websites: websites.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
     };
-    let clock: SharedClock = Arc::new(SystemClock);
-    let storage = StorageClient::start(&storage_settings(&config), Arc::clone(&clock))?;
-    let sealer = sealer(&config)?;
-    let audit = start_audit(&config, &clock);
-    let kms = start_kms(&config, &storage, &audit, &clock)?;
-    let (access, seeded) = start_access(&config, &sealer, &audit, &clock)?;
-    let notifier = start_notifier(&config, sealer, &storage, &clock)?;
-    let day = Day::of_seconds(config.lifecycle_day_seconds);
-    let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
-    let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
-    let reencryption =
-        ReencryptionClient::start(storage.clone(), kms.clone(), Arc::clone(&clock), &Arbiter::new().handle());
-    let settings = node_settings(&config)?;
-    let clients = Clients {
-        storage: storage.clone(),
-        kms,
-        access,
-        lifecycle: lifecycle.clone(),
-        notifier: notifier.clone(),
-        quotas: quotas.clone(),
-        reencryption: reencryption.clone(),
-        audit: audit.clone(),
-    };
-    let node = Arc::new(Node::new(settings, clients, clock));
-    let settings = ServerSettings {
-        workers: config.http_workers,
-        connections_max: limits::connections(config.connections_max, config.requests_max),
-        head_timeout: HEAD_TIMEOUT.min(node.settings.body_idle),
-        shutdown_timeout: Duration::from_secs(config.shutdown_timeout_seconds),
-    };
-    let (server, stopper) = server::serve(&node, listener, websites, &settings).map_err(RunError::Start)?;
-    let access_logs = access_log::start(node);
-    greet(&config, addresses, seeded.as_ref());
-    let running = tokio::task::spawn_local(server);
+    let running = Running::start(&config).await?;
+    let settings = server_settings(&config, &running.node);
+    let (server, stopper) = server::serve(&running.node, listener, websites, &settings).map_err(RunError::Start)?;
+    let admin_socket = admin_socket::listen(&running.node, &settings, &run_folder(&config.storage_root));
+    greet(&config, addresses, running.seeded.as_ref());
+    let serving = tokio::task::spawn_local(server);
     stop_asked(&mut interrupt, &mut terminate).await;
     tracing::info!("stopping: requests under way are finished first");
     tokio::select! {
         () = stopper.stop() => {}
         () = stop_asked(&mut interrupt, &mut terminate) => tracing::warn!("asked again: requests under way are cut off"),
     }
-    running.abort();
-    access_logs.stop().await;
-    if let Err(error) = lifecycle.stop().await {
-        tracing::warn!(%error, "lifecycle did not end by itself");
-    }
-    if let Err(error) = notifier.stop().await {
-        tracing::warn!(%error, "events that were told are told again by the next start");
-    }
-    if let Err(error) = reencryption.stop().await {
-        tracing::warn!(%error, "wrapping data keys anew did not end by itself");
-    }
-    if let Err(error) = quotas.stop().await {
-        tracing::warn!(%error, "counting for quotas did not end by itself");
-    }
-    audit.stop().await;
-    let failure = storage.failure();
-    storage.stop().await?;
-    match failure {
-        Some(reason) => Err(StorageError::Unavailable { reason }.into()),
-        None => {
-            tracing::info!("stopped; everything is sealed");
-            Ok(())
-        }
-    }
+    serving.abort();
+    drop(admin_socket);
+    running.stop().await?;
+    tracing::info!("stopped; everything is sealed");
+    Ok(())
 }
 
 /// Where the node listens.
@@ -309,6 +355,12 @@ fn start_access(
     Ok((Access { iam: iam.client, policy_engine, own_key: OwnKey::random()? }, iam.seeded))
 }
 
+fn first_administrator(admin: &SeededAdmin) -> String {
+    let (key, secret) = (admin.access_key.as_str(), admin.secret_key.expose());
+    let note = if admin.well_known { "well known, for this machine only" } else { "shown only now" };
+    format!("  access key  {key}\n  secret key  {secret}  ({note})\n")
+}
+
 /// Tells the terminal where the node is, and the first administrator's secret once; never the log.
 fn greet(config: &Config, addresses: Addresses, seeded: Option<&SeededAdmin>) {
     let data = std::path::absolute(&config.storage_root).unwrap_or_else(|_| config.storage_root.clone());
@@ -319,9 +371,7 @@ fn greet(config: &Config, addresses: Addresses, seeded: Option<&SeededAdmin>) {
     }
     lines.push_str(&format!("  data    {}\n", data.display()));
     if let Some(admin) = seeded {
-        let (key, secret) = (admin.access_key.as_str(), admin.secret_key.expose());
-        let note = if admin.well_known { "well known, for this machine only" } else { "shown only now" };
-        lines.push_str(&format!("  access key  {key}\n  secret key  {secret}  ({note})\n"));
+        lines.push_str(&first_administrator(admin));
     }
     // A closed terminal is no reason not to run.
     let _ = io::stdout().lock().write_all(lines.as_bytes());

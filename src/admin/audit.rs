@@ -7,9 +7,6 @@ use myfsio_actors::audit::{AuditEntry, AuditError, AuditPosition, AuditQuery, Ch
 use myfsio_actors::names::Stamp;
 use myfsio_actors::storage::Bucket;
 use serde_json::Value;
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use time::{Date, OffsetDateTime};
 
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -52,7 +49,7 @@ pub async fn carry_out<T: 'static>(
 fn parse(query: &Query) -> Result<AuditQuery, S3Error> {
     let time = |name: &str| {
         let unreadable = |text| S3Error::invalid_argument(name, text, "A time is as in RFC 3339, or a date.");
-        query.get(name).map(|text| parse_time(text).ok_or_else(|| unreadable(text))).transpose()
+        query.get(name).map(|text| Stamp::parse_time_or_date(text).ok_or_else(|| unreadable(text))).transpose()
     };
     let text = |name: &str| query.get_filled(name).map(str::to_owned);
     let limit = |text: &str| text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
@@ -74,18 +71,6 @@ fn parse(query: &Query) -> Result<AuditQuery, S3Error> {
         }
         _ => Ok(asked),
     }
-}
-
-/// An RFC 3339 time, or the first moment of a date, UTC.
-fn parse_time(text: &str) -> Option<Stamp> {
-    let nanos = match OffsetDateTime::parse(text, &Rfc3339) {
-        Ok(time) => time.unix_timestamp_nanos(),
-        Err(_) => {
-            let date = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
-            date.midnight().assume_utc().unix_timestamp_nanos()
-        }
-    };
-    Some(Stamp(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX)))
 }
 
 impl From<AuditError> for S3Error {

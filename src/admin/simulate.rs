@@ -3,7 +3,6 @@
 //! The evaluator that requests use is asked, on users, buckets and objects as they are; only what the question itself says, of the
 //! request and of policies, is put in place of what is. Nothing is changed.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -24,7 +23,6 @@ use crate::decisions::{Explanation, hide_policies_of_the_caller, hide_the_caller
 use crate::node::Node;
 use crate::s3::authorize::facts_of;
 use crate::s3::body::RequestBody;
-use crate::s3::conditional::date_seconds;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::Caller;
 use crate::s3::respond::{Answer, json};
@@ -356,19 +354,7 @@ fn context(given: &Map<String, Value>, now: Stamp) -> Result<RequestContext, S3E
                 Value::Bool(_) | Value::Number(_) => value.to_string(),
                 _ => return Err(refused("Its value is no text, number or truth value, nor a list of them.")),
             };
-            let time = |text: &str| date_seconds(text).or_else(|| text.parse().ok());
-            let stamp = |seconds: u64| Stamp(seconds.saturating_mul(1_000_000_000));
-            match lower.as_str() {
-                "aws:sourceip" => {
-                    let address: IpAddr = text.parse().map_err(|_| refused("It is no IP address."))?;
-                    context.source_ip = Some(address);
-                }
-                "aws:securetransport" => context.secure_transport = text.eq_ignore_ascii_case("true"),
-                "aws:currenttime" | "aws:epochtime" => {
-                    context.now = stamp(time(&text).ok_or_else(|| refused("It is no time."))?);
-                }
-                _ => context.add(key.clone(), text),
-            }
+            context.tell(key, &text).map_err(refused)?;
         }
     }
     match count > VALUES_MAX {

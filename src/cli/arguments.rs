@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 
+use super::bucket::{self, Buckets};
 use super::client_encryption::{self, ClientEncryption};
 use super::explain::Explain;
 use super::maintenance::{Fsck, Reindex};
+use super::user::{self, Users};
 use crate::config::{Inputs, Kind, SETTINGS};
 
 /// Which listeners a node runs.
@@ -43,6 +45,24 @@ pub enum Request {
     Explain(Explain, Inputs),
     /// Make the index anew.
     Reindex(Reindex, Inputs),
+    /// Ask something of buckets.
+    Bucket {
+        /// What.
+        asked: Buckets,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
+    /// Ask something of users.
+    User {
+        /// What.
+        asked: Users,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
     /// Encrypt or decrypt for a client; needs no node.
     ClientEncryption(ClientEncryption),
     /// Ask the node of this configuration how it is.
@@ -85,6 +105,16 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             let asked = Reindex { bucket: text("bucket"), owner: text("owner"), json: reindex.get_flag("json") };
             Request::Reindex(asked, inputs(reindex))
         }
+        Some(("bucket", group)) => {
+            let (name, matches) = group.subcommand().unwrap_or(("list", group));
+            let as_json = matches.get_flag("json");
+            Request::Bucket { asked: bucket::read(name, matches), as_json, inputs: inputs(matches) }
+        }
+        Some(("user", group)) => {
+            let (name, matches) = group.subcommand().unwrap_or(("list", group));
+            let as_json = matches.get_flag("json");
+            Request::User { asked: user::read(name, matches), as_json, inputs: inputs(matches) }
+        }
         Some(("client-encryption", asked)) => Request::ClientEncryption(client_encryption::read(asked)?),
         Some(("healthcheck", healthcheck)) => Request::Healthcheck(inputs(healthcheck)),
         Some(("version", _)) => Request::Version,
@@ -113,7 +143,6 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(Command::new("show").about("Print every setting with its source, secrets masked"))
         .subcommand(Command::new("check").about("Check every setting and path, and change nothing"));
-    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Answer as one JSON document");
     let fsck = Command::new("fsck")
         .about("Check that journal, index, files, uploads and counters agree, and name every difference; the node must be stopped")
         .arg(
@@ -142,7 +171,7 @@ fn command() -> Command {
                 .requires("explain")
                 .help("The version to explain [default: the current object]"),
         )
-        .arg(json.clone());
+        .arg(json_flag());
     let reindex = Command::new("reindex")
         .about("Make the index anew of the files, and files that no object has objects; the node must be stopped")
         .arg(Arg::new("bucket").value_name("BUCKET").help("Only this bucket, within the index as it is"))
@@ -153,7 +182,7 @@ fn command() -> Command {
                 .conflicts_with("bucket")
                 .help("Canonical id of the owner of buckets whose owner nothing tells [default: the first user]"),
         )
-        .arg(json);
+        .arg(json_flag());
     Command::new("myfsio")
         .about("An S3 server whose objects stay plain files")
         .version(env!("CARGO_PKG_VERSION"))
@@ -187,9 +216,21 @@ fn command() -> Command {
         .subcommand(config)
         .subcommand(fsck)
         .subcommand(reindex)
+        .subcommand(bucket::command())
+        .subcommand(user::command())
         .subcommand(client_encryption::command())
         .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))
         .subcommand(Command::new("version").about("Print the version"))
+}
+
+/// `--json`, as several commands have it.
+pub(super) fn json_flag() -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Answer as one JSON document")
+}
+
+/// The text of an argument; none also where the command has no such argument.
+pub(super) fn text_of(matches: &ArgMatches, name: &str) -> Option<String> {
+    matches.try_get_one::<String>(name).ok().flatten().cloned()
 }
 
 fn inputs(matches: &ArgMatches) -> Inputs {
@@ -257,6 +298,37 @@ mod tests {
         let Ok(Request::Reindex(asked, _)) = request("reindex photos") else { panic!() };
         assert_eq!(asked.bucket.as_deref(), Some("photos"));
         assert!(request("reindex photos --owner x").is_err());
+    }
+
+    #[test]
+    fn buckets_and_users() {
+        let Ok(Request::Bucket { asked, as_json, inputs }) = request("bucket create photos --json --storage-root /x")
+        else {
+            panic!()
+        };
+        assert_eq!((asked, as_json), (Buckets::Create("photos".to_owned()), true));
+        assert_eq!(inputs.flags.get("storage_root").unwrap(), "/x");
+        let words = ["myfsio", "user", "create", "--display-name", "Replication User", "--policy"];
+        let of = |policy: &str| parse(words.iter().copied().chain([policy]).map(OsString::from));
+        let grant = r#"{"bucket":"backup-bucket","actions":["write","read","list"]}"#;
+        for policy in [grant.to_owned(), format!("[{grant}]")] {
+            let Ok(Request::User { asked: Users::Create(body), as_json: false, .. }) = of(&policy) else { panic!() };
+            assert_eq!(body["display_name"], "Replication User");
+            assert_eq!(body["policies"][0]["actions"][2], "list");
+        }
+        for policy in ["", "5", "{", "@/nowhere"] {
+            assert_eq!(of(policy).unwrap_err().exit_code(), 2, "{policy}");
+        }
+        let Ok(Request::User { asked: Users::Rotate { user, body }, .. }) = request("user rotate ann --overlap 60")
+        else {
+            panic!()
+        };
+        assert_eq!((user.as_str(), &body["overlap_seconds"]), ("ann", &serde_json::json!(60)));
+        for line in
+            ["bucket", "bucket create", "user", "user delete", "user set-policy ann", "user rotate ann --overlap x"]
+        {
+            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+        }
     }
 
     #[test]

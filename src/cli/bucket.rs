@@ -27,7 +27,12 @@ pub(super) fn command() -> Command {
         .about("Make, remove or list buckets, whether the node runs or not")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(Command::new("create").about("Make a bucket, which is the first administrator's").arg(name()).arg(json_flag()))
+        .subcommand(
+            Command::new("create")
+                .about("Make a bucket, which is the first administrator's")
+                .arg(name())
+                .arg(json_flag()),
+        )
         .subcommand(Command::new("delete").about("Remove a bucket that is empty").arg(name()).arg(json_flag()))
         .subcommand(Command::new("list").about("List all buckets").arg(json_flag()))
 }

@@ -4,21 +4,29 @@
 //! standard error, 2 wrong usage.
 
 mod arguments;
+mod bucket;
 mod client_encryption;
 mod explain;
 mod healthcheck;
 mod maintenance;
+mod remote;
+mod user;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub use arguments::{Mode, Request, parse};
+pub use bucket::Buckets;
 pub use client_encryption::{ClientEncryption, Work};
 pub use explain::Explain;
 pub use maintenance::{Fsck, Reindex};
+pub use user::Users;
+
+use serde_json::Value;
 
 use crate::config::{self, Config, Loaded};
+use crate::s3::auth::canonical::encode;
 
 /// Runs what `arguments` ask for; `serve` is what runs a node. Returns the exit status of the process.
 pub fn execute<I, E>(arguments: I, serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode
@@ -65,6 +73,8 @@ fn perform<E: std::fmt::Display>(request: Request, serve: impl FnOnce(Config) ->
         Request::Fsck(asked, inputs) => maintenance::fsck(&read(inputs)?.config, &asked),
         Request::Explain(asked, inputs) => explain::explain(&read(inputs)?.config, &asked),
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
+        Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
+        Request::User { asked, as_json, inputs } => user::run(&read(inputs)?.config, &asked, as_json),
         Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {
             let loaded = read(inputs)?;
@@ -81,6 +91,15 @@ fn perform<E: std::fmt::Display>(request: Request, serve: impl FnOnce(Config) ->
 fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn print_json(document: &Value) {
+    print(&format!("{document:#}\n"));
+}
+
+/// A name as a segment of a path, or a value of a query.
+fn path_segment(name: &str) -> String {
+    encode(name.as_bytes(), false)
 }
 
 fn one_line(text: &str) -> String {

@@ -85,11 +85,15 @@ impl Answer {
         };
         let of_xml = || {
             let error = self.xml("Error").ok()?;
-            let text = |name: &str| error.children.iter().find(|child| child.name == name).map(|child| child.text.clone());
+            let text =
+                |name: &str| error.children.iter().find(|child| child.name == name).map(|child| child.text.clone());
             Some((text("Code")?, text("Message")?))
         };
         let told = of_json().or_else(of_xml);
-        Err(told.map_or_else(|| format!("the node answered {}", self.status), |(code, message)| format!("{message} ({code})")))
+        Err(told.map_or_else(
+            || format!("the node answered {}", self.status),
+            |(code, message)| format!("{message} ({code})"),
+        ))
     }
 }
 
@@ -98,10 +102,12 @@ pub fn ask(config: &Config, question: &Question) -> Result<Answer, String> {
     let (run, since) = (run_folder(&config.storage_root), Instant::now());
     loop {
         if let Some(stream) = find(&run, admin_socket::NAME).ok().and_then(|path| UnixStream::connect(path).ok()) {
-            return exchange(stream, question).map_err(|error| format!("the node at its admin socket: {error}"))?.accepted();
+            return exchange(stream, question)
+                .map_err(|error| format!("the node at its admin socket: {error}"))?
+                .accepted();
         }
         let asked = question.clone();
-        match start::for_one_command(config.clone(), move |stream| exchange(stream, &asked)) {
+        match start::for_one_command(config, move |stream| exchange(stream, &asked)) {
             Ok(answer) => return answer.map_err(|error| error.to_string())?.accepted(),
             // It starts or stops just now, or another command has it.
             Err(error) if error.is_locked() && since.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
@@ -130,7 +136,10 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     let mut lines = head.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
     let has = |name: &str, value: &str| {
-        let given = |line: &str| line.split_once(':').is_some_and(|(n, v)| n.eq_ignore_ascii_case(name) && v.trim().eq_ignore_ascii_case(value));
+        let given = |line: &str| {
+            line.split_once(':')
+                .is_some_and(|(n, v)| n.eq_ignore_ascii_case(name) && v.trim().eq_ignore_ascii_case(value))
+        };
         head.split("\r\n").any(given)
     };
     let body = if has("transfer-encoding", "chunked") { unchunked(body)? } else { body.to_vec() };
@@ -164,19 +173,23 @@ mod tests {
     #[test]
     fn answers_are_read_as_they_are_framed() {
         let plain = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n0A\r\n0123456789\r\n0\r\n\r\n";
+        let chunked =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n0A\r\n0123456789\r\n0\r\n\r\n";
         assert_eq!(answer(plain), Some(Ok("{}".to_owned())));
         assert_eq!(answer(chunked), Some(Ok("abc0123456789".to_owned())));
         assert_eq!(answer("HTTP/1.1 204 No Content\r\n\r\n"), Some(Ok(String::new())));
-        for bad in ["", "HTTP/1.1 200 OK\r\n", "SSH-2.0\r\n\r\n", &chunked[..chunked.len() - 12], "HTTP/1.1 2\r\n\r\n"] {
+        for bad in ["", "HTTP/1.1 200 OK\r\n", "SSH-2.0\r\n\r\n", &chunked[..chunked.len() - 12], "HTTP/1.1 2\r\n\r\n"]
+        {
             assert_eq!(answer(bad), None, "{bad:?}");
         }
     }
 
     #[test]
     fn a_refusal_is_told_in_words() {
-        let json = "HTTP/1.1 404 Not Found\r\n\r\n{\"error\": {\"code\": \"NoSuchEntity\", \"message\": \"There is none.\"}}";
-        let xml = "HTTP/1.1 409 Conflict\r\n\r\n<Error><Code>BucketNotEmpty</Code><Message>It is not.</Message></Error>";
+        let json =
+            "HTTP/1.1 404 Not Found\r\n\r\n{\"error\": {\"code\": \"NoSuchEntity\", \"message\": \"There is none.\"}}";
+        let xml =
+            "HTTP/1.1 409 Conflict\r\n\r\n<Error><Code>BucketNotEmpty</Code><Message>It is not.</Message></Error>";
         assert_eq!(answer(json), Some(Err("There is none. (NoSuchEntity)".to_owned())));
         assert_eq!(answer(xml), Some(Err("It is not. (BucketNotEmpty)".to_owned())));
         assert_eq!(answer("HTTP/1.1 503 Busy\r\n\r\n?"), Some(Err("the node answered 503".to_owned())));
@@ -185,7 +198,10 @@ mod tests {
     #[test]
     fn a_question_is_one_request() {
         let text = String::from_utf8(Question::new("PUT", "/a%20b").with(serde_json::json!({"a": 1})).bytes()).unwrap();
-        assert!(text.starts_with("PUT /a%20b HTTP/1.1\r\nHost: localhost\r\n") && text.ends_with("\r\n\r\n{\"a\":1}"), "{text}");
+        assert!(
+            text.starts_with("PUT /a%20b HTTP/1.1\r\nHost: localhost\r\n") && text.ends_with("\r\n\r\n{\"a\":1}"),
+            "{text}"
+        );
         assert!(text.contains("Content-Length: 7\r\n"));
     }
 }

@@ -37,8 +37,12 @@ const USERS: &str = "/_myfsio/iam/users";
 
 /// The grammar.
 pub(super) fn command() -> Command {
-    let user = || Arg::new("user").value_name("USER").required(true).help("Its id, an access key, or a name that it alone has");
-    let text = |name: &'static str, value: &'static str, help: &'static str| Arg::new(name).long(name).value_name(value).help(help);
+    let user = || {
+        Arg::new("user").value_name("USER").required(true).help("Its id, an access key, or a name that it alone has")
+    };
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
     let policy = || {
         Arg::new("policy")
             .long("policy")
@@ -142,7 +146,8 @@ pub fn run(config: &Config, asked: &Users, as_json: bool) -> Result<(), String> 
             (told, text)
         }
         Users::Rotate { user, body } => {
-            let told = ask(config, &Question::new("POST", format!("{}/rotate", of(user))).with(body.clone()))?.json()?;
+            let told =
+                ask(config, &Question::new("POST", format!("{}/rotate", of(user))).with(body.clone()))?.json()?;
             let text = credential(&told);
             (told, text)
         }
@@ -151,7 +156,8 @@ pub fn run(config: &Config, asked: &Users, as_json: bool) -> Result<(), String> 
             (json!({ "user": user }), format!("User {user} is removed.\n"))
         }
         Users::SetPolicy { user, policies } => {
-            let told = ask(config, &Question::new("PUT", format!("{}/policies", of(user))).with(policies.clone()))?.json()?;
+            let told =
+                ask(config, &Question::new("PUT", format!("{}/policies", of(user))).with(policies.clone()))?.json()?;
             (told, format!("User {user} has these policies now.\n"))
         }
         Users::List => {
@@ -173,9 +179,17 @@ fn text<'a>(of: &'a Value, name: &str) -> &'a str {
 
 /// A new credential; the secret is told nowhere else.
 fn credential(told: &Value) -> String {
-    let mut lines = format!("access key  {}\nsecret key  {}  (shown only now)\n", text(told, "access_key"), text(told, "secret_key"));
+    let mut lines = format!(
+        "access key  {}\nsecret key  {}  (shown only now)\n",
+        text(told, "access_key"),
+        text(told, "secret_key")
+    );
     if let Some(old) = told.get("replaced").filter(|old| old.is_object()) {
-        lines.push_str(&format!("replaces    {}, which ends at {}\n", text(old, "access_key"), text(old, "expires_at")));
+        lines.push_str(&format!(
+            "replaces    {}, which ends at {}\n",
+            text(old, "access_key"),
+            text(old, "expires_at")
+        ));
     }
     lines
 }

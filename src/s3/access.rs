@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::iam::{IamClient, IamError, Principal};
 use myfsio_actors::names::{AccessKeyId, CanonicalId};
-use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, PolicyEngineClient, Reason};
+use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, PolicyEngineClient, Reason, RequestContext};
 use myfsio_actors::seal::{SealError, SecretKey};
 use myfsio_actors::storage::Bucket;
 
@@ -116,8 +116,8 @@ impl Access {
     }
 
     /// Whether a bucket belongs in the principal's ListBuckets.
-    pub fn sees_bucket(&self, principal: &Principal, bucket: &Bucket) -> bool {
-        self.policy_engine.sees_bucket(principal, &bucket.name, &bucket.owner)
+    pub fn sees_bucket(&self, principal: &Principal, bucket: &Bucket, context: &RequestContext) -> bool {
+        self.policy_engine.sees_bucket(principal, &bucket.name, &bucket.owner, context)
     }
 
     /// Display name of an owner; none when unknown.

@@ -145,9 +145,12 @@ pub fn owner_name(node: &Node, owner: &CanonicalId) -> String {
     node.access.owner_name(owner).unwrap_or_default()
 }
 
-/// Whether the bucket belongs in the caller's ListBuckets.
-pub fn sees_bucket(call: &Call, bucket: &Bucket) -> bool {
-    call.auth.principal.as_ref().is_some_and(|principal| call.node.access.sees_bucket(principal, bucket))
+/// Answers of each bucket whether it belongs in the caller's ListBuckets: whether it is the caller's, or it could be listed from its
+/// beginning by such a request.
+pub fn sees_bucket(call: &Call) -> impl Fn(&Bucket) -> bool {
+    let context = facts(call).context(Asks::Listing(""));
+    let principal = call.auth.principal.as_ref();
+    move |bucket| principal.is_some_and(|principal| call.node.access.sees_bucket(principal, bucket, &context))
 }
 
 /// The request's own resource, before there is a [`Call`].

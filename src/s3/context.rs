@@ -150,9 +150,9 @@ impl Call {
         requester_pays::charged(&self.node, self.auth.principal.as_deref(), bucket, &authorize::facts(self))
     }
 
-    /// Whether the bucket belongs in the caller's ListBuckets.
-    pub fn sees_bucket(&self, bucket: &Bucket) -> bool {
-        authorize::sees_bucket(self, bucket)
+    /// Answers of each bucket whether it belongs in the caller's ListBuckets.
+    pub fn sees_bucket(&self) -> impl Fn(&Bucket) -> bool {
+        authorize::sees_bucket(self)
     }
 
     /// Canonical id that the caller's new objects and buckets belong to; the anonymous one without credentials.

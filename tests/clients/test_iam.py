@@ -264,3 +264,21 @@ def test_who_may_list_a_key_may_know_that_it_is_missing(node):
         admin.delete_bucket_policy(Bucket="private")
     with refused(403, "AccessDenied"):
         lister.get_object(Bucket="private", Key="public/there")
+
+
+def test_buckets_are_listed_as_the_request_finds_them(node):
+    """Whether a bucket is among those of ListBuckets may depend on who asks from where, and when."""
+    statement = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::here"}
+    conditions = {
+        "near": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, "far": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+        "later": {"DateGreaterThan": {"aws:CurrentTime": "2100-01-01T00:00:00Z"}},
+        "since": {"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}},
+        "root": {"StringEquals": {"s3:prefix": ["", "home/"]}}, "home": {"StringEquals": {"s3:prefix": "home/"}},
+    }
+    node.add_users(*({
+        "access_key": f"sees-{name}", "secret_key": "secret-secret", "display_name": name, "policies": [
+            {"PolicyName": "p", "Version": "2012-10-17", "Statement": {**statement, "Condition": condition}}],
+    } for name, condition in conditions.items()))
+    node.client().create_bucket(Bucket="here")
+    seen = {name for name in conditions if node.client(f"sees-{name}", "secret-secret").list_buckets()["Buckets"]}
+    assert seen == {"near", "since", "root"}

@@ -5,8 +5,6 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::names::Stamp;
 
@@ -85,8 +83,7 @@ impl Head {
     /// Reads a line; none when it is no entry, such as one that a crash tore.
     pub fn parse(line: &[u8]) -> Option<(Self, Stamp)> {
         let head: Self = serde_json::from_slice(line).ok()?;
-        let nanos = OffsetDateTime::parse(&head.time, &Rfc3339).ok()?.unix_timestamp_nanos();
-        let at = Stamp(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX));
+        let at = Stamp::parse_rfc3339(&head.time)?;
         Some((head, at))
     }
 }

@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use time::{Date, OffsetDateTime};
 
 use crate::bucket_config::QuotaLimits;
 use crate::names::Stamp;
@@ -191,24 +188,12 @@ impl Expiry {
         match value {
             Value::Null => Some(Self(None)),
             Value::String(text) if text.is_empty() => Some(Self(None)),
-            Value::String(text) => Self::parse(text),
+            Value::String(text) => Stamp::parse_time_or_date(text).map(|end| Self(Some(end))),
             Value::Number(seconds) => {
                 seconds.as_u64().map(|seconds| Self(Some(Stamp(seconds.saturating_mul(1_000_000_000)))))
             }
             _ => None,
         }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let nanos = match OffsetDateTime::parse(text, &Rfc3339) {
-            Ok(time) => time.unix_timestamp_nanos(),
-            Err(_) => Date::parse(text, format_description!("[year]-[month]-[day]"))
-                .ok()?
-                .midnight()
-                .assume_utc()
-                .unix_timestamp_nanos(),
-        };
-        Some(Self(Some(Stamp(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX)))))
     }
 }
 

@@ -171,17 +171,23 @@ impl PolicyEngineClient {
     }
 
     /// Whether the caller's ListBuckets shows a bucket that it does not own.
-    pub fn may_list(&self, principal: &Principal, bucket: &BucketName) -> bool {
-        evaluate::may_list(principal, bucket)
+    pub fn may_list(&self, principal: &Principal, bucket: &BucketName, context: &RequestContext) -> bool {
+        evaluate::may_list(principal, bucket, context)
     }
 
     /// Whether the caller's ListBuckets shows the bucket: since the caller or its account owns it, or its identity
     /// policies let it list it.
-    pub fn sees_bucket(&self, principal: &Principal, bucket: &BucketName, owner: &CanonicalId) -> bool {
+    pub fn sees_bucket(
+        &self,
+        principal: &Principal,
+        bucket: &BucketName,
+        owner: &CanonicalId,
+        context: &RequestContext,
+    ) -> bool {
         let is_bound = principal.policies.iter().any(|policy| policy.is_short());
         let owns = *owner == principal.user_id
             || (!is_bound && *self.iam.directory().account_of(owner) == *principal.account_id);
-        owns || self.may_list(principal, bucket)
+        owns || self.may_list(principal, bucket, context)
     }
 
     /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users` by a grant.

@@ -40,6 +40,21 @@ impl RequestContext {
         self
     }
 
+    /// Takes a value of a key from a description of a request that nobody sent: what is known of every request has a place of its own.
+    /// Errs: it is no address, or no time.
+    pub fn tell(&mut self, key: &str, text: &str) -> Result<(), &'static str> {
+        match key.to_ascii_lowercase().as_str() {
+            "aws:sourceip" => self.source_ip = Some(text.parse().map_err(|_| "It is no IP address.")?),
+            "aws:securetransport" => self.secure_transport = text.eq_ignore_ascii_case("true"),
+            "aws:currenttime" | "aws:epochtime" => {
+                let seconds = || Some(Stamp::default().after(text.parse().ok()?));
+                self.now = seconds().or_else(|| Stamp::parse_time_or_date(text)).ok_or("It is no time.")?;
+            }
+            _ => self.add(key.to_owned(), text),
+        }
+        Ok(())
+    }
+
     /// The first value of a key that was added.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.all(key).next()

@@ -536,10 +536,9 @@ fn decide_across(
 }
 
 /// Whether the bucket belongs in a listing of the buckets that the caller may see, for another reason than owning it.
-pub(super) fn may_list(principal: &Principal, bucket: &BucketName) -> bool {
+pub(super) fn may_list(principal: &Principal, bucket: &BucketName, context: &RequestContext) -> bool {
     let effort = Effort::begin();
-    let context = RequestContext::default();
-    let facts = Facts::new(Some(principal), &context, None, &[]);
+    let facts = Facts::new(Some(principal), context, None, &[]);
     let resource = format!("arn:aws:s3:::{bucket}");
     let asked = Asked::new("s3:ListBucket", &resource);
     let lists = |policies: &[IdentityPolicy]| {

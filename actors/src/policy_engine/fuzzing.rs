@@ -145,7 +145,7 @@ impl Case<'_> {
             reason => assert!(!allowed || self.who != "anonymous", "{reason:?}"),
         }
         if let Some(principal) = self.principal(identity, &[]) {
-            let listed = may_list(&principal, self.bucket);
+            let listed = may_list(&principal, self.bucket, self.context);
             assert!(!listed || !identity.is_empty(), "a bucket is listed without any policy");
         }
     }

@@ -489,7 +489,7 @@ fn listing_of_buckets() {
     for (who, expected) in
         [("admin", true), ("dan", true), ("gus", true), ("fox", true), ("bob", false), ("cat", false)]
     {
-        assert_eq!(may_list(&directory.principal(who), &bucket), expected, "{who}");
+        assert_eq!(may_list(&directory.principal(who), &bucket, &RequestContext::default()), expected, "{who}");
     }
 }
 
@@ -635,7 +635,7 @@ async fn what_a_deleted_user_owns_stays_with_its_account() {
     let admin = directory.principal("localadmin");
     assert_eq!(directory.account_of(&user.user_id), admin.account_id);
     let bucket = BucketName::parse("photos").unwrap();
-    assert!(node.engine.sees_bucket(&admin, &bucket, &user.user_id));
+    assert!(node.engine.sees_bucket(&admin, &bucket, &user.user_id, &RequestContext::default()));
     assert!(node.engine.is_administrator(&admin, &RequestContext::default()));
 }
 

@@ -1,7 +1,6 @@
 //! Simulation of policies (IAM API Reference, SimulatePrincipalPolicy and SimulateCustomPolicy), by the rules that requests are
 //! decided with. As on AWS it tells what policies say: a root has its rights without any.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use myfsio_actors::iam::{GroupEntry, Principal, Session};
@@ -210,31 +209,13 @@ fn context(parameters: &Parameters, now: Stamp) -> Result<(RequestContext, Vec<S
     for at in parameters.structures("ContextEntries", ENTRIES_MAX)? {
         let name = parameters.text(&format!("{at}.ContextKeyName"), 256)?.to_owned();
         let values = parameters.list(&format!("{at}.ContextKeyValues"), VALUES_MAX)?;
-        let first = values.first().copied().unwrap_or_default();
-        // What the node works out by itself has places of its own.
-        match name.to_ascii_lowercase().as_str() {
-            "aws:sourceip" => context.source_ip = first.parse::<IpAddr>().ok(),
-            "aws:securetransport" => context.secure_transport = first.eq_ignore_ascii_case("true"),
-            "aws:currenttime" | "aws:epochtime" => context.now = time(first).unwrap_or(now),
-            _ => {
-                for value in values {
-                    context.add(name.clone(), value);
-                }
-            }
+        for value in values {
+            // What is no address and no time is as if it were not given.
+            let _ = context.tell(&name, value);
         }
         names.push(name);
     }
     Ok((context, names))
-}
-
-/// A time as RFC 3339 or in seconds since 1970.
-fn time(text: &str) -> Option<Stamp> {
-    use ::time::{OffsetDateTime, format_description::well_known::Rfc3339};
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => u64::try_from(OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp()).ok()?,
-    };
-    Some(Stamp(seconds.saturating_mul(1_000_000_000)))
 }
 
 /// The user, role, or group of the caller's account whose ARN a parameter is. Errs: NoSuchEntity, InvalidInput.

@@ -24,12 +24,12 @@ impl QuerySigns {
         let mut signs = Self::default();
         for name in query_names(query) {
             match &*name {
-                "AWSAccessKeyId" | "Signature" => signs.version_2 = true,
+                "AWSAccessKeyId" | "Signature" => (signs.version_2, signs.others) = (true, true),
                 "X-Amz-Signature" => (signs.version_4, signs.signature_4) = (true, true),
                 "X-Amz-Algorithm" | "X-Amz-Credential" => signs.version_4 = true,
-                _ => {}
+                "X-Amz-Date" | "X-Amz-Expires" | "X-Amz-SignedHeaders" => {}
+                other => signs.others |= !presigned::is_own_parameter(other),
             }
-            signs.others |= !presigned::is_own_parameter(&name);
         }
         signs
     }

@@ -38,10 +38,10 @@ pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
 
 /// 64 lower-case hexadecimal digits.
 fn hex_text(digest: [u8; 32]) -> String {
-    let mut text = [b'0'; 64];
+    let mut text = vec![b'0'; 64];
     // Exactly as many digits as there is room for.
     let _ = hex::encode_to_slice(digest, &mut text);
-    text.map(char::from).iter().collect()
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Lower-case hexadecimal SHA-256.

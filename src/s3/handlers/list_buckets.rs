@@ -61,10 +61,9 @@ pub async fn list_buckets(call: Call) -> Answer {
     let wanted = Wanted::parse(&call.query)?;
     let region = &call.node.settings.region;
     let buckets = call.storage().buckets();
-    let mut seen = buckets
-        .iter()
-        .filter(|bucket| wanted.takes(bucket.name.as_str(), region) && call.sees_bucket(bucket))
-        .peekable();
+    let sees = call.sees_bucket();
+    let mut seen =
+        buckets.iter().filter(|bucket| wanted.takes(bucket.name.as_str(), region) && sees(bucket)).peekable();
     let mut out = XmlWriter::new("ListAllMyBucketsResult");
     Owners::new(&call).write(&mut out, "Owner", &call.owner_id());
     out.open("Buckets");
