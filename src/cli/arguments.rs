@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 use super::bucket::{self, Buckets};
 use super::client_encryption::{self, ClientEncryption};
 use super::explain::Explain;
+use super::key::{self, Reencrypt};
 use super::maintenance::{Fsck, Reindex};
 use super::user::{self, Users};
 use crate::config::{Inputs, Kind, SETTINGS};
@@ -49,6 +50,15 @@ pub enum Request {
     Bucket {
         /// What.
         asked: Buckets,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
+    /// Have data keys wrapped anew.
+    Reencrypt {
+        /// What.
+        asked: Reencrypt,
         /// Whether to answer as JSON.
         as_json: bool,
         /// The settings.
@@ -109,6 +119,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             let (name, matches) = group.subcommand().unwrap_or(("list", group));
             let as_json = matches.get_flag("json");
             Request::Bucket { asked: bucket::read(name, matches), as_json, inputs: inputs(matches) }
+        }
+        Some(("key", group)) => {
+            let matches = group.subcommand().map_or(group, |(_, matches)| matches);
+            Request::Reencrypt { asked: key::read(matches), as_json: matches.get_flag("json"), inputs: inputs(matches) }
         }
         Some(("user", group)) => {
             let (name, matches) = group.subcommand().unwrap_or(("list", group));
@@ -217,6 +231,7 @@ fn command() -> Command {
         .subcommand(fsck)
         .subcommand(reindex)
         .subcommand(bucket::command())
+        .subcommand(key::command())
         .subcommand(user::command())
         .subcommand(client_encryption::command())
         .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))

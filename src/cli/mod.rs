@@ -8,6 +8,7 @@ mod bucket;
 mod client_encryption;
 mod explain;
 mod healthcheck;
+mod key;
 mod maintenance;
 mod remote;
 mod user;
@@ -20,6 +21,7 @@ pub use arguments::{Mode, Request, parse};
 pub use bucket::Buckets;
 pub use client_encryption::{ClientEncryption, Work};
 pub use explain::Explain;
+pub use key::Reencrypt;
 pub use maintenance::{Fsck, Reindex};
 pub use user::Users;
 
@@ -74,6 +76,7 @@ fn perform<E: std::fmt::Display>(request: Request, serve: impl FnOnce(Config) ->
         Request::Explain(asked, inputs) => explain::explain(&read(inputs)?.config, &asked),
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
         Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
+        Request::Reencrypt { asked, as_json, inputs } => key::run(&read(inputs)?.config, &asked, as_json),
         Request::User { asked, as_json, inputs } => user::run(&read(inputs)?.config, &asked, as_json),
         Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {
