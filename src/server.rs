@@ -19,8 +19,7 @@ use std::time::Duration;
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::{DispatchError, PayloadError};
 use actix_http::{
-    ConnectionType, HttpMessage as _, HttpService, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead,
-    Response,
+    ConnectionType, HttpMessage as _, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead, Response,
 };
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
@@ -169,7 +168,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
 {
     let signal = draining.clone();
-    HttpService::build()
+    HttpServiceBuilder::default()
         .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
         .client_request_timeout(patience.head)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)

@@ -90,7 +90,7 @@ fn plain(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(),
     let looks = is_sealed || check.may(Mend::FromFiles);
     let told = if looks { told(check, bucket, &key, path, Location::Plain)? } else { Told::Nothing };
     let told = match told {
-        Told::Object(row, parts) => Some((row, parts)),
+        Told::Object(row, parts) => Some((*row, parts)),
         Told::Nothing | Told::Kept if is_sealed => return lost_key(check, path),
         Told::Kept if check.may(Mend::FromFiles) => return damaged(check, path),
         Told::Nothing | Told::Kept => None,
@@ -145,7 +145,7 @@ fn damaged(check: &mut Check<'_>, path: &Path) -> Result<(), StorageError> {
 /// What the earlier index and a file's tag tell of the file.
 enum Told {
     /// Its object, with what the tag tells of its parts.
-    Object(ObjectRow, PartListRow),
+    Object(Box<ObjectRow>, PartListRow),
     /// Of an object which keeps its bytes, and whose file this is not.
     Kept,
     /// Nothing that agrees with the file.
@@ -183,12 +183,12 @@ fn told(
         return Ok(if keeps { Told::Kept } else { Told::Nothing });
     };
     if row.sealed.is_none() {
-        return Ok(Told::Object(row, parts));
+        return Ok(Told::Object(Box::new(row), parts));
     }
     // Parts of any sizes are told by the heads of their segments. Where one is damaged, so is the object, and not gone.
     let segments = segments::walk(&file, there.size).map_err(|e| StorageError::io("read", path, e))?;
     let segments = segments.ok().filter(|segments| segments::are_of(&row, segments)).unwrap_or_default();
-    Ok(Told::Object(row, segments::part_list(&segments, None)))
+    Ok(Told::Object(Box::new(row), segments::part_list(&segments, None)))
 }
 
 /// Adds the row of an object with its list of parts, unless the latter is there already.
