@@ -5,7 +5,7 @@
 //! (SSE-KMS) or under the master key (SSE-S3). `docs/kms.md` describes each byte.
 //!
 //! What requests ask for on every encrypted object is answered from a published snapshot, without a hop and without I/O. Every
-//! change goes through [`actor`], the only writer of the file: it is written, then published, then answered.
+//! change goes through the actor, the only writer of the file: it is written, then published, then answered.
 //!
 //! INVARIANT: nothing is sealed under a key that is not durable. INVARIANT: a node whose master key is not the one that its keys
 //! or objects were sealed with changes nothing, makes no other master key, and says so for each call in the same words (`vault`).
