@@ -158,12 +158,12 @@ def test_a_socket_that_cannot_be_made_does_not_stop_the_node(node):
     run.write_text("in the way")
     node.start()
     assert "admin socket" in node.tail()
-    node.client().create_bucket(Bucket="b")
+    node.client().create_bucket(Bucket="made-meanwhile")
     began = time.monotonic()
     assert "another process" in command(node, "bucket", "list", status=1)
     assert time.monotonic() - began < 30
     node.stop()
-    assert "b" in command(node, "bucket", "list")
+    assert "made-meanwhile" in command(node, "bucket", "list")
 
 
 def test_commands_at_once_wait_for_each_other(node):

@@ -38,7 +38,7 @@ impl KmsActor {
             return Err(KmsError::Stopped);
         };
         let (now, snapshot, masters) = (self.clock.now(), store.snapshot(), Arc::clone(&store.schema().masters));
-        let edited = vault::edit(store, now, |file| {
+        let edited = vault::edit(store, now, change.message.is_upkeep(), |file| {
             let published = snapshot.load();
             let (keyring, region) = (&*published.state, self.region.as_str());
             change.message.apply(&mut Draft { file, keyring, masters: &masters, region, now })

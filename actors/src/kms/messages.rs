@@ -26,6 +26,12 @@ pub(super) trait KmsChange: Send + 'static {
         Map::new()
     }
 
+    /// Whether it only keeps keys in order. Such a change may use room that is refused to whatever adds, or a full file would
+    /// keep everybody from disabling or deleting a key.
+    fn is_upkeep(&self) -> bool {
+        false
+    }
+
     /// Changes the file of the draft. May run again on a new one.
     fn apply(&self, draft: &mut Draft<'_>) -> Result<Self::Answer, KmsError>;
 }

@@ -29,6 +29,8 @@ use crate::seal::SecretKey;
 
 /// Most bytes of JSON in the file. As it is written, with line breaks, it is less than what is read of a file.
 const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How many of them only upkeep may use: states, rotations, deletions, the node's own key.
+const UPKEEP_BYTES: usize = 4 * 1024 * 1024;
 
 /// What the start found. It stays that until the next one.
 #[derive(Debug)]
@@ -237,7 +239,7 @@ fn adopt(store: &mut JsonStore<KeysFile>, settings: &KmsSettings, now: Stamp) ->
     if former.as_ref() == Some(&current.id) || (former.is_none() && !settings.is_used()) {
         return Ok(());
     }
-    let sealed = edit(store, now, |file| {
+    let sealed = edit(store, now, true, |file| {
         for key in &mut file.keys {
             for material in &mut key.materials {
                 let former = masters.find(former.as_deref().unwrap_or_default())?;
@@ -267,10 +269,11 @@ fn adopt(store: &mut JsonStore<KeysFile>, settings: &KmsSettings, now: Stamp) ->
     }
 }
 
-/// Changes the file. Errs: those of `change`, Store, LimitExceeded.
+/// Changes the file; upkeep of what is there has room of its own. Errs: those of `change`, Store, LimitExceeded.
 pub(super) fn edit<R>(
     store: &mut JsonStore<KeysFile>,
     now: Stamp,
+    is_upkeep: bool,
     mut change: impl FnMut(&mut FileRecord) -> Result<R, KmsError>,
 ) -> Result<Edited<R, Keyring>, KmsError> {
     store.edit_and_tell(now, |document| {
@@ -279,7 +282,8 @@ pub(super) fn edit<R>(
         file.format = FORMAT;
         let after = serde_json::to_value(&file).map_err(unreadable)?;
         let bytes = after.to_string().len();
-        if bytes > FILE_BYTES_MAX && bytes > document.to_string().len() {
+        let bytes_max = if is_upkeep { FILE_BYTES_MAX } else { FILE_BYTES_MAX - UPKEEP_BYTES };
+        if bytes > bytes_max && bytes > document.to_string().len() {
             return Err(KmsError::LimitExceeded("The node has no room for more keys.".to_owned()));
         }
         *document = after;

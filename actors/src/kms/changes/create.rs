@@ -15,6 +15,8 @@ use crate::kms::records::{KeyRecord, StateRecord};
 
 /// Most keys of a node.
 const KEYS_MAX: usize = 10_000;
+/// Most keys of an account, so that none can use up those of the node.
+const KEYS_OF_ACCOUNT_MAX: usize = 1000;
 /// How often the node's own key is rotated, in days (KMS Developer Guide, "AWS managed keys").
 const DEFAULT_KEY_ROTATION_DAYS: u32 = 365;
 
@@ -51,6 +53,9 @@ impl KmsChange for CreateKey {
         if draft.file.keys.len() >= KEYS_MAX {
             return Err(KmsError::LimitExceeded(format!("A node has at most {KEYS_MAX} keys.")));
         }
+        if draft.file.keys.iter().filter(|key| key.account == self.account).count() >= KEYS_OF_ACCOUNT_MAX {
+            return Err(KmsError::LimitExceeded(format!("An account has at most {KEYS_OF_ACCOUNT_MAX} keys.")));
+        }
         check_description(&self.description)?;
         check_tags(&self.tags, &BTreeMap::new())?;
         if let Some(policy) = &self.policy {
@@ -81,6 +86,10 @@ impl KmsChange for EnsureDefaultKey {
 
     fn action(&self) -> &'static str {
         "kms:CreateKey"
+    }
+
+    fn is_upkeep(&self) -> bool {
+        true
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, KmsError> {

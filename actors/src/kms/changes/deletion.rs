@@ -34,6 +34,10 @@ impl KmsChange for ScheduleDeletion {
         "kms:ScheduleKeyDeletion"
     }
 
+    fn is_upkeep(&self) -> bool {
+        true
+    }
+
     fn note(&self) -> Map<String, Value> {
         let KeyUse { objects, uploads } = self.affected;
         [("affected_objects", objects), ("affected_uploads", uploads)]
@@ -69,6 +73,10 @@ impl KmsChange for CancelDeletion {
         "kms:CancelKeyDeletion"
     }
 
+    fn is_upkeep(&self) -> bool {
+        true
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, KmsError> {
         let (key, record) = draft.key(&self.key)?;
         if !matches!(key.state, KeyState::PendingDeletion { .. }) {
@@ -93,6 +101,10 @@ impl KmsChange for Destroy {
         "kms:DeleteKey"
     }
 
+    fn is_upkeep(&self) -> bool {
+        true
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), KmsError> {
         let now = draft.now;
         let (key, record) = draft.key(&self.key)?;
@@ -104,7 +116,7 @@ impl KmsChange for Destroy {
             id: record.id.clone(),
             region: record.region.clone(),
             account: record.account.clone(),
-            description: record.description.clone(),
+            description: String::new(),
             destroyed_at: now,
             other: Map::new(),
         };

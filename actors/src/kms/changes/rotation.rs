@@ -31,6 +31,10 @@ impl KmsChange for Rotate {
         "kms:RotateKeyOnDemand"
     }
 
+    fn is_upkeep(&self) -> bool {
+        true
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, KmsError> {
         let (masters, now) = (draft.masters, draft.now);
         let (key, record) = draft.key(&self.key)?;
@@ -59,6 +63,10 @@ impl KmsChange for SetRotation {
         }
     }
 
+    fn is_upkeep(&self) -> bool {
+        true
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, KmsError> {
         let now = draft.now;
         if let Some(days) = self.period_days.filter(|days| !ROTATION_DAYS.contains(days)) {
@@ -85,6 +93,10 @@ impl KmsChange for RotateDue {
 
     fn action(&self) -> &'static str {
         "kms:RotateKey"
+    }
+
+    fn is_upkeep(&self) -> bool {
+        true
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), KmsError> {

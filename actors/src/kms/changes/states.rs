@@ -17,6 +17,10 @@ impl KmsChange for Enable {
         "kms:EnableKey"
     }
 
+    fn is_upkeep(&self) -> bool {
+        true
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, KmsError> {
         set_state(draft, &self.key, StateRecord::Enabled)
     }
@@ -33,6 +37,10 @@ impl KmsChange for Disable {
 
     fn action(&self) -> &'static str {
         "kms:DisableKey"
+    }
+
+    fn is_upkeep(&self) -> bool {
+        true
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, KmsError> {

@@ -362,3 +362,21 @@ impl Node {
         self.clock.now()
     }
 }
+
+/// What others added must not keep anybody from disabling or deleting a key.
+#[actix::test]
+async fn a_full_file_takes_no_more_keys_but_keeps_those_in_order() {
+    let node = Node::new();
+    let one = key(&node.start()).await;
+    node.edit(|document| document["padding"] = "x".repeat(13 << 20).into());
+    let kms = node.start();
+    assert!(matches!(kms.create_key(by(), new_key()).await, Err(KmsError::LimitExceeded(_))));
+    let tag = vec![("name".to_owned(), "value".to_owned())];
+    assert!(matches!(kms.tag(by(), &one.id, tag).await, Err(KmsError::LimitExceeded(_))));
+    kms.disable(by(), &one.id).await.unwrap();
+    kms.enable(by(), &one.id).await.unwrap();
+    kms.rotate(by(), &one.id).await.unwrap();
+    kms.ensure_default_key().await.unwrap();
+    kms.schedule_deletion(by(), &one.id, Some(7), KeyUse::default()).await.unwrap();
+    kms.cancel_deletion(by(), &one.id).await.unwrap();
+}
