@@ -20,6 +20,7 @@ mod memory;
 pub mod node;
 mod page;
 pub mod private_socket;
+pub mod replication;
 pub mod s3;
 pub mod server;
 mod start;

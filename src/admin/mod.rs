@@ -14,6 +14,7 @@ mod policy;
 pub mod presign;
 mod quotas;
 mod reencryption;
+mod replication;
 mod route;
 mod simulate;
 
@@ -89,6 +90,7 @@ pub async fn answer(
             only_administrators(node, &caller)?;
             reencryption::answer(node, caller, request_id, route, incoming).await
         }
+        AdminRoute::Replication(route) => replication::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::Explain => explain::explain(node, &caller),
         AdminRoute::Simulate => {
             let body = caller.body(incoming)?;

@@ -38,7 +38,7 @@ use super::storage_error::refused_read;
 use crate::decisions::FURTHER_MAX;
 use crate::node::Node;
 
-pub use change::change;
+pub use change::{change, change_of};
 pub use open::{ask_again, missing, open, open_further};
 
 /// An authenticated request.
@@ -441,6 +441,29 @@ pub fn on_bucket(
         facts,
     };
     ask(node, &question, &Subject::default(), Asks::Nothing)
+}
+
+/// Whether a caller may do this to a bucket, or to a key in it whatever is there. Nobody is told of a refusal.
+pub fn may(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    bucket: &Bucket,
+    key: Option<&str>,
+    facts: Facts<'_>,
+) -> bool {
+    let question = Question {
+        principal,
+        action,
+        bucket: Some(&bucket.name),
+        bucket_owner: Some(&bucket.owner),
+        config: Some(&bucket.config),
+        key,
+        version: None,
+        facts,
+    };
+    let context = question.context(Asks::Nothing);
+    node.access.policy_engine.decide(&question.request(ObjectState::Missing, &context)).allowed
 }
 
 /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
