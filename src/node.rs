@@ -14,6 +14,7 @@ use myfsio_actors::notifier::NotifierClient;
 use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
+use myfsio_actors::replication_worker::ReplicationClient;
 use myfsio_actors::storage::StorageClient;
 use tokio::sync::{Semaphore, watch};
 
@@ -55,6 +56,8 @@ pub struct NodeSettings {
     pub key_rate: Option<Rate>,
     /// Whether keys of customers are taken over connections that others may read.
     pub customer_keys_over_http: bool,
+    /// Whether connections may lead to private addresses.
+    pub allow_private_endpoints: bool,
 }
 
 /// The clients that a node is made of.
@@ -74,6 +77,8 @@ pub struct Clients {
     pub quotas: QuotaTrackerClient,
     /// Who wraps data keys anew.
     pub reencryption: ReencryptionClient,
+    /// Who sends changes to other nodes.
+    pub replication: ReplicationClient,
     /// Who changed what.
     pub audit: AuditLog,
 }
@@ -101,6 +106,8 @@ pub struct Node {
     pub quotas: QuotaTrackerClient,
     /// Who wraps data keys anew.
     pub reencryption: ReencryptionClient,
+    /// Who sends changes to other nodes.
+    pub replication: ReplicationClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Time.
@@ -122,7 +129,7 @@ pub struct Node {
 impl Node {
     /// A node with all its places free.
     pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
-        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit } = clients;
+        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -145,6 +152,7 @@ impl Node {
             notifier,
             quotas,
             reencryption,
+            replication,
             audit,
             clock,
             admission,

@@ -294,6 +294,11 @@ pub async fn prepare(
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
     let (decoder, limits) = body_limits(node, &seen, operation.takes_content(), &auth)?;
+    if !matches!(head.method, Method::GET | Method::HEAD)
+        && let Err(error) = node.replication.refresh().await
+    {
+        tracing::warn!(%error, "edited rules of replication were not taken up");
+    }
     if operation.adds() {
         // The users' file may have been edited since the last request.
         node.quotas.refresh().await?;

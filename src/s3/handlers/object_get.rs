@@ -186,6 +186,13 @@ fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &
     {
         set_header(response, header, &value);
     }
+    if let Some(key) = &call.key {
+        // What cannot be read of the queue is told by whoever reads it for its sake.
+        let status = call.node.storage.replication_status(bucket, key, object).ok().flatten();
+        if let Some(status) = status {
+            set_header(response, "x-amz-replication-status", status.name());
+        }
+    }
     let tags = object.attributes.tags.len();
     if tags > 0 && may(Operation::GetObjectTagging.action(call.query.has("versionId"))) {
         set_header(response, "x-amz-tagging-count", &tags.to_string());
