@@ -43,13 +43,12 @@ enum Told {
 /// The grammar.
 pub(super) fn command() -> Command {
     let bucket = || Arg::new("bucket").value_name("BUCKET").required(true);
-    let connection = || Arg::new("connection").value_name("CONNECTION").required(true).help("Its id, or a name that it alone has");
+    let connection =
+        || Arg::new("connection").value_name("CONNECTION").required(true).help("Its id, or a name that it alone has");
     let text = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help)
     };
-    let number = |name: &'static str, help: &'static str| {
-        text(name, "NUMBER", help).value_parser(value_parser!(u64))
-    };
+    let number = |name: &'static str, help: &'static str| text(name, "NUMBER", help).value_parser(value_parser!(u64));
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     let verb = |name: &'static str, about: &'static str| Command::new(name).about(about).arg(json_flag());
     Command::new("replication")
@@ -57,22 +56,25 @@ pub(super) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
-            verb("connect", "Add a connection to another node or S3 service; its secret key is read from standard input")
-                .arg(text("name", "NAME", "Name for people").required(true))
-                .arg(text("endpoint", "URL", "Its S3 endpoint").required(true))
-                .arg(text("access-key", "KEY", "Access key there").required(true))
-                .arg(text("secret-key-file", "FILE", "File with the secret key [default: standard input]"))
-                .arg(text("region", "REGION", "Region that requests are signed for [default: us-east-1]"))
-                .arg(number("concurrency", "Requests under way at once [default: 16]"))
-                .arg(number("bytes-per-second", "Most bytes that are sent in a second")),
+            verb(
+                "connect",
+                "Add a connection to another node or S3 service; its secret key is read from standard input",
+            )
+            .arg(text("name", "NAME", "Name for people").required(true))
+            .arg(text("endpoint", "URL", "Its S3 endpoint").required(true))
+            .arg(text("access-key", "KEY", "Access key there").required(true))
+            .arg(text("secret-key-file", "FILE", "File with the secret key [default: standard input]"))
+            .arg(text("region", "REGION", "Region that requests are signed for [default: us-east-1]"))
+            .arg(number("concurrency", "Requests under way at once [default: 16]"))
+            .arg(number("bytes-per-second", "Most bytes that are sent in a second")),
         )
         .subcommand(verb("disconnect", "Remove a connection that no bucket uses").arg(connection()))
         .subcommand(verb("connections", "List all connections"))
-        .subcommand(
-            verb("test", "Ask a connection who is there, and what may be done")
-                .arg(connection())
-                .arg(text("bucket", "BUCKET", "The target bucket")),
-        )
+        .subcommand(verb("test", "Ask a connection who is there, and what may be done").arg(connection()).arg(text(
+            "bucket",
+            "BUCKET",
+            "The target bucket",
+        )))
         .subcommand(
             verb("start", "Replicate a bucket, or replicate it otherwise than before")
                 .arg(bucket())
@@ -87,8 +89,16 @@ pub(super) fn command() -> Command {
         .subcommand(verb("resume", "Send them").arg(bucket()))
         .subcommand(verb("status", "How it goes").arg(bucket().required(false)))
         .subcommand(verb("failures", "What a target does not take, and why").arg(bucket()))
-        .subcommand(verb("retry", "Send again what a target did not take").arg(bucket()).arg(text("key", "KEY", "Only this key")))
-        .subcommand(verb("dismiss", "Forget what a target did not take").arg(bucket()).arg(text("key", "KEY", "Only this key")))
+        .subcommand(verb("retry", "Send again what a target did not take").arg(bucket()).arg(text(
+            "key",
+            "KEY",
+            "Only this key",
+        )))
+        .subcommand(verb("dismiss", "Forget what a target did not take").arg(bucket()).arg(text(
+            "key",
+            "KEY",
+            "Only this key",
+        )))
         .subcommand(verb("resync", "Look at everything in a bucket, and send what is missing there").arg(bucket()))
         .subcommand(
             verb("compare", "Compare a bucket with its target: begin, or see how far it is")
@@ -222,7 +232,9 @@ fn for_people(told: Told, answer: &Value) -> String {
         Told::Rule => rule(answer),
         Told::Rules => each(answer, "rules").map(rule).collect(),
         Told::Failures => each(answer, "failures")
-            .map(|failure| format!("{}  {}\n", text(failure, "key").escape_debug(), text(failure, "reason").escape_debug()))
+            .map(|failure| {
+                format!("{}  {}\n", text(failure, "key").escape_debug(), text(failure, "reason").escape_debug())
+            })
             .collect(),
         Told::Comparison => comparison(answer),
         Told::Conflicts => each(answer, "conflicts")

@@ -187,7 +187,7 @@ impl S3Client {
             self.read(remote, response, &progress).await
         };
         let silent = || Failure::Unreachable(format!("no answer for {} seconds", IDLE_PATIENCE.as_secs()));
-        watched(&progress, work).await.unwrap_or_else(|| Err(silent()))
+        watched(&progress, IDLE_PATIENCE, work).await.unwrap_or_else(|| Err(silent()))
     }
 
     fn signed_headers(&self, remote: &Remote, ask: &Ask<'_>, path: &str, query: &str) -> Result<HeaderMap, Failure> {
@@ -282,11 +282,11 @@ fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Waits for work as long as there is progress; none when there was none for too long.
-async fn watched<T>(progress: &AtomicU64, work: impl Future<Output = T>) -> Option<T> {
+async fn watched<T>(progress: &AtomicU64, patience: Duration, work: impl Future<Output = T>) -> Option<T> {
     let mut work = std::pin::pin!(work);
     let mut seen = progress.load(Ordering::Relaxed);
     loop {
-        if let Ok(done) = tokio::time::timeout(IDLE_PATIENCE, &mut work).await {
+        if let Ok(done) = tokio::time::timeout(patience, &mut work).await {
             return Some(done);
         }
         let now = progress.load(Ordering::Relaxed);
@@ -326,16 +326,16 @@ mod tests {
         assert_eq!(after(StatusCode::NOT_FOUND, "7"), None);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[actix_web::test]
     async fn silence_ends_the_wait_and_progress_does_not() {
-        let progress = AtomicU64::new(0);
-        assert_eq!(watched(&progress, std::future::pending::<()>()).await, None);
+        let (progress, patience) = (AtomicU64::new(0), Duration::from_millis(60));
+        assert_eq!(watched(&progress, patience, std::future::pending::<()>()).await, None);
         let slow = async {
             for _ in 0..10 {
-                tokio::time::sleep(IDLE_PATIENCE / 2).await;
+                tokio::time::sleep(patience / 3).await;
                 progress.fetch_add(1, Ordering::Relaxed);
             }
         };
-        assert_eq!(watched(&progress, slow).await, Some(()));
+        assert_eq!(watched(&progress, patience, slow).await, Some(()));
     }
 }

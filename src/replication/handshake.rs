@@ -85,12 +85,7 @@ pub async fn ask(client: &S3Client, remote: &Remote, bucket: Option<&str>) -> Re
     }
 }
 
-async fn get(
-    client: &S3Client,
-    remote: &Remote,
-    place: Place<'_>,
-    query: &[(&str, &str)],
-) -> Result<Reply, Failure> {
+async fn get(client: &S3Client, remote: &Remote, place: Place<'_>, query: &[(&str, &str)]) -> Result<Reply, Failure> {
     let ask = || Ask { method: Method::GET, place, query, headers: Vec::new(), payload: Payload::Empty };
     match client.send(remote, ask()).await {
         // The time there is known by now.
@@ -125,10 +120,10 @@ fn credentials_problem(failure: &Failure) -> Option<String> {
 fn of_node(answer: Answer) -> Result<Handshake, Failure> {
     let id: NodeId = answer.node_id.parse().map_err(|_| Failure::Nonsense("the node has no id".to_owned()))?;
     let Rights { read, write, delete, replicate } = answer.rights;
-    let bucket = answer.bucket.filter(|bucket| bucket.exists).map(|bucket| PeerBucket {
-        versioning: versioning(&bucket.versioning),
-        object_lock: bucket.object_lock,
-    });
+    let bucket = answer
+        .bucket
+        .filter(|bucket| bucket.exists)
+        .map(|bucket| PeerBucket { versioning: versioning(&bucket.versioning), object_lock: bucket.object_lock });
     Ok(Handshake {
         node: Some(PeerNode { id, time: Stamp(answer.time) }),
         bucket,
@@ -165,7 +160,9 @@ async fn of_service(client: &S3Client, remote: &Remote, bucket: Option<&str>) ->
             match (failure.code(), failure.status()) {
                 ("NoSuchBucket", _) => {}
                 // Whether it is there is not told.
-                (_, 403) => found.bucket = bucket.map(|_| PeerBucket { versioning: Versioning::Off, object_lock: false }),
+                (_, 403) => {
+                    found.bucket = bucket.map(|_| PeerBucket { versioning: Versioning::Off, object_lock: false })
+                }
                 _ => found.problem = Some(failure.to_string()),
             }
         }

@@ -158,7 +158,9 @@ impl Multipart<'_> {
             },
             Some(Remembered::Other(upload)) => {
                 // Should it fail, the target's rules clear it away.
-                let _gone = self.ask(&remote, bucket, Method::DELETE, &[("uploadId", &upload)], Vec::new(), Payload::Empty).await;
+                let _gone = self
+                    .ask(&remote, bucket, Method::DELETE, &[("uploadId", &upload)], Vec::new(), Payload::Empty)
+                    .await;
                 (self.begin(&remote, bucket, &what).await?, Vec::new())
             }
             None => (self.begin(&remote, bucket, &what).await?, Vec::new()),
@@ -176,7 +178,9 @@ impl Multipart<'_> {
         // What is refused would be refused again with the same upload.
         if matches!(&done, Ok(_) | Err(PeerError { kind: PeerErrorKind::Refused { .. }, .. })) {
             if done.is_err() {
-                let _gone = self.ask(&remote, bucket, Method::DELETE, &[("uploadId", &upload)], Vec::new(), Payload::Empty).await;
+                let _gone = self
+                    .ask(&remote, bucket, Method::DELETE, &[("uploadId", &upload)], Vec::new(), Payload::Empty)
+                    .await;
             }
             self.peer.uploads.ended(&what);
         }

@@ -91,7 +91,13 @@ impl HttpPeer {
         Ok(handshake::ask(&self.client, &remote, to.bucket.as_deref()).await?)
     }
 
-    async fn change(&self, to: &Destination, object: &Outgoing, what: &str, document: String) -> Result<Reply, PeerError> {
+    async fn change(
+        &self,
+        to: &Destination,
+        object: &Outgoing,
+        what: &str,
+        document: String,
+    ) -> Result<Reply, PeerError> {
         let (remote, bucket) = self.bucket(to)?;
         let version = addressed(to, object.object.version_id);
         let mut query = vec![(what, "")];

@@ -49,8 +49,7 @@ impl Signer {
         let date = AmzDate::from_seconds(seconds_of(now))?;
         headers.insert(HeaderName::from_static("x-amz-date"), HeaderValue::from_str(&date.text).ok()?);
         headers.insert(HeaderName::from_static(CONTENT_SHA256), HeaderValue::from_str(request.payload).ok()?);
-        let scope =
-            Scope { date: date.day().to_owned(), region: self.region.clone(), service: "s3".to_owned() };
+        let scope = Scope { date: date.day().to_owned(), region: self.region.clone(), service: "s3".to_owned() };
         let mut names: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
         names.retain(|name| !UNSIGNED_HEADERS.contains(&name.as_str()));
         names.push("host".to_owned());
@@ -99,8 +98,7 @@ mod tests {
             map.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
         let payload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let request =
-            Unsigned { method: "GET", authority: "examplebucket.s3.amazonaws.com", path, query, payload };
+        let request = Unsigned { method: "GET", authority: "examplebucket.s3.amazonaws.com", path, query, payload };
         // 2013-05-24T00:00:00Z, as in the examples of the S3 API Reference.
         signer.sign(&request, &mut map, Stamp(1_369_353_600_000_000_000)).unwrap();
         map.get("authorization").unwrap().to_str().unwrap().to_owned()

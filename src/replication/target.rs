@@ -107,7 +107,9 @@ mod tests {
             let endpoint = Endpoint::parse(text).unwrap();
             assert_eq!((endpoint.authority(), endpoint.path_of("b", Some("k")).as_deref()), (authority, Some(path)));
         }
-        for bad in ["", "a", "ftp://a", "http://", "http://u@a", "http://u:p@a", "http://a?x", "http://a#x", "file:///a"] {
+        for bad in
+            ["", "a", "ftp://a", "http://", "http://u@a", "http://u:p@a", "http://a?x", "http://a#x", "file:///a"]
+        {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
     }

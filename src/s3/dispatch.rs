@@ -4,9 +4,10 @@ use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
     acl, bucket, bucket_access, bucket_cors, bucket_encryption, bucket_lifecycle, bucket_logging, bucket_notification,
-    bucket_policy, bucket_quota, bucket_replication, bucket_switches, bucket_website, delete_objects, list_buckets, list_objects,
-    list_versions, multipart_complete, multipart_create, multipart_list, multipart_part, object_attributes,
-    object_copy, object_delete, object_encryption, object_get, object_lock, object_put, post_object, tagging,
+    bucket_policy, bucket_quota, bucket_replication, bucket_switches, bucket_website, delete_objects, list_buckets,
+    list_objects, list_versions, multipart_complete, multipart_create, multipart_list, multipart_part,
+    object_attributes, object_copy, object_delete, object_encryption, object_get, object_lock, object_put, post_object,
+    tagging,
 };
 use super::operation::Operation;
 use super::respond::Answer;

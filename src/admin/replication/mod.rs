@@ -91,13 +91,17 @@ impl From<ReplicationError> for S3Error {
         let text = error.to_string();
         match error {
             ReplicationError::NoSuchConnection(_) => Self::with_message(ErrorCode::NoSuchEntity, text),
-            ReplicationError::NoSuchRule(_) => Self::new(ErrorCode::ReplicationConfigurationNotFoundError).because(text),
+            ReplicationError::NoSuchRule(_) => {
+                Self::new(ErrorCode::ReplicationConfigurationNotFoundError).because(text)
+            }
             ReplicationError::ConnectionInUse(_) => Self::with_message(ErrorCode::OperationAborted, text),
             ReplicationError::ConnectionExists(_) => Self::with_message(ErrorCode::EntityAlreadyExists, text),
             ReplicationError::Invalid(_) => Self::with_message(ErrorCode::InvalidArgument, text),
             ReplicationError::Conflict(_) => Self::with_message(ErrorCode::OperationAborted, text),
             ReplicationError::Storage(error) => error.into(),
-            ReplicationError::Store(store) if store.is_full() => Self::new(ErrorCode::InsufficientStorage).because(text),
+            ReplicationError::Store(store) if store.is_full() => {
+                Self::new(ErrorCode::InsufficientStorage).because(text)
+            }
             ReplicationError::Store(_) | ReplicationError::Seal(_) => Self::internal(text),
             ReplicationError::Busy => Self::new(ErrorCode::SlowDown).because(text),
             ReplicationError::Stopped | ReplicationError::TimedOut => {

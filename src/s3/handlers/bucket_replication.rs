@@ -164,7 +164,8 @@ fn resolve(call: &Call, arn: &str, former: Option<&Rule>) -> Result<(Arc<Connect
         return Err(malformed());
     }
     let unknown = || {
-        let message = "The destination names no connection of this node: use arn:myfsio:replication::<connection>:<bucket>.";
+        let message =
+            "The destination names no connection of this node: use arn:myfsio:replication::<connection>:<bucket>.";
         S3Error::with_message(ErrorCode::InvalidRequest, message)
     };
     Ok((connection.ok_or_else(unknown)?, target.to_owned()))

@@ -92,7 +92,8 @@ impl Source {
             ),
             _ => error,
         })?;
-        ReadConditions::of_copy_source(&call.headers)?.require_for_copy(&opened.object.etag, opened.object.modified())?;
+        ReadConditions::of_copy_source(&call.headers)?
+            .require_for_copy(&opened.object.etag, opened.object.modified())?;
         Ok(Self { name, bucket, opened })
     }
 

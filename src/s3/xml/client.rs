@@ -257,35 +257,39 @@ mod tests {
         )
         .unwrap();
         assert_eq!(page.next, None);
-        assert_eq!(page.entries.iter().map(|e| (e.key.as_str(), e.is_marker, e.is_latest)).collect::<Vec<_>>(), [
-            ("a+b", false, true),
-            ("c", true, false)
-        ]);
+        assert_eq!(
+            page.entries.iter().map(|e| (e.key.as_str(), e.is_marker, e.is_latest)).collect::<Vec<_>>(),
+            [("a+b", false, true), ("c", true, false)]
+        );
         assert!(objects(b"<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>").is_err());
     }
 
     #[test]
     fn uploads_and_parts() {
-        assert_eq!(initiated(b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>").unwrap(), "u");
+        assert_eq!(
+            initiated(b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+                .unwrap(),
+            "u"
+        );
         let page = parts(
             b"<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker>\
               <Part><PartNumber>2</PartNumber><ETag>\"x\"</ETag><Size>5</Size></Part></ListPartsResult>",
         )
         .unwrap();
-        assert_eq!(page, Page {
-            entries: vec![ListedPart { number: 2, etag: "x".to_owned(), size: 5 }],
-            next: Some("2".to_owned())
-        });
+        assert_eq!(
+            page,
+            Page { entries: vec![ListedPart { number: 2, etag: "x".to_owned(), size: 5 }], next: Some("2".to_owned()) }
+        );
         let done = completed(b"<CompleteMultipartUploadResult><ETag>\"a-2\"</ETag></CompleteMultipartUploadResult>");
         assert_eq!(done.unwrap(), Ok("a-2".to_owned()));
         let refused = completed(b"<Error><Code>InternalError</Code></Error>").unwrap();
         assert_eq!(refused.unwrap_err().code, "InternalError");
         let document = write_complete([(1, "a"), (2, "b")].into_iter());
         let read = super::super::requests::complete_multipart_upload(document.as_bytes()).unwrap();
-        assert_eq!(read.iter().map(|part| (part.number.get(), part.etag.as_str())).collect::<Vec<_>>(), [
-            (1, "\"a\""),
-            (2, "\"b\"")
-        ]);
+        assert_eq!(
+            read.iter().map(|part| (part.number.get(), part.etag.as_str())).collect::<Vec<_>>(),
+            [(1, "\"a\""), (2, "\"b\"")]
+        );
     }
 
     #[test]

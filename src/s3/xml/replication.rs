@@ -51,7 +51,9 @@ pub fn replication_configuration(body: &[u8]) -> Result<ReplicationConfiguration
     let mut destinations = read.iter().map(|rule| rule.destination.as_str());
     let destination = destinations.next().ok_or_else(|| MalformedXml::new("no rules"))?.to_owned();
     if destinations.any(|other| other != destination) {
-        return Err(not_implemented("All rules of a bucket must have the same destination: there is one target for each bucket."));
+        return Err(not_implemented(
+            "All rules of a bucket must have the same destination: there is one target for each bucket.",
+        ));
     }
     Ok(ReplicationConfiguration { role, destination, rules: read.into_iter().map(|read| read.rule).collect() })
 }
@@ -170,9 +172,8 @@ fn id(element: &Element) -> Result<String, S3Error> {
 fn priority(element: &Element) -> Result<u32, S3Error> {
     let text = element.leaf()?.trim();
     let number: i32 = text.parse().map_err(|_| MalformedXml::new("Priority is no number"))?;
-    u32::try_from(number).map_err(|_| {
-        S3Error::invalid_argument("Priority", text, "Priority must be a non-negative integer")
-    })
+    u32::try_from(number)
+        .map_err(|_| S3Error::invalid_argument("Priority", text, "Priority must be a non-negative integer"))
 }
 
 fn enabled(element: &Element) -> Result<bool, MalformedXml> {
