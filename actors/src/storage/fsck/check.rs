@@ -201,9 +201,9 @@ impl<'a> Check<'a> {
         add_version(&mut self.usage, bucket, row);
         self.keys.enter(row);
         if row.version.is_none() {
-            self.change(keys::null_version(bucket, key.as_bytes()), Some(rows::encode_stamp(stamp)))?;
+            self.change(keys::null_version(bucket, key.as_bytes()), Some(rows::encode_stamp(row.clock())))?;
         }
-        self.change(keys::version(bucket, key.as_bytes(), stamp), Some(rows::encode(row)?))
+        self.change(keys::version(bucket, key.as_bytes(), row.clock()), Some(rows::encode(row)?))
     }
 
     /// Removes the row of a noncurrent version.
@@ -219,10 +219,10 @@ impl<'a> Check<'a> {
         if row.parts.is_some() {
             self.change(keys::part_list(bucket, Stamp(row.stamp)), None)?;
         }
-        self.change(keys::version(bucket, key.as_bytes(), Stamp(row.stamp)), None)
+        self.change(keys::version(bucket, key.as_bytes(), row.clock()), None)
     }
 
-    /// The noncurrent version of this stamp.
+    /// The noncurrent version of this clock.
     pub fn version(&self, bucket: BucketId, key: &[u8], stamp: Stamp) -> Result<Option<ObjectRow>, StorageError> {
         let row = self.opened.rows.index.snapshot()?.get(&keys::version(bucket, key, stamp))?;
         row.map(|row| rows::decode(&row)).transpose()

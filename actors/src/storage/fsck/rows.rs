@@ -313,8 +313,8 @@ fn null_version(
     stamp: Stamp,
 ) -> Result<(), StorageError> {
     let place = format!("{}/{key}, version {}", bucket.name, row.version_id());
-    if row.stamp != stamp.0 {
-        check.tell(Difference::UnreadableRow, place.clone(), "its key has another time than its row", false);
+    if row.clock() != stamp {
+        check.tell(Difference::UnreadableRow, place.clone(), "its key has another clock than its row", false);
     }
     if row.version.is_some() {
         return Ok(());

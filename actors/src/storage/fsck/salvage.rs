@@ -111,6 +111,7 @@ impl Salvage {
                 (Some(RowKind::Version(bucket, name, stamp)), None) => {
                     if let (Some(row), Ok(name)) = (check.version(bucket, &name, stamp)?, ObjectKey::parse(&name)) {
                         check.drop_version(bucket, &name, &row)?;
+                        let stamp = Stamp(row.stamp);
                         if row.location == Location::Overflow && !self.is_current(bucket, &name, stamp)? {
                             check.put_aside(&overflow_path(bucket, name.as_str(), stamp))?;
                         }
@@ -190,8 +191,7 @@ impl Salvage {
 
     /// The journal's last word on a noncurrent version.
     fn noncurrent(&self, place: &Place) -> Result<Option<ObjectRow>, StorageError> {
-        let row_key = keys::version(BucketId(place.bucket_id), place.key.as_bytes(), Stamp(place.stamp));
-        self.last.get(&row_key).and_then(Option::as_deref).map(rows::decode).transpose()
+        self.last.get(&place.version_key()).and_then(Option::as_deref).map(rows::decode).transpose()
     }
 
     /// Tells the new index that the object of a plain file was followed by a later version.
@@ -206,7 +206,7 @@ impl Salvage {
             check.change(keys::object(bucket, key.as_bytes()), None)?;
         }
         let own = check.stamp_of(&row);
-        if check.version(bucket, key.as_bytes(), Stamp(row.stamp))?.is_none()
+        if check.version(bucket, key.as_bytes(), row.clock())?.is_none()
             && check.look(&place.overflow_path())? == Some(own)
         {
             check.enter_version(bucket, &key, &row)?;
@@ -233,7 +233,7 @@ impl Salvage {
         if row.stamp != place.stamp || is_told || !check.buckets.contains_key(&bucket) {
             return Ok(());
         }
-        if let Some(there) = check.version(bucket, key.as_bytes(), Stamp(row.stamp))? {
+        if let Some(there) = check.version(bucket, key.as_bytes(), row.clock())? {
             check.drop_version(bucket, &key, &there)?;
         }
         if let Outcome::Moved(_) = files.carry_out(step, changes, &|| Ok(Vec::new()))? {
@@ -256,7 +256,7 @@ impl Salvage {
             return Ok(());
         };
         let Some(told) = self.noncurrent(place)?.filter(|_| check.buckets.contains_key(&bucket)) else { return Ok(()) };
-        let is_told = check.version(bucket, key.as_bytes(), Stamp(place.stamp))?.is_some()
+        let is_told = check.version(bucket, key.as_bytes(), told.clock())?.is_some()
             || check.object(bucket, &key)?.is_some_and(|there| there.stamp == place.stamp);
         let is_gone = match source {
             Source::Staged { name } => check.look(&staged_path(name))?.is_none(),

@@ -82,7 +82,7 @@ impl Mutation for ConfigureBucket {
 }
 
 /// Sets the row of a bucket's configuration, and has a copy of both kept beside its files.
-fn describe(planner: &mut Planner<'_>, bucket: &Bucket, config: Option<Vec<u8>>) {
+pub(super) fn describe(planner: &mut Planner<'_>, bucket: &Bucket, config: Option<Vec<u8>>) {
     let row = planner.change(keys::config(bucket.id), config);
     planner.step(Step::DescribeBucket { id: bucket.id.0, name: bucket.name.as_str().to_owned(), row });
 }

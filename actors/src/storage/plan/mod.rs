@@ -6,14 +6,17 @@
 mod adopt;
 mod bucket;
 mod change;
+mod copies;
 mod drop_replication;
 mod events;
 mod key_use;
+mod lineage;
 mod multipart;
 mod object;
 mod queue;
 mod quota;
 mod reencryption;
+mod replica;
 mod times;
 mod versions;
 

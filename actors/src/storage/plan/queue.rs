@@ -60,7 +60,7 @@ impl Planner<'_> {
         }
     }
 
-    fn totals(&self, queue: &QueueName) -> QueueTotalsRow {
+    pub(super) fn totals(&self, queue: &QueueName) -> QueueTotalsRow {
         let changed = self.effects.iter().rev().find_map(|effect| match effect {
             Effect::QueueIs(of, totals) if of == queue => Some(totals.unwrap_or_default()),
             _ => None,

@@ -1,0 +1,1 @@
+//! The queue by itself: bounds, sums, what is settled and what is not.
