@@ -336,6 +336,15 @@ impl OpenObject {
         })
     }
 
+    /// Copies the bytes as they are on disk, sealed if they are.
+    pub(super) fn copy_stored(&self, to: &DiskFile) -> std::io::Result<()> {
+        match &self.bits {
+            Bits::None => Ok(()),
+            Bits::Memory(bytes) => to.write_all_at(bytes, 0),
+            Bits::File(file) => to.copy_from(file, 0, 0, self.object.stored_size()),
+        }
+    }
+
     /// Bytes as they are on disk, at once if they are at hand.
     fn fetch(&self, offset: u64, size: usize, is_sealed: bool) -> Result<Fetched, StorageError> {
         match &self.bits {

@@ -117,6 +117,22 @@ impl Salvage {
                         }
                     }
                 }
+                (
+                    Some(
+                        RowKind::Queued(..)
+                        | RowKind::QueuedSince(..)
+                        | RowKind::QueueTotals(_)
+                        | RowKind::Tombstone(..)
+                        | RowKind::TombstoneSince(..)
+                        | RowKind::TombstoneCount(_),
+                    ),
+                    value,
+                ) => check.change(key.clone(), value.as_ref().map(|value| value.to_vec()))?,
+                (Some(RowKind::Conflict(bucket, name, ..)), value) => {
+                    if let Ok(name) = ObjectKey::parse(&name) {
+                        conflict(check, bucket, key, &name, value.as_deref())?;
+                    }
+                }
                 (Some(RowKind::Upload(..) | RowKind::Event(..)), Some(value)) => {
                     check.change(key.clone(), Some(value.to_vec()))?
                 }
@@ -318,6 +334,39 @@ impl Salvage {
             check.put_aside(&place_of(&there, &key, &row).path())?;
         }
         Ok(())
+    }
+}
+
+/// The journal's last word on a conflict: a mark is taken as it is, a copy if its file is there.
+fn conflict(
+    check: &mut Check<'_>,
+    bucket: BucketId,
+    row_key: &[u8],
+    name: &ObjectKey,
+    told: Option<&[u8]>,
+) -> Result<(), StorageError> {
+    if !check.buckets.contains_key(&bucket) {
+        return Ok(());
+    }
+    check.flush()?;
+    let there = check.opened.rows.index.snapshot()?.get(row_key)?;
+    let there = there.filter(|row| !row.is_empty()).map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
+    match (told, there) {
+        (Some([]), _) => check.change(row_key.to_vec(), Some(Vec::new())),
+        (Some(told), Some(there)) => renew(check, bucket, row_key, Some(there), told),
+        (Some(told), None) => {
+            let told: ObjectRow = rows::decode(told)?;
+            let path = overflow_path(bucket, name.as_str(), Stamp(told.stamp));
+            if check.look(&path)? == Some(check.stamp_of(&told)) {
+                check.enter_version(bucket, name, &told)?;
+            }
+            Ok(())
+        }
+        (None, Some(there)) => {
+            check.drop_version(bucket, name, &there)?;
+            check.put_aside(&overflow_path(bucket, name.as_str(), Stamp(there.stamp)))
+        }
+        (None, None) => Ok(()),
     }
 }
 

@@ -135,6 +135,11 @@ pub(in crate::storage) fn tombstones(bucket: BucketId) -> KeyRange {
     whole_bucket(TOMBSTONE, bucket)
 }
 
+/// All that was deleted of all buckets.
+pub(in crate::storage) fn all_tombstones() -> KeyRange {
+    (vec![TOMBSTONE], vec![TOMBSTONE + 1])
+}
+
 /// All that was deleted of a key.
 pub(in crate::storage) fn tombstones_of(bucket: BucketId, key: &[u8]) -> KeyRange {
     let mut row = of_bucket(TOMBSTONE, bucket);

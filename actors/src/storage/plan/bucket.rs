@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::conflicts::drop_copies;
 use super::times::drop_times;
 use super::{Effect, Growth, Mutation, Planner};
 use crate::bucket_config::{BUCKET_TAGS_MAX, BucketConfig};
@@ -100,6 +101,7 @@ impl Mutation for DropBucket {
             }
         }
         drop_uploads(planner, bucket.id)?;
+        drop_copies(planner, &bucket, COPIES_MAX)?;
         planner.change(keys::bucket(&bucket.name), None);
         planner.change(keys::usage(bucket.id), None);
         planner.change(keys::config(bucket.id), None);
@@ -115,6 +117,9 @@ impl Mutation for DropBucket {
         Ok(bucket)
     }
 }
+
+/// Conflict copies that one deletion of a bucket may end; others are ended beforehand.
+const COPIES_MAX: usize = 1000;
 
 /// Parts that one deletion of a bucket may end; its uploads are ended beforehand, these came in between.
 const PARTS_MAX: usize = 1000;

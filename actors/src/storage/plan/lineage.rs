@@ -203,6 +203,9 @@ impl Planner<'_> {
             }
             Ok(oldest.len() < limit)
         })?;
+        if oldest.is_empty() {
+            return Ok(0);
+        }
         let queues: Vec<QueueName> =
             self.state.queues.keys().filter(|queue| queue.bucket == bucket.id).cloned().collect();
         let forgotten = oldest.len();

@@ -6,6 +6,7 @@
 mod adopt;
 mod bucket;
 mod change;
+mod conflicts;
 mod copies;
 mod drop_replication;
 mod events;
@@ -25,7 +26,8 @@ use std::sync::Arc;
 
 pub(super) use adopt::{Adopt, Taken, adopted_row, is_same, must_stay};
 pub(super) use bucket::{DropBucket, NewBucket};
-pub(super) use drop_replication::DropQueue;
+pub(super) use conflicts::{EndConflict, EndConflicts, ForgetTombstones};
+pub(super) use drop_replication::{DropLeftovers, DropQueue};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::lineage::{Keyed, NullState, lineage_row};
 use super::object::{ObjectWrite, choose_location, drop_previous, lock, place_of, plan_file};
 use super::versions::{self, Tally};
 use super::{Growth, Planner};
-use crate::names::{CanonicalId, Change as Clocked, ObjectKey, Seen, Stamp, VersionId};
+use crate::names::{CanonicalId, Change as Clocked, NodeId, ObjectKey, Seen, Stamp, VersionId};
 use crate::storage::body::BodyPlace;
 use crate::storage::messages::{
     Applied, Bucket, DeleteObject, Deleted, Lineage, Object, Replica, Slot, Stored, Versioning,
@@ -48,8 +48,12 @@ fn stored(bucket: &Bucket, object: Object, applied: Applied) -> Stored {
     Stored { object: Arc::new(object), versioned: bucket.versioning != Versioning::Off, applied }
 }
 
-fn known_to(replica: &Replica) -> [Option<crate::names::NodeId>; 2] {
-    [Some(replica.change.origin), Some(replica.sender)]
+/// Nodes that know what is sent: who sends it, and who made all of it.
+fn known_to(replica: &Replica) -> [Option<NodeId>; 2] {
+    let origin = replica.change.origin;
+    let beside = [replica.tags_change, replica.lock_change];
+    let is_all_its_own = beside.iter().flatten().all(|change| change.origin == origin);
+    [Some(origin).filter(|_| is_all_its_own), Some(replica.sender)]
 }
 
 /// Plans the write of another node.

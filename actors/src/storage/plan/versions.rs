@@ -71,6 +71,11 @@ impl Tally {
         })?;
         self.keys.count(planner)
     }
+
+    /// Only what is wrapped under keys, where the other counters go.
+    pub fn count_keys(&self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
+        self.keys.count(planner)
+    }
 }
 
 /// Whether a new version takes the place of `previous`, rather than following it.

@@ -129,12 +129,14 @@ impl Ring {
         self.peers[at].client.replication_rules(rules("shared", Some(peer), ReplicationLimits::default()));
     }
 
-    pub async fn restart(&mut self, at: usize) {
+    /// Stops a node, does something to its directory, and starts it again.
+    pub async fn restart(&mut self, at: usize, meanwhile: impl FnOnce(&std::path::Path)) {
         let peer = self.peers.remove(at);
         let id = peer.client.node_id();
         peer.client.stop().await.unwrap();
         let Peer { root, clock, client } = peer;
         drop(client);
+        meanwhile(root.path());
         // The threads let the directory go a moment later.
         let mut left = 200;
         let reopened = loop {
@@ -321,7 +323,8 @@ pub async fn listing(peer: &Peer) -> BTreeMap<(String, usize), String> {
                 if entry.is_latest {
                     objects.insert(entry.key.as_str().to_owned());
                 }
-                format!("{} {:?} {}", String::from_utf8_lossy(&bytes), object.attributes.tags, object.etag)
+                let text = String::from_utf8_lossy(&bytes);
+                format!("{} {:?} {}", text.trim_end_matches('x'), object.attributes.tags, object.etag)
             }
         };
         let modified = entry.last_modified.0;
