@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::names::Stamp;
 use myfsio_actors::outgoing::{Allowed, why};
-use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Body, Client, Method, Response, StatusCode};
 
 use super::content::{Payload, Sending};
@@ -175,7 +175,12 @@ impl S3Client {
         let headers = self.signed_headers(remote, &ask, &path, &query)?;
         let progress = Arc::new(AtomicU64::new(0));
         let Sending { body, failure } = ask.payload.into_sending(Arc::clone(&progress));
+        // The HTTP client says nothing of a body that is not there, which S3 asks for.
+        let says_none = body.is_none() && matches!(ask.method, Method::PUT | Method::POST);
         let mut request = http.request(ask.method, url).headers(headers);
+        if says_none {
+            request = request.header(CONTENT_LENGTH, 0);
+        }
         if let Some(body) = body {
             request = request.body::<Body>(body);
         }
