@@ -131,9 +131,7 @@ fn rule_of(node: &Node, bucket: &BucketName, body: RuleBody) -> Result<Rule, S3E
 fn limit_of(query: &Query) -> Result<usize, S3Error> {
     let Some(text) = query.get("limit") else { return Ok(LIMIT) };
     let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-    limit.ok_or_else(|| {
-        S3Error::invalid_argument("limit", text, format!("A page has 1 to {LIMIT_MAX} entries."))
-    })
+    limit.ok_or_else(|| S3Error::invalid_argument("limit", text, format!("A page has 1 to {LIMIT_MAX} entries.")))
 }
 
 /// Where a page of failures ends: `<since>/<clock of the version or ->/<key>`.
@@ -202,14 +200,16 @@ async fn conflicts(node: &Node, bucket: Option<Arc<Bucket>>, query: &Query) -> A
         (Some(key), version) => {
             let invalid = |_| S3Error::invalid_argument("key", key, "No page ends there.");
             let key = ObjectKey::parse(key.as_bytes()).map_err(invalid)?;
-            let unknown = |_| S3Error::invalid_argument("version-id", version.unwrap_or_default(), "No page ends there.");
+            let unknown =
+                |_| S3Error::invalid_argument("version-id", version.unwrap_or_default(), "No page ends there.");
             Some((key, version.map_or(Ok(VersionId::Null), VersionId::parse).map_err(unknown)?))
         }
     };
     let found = node.storage.conflicts(Arc::clone(&bucket), after, limit).await?;
     let next = found.last().filter(|_| found.len() >= limit);
     let next = next.map(|last| json!({ "key": last.key.as_str(), "version-id": last.version_id.to_string() }));
-    let told: Vec<_> = found.iter().map(|conflict| with_winner(node, &bucket, tell::conflict(conflict), &conflict.key)).collect();
+    let told: Vec<_> =
+        found.iter().map(|conflict| with_winner(node, &bucket, tell::conflict(conflict), &conflict.key)).collect();
     ok(StatusCode::OK, &json!({ "conflicts": told, "next": next }))
 }
 
