@@ -222,6 +222,11 @@ impl<'a> Check<'a> {
         self.change(noncurrent_key(bucket, key, row), None)
     }
 
+    /// Whether a row that is no current object's is there.
+    pub fn has_noncurrent(&self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<bool, StorageError> {
+        Ok(self.opened.rows.index.snapshot()?.get(&noncurrent_key(bucket, key, row))?.is_some())
+    }
+
     /// The noncurrent version of this clock.
     pub fn version(&self, bucket: BucketId, key: &[u8], stamp: Stamp) -> Result<Option<ObjectRow>, StorageError> {
         let row = self.opened.rows.index.snapshot()?.get(&keys::version(bucket, key, stamp))?;

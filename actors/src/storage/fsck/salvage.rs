@@ -207,7 +207,13 @@ impl Salvage {
 
     /// The journal's last word on a noncurrent version.
     fn noncurrent(&self, place: &Place) -> Result<Option<ObjectRow>, StorageError> {
-        self.last.get(&place.version_key()).and_then(Option::as_deref).map(rows::decode).transpose()
+        let row = self.last.get(&place.version_key()).and_then(Option::as_deref);
+        let row = row.map(rows::decode::<ObjectRow>).transpose()?.filter(|row| row.stamp == place.stamp);
+        let (start, end) = keys::conflicts_of(BucketId(place.bucket_id), place.key.as_bytes());
+        let copies = self.last.range(start..end).filter_map(|(_, copy)| copy.as_deref());
+        let mut copies = copies.filter(|copy| row.is_none() && !copy.is_empty()).map(rows::decode::<ObjectRow>);
+        let copy = copies.find(|copy| copy.as_ref().map_or(true, |copy| copy.stamp == place.stamp)).transpose()?;
+        Ok(row.or(copy))
     }
 
     /// Tells the new index that the object of a plain file was followed by a later version.
@@ -222,9 +228,7 @@ impl Salvage {
             check.change(keys::object(bucket, key.as_bytes()), None)?;
         }
         let own = check.stamp_of(&row);
-        if check.version(bucket, key.as_bytes(), row.clock())?.is_none()
-            && check.look(&place.overflow_path())? == Some(own)
-        {
+        if !check.has_noncurrent(bucket, &key, &row)? && check.look(&place.overflow_path())? == Some(own) {
             check.enter_version(bucket, &key, &row)?;
         }
         check.flush()
@@ -272,7 +276,7 @@ impl Salvage {
             return Ok(());
         };
         let Some(told) = self.noncurrent(place)?.filter(|_| check.buckets.contains_key(&bucket)) else { return Ok(()) };
-        let is_told = check.version(bucket, key.as_bytes(), told.clock())?.is_some()
+        let is_told = check.has_noncurrent(bucket, &key, &told)?
             || check.object(bucket, &key)?.is_some_and(|there| there.stamp == place.stamp);
         let is_gone = match source {
             Source::Staged { name } => check.look(&staged_path(name))?.is_none(),

@@ -43,7 +43,7 @@ pub(in crate::storage) fn check_conditions(
     if conditions.if_match.as_ref().is_some_and(|condition| !matches(condition, row)) {
         return failed("If-Match");
     }
-    if conditions.if_match_last_modified.is_some_and(|seconds| Stamp(row.stamp).seconds() != seconds) {
+    if conditions.if_match_last_modified.is_some_and(|seconds| row.modified().seconds() != seconds) {
         return failed("x-amz-if-match-last-modified-time");
     }
     if conditions.if_match_size.is_some_and(|size| row.size != size) {

@@ -51,6 +51,11 @@ pub fn rule() -> ReplicationRule {
 }
 
 pub fn rules(bucket: &str, peer: Option<NodeId>, limits: ReplicationLimits) -> Arc<RuleSet> {
+    rules_of(&[bucket], peer, limits)
+}
+
+/// Rules that replicate all of some buckets.
+pub fn rules_of(buckets: &[&str], peer: Option<NodeId>, limits: ReplicationLimits) -> Arc<RuleSet> {
     let to = BucketReplication {
         target: TargetId(Arc::from("peer")),
         peer,
@@ -58,7 +63,8 @@ pub fn rules(bucket: &str, peer: Option<NodeId>, limits: ReplicationLimits) -> A
         filled: false,
         rules: vec![rule()],
     };
-    Arc::new(RuleSet { buckets: [(BucketName::parse(bucket).unwrap(), to)].into(), limits })
+    let buckets = buckets.iter().map(|bucket| (BucketName::parse(bucket).unwrap(), to.clone()));
+    Arc::new(RuleSet { buckets: buckets.collect(), limits })
 }
 
 pub struct Peer {
