@@ -18,7 +18,7 @@ use super::xml::write::XmlWriter;
 pub type Answer = Result<HttpResponse, S3Error>;
 
 /// Names one request in responses and logs: 16 hexadecimal digits in upper case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestId(u64);
 
 impl RequestId {
