@@ -152,6 +152,11 @@ def reset(end):
     """Ends a connection as a crash would: with a reset."""
     try:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Closing alone would not wake who waits for its next byte, and so would end nothing.
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    try:
         end.close()
     except OSError:
         pass
