@@ -111,6 +111,11 @@ class Link:
             while data := source.recv(65536):
                 if self.delay:
                     time.sleep(self.delay)
+                if self.down:
+                    # It was just being made when all others were cut.
+                    reset(source)
+                    reset(sink)
+                    return
                 if counts:
                     self._count(data)
                     if left is not None and (left := left - len(data)) <= 0:
