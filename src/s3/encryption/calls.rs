@@ -34,9 +34,10 @@ impl Call {
             }
             Choice::Kms { key: wanted, context, bucket_key } => {
                 check_kms_enabled(kms)?;
-                // Before anything is looked up, or made, for somebody whom nobody knows.
-                self.signer()?;
-                let found = key_of_name(kms, wanted.as_deref().unwrap_or_default()).await?;
+                // Before anything is looked up, or made, for somebody whom nobody knows. An alias is one of who asks, also where it is
+                // the bucket's configuration that names it (S3 API Reference, PutBucketEncryption).
+                let account = &self.signer()?.account_id;
+                let found = key_of_name(kms, account, wanted.as_deref().unwrap_or_default()).await?;
                 self.may_use_key(KeyUse::Seal, &found, (bucket, key), &context)?;
                 kms.seal_with_key(&found.id, context, bucket_key, &name)?
             }
@@ -144,16 +145,18 @@ impl Call {
     }
 }
 
-/// How the node itself seals an object that it writes into a bucket: as the bucket is configured. Errs: those of the KMS.
+/// How the node itself seals an object that it writes into a bucket: as the bucket is configured, whose owner's aliases that means. Errs: those of the KMS.
 pub async fn envelope_by_default(node: &Node, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Envelope>, KmsError> {
-    node.kms.seal_by_default(bucket.config.encryption.as_ref(), &name_of(bucket, key)).await
+    let directory = node.access.iam.directory();
+    let account = directory.account_of(&bucket.owner);
+    node.kms.seal_by_default(bucket.config.encryption.as_ref(), &account, &name_of(bucket, key)).await
 }
 
-/// The key of this name, or the one that is used when none is named. Errs: as the KMS does.
-async fn key_of_name(kms: &KmsClient, name: &str) -> Result<Arc<KmsKey>, KmsError> {
+/// The key of this name for an account, or the one that is used when none is named. Errs: as the KMS does.
+async fn key_of_name(kms: &KmsClient, account: &str, name: &str) -> Result<Arc<KmsKey>, KmsError> {
     match KmsClient::is_default_key(name) {
         true => kms.ensure_default_key().await,
-        false => kms.find(name),
+        false => kms.find_for(account, name),
     }
 }
 
