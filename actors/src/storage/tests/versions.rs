@@ -318,7 +318,7 @@ async fn a_state_that_was_set_twice_lasts() {
 #[actix::test]
 async fn only_what_was_judged_is_deleted() {
     let node = node();
-    let (client, there) = (&node.client, bucket(&node.client, "bucket").await);
+    let (client, there) = (&node.client, bucket(&node.client, "judged").await);
     let delete = async |version, of| {
         let message = DeleteObject {
             bucket: Arc::clone(&there),
