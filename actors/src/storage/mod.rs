@@ -48,6 +48,7 @@ mod progress;
 mod quota;
 mod read;
 mod recovery;
+mod replication;
 mod rows;
 mod sealing;
 mod segments;

@@ -88,6 +88,7 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
         owner: call.owner_id(),
         bypass_governance: bypasses_governance(call, bucket, key.as_str(), version, None),
         conditions: conditions.clone(),
+        replica: None,
     };
     delete(call, bucket, &key, version, message).await
 }
@@ -173,7 +174,11 @@ mod tests {
     #[test]
     fn answers_of_entries() {
         let mut out = XmlWriter::bare("R", 0);
-        write_deleted(&mut out, &object(|_| ()), &Deleted { version_id: Some(VersionId::Null), delete_marker: true });
+        write_deleted(
+            &mut out,
+            &object(|_| ()),
+            &Deleted { version_id: Some(VersionId::Null), delete_marker: true, applied: Default::default() },
+        );
         write_error(&mut out, &object(|o| o.version_id = Some("x".to_owned())), &ErrorCode::NoSuchVersion.into());
         let text = out.finish();
         assert!(text.contains(

@@ -26,6 +26,7 @@ pub async fn delete_object(call: Call) -> Answer {
         owner: owner.clone(),
         bypass_governance: bypasses_governance(&call, &bucket, key.as_str(), version, None),
         conditions: conditions.clone(),
+        replica: None,
     });
     Ok(deleted_response(&deleted.await?))
 }

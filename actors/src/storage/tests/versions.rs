@@ -105,6 +105,7 @@ async fn remove(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, versio
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     client.delete_object(message).await.unwrap()
 }
@@ -328,6 +329,7 @@ async fn only_what_was_judged_is_deleted() {
             owner: owner(),
             bypass_governance: false,
             conditions: WriteConditions::default(),
+            replica: None,
         };
         client.delete_object(message).await
     };
