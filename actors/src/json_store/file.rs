@@ -14,13 +14,13 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{FileProblem, Mistake, StoreError};
-use crate::names::Stamp;
+use crate::clock::{Clock as _, SystemClock};
 
 /// Largest file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -74,7 +74,7 @@ impl FileStamp {
         let (seconds, nanos) = self.changed;
         let changed = u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000);
         let changed = changed.saturating_add(u64::try_from(nanos).unwrap_or(0));
-        Stamp::from_system_time(SystemTime::now()).0.abs_diff(changed) >= TICK_NANOS_MAX
+        SystemClock.now().0.abs_diff(changed) >= TICK_NANOS_MAX
     }
 }
 
