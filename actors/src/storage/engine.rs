@@ -15,6 +15,7 @@ use super::committer::{CommittedBatch, Committer, Proposal};
 use super::disk::{Disk, FileStamp};
 use super::edits::Quarantine;
 use super::feed::EventFeed;
+use super::figures::Figures;
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
 use super::md5::Md5Thread;
@@ -84,6 +85,7 @@ pub(super) struct Shared {
     pub uploads: UploadTable,
     pub tools: BodyTools,
     pub feed: Arc<EventFeed>,
+    pub figures: Figures,
     pub replication: Arc<Replication>,
     pub chunks: Arc<ChunkPool>,
     /// For work that may take long: copying an object's parts together, walking a bucket's folder.
@@ -262,6 +264,7 @@ impl Engine {
             uploads: UploadTable::default(),
             chunks: Arc::default(),
             feed: Arc::default(),
+            figures: Figures::default(),
             replication: Arc::new(Replication::new(recovered.node_id, recovered.queues.clone())),
             generation: recovered.generation,
             edits: DashMap::new(),
