@@ -37,7 +37,7 @@ async fn ask(browser: &Browser, row: &Row, token: &str) -> Shown {
 
 /// Whether somebody is let through, whatever becomes of it then.
 fn is_in(shown: &Shown) -> bool {
-    let to_log_in = shown.status == 303 && shown.location().starts_with("/ui/login?next");
+    let to_log_in = shown.status == 303 && shown.location().starts_with("/ui/login");
     !to_log_in && !matches!(shown.status, 401 | 403)
 }
 

@@ -9,12 +9,14 @@ mod buckets;
 mod common;
 mod home;
 mod login;
+mod object;
 
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
 pub use home::Home;
 pub use login::Login;
+pub use object::Object;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -48,6 +50,8 @@ pub struct Text {
     pub buckets: Buckets,
     /// Objects of a bucket.
     pub browse: Browse,
+    /// An object.
+    pub object: Object,
 }
 
 /// English.
@@ -58,4 +62,5 @@ pub static ENGLISH: Text = Text {
     home: Home::ENGLISH,
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
+    object: Object::ENGLISH,
 };
