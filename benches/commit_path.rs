@@ -56,6 +56,7 @@ async fn storage(strict: bool, root: &Path, writers: usize, body: &Bytes) -> f64
                     body: sink.finish().await.unwrap(),
                     checksum: None,
                     conditions: WriteConditions::default(),
+                    replica: None,
                 };
                 client.put_object(message).await.unwrap();
                 n += 1;

@@ -37,6 +37,7 @@ async fn put(client: &StorageClient, bucket: &Arc<Bucket>, names: std::ops::Rang
             body: sink.finish().await.unwrap(),
             checksum: None,
             conditions: WriteConditions::default(),
+            replica: None,
         };
         client.put_object(message).await.unwrap();
     };

@@ -80,6 +80,7 @@ async fn puts(quotas: Quotas, root: &Path, body: &Bytes) -> (f64, f64) {
                     body: sink.finish().await.unwrap(),
                     checksum: None,
                     conditions: WriteConditions::default(),
+                    replica: None,
                 };
                 client.put_object(message).await.unwrap();
                 n += 1;

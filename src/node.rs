@@ -15,10 +15,15 @@ use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::storage::StorageClient;
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access_log::{AccessLog, AccessLogSettings};
+use crate::config::Secret;
 use crate::decisions::DecisionLog;
+use crate::metrics::Metrics;
+use crate::metrics::history::History;
+use crate::requests::RequestLog;
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
 use crate::s3::request_rate::RequestRates;
@@ -43,6 +48,10 @@ pub struct NodeSettings {
     pub access_log: AccessLogSettings,
     /// Most bytes of refusals that are kept to be explained; none keeps none.
     pub explain_bytes: usize,
+    /// How many of the last requests are kept to be searched.
+    pub requests_kept: usize,
+    /// What scrapers show to read the metrics.
+    pub metrics_token: Option<Secret>,
     /// Most bytes of one request's content.
     pub max_upload_size: u64,
     /// Smallest part that is not the last, in bytes.
@@ -76,6 +85,8 @@ pub struct Clients {
     pub reencryption: ReencryptionClient,
     /// Who changed what.
     pub audit: AuditLog,
+    /// Everything that is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The node.
@@ -93,6 +104,12 @@ pub struct Node {
     pub access_log: Arc<AccessLog>,
     /// Refusals of the last day.
     pub decisions: DecisionLog,
+    /// Everything that is counted.
+    pub metrics: Arc<Metrics>,
+    /// What that was.
+    pub history: Mutex<History>,
+    /// The last requests.
+    pub requests: RequestLog,
     /// Removes what is due by the rules of buckets.
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
@@ -122,7 +139,7 @@ pub struct Node {
 impl Node {
     /// A node with all its places free.
     pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
-        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit } = clients;
+        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit, metrics } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -130,6 +147,7 @@ impl Node {
         let access_log = Arc::new(AccessLog::new(settings.access_log));
         let decisions = DecisionLog::new(settings.explain_bytes);
         let request_rates = RequestRates::new(settings.key_rate);
+        let requests = RequestLog::new(settings.requests_kept);
         let listeners = Arc::new(Semaphore::new(LISTENERS_MAX));
         let simulations = Arc::new(Semaphore::new(SIMULATIONS_MAX));
         let (stopping, _) = watch::channel(false);
@@ -141,6 +159,9 @@ impl Node {
             access,
             access_log,
             decisions,
+            metrics,
+            history: Mutex::default(),
+            requests,
             lifecycle,
             notifier,
             quotas,

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::{DispatchError, PayloadError};
@@ -230,8 +230,7 @@ async fn answer_of_console(console: Arc<Console>, request: Request) -> Response<
         None => Payload::None,
     };
     let response = console::answer(&console, (*head).clone(), incoming).await;
-    let hold = Hold { request_id: RequestId::default(), permit: None, payload, serving, exchange: Exchange::default() };
-    response.map_body(|_, body| BoxBody::new(Held { body, hold }))
+    response.map_body(|_, body| BoxBody::new(Kept { body, _payload: payload, _serving: serving }))
 }
 
 fn connect(socket: TcpStream, patience: Patience) -> (Connection<TcpStream>, Option<SocketAddr>) {
@@ -259,7 +258,7 @@ async fn expect(node: Arc<Node>, door: Door, mut request: Request) -> Result<Req
         Ok(None) => Ok(request),
         Err(error) => {
             let (head, payload) = request.into_parts();
-            let hold = Hold { request_id, permit: None, payload: SharedPayload::new(payload), serving, exchange };
+            let hold = Hold::new(&node, request_id, payload, serving, exchange);
             let mut refusal = refuse(&node, &head, request_id, &error, hold);
             // Also where there is no body: some clients take the next answer for one to this request else.
             refusal.head_mut().set_connection_type(ConnectionType::Close);
@@ -301,14 +300,16 @@ async fn answer(node: Arc<Node>, door: Door, request: Request) -> Response<BoxBo
     let request_id = stashed.as_ref().map_or_else(RequestId::random, |(prepared, _)| prepared.request_id);
     let (mut head, payload) = request.into_parts();
     adopt_headers(&mut head);
-    let payload = SharedPayload::new(payload);
-    let mut hold = Hold { request_id, permit: None, payload, serving, exchange: Exchange::default() };
+    let mut hold = Hold::new(&node, request_id, payload, serving, Exchange::default());
     if let Some((prepared, exchange)) = stashed {
         hold.exchange = exchange;
         return handle(&node, &mut head, prepared, hold).await;
     }
     let route = find_route(&node, door, &head);
     hold.exchange = begin_exchange(&node, &head, &route, request_id);
+    if let Some(interface) = route.as_ref().ok().and_then(Route::interface) {
+        hold.exchange.asked_of(interface);
+    }
     match route {
         Ok(Route::S3(address)) => s3(&node, &mut head, address, request_id, hold).await,
         Ok(Route::Website(site)) => website(&node, &head, &site, request_id, hold).await,
@@ -371,6 +372,7 @@ async fn website(
     if let Some(bucket) = &site.bucket {
         let key = percent_decode(site.raw_key.as_bytes(), false).and_then(|key| parse_key(&key).ok());
         hold.exchange = Exchange::with_bucket(node, head, bucket, key.as_ref(), request_id);
+        hold.exchange.asked_of("Website");
     }
     let response = match preflight::admit(node).map(Arc::new) {
         Ok(place) => {
@@ -427,7 +429,6 @@ fn call(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, hold: &mut
     let (bucket_name, key) = address.into_parts();
     let place = Arc::new(permit);
     hold.permit = Some(Arc::clone(&place));
-    hold.request_id = request_id;
     let incoming = stream::iter(hold.payload.clone()).flatten();
     Call {
         node: Arc::clone(node),
@@ -544,7 +545,6 @@ fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Erro
 /// Keeps a refusal for those who may ask about it, and tells the logs.
 fn note_refusal(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: &Hold) {
     let code = error.code();
-    hold.exchange.note.refused(code.name());
     hold.exchange.refused(node, request_id, error, head.uri.path());
     let (status, cause, path) = (code.status().as_u16(), error.cause().unwrap_or_default(), head.uri.path());
     // A full device is told once by storage, not by each request that it refuses.
@@ -557,7 +557,7 @@ fn note_refusal(node: &Node, head: &RequestHead, request_id: RequestId, error: &
 
 fn finish(node: &Node, request_id: RequestId, mut response: HttpResponse, hold: Hold) -> Response<BoxBody> {
     hold.exchange.add_headers(response.headers_mut());
-    hold.exchange.note.answered(&response);
+    hold.exchange.answered(&response);
     let mut response: Response<BoxBody> = response.into();
     add_common_headers(response.headers_mut(), request_id, &node.host_id);
     response.map_body(|_, body| BoxBody::new(Held { body, hold }))
@@ -568,18 +568,63 @@ fn finish(node: &Node, request_id: RequestId, mut response: HttpResponse, hold: 
 /// While the body lives, the HTTP layer knows that nobody has read it to its end: it then announces the close of the
 /// connection, takes in leftovers for [`DISCONNECT_TIMEOUT`] and closes. Dropped early, a chunked body would be taken in
 /// without end.
-#[allow(dead_code, reason = "kept, not read")]
+/// When it ends, what there is to tell of the request is told.
 struct Hold {
-    request_id: RequestId,
     permit: Option<Arc<OwnedSemaphorePermit>>,
     payload: Option<SharedPayload>,
-    serving: Option<Serving>,
+    _serving: Option<Serving>,
     exchange: Exchange,
+    node: Arc<Node>,
+    request_id: RequestId,
+    sent: u64,
+}
+
+impl Hold {
+    fn new(
+        node: &Arc<Node>,
+        request_id: RequestId,
+        payload: Payload,
+        serving: Option<Serving>,
+        exchange: Exchange,
+    ) -> Self {
+        let payload = SharedPayload::new(payload);
+        Self { permit: None, payload, _serving: serving, exchange, node: Arc::clone(node), request_id, sent: 0 }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let exchange = std::mem::take(&mut self.exchange);
+        let received = self.payload.as_ref().map_or((0, Duration::ZERO), SharedPayload::taken);
+        exchange.watch.waited(received.1);
+        let record = exchange.into_record(self.request_id, self.node.clock.now(), received.0, self.sent);
+        self.node.metrics.observe(&record);
+        self.node.requests.record(record);
+    }
 }
 
 /// Tells the connection that its request has come.
 fn serve_on(request: &Request) -> Option<Serving> {
     request.conn_data::<Phase>().map(Phase::serve)
+}
+
+/// A body of the console's with what it keeps: what it asked for is told by the requests from within.
+struct Kept {
+    body: BoxBody,
+    _payload: Option<SharedPayload>,
+    _serving: Option<Serving>,
+}
+
+impl MessageBody for Kept {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
 }
 
 /// A response body with what it keeps.
@@ -599,6 +644,7 @@ impl MessageBody for Held {
         let next = Pin::new(&mut self.body).poll_next(cx);
         if let Poll::Ready(Some(Ok(bytes))) = &next {
             self.hold.exchange.note.sent(bytes.len());
+            self.hold.sent += bytes.len() as u64;
         }
         next
     }
@@ -606,15 +652,34 @@ impl MessageBody for Held {
 
 /// A request's body, read by its handler and kept by its response.
 #[derive(Clone)]
-struct SharedPayload(Rc<RefCell<Payload>>);
+struct SharedPayload(Rc<Incoming>);
+
+/// What is there of a body.
+struct Incoming {
+    payload: RefCell<Payload>,
+    bytes: Cell<u64>,
+    /// Since when the client is waited for.
+    since: Cell<Option<Instant>>,
+    waited: Cell<Duration>,
+}
 
 impl SharedPayload {
     /// The body, if the request has one.
     fn new(payload: Payload) -> Option<Self> {
         match payload {
             Payload::None => None,
-            payload => Some(Self(Rc::new(RefCell::new(payload)))),
+            payload => Some(Self(Rc::new(Incoming {
+                payload: RefCell::new(payload),
+                bytes: Cell::default(),
+                since: Cell::default(),
+                waited: Cell::default(),
+            }))),
         }
+    }
+
+    /// Bytes that were read, and how long they were waited for.
+    fn taken(&self) -> (u64, Duration) {
+        (self.0.bytes.get(), self.0.waited.get())
     }
 }
 
@@ -622,10 +687,22 @@ impl Stream for SharedPayload {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.0.try_borrow_mut() {
+        let incoming = &self.0;
+        let polled = match incoming.payload.try_borrow_mut() {
             Ok(mut payload) => Pin::new(&mut *payload).poll_next(cx),
             // The response only keeps it, so nobody else ever reads.
             Err(_) => Poll::Ready(None),
+        };
+        match &polled {
+            Poll::Pending if incoming.since.get().is_none() => incoming.since.set(Some(Instant::now())),
+            Poll::Pending => {}
+            Poll::Ready(read) => {
+                let waited = incoming.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+                incoming.waited.set(incoming.waited.get() + waited);
+                let bytes = read.as_ref().and_then(|read| read.as_ref().ok()).map_or(0, Bytes::len);
+                incoming.bytes.set(incoming.bytes.get() + bytes as u64);
+            }
         }
+        polled
     }
 }

@@ -34,6 +34,8 @@ use crate::config::{Config, Durability, Secret};
 use crate::console::{self, Console, ConsoleSettings};
 use crate::limits;
 use crate::memory;
+use crate::metrics::sampler::{self, Sampler};
+use crate::metrics::{Metrics, MetricsError};
 use crate::node::{Clients, Node, NodeSettings};
 use crate::private_socket::run_folder;
 use crate::s3::auth::AuthSettings;
@@ -81,6 +83,9 @@ pub enum RunError {
     /// Sealing with it.
     #[error("SECRET_KEY: {0}")]
     Seal(#[from] SealError),
+    /// Its metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// A setting that only its user can judge.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
@@ -142,6 +147,7 @@ struct Running {
     node: Arc<Node>,
     seeded: Option<SeededAdmin>,
     access_logs: access_log::Delivery,
+    sampler: Sampler,
 }
 
 impl Running {
@@ -158,14 +164,17 @@ impl Running {
         let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
         let reencryption =
             ReencryptionClient::start(storage.clone(), kms.clone(), Arc::clone(&clock), &Arbiter::new().handle());
-        let clients = Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit };
+        let metrics = Arc::new(Metrics::new()?);
+        let clients = Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit, metrics };
         let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
-        Ok(Self { access_logs: access_log::start(Arc::clone(&node)), node, seeded })
+        let sampler = sampler::start(&node, &config.storage_root);
+        Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, node, seeded })
     }
 
     /// Drains in reverse. Errs: storage failed while it ran, or cannot be sealed.
     async fn stop(self) -> Result<(), RunError> {
-        let Self { node, access_logs, .. } = self;
+        let Self { node, access_logs, sampler, .. } = self;
+        sampler.stop().await;
         access_logs.stop().await;
         if let Err(error) = node.lifecycle.stop().await {
             tracing::warn!(%error, "lifecycle did not end by itself");
@@ -281,6 +290,8 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
             object_bytes: config.access_log_bytes,
         },
         explain_bytes: config.explain_bytes,
+        requests_kept: config.requests_kept,
+        metrics_token: config.metrics_token.clone(),
         max_upload_size: config.max_upload_size,
         multipart_min_part_size: config.multipart_min_part_size,
         requests_max: config.requests_max,

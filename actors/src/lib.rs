@@ -28,5 +28,6 @@ pub mod policy_engine;
 pub mod quota_tracker;
 pub mod rate;
 pub mod reencryption;
+pub mod replication_worker;
 pub mod seal;
 pub mod storage;

@@ -21,7 +21,7 @@ impl Allowed {
     /// A client that connects to no other address, to be given its limits.
     pub fn client(self) -> ClientBuilder {
         // Another part of the process may have chosen one before.
-        let _chosen = rustls::crypto::ring::default_provider().install_default();
+        let _chosen = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Client::builder()
             .user_agent(concat!("MyFSIO/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())

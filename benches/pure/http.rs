@@ -199,6 +199,7 @@ pub fn listing(criterion: &mut Criterion) {
         controls: myfsio_actors::storage::Controls::default(),
         upload: None,
         sealed: None,
+        lineage: None,
     };
     let keys: Vec<String> = (0..1000).map(|n| format!("folder-{:04}/object-{n:08}", n / 100)).collect();
     let write = || {

@@ -134,6 +134,7 @@ async fn deliver(node: &Node, lines: &Lines) -> Result<(), Undelivered> {
         body,
         checksum: None,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     node.storage.put_object(message).await?;
     Ok(())

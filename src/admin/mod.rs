@@ -9,11 +9,13 @@ pub mod health;
 mod iam;
 pub mod kms;
 mod lifecycle;
+mod metrics;
 mod objects;
 mod policy;
 pub mod presign;
 mod quotas;
 mod reencryption;
+mod requests;
 mod route;
 mod simulate;
 
@@ -38,6 +40,9 @@ pub async fn answer(
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Answer {
     let route = route::find(&head.method, head.uri.path())?;
+    if route == AdminRoute::Metrics && metrics::shows_token(node, head) {
+        return metrics::text(node);
+    }
     let mut caller = preflight::identify(node, head).await?;
     match route {
         AdminRoute::AdoptFiles(bucket) => {
@@ -67,6 +72,22 @@ pub async fn answer(
         AdminRoute::DiscardEvents(bucket) => {
             only_administrators(node, &caller)?;
             events::discard(node, &bucket, caller.origin(request_id)).await
+        }
+        AdminRoute::Metrics => {
+            only_administrators(node, &caller)?;
+            metrics::text(node)
+        }
+        AdminRoute::MetricsHistory => {
+            only_administrators(node, &caller)?;
+            metrics::history(node, caller.query())
+        }
+        AdminRoute::Requests => {
+            only_administrators(node, &caller)?;
+            requests::find(node, caller.query())
+        }
+        AdminRoute::Trace => {
+            only_administrators(node, &caller)?;
+            requests::trace(node, caller)
         }
         AdminRoute::AuditLog => {
             only_administrators(node, &caller)?;

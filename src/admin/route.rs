@@ -35,6 +35,14 @@ pub enum AdminRoute {
     Explain,
     /// `POST /_myfsio/simulate`; also for whoever may set the policy of the bucket.
     Simulate,
+    /// `GET /_myfsio/metrics`; also for whoever shows METRICS_TOKEN.
+    Metrics,
+    /// `GET /_myfsio/metrics/history`
+    MetricsHistory,
+    /// `GET /_myfsio/requests`
+    Requests,
+    /// `GET /_myfsio/trace`
+    Trace,
     /// `GET /_myfsio/audit`
     AuditLog,
     /// `GET /_myfsio/objects/<bucket>/<key>/storage`
@@ -114,6 +122,10 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["events"] => (Method::GET, AdminRoute::ListenToEvents),
         ["explain"] => (Method::GET, AdminRoute::Explain),
         ["simulate"] => (Method::POST, AdminRoute::Simulate),
+        ["metrics"] => (Method::GET, AdminRoute::Metrics),
+        ["metrics", "history"] => (Method::GET, AdminRoute::MetricsHistory),
+        ["requests"] => (Method::GET, AdminRoute::Requests),
+        ["trace"] => (Method::GET, AdminRoute::Trace),
         ["audit"] => (Method::GET, AdminRoute::AuditLog),
         ["objects", bucket, ref key @ .., "storage"] if !key.is_empty() => {
             (Method::GET, AdminRoute::ObjectStorage(named(bucket)?, object_key(&key.join("/"))?))

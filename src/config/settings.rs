@@ -148,6 +148,8 @@ settings! {
             "Requests that one access key may make at once before KEY_REQUESTS_PER_SECOND holds. 0: as many as in a second.";
         "LOGIN_FAILURES_MAX" login_failures_max: u32 = Integer Text("100"), parse::number::<u32, 0, 1_000_000>,
             "Wrong secrets and unknown access keys that one address may send as they are in fifteen minutes, over all keys. Beyond it only keys are taken that were used rightly from there within a day. 0: no limit.";
+        "REQUESTS_KEPT" requests_kept: usize = Integer Text("5000"), parse::number::<usize, 0, 1_000_000>,
+            "How many of the last requests are kept in memory, to be searched by id, bucket, user or status; about half a KiB each. 0 keeps none.";
         "METRICS_TOKEN" metrics_token: Option<Secret> = Secret Unset, parse::secret::<16>,
             "Bearer token that may read the metrics, since scrapers cannot sign; at least 16 characters.";
         "AUDIT_BYTES" audit_bytes: u64 = Integer Text("268435456"), parse::number::<u64, { 4 * MIB }, TIB>,

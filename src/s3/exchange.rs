@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_http::RequestHead;
+use actix_web::HttpResponse;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::iam::Principal;
-use myfsio_actors::names::{BucketName, ObjectKey};
+use myfsio_actors::names::{BucketName, ObjectKey, Stamp};
 use myfsio_actors::storage::Bucket;
 
 use super::accept::prefers_xml;
@@ -23,6 +24,10 @@ use super::route::Address;
 use crate::access_log::AccessNote;
 use crate::decisions::Circumstances;
 use crate::node::Node;
+use crate::requests::{RequestRecord, Stopwatch};
+
+/// Characters of a path that are kept.
+const PATH_CHARS_MAX: usize = 256;
 
 /// What surrounds one request.
 #[derive(Debug, Default)]
@@ -32,6 +37,8 @@ pub struct Exchange {
     pub note: AccessNote,
     /// Whether errors are told as JSON.
     pub tells_json: bool,
+    /// Where its time goes.
+    pub watch: Stopwatch,
     bucket: Option<Arc<Bucket>>,
     key: Option<ObjectKey>,
     asked: RefCell<Asked>,
@@ -40,6 +47,11 @@ pub struct Exchange {
 /// What became known of a request on its way.
 #[derive(Debug, Default)]
 struct Asked {
+    /// What is asked for when it is no operation of the S3 API.
+    interface: Option<&'static str>,
+    path: Option<String>,
+    status: u16,
+    code: Option<&'static str>,
     operation: Option<Operation>,
     principal: Option<Arc<Principal>>,
     address: Option<IpAddr>,
@@ -81,7 +93,19 @@ impl Exchange {
             Some(_) => AccessNote::begin(node, head, Arc::clone(&bucket), key, request_id),
             None => AccessNote::default(),
         };
-        Self { cors, note, tells_json: false, bucket: Some(bucket), key: key.cloned(), asked: RefCell::default() }
+        Self { cors, note, bucket: Some(bucket), key: key.cloned(), ..Self::default() }
+    }
+
+    /// Notes that it is asked of another interface than the S3 API.
+    pub fn asked_of(&self, interface: &'static str) {
+        self.asked.borrow_mut().interface = Some(interface);
+    }
+
+    /// Notes the answer.
+    pub fn answered(&self, response: &HttpResponse) {
+        self.note.answered(response);
+        self.watch.answered();
+        self.asked.borrow_mut().status = response.status().as_u16();
     }
 
     /// Notes what is asked for.
@@ -100,10 +124,18 @@ impl Exchange {
     pub fn asked_by(&self, principal: Option<&Arc<Principal>>, mechanism: Mechanism) {
         self.note.asked_by(principal.map(|principal| &**principal), mechanism);
         self.asked.borrow_mut().principal = principal.cloned();
+        self.watch.authenticated();
     }
 
     /// Keeps a refusal for those who may ask about it. `path` is that of the request.
     pub fn refused(&self, node: &Node, request_id: RequestId, error: &S3Error, path: &str) {
+        let code = error.code().name();
+        self.note.refused(code);
+        {
+            let mut asked = self.asked.borrow_mut();
+            asked.code = Some(code);
+            asked.path = self.bucket.is_none().then(|| path.chars().take(PATH_CHARS_MAX).collect());
+        }
         if !node.decisions.is_on() {
             return;
         }
@@ -121,6 +153,28 @@ impl Exchange {
             bucket: self.bucket.as_ref().map(|bucket| (bucket.name.as_str(), &bucket.owner)),
         };
         node.decisions.refused(request_id, node.clock.now(), error, &circumstances);
+    }
+
+    /// What there is to tell of the request when its last byte is sent.
+    pub fn into_record(self, id: RequestId, ended: Stamp, received: u64, sent: u64) -> RequestRecord {
+        let times = self.watch.read();
+        let asked = self.asked.into_inner();
+        let operation = asked.interface.or_else(|| asked.operation.map(Operation::name)).unwrap_or("Unknown");
+        RequestRecord {
+            id,
+            ended,
+            operation,
+            bucket: self.bucket,
+            key: self.key,
+            path: asked.path,
+            principal: asked.principal,
+            address: asked.address,
+            status: asked.status,
+            code: asked.code,
+            received,
+            sent,
+            times,
+        }
     }
 
     /// Adds the cross-origin headers; a preflight has its own.

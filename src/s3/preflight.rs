@@ -278,6 +278,7 @@ pub async fn prepare(
         }
         false => None,
     };
+    exchange.watch.authorised();
     let charged = match &bucket {
         // The form tells who asks.
         Some(bucket) if operation != Operation::PostObject => {

@@ -35,6 +35,21 @@ pub enum Route {
     Unbuilt,
 }
 
+impl Route {
+    /// What is asked, when it is not the S3 API.
+    pub fn interface(&self) -> Option<&'static str> {
+        match self {
+            Self::S3(_) => None,
+            Self::Website(_) => Some("Website"),
+            Self::Aws => Some("AwsApi"),
+            Self::Health => Some("Health"),
+            Self::Admin | Self::Unbuilt => Some("Admin"),
+            Self::Kms => Some("Kms"),
+            Self::Presign(..) => Some("Presign"),
+        }
+    }
+}
+
 /// What a request of the S3 API addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {

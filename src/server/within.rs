@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use actix_http::{Payload, RequestHead, Response};
+use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
 use myfsio_actors::storage::Bucket;
 
-use super::{Answer, Call, Hold, SharedPayload, begin_exchange, call, finish, note_refusal, preflight, run, run_own};
+use super::{Answer, Call, Hold, begin_exchange, call, finish, note_refusal, preflight, run, run_own};
 use crate::node::Node;
 use crate::s3::auth::Mechanism;
 use crate::s3::error::S3Error;
@@ -39,9 +41,7 @@ pub struct Permitted {
 impl Permitted {
     /// The refusal of what turned out to be impossible.
     pub fn refuse(self, error: impl Into<S3Error>) -> Refused {
-        let error = error.into();
-        note_refusal(&self.call.node, &self.head, self.call.request_id, &error, &self.hold);
-        Refused { request_id: self.call.request_id, error }
+        refuse(&self.call.node, &self.head, &self.hold, error.into())
     }
 }
 
@@ -63,10 +63,7 @@ pub async fn answer(
     };
     match answered {
         Ok(response) => Ok(finish(node, request_id, response, hold)),
-        Err(error) => {
-            note_refusal(node, &head, request_id, &error, &hold);
-            Err(Refused { request_id, error })
-        }
+        Err(error) => Err(refuse(node, &head, &hold, error)),
     }
 }
 
@@ -79,11 +76,12 @@ pub async fn permit(
 ) -> Result<Permitted, Refused> {
     let mut hold = hold(node, &head, &Route::S3(address.clone()), payload);
     match preflight::prepare(node, &head, address, hold.request_id, &hold.exchange).await {
-        Ok(prepared) => Ok(Permitted { call: call(node, &mut head, prepared, &mut hold), hold, head }),
-        Err(error) => {
-            note_refusal(node, &head, hold.request_id, &error, &hold);
-            Err(Refused { request_id: hold.request_id, error })
+        Ok(prepared) => {
+            // Whoever carries it out says so if it fails.
+            hold.exchange.answered(&HttpResponse::new(StatusCode::OK));
+            Ok(Permitted { call: call(node, &mut head, prepared, &mut hold), hold, head })
         }
+        Err(error) => Err(refuse(node, &head, &hold, error)),
     }
 }
 
@@ -98,17 +96,24 @@ pub async fn ask(node: &Arc<Node>, head: &RequestHead, action: &str, bucket: &Bu
         }
         Err(error) => Err(error),
     };
-    asked.map_err(|error| {
-        note_refusal(node, head, hold.request_id, &error, &hold);
-        Refused { request_id: hold.request_id, error }
-    })
+    hold.exchange.answered(&HttpResponse::new(StatusCode::OK));
+    asked.map_err(|error| refuse(node, head, &hold, error))
 }
 
-fn hold(node: &Node, head: &RequestHead, route: &Route, payload: Payload) -> Hold {
+fn refuse(node: &Node, head: &RequestHead, hold: &Hold, error: S3Error) -> Refused {
+    note_refusal(node, head, hold.request_id, &error, hold);
+    hold.exchange.answered(&HttpResponse::new(error.code().status()));
+    Refused { request_id: hold.request_id, error }
+}
+
+fn hold(node: &Arc<Node>, head: &RequestHead, route: &Route, payload: Payload) -> Hold {
     let request_id = RequestId::random();
     let exchange = match route {
         Route::S3(address) => Exchange::begin(node, head, address, request_id),
         _ => begin_exchange(node, head, &Ok(route.clone()), request_id),
     };
-    Hold { request_id, permit: None, payload: SharedPayload::new(payload), serving: None, exchange }
+    if let Some(interface) = route.interface() {
+        exchange.asked_of(interface);
+    }
+    Hold::new(node, request_id, payload, None, exchange)
 }

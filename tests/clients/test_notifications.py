@@ -397,13 +397,15 @@ def test_a_broken_file_of_webhooks_changes_nothing(node, hook):
 class Stream:
     """A listener to `/_myfsio/events`."""
 
+    PATH = "/_myfsio/events"
+
     def __init__(self, node, query=""):
         import http.client
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
 
-        target = "/_myfsio/events" + query
+        target = self.PATH + query
         request = AWSRequest(method="GET", url=node.endpoint + target)
         S3SigV4Auth(Credentials("localadmin", "localadmin"), "s3", "us-east-1").add_auth(request)
         url = urllib.parse.urlsplit(node.endpoint)

@@ -63,7 +63,7 @@ impl Browser {
     pub fn new(console: &str) -> Self {
         static TLS: Once = Once::new();
         TLS.call_once(|| {
-            let _ = rustls::crypto::ring::default_provider().install_default();
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         });
         let client = Client::builder()
             .cookie_store(true)

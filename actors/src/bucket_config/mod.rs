@@ -12,6 +12,7 @@ mod logging;
 mod notification;
 mod object_lock;
 mod quota;
+mod replication;
 mod website;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub use logging::{Logging, PartitionDate};
 pub use notification::{EventKind, EventPattern, Notification, NotificationTarget, Overlap, TargetKind};
 pub use object_lock::{DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
 pub use quota::{BucketQuota, InvalidQuota, PREFIX_QUOTAS_MAX, PrefixQuota, QuotaLimits, QuotaResource};
+pub use replication::{
+    BucketReplication, ReplicatedChange, ReplicationFilter, ReplicationLimits, ReplicationRule, RuleSet, TargetId,
+};
 pub use website::{Redirect, RedirectAll, RoutingCondition, RoutingRule, Website};
 
 /// Key and value of a tag.
@@ -61,6 +65,10 @@ pub struct BucketConfig {
     /// Whether the ages of objects, versions and uploads are kept in rows of their own: from the first lifecycle rules on, for ever.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keeps_times: bool,
+    /// Whether changes tell where they come from, and deletes leave tombstones: from the first replication rule, or the first change of
+    /// another node, on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_changes: bool,
     /// Present when objects may be locked; once present it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock: Option<ObjectLock>,

@@ -1,8 +1,8 @@
 //! SSE-C: the customer brings the key with each request. Of it only a salted HMAC is kept, by which a wrong key is told from
 //! damage (S3 User Guide, "Using server-side encryption with customer-provided keys").
 
+use aws_lc_rs::hmac;
 use hkdf::Hkdf;
-use ring::hmac;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 

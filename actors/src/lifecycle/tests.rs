@@ -41,6 +41,7 @@ async fn put(storage: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
         body: writer.finish().await.unwrap(),
         checksum: None,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     storage.put_object(message).await.unwrap();
 }

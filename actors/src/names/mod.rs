@@ -2,6 +2,7 @@
 //! parser checks it again. No I/O, no clock, no async in here.
 
 mod bucket_name;
+mod change;
 mod checksum;
 mod etag;
 mod ids;
@@ -10,6 +11,7 @@ mod part_number;
 mod stamp;
 
 pub use bucket_name::{BucketName, InvalidBucketName, RESERVED_BUCKET_NAMES};
+pub use change::{Change, NodeId, Seen};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 pub use etag::{ETag, InvalidETag};
 pub use ids::{AccessKeyId, BucketId, CanonicalId, InvalidId, UploadId, VersionId};

@@ -90,6 +90,7 @@ async fn put(storage: &StorageClient, bucket: &Arc<Bucket>, name: &str, owner: &
         body: writer.finish().await.unwrap(),
         checksum: None,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     storage.put_object(message).await.unwrap();
 }

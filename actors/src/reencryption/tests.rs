@@ -110,6 +110,7 @@ impl Node {
             body: writer.finish().await.unwrap(),
             checksum: None,
             conditions: WriteConditions::default(),
+            replica: None,
         };
         self.storage.put_object(message).await.unwrap();
     }
@@ -270,6 +271,7 @@ async fn written_anew_an_object_has_another_data_key_and_the_same_content() {
         expected_size: None,
         expected_checksum: None,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     node.storage.complete_upload(complete).await.unwrap();
     let (_, assembled) = node.get(&there, "parts", None).await;

@@ -119,7 +119,7 @@ impl Worker {
         };
         let change = ObjectChange::Rewrap { from: from.clone(), to: to.clone() };
         let (bucket, key) = (Arc::clone(bucket), entry.key.clone());
-        let message = ChangeObject { bucket, key, version: Some(entry.version_id), of: None, change };
+        let message = ChangeObject { bucket, key, version: Some(entry.version_id), of: None, change, replica: None };
         let changed = self.storage.change_object(message).await?;
         Ok(if changed.encryption() == Some(&to) { Outcome::Rewrapped } else { Outcome::Gone })
     }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvError, Sender, select};
 use tokio::sync::oneshot;
@@ -199,7 +200,11 @@ impl Committer {
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
         }
+        let begun = Instant::now();
         let written = self.journal.append(encoded, self.state.stamp_last)?;
+        let bytes = encoded.iter().map(EncodedEntry::size).sum();
+        self.shared.figures.committed(entries.len(), bytes, begun.elapsed());
+        self.shared.figures.waits(self.proposals.len(), self.applier.len(), self.materialiser.len());
         entries.iter().for_each(|entry| self.shared.space.promise(&entry.steps));
         let mut changes = Vec::new();
         let mut committed = Vec::with_capacity(entries.len());

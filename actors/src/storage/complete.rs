@@ -36,7 +36,11 @@ pub(super) fn already_done(rows: &dyn Rows, request: &CompleteUpload) -> Result<
     request.parts.iter().for_each(|p| md5.update(p.etag.md5));
     let etag = ETag { md5: md5.finalize().into(), parts: u16::try_from(request.parts.len()).ok() };
     let same = object.upload == Some(request.upload) && object.etag == etag;
-    Ok(same.then(|| Stored { object: Arc::new(object), versioned: request.bucket.versioning != Versioning::Off }))
+    Ok(same.then(|| Stored {
+        object: Arc::new(object),
+        versioned: request.bucket.versioning != Versioning::Off,
+        applied: super::messages::Applied::default(),
+    }))
 }
 
 /// Checks a request against upload, parts and current object as they are now.

@@ -15,6 +15,7 @@ use super::committer::{CommittedBatch, Committer, Proposal};
 use super::disk::{Disk, FileStamp};
 use super::edits::Quarantine;
 use super::feed::EventFeed;
+use super::figures::Figures;
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
 use super::md5::Md5Thread;
@@ -25,6 +26,7 @@ use super::plan::{Effect, State};
 use super::progress::Progress;
 use super::quota::Ledger;
 use super::recovery::{Holes, Recovered};
+use super::replication::Replication;
 use super::rows::CheckpointRow;
 use super::space::Space;
 use super::uploads::UploadTable;
@@ -83,6 +85,8 @@ pub(super) struct Shared {
     pub uploads: UploadTable,
     pub tools: BodyTools,
     pub feed: Arc<EventFeed>,
+    pub figures: Figures,
+    pub replication: Arc<Replication>,
     pub chunks: Arc<ChunkPool>,
     /// For work that may take long: copying an object's parts together, walking a bucket's folder.
     pub long_pool: IoPool,
@@ -186,6 +190,9 @@ impl Shared {
             Effect::MeterIs(scope, None) => drop(self.meters.remove(scope)),
             Effect::Warned(warning) => self.feed.warn(warning),
             Effect::UploadEnded(id) => self.uploads.remove(*id),
+            Effect::QueueIs(queue, Some(totals)) => drop(self.replication.totals.insert(queue.clone(), *totals)),
+            Effect::QueueIs(queue, None) => drop(self.replication.totals.remove(queue)),
+            Effect::ToBeSent(queue) => self.replication.ring(queue),
             Effect::Queued(queue) => self.feed.ring(queue),
             Effect::Happened(event) => self.feed.tell(event),
             Effect::BytesPending(..) | Effect::BytesInPlace(..) | Effect::LimitsAre { .. } => {}
@@ -257,6 +264,8 @@ impl Engine {
             uploads: UploadTable::default(),
             chunks: Arc::default(),
             feed: Arc::default(),
+            figures: Figures::default(),
+            replication: Arc::new(Replication::new(recovered.node_id, recovered.queues.clone())),
             generation: recovered.generation,
             edits: DashMap::new(),
             quarantine: Quarantine::default(),
@@ -294,6 +303,8 @@ impl Engine {
             stamp_last: recovered.position.stamp,
             clock,
             feed: Arc::clone(&shared.feed),
+            replication: Arc::clone(&shared.replication),
+            queues: recovered.queues,
             time_step: shared.disk.time_step(),
             folds_case: shared.disk.folds_case(),
             plain_key_bytes_max: plain_key_bytes_max(shared.disk.root().as_os_str().len()),

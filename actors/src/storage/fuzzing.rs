@@ -95,6 +95,7 @@ fn tag(tag: FileTag) -> bool {
         controls: tag.controls.clone(),
         noncurrent_since: None,
         sealed: tag.sealed.clone(),
+        lineage: tag.lineage.clone(),
     };
     let FileTag { noncurrent, name, plain_size, .. } = tag;
     let told = FileTag::of(row.clone(), tag.key.as_deref(), tag.part_size);

@@ -5,10 +5,14 @@
 
 use std::sync::Arc;
 
-use super::messages::{OutboxQueue, TimeEntry, Tray};
+use super::messages::{OutboxQueue, QueueName, ReplicationTray, TimeEntry, Tray};
 use crate::bucket_config::LifecycleKind;
 use crate::encryption::WrappingKey;
 use crate::names::{BucketId, BucketName, CanonicalId, PartNumber, Stamp, UploadId};
+
+mod replication;
+
+pub(super) use replication::*;
 
 const BUCKET: u8 = b'B';
 const CONFIG: u8 = b'C';
@@ -64,6 +68,20 @@ pub(super) enum RowKind {
     Event(OutboxQueue, Stamp, Tray),
     /// How much is wrapped under a key.
     KeyUse(WrappingKey),
+    /// A slot that is to be sent to a target. Its bucket may be gone, as with the next two.
+    Queued(QueueName, Vec<u8>, Option<u64>),
+    /// The same by its time.
+    QueuedSince(QueueName, ReplicationTray, Stamp, Vec<u8>, Option<u64>),
+    /// Sums over a queue.
+    QueueTotals(QueueName),
+    /// What was deleted: the null version of a key, or the version of this clock.
+    Tombstone(BucketId, Vec<u8>, Option<u64>),
+    /// The same by its time.
+    TombstoneSince(BucketId, Stamp, Vec<u8>, Option<u64>),
+    /// How many tombstones a bucket has.
+    TombstoneCount(BucketId),
+    /// What lost against a change that had not seen it: clock and random half of its id.
+    Conflict(BucketId, Vec<u8>, u64, u64),
 }
 
 /// What a row is about; none for a key that no table has.
@@ -113,7 +131,7 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
         OWNER_METER => Some(RowKind::OwnerMeter(CanonicalId::from_bytes(rest.try_into().ok()?))),
         CONFIG => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Config(id)),
         USAGE => of_bucket().filter(|(_, rest)| rest.is_empty()).map(|(id, _)| RowKind::Usage(id)),
-        _ => None,
+        _ => replication::kind(row),
     }
 }
 
@@ -183,7 +201,7 @@ pub(super) fn versions(id: BucketId) -> KeyRange {
     whole_bucket(VERSION, id)
 }
 
-/// The version of this stamp of a key: newer ones come first.
+/// The version of this clock of a key: newer ones come first.
 pub(super) fn version(bucket: BucketId, key: &[u8], stamp: Stamp) -> Vec<u8> {
     let (mut row, _) = versions_of(bucket, key);
     row.extend_from_slice(&(!stamp.0).to_be_bytes());
@@ -198,13 +216,13 @@ pub(super) fn versions_of(bucket: BucketId, key: &[u8]) -> KeyRange {
     (start, end)
 }
 
-/// Key and stamp inside the key of a row of [`versions`].
+/// Key and clock inside the key of a row of [`versions`].
 pub(super) fn split_version(row: &[u8]) -> Option<(Vec<u8>, Stamp)> {
     let (key, rest) = split_terminated(row.get(9..)?)?;
     Some((key, Stamp(!u64::from_be_bytes(rest.try_into().ok()?))))
 }
 
-/// The row that tells the stamp of a key's null version while it is among the versions.
+/// The row that tells the clock of a key's null version while it is among the versions.
 pub(super) fn null_version(bucket: BucketId, key: &[u8]) -> Vec<u8> {
     let mut row = of_bucket(NULL_VERSION, bucket);
     row.extend_from_slice(key);

@@ -242,6 +242,7 @@ mod tests {
             controls: Controls::default(),
             upload: None,
             sealed: None,
+            lineage: None,
         };
         let row: Arc<[u8]> = rows::encode(&ObjectRow::of(&object, Location::Plain, &object.owner)).unwrap().into();
         let mut model = ModelRows::default();

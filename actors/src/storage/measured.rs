@@ -35,6 +35,7 @@ fn object() -> Object {
         controls: Controls::default(),
         upload: None,
         sealed: None,
+        lineage: None,
     }
 }
 

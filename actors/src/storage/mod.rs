@@ -23,6 +23,7 @@ mod engine;
 mod error;
 mod explain;
 mod feed;
+mod figures;
 mod fsck;
 #[cfg(any(test, feature = "internals"))]
 pub(crate) mod fuzzing;
@@ -48,6 +49,7 @@ mod progress;
 mod quota;
 mod read;
 mod recovery;
+mod replication;
 mod rows;
 mod sealing;
 mod segments;
@@ -71,6 +73,7 @@ pub use explain::{
     ExplainObject, FileState, FileVerdict, StoredChecksum, StoredEncryption, StoredLocation, StoredObject,
     StoredSegment, explain,
 };
+pub use figures::{COMMIT_BOUNDS_US, StorageFigures, StorageRoom};
 pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, fsck, reindex};
 pub use messages::*;
 pub use outbox::QueueLength;

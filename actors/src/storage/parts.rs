@@ -257,6 +257,7 @@ mod tests {
             expected_size: None,
             expected_checksum: None,
             conditions: WriteConditions::default(),
+            replica: None,
         }
     }
 

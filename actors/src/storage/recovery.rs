@@ -11,19 +11,21 @@ use super::index::{Index, RowChange};
 use super::journal::{ReadBatch, Replay};
 use super::keys::RowKind;
 use super::materialise::{Materialiser, Outcome};
-use super::messages::{Bucket, QuotaScope, Usage};
+use super::messages::{Bucket, QueueName, QuotaScope, Usage};
 use super::overlay::{LiveRows, Rows};
 use super::progress::Position;
 use super::quota::Ledger;
 use super::quota::meters::{Meter, Meters};
+use super::replication::node_id;
 use super::rows::{
-    self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow, Location, MeterRow, ObjectRow, PartRow, UsageRow,
+    self, BucketRow, CheckpointRow, FORMAT_VERSION, FormatRow, Location, MeterRow, ObjectRow, PartRow, QueueTotalsRow,
+    UsageRow,
 };
 use super::space::Space;
 use super::steps::{Place, Source, Step, staged_path};
 use super::{StorageError, keys};
 use crate::bucket_config::PrefixQuota;
-use crate::names::{BucketId, BucketName, Stamp};
+use crate::names::{BucketId, BucketName, NodeId, Stamp};
 
 /// Where a recovered node goes on.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub(super) struct Recovered {
     pub buckets: HashMap<BucketName, Arc<Bucket>>,
     pub usage: HashMap<BucketId, Usage>,
     pub meters: Meters,
+    pub node_id: NodeId,
+    pub queues: HashMap<QueueName, QueueTotalsRow>,
     pub bucket_id_next: u64,
     /// Batches that were replayed.
     pub replayed: u64,
@@ -104,7 +108,9 @@ pub(super) fn recover(
     let usage = load_usage(rows, &buckets)?;
     let meters = load_meters(rows, &buckets)?;
     let bucket_id_next = read::<FormatRow>(rows, keys::META_FORMAT)?.map_or(1, |f| f.bucket_id_next);
-    Ok(Recovered { position, generation, buckets, usage, meters, bucket_id_next, replayed })
+    let node_id = node_id(disk)?;
+    let queues = load_queues(rows)?;
+    Ok(Recovered { node_id, queues, position, generation, buckets, usage, meters, bucket_id_next, replayed })
 }
 
 /// Keeps the files of a journal with a hole, and the staged bodies of what lies behind it, before anything else is done.
@@ -281,6 +287,19 @@ fn load_meters(rows: &dyn Rows, buckets: &HashMap<BucketName, Arc<Bucket>>) -> R
         Ok(true)
     })?;
     Ok(meters)
+}
+
+/// Sums over the replication queues that there are.
+fn load_queues(rows: &dyn Rows) -> Result<HashMap<QueueName, QueueTotalsRow>, StorageError> {
+    let (start, end) = keys::all_queue_totals();
+    let mut queues = HashMap::new();
+    rows.scan(&start, &end, &mut |key, row| {
+        if let Some(RowKind::QueueTotals(queue)) = keys::kind(key) {
+            queues.insert(queue, rows::decode(row)?);
+        }
+        Ok(true)
+    })?;
+    Ok(queues)
 }
 
 impl Recovered {

@@ -3,12 +3,14 @@
 //! Rows are CBOR arrays: a field is found by its place, so a place is never reused, a new field goes behind the last one
 //! and is optional. Older rows then read as if it were absent.
 
+mod replication;
 mod sealed;
 
 use std::sync::Arc;
 
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
+pub(super) use replication::{LineageRow, QueueRow, QueueTotalsRow, TombstoneRow};
 pub(super) use sealed::{EncryptionRow, KeyUseRow, SealedRow};
 
 use super::messages::{
@@ -151,6 +153,9 @@ pub(super) struct ObjectRow {
     /// How the bytes are sealed; absent when they are not.
     #[n(13)]
     pub sealed: Option<SealedRow>,
+    /// Where it comes from; absent when it was written here at the time of its stamp.
+    #[n(14)]
+    pub lineage: Option<LineageRow>,
 }
 
 /// Who may do what with a version.
@@ -287,6 +292,8 @@ pub(super) struct FileTag {
     /// The name to which the data key of a sealed object is bound: the first bytes of its SHA-256.
     #[n(15)]
     pub name: Option<ByteArray<8>>,
+    #[n(16)]
+    pub lineage: Option<LineageRow>,
 }
 
 /// An event in the outbox. It tells all that its target must know, as bucket and object may be gone when it is told.
@@ -633,7 +640,25 @@ impl ObjectRow {
             controls: (object.controls != Controls::default()).then(|| (&object.controls).into()),
             noncurrent_since: None,
             sealed: object.sealed.as_ref().map(SealedRow::of),
+            lineage: object.lineage.as_deref().map(LineageRow::of),
         }
+    }
+
+    /// Its place among the versions of its key.
+    pub fn clock(&self) -> Stamp {
+        Stamp(self.lineage.as_ref().map_or(self.stamp, |lineage| lineage.clock))
+    }
+
+    /// When it was written, on whatever node.
+    #[allow(dead_code, reason = "used once replicas are planned")]
+    pub fn modified(&self) -> Stamp {
+        Stamp(self.lineage.as_ref().and_then(|lineage| lineage.modified).unwrap_or(self.stamp))
+    }
+
+    /// Whether it is kept only since it lost against a change that had not seen it.
+    #[allow(dead_code, reason = "used once replicas are planned")]
+    pub fn is_copy(&self) -> bool {
+        self.lineage.as_ref().is_some_and(|lineage| lineage.is_copy == Some(true))
     }
 
     /// Bytes on disk.
@@ -643,7 +668,7 @@ impl ObjectRow {
 
     /// Its version id.
     pub fn version_id(&self) -> VersionId {
-        let stamp = Stamp(self.stamp);
+        let stamp = self.clock();
         self.version.map_or(VersionId::Null, |random| VersionId::Unique { stamp, random })
     }
 
@@ -674,6 +699,7 @@ impl ObjectRow {
             controls: self.controls.map(Controls::try_from).transpose()?.unwrap_or_default(),
             upload: self.upload.map(|(stamp, random)| UploadId { stamp: Stamp(stamp), random }),
             sealed: self.sealed.map(SealedRow::into_sealed).transpose()?,
+            lineage: self.lineage.map(LineageRow::into_lineage).transpose()?.map(Box::new),
         })
     }
 }
@@ -698,6 +724,7 @@ impl FileTag {
             plain_size: row.sealed.is_some().then_some(row.size),
             sealed: row.sealed,
             name: None,
+            lineage: row.lineage,
         }
     }
 
@@ -718,6 +745,7 @@ impl FileTag {
             controls: self.controls,
             noncurrent_since: None,
             sealed: self.sealed,
+            lineage: self.lineage,
         }
     }
 
@@ -878,6 +906,7 @@ mod tests {
             controls: None,
             noncurrent_since: None,
             sealed: None,
+            lineage: None,
         };
         FileTag::of(row, None, None)
     }

@@ -241,6 +241,7 @@ mod tests {
             controls: Controls::default(),
             upload: None,
             sealed: None,
+            lineage: None,
         };
         ObjectRow::of(&object, Location::Overflow, &bucket.owner)
     }

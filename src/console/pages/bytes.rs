@@ -69,11 +69,10 @@ pub fn kind_of(key: &str, content_type: Option<&str>) -> Option<Kind> {
     let by_end = end.and_then(|end| KINDS.iter().find(|(ends, _)| ends.contains(&end.as_str())));
     by_end.map(|(_, kind)| *kind).or_else(|| {
         let given = content_type?.split(';').next()?.trim().to_ascii_lowercase();
-        let by_type = KINDS.iter().map(|(_, kind)| *kind).find(|kind| match kind {
+        KINDS.iter().map(|(_, kind)| *kind).find(|kind| match kind {
             Kind::Image(named) | Kind::Video(named) | Kind::Audio(named) => *named == given,
             Kind::Text => given.starts_with("text/") || given == "application/json",
-        });
-        by_type
+        })
     })
 }
 

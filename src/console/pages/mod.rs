@@ -13,5 +13,14 @@ pub mod upload;
 use super::route::Row;
 
 /// The routes of all screens.
-pub const SCREENS: &[&[Row]] =
-    &[login::ROWS, home::ROWS, buckets::ROWS, browse::ROWS, object::ROWS, bytes::ROWS, change::ROWS, upload::ROWS];
+pub const SCREENS: &[&[Row]] = &[
+    login::ROWS,
+    home::ROWS,
+    buckets::ROWS,
+    browse::ROWS,
+    object::ROWS,
+    bytes::ROWS,
+    change::ROWS,
+    upload::ROWS,
+    account::ROWS,
+];

@@ -4,6 +4,7 @@
 //! Words of a screen stand in `text/<screen>.rs`. Names of S3 and IAM (bucket, key, policy, `s3:GetObject`) stay as they are in
 //! every language, and so do messages of the API.
 
+mod account;
 mod browse;
 mod buckets;
 mod common;
@@ -11,6 +12,7 @@ mod home;
 mod login;
 mod object;
 
+pub use account::Account;
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
@@ -52,6 +54,8 @@ pub struct Text {
     pub browse: Browse,
     /// An object.
     pub object: Object,
+    /// One's own sessions.
+    pub account: Account,
 }
 
 /// English.
@@ -63,4 +67,5 @@ pub static ENGLISH: Text = Text {
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
     object: Object::ENGLISH,
+    account: Account::ENGLISH,
 };

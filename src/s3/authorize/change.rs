@@ -38,7 +38,7 @@ pub async fn change(
         };
         let Some(change) = change(&object)? else { return Ok(object) };
         let of = Some(object.stamp);
-        let message = ChangeObject { bucket: Arc::clone(bucket), key: key.clone(), version, of, change };
+        let message = ChangeObject { bucket: Arc::clone(bucket), key: key.clone(), version, of, change, replica: None };
         match call.storage().change_object(message).await {
             Err(StorageError::Overtaken { .. }) => {}
             changed => return changed.map_err(|error| missing(call, bucket, error)),

@@ -83,7 +83,7 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
     }
     let bypass_governance = bypasses_governance(call, bucket, key.as_str(), version, None);
     let (bucket, owner) = (Arc::clone(bucket), call.owner_id());
-    let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions };
+    let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions, replica: None };
     Ok(call.storage().delete_object(message).await?)
 }
 
@@ -168,7 +168,11 @@ mod tests {
     #[test]
     fn answers_of_entries() {
         let mut out = XmlWriter::bare("R", 0);
-        write_deleted(&mut out, &object(|_| ()), &Deleted { version_id: Some(VersionId::Null), delete_marker: true });
+        write_deleted(
+            &mut out,
+            &object(|_| ()),
+            &Deleted { version_id: Some(VersionId::Null), delete_marker: true, applied: Default::default() },
+        );
         write_error(&mut out, &object(|o| o.version_id = Some("x".to_owned())), &ErrorCode::NoSuchVersion.into());
         let text = out.finish();
         assert!(text.contains(

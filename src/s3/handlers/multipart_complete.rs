@@ -84,6 +84,7 @@ fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {
         parts,
         part_size_min: call.node.settings.multipart_min_part_size,
         conditions: call.write_conditions()?,
+        replica: None,
     })
 }
 

@@ -168,6 +168,7 @@ mod tests {
             controls: myfsio_actors::storage::Controls::default(),
             upload: None,
             sealed: None,
+            lineage: None,
         };
         let text = |after: u32, parts_max: usize| {
             let names = NAMES.iter().map(|name| (*name).to_owned()).collect();

@@ -153,7 +153,7 @@ pub async fn copy_object(call: Call) -> Answer {
     let work = async move {
         let body = storage.copy_body(source.opened, 0..size, opening.as_ref(), writer).await?;
         let checksum = body.digests().checksum.and_then(kept_checksum);
-        let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
+        let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions, replica: None };
         let stored = storage.put_object(message).await?;
         let mut done = copied(&stored, source_version);
         done.headers.extend(told);

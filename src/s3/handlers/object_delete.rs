@@ -16,7 +16,7 @@ pub async fn delete_object(call: Call) -> Answer {
     let conditions = delete_conditions(&call.headers)?;
     let owner = call.owner_id();
     let bypass_governance = bypasses_governance(&call, &bucket, key.as_str(), version, None);
-    let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions };
+    let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions, replica: None };
     let deleted = call.storage().delete_object(message).await?;
     Ok(deleted_response(&deleted))
 }

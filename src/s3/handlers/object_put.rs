@@ -44,7 +44,7 @@ pub async fn put_object(mut call: Call) -> Answer {
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let checksum = checksum.and_then(kept_checksum);
     let (there, name) = (Arc::clone(&bucket), key.clone());
-    let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions };
+    let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions, replica: None };
     let stored = call.storage().put_object(message).await?;
     let mut response = stored_response(&stored);
     told::put(&mut response, call.told_new_encryption(stored.object.encryption()));

@@ -76,6 +76,7 @@ pub async fn post_object(mut call: Call) -> Answer {
         body,
         checksum,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     let stored = call.storage().put_object(message).await?;
     let mut response = reply.respond(&bucket, &key, &location, &stored);

@@ -4,10 +4,10 @@
 
 use std::sync::{Arc, LazyLock};
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
 use super::jwks::KeySet;
@@ -33,7 +33,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let random = SystemRandom::new();
     let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let document = EcdsaKeyPair::generate_pkcs8(signing, &random).expect("a key");
-    let pair = EcdsaKeyPair::from_pkcs8(signing, document.as_ref(), &random).expect("a key");
+    let pair = EcdsaKeyPair::from_pkcs8(signing, document.as_ref()).expect("a key");
     let sealer = Sealer::new(&SecretKey::new("fuzzing"), &[]).expect("a sealer");
     World { pair, random, directory: Arc::new(directory()), sealer }
 });

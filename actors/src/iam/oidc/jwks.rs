@@ -4,12 +4,12 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::signature::{
+use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, EcdsaVerificationAlgorithm, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::jwt::{KeyName, Token};
@@ -151,8 +151,8 @@ fn unsigned(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use ring::rand::SystemRandom;
-    use ring::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
     use serde_json::json;
 
     use super::*;
@@ -253,7 +253,7 @@ mod tests {
         let random = SystemRandom::new();
         let signing = &ECDSA_P384_SHA384_FIXED_SIGNING;
         let document = EcdsaKeyPair::generate_pkcs8(signing, &random).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(signing, document.as_ref(), &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(signing, document.as_ref()).unwrap();
         let point = pair.public_key().as_ref();
         let (x, y) = point[1..].split_at(48);
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));

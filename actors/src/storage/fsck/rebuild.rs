@@ -26,6 +26,7 @@ use crate::storage::overlay::{LiveRows, Overlay};
 use crate::storage::plan::place_of;
 use crate::storage::quota::meters::Meters;
 use crate::storage::recovery::{Holes, Recovered};
+use crate::storage::replication::node_id;
 use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FormatRow, Location, ObjectRow, UploadRow};
 use crate::storage::space::Space;
 use crate::storage::staging::Staging;
@@ -90,7 +91,7 @@ fn build(
     let salvage = if old.is_none() { Some(Salvage::read(&disk)?) } else { None };
     let (mut recovered, told) = match (&old, &salvage) {
         (Some(old), _) => (old.recovered.clone(), HashMap::new()),
-        (None, Some(salvage)) => (from_journal(salvage)?, salvage.buckets()?),
+        (None, Some(salvage)) => (from_journal(&disk, salvage)?, salvage.buckets()?),
         (None, None) => return Ok(()),
     };
     add_folders(&disk, &mut recovered, &told, owner, clock.now())?;
@@ -198,13 +199,15 @@ fn count_uploads(check: &mut Check<'_>) -> Result<(), StorageError> {
 }
 
 /// Where a node without an index stands: at the end of the journal.
-fn from_journal(salvage: &Salvage) -> Result<Recovered, StorageError> {
+fn from_journal(disk: &Disk, salvage: &Salvage) -> Result<Recovered, StorageError> {
     Ok(Recovered {
         position: salvage.end,
         generation: salvage.generation(),
         buckets: HashMap::new(),
         usage: HashMap::new(),
         meters: Meters::default(),
+        node_id: node_id(disk)?,
+        queues: HashMap::new(),
         bucket_id_next: salvage.bucket_id_next()?,
         replayed: 0,
     })

@@ -114,6 +114,8 @@ fn row(
             }
             return Ok(());
         }
+        // Their bucket may be gone; what they add up to is looked at afterwards.
+        RowKind::Queued(..) | RowKind::QueuedSince(..) | RowKind::QueueTotals(_) => return Ok(()),
         // Users are not Storage's.
         RowKind::OwnerMeter(_) => {
             if let Err(error) = rows::decode::<MeterRow>(value) {
@@ -132,6 +134,10 @@ fn row(
         | RowKind::TimesWalked(id)
         | RowKind::LifecycleRuns(id)
         | RowKind::PrefixMeter(id, _)
+        | RowKind::Tombstone(id, ..)
+        | RowKind::TombstoneSince(id, ..)
+        | RowKind::TombstoneCount(id)
+        | RowKind::Conflict(id, ..)
         | RowKind::Usage(id) => id,
     };
     let Some(bucket) = check.buckets.get(&id).map(Arc::clone) else {
@@ -171,7 +177,17 @@ fn row(
         RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|_| Ok(())),
         // What they add up to is looked at when all rows are mended.
         RowKind::PrefixMeter(..) => rows::decode::<MeterRow>(value).map(|_| Ok(())),
-        RowKind::Meta | RowKind::Bucket | RowKind::OwnerMeter(_) | RowKind::Event(..) | RowKind::KeyUse(_) => {
+        RowKind::Tombstone(..) | RowKind::TombstoneSince(..) | RowKind::TombstoneCount(_) | RowKind::Conflict(..) => {
+            Ok(Ok(()))
+        }
+        RowKind::Queued(..)
+        | RowKind::QueuedSince(..)
+        | RowKind::QueueTotals(_)
+        | RowKind::Meta
+        | RowKind::Bucket
+        | RowKind::OwnerMeter(_)
+        | RowKind::Event(..)
+        | RowKind::KeyUse(_) => {
             return Ok(());
         }
     };

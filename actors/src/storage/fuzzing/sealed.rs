@@ -145,6 +145,7 @@ impl SealedFile {
             controls: Controls::default(),
             upload: None,
             sealed: Some(Sealed { encryption, size: stored, crc64nvme: 0 }),
+            lineage: None,
         }
     }
 }

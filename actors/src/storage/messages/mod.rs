@@ -9,6 +9,7 @@ mod multipart;
 mod object;
 mod quota;
 mod reencryption;
+mod replication;
 
 pub use crate::encryption::KeyUse;
 pub use bucket::{
@@ -32,3 +33,8 @@ pub use object::{
 };
 pub use quota::{CountMeter, LimitOwners, Quantity, QuotaAccount, QuotaScope, QuotaWarning};
 pub use reencryption::{KeepReencryption, RewriteObject};
+pub use replication::{
+    Applied, Conflict, ConflictChoice, EnqueueChanges, Kinds, Lineage, QueueName, QueueTotals, QueuedChange, Replica,
+    ReplicationStatus, ReplicationTray, ResolveConflict, SettleChanges, SettledChange, Slot, SlotPage, SlotState,
+    WalkPosition,
+};

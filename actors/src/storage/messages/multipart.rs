@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::object::{Attributes, Controls, WriteConditions};
+use super::replication::Replica;
 use crate::encryption::Encryption;
 use crate::names::{
     CanonicalId, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber, Stamp, UploadId,
@@ -144,6 +145,8 @@ pub struct CompleteUpload {
     pub expected_checksum: Option<Checksum>,
     /// Preconditions on the current object.
     pub conditions: WriteConditions,
+    /// Where the change comes from, if it is another node's.
+    pub replica: Option<Box<Replica>>,
 }
 
 /// Ends an upload and frees its parts. Errs: NoSuchUpload.

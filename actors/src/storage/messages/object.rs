@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::replication::{Applied, Lineage, Replica};
 use crate::bucket_config::{Acl, Retention};
 use crate::encryption::Encryption;
 use crate::names::{CanonicalId, Checksum, ChecksumKind, ETag, ObjectKey, Stamp, UploadId, VersionId};
+use crate::names::{Change, NodeId, Seen};
 use crate::storage::{Bucket, FinishedBody};
 
 /// What a client says about an object beside its bytes: kept and given back as they are.
@@ -89,6 +91,8 @@ pub struct Object {
     pub upload: Option<UploadId>,
     /// How its bytes are sealed on disk; absent when they are not.
     pub sealed: Option<Sealed>,
+    /// Where it comes from; absent when it was written here at the time of its stamp, which is what it is of nearly all objects.
+    pub lineage: Option<Box<Lineage>>,
 }
 
 /// How an object's bytes are sealed on disk. All else that is told of an object is about its plaintext.
@@ -106,6 +110,31 @@ impl Object {
     /// Bytes on disk.
     pub fn stored_size(&self) -> u64 {
         self.sealed.as_ref().map_or(self.size, |sealed| sealed.size)
+    }
+
+    /// When it was written, on whatever node: what `Last-Modified` tells.
+    pub fn modified(&self) -> Stamp {
+        self.lineage.as_ref().and_then(|lineage| lineage.modified).unwrap_or(self.stamp)
+    }
+
+    /// The change that wrote it; `own` is this node.
+    pub fn change(&self, own: NodeId) -> Change {
+        self.lineage.as_ref().map_or(Change { clock: self.stamp.0, origin: own }, |lineage| lineage.change)
+    }
+
+    /// What that change had seen.
+    pub fn seen(&self) -> Seen {
+        self.lineage.as_ref().map(|lineage| lineage.seen.clone()).unwrap_or_default()
+    }
+
+    /// The last change of its tags, if they were changed after it was written.
+    pub fn tags_change(&self) -> Option<Change> {
+        self.lineage.as_ref().and_then(|lineage| lineage.tags_change)
+    }
+
+    /// The last change of its retention or legal hold, if they were changed after it was written.
+    pub fn lock_change(&self) -> Option<Change> {
+        self.lineage.as_ref().and_then(|lineage| lineage.lock_change)
     }
 
     /// How it is encrypted.
@@ -168,6 +197,8 @@ pub struct PutObject {
     pub checksum: Option<ObjectChecksum>,
     /// Preconditions.
     pub conditions: WriteConditions,
+    /// Where the change comes from, if it is another node's.
+    pub replica: Option<Box<Replica>>,
 }
 
 /// Changes something of a version beside its bytes; the version stays the same. Errs: NoSuchBucket, NoSuchKey, NoSuchVersion,
@@ -184,6 +215,8 @@ pub struct ChangeObject {
     pub of: Option<Stamp>,
     /// What changes.
     pub change: ObjectChange,
+    /// The change and who sends it, if it is another node's: it counts if it is later than the last one that is known here.
+    pub replica: Option<(Change, NodeId)>,
 }
 
 /// A change of a version.
@@ -226,6 +259,8 @@ pub struct Stored {
     pub object: Arc<Object>,
     /// Whether the bucket keeps versions, so that the version id is to be told.
     pub versioned: bool,
+    /// What became of it, if it came from another node: then `object` may be the one that it lost against.
+    pub applied: Applied,
 }
 
 /// Deletes the current object, or one version. A missing object is no error without conditions.
@@ -244,6 +279,8 @@ pub struct DeleteObject {
     pub bypass_governance: bool,
     /// Preconditions.
     pub conditions: WriteConditions,
+    /// Where the change comes from, if it is another node's.
+    pub replica: Option<Box<Replica>>,
 }
 
 /// What a delete did.
@@ -253,4 +290,6 @@ pub struct Deleted {
     pub version_id: Option<VersionId>,
     /// Whether that version is, or was, a delete marker.
     pub delete_marker: bool,
+    /// What became of it, if it came from another node.
+    pub applied: Applied,
 }

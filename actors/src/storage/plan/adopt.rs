@@ -140,6 +140,7 @@ pub(in crate::storage) fn adopted_row(
         controls: Controls::default(),
         upload: None,
         sealed: None,
+        lineage: None,
     };
     let plain = ObjectRow::of(&object, Location::Plain, &bucket.owner);
     match previous {

@@ -6,10 +6,12 @@
 mod adopt;
 mod bucket;
 mod change;
+mod drop_replication;
 mod events;
 mod key_use;
 mod multipart;
 mod object;
+mod queue;
 mod quota;
 mod reencryption;
 mod times;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 
 pub(super) use adopt::{Adopt, Taken, adopted_row, is_same, must_stay};
 pub(super) use bucket::{DropBucket, NewBucket};
+pub(super) use drop_replication::DropQueue;
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 #[cfg(test)]
@@ -32,11 +35,12 @@ use super::disk::FileStamp;
 use super::feed::EventFeed;
 use super::index::{RowChange, RowVisitor};
 use super::journal::Entry;
-use super::messages::{Bucket, ObjectEvent, Origin, OutboxQueue, QuotaScope, QuotaWarning, Usage};
+use super::messages::{Bucket, ObjectEvent, Origin, OutboxQueue, QueueName, QuotaScope, QuotaWarning, Usage};
 use super::overlay::{Rows, merge};
 use super::quota::meters::{Meter, Meters};
 use super::quota::{Charge, Ledger};
-use super::rows::{self, UsageRow};
+use super::replication::Replication;
+use super::rows::{self, QueueTotalsRow, UsageRow};
 use super::steps::Step;
 use super::{StorageError, keys};
 use crate::bucket_config::QuotaLimits;
@@ -76,6 +80,10 @@ pub(super) enum Effect {
     },
     /// A quota has come to a warning threshold.
     Warned(Arc<QuotaWarning>),
+    /// Sums over a replication queue; none when it is no more.
+    QueueIs(QueueName, Option<QueueTotalsRow>),
+    /// A replication queue has a new entry.
+    ToBeSent(QueueName),
     /// An upload ended; its part table entry can go.
     UploadEnded(crate::names::UploadId),
 }
@@ -91,6 +99,9 @@ pub(super) struct State {
     pub stamp_last: Stamp,
     pub clock: SharedClock,
     pub feed: Arc<EventFeed>,
+    pub replication: Arc<Replication>,
+    /// Sums over the replication queues that there are.
+    pub queues: HashMap<QueueName, QueueTotalsRow>,
     /// Stamps of one key differ by at least this many nanoseconds.
     pub time_step: u64,
     /// Whether the file system takes names that differ in case for the same.

@@ -157,6 +157,7 @@ impl Mutation for Finish {
             controls: self.upload.controls.clone(),
             upload: Some(*id),
             sealed,
+            lineage: None,
         };
         let file = match self.file {
             FinishedFile::Own(name) => StagedFile::adopted(name),

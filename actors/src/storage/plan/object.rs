@@ -8,7 +8,7 @@ use super::{Effect, Growth, Mutation, Planner};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::body::{BodyPlace, ObjectBody};
 use crate::storage::messages::{
-    Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Stored, Versioning, WriteConditions,
+    Applied, Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Stored, Versioning, WriteConditions,
 };
 use crate::storage::quota::Reserved;
 use crate::storage::read::{current_row, find_version, newest_noncurrent};
@@ -96,7 +96,11 @@ impl ObjectWrite<'_> {
             drop_previous(planner, bucket, key, &replaced, Some(&place));
         }
         planner.tell(bucket, key, Change::Created(&object))?;
-        Ok(Stored { object: Arc::new(object), versioned: bucket.versioning != Versioning::Off })
+        Ok(Stored {
+            object: Arc::new(object),
+            versioned: bucket.versioning != Versioning::Off,
+            applied: Applied::default(),
+        })
     }
 }
 
@@ -231,6 +235,7 @@ impl Mutation for PutObject {
             controls: self.controls,
             upload: None,
             sealed,
+            lineage: None,
         };
         let conditions = &self.conditions;
         ObjectWrite { bucket: &bucket, key: &self.key, conditions, object, bytes, reserved }.plan(planner)
@@ -281,7 +286,7 @@ impl DeleteObject {
         let marker = versions::mark(planner, &mut tally, bucket, key, self.owner, after)?;
         tally.count(planner, bucket.id)?;
         planner.tell(bucket, key, Change::Hidden(marker))?;
-        Ok(Deleted { version_id: Some(marker), delete_marker: true })
+        Ok(Deleted { version_id: Some(marker), delete_marker: true, applied: Applied::default() })
     }
 
     /// Removes one version, or a delete marker, for good; the next one becomes current.
@@ -294,7 +299,7 @@ impl DeleteObject {
         let key = &self.key;
         let found = find_version(planner.rows, bucket.id, key, version)?;
         check_conditions(&self.conditions, key, found.as_ref().map(|(_, row)| row).filter(|row| !row.is_marker()))?;
-        let mut outcome = Deleted { version_id: Some(version), delete_marker: false };
+        let mut outcome = Deleted { version_id: Some(version), delete_marker: false, applied: Applied::default() };
         let Some((row_key, row)) = found else { return Ok(outcome) };
         outcome.delete_marker = row.is_marker();
         let now = planner.state.clock.now().0 / 1_000_000;

@@ -237,6 +237,8 @@ impl State {
         for effect in effects.iter() {
             match effect {
                 Effect::UsageChanged(bucket, usage) => drop(self.usage.insert(*bucket, *usage)),
+                Effect::QueueIs(queue, Some(totals)) => drop(self.queues.insert(queue.clone(), *totals)),
+                Effect::QueueIs(queue, None) => drop(self.queues.remove(queue)),
                 Effect::MeterIs(scope, meter) => self.meters.set(scope.clone(), meter.clone()),
                 Effect::LimitsAre { scope, limits, known } => {
                     let crossed = self.ledger.set_limits(scope, *limits, self.used(scope), *known);

@@ -134,6 +134,7 @@ impl Mutation for Expire {
                 owner: bucket.owner.clone(),
                 bypass_governance: false,
                 conditions: WriteConditions::default(),
+                replica: None,
             };
             planner.origin = Some(Arc::new(Origin::of_node(Cause::Lifecycle)));
             delete.plan(planner)?;

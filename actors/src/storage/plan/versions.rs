@@ -195,6 +195,7 @@ pub(in crate::storage) fn marker(
         controls: Controls::default(),
         upload: None,
         sealed: None,
+        lineage: None,
     };
     ObjectRow::of(&marker, Location::Marker, &bucket.owner)
 }

@@ -52,7 +52,8 @@ async fn kinds(client: &StorageClient, bucket: &Bucket, target: &str) -> Vec<Eve
 }
 
 async fn change(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, change: ObjectChange) {
-    let message = ChangeObject { bucket: Arc::clone(bucket), key: key(name), version: None, of: None, change };
+    let message =
+        ChangeObject { bucket: Arc::clone(bucket), key: key(name), version: None, of: None, change, replica: None };
     client.change_object(message).await.unwrap();
 }
 
@@ -64,6 +65,7 @@ async fn remove(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, versio
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     client.delete_object(message).await.unwrap()
 }

@@ -90,6 +90,7 @@ pub async fn put_with(
         body,
         checksum: None,
         conditions,
+        replica: None,
     };
     client.put_object(message).await
 }
@@ -118,6 +119,7 @@ pub async fn delete(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     client.delete_object(message).await.unwrap();
 }
@@ -244,6 +246,7 @@ pub fn completion(bucket: &Arc<Bucket>, upload: &Upload, parts: Vec<CompletedPar
         expected_size: None,
         expected_checksum: None,
         conditions: WriteConditions::default(),
+        replica: None,
     }
 }
 

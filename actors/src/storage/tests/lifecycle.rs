@@ -128,6 +128,7 @@ async fn remove(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, versio
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     client.delete_object(message).await.unwrap();
 }
@@ -203,8 +204,14 @@ async fn versions_age_from_the_one_that_followed() {
     let before = node.times(&bucket);
     let change = ObjectChange::Tags(vec![("a".to_owned(), "b".to_owned())]);
     for version in [None, Some(kept_object.version_id)] {
-        let message =
-            ChangeObject { bucket: Arc::clone(&bucket), key: key("tagged"), version, of: None, change: change.clone() };
+        let message = ChangeObject {
+            bucket: Arc::clone(&bucket),
+            key: key("tagged"),
+            version,
+            of: None,
+            change: change.clone(),
+            replica: None,
+        };
         node.client.change_object(message).await.unwrap();
     }
     assert_eq!(node.times(&bucket), before);
@@ -313,7 +320,8 @@ async fn what_is_locked_stays() {
         (&retained, "retained", ObjectChange::Retention { retention, bypass_governance: false }),
     ] {
         let version = Some(object.version_id);
-        let message = ChangeObject { bucket: Arc::clone(&bucket), key: key(name), version, of: None, change };
+        let message =
+            ChangeObject { bucket: Arc::clone(&bucket), key: key(name), version, of: None, change, replica: None };
         node.client.change_object(message).await.unwrap();
         put(&node.client, &bucket, name, body(2, 10)).await;
     }

@@ -223,6 +223,7 @@ async fn conditions_are_decided_in_the_commit() {
         owner: owner(),
         bypass_governance: false,
         conditions: wrong_size,
+        replica: None,
     };
     assert!(matches!(node.client.delete_object(message).await, Err(StorageError::PreconditionFailed { .. })));
 }

@@ -133,6 +133,7 @@ async fn versions_count_and_markers_do_not() {
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     client.delete_object(remove(first)).await.unwrap();
     assert_eq!(told(client, &whole(&bucket)), (200, 2, 0));
@@ -255,6 +256,7 @@ async fn what_was_promised_is_free_again_however_it_ends() {
         body: finished,
         checksum: None,
         conditions,
+        replica: None,
     };
     assert!(matches!(client.put_object(message).await, Err(StorageError::NoSuchKey { .. })));
     assert_eq!(told(client, &whole(&bucket)), (0, 0, 0), "refused for another reason");
@@ -271,6 +273,7 @@ async fn what_was_promised_is_free_again_however_it_ends() {
         body: writer.finish().await.unwrap(),
         checksum: None,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     assert_eq!(refused(client.put_object(message).await), (whole(&bucket), QuotaResource::Bytes));
     assert_eq!(told(client, &whole(&bucket)), (0, 0, 0));
@@ -312,6 +315,7 @@ async fn what_a_user_owns_counts_in_every_bucket() {
         body: writer.finish().await.unwrap(),
         checksum: None,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     client.put_object(message).await.unwrap();
     assert_eq!(told(client, &scope), (30_300, 2, 0));
@@ -325,6 +329,7 @@ async fn what_a_user_owns_counts_in_every_bucket() {
             owner: owner(),
             bypass_governance: false,
             conditions: WriteConditions::default(),
+            replica: None,
         })
         .await
         .unwrap();

@@ -40,6 +40,7 @@ async fn put_sealed(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, by
         body: writer.finish().await.unwrap(),
         checksum: None,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     (client.put_object(message).await.unwrap(), envelope.key)
 }

@@ -69,6 +69,7 @@ async fn only_the_object_that_is_meant_is_changed() {
             version: Some(VersionId::Null),
             of: Some(of.stamp),
             change,
+            replica: None,
         };
         node.client.change_object(message)
     };
@@ -98,7 +99,14 @@ async fn what_is_locked_moves_to_another_key_by_the_node_only() {
     }
     let change = |change| {
         let bucket = Arc::clone(&there);
-        node.client.change_object(ChangeObject { bucket, key: key("a"), version: None, of: None, change })
+        node.client.change_object(ChangeObject {
+            bucket,
+            key: key("a"),
+            version: None,
+            of: None,
+            change,
+            replica: None,
+        })
     };
     change(ObjectChange::LegalHold(true)).await.unwrap();
     let from = stored.encryption().unwrap().clone();
@@ -140,7 +148,8 @@ async fn versions_and_what_is_locked_keep_their_bytes() {
     }
     let retention = Some(Retention { mode: RetentionMode::Governance, until_millis: u64::MAX / 2_000_000 });
     let change = ObjectChange::Retention { retention, bypass_governance: false };
-    let message = ChangeObject { bucket: Arc::clone(&there), key: key("locked"), version: None, of: None, change };
+    let message =
+        ChangeObject { bucket: Arc::clone(&there), key: key("locked"), version: None, of: None, change, replica: None };
     node.client.change_object(message).await.unwrap();
     put(&node.client, &there, "version", body(2, 100)).await;
     settle(&node);

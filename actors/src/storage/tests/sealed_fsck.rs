@@ -274,7 +274,7 @@ async fn other_bytes_in_the_file_of_an_encrypted_or_locked_object_never_become_a
             there = node.client.configure_bucket(ConfigureBucket { bucket: there, change }).await.unwrap().after;
         }
         let (bucket, change) = (Arc::clone(&there), ObjectChange::LegalHold(true));
-        let message = ChangeObject { bucket, key: key("held"), version: None, of: None, change };
+        let message = ChangeObject { bucket, key: key("held"), version: None, of: None, change, replica: None };
         node.client.change_object(message).await.unwrap();
         let stopped = stop(node).await;
         let root = stopped.path();
@@ -334,6 +334,7 @@ async fn wrapped_anew_it_opens_under_the_new_key_also_without_the_index() {
             version: Some(VersionId::Null),
             of: None,
             change: ObjectChange::Rewrap { from, to },
+            replica: None,
         };
         let now = node.client.change_object(change(from.clone(), to.clone())).await.unwrap();
         assert_eq!(now.encryption(), Some(&to));
@@ -419,7 +420,8 @@ async fn a_rewrap_that_is_only_in_the_journal_is_not_lost() {
     let size = rustix::fs::fgetxattr(&file, "user.myfsio", &mut tag).unwrap();
     let to = envelopes::rewrapped(&envelope.encryption, &bucket, "k", "m2");
     let change = ObjectChange::Rewrap { from: envelope.encryption.clone(), to: to.clone() };
-    let message = ChangeObject { bucket: Arc::clone(&bucket), key: key("k"), version: None, of: None, change };
+    let message =
+        ChangeObject { bucket: Arc::clone(&bucket), key: key("k"), version: None, of: None, change, replica: None };
     node.client.change_object(message).await.unwrap();
     let copy = crashed_copy(&node);
     let copied = fs::File::options().write(true).open(copy.path().join("filled/k")).unwrap();
@@ -484,6 +486,7 @@ async fn a_tag_that_is_too_large_keeps_the_data_key() {
         body,
         checksum: None,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     node.client.put_object(message).await.unwrap();
     let stopped = stop(node).await;

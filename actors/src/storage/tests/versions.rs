@@ -104,6 +104,7 @@ async fn remove(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, versio
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
+        replica: None,
     };
     client.delete_object(message).await.unwrap()
 }

@@ -53,7 +53,7 @@ impl Client<'_> {
         let to_master = envelopes::rewrapped(&from, &there, name, to);
         let wrapped = (Thing::Wrapped(bucket.to_owned(), name.to_owned()), Value::Master(to.to_owned()));
         let change = ObjectChange::Rewrap { from, to: to_master };
-        let message = ChangeObject { bucket: there, key: key(name), version: None, of: None, change };
+        let message = ChangeObject { bucket: there, key: key(name), version: None, of: None, change, replica: None };
         self.send(vec![wrapped], self.storage.change_object(message)).await.map(drop)
     }
 
@@ -68,8 +68,14 @@ impl Client<'_> {
             };
             let to = envelopes::rewrapped(&from, &there, name, SECOND_MASTER);
             let change = ObjectChange::Rewrap { from, to };
-            let message =
-                ChangeObject { bucket: Arc::clone(&there), key: key(name), version: Some(version), of: None, change };
+            let message = ChangeObject {
+                bucket: Arc::clone(&there),
+                key: key(name),
+                version: Some(version),
+                of: None,
+                change,
+                replica: None,
+            };
             self.send(Vec::new(), self.storage.change_object(message)).await?;
         }
         Ok(())

@@ -183,7 +183,8 @@ impl Client<'_> {
             return Ok(());
         }
         let change = ObjectChange::Tags(vec![("a".to_owned(), "b".to_owned())]);
-        let message = ChangeObject { bucket: there, key: key(&told.name), version: None, of: None, change };
+        let message =
+            ChangeObject { bucket: there, key: key(&told.name), version: None, of: None, change, replica: None };
         let request = self.storage.change_object(message);
         self.telling(told, |told| told.events.push(EventKind::Tagged), request).await
     }
@@ -412,6 +413,7 @@ impl Client<'_> {
                 body,
                 checksum: None,
                 conditions: WriteConditions::default(),
+                replica: None,
             };
             self.storage.put_object(message).await
         };
@@ -506,6 +508,7 @@ fn deletion(bucket: &Arc<Bucket>, name: &str, version: Option<VersionId>) -> Del
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
+        replica: None,
     }
 }
 

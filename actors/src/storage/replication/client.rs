@@ -1,0 +1,179 @@
+//! What the client answers of replication.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{conflicts, walk};
+use crate::bucket_config::RuleSet;
+use crate::names::{NodeId, ObjectKey, Stamp, VersionId};
+use crate::storage::StorageError;
+use crate::storage::client::StorageClient;
+use crate::storage::keys::{self, RowKind};
+use crate::storage::messages::{
+    Bucket, Conflict, EnqueueChanges, Object, QueueName, QueueTotals, QueuedChange, ReplicationStatus, ReplicationTray,
+    SettleChanges, Slot, SlotPage, SlotState, WalkPosition,
+};
+use crate::storage::overlay::{LiveRows, Rows as _};
+use crate::storage::plan::DropQueue;
+use crate::storage::rows::{self, QueueRow};
+
+impl StorageClient {
+    /// This node, as others that replicate with it know it.
+    pub fn node_id(&self) -> NodeId {
+        self.shared.replication.own
+    }
+
+    /// Has these rules hold for every change that is planned from now on.
+    pub fn replication_rules(&self, rules: Arc<RuleSet>) {
+        self.shared.replication.set_rules(rules);
+    }
+
+    /// Waits for queues with new entries; there may turn out to be none. For one reader.
+    pub async fn filled_replication(&self) -> BTreeSet<QueueName> {
+        self.shared.replication.filled().await
+    }
+
+    /// All queues that there are, also of buckets that are gone and of targets that no rule has any more.
+    pub fn replication_queues(&self) -> Vec<QueueName> {
+        let mut queues: Vec<_> = self.shared.replication.totals.iter().map(|entry| entry.key().clone()).collect();
+        queues.sort();
+        queues
+    }
+
+    /// Entries of a queue, oldest first, at most `limit`, behind `after`.
+    pub async fn queued_changes(
+        &self,
+        queue: QueueName,
+        tray: ReplicationTray,
+        after: Option<(Stamp, Slot)>,
+        limit: usize,
+    ) -> Result<Vec<QueuedChange>, StorageError> {
+        let shared = Arc::clone(&self.shared);
+        self.shared.tools.pool.run(move || queued_changes(&shared.rows, &queue, tray, after.as_ref(), limit)).await
+    }
+
+    /// The entry of one slot, if it is queued.
+    pub fn queued_change(&self, queue: &QueueName, slot: &Slot) -> Result<Option<QueuedChange>, StorageError> {
+        let row = self.shared.rows.get(&keys::queued(queue, slot.key.as_bytes(), slot.version))?;
+        let row = row.map(|row| rows::decode::<QueueRow>(&row)).transpose()?;
+        Ok(row.map(|row| row.into_change(slot.key.clone(), slot.version)))
+    }
+
+    /// Sums over a queue; all 0 when there is none.
+    pub fn replication_totals(&self, queue: &QueueName) -> Result<QueueTotals, StorageError> {
+        let Some(totals) = self.shared.replication.totals.get(queue).map(|totals| *totals) else {
+            return Ok(QueueTotals::default());
+        };
+        let (start, end) = keys::queued_by_time(queue, ReplicationTray::Pending);
+        let first = self.shared.rows.first(&start, &end)?;
+        let oldest = match first.as_deref().and_then(keys::kind) {
+            Some(RowKind::QueuedSince(_, _, since, ..)) => Some(since),
+            _ => None,
+        };
+        Ok(totals.totals(oldest))
+    }
+
+    /// See [`SettleChanges`].
+    pub async fn settle_changes(&self, message: SettleChanges) -> Result<usize, StorageError> {
+        self.commit(message).await
+    }
+
+    /// See [`EnqueueChanges`].
+    pub async fn enqueue_changes(&self, message: EnqueueChanges) -> Result<usize, StorageError> {
+        self.commit(message).await
+    }
+
+    /// Drops a queue, a few entries at a time; answers whether all are gone. Until then nothing is added to it: what changes meanwhile
+    /// is found by the walk that follows.
+    pub async fn drop_replication(&self, queue: QueueName) -> Result<bool, StorageError> {
+        self.commit(DropQueue(queue)).await
+    }
+
+    /// How an object stands with replication; none where nothing is replicated, or not this object.
+    pub fn replication_status(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        object: &Object,
+    ) -> Result<Option<ReplicationStatus>, StorageError> {
+        if object.lineage.as_ref().is_some_and(|lineage| lineage.change.origin != self.node_id()) {
+            return Ok(Some(ReplicationStatus::Replica));
+        }
+        let rules = self.shared.replication.rules();
+        let Some(to) = rules.of(&bucket.name) else { return Ok(None) };
+        let queue = QueueName { bucket: bucket.id, target: to.target.clone() };
+        match self.queued_change(&queue, &Slot::of(key, object.version_id))? {
+            Some(change) if change.parked.is_some() => return Ok(Some(ReplicationStatus::Failed)),
+            Some(_) => return Ok(Some(ReplicationStatus::Pending)),
+            None => {}
+        }
+        let rule = to.rule(key.as_str(), Some(&object.attributes.tags));
+        Ok(match rule.filter(|rule| object.stamp >= to.since || (rule.existing && to.filled)) {
+            None => None,
+            Some(_) if self.replication_totals(&queue)?.overflowed => Some(ReplicationStatus::Pending),
+            Some(_) => Some(ReplicationStatus::Completed),
+        })
+    }
+
+    /// What a slot holds now.
+    pub fn slot_state(&self, bucket: &Bucket, slot: &Slot) -> Result<SlotState, StorageError> {
+        walk::slot_state(&self.shared.rows, self.node_id(), bucket, slot)
+    }
+
+    /// What lost against a change that had not seen it, and nobody has looked at yet: at most `limit`, behind `after`.
+    pub async fn conflicts(
+        &self,
+        bucket: Arc<Bucket>,
+        after: Option<(ObjectKey, VersionId)>,
+        limit: usize,
+    ) -> Result<Vec<Conflict>, StorageError> {
+        let shared = Arc::clone(&self.shared);
+        self.shared.tools.pool.run(move || conflicts::page(&shared.rows, &bucket, after.as_ref(), limit)).await
+    }
+
+    /// A page of the slots of a bucket behind `after`: objects, versions, delete markers, and what was deleted.
+    pub async fn walk_slots(
+        &self,
+        bucket: Arc<Bucket>,
+        after: Option<WalkPosition>,
+        limit: usize,
+    ) -> Result<SlotPage, StorageError> {
+        let shared = Arc::clone(&self.shared);
+        let walk = move || walk::walk(&shared.rows, bucket.id, after.as_ref(), limit);
+        self.shared.long_pool.run(walk).await
+    }
+}
+
+fn queued_changes(
+    live: &LiveRows,
+    queue: &QueueName,
+    tray: ReplicationTray,
+    after: Option<&(Stamp, Slot)>,
+    limit: usize,
+) -> Result<Vec<QueuedChange>, StorageError> {
+    let (slots_start, slots_end) = keys::all_queued(queue);
+    let (start, end) = keys::queued_by_time(queue, tray);
+    let view = live.view_of(&[(&slots_start, &slots_end), (&start, &end)])?;
+    let start = match after {
+        Some((since, slot)) => {
+            let mut row_key = keys::queued_since(queue, tray, *since, slot.key.as_bytes(), slot.version);
+            row_key.push(0);
+            row_key
+        }
+        None => start,
+    };
+    let mut slots = Vec::new();
+    view.scan(&start, &end, &mut |row_key, _| {
+        if let Some(RowKind::QueuedSince(_, _, _, key, version)) = keys::kind(row_key) {
+            slots.push((key, version));
+        }
+        Ok(slots.len() < limit)
+    })?;
+    let mut found = Vec::with_capacity(slots.len());
+    for (key, version) in slots {
+        let Some(row) = view.get(&keys::queued(queue, &key, version))? else { continue };
+        let key = ObjectKey::parse(&key).map_err(|error| StorageError::Index(format!("malformed key: {error}")))?;
+        found.push(rows::decode::<QueueRow>(&row)?.into_change(key, version));
+    }
+    Ok(found)
+}
