@@ -230,7 +230,10 @@ async fn answer_of_console(console: Arc<Console>, request: Request) -> Response<
         None => Payload::None,
     };
     let response = console::answer(&console, (*head).clone(), incoming).await;
-    response.map_body(|_, body| BoxBody::new(Kept { body, _payload: payload, _serving: serving }))
+    // What it asks of the node is told where it is asked.
+    let mut hold = Hold::default();
+    (hold.payload, hold._serving) = (payload, serving);
+    response.map_body(|_, body| BoxBody::new(Held { body, hold }))
 }
 
 fn connect(socket: TcpStream, patience: Patience) -> (Connection<TcpStream>, Option<SocketAddr>) {
@@ -429,6 +432,7 @@ fn call(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, hold: &mut
     let (bucket_name, key) = address.into_parts();
     let place = Arc::new(permit);
     hold.permit = Some(Arc::clone(&place));
+    hold.request_id = request_id;
     let incoming = stream::iter(hold.payload.clone()).flatten();
     Call {
         node: Arc::clone(node),
@@ -569,12 +573,14 @@ fn finish(node: &Node, request_id: RequestId, mut response: HttpResponse, hold: 
 /// connection, takes in leftovers for [`DISCONNECT_TIMEOUT`] and closes. Dropped early, a chunked body would be taken in
 /// without end.
 /// When it ends, what there is to tell of the request is told.
+#[derive(Default)]
 struct Hold {
     permit: Option<Arc<OwnedSemaphorePermit>>,
     payload: Option<SharedPayload>,
     _serving: Option<Serving>,
     exchange: Exchange,
-    node: Arc<Node>,
+    /// Whom it is told to.
+    node: Option<Arc<Node>>,
     request_id: RequestId,
     sent: u64,
 }
@@ -588,43 +594,26 @@ impl Hold {
         exchange: Exchange,
     ) -> Self {
         let payload = SharedPayload::new(payload);
-        Self { permit: None, payload, _serving: serving, exchange, node: Arc::clone(node), request_id, sent: 0 }
+        let node = Some(Arc::clone(node));
+        Self { permit: None, payload, _serving: serving, exchange, node, request_id, sent: 0 }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        let Some(node) = &self.node else { return };
         let exchange = std::mem::take(&mut self.exchange);
         let received = self.payload.as_ref().map_or((0, Duration::ZERO), SharedPayload::taken);
         exchange.watch.waited(received.1);
-        let record = exchange.into_record(self.request_id, self.node.clock.now(), received.0, self.sent);
-        self.node.metrics.observe(&record);
-        self.node.requests.record(record);
+        let record = exchange.into_record(self.request_id, node.clock.now(), received.0, self.sent);
+        node.metrics.observe(&record);
+        node.requests.record(record);
     }
 }
 
 /// Tells the connection that its request has come.
 fn serve_on(request: &Request) -> Option<Serving> {
     request.conn_data::<Phase>().map(Phase::serve)
-}
-
-/// A body of the console's with what it keeps: what it asked for is told by the requests from within.
-struct Kept {
-    body: BoxBody,
-    _payload: Option<SharedPayload>,
-    _serving: Option<Serving>,
-}
-
-impl MessageBody for Kept {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
-    }
 }
 
 /// A response body with what it keeps.

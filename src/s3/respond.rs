@@ -47,11 +47,6 @@ impl RequestId {
         u64::from_str_radix(text, 16).ok().filter(|_| is_id).map(Self)
     }
 
-    /// Names nothing.
-    pub const fn none() -> Self {
-        Self(0)
-    }
-
     /// The id as a number; 0 names nothing.
     pub fn number(self) -> u64 {
         self.0

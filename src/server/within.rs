@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use actix_http::{Payload, RequestHead, Response};
-use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
-use actix_web::http::StatusCode;
 use myfsio_actors::storage::Bucket;
 
 use super::{Answer, Call, Hold, begin_exchange, call, finish, note_refusal, preflight, run, run_own};
@@ -41,7 +39,9 @@ pub struct Permitted {
 impl Permitted {
     /// The refusal of what turned out to be impossible.
     pub fn refuse(self, error: impl Into<S3Error>) -> Refused {
-        refuse(&self.call.node, &self.head, &self.hold, error.into())
+        let error = error.into();
+        note_refusal(&self.call.node, &self.head, self.call.request_id, &error, &self.hold);
+        Refused { request_id: self.call.request_id, error }
     }
 }
 
@@ -63,7 +63,10 @@ pub async fn answer(
     };
     match answered {
         Ok(response) => Ok(finish(node, request_id, response, hold)),
-        Err(error) => Err(refuse(node, &head, &hold, error)),
+        Err(error) => {
+            note_refusal(node, &head, request_id, &error, &hold);
+            Err(Refused { request_id, error })
+        }
     }
 }
 
@@ -77,11 +80,13 @@ pub async fn permit(
     let mut hold = hold(node, &head, &Route::S3(address.clone()), payload);
     match preflight::prepare(node, &head, address, hold.request_id, &hold.exchange).await {
         Ok(prepared) => {
-            // Whoever carries it out says so if it fails.
-            hold.exchange.answered(&HttpResponse::new(StatusCode::OK));
+            hold.exchange.permitted();
             Ok(Permitted { call: call(node, &mut head, prepared, &mut hold), hold, head })
         }
-        Err(error) => Err(refuse(node, &head, &hold, error)),
+        Err(error) => {
+            note_refusal(node, &head, hold.request_id, &error, &hold);
+            Err(Refused { request_id: hold.request_id, error })
+        }
     }
 }
 
@@ -92,18 +97,15 @@ pub async fn ask(node: &Arc<Node>, head: &RequestHead, action: &str, bucket: &Bu
     let asked = match preflight::identify(node, head).await {
         Ok(caller) => {
             hold.exchange.asked_by(caller.principal(), Mechanism::HeaderPair);
+            hold.exchange.permitted();
             caller.ask(node, action, bucket).await
         }
         Err(error) => Err(error),
     };
-    hold.exchange.answered(&HttpResponse::new(StatusCode::OK));
-    asked.map_err(|error| refuse(node, head, &hold, error))
-}
-
-fn refuse(node: &Node, head: &RequestHead, hold: &Hold, error: S3Error) -> Refused {
-    note_refusal(node, head, hold.request_id, &error, hold);
-    hold.exchange.answered(&HttpResponse::new(error.code().status()));
-    Refused { request_id: hold.request_id, error }
+    asked.map_err(|error| {
+        note_refusal(node, head, hold.request_id, &error, &hold);
+        Refused { request_id: hold.request_id, error }
+    })
 }
 
 fn hold(node: &Arc<Node>, head: &RequestHead, route: &Route, payload: Payload) -> Hold {
@@ -112,8 +114,9 @@ fn hold(node: &Arc<Node>, head: &RequestHead, route: &Route, payload: Payload) -
         Route::S3(address) => Exchange::begin(node, head, address, request_id),
         _ => begin_exchange(node, head, &Ok(route.clone()), request_id),
     };
+    let hold = Hold::new(node, request_id, payload, None, exchange);
     if let Some(interface) = route.interface() {
-        exchange.asked_of(interface);
+        hold.exchange.asked_of(interface);
     }
-    Hold::new(node, request_id, payload, None, exchange)
+    hold
 }

@@ -141,17 +141,14 @@ impl Shown {
     /// The texts of what a selector finds.
     pub fn texts(&self, selector: &str) -> Vec<String> {
         let html = self.html();
-        let found = html.select(&Selector::parse(selector).unwrap()).map(text_of).collect();
-        found
+        html.select(&Selector::parse(selector).unwrap()).map(text_of).collect()
     }
 
     /// An attribute of what a selector finds.
     pub fn attributes(&self, selector: &str, name: &str) -> Vec<String> {
         let html = self.html();
         let selector = Selector::parse(selector).unwrap();
-        let found =
-            html.select(&selector).filter_map(|element| element.value().attr(name)).map(str::to_owned).collect();
-        found
+        html.select(&selector).filter_map(|element| element.value().attr(name)).map(str::to_owned).collect()
     }
 
     /// The fields of the form that posts to `action`, as they stand; unticked boxes are left out.

@@ -1,5 +1,6 @@
 //! The pages: one file for each screen, with its routes, its view and what its forms do.
 
+pub mod account;
 pub mod browse;
 pub mod buckets;
 pub mod bytes;
