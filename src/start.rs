@@ -168,8 +168,8 @@ impl Running {
         let day = Day::of_seconds(config.lifecycle_day_seconds);
         let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
         let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
-        let reencryption =
-            ReencryptionClient::start(storage.clone(), kms.clone(), Arc::clone(&clock), &Arbiter::new().handle());
+        let (iam, of_jobs) = (access.iam.clone(), Arbiter::new().handle());
+        let reencryption = ReencryptionClient::start(storage.clone(), kms.clone(), iam, Arc::clone(&clock), &of_jobs);
         let metrics = Arc::new(Metrics::new()?);
         let clients =
             Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit, metrics };

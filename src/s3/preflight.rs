@@ -79,6 +79,23 @@ pub struct Prepared {
     pub decoder: Option<ChunkedDecoder>,
 }
 
+impl Prepared {
+    /// What decisions about the request depend on.
+    pub fn facts<'a>(&'a self, node: &'a Node, headers: &'a HeaderMap) -> Facts<'a> {
+        Facts {
+            headers,
+            query: &self.query,
+            address: self.peer,
+            secure: self.secure,
+            now: self.received,
+            mechanism: self.auth.mechanism,
+            signed_at_seconds: self.auth.signed_at_seconds,
+            region: &node.settings.region,
+            explains: node.decisions.is_on(),
+        }
+    }
+}
+
 /// Takes one of the node's places for requests under way. Errs: SlowDown when all are taken.
 pub fn admit(node: &Node) -> Result<OwnedSemaphorePermit, S3Error> {
     Arc::clone(&node.admission).try_acquire_owned().map_err(|_| ErrorCode::SlowDown.into())

@@ -216,7 +216,9 @@ impl Worker {
             return Ok(Outcome::Skipped);
         }
         let configured = bucket.config.encryption.as_ref();
-        match self.kms.seal_by_default(configured, &name(bucket, &entry.key)).await? {
+        let directory = self.iam.directory();
+        let account = directory.account_of(&bucket.owner);
+        match self.kms.seal_by_default(configured, &account, &name(bucket, &entry.key)).await? {
             Some(envelope) => self.write_anew(bucket, entry, &envelope).await,
             None => Ok(Outcome::Skipped),
         }

@@ -288,6 +288,7 @@ impl DeleteObject {
     fn delete_current(self, planner: &mut Planner<'_>, bucket: &Bucket) -> Result<Deleted, StorageError> {
         let key = &self.key;
         let current = current_row(planner.rows, bucket.id, key)?;
+        self.check_judged(current.as_ref().map(|(_, row)| row))?;
         check_conditions(&self.conditions, key, current.as_ref().map(|(_, row)| row))?;
         let mut tally = Tally::default();
         let keeps_changes = planner.keeps_changes(bucket)?;
@@ -336,6 +337,14 @@ impl DeleteObject {
         Ok(Deleted { version_id: Some(marker), delete_marker: true, applied: Applied::default() })
     }
 
+    /// Errs: Overtaken.
+    fn check_judged(&self, present: Option<&ObjectRow>) -> Result<(), StorageError> {
+        match self.of.holds(present.map(|row| Stamp(row.stamp))) {
+            true => Ok(()),
+            false => Err(StorageError::Overtaken { key: self.key.clone() }),
+        }
+    }
+
     /// Removes one version, or a delete marker, for good; the next one becomes current.
     fn delete_version(
         self,
@@ -345,7 +354,9 @@ impl DeleteObject {
     ) -> Result<Deleted, StorageError> {
         let key = &self.key;
         let found = find_version(planner.rows, bucket.id, key, version)?;
-        check_conditions(&self.conditions, key, found.as_ref().map(|(_, row)| row).filter(|row| !row.is_marker()))?;
+        let object = found.as_ref().map(|(_, row)| row).filter(|row| !row.is_marker());
+        self.check_judged(object)?;
+        check_conditions(&self.conditions, key, object)?;
         let mut outcome = Deleted { version_id: Some(version), delete_marker: false, applied: Applied::default() };
         let Some((row_key, row)) = found else { return Ok(outcome) };
         outcome.delete_marker = row.is_marker();

@@ -66,6 +66,7 @@ impl Story {
         let message = DeleteObject {
             bucket,
             key: name(number),
+            of: Judged::Unseen,
             version,
             owner: owner(),
             bypass_governance: false,

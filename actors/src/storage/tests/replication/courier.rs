@@ -229,6 +229,7 @@ impl Ring {
                 let message = DeleteObject {
                     bucket,
                     key,
+                    of: Judged::Unseen,
                     version,
                     owner: owner(),
                     bypass_governance: false,
