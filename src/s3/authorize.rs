@@ -39,7 +39,7 @@ use super::storage_error::refused_read;
 use crate::decisions::FURTHER_MAX;
 use crate::node::Node;
 
-pub use change::change;
+pub use change::{change, change_of};
 pub use open::{ask_again, missing, open, open_further};
 
 /// How often an object may be overtaken by another one under its key.
@@ -487,6 +487,29 @@ pub fn may(
     let context = question.context(Asks::Nothing);
     let decision = node.access.policy_engine.decide(&question.request(ObjectState::Unseen, &context));
     decision.allowed || decision.reason == Reason::DependsOnObject
+}
+
+/// Whether a caller may do this to a bucket, or to a key in it whatever is there. Nobody is told of a refusal.
+pub fn may_whatever(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    bucket: &Bucket,
+    key: Option<&str>,
+    facts: Facts<'_>,
+) -> bool {
+    let question = Question {
+        principal,
+        action,
+        bucket: Some(&bucket.name),
+        bucket_owner: Some(&bucket.owner),
+        config: Some(&bucket.config),
+        key,
+        version: None,
+        facts,
+    };
+    let context = question.context(Asks::Nothing);
+    node.access.policy_engine.decide(&question.request(ObjectState::Missing, &context)).allowed
 }
 
 /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.

@@ -180,6 +180,11 @@ impl Caller {
         authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts(node))
     }
 
+    /// Whether the caller may do this to a bucket, or to a key in it. Nobody is told of a refusal.
+    pub fn may(&self, node: &Node, action: &str, bucket: &Bucket, key: Option<&str>) -> bool {
+        authorize::may_whatever(node, self.auth.principal.as_deref(), action, bucket, key, self.facts(node))
+    }
+
     /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
     pub fn ask_about(
         &self,
@@ -307,6 +312,11 @@ pub async fn prepare(
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
     let (decoder, limits) = body_limits(node, &seen, operation.takes_content(), &auth)?;
+    if !matches!(head.method, Method::GET | Method::HEAD)
+        && let Err(error) = node.replication.refresh().await
+    {
+        tracing::warn!(%error, "edited rules of replication were not taken up");
+    }
     if operation.adds() {
         // The users' file may have been edited since the last request.
         node.quotas.refresh().await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::{Actor as _, ArbiterHandle};
 
 use super::actor::{ReplicationWorker, Seats, Tools};
-use super::board::{RuleState, Throughput, lag};
+use super::board::{OVERFLOWED, RuleState, Throughput, lag};
 use super::compare::Comparison;
 use super::connections::{Connection, Connections, ConnectionsFile};
 use super::error::ReplicationError;
@@ -279,7 +279,8 @@ impl ReplicationClient {
         let notes = seat.as_ref().map(|seat| seat.board.notes()).unwrap_or_default();
         let line = seat.as_ref().and_then(|seat| seat.line.load_full());
         let trouble = line.as_ref().and_then(|line| line.trouble());
-        let state = match (rule.enabled, notes.failed, trouble) {
+        let failed = notes.failed.or_else(|| (notes.overflowed || totals.overflowed).then(|| OVERFLOWED.to_owned()));
+        let state = match (rule.enabled, failed, trouble) {
             (false, ..) => RuleState::Paused,
             (true, _, Some((reason, until))) => RuleState::Offline { reason, until },
             (true, Some(reason), None) => RuleState::Failed(reason),
