@@ -148,7 +148,6 @@ pub(in crate::storage) fn tombstones_of(bucket: BucketId, key: &[u8]) -> KeyRang
 }
 
 /// The same by its time.
-
 pub(in crate::storage) fn tombstone_since(bucket: BucketId, since: Stamp, key: &[u8], version: Option<u64>) -> Vec<u8> {
     let mut row = of_bucket(TOMBSTONE_SINCE, bucket);
     row.extend_from_slice(&since.0.to_be_bytes());
@@ -157,7 +156,6 @@ pub(in crate::storage) fn tombstone_since(bucket: BucketId, since: Stamp, key: &
 }
 
 /// All of a bucket, oldest first.
-
 pub(in crate::storage) fn tombstones_by_time(bucket: BucketId) -> KeyRange {
     // Times begin with a lesser byte than the count until the year 2552.
     let (start, _) = whole_bucket(TOMBSTONE_SINCE, bucket);
@@ -166,7 +164,6 @@ pub(in crate::storage) fn tombstones_by_time(bucket: BucketId) -> KeyRange {
 }
 
 /// How many there are.
-
 pub(in crate::storage) fn tombstone_count(bucket: BucketId) -> Vec<u8> {
     [of_bucket(TOMBSTONE_SINCE, bucket).as_slice(), COUNT].concat()
 }
@@ -205,7 +202,6 @@ pub(in crate::storage) fn conflicts_below(bucket: BucketId, prefix: &[u8]) -> Ke
 }
 
 /// The rows of replication that may be left of a bucket: what is queued, what was deleted.
-
 pub(in crate::storage) fn replication_of(bucket: BucketId) -> [KeyRange; 5] {
     [QUEUED, QUEUED_SINCE, QUEUE_TOTALS, TOMBSTONE, TOMBSTONE_SINCE].map(|table| whole_bucket(table, bucket))
 }

@@ -21,6 +21,7 @@ pub(super) type Keyed = (Vec<u8>, ObjectRow);
 
 /// The state of the null version of a key.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum NullState {
     /// Nothing is known of it.
     Nothing,

@@ -123,7 +123,8 @@ impl Ancestry {
     /// The change of a commit at `stamp`: later than everything that was seen, whatever the clocks of other nodes say.
     /// A clock that is ahead is exceeded by a `step`, which is random: two nodes that write after the same state do not choose the same.
     pub fn change(&self, stamp: Stamp, own: NodeId, step: u64) -> Lineage {
-        let clock = stamp.0.max(self.highest.saturating_add(1 + step % CLOCK_STEPS));
+        let is_ahead = self.highest >= stamp.0;
+        let clock = if is_ahead { self.highest.saturating_add(1 + step % CLOCK_STEPS) } else { stamp.0 };
         Lineage::new(Change { clock, origin: own }, self.seen.clone().without(own))
     }
 }
