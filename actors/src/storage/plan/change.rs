@@ -7,7 +7,7 @@ use super::key_use::KeyTally;
 use super::lineage::slot_of;
 use super::object::place_of;
 use super::queue::ToSend;
-use super::{Mutation, Planner};
+use super::{Mutation, Planner, random};
 use crate::bucket_config::ReplicatedChange;
 use crate::encryption::Encryption;
 use crate::names::{Change as Clocked, ObjectKey, Stamp};
@@ -120,7 +120,7 @@ impl Planner<'_> {
         let stamp = self.stamp(None);
         let mut ancestry = Ancestry::default();
         ancestry.after(&self.lineage_of(row)?);
-        Ok(ancestry.change(stamp, self.own()).change)
+        Ok(ancestry.change(stamp, self.own(), random()?).change)
     }
 }
 

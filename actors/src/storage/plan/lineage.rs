@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::bucket::describe;
 use super::queue::ToSend;
-use super::{Effect, Planner};
+use super::{Effect, Planner, random};
 use crate::bucket_config::{BucketConfig, ReplicatedChange, Tag};
 use crate::names::{BucketId, NodeId, ObjectKey, Stamp, VersionId};
 use crate::storage::messages::{Bucket, Kinds, Lineage, QueueName, Versioning};
@@ -21,7 +21,7 @@ pub(super) type Keyed = (Vec<u8>, ObjectRow);
 
 /// The state of the null version of a key.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum NullState {
     /// Nothing is known of it.
     Nothing,
@@ -131,7 +131,15 @@ impl Planner<'_> {
             let state = self.null_state(bucket.id, key)?;
             self.lineage_of_null(&state)?.iter().for_each(|state| ancestry.after(state));
         }
-        Ok(ancestry.change(stamp, self.own()))
+        let mut change = ancestry.change(stamp, self.own(), random()?);
+        // A clock that is ahead may be that of a version which was deleted for good, and must not come back.
+        while !is_null
+            && change.change.clock != stamp.0
+            && self.rows.get(&keys::tombstone(bucket.id, key.as_bytes(), Some(change.change.clock)))?.is_some()
+        {
+            change.change.clock = change.change.clock.saturating_add(1 + random()? % 0x1_0000);
+        }
+        Ok(change)
     }
 
     /// The lineage of a delete for good of what a row tells.
@@ -139,7 +147,7 @@ impl Planner<'_> {
         let stamp = self.stamp(None);
         let mut ancestry = Ancestry::default();
         ancestry.after(&self.lineage_of(row)?);
-        Ok((stamp, ancestry.change(stamp, self.own())))
+        Ok((stamp, ancestry.change(stamp, self.own(), random()?)))
     }
 
     fn count_tombstones(&mut self, bucket: BucketId, by: i64) -> Result<u64, StorageError> {

@@ -121,10 +121,10 @@ impl Ancestry {
     }
 
     /// The change of a commit at `stamp`: later than everything that was seen, whatever the clocks of other nodes say.
-    pub fn change(&self, stamp: Stamp, own: NodeId) -> Lineage {
-        // Two nodes that write after the same state, which is ahead of both their clocks, do not choose the same.
-        let step = 1 + own.get() % CLOCK_STEPS;
-        let clock = stamp.0.max(self.highest.saturating_add(step));
+    /// A clock that is ahead is exceeded by a `step`, which is random: two nodes that write after the same state do not choose the same.
+    pub fn change(&self, stamp: Stamp, own: NodeId, step: u64) -> Lineage {
+        let is_ahead = self.highest >= stamp.0;
+        let clock = if is_ahead { self.highest.saturating_add(1 + step % CLOCK_STEPS) } else { stamp.0 };
         Lineage::new(Change { clock, origin: own }, self.seen.clone().without(own))
     }
 }
@@ -153,7 +153,7 @@ mod tests {
         fn write(&mut self, clock: u64, own: NodeId) -> Lineage {
             let mut ancestry = Ancestry::default();
             self.state.iter().for_each(|state| ancestry.after(state));
-            let written = ancestry.change(Stamp(clock), own);
+            let written = ancestry.change(Stamp(clock), own, 0);
             self.state = Some(written.clone());
             written
         }
@@ -236,7 +236,7 @@ mod tests {
         let ahead = Lineage::of_own(Stamp(1 << 62), a);
         let mut ancestry = Ancestry::default();
         ancestry.after(&ahead);
-        let later = ancestry.change(Stamp(5), b);
+        let later = ancestry.change(Stamp(5), b, 2);
         assert_eq!(later.change, Change { clock: (1 << 62) + 3, origin: b });
         assert_eq!(ahead.judge(&later), Verdict::Follows);
         assert_eq!(later.judge(&ahead), Verdict::Known);

@@ -141,19 +141,19 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
                     if bucket.versioning == Versioning::Off {
                         things.insert(Thing::Object(name.clone(), key), Value::Bytes(bytes));
                     } else {
-                        histories.entry(key).or_default().insert(std::cmp::Reverse(row.stamp), Some(bytes));
+                        histories.entry(key).or_default().insert(std::cmp::Reverse(row.clock().0), Some(bytes));
                     }
                 }
                 RowKind::Version(id, key, stamp) if id == bucket.id => {
                     let row: ObjectRow = rows::decode(&value)?;
-                    assert_eq!(row.stamp, stamp.0);
+                    assert_eq!(row.clock(), stamp);
                     usage.versions += 1;
                     usage.markers += u64::from(row.is_marker());
                     usage.bytes += row.size;
                     let key = ObjectKey::parse(&key).expect("a key");
                     let bytes = bytes_of(opened, bucket, &key, &row);
                     let history = histories.entry(key.as_str().to_owned()).or_default();
-                    history.insert(std::cmp::Reverse(row.stamp), bytes);
+                    history.insert(std::cmp::Reverse(row.clock().0), bytes);
                 }
                 RowKind::Event(queue, sequence, tray) if queue.bucket == bucket.id => {
                     assert_eq!(tray, Tray::Pending);
