@@ -252,3 +252,20 @@ async fn who_may_not_list_may_still_read_and_write() {
     assert_eq!(browser.get("/ui/buckets/shared/object?key=folder%2Fa.txt").await.texts(".preview pre"), ["text"]);
     assert_eq!(upload(&browser, "", "mine.txt", "x").await.status, 303);
 }
+
+#[actix_rt::test]
+async fn a_folder_comes_down_as_an_archive() {
+    let node = world::node();
+    node.node.put("/shared/folder/deep/b.txt", b"more");
+    let reader = world::browser(&node, Role::Reader).await;
+    let token = reader.token().await;
+    let fields = [("csrf", token.as_str()), ("item", "folder/"), ("prefix", "")];
+    let zip = reader.post("/ui/buckets/shared/archive", &fields).await;
+    assert_eq!((zip.status, zip.header("content-type")), (200, "application/zip"));
+    assert!(zip.header("content-disposition").starts_with("attachment; filename=\"shared.zip\""));
+    for part in ["folder/a.txt", "folder/deep/b.txt", "more"] {
+        assert!(zip.text.contains(part), "{part}");
+    }
+    let none = reader.post("/ui/buckets/shared/archive", &[("csrf", token.as_str())]).await;
+    assert_eq!(none.status, 400);
+}
