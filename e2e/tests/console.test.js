@@ -241,7 +241,7 @@ test("a page that the API serves cannot post to the console", async () => {
 test("after signing out, the way back shows nothing", async () => {
   const { page, context } = await signedIn(node);
   await page.goto(`${node.console}/ui/buckets`);
-  await page.click(".who button");
+  await page.click(".side .who button");
   await page.waitForURL("**/ui/login**");
   await page.goBack();
   assert.match(page.url(), /\/ui\/login/);
