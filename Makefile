@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 300
 FUZZ_TARGETS ?= $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 FUZZ_CARGO ?= cargo +nightly
 
-.PHONY: help build run test test-rust test-clients crash bench fuzz check gates ci fmt clean-clients
+.PHONY: help build run test test-rust test-clients test-console crash bench fuzz check gates ci fmt clean-clients
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -29,10 +29,13 @@ build: ## build the node (debug)
 run: ## run a node for development (config/dev.toml)
 	cargo run -- --config config/dev.toml
 
-test: build test-rust test-clients ## all tests: Rust, then the S3 clients against the built node
+test: build test-rust test-clients test-console ## all tests: Rust, then S3 clients and a browser against the built node
 
 test-rust: ## unit, property, conformance and raw-socket tests
 	cargo test --workspace --locked
+
+test-console: build ## the console in the distribution's Chromium
+	MYFSIO_BIN="$(TARGET)/debug/myfsio" e2e/run
 
 ifneq ($(wildcard tests/clients/requirements.txt),)
 test-clients: build $(VENV_READY) ## boto3 and the aws cli against the built node

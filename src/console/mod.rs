@@ -27,6 +27,7 @@ mod text;
 mod units;
 mod upload_form;
 mod visit;
+mod zip;
 
 use std::path::PathBuf;
 use std::sync::Arc;

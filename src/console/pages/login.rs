@@ -60,8 +60,10 @@ fn form(
     let secret = random_id().map_err(|_| Refusal::invalid("The system has no random numbers."))?;
     let mut page = visit.page(visit.t.login.title);
     page.user = None;
-    let view =
-        LoginPage { page, problem, told, token: Token::of(&secret).masked(), next, access_key, secure: visit.secure };
+    // What goes over the machine's own loopback, nobody reads on the way.
+    let is_local = visit.head.peer_addr.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    let secure = visit.secure || is_local;
+    let view = LoginPage { page, problem, told, token: Token::of(&secret).masked(), next, access_key, secure };
     let mut response = render_with(status, &view)?;
     add_cookie(response.headers_mut(), &visit.jar().set(Kind::SigningIn, &secret, Some(FORM_SECONDS)));
     Ok(response)

@@ -1,6 +1,7 @@
 //! The pages: one file for each screen, with its routes, its view and what its forms do.
 
 pub mod account;
+pub mod archive;
 pub mod browse;
 pub mod buckets;
 pub mod bytes;
@@ -24,4 +25,5 @@ pub const SCREENS: &[&[Row]] = &[
     change::ROWS,
     upload::ROWS,
     account::ROWS,
+    archive::ROWS,
 ];

@@ -23,7 +23,8 @@ use crate::within::{Refusal, Wish};
 
 /// Routes.
 pub const ROWS: &[Row] = &[
-    Row::post("/ui/buckets/{bucket}/upload", CHANGERS, |visit| Box::pin(upload_form(visit)))
+    // Judged once the form has told the key.
+    Row::post("/ui/buckets/{bucket}/upload", SIGNED_IN, |visit| Box::pin(upload_form(visit)))
         .reading(Body::Files)
         .tested_by("matrix"),
     Row::put("/ui/buckets/{bucket}/upload", CHANGERS, |visit| Box::pin(upload(visit))).tested_by("key=matrix-upload"),
@@ -32,9 +33,10 @@ pub const ROWS: &[Row] = &[
         .tested_by("key=matrix-parts&size=1"),
     Row::put("/ui/buckets/{bucket}/part", CHANGERS, |visit| Box::pin(part(visit)))
         .tested_by("key=k&upload=00000000000000000000000000000001&number=1"),
-    Row::get("/ui/buckets/{bucket}/parts", CHANGERS, |visit| Box::pin(parts(visit)))
+    Row::get("/ui/buckets/{bucket}/parts", SIGNED_IN, |visit| Box::pin(parts(visit)))
         .tested_by("key=k&upload=00000000000000000000000000000001"),
-    Row::post("/ui/buckets/{bucket}/complete", CHANGERS, |visit| Box::pin(complete(visit)))
+    // Who may list parts is told first that there is no such upload.
+    Row::post("/ui/buckets/{bucket}/complete", SIGNED_IN, |visit| Box::pin(complete(visit)))
         .tested_by("key=k&upload=00000000000000000000000000000001"),
     Row::post("/ui/buckets/{bucket}/abort", CHANGERS, |visit| Box::pin(abort(visit)))
         .tested_by("key=k&upload=00000000000000000000000000000001"),

@@ -30,6 +30,8 @@ texts! { Browse {
     select_all = "Select all on this page",
     select = "Select",
     delete_selected = "Delete selected",
+    download_selected = "Download selected",
+    archive_large = "One archive holds at most 50 000 objects. Select fewer, or use a program: see the commands on the page.",
     delete_title = "Delete objects",
     delete_button = "Delete",
     delete_lead = "will be deleted:",

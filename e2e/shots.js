@@ -1,0 +1,52 @@
+// Pictures of every screen: 360 and 1440 pixels wide, light and dark. `node shots.js FOLDER`
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { signedIn, start } from "./node.js";
+
+const folder = process.argv[2] ?? "shots";
+const only = process.argv[3];
+await mkdir(folder, { recursive: true });
+const node = await start();
+const put = (path, body, headers) => node.s3("PUT", path, body, headers);
+await put("/photos");
+await put("/photos?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>");
+await put("/website");
+await put("/bucket-policy/website", JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Principal: "*", Action: ["s3:GetObject"], Resource: ["arn:aws:s3:::website/*"] }] }));
+await put("/empty-bucket");
+for (let at = 0; at < 24; at += 1) await put(`/photos/2026/holiday/IMG_${1000 + at}.jpg`, Buffer.alloc(3000 * (at + 7)));
+await put("/photos/readme.md", "# Photos\n\nEverything by year, then by occasion.\n", { "content-type": "text/markdown" });
+await put("/photos/readme.md", "# Photos\n\nEverything by year, then by occasion, then by number.\n", { "content-type": "text/markdown" });
+await put("/photos/a rather long key that goes on/and on/and-never-seems-to-come-to-its-end.tar.zst", Buffer.alloc(9000));
+await put("/website/index.html", "<h1>Hello</h1>");
+
+const screens = {
+  login: "/ui/login",
+  dashboard: "/ui",
+  buckets: "/ui/buckets",
+  browse: "/ui/buckets/photos/browse",
+  folder: "/ui/buckets/photos/browse?prefix=2026%2Fholiday%2F",
+  empty: "/ui/buckets/empty-bucket/browse",
+  object: "/ui/buckets/photos/object?key=readme.md",
+  "delete-bucket": "/ui/buckets/empty-bucket/delete",
+  error: "/ui/buckets/none/browse",
+  account: "/ui/account",
+};
+for (const width of [360, 1440]) {
+  for (const colorScheme of ["light", "dark"]) {
+    const { page, context } = await signedIn(node, { viewport: { width, height: 900 }, colorScheme });
+    for (const [name, address] of Object.entries(screens)) {
+      if (only && !name.startsWith(only)) continue;
+      if (name === "login") await context.clearCookies();
+      await page.goto(node.console + address);
+      await page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+      if (name === "login") {
+        await page.fill("[name=access_key]", "localadmin");
+        await page.fill("[name=secret_key]", "localadmin");
+        await page.click("button.primary");
+      }
+    }
+    await context.close();
+  }
+}
+await node.stop();
