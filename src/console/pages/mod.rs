@@ -3,9 +3,11 @@
 pub mod buckets;
 pub mod error;
 pub mod home;
+pub mod iam;
 pub mod login;
+pub mod monitor;
 
 use super::route::Row;
 
 /// The routes of all screens.
-pub const SCREENS: &[&[Row]] = &[login::ROWS, home::ROWS, buckets::ROWS];
+pub const SCREENS: &[&[Row]] = &[login::ROWS, home::ROWS, buckets::ROWS, iam::ROWS, monitor::ROWS];

@@ -8,13 +8,17 @@ mod browse;
 mod buckets;
 mod common;
 mod home;
+mod iam;
 mod login;
+mod monitor;
 
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
 pub use home::Home;
+pub use iam::Iam;
 pub use login::Login;
+pub use monitor::Monitor;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -48,6 +52,10 @@ pub struct Text {
     pub buckets: Buckets,
     /// Objects of a bucket.
     pub browse: Browse,
+    /// Users.
+    pub iam: Iam,
+    /// Figures, requests, changes and refusals.
+    pub monitor: Monitor,
 }
 
 /// English.
@@ -58,4 +66,6 @@ pub static ENGLISH: Text = Text {
     home: Home::ENGLISH,
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
+    iam: Iam::ENGLISH,
+    monitor: Monitor::ENGLISH,
 };
