@@ -13,6 +13,7 @@ mod iam;
 mod matrix;
 mod monitor;
 mod names;
+mod objects;
 mod sessions;
 mod shell;
 mod world;

@@ -4,6 +4,7 @@
 //! Words of a screen stand in `text/<screen>.rs`. Names of S3 and IAM (bucket, key, policy, `s3:GetObject`) stay as they are in
 //! every language, and so do messages of the API.
 
+mod account;
 mod browse;
 mod buckets;
 mod common;
@@ -11,7 +12,9 @@ mod home;
 mod iam;
 mod login;
 mod monitor;
+mod object;
 
+pub use account::Account;
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
@@ -19,6 +22,7 @@ pub use home::Home;
 pub use iam::Iam;
 pub use login::Login;
 pub use monitor::Monitor;
+pub use object::Object;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -56,6 +60,10 @@ pub struct Text {
     pub iam: Iam,
     /// Figures, requests, changes and refusals.
     pub monitor: Monitor,
+    /// An object.
+    pub object: Object,
+    /// One's own sessions.
+    pub account: Account,
 }
 
 /// English.
@@ -68,4 +76,6 @@ pub static ENGLISH: Text = Text {
     browse: Browse::ENGLISH,
     iam: Iam::ENGLISH,
     monitor: Monitor::ENGLISH,
+    object: Object::ENGLISH,
+    account: Account::ENGLISH,
 };
