@@ -53,6 +53,41 @@ pub const NAV: &[NavEntry] = &[
         path: "/ui/buckets",
         shown: EVERYBODY,
     },
+    NavEntry {
+        group: |common| common.access,
+        label: |text| text.iam.title,
+        icon: "users",
+        path: "/ui/iam",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.access,
+        label: |text| text.monitor.why_title,
+        icon: "shield",
+        path: "/ui/why",
+        shown: EVERYBODY,
+    },
+    NavEntry {
+        group: |common| common.node,
+        label: |text| text.monitor.metrics_title,
+        icon: "activity",
+        path: "/ui/metrics",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
+        label: |text| text.monitor.requests_title,
+        icon: "list",
+        path: "/ui/requests",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
+        label: |text| text.monitor.audit_title,
+        icon: "history",
+        path: "/ui/audit",
+        shown: Asker::is_administrator,
+    },
 ];
 
 /// A tab of a bucket's pages.

@@ -188,6 +188,11 @@ pub fn render_with(status: StatusCode, template: &impl askama::Template) -> Outc
     Ok(HttpResponse::build(status).insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(html))
 }
 
+/// What a route of the node's answers, as a page reads it. Errs: it is something else.
+pub fn read<T: serde::de::DeserializeOwned>(told: serde_json::Value) -> Result<T, Failure> {
+    serde_json::from_value(told).map_err(|error| Refusal::broken(error.to_string()).into())
+}
+
 /// JSON for a script.
 pub fn json(document: &serde_json::Value) -> Outcome {
     let mut response = HttpResponse::Ok();

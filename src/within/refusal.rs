@@ -37,7 +37,7 @@ impl Refusal {
     }
 
     /// An answer that cannot be read.
-    pub(super) fn broken(message: &'static str) -> Self {
+    pub fn broken(message: impl Into<Cow<'static, str>>) -> Self {
         S3Error::with_message(ErrorCode::InternalError, message).into()
     }
 }

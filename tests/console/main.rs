@@ -9,7 +9,9 @@ mod support;
 
 mod buckets;
 mod forgery;
+mod iam;
 mod matrix;
+mod monitor;
 mod names;
 mod objects;
 mod sessions;

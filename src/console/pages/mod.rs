@@ -8,7 +8,9 @@ pub mod bytes;
 pub mod change;
 pub mod error;
 pub mod home;
+pub mod iam;
 pub mod login;
+pub mod monitor;
 pub mod object;
 pub mod upload;
 
@@ -26,4 +28,6 @@ pub const SCREENS: &[&[Row]] = &[
     upload::ROWS,
     account::ROWS,
     archive::ROWS,
+    iam::ROWS,
+    monitor::ROWS,
 ];

@@ -9,7 +9,9 @@ mod browse;
 mod buckets;
 mod common;
 mod home;
+mod iam;
 mod login;
+mod monitor;
 mod object;
 
 pub use account::Account;
@@ -17,7 +19,9 @@ pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
 pub use home::Home;
+pub use iam::Iam;
 pub use login::Login;
+pub use monitor::Monitor;
 pub use object::Object;
 
 /// Makes a struct of words, and what they are in English.
@@ -52,6 +56,10 @@ pub struct Text {
     pub buckets: Buckets,
     /// Objects of a bucket.
     pub browse: Browse,
+    /// Users.
+    pub iam: Iam,
+    /// Figures, requests, changes and refusals.
+    pub monitor: Monitor,
     /// An object.
     pub object: Object,
     /// One's own sessions.
@@ -66,6 +74,8 @@ pub static ENGLISH: Text = Text {
     home: Home::ENGLISH,
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
+    iam: Iam::ENGLISH,
+    monitor: Monitor::ENGLISH,
     object: Object::ENGLISH,
     account: Account::ENGLISH,
 };

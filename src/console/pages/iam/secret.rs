@@ -1,0 +1,78 @@
+//! Secrets that the node has just made. Each is in one answer, that of the form that had it made, and nowhere else.
+
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_ENCODING, HeaderValue};
+use askama::Template;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::told::route;
+use crate::console::layout::Page;
+use crate::console::links;
+use crate::console::route::Outcome;
+use crate::console::units::legible;
+use crate::console::visit::{Visit, read, render};
+
+#[derive(Deserialize)]
+struct Credential {
+    user_id: String,
+    display_name: String,
+    access_key: String,
+    secret_key: String,
+    replaced: Option<Replaced>,
+}
+
+#[derive(Deserialize)]
+struct Replaced {
+    access_key: String,
+    expires_at: String,
+}
+
+#[derive(Template)]
+#[template(path = "iam/secret.html")]
+struct SecretPage {
+    page: Page,
+    name: String,
+    access_key: String,
+    secret_key: String,
+    replaced: Option<(String, String)>,
+    address: String,
+}
+
+/// The page with a credential that was just made.
+pub fn show(visit: &Visit, made: Value) -> Outcome {
+    let credential: Credential = read(made)?;
+    let view = SecretPage {
+        page: visit.page(visit.t.iam.secret_title).crumb(visit.t.iam.title, "/ui/iam"),
+        name: legible(&credential.display_name),
+        access_key: credential.access_key,
+        secret_key: credential.secret_key,
+        replaced: credential.replaced.map(|old| (old.access_key, old.expires_at)),
+        address: links::link(&["iam", &credential.user_id], &[]),
+    };
+    let mut response = render(&view)?;
+    // Beside what others chose, a compressed secret can be guessed from lengths.
+    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
+    Ok(response)
+}
+
+/// Adds an access key.
+pub async fn add_key(visit: Visit) -> Outcome {
+    let target = route(visit.parameter("user"), &["access-keys"]);
+    let made = visit.asker()?.json(Method::POST, &target, None).await?;
+    show(&visit, made)
+}
+
+/// Gives a key a new secret, at once or beside the old one.
+pub async fn rotate(visit: Visit) -> Outcome {
+    let mut wanted = Map::new();
+    if let Some(key) = visit.form.filled("access_key") {
+        wanted.insert("access_key".to_owned(), Value::from(key));
+    }
+    if let Some(seconds) = visit.form.number("overlap")?.filter(|seconds| *seconds > 0) {
+        wanted.insert("overlap_seconds".to_owned(), Value::from(seconds));
+    }
+    let target = route(visit.parameter("user"), &["rotate"]);
+    let made = visit.asker()?.json(Method::POST, &target, Some(&Value::Object(wanted))).await?;
+    show(&visit, made)
+}

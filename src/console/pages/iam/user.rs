@@ -1,0 +1,233 @@
+//! A user: its keys, its policies, what is said of it.
+
+use actix_web::http::{Method, StatusCode};
+use askama::Template;
+use serde_json::{Map, Value, json};
+
+use super::told::{User, day, route, status, wanted_end};
+use super::users::parse_policies;
+use crate::console::failure::Failure;
+use crate::console::layout::Page;
+use crate::console::links;
+use crate::console::notice::Notice;
+use crate::console::route::Outcome;
+use crate::console::units::legible;
+use crate::console::visit::{Visit, read, render_with};
+
+/// Lines of the editor, at least and at most.
+const EDITOR_LINES: (usize, usize) = (6, 30);
+
+#[derive(Template)]
+#[template(path = "iam/user.html")]
+struct UserPage {
+    page: Page,
+    who: User,
+    status: &'static str,
+    tone: &'static str,
+    keys: Vec<KeyRow>,
+    paths: Paths,
+    templates: Vec<(&'static str, String)>,
+    loaded: String,
+    policies: String,
+    is_draft: bool,
+    rows: usize,
+    problem: String,
+    expires_day: String,
+    groups: String,
+}
+
+struct KeyRow {
+    access_key: String,
+    enabled: bool,
+    status: &'static str,
+    tone: &'static str,
+    created: String,
+    expires: String,
+    expires_day: String,
+    rotate: String,
+    change: String,
+}
+
+/// Where the forms go.
+struct Paths {
+    user: String,
+    policies: String,
+    keys: String,
+    delete: String,
+}
+
+/// Policies to start from, by their name in the query.
+fn templates(visit: &Visit) -> [(&'static str, &'static str, Value); 6] {
+    let words = &visit.t.iam;
+    let rule = |bucket: &str, actions: &[&str]| json!([{ "bucket": bucket, "actions": actions }]);
+    let all = ["list", "read", "write", "delete", "share", "policy", "replication", "iam:*"];
+    [
+        ("reader", words.template_reader, rule("*", &["list", "read"])),
+        ("editor", words.template_editor, rule("*", &["list", "read", "write", "delete"])),
+        ("bucket", words.template_bucket, rule("my-bucket", &["list", "read", "write", "delete"])),
+        ("replicator", words.template_replicator, rule("my-bucket", &["list", "read", "replication"])),
+        ("admin", words.template_admin, rule("*", &all)),
+        ("none", words.template_none, json!([])),
+    ]
+}
+
+/// What the editor shows in place of what is saved.
+#[derive(Default)]
+struct Draft {
+    text: String,
+    problem: String,
+}
+
+async fn find(visit: &Visit) -> Result<User, Failure> {
+    read(visit.asker()?.json(Method::GET, &route(visit.parameter("user"), &[]), None).await?)
+}
+
+/// The page.
+pub async fn show(visit: Visit) -> Outcome {
+    let user = find(&visit).await?;
+    let wanted = visit.query.text("template");
+    let template = templates(&visit).into_iter().find(|(name, ..)| *name == wanted);
+    let draft = template.map(|(.., policies)| Draft { text: pretty(&policies), problem: String::new() });
+    page(&visit, StatusCode::OK, user, draft)
+}
+
+fn page(visit: &Visit, status_code: StatusCode, user: User, draft: Option<Draft>) -> Outcome {
+    let words = &visit.t.iam;
+    let own = |below: &str| links::link(&["iam", &user.user_id, below], &[]);
+    let address = links::link(&["iam", &user.user_id], &[]);
+    let choices = templates(visit).into_iter().map(|(name, word, _)| {
+        (word, format!("{}#policies", links::link(&["iam", &user.user_id], &[("template", name)])))
+    });
+    let saved = (words.template_saved, format!("{address}#policies"));
+    let loaded = user.policies.to_string();
+    let is_draft = draft.is_some();
+    let Draft { text, problem } = draft.unwrap_or_else(|| Draft { text: pretty(&user.policies), ..Draft::default() });
+    let (word, tone) = status(visit, user.enabled, user.expires_at.as_deref());
+    let view = UserPage {
+        page: visit.page(legible(&user.display_name)).crumb(words.title, "/ui/iam"),
+        status: word,
+        tone,
+        keys: user.access_keys.iter().map(|key| key_row(visit, key, &own)).collect(),
+        templates: choices.chain(is_draft.then_some(saved)).collect(),
+        loaded,
+        rows: text.lines().count().clamp(EDITOR_LINES.0, EDITOR_LINES.1),
+        policies: text,
+        is_draft,
+        problem,
+        expires_day: day(user.expires_at.as_deref()),
+        groups: user.groups.join(", "),
+        paths: Paths { policies: own("policies"), keys: own("keys"), delete: own("delete"), user: address },
+        who: user,
+    };
+    render_with(status_code, &view)
+}
+
+fn key_row(visit: &Visit, key: &super::told::Key, own: &impl Fn(&str) -> String) -> KeyRow {
+    let (word, tone) = status(visit, key.enabled, key.expires_at.as_deref());
+    KeyRow {
+        access_key: key.access_key.clone(),
+        enabled: key.enabled,
+        status: word,
+        tone,
+        created: key.created_at.clone().unwrap_or_default(),
+        expires: key.expires_at.clone().unwrap_or_else(|| visit.t.iam.never.to_owned()),
+        expires_day: day(key.expires_at.as_deref()),
+        rotate: own("rotate"),
+        change: own("key"),
+    }
+}
+
+fn pretty(policies: &Value) -> String {
+    serde_json::to_string_pretty(policies).unwrap_or_default()
+}
+
+/// Replaces the policies, if they are still what the editor began with. What cannot be saved stays in the editor.
+pub async fn set_policies(visit: Visit) -> Outcome {
+    let user = find(&visit).await?;
+    if visit.form.raw("loaded") != Some(user.policies.to_string().as_str()) {
+        return Err(Failure::Changed);
+    }
+    let text = visit.form.raw("policies").unwrap_or_default();
+    let text = if text.trim().is_empty() { "[]" } else { text };
+    let again = |user, problem| {
+        let draft = Draft { text: text.to_owned(), problem };
+        page(&visit, StatusCode::BAD_REQUEST, user, Some(draft))
+    };
+    let policies = match parse_policies(text) {
+        Ok(policies) => policies,
+        Err(Failure::Input(problem)) => return again(user, problem),
+        Err(failure) => return Err(failure),
+    };
+    let target = route(&user.user_id, &["policies"]);
+    match visit.asker()?.json(Method::PUT, &target, Some(&policies)).await {
+        Ok(_) => visit.done(Notice::good(visit.t.iam.policies_saved), &own_page(&user)),
+        Err(refusal) if refusal.status == StatusCode::BAD_REQUEST => again(user, legible(&refusal.message)),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn own_page(user: &User) -> String {
+    links::link(&["iam", &user.user_id], &[])
+}
+
+/// Changes what is said of the user. Only what is another than before is asked for.
+pub async fn change(visit: Visit) -> Outcome {
+    let user = find(&visit).await?;
+    let mut wanted = Map::new();
+    let name = visit.form.text("name");
+    if name != user.display_name {
+        wanted.insert("display_name".to_owned(), Value::from(name));
+    }
+    let enabled = visit.form.is_on("enabled");
+    if enabled != user.enabled {
+        wanted.insert("enabled".to_owned(), Value::from(enabled));
+    }
+    if let Some(end) = wanted_end(visit.form.text("expires"), user.expires_at.as_deref()) {
+        wanted.insert("expires_at".to_owned(), end);
+    }
+    let groups: Vec<_> = visit.form.text("groups").split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    if groups != user.groups {
+        wanted.insert("groups".to_owned(), json!(groups));
+    }
+    if !wanted.is_empty() {
+        let target = route(&user.user_id, &[]);
+        visit.asker()?.json(Method::PATCH, &target, Some(&Value::Object(wanted))).await?;
+    }
+    visit.done(Notice::good(visit.t.iam.saved), &own_page(&user))
+}
+
+/// Enables, disables or deletes a key, or sets its end.
+pub async fn change_key(visit: Visit) -> Outcome {
+    let user = find(&visit).await?;
+    let key = visit.form.text("access_key");
+    let words = &visit.t.iam;
+    let target = route(&user.user_id, &["access-keys", key]);
+    let asker = visit.asker()?;
+    if visit.form.text("do") == "delete" {
+        asker.json(Method::DELETE, &target, None).await?;
+        return visit.done(Notice::good(words.key_deleted), &own_page(&user));
+    }
+    let end = user.access_keys.iter().find(|found| found.access_key == key).and_then(|key| key.expires_at.as_deref());
+    let wanted = match visit.form.text("do") {
+        "enable" => json!({ "enabled": true }),
+        "disable" => json!({ "enabled": false }),
+        "expire" => match wanted_end(visit.form.text("expires"), end) {
+            Some(end) => json!({ "expires_at": end }),
+            None => json!({}),
+        },
+        _ => return Err(Failure::NoSuchPage),
+    };
+    asker.json(Method::PATCH, &target, Some(&wanted)).await?;
+    visit.done(Notice::good(words.key_saved), &own_page(&user))
+}
+
+/// Removes the user, once its name was typed.
+pub async fn delete(visit: Visit) -> Outcome {
+    let user = find(&visit).await?;
+    if visit.form.text("confirm") != user.display_name.trim() {
+        return Err(Failure::input(visit.t.iam.delete_mismatch));
+    }
+    visit.asker()?.json(Method::DELETE, &route(&user.user_id, &[]), None).await?;
+    let name = legible(&user.display_name);
+    visit.done(Notice::good(format!("{name} {}", visit.t.iam.deleted_one)), "/ui/iam")
+}

@@ -1,0 +1,22 @@
+//! What the node does and did: figures over time, requests, changes, and why something was refused.
+
+mod audit;
+mod chart;
+mod metrics;
+mod requests;
+mod why;
+
+use crate::console::route::{ADMINS, Row, SIGNED_IN};
+
+/// Routes.
+pub const ROWS: &[Row] = &[
+    Row::get("/ui/metrics", ADMINS, |visit| Box::pin(metrics::show(visit))),
+    Row::get("/ui/metrics/csv", ADMINS, |visit| Box::pin(metrics::csv(visit))),
+    Row::get("/ui/requests", ADMINS, |visit| Box::pin(requests::show(visit))),
+    Row::get("/ui/audit", ADMINS, |visit| Box::pin(audit::show(visit))),
+    // Everybody may ask why they were refused.
+    Row::get("/ui/why", SIGNED_IN, |visit| Box::pin(why::show(visit))),
+    Row::get("/ui/simulate", SIGNED_IN, |visit| Box::pin(why::ask(visit))),
+    Row::post("/ui/simulate", ADMINS, |visit| Box::pin(why::simulate(visit)))
+        .tested_by("principal=anonymous&action=s3%3AGetObject&bucket=other&key=x"),
+];

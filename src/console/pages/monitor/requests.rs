@@ -1,0 +1,140 @@
+//! The last requests: which, by whom, what became of them, and where their time went.
+
+use actix_web::http::Method;
+use askama::Template;
+use serde::Deserialize;
+
+use crate::console::layout::Page;
+use crate::console::links;
+use crate::console::route::Outcome;
+use crate::console::units::{bytes, legible};
+use crate::console::visit::{Visit, read, render};
+
+/// Fields of the search, as the route names them.
+const FIELDS: [&str; 7] = ["request_id", "bucket", "prefix", "user", "operation", "status", "min_ms"];
+
+#[derive(Deserialize)]
+struct Listing {
+    requests: Vec<Told>,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    request_id: String,
+    time: String,
+    operation: String,
+    bucket: Option<String>,
+    key: Option<String>,
+    path: Option<String>,
+    user: Option<String>,
+    address: Option<String>,
+    status: u16,
+    code: Option<String>,
+    bytes_received: u64,
+    bytes_sent: u64,
+    milliseconds: f64,
+    phases: Phases,
+}
+
+#[derive(Deserialize)]
+struct Phases {
+    auth: f64,
+    policy: f64,
+    receive: f64,
+    work: f64,
+    send: f64,
+}
+
+#[derive(Template)]
+#[template(path = "monitor/requests.html")]
+struct RequestsPage {
+    page: Page,
+    rows: Vec<RequestRow>,
+    request_id: String,
+    bucket: String,
+    prefix: String,
+    user_name: String,
+    operation: String,
+    status: String,
+    min_ms: String,
+    is_filtered: bool,
+}
+
+struct RequestRow {
+    id: String,
+    time: String,
+    operation: String,
+    what: String,
+    who: String,
+    address: String,
+    status: u16,
+    tone: &'static str,
+    code: String,
+    moved: String,
+    millis: String,
+    phases: Vec<(&'static str, String)>,
+    why: Option<String>,
+}
+
+/// The page: those that the query wants.
+pub async fn show(visit: Visit) -> Outcome {
+    let wanted: Vec<_> =
+        FIELDS.iter().filter_map(|field| visit.query.filled(field).map(|text| (*field, text))).collect();
+    let mut target = String::from("/_myfsio/requests?limit=100");
+    for (field, text) in &wanted {
+        target.push_str(&format!("&{field}={}", links::encode(text)));
+    }
+    let Listing { requests } = read(visit.asker()?.json(Method::GET, &target, None).await?)?;
+    let field = |name| visit.query.text(name).to_owned();
+    let view = RequestsPage {
+        rows: requests.into_iter().map(|told| row(&visit, told)).collect(),
+        request_id: field("request_id"),
+        bucket: field("bucket"),
+        prefix: field("prefix"),
+        user_name: field("user"),
+        operation: field("operation"),
+        status: field("status"),
+        min_ms: field("min_ms"),
+        is_filtered: !wanted.is_empty(),
+        page: visit.page(visit.t.monitor.requests_title),
+    };
+    render(&view)
+}
+
+fn row(visit: &Visit, told: Told) -> RequestRow {
+    let words = &visit.t.monitor;
+    let what = match (told.bucket, told.key) {
+        (Some(bucket), Some(key)) => format!("{bucket}/{key}"),
+        (Some(bucket), None) => bucket,
+        (None, _) => told.path.unwrap_or_default(),
+    };
+    let tone = match told.status {
+        500.. => "bad",
+        400.. => "warn",
+        _ => "good",
+    };
+    let phase = |word, millis: f64| (word, format!("{millis:.1}"));
+    let Phases { auth, policy, receive, work, send } = told.phases;
+    let why = (told.status == 403).then(|| links::link(&["why"], &[("request_id", &told.request_id)]));
+    RequestRow {
+        time: told.time.replace('T', " ").replace('Z', ""),
+        operation: told.operation,
+        what: legible(&what),
+        who: legible(&told.user.unwrap_or_else(|| words.nobody.to_owned())),
+        address: told.address.unwrap_or_default(),
+        status: told.status,
+        tone,
+        code: told.code.unwrap_or_default(),
+        moved: format!("{} / {}", bytes(told.bytes_received), bytes(told.bytes_sent)),
+        millis: format!("{:.1}", told.milliseconds),
+        phases: vec![
+            phase(words.auth, auth),
+            phase(words.policy, policy),
+            phase(words.receive, receive),
+            phase(words.work, work),
+            phase(words.send, send),
+        ],
+        why,
+        id: told.request_id,
+    }
+}

@@ -1,0 +1,129 @@
+//! Users and their keys.
+
+use myfsio::console::route::Role;
+
+use crate::browser::{Browser, ConsoleNode, Shown};
+use crate::world;
+
+/// The page of the user with this name.
+async fn page_of(admin: &Browser, name: &str) -> (String, Shown) {
+    let list = admin.get(&format!("/ui/iam?q={name}")).await;
+    let address = list.attributes("tbody th a", "href").remove(0);
+    let page = admin.get(&address).await;
+    assert_eq!(page.status, 200);
+    (address, page)
+}
+
+async fn made(node: &ConsoleNode, admin: &Browser, policies: &str) -> (String, String) {
+    let list = admin.get("/ui/iam").await;
+    let made = admin.submit(&list, "/ui/iam", &[("name", "Ann"), ("policies", policies)]).await;
+    assert_eq!((made.status, made.header("content-encoding")), (200, ""), "{}", made.text);
+    let credential = (made.texts("#access-key").remove(0), made.texts("#secret-key").remove(0));
+    let (_, page) = page_of(admin, "Ann").await;
+    assert!(!page.text.contains(&credential.1), "a secret is shown once");
+    assert!(node.browser().sign_in(&credential.0, &credential.1).await.location().starts_with("/ui"));
+    credential
+}
+
+const READER: &str = r#"[{"bucket": "*", "actions": ["list", "read"]}]"#;
+
+#[actix_rt::test]
+async fn made_with_policies_that_hold() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let (key, secret) = made(&node, &admin, READER).await;
+    let ann = node.signed_in((&key, &secret)).await;
+    assert!(ann.get("/ui/buckets").await.texts("tbody th a").contains(&"shared".to_owned()));
+    assert_eq!(ann.get("/ui/iam").await.status, 403);
+    let list = admin.get("/ui/iam").await;
+    assert!(list.texts("tbody tr").iter().any(|row| row.contains("Ann") && row.contains("*: list, read")));
+    let refused = admin.submit(&list, "/ui/iam", &[("name", "Bob"), ("policies", "[{]")]).await;
+    assert_eq!(refused.status, 400);
+}
+
+#[actix_rt::test]
+async fn a_rotated_secret_is_shown_once_and_ends_the_old_one() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let (key, old) = made(&node, &admin, READER).await;
+    let ann = node.signed_in((&key, &old)).await;
+    let (address, page) = page_of(&admin, "Ann").await;
+    let rotate = format!("{address}/rotate");
+    let rotated = admin.submit(&page, &rotate, &[("access_key", &key), ("overlap", "0")]).await;
+    let new = rotated.texts("#secret-key").remove(0);
+    assert_ne!(new, old);
+    assert_eq!(rotated.texts("#access-key"), [key.as_str()]);
+    assert_eq!(ann.get("/ui").await.status, 303, "a session ends with its secret");
+    node.signed_in((&key, &new)).await;
+    let rotated = admin.submit(&page, &rotate, &[("access_key", &key), ("overlap", "3600")]).await;
+    let next = (rotated.texts("#access-key").remove(0), rotated.texts("#secret-key").remove(0));
+    assert_ne!(next.0, key);
+    node.signed_in((&key, &new)).await;
+    node.signed_in((&next.0, &next.1)).await;
+}
+
+#[actix_rt::test]
+async fn keys_are_added_disabled_and_deleted() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let (key, secret) = made(&node, &admin, READER).await;
+    let (address, page) = page_of(&admin, "Ann").await;
+    let added = admin.submit(&page, &format!("{address}/keys"), &[]).await;
+    let second = (added.texts("#access-key").remove(0), added.texts("#secret-key").remove(0));
+    let change = format!("{address}/key");
+    let disabled = admin.submit(&page, &change, &[("access_key", &key), ("do", "disable")]).await;
+    assert_eq!((disabled.status, disabled.location()), (303, address.as_str()));
+    assert_ne!(node.browser().sign_in(&key, &secret).await.status, 303);
+    node.signed_in((&second.0, &second.1)).await;
+    let fields = [("access_key", second.0.as_str()), ("do", "expire"), ("expires", "2020-01-01")];
+    assert_eq!(admin.submit(&page, &change, &fields).await.status, 303);
+    assert_ne!(node.browser().sign_in(&second.0, &second.1).await.status, 303);
+    assert!(admin.get(&address).await.texts("#keys tbody tr").iter().any(|row| row.contains("Expired")));
+    admin.submit(&page, &change, &[("access_key", &key), ("do", "delete")]).await;
+    assert!(!admin.get(&address).await.text.contains(&key));
+}
+
+#[actix_rt::test]
+async fn policies_are_edited() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    made(&node, &admin, "").await;
+    let (address, page) = page_of(&admin, "Ann").await;
+    let action = format!("{address}/policies");
+    let saved = admin.submit(&page, &action, &[("policies", READER)]).await;
+    assert_eq!(saved.status, 303);
+    assert!(admin.get(&address).await.texts("textarea").remove(0).contains("\"list\""));
+    // The page is from before.
+    assert_eq!(admin.submit(&page, &action, &[("policies", "[]")]).await.status, 409);
+    let (_, page) = page_of(&admin, "Ann").await;
+    for wrong in ["[{", r#"[{"bucket": "*", "actions": ["fly"]}]"#, r#"[{"bucket": "*"}]"#] {
+        let kept = admin.submit(&page, &action, &[("policies", wrong)]).await;
+        assert_eq!(kept.status, 400, "{wrong}");
+        assert!(kept.texts("textarea").remove(0).contains(wrong), "{wrong}: {}", kept.text);
+        assert!(!kept.texts("#policies .banner.bad").is_empty());
+    }
+    let aws =
+        r#"[{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}]"#;
+    assert_eq!(admin.submit(&page, &action, &[("policies", aws)]).await.status, 303);
+    let template = admin.get(&format!("{address}?template=reader")).await;
+    assert!(template.texts("#policies .badge").join("").contains("Not saved"));
+}
+
+#[actix_rt::test]
+async fn disabled_and_deleted() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let (key, secret) = made(&node, &admin, READER).await;
+    let (address, page) = page_of(&admin, "Ann").await;
+    let changed = admin.submit(&page, &address, &[("name", "\u{202e}<b>Ann"), ("expires", "2099-01-01")]).await;
+    assert_eq!(changed.status, 303, "{}", changed.text);
+    let list = admin.get("/ui/iam").await;
+    assert!(list.texts("tbody tr").iter().any(|row| row.contains("⟨U+202E⟩<b>Ann")), "{}", list.text);
+    let page = admin.get(&address).await;
+    assert!(page.attributes("#settings [name=expires]", "value").contains(&"2099-01-01".to_owned()));
+    assert_eq!(admin.submit(&page, &format!("{address}/delete"), &[("confirm", "Ann")]).await.status, 400);
+    let gone = admin.submit(&page, &format!("{address}/delete"), &[("confirm", "\u{202e}<b>Ann")]).await;
+    assert_eq!((gone.status, gone.location()), (303, "/ui/iam"));
+    assert_ne!(node.browser().sign_in(&key, &secret).await.status, 303);
+    assert_eq!(admin.get(&address).await.status, 404);
+}

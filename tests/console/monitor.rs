@@ -1,0 +1,85 @@
+//! Figures, requests, changes, and why something was refused.
+
+use myfsio::console::route::Role;
+
+use crate::world;
+
+#[actix_rt::test]
+async fn requests_are_searched_and_refusals_explained() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let writer = world::browser(&node, Role::Writer).await;
+    node.node.create_bucket("private");
+    node.node.put("/private/\"><img src=x onerror=alert(1)>", b"x");
+    let denied = writer.get("/ui/buckets/private/delete").await;
+    assert_eq!(denied.status, 403);
+    let id = denied.header("x-amz-request-id").to_owned();
+    let all = admin.get("/ui/requests").await;
+    assert!(
+        all.texts("tbody tr").iter().any(|row| row.contains("PutObject") && row.contains("onerror")),
+        "{}",
+        all.text
+    );
+    assert!(all.attributes("img", "src").is_empty());
+    let some = admin.get("/ui/requests?bucket=shared&operation=PutObject").await;
+    assert_eq!(some.texts("tbody tr").len(), 1, "{}", some.text);
+    assert!(admin.get("/ui/requests?status=599").await.text.contains("No request is like this"));
+    assert_eq!(admin.get("/ui/requests?status=x").await.status, 400);
+    for browser in [&admin, &writer] {
+        let why = browser.get(&format!("/ui/why?request_id={id}")).await;
+        assert_eq!(why.status, 200);
+        assert!(why.texts("main").join("").contains("s3:DeleteBucket"), "{}", why.text);
+    }
+    let stranger = world::browser(&node, Role::Reader).await.get(&format!("/ui/why?request_id={id}")).await;
+    assert_eq!(stranger.status, 404);
+    assert!(!stranger.text.contains("s3:DeleteBucket"));
+}
+
+#[actix_rt::test]
+async fn what_would_be_decided() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let form = admin.get("/ui/simulate?principal=reader&action=s3:PutObject&bucket=shared&key=a").await;
+    let denied = admin.submit(&form, "/ui/simulate", &[]).await;
+    assert!(denied.texts(".banner strong").contains(&"Denied".to_owned()), "{}", denied.text);
+    let policies = r#"[{"bucket": "shared", "actions": ["write"]}]"#;
+    let allowed = admin.submit(&form, "/ui/simulate", &[("policies", policies)]).await;
+    assert!(allowed.texts(".banner strong").contains(&"Allowed".to_owned()), "{}", allowed.text);
+    let wrong = admin.submit(&form, "/ui/simulate", &[("action", "s3:Fly")]).await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.texts(".banner.bad").join("").contains("no such action"), "{}", wrong.text);
+    assert_eq!(wrong.attributes("[name=bucket]", "value"), ["shared"]);
+}
+
+#[actix_rt::test]
+async fn changes_are_listed_and_filtered() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let buckets = admin.get("/ui/buckets").await;
+    admin.submit(&buckets, "/ui/buckets", &[("name", "photos")]).await;
+    let users = admin.get("/ui/iam").await;
+    let made = admin.submit(&users, "/ui/iam", &[("name", "Ann"), ("policies", "")]).await;
+    let secret = made.texts("#secret-key").remove(0);
+    let all = admin.get("/ui/audit").await;
+    let rows = all.texts("tbody tr");
+    assert!(rows[0].contains("iam:CreateUser") && rows[0].contains("Ann"), "{rows:?}");
+    assert!(!all.text.contains(&secret));
+    let some = admin.get("/ui/audit?action=s3:*&target=*photos").await;
+    assert!(some.texts("tbody tr").iter().all(|row| row.contains("photos")), "{}", some.text);
+    assert!(admin.get("/ui/audit?principal=nobody").await.text.contains("No change is like this"));
+    assert_eq!(admin.get("/ui/audit?from=x").await.status, 400);
+}
+
+#[actix_rt::test]
+async fn figures_are_drawn() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    for range in ["1h", "24h", "30d"] {
+        let page = admin.get(&format!("/ui/metrics?range={range}")).await;
+        assert_eq!(page.status, 200);
+        assert_eq!(page.attributes("main .tabs a[aria-current]", "href"), [format!("/ui/metrics?range={range}")]);
+    }
+    let csv = admin.get("/ui/metrics/csv?range=24h").await;
+    assert!(csv.header("content-disposition").contains("myfsio-24h.csv"));
+    assert!(csv.text.starts_with("time,seconds,requests,"));
+}
