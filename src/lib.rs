@@ -10,6 +10,7 @@ pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod console;
 mod constraint;
 pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
@@ -26,6 +27,7 @@ pub mod s3;
 pub mod server;
 mod start;
 pub mod telemetry;
+pub mod within;
 
 pub use myfsio_client_encryption as client_encryption;
 pub use start::{RunError, run};

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::{DispatchError, PayloadError};
 use actix_http::{
-    ConnectionType, HttpMessage as _, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead, Response,
+    BoxedPayloadStream, ConnectionType, HttpMessage as _, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead,
+    Response,
 };
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
@@ -36,6 +37,7 @@ use tracing::Instrument as _;
 use crate::admin::{self, health::health};
 use crate::aws;
 use crate::connection::{Connection, Patience, Phase, Serving};
+use crate::console::{self, Console};
 use crate::node::Node;
 use crate::s3::auth::query_signs;
 use crate::s3::body::RequestBody;
@@ -52,6 +54,8 @@ use crate::s3::respond::{Answer, Asked, RequestId, add_common_headers, error_res
 use crate::s3::route::{self, Address, Route, parse_key};
 use crate::s3::website::{self, Door, Site};
 use crate::telemetry::request_span;
+
+pub mod within;
 
 /// How long an idle connection stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -97,12 +101,13 @@ impl Stopper {
     }
 }
 
-/// A server on bound listeners, of the API and perhaps of websites; it runs when the [`Server`] is awaited. Errs: a listener
+/// A server on bound listeners, of the API and perhaps of websites and the console; it runs when the [`Server`] is awaited. Errs: a listener
 /// cannot be registered.
 pub fn serve(
     node: &Arc<Node>,
     api: TcpListener,
     websites: Option<TcpListener>,
+    console: Option<(TcpListener, Arc<Console>)>,
     settings: &ServerSettings,
 ) -> io::Result<(Server, Stopper)> {
     let draining = node.stopping.clone();
@@ -133,6 +138,16 @@ pub fn serve(
     if let Some(websites) = websites {
         rustix::net::listen(&websites, BACKLOG)?;
         server = server.listen("websites", websites, service(Door::Website))?;
+    }
+    if let Some((listener, console)) = console {
+        rustix::net::listen(&listener, BACKLOG)?;
+        let draining = draining.clone();
+        let service = move || {
+            let http = of_console(&console, patience, &draining);
+            let connect = move |socket| async move { Ok::<_, DispatchError>(connect(socket, patience)) };
+            fn_service(connect).and_then(http)
+        };
+        server = server.listen("console", listener, service)?;
     }
     let server = server.run();
     let stopper = Stopper { handle: server.handle(), draining };
@@ -185,6 +200,40 @@ where
         .on_connect_ext(|connection: &Connection<C>, data| {
             data.insert(connection.phase());
         })
+}
+
+/// The HTTP layer of the console, over whatever it is reached by.
+pub fn of_console<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    console: &Arc<Console>,
+    patience: Patience,
+    draining: &watch::Sender<bool>,
+) -> impl ServiceFactory<
+    (Connection<S>, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> + use<S> {
+    let serving = Arc::clone(console);
+    http(patience, draining).h1(fn_service(move |request: Request| {
+        let answered = Box::pin(answer_of_console(Arc::clone(&serving), request));
+        async move { Ok::<_, Infallible>(answered.await) }
+    }))
+}
+
+async fn answer_of_console(console: Arc<Console>, request: Request) -> Response<BoxBody> {
+    let serving = serve_on(&request);
+    let (head, payload) = request.into_parts();
+    let payload = SharedPayload::new(payload);
+    let incoming = match payload.clone() {
+        Some(payload) => Payload::from(Box::pin(payload) as BoxedPayloadStream),
+        None => Payload::None,
+    };
+    let response = console::answer(&console, (*head).clone(), incoming).await;
+    // What it asks of the node is told where it is asked.
+    let mut hold = Hold::default();
+    (hold.payload, hold._serving) = (payload, serving);
+    response.map_body(|_, body| BoxBody::new(Held { body, hold }))
 }
 
 fn connect(socket: TcpStream, patience: Patience) -> (Connection<TcpStream>, Option<SocketAddr>) {
@@ -340,6 +389,29 @@ async fn website(
 
 /// Runs the handler; its answer keeps the request's place until the last byte is sent.
 async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mut hold: Hold) -> Response<BoxBody> {
+    match run(node, head, prepared, &mut hold).await {
+        Ok(response) => finish(node, hold.request_id, response, hold),
+        Err(error) => refuse(node, head, hold.request_id, &error, hold),
+    }
+}
+
+async fn run(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, hold: &mut Hold) -> Answer {
+    let (request_id, operation, charged) = (prepared.request_id, prepared.operation, prepared.charged);
+    let call = call(node, head, prepared, hold);
+    let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
+    if let Some(principal) = &call.auth.principal {
+        span.record("principal", principal.access_key.as_str());
+    }
+    let mut response = dispatch(call).instrument(span).await?;
+    if charged {
+        set_header(&mut response, "x-amz-request-charged", "requester");
+    }
+    tracing::debug!(%request_id, operation = operation.name(), status = response.status().as_u16(), "answered");
+    Ok(response)
+}
+
+/// What the handler of a request that was let through gets.
+fn call(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, hold: &mut Hold) -> Call {
     let Prepared {
         permit,
         request_id,
@@ -352,7 +424,7 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         query,
         auth,
         peeked,
-        charged,
+        charged: _,
         checks,
         limits,
         decoder,
@@ -360,8 +432,9 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
     let (bucket_name, key) = address.into_parts();
     let place = Arc::new(permit);
     hold.permit = Some(Arc::clone(&place));
+    hold.request_id = request_id;
     let incoming = stream::iter(hold.payload.clone()).flatten();
-    let call = Call {
+    Call {
         node: Arc::clone(node),
         operation,
         bucket_name,
@@ -382,20 +455,6 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
         on_behalf: OnceCell::new(),
         peeked,
         refusals: Cell::new(0),
-    };
-    let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
-    if let Some(principal) = &call.auth.principal {
-        span.record("principal", principal.access_key.as_str());
-    }
-    match dispatch(call).instrument(span).await {
-        Ok(mut response) => {
-            if charged {
-                set_header(&mut response, "x-amz-request-charged", "requester");
-            }
-            tracing::debug!(%request_id, operation = operation.name(), status = response.status().as_u16(), "answered");
-            finish(node, request_id, response, hold)
-        }
-        Err(error) => refuse(node, head, request_id, &error, hold),
     }
 }
 
@@ -445,36 +504,33 @@ async fn own(
     request_id: RequestId,
     mut hold: Hold,
 ) -> Response<BoxBody> {
-    hold.exchange.came_from(preflight::client_of(node, head));
-    let answered = match preflight::admit(node).map(Arc::new) {
-        Ok(place) => {
-            hold.permit = Some(place);
-            let incoming = stream::iter(hold.payload.clone()).flatten();
-            match route {
-                Route::Admin => admin::answer(node, head, request_id, incoming).await,
-                Route::Kms => admin::kms::answer(node, head, request_id, incoming).await,
-                Route::Presign(bucket, key) => admin::presign::answer(node, head, incoming, bucket, key).await,
-                _ => Err(route::unbuilt()),
-            }
-        }
-        Err(error) => Err(error),
-    };
-    match answered {
+    match run_own(node, head, route, request_id, &mut hold).await {
         Ok(response) => finish(node, request_id, response, hold),
         Err(error) => refuse(node, head, request_id, &error, hold),
     }
 }
 
-fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: Hold) -> Response<BoxBody> {
-    let code = error.code();
-    hold.exchange.refused(node, request_id, error, head.uri.path());
-    let (status, cause, path) = (code.status().as_u16(), error.cause().unwrap_or_default(), head.uri.path());
-    // A full device is told once by storage, not by each request that it refuses.
-    if status == 500 {
-        tracing::error!(%request_id, method = %head.method, path, code = code.name(), cause, "failed");
-    } else {
-        tracing::debug!(%request_id, method = %head.method, path, code = code.name(), cause, "refused");
+async fn run_own(
+    node: &Arc<Node>,
+    head: &RequestHead,
+    route: &Route,
+    request_id: RequestId,
+    hold: &mut Hold,
+) -> Answer {
+    hold.exchange.came_from(preflight::client_of(node, head));
+    hold.permit = Some(preflight::admit(node).map(Arc::new)?);
+    let incoming = stream::iter(hold.payload.clone()).flatten();
+    match route {
+        Route::Admin => admin::answer(node, head, request_id, incoming).await,
+        Route::Kms => admin::kms::answer(node, head, request_id, incoming).await,
+        Route::Presign(bucket, key) => admin::presign::answer(node, head, incoming, bucket, key).await,
+        _ => Err(route::unbuilt()),
     }
+}
+
+fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: Hold) -> Response<BoxBody> {
+    note_refusal(node, head, request_id, error, &hold);
+    let (code, path) = (error.code(), head.uri.path());
     let asked = Asked {
         request_id,
         host_id: &node.host_id,
@@ -488,6 +544,19 @@ fn refuse(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Erro
         set_header(&mut response, "x-amz-bucket-region", &node.settings.region);
     }
     finish(node, request_id, response, hold)
+}
+
+/// Keeps a refusal for those who may ask about it, and tells the logs.
+fn note_refusal(node: &Node, head: &RequestHead, request_id: RequestId, error: &S3Error, hold: &Hold) {
+    let code = error.code();
+    hold.exchange.refused(node, request_id, error, head.uri.path());
+    let (status, cause, path) = (code.status().as_u16(), error.cause().unwrap_or_default(), head.uri.path());
+    // A full device is told once by storage, not by each request that it refuses.
+    if status == 500 {
+        tracing::error!(%request_id, method = %head.method, path, code = code.name(), cause, "failed");
+    } else {
+        tracing::debug!(%request_id, method = %head.method, path, code = code.name(), cause, "refused");
+    }
 }
 
 fn finish(node: &Node, request_id: RequestId, mut response: HttpResponse, hold: Hold) -> Response<BoxBody> {
@@ -504,12 +573,14 @@ fn finish(node: &Node, request_id: RequestId, mut response: HttpResponse, hold: 
 /// connection, takes in leftovers for [`DISCONNECT_TIMEOUT`] and closes. Dropped early, a chunked body would be taken in
 /// without end.
 /// When it ends, what there is to tell of the request is told.
+#[derive(Default)]
 struct Hold {
     permit: Option<Arc<OwnedSemaphorePermit>>,
     payload: Option<SharedPayload>,
     _serving: Option<Serving>,
     exchange: Exchange,
-    node: Arc<Node>,
+    /// Whom it is told to.
+    node: Option<Arc<Node>>,
     request_id: RequestId,
     sent: u64,
 }
@@ -523,18 +594,20 @@ impl Hold {
         exchange: Exchange,
     ) -> Self {
         let payload = SharedPayload::new(payload);
-        Self { permit: None, payload, _serving: serving, exchange, node: Arc::clone(node), request_id, sent: 0 }
+        let node = Some(Arc::clone(node));
+        Self { permit: None, payload, _serving: serving, exchange, node, request_id, sent: 0 }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        let Some(node) = &self.node else { return };
         let exchange = std::mem::take(&mut self.exchange);
         let received = self.payload.as_ref().map_or((0, Duration::ZERO), SharedPayload::taken);
         exchange.watch.waited(received.1);
-        let record = exchange.into_record(self.request_id, self.node.clock.now(), received.0, self.sent);
-        self.node.metrics.observe(&record);
-        self.node.requests.record(record);
+        let record = exchange.into_record(self.request_id, node.clock.now(), received.0, self.sent);
+        node.metrics.observe(&record);
+        node.requests.record(record);
     }
 }
 

@@ -29,7 +29,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::access_log::{self, AccessLogSettings};
 use crate::admin_socket;
+use crate::cli::Mode;
 use crate::config::{Config, Durability, Secret};
+use crate::console::{self, Console, ConsoleSettings};
 use crate::limits;
 use crate::memory;
 use crate::metrics::sampler::{self, Sampler};
@@ -96,11 +98,23 @@ impl RunError {
     }
 }
 
-/// Runs a node until it is told to stop. Errs when it cannot start, or when storage failed while it ran.
-pub fn run(config: Config) -> Result<(), RunError> {
+/// Runs a node, or only the console's front, until it is told to stop. Errs when it cannot start, or when storage failed while it ran.
+pub fn run(mode: Mode, config: Config) -> Result<(), RunError> {
     memory::set_up();
     let _logs = telemetry::start(&config)?;
-    actix::System::new().block_on(serve(config))
+    match mode {
+        Mode::All | Mode::Api => actix::System::new().block_on(serve(mode, config)),
+        Mode::Ui => actix::System::new().block_on(front(config)),
+    }
+}
+
+/// Runs the console's front, which needs a node of the same data directory.
+async fn front(config: Config) -> Result<(), RunError> {
+    let listener = bind(config.host, config.ui_port)?;
+    let address = listener.local_addr().map_err(RunError::Start)?;
+    let line = format!("MyFSIO {}\n  console http://{address}/ui\n", env!("CARGO_PKG_VERSION"));
+    let _ = io::stdout().lock().write_all(line.as_bytes());
+    console::front::serve(listener, run_folder(&config.storage_root)).await.map_err(RunError::Start)
 }
 
 /// Runs a node without its listeners for one command, which speaks HTTP to it over its end of a pair of sockets. Errs: it cannot
@@ -190,19 +204,25 @@ fn server_settings(config: &Config, node: &Node) -> ServerSettings {
     }
 }
 
-async fn serve(config: Config) -> Result<(), RunError> {
+async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
     let listener = bind(config.host, config.port)?;
     let websites = config.website_port.map(|port| bind(config.host, port)).transpose()?;
+    let ui = (mode == Mode::All).then(|| bind(config.host, config.ui_port)).transpose()?;
     let addresses = Addresses {
         api: listener.local_addr().map_err(RunError::Start)?,
+        console: ui.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
         websites: websites.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
     };
     let running = Running::start(&config).await?;
     let settings = server_settings(&config, &running.node);
-    let (server, stopper) = server::serve(&running.node, listener, websites, &settings).map_err(RunError::Start)?;
-    let admin_socket = admin_socket::listen(&running.node, &settings, &run_folder(&config.storage_root));
+    let console = Arc::new(Console::new(Arc::clone(&running.node), console_settings(&config, addresses.api.port())));
+    let ui = ui.map(|listener| (listener, Arc::clone(&console)));
+    let (server, stopper) = server::serve(&running.node, listener, websites, ui, &settings).map_err(RunError::Start)?;
+    let run = run_folder(&config.storage_root);
+    let admin_socket = admin_socket::listen(&running.node, &settings, &run);
+    let console_socket = console::listen(&console, settings.patience(&running.node), &run);
     greet(&config, addresses, running.seeded.as_ref());
     let serving = tokio::task::spawn_local(server);
     stop_asked(&mut interrupt, &mut terminate).await;
@@ -212,7 +232,8 @@ async fn serve(config: Config) -> Result<(), RunError> {
         () = stop_asked(&mut interrupt, &mut terminate) => tracing::warn!("asked again: requests under way are cut off"),
     }
     serving.abort();
-    drop(admin_socket);
+    drop((admin_socket, console_socket));
+    console.stop();
     running.stop().await?;
     tracing::info!("stopped; everything is sealed");
     Ok(())
@@ -222,6 +243,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
 #[derive(Debug, Clone, Copy)]
 struct Addresses {
     api: SocketAddr,
+    console: Option<SocketAddr>,
     websites: Option<SocketAddr>,
 }
 
@@ -277,6 +299,16 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         key_rate: key_rate(config),
         customer_keys_over_http: config.sse_c_over_http,
     })
+}
+
+/// What the console needs of the configuration.
+fn console_settings(config: &Config, api_port: u16) -> ConsoleSettings {
+    ConsoleSettings {
+        api_port,
+        page_size: config.ui_page_size,
+        base_url: config.ui_base_url.as_deref().and_then(|url| url.parse().ok()),
+        sessions_path: config.storage_root.join(".myfsio.sys/config/console_sessions.json"),
+    }
 }
 
 /// How often an access key may ask.
@@ -377,6 +409,9 @@ fn greet(config: &Config, addresses: Addresses, seeded: Option<&SeededAdmin>) {
     let data = std::path::absolute(&config.storage_root).unwrap_or_else(|_| config.storage_root.clone());
     let address = addresses.api;
     let mut lines = format!("MyFSIO {}\n  S3 API  http://{address}\n", env!("CARGO_PKG_VERSION"));
+    if let Some(console) = addresses.console {
+        lines.push_str(&format!("  console http://{console}/ui\n"));
+    }
     if let Some(websites) = addresses.websites {
         lines.push_str(&format!("  sites   http://{websites}\n"));
     }

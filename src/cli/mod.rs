@@ -31,7 +31,7 @@ use crate::config::{self, Config, Loaded};
 use crate::s3::auth::canonical::encode;
 
 /// Runs what `arguments` ask for; `serve` is what runs a node. Returns the exit status of the process.
-pub fn execute<I, E>(arguments: I, serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode
+pub fn execute<I, E>(arguments: I, serve: impl FnOnce(Mode, Config) -> Result<(), E>) -> ExitCode
 where
     I: IntoIterator<Item = OsString>,
     E: std::fmt::Display,
@@ -52,16 +52,16 @@ where
     }
 }
 
-fn perform<E: std::fmt::Display>(request: Request, serve: impl FnOnce(Config) -> Result<(), E>) -> Result<(), String> {
+fn perform<E: std::fmt::Display>(
+    request: Request,
+    serve: impl FnOnce(Mode, Config) -> Result<(), E>,
+) -> Result<(), String> {
     let read = |inputs| Loaded::read(&inputs).map_err(|error| error.to_string());
     match request {
-        Request::Serve { mode: Mode::Ui, .. } => {
-            Err("--mode ui: not available yet: the console arrives with its own issue".to_owned())
-        }
-        Request::Serve { mode: Mode::All | Mode::Api, inputs } => {
+        Request::Serve { mode, inputs } => {
             let loaded = read(inputs)?;
             loaded.check_available().map_err(|error| error.to_string())?;
-            serve(loaded.config).map_err(|error| error.to_string())
+            serve(mode, loaded.config).map_err(|error| error.to_string())
         }
         Request::ConfigShow(inputs) => {
             print(&config::show(&read(inputs)?.values));

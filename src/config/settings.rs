@@ -64,6 +64,8 @@ settings! {
             "Port of the console; 0 takes a free one.";
         "API_BASE_URL" api_base_url: Option<String> = Text Unset, parse::base_url,
             "Public http or https URL of the API, for presigned URLs. Unset: forwarded headers of trusted proxies, else the host of the request.";
+        "UI_BASE_URL" ui_base_url: Option<String> = Text Unset, parse::base_url,
+            "Public http or https URL of the console, without `/ui`; its path stands before `/ui` on the way through a proxy. Unset: the host of the request.";
         "TRUSTED_PROXIES" trusted_proxies: TrustedProxies = List Unset, parse::trusted_proxies,
             "Addresses or CIDR ranges of proxies whose forwarded headers are believed; `none` for no proxy at all. Unset: loopback and private ranges, and those only for the host and scheme of generated URLs.";
         "BASE_DOMAINS" base_domains: Vec<String> = List Unset, parse::domains,

@@ -47,7 +47,7 @@ pub struct RequestRecord {
 impl Default for RequestRecord {
     fn default() -> Self {
         Self {
-            id: RequestId::none(),
+            id: RequestId::default(),
             ended: Stamp(0),
             operation: "Unknown",
             bucket: None,

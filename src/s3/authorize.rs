@@ -443,6 +443,31 @@ pub fn on_bucket(
     ask(node, &question, &Subject::default(), Asks::Nothing)
 }
 
+/// Whether a permission is there, as far as that can be told without a look at the object; where the object decides, it is.
+/// A refusal is neither told nor kept.
+pub fn may(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    bucket: Option<&Bucket>,
+    key: Option<&str>,
+    facts: Facts<'_>,
+) -> bool {
+    let question = Question {
+        principal,
+        action,
+        bucket: bucket.map(|bucket| &bucket.name),
+        bucket_owner: bucket.map(|bucket| &bucket.owner),
+        config: bucket.map(|bucket| &*bucket.config),
+        key,
+        version: None,
+        facts,
+    };
+    let context = question.context(Asks::Nothing);
+    let decision = node.access.policy_engine.decide(&question.request(ObjectState::Unseen, &context));
+    decision.allowed || decision.reason == Reason::DependsOnObject
+}
+
 /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
 pub fn on_resource(
     node: &Node,

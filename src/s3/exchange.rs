@@ -26,6 +26,8 @@ use crate::decisions::Circumstances;
 use crate::node::Node;
 use crate::requests::{RequestRecord, Stopwatch};
 
+/// What stands for a status where the client left before there was one, as other servers have it.
+const CLIENT_GONE: u16 = 499;
 /// Characters of a path that are kept.
 const PATH_CHARS_MAX: usize = 256;
 
@@ -101,6 +103,11 @@ impl Exchange {
         self.asked.borrow_mut().interface = Some(interface);
     }
 
+    /// Notes that it is let through, and carried out without an answer of its own.
+    pub fn permitted(&self) {
+        self.asked.borrow_mut().status = 200;
+    }
+
     /// Notes the answer.
     pub fn answered(&self, response: &HttpResponse) {
         self.note.answered(response);
@@ -134,6 +141,7 @@ impl Exchange {
         {
             let mut asked = self.asked.borrow_mut();
             asked.code = Some(code);
+            asked.status = error.code().status().as_u16();
             asked.path = self.bucket.is_none().then(|| path.chars().take(PATH_CHARS_MAX).collect());
         }
         if !node.decisions.is_on() {
@@ -169,7 +177,7 @@ impl Exchange {
             path: asked.path,
             principal: asked.principal,
             address: asked.address,
-            status: asked.status,
+            status: if asked.status == 0 { CLIENT_GONE } else { asked.status },
             code: asked.code,
             received,
             sent,

@@ -18,7 +18,7 @@ use super::xml::write::XmlWriter;
 pub type Answer = Result<HttpResponse, S3Error>;
 
 /// Names one request in responses and logs: 16 hexadecimal digits in upper case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestId(u64);
 
 impl RequestId {
@@ -45,11 +45,6 @@ impl RequestId {
     pub fn parse(text: &str) -> Option<Self> {
         let is_id = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         u64::from_str_radix(text, 16).ok().filter(|_| is_id).map(Self)
-    }
-
-    /// Names nothing.
-    pub const fn none() -> Self {
-        Self(0)
     }
 
     /// The id as a number; 0 names nothing.

@@ -76,6 +76,21 @@ impl Node {
         self.wait_ready().unwrap_or_else(|log| panic!("the node ended at its start: {log}"));
     }
 
+    /// The same, with these arguments.
+    pub fn restart_with(&mut self, arguments: &[&str]) {
+        let mut command = Command::new(binary());
+        command.args(arguments);
+        self.child = launch(command, self.dir.path(), self.port, &self.settings);
+        self.wait_ready().unwrap_or_else(|log| panic!("the node ended at its start: {log}"));
+    }
+
+    /// Starts another process of the program on the node's directory.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(binary());
+        command.args(arguments);
+        launch(command, self.dir.path(), self.port, &self.settings)
+    }
+
     /// Stops the node as an operator would; its directory stays until the node is dropped.
     pub fn stop(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -56,6 +56,14 @@ pub struct PublicUrl {
     pub path_prefix: String,
 }
 
+impl PublicUrl {
+    /// As it is written.
+    pub fn text(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority, self.path_prefix)
+    }
+}
+
 impl FromStr for PublicUrl {
     type Err = InvalidSetting;
 

@@ -1,0 +1,53 @@
+//! What went wrong, as a page tells it.
+
+use actix_web::http::StatusCode;
+
+use crate::within::Refusal;
+
+/// Why a page is not shown, or a change not made.
+#[derive(Debug)]
+pub enum Failure {
+    /// The node refused it.
+    Refused(Box<Refusal>),
+    /// Nobody has signed in, or not any more.
+    SignedOut,
+    /// The request is not from one of our pages, or from one that is too old.
+    Forged,
+    /// There is no such page.
+    NoSuchPage,
+    /// The page takes other methods: these.
+    Method(String),
+    /// What was filled in cannot be; says what.
+    Input(String),
+    /// What was filled in is for a state that has changed since.
+    Changed,
+    /// The request is larger than the page takes.
+    TooLarge,
+}
+
+impl Failure {
+    /// Something that was filled in cannot be.
+    pub fn input(text: impl Into<String>) -> Self {
+        Self::Input(text.into())
+    }
+
+    /// Status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(refusal) => refusal.status,
+            Self::SignedOut => StatusCode::UNAUTHORIZED,
+            Self::Forged => StatusCode::FORBIDDEN,
+            Self::NoSuchPage => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Input(_) => StatusCode::BAD_REQUEST,
+            Self::Changed => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}

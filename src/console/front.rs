@@ -1,0 +1,99 @@
+//! `--mode ui`: a process of its own that hands connections of the console's port on to a node's private socket, and says so where
+//! no node runs.
+//!
+//! It opens neither data nor keys, and holds no state: node and front can be restarted, and exposed, each by itself.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+
+use super::socket::{NAME, line_of};
+use crate::private_socket::find;
+
+/// Connections at once; further ones wait.
+const CONNECTIONS_MAX: usize = 200;
+/// How long to wait after a connection could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long the head of a request is waited for that no node will see.
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+/// Most bytes of it that are read.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+const NO_NODE: &str = include_str!("../../templates/no_node.html");
+
+/// Serves the port until the process is told to stop. `run`: the folder of the node's sockets.
+pub async fn serve(listener: TcpListener, run: PathBuf) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let own = listener.local_addr()?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let taken = async {
+            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            listener.accept().await.map(|(stream, client)| (place, stream, client))
+        };
+        tokio::select! {
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            taken = taken => match taken {
+                Ok((place, stream, client)) => {
+                    let run = run.clone();
+                    tokio::task::spawn_local(async move {
+                        if let Err(error) = hand_on(stream, client, own, run).await {
+                            tracing::debug!(%error, "a connection ended early");
+                        }
+                        drop(place);
+                    });
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            },
+        }
+    }
+}
+
+async fn hand_on(mut client: TcpStream, address: SocketAddr, own: SocketAddr, run: PathBuf) -> io::Result<()> {
+    let _ = client.set_nodelay(true);
+    let found = tokio::task::spawn_blocking(move || find(&run, NAME)).await.map_err(io::Error::other)?;
+    let connected = match found {
+        Ok(path) => UnixStream::connect(path).await,
+        Err(error) => Err(error),
+    };
+    match connected {
+        Ok(mut node) => {
+            node.write_all(line_of(address, own).as_bytes()).await?;
+            copy_bidirectional(&mut client, &mut node).await.map(drop)
+        }
+        Err(_) => refuse(&mut client).await,
+    }
+}
+
+async fn refuse(client: &mut TcpStream) -> io::Result<()> {
+    // An answer before the request was read would be lost with the connection.
+    let mut head = vec![0; HEAD_BYTES_MAX];
+    let mut read = 0;
+    while let Some(room) = head.get_mut(read..).filter(|room| !room.is_empty()) {
+        match tokio::time::timeout(HEAD_PATIENCE, client.read(room)).await {
+            Ok(Ok(count)) if count > 0 => read += count,
+            _ => break,
+        }
+        if head.get(..read).is_some_and(|seen| seen.windows(4).any(|end| end == b"\r\n\r\n")) {
+            break;
+        }
+    }
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nRetry-After: 5\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n\
+         X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n{NO_NODE}",
+        NO_NODE.len(),
+    );
+    client.write_all(answer.as_bytes()).await?;
+    client.shutdown().await
+}

@@ -1,0 +1,75 @@
+//! The console: pages for people, rendered here and complete without JavaScript.
+//!
+//! A request goes session → row of the table of routes ([`route`]) → handler of a page (`pages/<screen>.rs`) → template
+//! (`templates/<screen>/`). Whatever a page reads or changes it asks for in the name of whoever has signed in
+//! ([`crate::within`]), so that nothing is decided here that the API would decide otherwise: what a page hides is decoration.
+//!
+//! `docs/console.md` tells how a screen is added.
+
+#![allow(dead_code, reason = "what screens share is here before all of them are")]
+
+mod address;
+mod assets;
+mod cookies;
+mod csrf;
+mod failure;
+mod forms;
+pub mod front;
+mod headers;
+mod layout;
+mod links;
+mod notice;
+mod pages;
+pub mod route;
+mod service;
+mod socket;
+mod store;
+mod text;
+mod units;
+mod visit;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use address::BaseUrl;
+pub use service::answer;
+pub use socket::{ConsoleSocket, listen};
+pub use store::Sessions;
+
+use crate::node::Node;
+
+/// Settings of the console.
+#[derive(Debug, Clone)]
+pub struct ConsoleSettings {
+    /// The API's port, as it is bound.
+    pub api_port: u16,
+    /// Rows on one page of a listing.
+    pub page_size: usize,
+    /// Where browsers reach the console, if that is not the request's own host.
+    pub base_url: Option<BaseUrl>,
+    /// File of the sessions.
+    pub sessions_path: PathBuf,
+}
+
+/// The console of a node.
+#[derive(Debug)]
+pub struct Console {
+    /// The node.
+    node: Arc<Node>,
+    settings: ConsoleSettings,
+    sessions: Sessions,
+    assets: assets::Assets,
+}
+
+impl Console {
+    /// The console of a node. Sessions of the last run go on.
+    pub fn new(node: Arc<Node>, settings: ConsoleSettings) -> Self {
+        let sessions = Sessions::open(settings.sessions_path.clone(), node.clock.now());
+        Self { node, settings, sessions, assets: assets::Assets::load() }
+    }
+
+    /// Writes down who is signed in.
+    pub fn stop(&self) {
+        self.sessions.save();
+    }
+}

@@ -1,0 +1,124 @@
+//! The dashboard: is it well, how full is it, what is largest, how does one connect. Every figure is read from a counter that is
+//! kept with each commit; nothing is counted for the page.
+
+use askama::Template;
+use rustix::fs::statvfs;
+
+use crate::console::layout::Page;
+use crate::console::links;
+use crate::console::route::{Outcome, Row, SIGNED_IN};
+use crate::console::units::{bytes, count, percent};
+use crate::console::visit::{Visit, render};
+use crate::within::Asker;
+
+/// Routes.
+pub const ROWS: &[Row] = &[Row::get("/ui", SIGNED_IN, |visit| Box::pin(show(visit)))];
+
+/// Buckets in the list of the largest.
+const LARGEST_MAX: usize = 8;
+
+#[derive(Template)]
+#[template(path = "home/home.html")]
+struct HomePage {
+    page: Page,
+    health: Health,
+    objects: String,
+    versions: String,
+    buckets: String,
+    stored: String,
+    unfinished: Option<String>,
+    disk: Option<Disk>,
+    largest: Vec<Largest>,
+    attention: Vec<Attention>,
+    connect: String,
+}
+
+struct Health {
+    word: &'static str,
+    tone: &'static str,
+    reason: String,
+}
+
+/// The device of the data directory, which administrators see.
+struct Disk {
+    free: String,
+    size: String,
+    used_percent: u8,
+}
+
+struct Largest {
+    name: String,
+    address: String,
+    stored: String,
+    objects: String,
+    share: u8,
+}
+
+struct Attention {
+    text: String,
+    address: String,
+}
+
+async fn show(visit: Visit) -> Outcome {
+    let asker = visit.asker()?;
+    let buckets = asker.buckets().await?;
+    let storage = &visit.console.node.storage;
+    let mut sized: Vec<_> = buckets.iter().map(|bucket| (bucket, storage.usage(bucket))).collect();
+    let sum = |of: fn(&myfsio_actors::storage::Usage) -> u64| sized.iter().map(|(_, usage)| of(usage)).sum::<u64>();
+    let objects = sum(|usage| usage.objects);
+    let versions = sum(|usage| usage.versions.saturating_sub(usage.markers));
+    let stored = sum(|usage| usage.bytes.saturating_add(usage.part_bytes));
+    let parts = sum(|usage| usage.part_bytes);
+    let mut attention = Vec::new();
+    for (bucket, _) in &sized {
+        let name = bucket.name.as_str();
+        if visit.console.node.access.policy_engine.is_public(&bucket.name) {
+            let text = format!("{name}: {}", visit.t.common.public);
+            attention.push(Attention { text, address: links::bucket(name, "browse") });
+        }
+    }
+    sized.sort_by_key(|(_, usage)| std::cmp::Reverse(usage.bytes));
+    let most = sized.first().map_or(0, |(_, usage)| usage.bytes);
+    let largest = sized
+        .iter()
+        .take(LARGEST_MAX)
+        .map(|(bucket, usage)| Largest {
+            name: bucket.name.to_string(),
+            address: links::bucket(bucket.name.as_str(), "browse"),
+            stored: bytes(usage.bytes),
+            objects: count(usage.objects),
+            share: percent(usage.bytes, most),
+        })
+        .collect();
+    let view = HomePage {
+        health: health(&visit, asker),
+        objects: count(objects),
+        versions: count(versions),
+        buckets: count(buckets.len() as u64),
+        stored: bytes(stored),
+        unfinished: (parts > 0).then(|| bytes(parts)),
+        disk: asker.is_administrator().then(|| disk(&visit)).flatten(),
+        largest,
+        attention,
+        connect: format!("aws --endpoint-url {} s3 ls", asker.endpoint()),
+        page: visit.page(visit.t.home.title),
+    };
+    render(&view)
+}
+
+/// How the node is; why, administrators learn.
+fn health(visit: &Visit, asker: &Asker) -> Health {
+    let (words, node) = (&visit.t.home, &visit.console.node);
+    let (word, tone, reason) = match (node.storage.failure(), node.trouble()) {
+        (Some(reason), _) => (words.failed, "bad", reason),
+        (None, Some(reason)) => (words.degraded, "warn", reason),
+        (None, None) => return Health { word: words.healthy, tone: "good", reason: words.healthy_hint.to_owned() },
+    };
+    Health { word, tone, reason: if asker.is_administrator() { reason } else { String::new() } }
+}
+
+fn disk(visit: &Visit) -> Option<Disk> {
+    let found = statvfs(visit.console.settings.sessions_path.parent()?).ok()?;
+    let (size, free) = (found.f_blocks.saturating_mul(found.f_frsize), found.f_bavail.saturating_mul(found.f_frsize));
+    Some(Disk { free: bytes(free), size: bytes(size), used_percent: percent(size.saturating_sub(free), size) })
+}

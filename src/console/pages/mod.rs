@@ -1,0 +1,11 @@
+//! The pages: one file for each screen, with its routes, its view and what its forms do.
+
+pub mod buckets;
+pub mod error;
+pub mod home;
+pub mod login;
+
+use super::route::Row;
+
+/// The routes of all screens.
+pub const SCREENS: &[&[Row]] = &[login::ROWS, home::ROWS, buckets::ROWS];

@@ -1,0 +1,7 @@
+//! Words of the object browser.
+
+use super::texts;
+
+texts! { Browse {
+    title = "Objects",
+} }

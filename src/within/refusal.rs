@@ -1,0 +1,56 @@
+//! A refusal as the console shows it.
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+
+use crate::s3::error::{ErrorCode, S3Error};
+use crate::server::within::Refused;
+
+/// What was refused, and by which request it can be asked about.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// The code, as the API names it.
+    pub code: &'static str,
+    /// What the API says about it.
+    pub message: String,
+    /// The request's id; empty where none was made.
+    pub request_id: String,
+    /// What else is told: names and values.
+    pub fields: Vec<(&'static str, String)>,
+    /// Whether it was decided by permissions, so that it can be explained.
+    pub is_denial: bool,
+}
+
+impl Refusal {
+    /// A request that cannot be made.
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        S3Error::with_message(ErrorCode::InvalidArgument, message).into()
+    }
+
+    /// An answer that cannot be read.
+    pub(super) fn broken(message: &'static str) -> Self {
+        S3Error::with_message(ErrorCode::InternalError, message).into()
+    }
+}
+
+impl From<S3Error> for Refusal {
+    fn from(error: S3Error) -> Self {
+        Self {
+            status: error.code().status(),
+            code: error.code().name(),
+            message: error.message().to_owned(),
+            request_id: String::new(),
+            fields: error.fields().to_vec(),
+            is_denial: matches!(error.code(), ErrorCode::AccessDenied),
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Self { request_id: refused.request_id.to_string(), ..refused.error.into() }
+    }
+}

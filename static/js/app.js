@@ -1,0 +1,42 @@
+// What every page has: everything works without it.
+
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+for (const element of $$("[data-noscript]")) element.hidden = true;
+for (const select of $$("select[data-submit]")) select.addEventListener("change", () => select.form.requestSubmit());
+
+for (const button of $$("[data-reveal]")) {
+  const input = button.parentElement.querySelector("input");
+  const show = button.textContent;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const hidden = input.type === "password";
+    input.type = hidden ? "text" : "password";
+    button.textContent = hidden ? button.dataset.hide : show;
+  });
+}
+
+if (navigator.clipboard) {
+  for (const button of $$("[data-copy]")) {
+    const word = button.querySelector("span");
+    const copy = word.textContent;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const source = document.getElementById(button.dataset.copy);
+      await navigator.clipboard.writeText(source.value ?? source.textContent);
+      word.textContent = word.dataset.copied;
+      setTimeout(() => { word.textContent = copy; }, 1500);
+    });
+  }
+}
+
+// A form is sent once: the second click of a double click does nothing.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "1";
+  setTimeout(() => delete form.dataset.sent, 3000);
+});
+
+for (const page of $$("[data-module]")) await import(page.dataset.module);

@@ -1,0 +1,71 @@
+//! The list of buckets.
+
+use myfsio::console::route::Role;
+
+use crate::world;
+
+#[actix_rt::test]
+async fn made_listed_and_deleted() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let page = admin.get("/ui/buckets").await;
+    let made = admin.submit(&page, "/ui/buckets", &[("name", "photos"), ("versioning", "on")]).await;
+    assert_eq!((made.status, made.location()), (303, "/ui/buckets/photos/browse"));
+    let page = admin.get("/ui/buckets").await;
+    assert!(page.texts(".banner.good").join("").contains("photos was created"));
+    let rows = page.texts("tbody tr");
+    assert!(rows.iter().any(|row| row.contains("photos Versions")), "{rows:?}");
+    let refused = admin.submit(&page, "/ui/buckets", &[("name", "No")]).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.texts("main").join("").contains("No bucket can have this name"));
+    let ask = admin.get("/ui/buckets/photos/delete").await;
+    let wrong = admin.submit(&ask, "/ui/buckets/photos/delete", &[("confirm", "photo")]).await;
+    assert_eq!(wrong.status, 400);
+    let gone = admin.submit(&ask, "/ui/buckets/photos/delete", &[("confirm", "photos")]).await;
+    assert_eq!((gone.status, gone.location()), (303, "/ui/buckets"));
+    assert_eq!(node.node.ask("GET", "/photos", &[], b"").status, 404);
+}
+
+#[actix_rt::test]
+async fn each_sees_what_is_theirs() {
+    let node = world::node();
+    node.node.create_bucket("private");
+    for (role, seen) in [(Role::Admin, 2), (Role::Reader, 2), (Role::Writer, 1)] {
+        let page = world::browser(&node, role).await.get("/ui/buckets").await;
+        assert_eq!(page.texts("tbody tr").len(), seen, "{role:?}");
+    }
+    let writer = world::browser(&node, Role::Writer).await;
+    assert_eq!(writer.get("/ui/buckets/private/delete").await.status, 403);
+    let token = writer.token().await;
+    let denied = writer.post("/ui/buckets/private/delete", &[("confirm", "private"), ("csrf", &token)]).await;
+    assert_eq!(denied.status, 403);
+    let told = denied.texts("main").join("");
+    assert!(told.contains("AccessDenied") && told.contains(denied.header("x-amz-request-id")), "{told}");
+}
+
+#[actix_rt::test]
+async fn a_full_bucket_stays() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let token = admin.token().await;
+    let fields = [("confirm", "shared"), ("csrf", token.as_str())];
+    let refused = admin.post("/ui/buckets/shared/delete", &fields).await;
+    assert_eq!(refused.status, 409);
+    assert!(refused.text.contains("BucketNotEmpty"));
+}
+
+#[actix_rt::test]
+async fn a_filter_pages_and_sorts() {
+    let node = crate::browser::ConsoleNode::start(&[("UI_PAGE_SIZE", "2")]);
+    for name in ["alpha", "beta", "gamma", "abc"] {
+        node.node.create_bucket(name);
+    }
+    node.node.put("/gamma/x", &[0; 5000]);
+    let admin = node.signed_in(crate::support::ADMIN).await;
+    let first = admin.get("/ui/buckets").await;
+    assert_eq!(first.texts("tbody th a"), ["abc", "alpha"]);
+    let next = first.attributes(".pager a", "href").remove(0);
+    assert_eq!(admin.get(&next).await.texts("tbody th a"), ["beta", "gamma"]);
+    assert_eq!(admin.get("/ui/buckets?sort=size").await.texts("tbody th a")[0], "gamma");
+    assert_eq!(admin.get("/ui/buckets?q=ALPH").await.texts("tbody th a"), ["alpha"]);
+}

@@ -1,0 +1,16 @@
+//! The console over HTTP, as browsers without scripts see it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../support/browser.rs"]
+mod browser;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod buckets;
+mod forgery;
+mod matrix;
+mod names;
+mod sessions;
+mod shell;
+mod world;

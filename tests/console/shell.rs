@@ -1,0 +1,115 @@
+//! What is around every page.
+
+use crate::support::ADMIN;
+use crate::world;
+use myfsio::console::route::Role;
+
+#[actix_rt::test]
+async fn doors() {
+    let node = world::node();
+    let browser = node.browser();
+    assert_eq!(browser.get("/").await.location(), "/ui");
+    let health = browser.get("/healthz").await;
+    let told: serde_json::Value = serde_json::from_str(&health.text).unwrap();
+    assert_eq!((health.status, told["status"].as_str()), (200, Some("ok")));
+    assert_eq!(browser.get("/ui/none").await.status, 404);
+    assert_eq!(browser.get("/shared/folder/a.txt").await.status, 404, "the console's port is not the API's");
+    let other = browser.ask("DELETE", "/ui/login", &[], None).await;
+    assert_eq!((other.status, other.header("allow")), (405, "GET, POST"));
+}
+
+#[actix_rt::test]
+async fn assets_are_kept_for_good_and_small() {
+    let node = world::node();
+    let browser = node.browser();
+    let page = browser.get("/ui/login").await;
+    let style = page.attributes("link[rel=stylesheet]", "href").remove(0);
+    let shown = browser.ask("GET", &style, &[("accept-encoding", "gzip")], None).await;
+    assert!(shown.header("cache-control").contains("immutable"));
+    assert_eq!(shown.header("content-encoding"), "gzip");
+    assert_eq!(browser.get("/ui/static/x/../../etc/passwd").await.status, 404);
+}
+
+#[actix_rt::test]
+async fn the_first_page_is_within_its_budget() {
+    let node = world::node();
+    let admin = node.signed_in(ADMIN).await;
+    let gzip = [("accept-encoding", "gzip")];
+    let page = admin.get("/ui").await;
+    let mut bytes = 0;
+    let mut addresses = page.attributes("link[rel=stylesheet]", "href");
+    addresses.extend(page.attributes("script[src]", "src"));
+    addresses.push("/ui".to_owned());
+    for address in addresses {
+        let shown = admin.ask("GET", &address, &gzip, None).await;
+        assert_eq!(shown.header("content-encoding"), "gzip", "{address}");
+        bytes += shown.text.len();
+    }
+    assert!(bytes <= 60 * 1024, "{bytes} bytes");
+}
+
+#[actix_rt::test]
+async fn navigation_and_theme() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let home = admin.get("/ui").await;
+    assert!(home.texts(".side nav a[aria-current]").contains(&"Dashboard".to_owned()));
+    assert!(home.texts(".facts code").contains(&node.node.endpoint()), "the endpoint is the API's");
+    assert!(home.texts(".version").join("").contains(env!("CARGO_PKG_VERSION")));
+    assert_eq!(home.attributes("html", "data-theme"), ["auto"]);
+    admin.submit(&home, "/ui/theme", &[("theme", "dark")]).await;
+    assert_eq!(admin.get("/ui").await.attributes("html", "data-theme"), ["dark"]);
+    assert!(home.texts(".banner.warn").join("").contains("well-known"), "while the first secret is in force");
+    let reader = world::browser(&node, Role::Reader).await.get("/ui").await;
+    assert!(!reader.text.contains("well-known"));
+}
+
+#[actix_rt::test]
+async fn a_public_url_gives_links_their_path() {
+    let node = crate::browser::ConsoleNode::start(&[("UI_BASE_URL", "http://store.example/fsio")]);
+    let browser = node.browser();
+    assert_eq!(browser.get("/ui").await.location(), "/fsio/ui/login");
+    let page = browser.get("/fsio/ui/login").await;
+    assert!(page.attributes("form", "action").contains(&"/fsio/ui/login".to_owned()));
+    assert!(page.attributes("link[rel=stylesheet]", "href")[0].starts_with("/fsio/ui/static/"));
+}
+
+#[actix_rt::test]
+async fn templates_escape_all_they_write() {
+    for entry in walk(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/templates"))) {
+        let text = std::fs::read_to_string(&entry).unwrap();
+        for word in
+            ["|safe", "| safe", "escape = \"none\"", " style=", " onclick", " onload", "javascript:", "autoescape"]
+        {
+            assert!(!text.contains(word), "{}: {word}", entry.display());
+        }
+        assert!(text.lines().count() <= 300, "{} is long", entry.display());
+    }
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[actix_rt::test]
+async fn api_mode_has_the_console_behind_its_socket_alone() {
+    let mut node = world::node();
+    node.node.stop();
+    node.node.restart_with(&["--mode", "api"]);
+    let port = node.console.rsplit_once(':').unwrap().1.to_owned();
+    assert!(std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err());
+    let mut front = node.node.spawn(&["--mode", "ui", "--ui-port", &port]);
+    crate::browser::eventually("the front answers", || async {
+        std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_ok()
+    })
+    .await;
+    let admin = node.signed_in(ADMIN).await;
+    assert_eq!(admin.get("/ui/buckets").await.status, 200);
+    node.node.stop();
+    let without = node.browser().get("/ui").await;
+    assert_eq!(without.status, 503);
+    assert!(without.text.contains("No node is running"));
+    front.kill().unwrap();
+    front.wait().unwrap();
+}
