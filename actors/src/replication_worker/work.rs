@@ -181,8 +181,11 @@ impl Work {
         let until = |time: Stamp| Duration::from_nanos(time.0.saturating_sub(now.0)).max(Duration::from_millis(1));
         let released = self.schedule.next_release().map(until);
         let freed = self.line.trouble().and_then(|(_, free)| free).map(until);
-        let rested = self.rests_until.map(|until| until.saturating_duration_since(Instant::now()));
-        [released, freed, rested].into_iter().flatten().fold(TICK, Duration::min)
+        // Nothing is looked at while it rests.
+        if let Some(until) = self.rests_until {
+            return until.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), TICK);
+        }
+        [released, freed].into_iter().flatten().fold(TICK, Duration::min)
     }
 
     /// Looks at what should always hold: nothing is queued that nobody sends, and nothing was left out of the queue.
