@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 
 use super::board::Board;
 use super::compare::{CompareJob, Comparer};
-use super::connections::{self, Connection, Connections, ConnectionsFile};
+use super::connections::{self, Connection, ConnectionsFile};
+use super::draft::{drafted, missing, random_id};
 use super::error::ReplicationError;
 use super::lane::{Bell, Lane, Order};
 use super::learned::{self, Fill, Learned, LearnedFile};
@@ -22,15 +23,15 @@ use super::messages::{
     Compare, ConnectionDraft, ConnectionReport, DeleteConnection, DeleteRule, Keep, PutConnection, PutRule, Reload,
     Resync, SetEnabled, Stop, TestConnection,
 };
-use super::peer::{Destination, Handshake, Peer};
+use super::peer::{Destination, Peer};
 use super::rules::{self, Rule, RulesFile};
 use super::source::Source;
-use crate::audit::{AuditLog, ChangeOrigin};
+use crate::audit::AuditLog;
 use crate::bucket_config::{BucketReplication, ReplicationLimits, RuleSet};
 use crate::clock::SharedClock;
 use crate::json_store::{JsonStore, StoreError};
-use crate::names::{AccessKeyId, BucketName, Stamp};
-use crate::seal::{Sealer, SecretKey};
+use crate::names::BucketName;
+use crate::seal::Sealer;
 use crate::storage::QueueName;
 
 /// How often files are looked at, also while nobody asks for anything.
@@ -39,8 +40,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(60);
 /// How long a test of a connection may take.
 const TEST: Duration = Duration::from_secs(15);
-/// A clock that is further off than this is told.
-const SKEW_MILLIS_MAX: u64 = 5 * 60 * 1000;
 
 /// What is known of a rule at work, shared with those who ask.
 #[derive(Debug, Default)]
@@ -77,10 +76,10 @@ struct Running {
 /// Owns connections and rules.
 #[derive(Debug)]
 pub(super) struct ReplicationWorker {
-    connections: JsonStore<ConnectionsFile>,
-    rules: JsonStore<RulesFile>,
-    learned: JsonStore<LearnedFile>,
-    tools: Tools,
+    pub(super) connections: JsonStore<ConnectionsFile>,
+    pub(super) rules: JsonStore<RulesFile>,
+    pub(super) learned: JsonStore<LearnedFile>,
+    pub(super) tools: Tools,
     lines: HashMap<Arc<str>, Arc<Line>>,
     lanes: BTreeMap<BucketName, Running>,
     is_stopping: bool,
@@ -118,7 +117,7 @@ impl ReplicationWorker {
         self.tools.source.publish(Arc::new(RuleSet { buckets, limits: self.tools.limits }));
     }
 
-    fn learned_of(&self, rule: &Rule) -> Learned {
+    pub(super) fn learned_of(&self, rule: &Rule) -> Learned {
         self.learned.snapshot().load().state.of(&rule.bucket, &rule.target(), rule.created_at)
     }
 
@@ -277,105 +276,6 @@ impl ReplicationWorker {
         }));
     }
 
-    fn put_connection(
-        &mut self,
-        by: &ChangeOrigin,
-        draft: ConnectionDraft,
-    ) -> Result<Arc<Connection>, ReplicationError> {
-        let (now, sealer) = (self.tools.clock.now(), self.tools.sealer.clone());
-        let new_id = random_id()?;
-        let schema = ConnectionsFile { sealer: sealer.clone(), audit: AuditLog::nowhere() };
-        let edited = self.connections.edit_and_tell(now, |file| {
-            let (_, known) = crate::json_store::compile(&schema, &file.to_string())
-                .map_err(|mistake| ReplicationError::Invalid(mistake.reason))?;
-            let connection = drafted(&known, draft.clone(), &new_id)?;
-            connections::put(file, &connection, &sealer)?;
-            Ok::<_, ReplicationError>(connection.id)
-        })?;
-        if let Some((before, _)) = &edited.before {
-            let entries = super::audit::connections(before, self.connections.document(), &sealer, now, by);
-            self.tools.audit.record_blocking(entries);
-        }
-        let id = edited.answer;
-        let snapshot = self.connections.snapshot().load_full();
-        snapshot.state.get(&id).cloned().ok_or_else(|| ReplicationError::NoSuchConnection(id.to_string()))
-    }
-
-    fn delete_connection(&mut self, by: &ChangeOrigin, id: &str) -> Result<(), ReplicationError> {
-        let now = self.tools.clock.now();
-        self.connections.reload(now);
-        self.rules.reload(now);
-        if self.connections.snapshot().load().state.get(id).is_none() {
-            return Err(ReplicationError::NoSuchConnection(id.to_owned()));
-        }
-        let rules = self.rules.snapshot().load_full();
-        if let Some(rule) = rules.state.all().find(|rule| *rule.connection == *id) {
-            return Err(ReplicationError::ConnectionInUse(rule.bucket.to_string()));
-        }
-        let edited = self.connections.edit_and_tell(now, |file| {
-            connections::remove(file, id);
-            Ok::<_, ReplicationError>(())
-        })?;
-        if let Some((before, _)) = &edited.before {
-            let entries = super::audit::connections(before, self.connections.document(), &self.tools.sealer, now, by);
-            self.tools.audit.record_blocking(entries);
-        }
-        Ok(())
-    }
-
-    /// Changes the rules and tells the audit log.
-    fn edit_rules(
-        &mut self,
-        by: Option<&ChangeOrigin>,
-        change: impl FnMut(&mut serde_json::Value) -> Result<(), ReplicationError>,
-    ) -> Result<(), ReplicationError> {
-        let now = self.tools.clock.now();
-        let edited = self.rules.edit_and_tell(now, change)?;
-        if let (Some(by), Some((before, _))) = (by, &edited.before) {
-            self.tools.audit.record_blocking(super::audit::rules(before, self.rules.document(), now, by));
-        }
-        Ok(())
-    }
-
-    fn rule(&self, bucket: &BucketName) -> Result<Arc<Rule>, ReplicationError> {
-        let rules = self.rules.snapshot().load_full();
-        rules.state.get(bucket).cloned().ok_or_else(|| ReplicationError::NoSuchRule(bucket.clone()))
-    }
-
-    fn put_rule(&mut self, by: &ChangeOrigin, mut rule: Rule) -> Result<Arc<Rule>, ReplicationError> {
-        let now = self.tools.clock.now();
-        self.connections.reload(now);
-        self.rules.reload(now);
-        let connection = self.connections.snapshot().load().state.find(&rule.connection).cloned();
-        let connection = connection.ok_or_else(|| ReplicationError::NoSuchConnection(rule.connection.to_string()))?;
-        rule.connection = Arc::clone(&connection.id);
-        rule.created_at = Stamp(now.0 / 1_000_000 * 1_000_000);
-        let former = self.rule(&rule.bucket).ok();
-        let goes_on = former.as_ref().filter(|former| former.target() == rule.target());
-        if let Some(former) = goes_on {
-            rule.created_at = former.created_at;
-        }
-        rules::check(&rule).map_err(ReplicationError::Invalid)?;
-        self.edit_rules(Some(by), |file| {
-            rules::put(file, &rule);
-            Ok(())
-        })?;
-        // What is meant now may be more than what was sent.
-        let is_wider = goes_on.is_some_and(|former| former.rules() != rule.rules()) && rule.wants_existing();
-        if is_wider {
-            self.keep_fill(&rule, None)?;
-        }
-        self.rule(&rule.bucket)
-    }
-
-    fn keep_fill(&mut self, rule: &Rule, fill: Option<Fill>) -> Result<(), ReplicationError> {
-        let learned = Learned { fill, ..self.learned_of(rule) };
-        self.learned.edit(self.tools.clock.now(), |file| {
-            learned::keep(file, &rule.bucket, &rule.target(), rule.created_at, &learned);
-            Ok::<_, ReplicationError>(())
-        })
-    }
-
     fn compare(&mut self, bucket: &BucketName, repairs: bool) -> Result<Comparer, ReplicationError> {
         let rule = self.rule(bucket)?;
         let seat = self.lanes.get(bucket).map(|running| Arc::clone(&running.seat));
@@ -401,74 +301,6 @@ impl ReplicationWorker {
         seat.compare.store(Some(job));
         Ok(comparer)
     }
-}
-
-fn random_id() -> Result<Arc<str>, ReplicationError> {
-    let number = getrandom::u64().map_err(|_| crate::seal::SealError::NoRandomness)?;
-    Ok(Arc::from(format!("{number:016x}")))
-}
-
-/// The connection that a draft comes to.
-fn drafted(known: &Connections, draft: ConnectionDraft, new_id: &Arc<str>) -> Result<Connection, ReplicationError> {
-    let invalid = |reason: &str| ReplicationError::Invalid(reason.to_owned());
-    let former = match &draft.id {
-        Some(id) => Some(known.get(id).ok_or_else(|| ReplicationError::NoSuchConnection(id.clone()))?),
-        None => None,
-    };
-    let name = draft.name.or_else(|| former.map(|it| it.name.clone())).ok_or_else(|| invalid("`name` is missing"))?;
-    let is_taken = |other: &Arc<Connection>| other.name == name && former.is_none_or(|former| former.id != other.id);
-    if known.all().iter().any(is_taken) {
-        return Err(ReplicationError::ConnectionExists("name"));
-    }
-    let access_key = match draft.access_key {
-        Some(text) => AccessKeyId::parse(&text).map_err(|_| invalid("`access_key` is no access key id"))?,
-        None => former.map(|it| it.access_key.clone()).ok_or_else(|| invalid("`access_key` is missing"))?,
-    };
-    let secret_key: Option<SecretKey> = draft.secret_key.or_else(|| former.map(|it| it.secret_key.clone()));
-    let endpoint_url = draft.endpoint_url.or_else(|| former.map(|it| it.endpoint_url.clone()));
-    let region = draft.region.filter(|region| !region.is_empty()).or_else(|| former.map(|it| it.region.clone()));
-    let bytes_per_second = draft.bytes_per_second.or_else(|| former.and_then(|it| it.bytes_per_second));
-    let concurrency = draft.concurrency.or_else(|| former.map(|it| it.concurrency));
-    let connection = Connection {
-        id: former.map_or_else(|| Arc::clone(new_id), |it| Arc::clone(&it.id)),
-        name,
-        endpoint_url: endpoint_url.ok_or_else(|| invalid("`endpoint_url` is missing"))?,
-        access_key,
-        secret_key: secret_key.ok_or_else(|| invalid("`secret_key` is missing"))?,
-        region: region.unwrap_or_else(|| "us-east-1".to_owned()),
-        concurrency: concurrency.unwrap_or(connections::CONCURRENCY),
-        bytes_per_second: bytes_per_second.filter(|bytes| *bytes > 0),
-    };
-    connections::check(&connection).map_err(ReplicationError::Invalid)?;
-    Ok(connection)
-}
-
-/// What is missing for replication to work in full.
-fn missing(handshake: &Handshake, bucket: Option<&str>, skew_millis: Option<i64>) -> Vec<String> {
-    let mut missing: Vec<String> = handshake.problem.iter().cloned().collect();
-    if let Some(skew) = skew_millis.filter(|skew| skew.unsigned_abs() > SKEW_MILLIS_MAX) {
-        missing.push(format!("the clocks are {} seconds apart", skew.unsigned_abs() / 1000));
-    }
-    let Some(bucket) = bucket else { return missing };
-    if handshake.bucket.is_none() {
-        missing.push(format!("there is no bucket {bucket:?}, or the credentials may not see it"));
-        return missing;
-    }
-    let rights = handshake.rights;
-    for (is_there, what) in [
-        (rights.write, "the credentials may not write there (`write`)"),
-        (rights.read, "the credentials may not read there (`read`), which comparing takes"),
-        (rights.delete, "the credentials may not delete there (`delete`): deletes wait"),
-        (
-            rights.replicate || handshake.node.is_none(),
-            "the credentials may not write version ids and times (`replication`): only current objects are kept alike",
-        ),
-    ] {
-        if !is_there {
-            missing.push(what.to_owned());
-        }
-    }
-    missing
 }
 
 impl Actor for ReplicationWorker {

@@ -12,7 +12,7 @@ use super::board::{OVERFLOWED, RuleState, Throughput, lag};
 use super::compare::Comparison;
 use super::connections::{Connection, Connections, ConnectionsFile};
 use super::error::ReplicationError;
-use super::lane::settle_parked;
+use super::fill::settle_parked;
 use super::learned::{Fill, LearnedFile};
 use super::messages::{
     Compare, ConnectionDraft, ConnectionReport, DeleteConnection, DeleteRule, PutConnection, PutRule, Reload, Resync,

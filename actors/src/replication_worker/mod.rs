@@ -14,10 +14,13 @@ mod actor;
 mod audit;
 mod board;
 mod breaker;
+mod changes;
 mod client;
 mod compare;
 mod connections;
+mod draft;
 mod error;
+mod fill;
 mod lane;
 mod learned;
 mod line;
@@ -31,6 +34,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod work;
 
 pub use board::{RuleState, Throughput};
 pub use client::{ParkedReason, ReplicationClient, ReplicationSettings, RuleStatus};

@@ -10,7 +10,7 @@ use super::source::{Opened, Source};
 use crate::bucket_config::{BucketReplication, ReplicatedChange};
 use crate::clock::SharedClock;
 use crate::names::{Change, NodeId, Seen, Stamp, VersionId};
-use crate::storage::{Applied, Bucket, Kinds, Object, QueuedChange, Replica, Slot, SlotState, StorageError};
+use crate::storage::{Applied, Bucket, Kinds, Object, QueueName, QueuedChange, Replica, Slot, SlotState, StorageError};
 
 /// What a transfer works with.
 #[derive(Debug, Clone)]
@@ -22,6 +22,7 @@ pub(super) struct Courier {
     pub board: Arc<Board>,
     pub rules: Arc<BucketReplication>,
     pub bucket: Arc<Bucket>,
+    pub queue: QueueName,
     pub to: Destination,
 }
 
@@ -39,6 +40,8 @@ enum Errand {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub attempt: Attempt,
+    /// The entry's mark when it was sent.
+    pub mark: Stamp,
     /// Whether the target refused it: then what is known of the target may be outdated.
     pub is_refusal: bool,
 }
@@ -46,14 +49,21 @@ pub(super) struct Ended {
 impl Courier {
     /// Sends what the slot of an entry holds now.
     pub async fn send(&self, entry: &QueuedChange) -> Ended {
-        match self.try_send(entry).await {
-            Ok(Some(applied)) => {
-                self.line.answered();
-                self.board.sent(applied, self.clock.now());
-                Ended { attempt: Attempt::Done, is_refusal: false }
+        // It may have changed since it was read: then this is all of it.
+        let entry = match self.source.entry(&self.queue, &entry.slot) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ended { attempt: Attempt::Done, mark: entry.mark, is_refusal: false },
+            Err(error) => return self.failed(entry, &error.into()),
+        };
+        match self.try_send(&entry).await {
+            Ok(applied) => {
+                if let Some(applied) = applied {
+                    self.line.answered();
+                    self.board.sent(applied, self.clock.now());
+                }
+                Ended { attempt: Attempt::Done, mark: entry.mark, is_refusal: false }
             }
-            Ok(None) => Ended { attempt: Attempt::Done, is_refusal: false },
-            Err(error) => self.failed(entry, &error),
+            Err(error) => self.failed(&entry, &error),
         }
     }
 
@@ -67,7 +77,7 @@ impl Courier {
             PeerErrorKind::Refused { .. } => self.line.answered(),
             PeerErrorKind::Permanent | PeerErrorKind::Ours => {}
         }
-        Ended { attempt: judge(error), is_refusal }
+        Ended { attempt: judge(error), mark: entry.mark, is_refusal }
     }
 
     /// Answers none when there was nothing to send.

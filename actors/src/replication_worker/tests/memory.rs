@@ -252,7 +252,8 @@ impl Source for MemorySource {
 
     fn entry(&self, queue: &QueueName, slot: &Slot) -> Result<Option<QueuedChange>, StorageError> {
         let inner = self.inner.lock();
-        let row = inner.rows.get(&(queue.clone(), slot.clone()));
+        let made_up = self.made_up.map(|_| Row { since: Stamp(0), mark: Stamp(0), parked: None });
+        let row = inner.rows.get(&(queue.clone(), slot.clone())).cloned().or(made_up);
         Ok(row.map(|row| QueuedChange {
             slot: slot.clone(),
             since: row.since,

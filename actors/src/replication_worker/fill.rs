@@ -1,0 +1,156 @@
+//! Walks of replication: over what was in a bucket before, and over what is parked.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::learned::Fill;
+use super::messages::Keep;
+use super::source::Source;
+use super::work::{Event, Work};
+use crate::names::{NodeId, Stamp};
+use crate::storage::{
+    Bucket, EnqueueChanges, QueueName, ReplicationTray, SettleChanges, SettledChange, Slot, SlotState, StorageError,
+    WalkPosition,
+};
+
+/// A back-fill goes on only while fewer entries wait.
+const FILL_BELOW: u64 = 1024;
+/// How often it is kept how far a back-fill is.
+const KEEP: Duration = Duration::from_secs(5);
+
+impl Work {
+    /// Begins a back-fill where one is wanted that was not begun.
+    pub(super) fn begin_fill(&mut self) {
+        if self.learned.fill.is_none() && self.order.rule.wants_existing() {
+            self.learned.fill = Some(Fill::default());
+        }
+        if let Some(fill) = &self.learned.fill {
+            self.lane.board.filled(fill.clone());
+        }
+    }
+
+    pub(super) fn walk(&mut self) {
+        let Some(fill) = self.learned.fill.as_ref().filter(|fill| !fill.done) else { return };
+        // What its own changes are is known only once the target was asked who it is.
+        if self.is_walking || self.terms.is_none() {
+            return;
+        }
+        let pending = self.lane.source.totals(&self.queue).map_or(u64::MAX, |totals| totals.pending);
+        if pending >= FILL_BELOW {
+            return;
+        }
+        self.is_walking = true;
+        let position = fill.position.as_deref().and_then(WalkPosition::parse);
+        let (source, bucket, peer) = (Arc::clone(&self.lane.source), Arc::clone(&self.bucket), self.learned.peer);
+        let since = (!self.order.rule.wants_existing()).then_some(self.order.rule.created_at);
+        self.tasks.push(Box::pin(async move { Event::Walked(step(&*source, bucket, position, peer, since).await) }));
+    }
+
+    pub(super) fn walked(&mut self, walked: Result<Walked, StorageError>) {
+        self.is_walking = false;
+        let (walked, Some(fill)) = (walked, &mut self.learned.fill) else { return };
+        match walked {
+            Err(error) => self.rest(&error),
+            Ok(Walked { next, looked_at, queued }) => {
+                self.storage_retry.reset();
+                fill.looked_at += looked_at;
+                fill.queued += queued;
+                fill.done = next.is_none();
+                fill.position = next.map(|next| next.to_string());
+                let is_done = fill.done;
+                self.lane.board.filled(fill.clone());
+                if queued > 0 {
+                    self.schedule.fill();
+                }
+                if is_done {
+                    self.lane.board.overflow(false);
+                }
+                if is_done || self.kept.elapsed() >= KEEP {
+                    self.keep_later();
+                }
+            }
+        }
+    }
+
+    /// What is to be kept of what was learned.
+    pub(super) fn message(&self) -> Keep {
+        Keep {
+            bucket: self.order.rule.bucket.clone(),
+            target: self.order.rules.target.clone(),
+            created_at: self.order.rule.created_at,
+            learned: self.learned.clone(),
+        }
+    }
+
+    pub(super) fn keep_later(&mut self) {
+        self.kept = Instant::now();
+        let (worker, message) = (self.lane.worker.clone(), self.message());
+        self.tasks.push(Box::pin(async move {
+            // Without it some is learned again.
+            let _kept = worker.send(message).await;
+            Event::Nothing
+        }));
+    }
+
+    pub(super) async fn keep(&mut self) {
+        let _kept = self.lane.worker.send(self.message()).await;
+    }
+}
+
+/// What a step of a back-fill has come to.
+#[derive(Debug)]
+pub(super) struct Walked {
+    /// Where the next one begins; none when it was everywhere.
+    pub next: Option<WalkPosition>,
+    pub looked_at: u64,
+    pub queued: u64,
+}
+
+/// A step of a back-fill: queues a page of slots, but for those that the target made itself, or that were written before `since`.
+pub(super) async fn step(
+    source: &dyn Source,
+    bucket: Arc<Bucket>,
+    position: Option<WalkPosition>,
+    peer: Option<NodeId>,
+    since: Option<Stamp>,
+) -> Result<Walked, StorageError> {
+    let page = source.walk(Arc::clone(&bucket), position, SettleChanges::CHANGES_MAX).await?;
+    let own = source.node_id();
+    let mut slots: Vec<Slot> = Vec::with_capacity(page.slots.len());
+    let looked_at = page.slots.len() as u64;
+    for (slot, _) in page.slots {
+        let (origin, written) = match source.state(&bucket, &slot)? {
+            SlotState::Object(object) => (object.change(own).origin, Some(object.stamp)),
+            SlotState::Marker { change, modified, .. } => (change.origin, Some(modified)),
+            SlotState::Deleted { change, .. } => (change.origin, None),
+            SlotState::Gone => continue,
+        };
+        let is_meant = since.is_none_or(|since| written.is_none_or(|written| written >= since));
+        if peer != Some(origin) && is_meant {
+            slots.push(slot);
+        }
+    }
+    let mut queued = 0;
+    for slots in slots.chunks(SettleChanges::CHANGES_MAX) {
+        let message = EnqueueChanges { bucket: Arc::clone(&bucket), slots: slots.to_vec() };
+        queued += source.enqueue(message).await? as u64;
+    }
+    Ok(Walked { next: page.next, looked_at, queued })
+}
+
+/// Settles all entries that a queue has parked by now. Answers how many.
+pub(super) async fn settle_parked(
+    source: &dyn Source,
+    queue: &QueueName,
+    outcome: &SettledChange,
+) -> Result<usize, StorageError> {
+    let (mut settled, mut after) = (0, None);
+    loop {
+        let limit = SettleChanges::CHANGES_MAX;
+        let page = source.page(queue.clone(), ReplicationTray::Parked, after, limit).await?;
+        let Some(last) = page.last() else { return Ok(settled) };
+        after = Some((last.since, last.slot.clone()));
+        let changes = page.iter().map(|entry| (entry.slot.clone(), entry.mark, outcome.clone())).collect();
+        settled += source.settle(SettleChanges { queue: queue.clone(), changes }).await?;
+    }
+}
