@@ -36,6 +36,7 @@ use crate::s3::authorize::{self, Facts};
 use crate::s3::preflight;
 use crate::s3::query::Query;
 use crate::s3::route::{self, Address, Route};
+pub use crate::s3::xml::XmlWriter;
 use crate::server::within::{self, Permitted};
 
 /// Largest JSON answer that is read, in bytes.

@@ -9,12 +9,16 @@ mod buckets;
 mod common;
 mod home;
 mod login;
+mod policy;
+mod properties;
 
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
 pub use home::Home;
 pub use login::Login;
+pub use policy::Policy;
+pub use properties::Properties;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -48,6 +52,10 @@ pub struct Text {
     pub buckets: Buckets,
     /// Objects of a bucket.
     pub browse: Browse,
+    /// A bucket's policy.
+    pub policy: Policy,
+    /// Properties of a bucket.
+    pub properties: Properties,
 }
 
 /// English.
@@ -58,4 +66,6 @@ pub static ENGLISH: Text = Text {
     home: Home::ENGLISH,
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
+    policy: Policy::ENGLISH,
+    properties: Properties::ENGLISH,
 };
