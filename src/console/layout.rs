@@ -74,6 +74,12 @@ pub const BUCKET_TABS: &[TabEntry] = &[
         page: "policy",
         shown: |asker, bucket| asker.may("s3:GetBucketPolicy", Some(bucket), None),
     },
+    TabEntry {
+        label: |text| text.browse.unfinished,
+        icon: "history",
+        page: "uploads",
+        shown: |asker, bucket| asker.may("s3:ListBucketMultipartUploads", Some(bucket), None),
+    },
 ];
 
 /// A link of the navigation or of a row of tabs.

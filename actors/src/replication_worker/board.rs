@@ -122,11 +122,17 @@ impl RuleState {
     }
 }
 
+/// What is told of a rule whose queue was full.
+pub(super) const OVERFLOWED: &str =
+    "more changes waited than are kept: those were dropped, and the bucket is sent anew";
+
 /// What the work on one rule tells.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Notes {
     /// Why nothing can be sent at all.
     pub failed: Option<String>,
+    /// Whether changes were lost from the queue, and all is being sent anew.
+    pub overflowed: bool,
     /// Transfers under way.
     pub under_way: usize,
     /// Entries that failed and wait.
@@ -175,6 +181,14 @@ impl Board {
             }
             notes.failed = reason;
         }
+    }
+
+    pub fn overflow(&self, overflowed: bool) {
+        let mut notes = self.notes.lock();
+        if overflowed && !notes.overflowed {
+            tracing::warn!("{OVERFLOWED}");
+        }
+        notes.overflowed = overflowed;
     }
 
     pub fn filled(&self, fill: Fill) {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::retry::{Retry, Waits};
+use super::retry::{RETRY_AFTER_MAX, Retry, Waits};
 use crate::names::Stamp;
 
 /// Failures in a row that open it.
@@ -89,12 +89,10 @@ impl Breaker {
 
     /// The target asks to be left alone.
     pub fn throttled(&mut self, retry_after: Option<Duration>, reason: &str, now: Stamp) {
-        let wait = self.retry.failed(retry_after);
-        let until = after(now, wait);
-        // Of several that were under way, the longest wait counts.
         let until = match self.state {
-            State::Until(already) => already.max(until),
-            State::Free | State::Probing => until,
+            State::Free | State::Probing => after(now, self.retry.failed(retry_after)),
+            // Sent before it was opened: of what is asked for, the longest wait counts.
+            State::Until(already) => already.max(after(now, retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))),
         };
         self.reason = Some(reason.to_owned());
         self.state = State::Until(until);
@@ -168,9 +166,10 @@ mod tests {
     fn it_leaves_alone_who_asks_for_it() {
         let mut breaker = Breaker::default();
         breaker.throttled(Some(Duration::from_secs(20)), "503", Stamp(0));
-        breaker.throttled(None, "503", Stamp(0));
-        let Use::Closed(until) = breaker.ask(Stamp(0)) else { panic!() };
-        assert!(until.0 >= 20 * SECOND);
+        for _ in 0..20 {
+            breaker.throttled(None, "503", Stamp(0));
+        }
+        assert_eq!(breaker.ask(Stamp(0)), Use::Closed(Stamp(20 * SECOND)), "many that were under way are one failure");
         breaker.hurry(Stamp(5));
         assert_eq!(breaker.ask(Stamp(5)), Use::Probe);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::{Actor as _, ArbiterHandle};
 
 use super::actor::{ReplicationWorker, Seats, Tools};
-use super::board::{RuleState, Throughput, lag};
+use super::board::{OVERFLOWED, RuleState, Throughput, lag};
 use super::compare::Comparison;
 use super::connections::{Connection, Connections, ConnectionsFile};
 use super::error::ReplicationError;
@@ -130,12 +130,11 @@ impl ReplicationClient {
         arbiter: &ArbiterHandle,
     ) -> Result<Self, ReplicationError> {
         let ReplicationSettings { connections_path, rules_path, state_path, sealer, audit, limits } = settings;
-        let now = clock.now();
         let file = ConnectionsFile { sealer: sealer.clone(), audit: audit.clone() };
-        let connections = JsonStore::open(connections_path.clone(), file, None, &ConnectionsFile::empty(), now)?;
+        let connections = JsonStore::open(connections_path.clone(), file, None, &ConnectionsFile::empty())?;
         let file = RulesFile { audit: audit.clone() };
-        let rules = JsonStore::open(rules_path.clone(), file, None, &RulesFile::empty(), now)?;
-        let learned = JsonStore::open(state_path, LearnedFile, None, &LearnedFile::empty(), now)?;
+        let rules = JsonStore::open(rules_path.clone(), file, None, &RulesFile::empty())?;
+        let learned = JsonStore::open(state_path, LearnedFile, None, &LearnedFile::empty())?;
         let (connections_now, rules_now, seats) = (connections.snapshot(), rules.snapshot(), Seats::default());
         let tools = Tools {
             source: Arc::clone(&source),
@@ -167,7 +166,9 @@ impl ReplicationClient {
     /// Takes up hand edits, if there are any: two `stat`s otherwise.
     pub async fn refresh(&self) -> Result<(), ReplicationError> {
         let (connections, rules) = &*self.paths;
-        if self.connections.load().is_current_lately(connections) && self.rules.load().is_current_lately(rules) {
+        if self.connections.load().is_current_for_request(connections)
+            && self.rules.load().is_current_for_request(rules)
+        {
             return Ok(());
         }
         Ok(self.door.call(Reload).await?)
@@ -278,7 +279,8 @@ impl ReplicationClient {
         let notes = seat.as_ref().map(|seat| seat.board.notes()).unwrap_or_default();
         let line = seat.as_ref().and_then(|seat| seat.line.load_full());
         let trouble = line.as_ref().and_then(|line| line.trouble());
-        let state = match (rule.enabled, notes.failed, trouble) {
+        let failed = notes.failed.or_else(|| (notes.overflowed || totals.overflowed).then(|| OVERFLOWED.to_owned()));
+        let state = match (rule.enabled, failed, trouble) {
             (false, ..) => RuleState::Paused,
             (true, _, Some((reason, until))) => RuleState::Offline { reason, until },
             (true, Some(reason), None) => RuleState::Failed(reason),

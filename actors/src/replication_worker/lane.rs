@@ -201,8 +201,15 @@ struct Work {
 
 impl Work {
     async fn run(mut self, orders: &mut watch::Receiver<Option<Order>>) -> Result<(), String> {
+        let worked = self.work(orders).await;
+        self.end().await;
+        worked
+    }
+
+    /// Works until there is another order. Errs: why it cannot go on.
+    async fn work(&mut self, orders: &mut watch::Receiver<Option<Order>>) -> Result<(), String> {
         self.begin_fill();
-        self.check_totals()?;
+        self.check()?;
         loop {
             self.pump();
             let (line, bell) = (Arc::clone(&self.line), Arc::clone(&self.lane.bell));
@@ -212,7 +219,7 @@ impl Work {
                 changed = orders.changed() => {
                     // An error means that nobody gives orders any more.
                     let _ = changed;
-                    break;
+                    return Ok(());
                 }
                 () = bell.notify.notified() => match bell.rewind.swap(false, Ordering::SeqCst) {
                     true => {
@@ -227,11 +234,9 @@ impl Work {
             if self.ticked.elapsed() >= TICK {
                 self.ticked = Instant::now();
                 self.lane.board.show(self.schedule.under_way(), self.schedule.failing());
-                self.check_totals()?;
+                self.check()?;
             }
         }
-        self.end().await;
-        Ok(())
     }
 
     /// Lets what is under way come to its end, if that is not far, and has what was sent settled. The rest stays queued.
@@ -277,12 +282,16 @@ impl Work {
     }
 
     /// Looks at what should always hold: nothing is queued that nobody sends, and nothing was left out of the queue.
-    fn check_totals(&mut self) -> Result<(), String> {
+    fn check(&mut self) -> Result<(), String> {
+        let bucket = self.lane.source.bucket(&self.bucket.name).map_err(|error| error.to_string())?;
+        if bucket.id != self.bucket.id {
+            return Err("the bucket was deleted and made again".to_owned());
+        }
+        // What is configured of it may have changed.
+        self.bucket = bucket;
         let totals = self.lane.source.totals(&self.queue).map_err(|error| error.to_string())?;
         if totals.overflowed && !self.is_walking {
-            let reason =
-                "more changes were waiting than are kept: what is queued is dropped, and the bucket is sent anew";
-            self.lane.board.fail(Some(reason.to_owned()));
+            self.lane.board.overflow(true);
             self.learned.fill = Some(Fill { is_resync: true, ..Fill::default() });
             self.schedule = Schedule::default();
             let (source, queue) = (Arc::clone(&self.lane.source), self.queue.clone());
@@ -305,21 +314,15 @@ impl Work {
         self.schedule.release(self.lane.clock.now());
         self.read();
         self.walk();
-        let may = match self.line.ask() {
-            Use::Free => true,
-            Use::Probe => {
-                self.greeting = Greeting::Due;
-                true
-            }
+        match self.line.ask() {
+            Use::Free => {}
+            Use::Probe => return self.greet(),
             Use::Closed(_) | Use::Probing => return,
-        };
-        let is_outdated = match self.greeting {
-            Greeting::Due => true,
-            Greeting::UnderWay => false,
-            Greeting::Since(time) => time.elapsed() >= GREET,
-        };
-        if may && is_outdated {
-            self.greet();
+        }
+        match self.greeting {
+            Greeting::Due => self.greet(),
+            Greeting::Since(time) if time.elapsed() >= GREET => self.greet(),
+            Greeting::UnderWay | Greeting::Since(_) => {}
         }
         self.send();
     }
@@ -463,28 +466,26 @@ impl Work {
         let terms = match greeted {
             Ok(terms) => terms,
             Err(error) => {
+                // Before the first answer nothing is sent: it is not known what the target understands.
                 self.greeting = Greeting::Due;
                 match error.kind {
                     PeerErrorKind::Unreachable => self.line.unreachable(&error.text),
                     PeerErrorKind::Throttled { retry_after } => self.line.throttled(retry_after, &error.text),
                     PeerErrorKind::Refused { .. } | PeerErrorKind::Permanent | PeerErrorKind::Ours => {
                         self.line.answered();
-                        self.rests_until = Some(Instant::now() + self.greet_retry.failed(None));
                         self.lane.board.fail(Some(error.text));
                     }
                 }
-                // Before the first answer nothing is sent: it is not known what the target understands. A probe that is not reached
-                // again is tried as often as the line lets it.
-                let wait = self.line.trouble().is_none().then(|| self.greet_retry.failed(None));
-                self.rests_until = self.rests_until.or(wait.map(|wait| Instant::now() + wait));
+                // A line that is not free tells itself when it is.
+                if self.line.trouble().is_none() {
+                    self.rests_until = Some(Instant::now() + self.greet_retry.failed(None));
+                }
                 return;
             }
         };
         self.greet_retry.reset();
         self.line.answered();
-        if self.terms.is_none() || self.learned.fill.as_ref().is_none_or(|fill| fill.done || !fill.is_resync) {
-            self.lane.board.fail(terms.problem.clone());
-        }
+        self.lane.board.fail(terms.problem.clone());
         let node = terms.node.map(|node| node.id);
         if node.is_some() && node != self.learned.peer {
             self.learned.peer = node;
@@ -555,7 +556,7 @@ impl Work {
                     self.schedule.fill();
                 }
                 if is_done {
-                    self.lane.board.fail(None);
+                    self.lane.board.overflow(false);
                 }
                 if is_done || self.kept.elapsed() >= KEEP {
                     self.keep_later();

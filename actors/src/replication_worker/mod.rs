@@ -28,6 +28,8 @@ mod retry;
 mod rules;
 mod schedule;
 mod source;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 pub use board::{RuleState, Throughput};

@@ -63,7 +63,7 @@ impl Retry {
 }
 
 /// The longest that a target is left alone because it asks for it.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {

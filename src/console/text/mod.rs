@@ -4,19 +4,23 @@
 //! Words of a screen stand in `text/<screen>.rs`. Names of S3 and IAM (bucket, key, policy, `s3:GetObject`) stay as they are in
 //! every language, and so do messages of the API.
 
+mod account;
 mod browse;
 mod buckets;
 mod common;
 mod home;
 mod login;
+mod object;
 mod policy;
 mod properties;
 
+pub use account::Account;
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
 pub use home::Home;
 pub use login::Login;
+pub use object::Object;
 pub use policy::Policy;
 pub use properties::Properties;
 
@@ -52,6 +56,10 @@ pub struct Text {
     pub buckets: Buckets,
     /// Objects of a bucket.
     pub browse: Browse,
+    /// An object.
+    pub object: Object,
+    /// One's own sessions.
+    pub account: Account,
     /// A bucket's policy.
     pub policy: Policy,
     /// Properties of a bucket.
@@ -66,6 +74,8 @@ pub static ENGLISH: Text = Text {
     home: Home::ENGLISH,
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
+    object: Object::ENGLISH,
+    account: Account::ENGLISH,
     policy: Policy::ENGLISH,
     properties: Properties::ENGLISH,
 };
