@@ -24,6 +24,8 @@ use crate::s3::xml::client::{self as documents, Refusal};
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long nothing may happen: no byte sent, none received.
 const IDLE_PATIENCE: Duration = Duration::from_secs(60);
+/// The same of a question to a node, which takes no time to answer.
+const QUESTION_PATIENCE: Duration = Duration::from_secs(15);
 /// How long a connection that is not used is kept.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 /// Largest answer that is read, in bytes: a page of 1000 keys of 1024 bytes, percent-encoded, fits.
@@ -173,6 +175,10 @@ impl S3Client {
         let query = query(ask.query);
         let url = remote.endpoint.url_of(&path, &query).ok_or_else(unsayable)?;
         let headers = self.signed_headers(remote, &ask, &path, &query)?;
+        let patience = match ask.place {
+            Place::Route(_) => QUESTION_PATIENCE,
+            Place::Bucket(_) | Place::Key(..) => IDLE_PATIENCE,
+        };
         let progress = Arc::new(AtomicU64::new(0));
         let Sending { body, failure } = ask.payload.into_sending(Arc::clone(&progress));
         // The HTTP client says nothing of a body that is not there, which S3 asks for.
@@ -191,8 +197,8 @@ impl S3Client {
             })?;
             self.read(remote, response, &progress).await
         };
-        let silent = || Failure::Unreachable(format!("no answer for {} seconds", IDLE_PATIENCE.as_secs()));
-        watched(&progress, IDLE_PATIENCE, work).await.unwrap_or_else(|| Err(silent()))
+        let silent = || Failure::Unreachable(format!("no answer for {} seconds", patience.as_secs()));
+        watched(&progress, patience, work).await.unwrap_or_else(|| Err(silent()))
     }
 
     fn signed_headers(&self, remote: &Remote, ask: &Ask<'_>, path: &str, query: &str) -> Result<HeaderMap, Failure> {

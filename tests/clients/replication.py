@@ -111,6 +111,11 @@ class Link:
             while data := source.recv(65536):
                 if self.delay:
                     time.sleep(self.delay)
+                if self.down:
+                    # It was just being made when all others were cut.
+                    reset(source)
+                    reset(sink)
+                    return
                 if counts:
                     self._count(data)
                     if left is not None and (left := left - len(data)) <= 0:
@@ -152,6 +157,11 @@ def reset(end):
     """Ends a connection as a crash would: with a reset."""
     try:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Closing alone would not wake who waits for its next byte, and so would end nothing.
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    try:
         end.close()
     except OSError:
         pass

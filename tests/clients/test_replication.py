@@ -241,6 +241,8 @@ def test_new_only_leaves_what_was_there(way):
     assert [o["Key"] for o in way.b.list_objects_v2(Bucket="copy")["Contents"]] == ["new"]
     assert replication_status(way.a, "orig", "old") is None
     way.b.delete_object(Bucket="copy", Key="new")
+    way.b.delete_bucket(Bucket="copy")
+    way.b.create_bucket(Bucket="copy")
     admin(way.source, "POST", "/rules/orig/resync")
     wait_until("the resync", lambda: way.b.list_objects_v2(Bucket="copy").get("KeyCount") == 1)
     assert way.b.list_objects_v2(Bucket="copy")["Contents"][0]["Key"] == "new", "it is about what the rule is about"
