@@ -14,6 +14,7 @@ mod matrix;
 mod monitor;
 mod names;
 mod objects;
+mod properties;
 mod sessions;
 mod shell;
 mod world;

@@ -12,6 +12,8 @@ pub mod iam;
 pub mod login;
 pub mod monitor;
 pub mod object;
+pub mod policy;
+pub mod properties;
 pub mod upload;
 
 use super::route::Row;
@@ -26,6 +28,8 @@ pub const SCREENS: &[&[Row]] = &[
     bytes::ROWS,
     change::ROWS,
     upload::ROWS,
+    properties::ROWS,
+    policy::ROWS,
     account::ROWS,
     archive::ROWS,
     iam::ROWS,

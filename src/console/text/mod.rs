@@ -13,6 +13,8 @@ mod iam;
 mod login;
 mod monitor;
 mod object;
+mod policy;
+mod properties;
 
 pub use account::Account;
 pub use browse::Browse;
@@ -23,6 +25,8 @@ pub use iam::Iam;
 pub use login::Login;
 pub use monitor::Monitor;
 pub use object::Object;
+pub use policy::Policy;
+pub use properties::Properties;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -64,6 +68,10 @@ pub struct Text {
     pub object: Object,
     /// One's own sessions.
     pub account: Account,
+    /// A bucket's policy.
+    pub policy: Policy,
+    /// Properties of a bucket.
+    pub properties: Properties,
 }
 
 /// English.
@@ -78,4 +86,6 @@ pub static ENGLISH: Text = Text {
     monitor: Monitor::ENGLISH,
     object: Object::ENGLISH,
     account: Account::ENGLISH,
+    policy: Policy::ENGLISH,
+    properties: Properties::ENGLISH,
 };

@@ -1,0 +1,276 @@
+//! The page of a bucket's properties: a card for each that its reader may see.
+
+use actix_web::http::Method;
+use askama::Template;
+use myfsio_actors::bucket_config::{DefaultEncryption, RetentionMode, RetentionPeriod};
+use myfsio_actors::storage::{Bucket, Usage, Versioning};
+use serde_json::Value;
+
+use super::change::MEGABYTE;
+use super::documents::KINDS;
+use super::revision;
+use crate::console::layout::Page;
+use crate::console::links;
+use crate::console::route::Outcome;
+use crate::console::units::{When, bytes, count, percent};
+use crate::console::visit::{Visit, render};
+use crate::within::Asker;
+
+/// Most KMS keys that are offered.
+const KEYS_MAX: u32 = 1000;
+
+#[derive(Template)]
+#[template(path = "properties/properties.html")]
+struct PropertiesPage {
+    page: Page,
+    bucket: String,
+    created: When,
+    owner: String,
+    quota: Quota,
+    versioning: Option<VersioningCard>,
+    encryption: Option<Encryption>,
+    lock: Option<Lock>,
+    tags: Option<Tags>,
+    website: Option<Website>,
+    documents: Vec<DocumentLink>,
+    may_delete: bool,
+    objects: String,
+    versions: String,
+}
+
+struct Quota {
+    stored: String,
+    objects: String,
+    /// Limit as text, and how full it is in percent.
+    bytes_limit: Option<(String, u8)>,
+    objects_limit: Option<(String, u8)>,
+    megabytes: String,
+    max_objects: String,
+    prefixes: usize,
+    revision: String,
+    may_change: bool,
+}
+
+struct VersioningCard {
+    word: &'static str,
+    tone: &'static str,
+    is_on: bool,
+    is_locked: bool,
+    revision: String,
+    may_change: bool,
+}
+
+struct Encryption {
+    /// `none`, `AES256` or `aws:kms`.
+    algorithm: &'static str,
+    key: String,
+    bucket_key: bool,
+    keys: Vec<Key>,
+    revision: String,
+    may_change: bool,
+}
+
+struct Key {
+    id: String,
+    label: String,
+    is_chosen: bool,
+}
+
+struct Lock {
+    /// `none`, `GOVERNANCE` or `COMPLIANCE`.
+    mode: &'static str,
+    period: String,
+    in_years: bool,
+    revision: String,
+    may_change: bool,
+}
+
+struct Tags {
+    lines: String,
+    all: Vec<(String, String)>,
+    revision: String,
+    may_change: bool,
+}
+
+struct Website {
+    index: String,
+    error: String,
+    /// Whether it has redirects, which the form would drop.
+    has_redirects: bool,
+    revision: String,
+    may_change: bool,
+}
+
+struct DocumentLink {
+    icon: &'static str,
+    title: &'static str,
+    lead: &'static str,
+    /// How many rules there are.
+    rules: Option<String>,
+    address: String,
+}
+
+pub(super) async fn show(visit: Visit) -> Outcome {
+    let bucket = visit.bucket().await?;
+    let asker = visit.asker()?;
+    let node = &visit.console.node;
+    let usage = node.storage.usage(&bucket);
+    let name = bucket.name.as_str();
+    let sees = |action| asker.may(action, Some(&bucket), None);
+    let encryption = match sees("s3:GetEncryptionConfiguration") {
+        true => Some(encryption(asker, &bucket).await),
+        false => None,
+    };
+    let view = PropertiesPage {
+        bucket: name.to_owned(),
+        created: When::of(bucket.created),
+        owner: node.access.owner_name(&bucket.owner).unwrap_or_default(),
+        quota: quota(asker, &bucket, &usage),
+        versioning: sees("s3:GetBucketVersioning").then(|| versioning(&visit, asker, &bucket)),
+        encryption,
+        lock: sees("s3:GetBucketObjectLockConfiguration").then(|| lock(asker, &bucket)).flatten(),
+        tags: sees("s3:GetBucketTagging").then(|| tags(asker, &bucket)),
+        website: sees("s3:GetBucketWebsite").then(|| website(asker, &bucket)),
+        documents: documents(&visit, asker, &bucket),
+        may_delete: sees("s3:DeleteBucket"),
+        objects: count(usage.objects),
+        versions: count(usage.versions),
+        page: visit.page(visit.t.properties.title).for_bucket(asker, &bucket, "properties"),
+    };
+    render(&view)
+}
+
+fn quota(asker: &Asker, bucket: &Bucket, usage: &Usage) -> Quota {
+    let held = usage.quantity();
+    let quota = bucket.config.quota.as_ref();
+    let limits = quota.map(|quota| quota.limits).unwrap_or_default();
+    Quota {
+        stored: bytes(held.bytes),
+        objects: count(held.objects),
+        bytes_limit: limits.max_bytes.map(|limit| (bytes(limit), percent(held.bytes, limit))),
+        objects_limit: limits.max_objects.map(|limit| (count(limit), percent(held.objects, limit))),
+        // A limit that was set in bytes elsewhere is shown as the megabytes that hold it.
+        megabytes: limits.max_bytes.map(|limit| limit.div_ceil(MEGABYTE).to_string()).unwrap_or_default(),
+        max_objects: limits.max_objects.map(|limit| limit.to_string()).unwrap_or_default(),
+        prefixes: quota.map_or(0, |quota| quota.prefixes.len()),
+        revision: revision(bucket, "quota"),
+        may_change: asker.may("s3:PutBucketQuota", Some(bucket), None),
+    }
+}
+
+fn versioning(visit: &Visit, asker: &Asker, bucket: &Bucket) -> VersioningCard {
+    let t = &visit.t.properties;
+    let (word, tone) = match bucket.versioning {
+        Versioning::Off => (t.versioning_off, "plain"),
+        Versioning::Enabled => (t.versioning_on, "good"),
+        Versioning::Suspended => (t.versioning_suspended, "warn"),
+    };
+    VersioningCard {
+        word,
+        tone,
+        is_on: bucket.versioning == Versioning::Enabled,
+        is_locked: bucket.config.object_lock.is_some(),
+        revision: revision(bucket, "versioning"),
+        may_change: asker.may("s3:PutBucketVersioning", Some(bucket), None),
+    }
+}
+
+async fn encryption(asker: &Asker, bucket: &Bucket) -> Encryption {
+    let configured = bucket.config.encryption.as_ref();
+    let (algorithm, key) = match configured.and_then(|encryption| encryption.default.as_ref()) {
+        None => ("none", ""),
+        Some(DefaultEncryption::Managed) => ("AES256", ""),
+        Some(DefaultEncryption::Kms { key }) => ("aws:kms", key.as_deref().unwrap_or_default()),
+    };
+    let may_change = asker.may("s3:PutEncryptionConfiguration", Some(bucket), None);
+    let mut keys = if may_change { keys(asker, key).await } else { Vec::new() };
+    if !key.is_empty() && !keys.iter().any(|offered| offered.is_chosen) {
+        keys.push(Key { id: key.to_owned(), label: key.to_owned(), is_chosen: true });
+    }
+    Encryption {
+        algorithm,
+        key: key.to_owned(),
+        bucket_key: configured.is_some_and(|encryption| encryption.bucket_key),
+        keys,
+        revision: revision(bucket, "encryption"),
+        may_change,
+    }
+}
+
+/// The keys that may be chosen; none where the KMS is off or lists none for the asker.
+async fn keys(asker: &Asker, chosen: &str) -> Vec<Key> {
+    let told = asker.json(Method::GET, &format!("/kms/keys?limit={KEYS_MAX}"), None).await.unwrap_or_default();
+    let listed = told.get("Keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let key = |key: &Value| {
+        let id = key.get("KeyId")?.as_str()?;
+        let arn = key.get("KeyArn").and_then(Value::as_str).unwrap_or_default();
+        Some(Key {
+            id: id.to_owned(),
+            label: id.to_owned(),
+            is_chosen: !chosen.is_empty() && [id, arn].contains(&chosen),
+        })
+    };
+    listed.iter().filter_map(key).collect()
+}
+
+fn lock(asker: &Asker, bucket: &Bucket) -> Option<Lock> {
+    let default = bucket.config.object_lock?.default;
+    let mode = match default.map(|default| default.mode) {
+        None => "none",
+        Some(RetentionMode::Governance) => "GOVERNANCE",
+        Some(RetentionMode::Compliance) => "COMPLIANCE",
+    };
+    let (period, in_years) = match default.map(|default| default.period) {
+        None => (String::new(), false),
+        Some(RetentionPeriod::Days(days)) => (days.to_string(), false),
+        Some(RetentionPeriod::Years(years)) => (years.to_string(), true),
+    };
+    let may_change = asker.may("s3:PutBucketObjectLockConfiguration", Some(bucket), None);
+    Some(Lock { mode, period, in_years, revision: revision(bucket, "object_lock"), may_change })
+}
+
+fn tags(asker: &Asker, bucket: &Bucket) -> Tags {
+    let all = bucket.config.tags.clone().unwrap_or_default();
+    Tags {
+        lines: all.iter().map(|(key, value)| format!("{key}={value}\n")).collect(),
+        all,
+        revision: revision(bucket, "tags"),
+        may_change: asker.may("s3:PutBucketTagging", Some(bucket), None),
+    }
+}
+
+fn website(asker: &Asker, bucket: &Bucket) -> Website {
+    let website = bucket.config.website.clone().unwrap_or_default();
+    Website {
+        has_redirects: website.redirect_all.is_some() || !website.routing_rules.is_empty(),
+        index: website.index_suffix.unwrap_or_default(),
+        error: website.error_key.unwrap_or_default(),
+        revision: revision(bucket, "website"),
+        may_change: asker.may("s3:PutBucketWebsite", Some(bucket), None),
+    }
+}
+
+fn documents(visit: &Visit, asker: &Asker, bucket: &Bucket) -> Vec<DocumentLink> {
+    let (t, config) = (&visit.t.properties, &bucket.config);
+    let seen = KINDS.iter().filter(|kind| asker.may(kind.read, Some(bucket), None));
+    let link = |kind: &super::documents::Kind| {
+        let name = bucket.name.as_str();
+        let rules = match kind.name {
+            "cors" => config.cors.as_ref().map(|cors| cors.rules.len()),
+            "lifecycle" => config.lifecycle.as_ref().map(|lifecycle| lifecycle.rules.len()),
+            "notification" => config.notification.as_ref().map(|notification| notification.targets.len()),
+            _ => config.logging.as_ref().map(|_| 1),
+        };
+        DocumentLink {
+            icon: kind.icon,
+            title: (kind.title)(t),
+            lead: (kind.lead)(t),
+            rules: rules.map(|rules| count(rules as u64)),
+            address: match kind.name {
+                "lifecycle" => links::bucket(name, "lifecycle"),
+                other => links::link(&["buckets", name, "document"], &[("name", other)]),
+            },
+        }
+    };
+    seen.map(link).collect()
+}

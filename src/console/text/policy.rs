@@ -1,0 +1,36 @@
+//! Words of a bucket's policy.
+
+use super::texts;
+
+texts! { Policy {
+    title = "Permissions",
+    preset = "Who may reach this bucket",
+    preset_lead = "Beside this policy, users have what their own policies give them.",
+    private = "Private",
+    private_lead = "No policy: nobody but those whom users' own policies let in.",
+    public = "Public",
+    public_lead = "Anybody may list this bucket and read its objects, without signing in. Look at what is in it first.",
+    custom = "Custom",
+    custom_lead = "The policy in the editor below.",
+    apply = "Apply",
+    attached = "Attached policy",
+    none_attached = "No policy is attached.",
+    editor = "Custom policy",
+    editor_lead = "What you type stays in this browser as a draft until it is applied.",
+    draft = "Policy document (JSON)",
+    draft_restored = "Your unsaved draft was restored.",
+    check = "Check what it would change",
+    apply_custom = "Apply custom policy",
+    no_json = "The policy is no JSON:",
+    no_preset = "Choose Private, Public or Custom.",
+    saved = "The permissions of the bucket were saved.",
+    mistake = "The draft has a mistake:",
+    sound = "The draft is sound. Nobody would gain or lose access by it, as far as was tried.",
+    gains = "Would gain access",
+    loses = "Would lose access",
+    who = "Who",
+    action = "Action",
+    resource = "On",
+    truncated = "There is more than was tried at once.",
+    in_force = "in force",
+} }

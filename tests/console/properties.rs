@@ -1,0 +1,185 @@
+//! Properties, lifecycle rules, documents and permissions of a bucket.
+
+use myfsio::console::route::Role;
+use serde_json::Value;
+
+use crate::browser::{Browser, Shown};
+use crate::world;
+
+const PAGE: &str = "/ui/buckets/shared/properties";
+
+async fn save(browser: &Browser, setting: &str, fields: &[(&str, &str)]) -> Shown {
+    let page = browser.get(PAGE).await;
+    browser.submit(&page, &format!("/ui/buckets/shared/{setting}"), fields).await
+}
+
+#[actix_rt::test]
+async fn versioning_encryption_tags_and_website() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let told = |sub: &str| node.node.ask("GET", &format!("/shared?{sub}"), &[], b"").text();
+    assert_eq!(save(&admin, "versioning", &[("status", "Enabled")]).await.location(), PAGE);
+    assert!(told("versioning").contains("<Status>Enabled</Status>"));
+    assert_eq!(save(&admin, "versioning", &[("status", "Suspended")]).await.location(), PAGE);
+    assert!(told("versioning").contains("<Status>Suspended</Status>"));
+
+    assert_eq!(save(&admin, "encryption", &[("algorithm", "AES256")]).await.location(), PAGE);
+    assert!(told("encryption").contains("<SSEAlgorithm>AES256</SSEAlgorithm>"));
+    assert_eq!(admin.get(PAGE).await.form("/ui/buckets/shared/encryption")["algorithm"], "AES256");
+    assert_eq!(save(&admin, "encryption", &[("algorithm", "none")]).await.location(), PAGE);
+    assert!(!told("encryption").contains("<SSEAlgorithm>"));
+
+    assert_eq!(save(&admin, "tags", &[("tags", "team=a<b\nempty\n")]).await.location(), PAGE);
+    let tags = told("tagging");
+    assert!(tags.contains("<Value>a&lt;b</Value>") && tags.contains("<Key>empty</Key>"), "{tags}");
+    assert_eq!(admin.get(PAGE).await.form("/ui/buckets/shared/tags")["tags"].trim(), "team=a<b\nempty=");
+    assert_eq!(save(&admin, "tags", &[("tags", "")]).await.location(), PAGE);
+    assert!(told("tagging").contains("NoSuchTagSet"));
+
+    assert_eq!(save(&admin, "website", &[("index", "index.html"), ("error", "404.html")]).await.location(), PAGE);
+    assert!(told("website").contains("<Suffix>index.html</Suffix>"));
+    assert_eq!(save(&admin, "website", &[("index", "")]).await.location(), PAGE);
+    assert!(told("website").contains("NoSuchWebsiteConfiguration"));
+}
+
+#[actix_rt::test]
+async fn a_quota_is_seen_by_all_and_set_by_administrators() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let done = save(&admin, "quota", &[("max_mb", "3"), ("max_objects", "10"), ("do", "update")]).await;
+    assert_eq!(done.location(), PAGE);
+    let told = node.node.ask("GET", "/shared?quota", &[], b"").text();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["max_bytes"], &told["max_objects"]), (&3_145_728.into(), &10.into()), "{told}");
+    for role in [Role::Reader, Role::Writer, Role::Replicator] {
+        let page = world::browser(&node, role).await.get(PAGE).await;
+        let card = page.texts("#quota").join("");
+        assert!(card.contains("of 3.00 MiB") && card.contains("of 10 (10 %)"), "{role:?} {card}");
+        assert!(page.texts("#quota form").is_empty() && page.texts("#versioning").is_empty(), "{role:?}");
+    }
+    assert_eq!(save(&admin, "quota", &[("max_mb", "x"), ("do", "update")]).await.status, 400);
+    assert_eq!(save(&admin, "quota", &[("do", "remove")]).await.location(), PAGE);
+    assert!(admin.get(PAGE).await.texts("#quota").join("").contains("no limit"));
+}
+
+#[actix_rt::test]
+async fn nobody_saves_over_what_they_have_not_seen() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let old = admin.get(PAGE).await;
+    assert_eq!(save(&admin, "quota", &[("max_mb", "1")]).await.status, 303);
+    let late = admin.submit(&old, "/ui/buckets/shared/quota", &[("max_mb", "2")]).await;
+    assert_eq!(late.status, 409);
+    assert!(late.texts("h1").join("").contains("changed meanwhile"));
+    // Another setting is not what has changed.
+    assert_eq!(admin.submit(&old, "/ui/buckets/shared/versioning", &[("status", "Enabled")]).await.status, 303);
+}
+
+#[actix_rt::test]
+async fn documents_are_edited_as_they_are() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let (address, action) = ("/ui/buckets/shared/document?name=cors", "/ui/buckets/shared/document");
+    let page = admin.get(address).await;
+    let document = page.texts("details pre").join("");
+    assert_eq!(admin.submit(&page, action, &[("document", &document)]).await.location(), PAGE);
+    let page = admin.get(address).await;
+    let shown = page.form(action)["document"].clone();
+    assert!(shown.contains("\n    <AllowedOrigin>https://app.example.com</AllowedOrigin>"), "{shown}");
+    let wrong = admin.submit(&page, action, &[("document", "<CORSConfiguration>")]).await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.text.contains("MalformedXML"));
+    assert_eq!(admin.submit(&page, action, &[("do", "remove")]).await.location(), PAGE);
+    assert_eq!(node.node.ask("GET", "/shared?cors", &[], b"").status, 404);
+    assert_eq!(admin.get("/ui/buckets/shared/document?name=policy").await.status, 404);
+}
+
+#[actix_rt::test]
+async fn lifecycle_rules_are_added_tried_and_removed() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let address = "/ui/buckets/shared/lifecycle";
+    let rule = [("id", "old"), ("prefix", "folder/"), ("days", "20"), ("abort_days", "7")];
+    let preview = "/ui/buckets/shared/lifecycle/preview";
+    let page = admin.get(address).await;
+    let mut tried = page.form(address);
+    tried.extend(rule.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let fields: Vec<_> = tried.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let seen = admin.post(preview, &fields).await;
+    assert_eq!(seen.status, 200);
+    assert!(seen.texts("#foreseen tbody tr").join("").contains("folder/a.txt object"), "{}", seen.text);
+    assert_eq!(seen.form(address)["prefix"], "folder/");
+
+    assert_eq!(admin.submit(&seen, address, &[]).await.location(), address);
+    let page = admin.get(address).await;
+    assert_eq!(admin.submit(&page, address, &[("id", "two"), ("noncurrent_days", "5")]).await.location(), address);
+    let page = admin.get(address).await;
+    let rows = page.texts("tbody tr").join("\n");
+    assert!(rows.contains("deletes objects after 20 days") && rows.contains("two everything"), "{rows}");
+    let seen = admin.submit(&page, preview, &[("of", "rules")]).await;
+    assert!(seen.texts("#foreseen").join("").contains("In the next 30 days 1"));
+    let gone = admin.submit(&page, "/ui/buckets/shared/lifecycle/remove", &[("id", "old")]).await;
+    assert_eq!(gone.location(), address);
+    let left = node.node.ask("GET", "/shared?lifecycle", &[], b"").text();
+    assert!(left.contains("<ID>two</ID>") && !left.contains("<ID>old</ID>"), "{left}");
+    assert_eq!(admin.submit(&page, address, &[("days", "1")]).await.status, 409);
+    let page = admin.get(address).await;
+    assert_eq!(admin.submit(&page, address, &[]).await.status, 400);
+}
+
+#[actix_rt::test]
+async fn a_default_retention() {
+    let node = world::node();
+    let lock = [("x-amz-bucket-object-lock-enabled", "true")];
+    assert_eq!(node.node.ask("PUT", "/locked", &lock, b"").status, 200);
+    let admin = world::browser(&node, Role::Admin).await;
+    let (address, action) = ("/ui/buckets/locked/properties", "/ui/buckets/locked/object-lock");
+    let page = admin.get(address).await;
+    assert!(page.texts("#versioning button").is_empty(), "it cannot be suspended");
+    assert_eq!(admin.submit(&page, action, &[("mode", "GOVERNANCE")]).await.status, 400);
+    let fields = [("mode", "GOVERNANCE"), ("period", "2"), ("unit", "Years")];
+    assert_eq!(admin.submit(&page, action, &fields).await.location(), address);
+    let told = node.node.ask("GET", "/locked?object-lock", &[], b"").text();
+    assert!(told.contains("<Mode>GOVERNANCE</Mode><Years>2</Years>"), "{told}");
+    let page = admin.get(address).await;
+    assert_eq!(admin.submit(&page, action, &[("mode", "none")]).await.location(), address);
+}
+
+#[actix_rt::test]
+async fn presets_drafts_and_what_they_change() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let address = "/ui/buckets/shared/policy";
+    let anonymous = async || {
+        let target = format!("http://127.0.0.1:{}/shared/folder/a.txt", node.node.port);
+        reqwest::get(target).await.unwrap().status().as_u16()
+    };
+    assert_eq!(anonymous().await, 403);
+    let private = admin.get(address).await;
+    assert!(private.texts("#attached").join("").contains("No policy is attached"));
+
+    let public = admin.submit(&private, address, &[("preset", "public")]).await;
+    assert_eq!(public.location(), address);
+    assert_eq!(anonymous().await, 200);
+    let page = admin.get(address).await;
+    assert!(page.texts("#attached pre").join("").contains("s3:ListBucket"));
+    assert_eq!(admin.submit(&private, address, &[("preset", "private")]).await.status, 409);
+
+    let check = "/ui/buckets/shared/policy/check";
+    let nothing = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::shared/secret/*"}]}"#;
+    let seen = admin.submit(&page, check, &[("draft", nothing)]).await;
+    assert!(seen.texts("#editor tbody").join("").contains("s3:GetObject"), "{}", seen.text);
+    assert_eq!(seen.form(check)["draft"].trim(), nothing, "the draft is kept");
+    for (draft, told) in [("{", "no JSON"), (r#"{"Statement":[{}]}"#, "has a mistake")] {
+        let seen = admin.submit(&page, check, &[("draft", draft)]).await;
+        assert!(seen.texts("#editor .banner.bad").join("").contains(told), "{draft}");
+    }
+    assert_eq!(anonymous().await, 200, "checking changes nothing");
+
+    let custom = [("preset", "custom"), ("draft", nothing)];
+    assert_eq!(admin.submit(&page, address, &custom).await.location(), address);
+    assert_eq!(anonymous().await, 403);
+    let page = admin.get(address).await;
+    assert_eq!(admin.submit(&page, address, &[("preset", "private")]).await.location(), address);
+    assert!(admin.get(address).await.texts("#attached").join("").contains("No policy is attached"));
+}
