@@ -10,7 +10,7 @@ async fn requests_are_searched_and_refusals_explained() {
     let admin = world::browser(&node, Role::Admin).await;
     let writer = world::browser(&node, Role::Writer).await;
     node.node.create_bucket("private");
-    node.node.put("/private/\"><img src=x onerror=alert(1)>", b"x");
+    node.node.put("/private/%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E", b"x");
     let denied = writer.get("/ui/buckets/private/delete").await;
     assert_eq!(denied.status, 403);
     let id = denied.header("x-amz-request-id").to_owned();
