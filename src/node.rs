@@ -14,6 +14,7 @@ use myfsio_actors::notifier::NotifierClient;
 use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
+use myfsio_actors::replication_worker::ReplicationClient;
 use myfsio_actors::storage::StorageClient;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -64,6 +65,8 @@ pub struct NodeSettings {
     pub key_rate: Option<Rate>,
     /// Whether keys of customers are taken over connections that others may read.
     pub customer_keys_over_http: bool,
+    /// Whether connections may lead to private addresses.
+    pub allow_private_endpoints: bool,
 }
 
 /// The clients that a node is made of.
@@ -83,6 +86,8 @@ pub struct Clients {
     pub quotas: QuotaTrackerClient,
     /// Who wraps data keys anew.
     pub reencryption: ReencryptionClient,
+    /// Who sends changes to other nodes.
+    pub replication: ReplicationClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Everything that is counted.
@@ -118,6 +123,8 @@ pub struct Node {
     pub quotas: QuotaTrackerClient,
     /// Who wraps data keys anew.
     pub reencryption: ReencryptionClient,
+    /// Who sends changes to other nodes.
+    pub replication: ReplicationClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Time.
@@ -139,7 +146,8 @@ pub struct Node {
 impl Node {
     /// A node with all its places free.
     pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
-        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit, metrics } = clients;
+        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit, metrics } =
+            clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -166,6 +174,7 @@ impl Node {
             notifier,
             quotas,
             reencryption,
+            replication,
             audit,
             clock,
             admission,

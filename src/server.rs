@@ -44,6 +44,7 @@ use crate::s3::body::RequestBody;
 use crate::s3::context::Call;
 use crate::s3::cors;
 use crate::s3::dispatch::dispatch;
+use crate::s3::encryption::Asker;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::exchange::Exchange;
 use crate::s3::handlers::{multipart_part, object_put};
@@ -288,11 +289,15 @@ async fn prepare(
     {
         let (.., owner) = object_put::check_head(node, &prepared.auth, &head.headers, bucket, key)?;
         node.storage.check_quota(bucket, key, &owner, prepared.limits.declared.unwrap_or(0))?;
+        // What it is sealed with is made again for the body: no more is asked here than whether there would be something.
+        Asker::of(node, &prepared, &head.headers).envelope(bucket, key).await?;
     }
     if let (Operation::UploadPart, Some(bucket), Address::Object(_, key)) =
         (prepared.operation, &prepared.bucket, &prepared.address)
     {
-        multipart_part::check_head(node, &head.headers, &prepared.query, bucket, key, prepared.limits.declared)?;
+        let size = prepared.limits.declared;
+        let upload = multipart_part::check_head(node, &head.headers, &prepared.query, bucket, key, size)?;
+        Asker::of(node, &prepared, &head.headers).part_key(bucket, key, &upload)?;
     }
     Ok(Some(prepared))
 }

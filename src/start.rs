@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use actix::Arbiter;
 use myfsio_actors::audit::{AuditLog, AuditSettings};
-use myfsio_actors::bucket_config::Day;
+use myfsio_actors::bucket_config::{Day, ReplicationLimits};
 use myfsio_actors::clock::{SharedClock, SystemClock};
 use myfsio_actors::iam::{IamClient, IamError, IamSettings, SeededAdmin};
 use myfsio_actors::json_store::StoreError;
@@ -23,6 +23,7 @@ use myfsio_actors::policy_engine::{PolicyEngineClient, PolicyEngineSettings, Pol
 use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
+use myfsio_actors::replication_worker::{ReplicationClient, ReplicationError, ReplicationSettings};
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -38,6 +39,7 @@ use crate::metrics::sampler::{self, Sampler};
 use crate::metrics::{Metrics, MetricsError};
 use crate::node::{Clients, Node, NodeSettings};
 use crate::private_socket::run_folder;
+use crate::replication::{self, HttpPeer};
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
 use crate::s3::auth::signing_keys::SigningKeys;
@@ -77,6 +79,9 @@ pub enum RunError {
     /// Its webhooks.
     #[error("webhooks: {0}")]
     Notifier(#[from] NotifierError),
+    /// Its connections, or what is replicated.
+    #[error("replication: {0}")]
+    Replication(#[from] ReplicationError),
     /// Its secret key.
     #[error("SECRET_KEY: {0}")]
     SecretKey(#[from] StoreError),
@@ -158,14 +163,16 @@ impl Running {
         let audit = start_audit(config, &clock);
         let kms = start_kms(config, &storage, &audit, &clock)?;
         let (access, seeded) = start_access(config, &sealer, &audit, &clock)?;
+        let replication = start_replication(config, &sealer, (&storage, &kms, &audit), &clock)?;
         let notifier = start_notifier(config, sealer, &storage, &clock)?;
         let day = Day::of_seconds(config.lifecycle_day_seconds);
         let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
         let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
-        let reencryption =
-            ReencryptionClient::start(storage.clone(), kms.clone(), Arc::clone(&clock), &Arbiter::new().handle());
+        let (iam, of_jobs) = (access.iam.clone(), Arbiter::new().handle());
+        let reencryption = ReencryptionClient::start(storage.clone(), kms.clone(), iam, Arc::clone(&clock), &of_jobs);
         let metrics = Arc::new(Metrics::new()?);
-        let clients = Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, audit, metrics };
+        let clients =
+            Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit, metrics };
         let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
         let sampler = sampler::start(&node, &config.storage_root);
         Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, node, seeded })
@@ -176,6 +183,9 @@ impl Running {
         let Self { node, access_logs, sampler, .. } = self;
         sampler.stop().await;
         access_logs.stop().await;
+        if let Err(error) = node.replication.stop().await {
+            tracing::warn!(%error, "changes that were replicated are sent again by the next start");
+        }
         if let Err(error) = node.lifecycle.stop().await {
             tracing::warn!(%error, "lifecycle did not end by itself");
         }
@@ -298,6 +308,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         body_idle: Duration::from_secs(config.request_timeout_seconds),
         key_rate: key_rate(config),
         customer_keys_over_http: config.sse_c_over_http,
+        allow_private_endpoints: config.allow_private_endpoints,
     })
 }
 
@@ -356,6 +367,32 @@ fn start_kms(
         audit: audit.clone(),
     };
     Ok(KmsClient::start(settings, Arc::clone(clock), &Arbiter::new().handle()))
+}
+
+fn start_replication(
+    config: &Config,
+    sealer: &Sealer,
+    (storage, kms, audit): (&StorageClient, &KmsClient, &AuditLog),
+    clock: &SharedClock,
+) -> Result<ReplicationClient, ReplicationError> {
+    let own = |name: &str| config.storage_root.join(".myfsio.sys").join(name);
+    let settings = ReplicationSettings {
+        connections_path: config.connections_path.clone(),
+        rules_path: config.replication_rules_path.clone(),
+        state_path: own("replication_state.json"),
+        sealer: sealer.clone(),
+        audit: audit.clone(),
+        limits: ReplicationLimits {
+            backlog_max: config.replication_backlog_max,
+            tombstones_max: config.replication_tombstones_max,
+            tombstone_days: config.replication_tombstone_days,
+            conflict_days: config.replication_conflict_days,
+        },
+    };
+    let allowed = replication::allowed(config.allow_private_endpoints);
+    let peer = HttpPeer::new(allowed, own("replication_uploads.json"), Arc::clone(clock));
+    let (storage, kms, arbiter) = (storage.clone(), kms.clone(), Arbiter::new().handle());
+    ReplicationClient::start(settings, storage, kms, Arc::new(peer), Arc::clone(clock), &arbiter)
 }
 
 /// Starts the notifier on an arbiter of its own: what it reads and sends must not hold up anything else.

@@ -162,12 +162,50 @@ fn wait_until_degraded(node: &Node) {
     assert!(health(node).1.contains("full"), "{:?}", health(node));
 }
 
+/// The settings of a node that encrypts.
+const ENCRYPTED: &[(&str, &str)] = &[("ENCRYPTION_ENABLED", "true")];
+
+/// Makes the bucket, whose objects are encrypted where the node is one of `ENCRYPTED`.
+fn create_bucket(node: &Node, settings: &[(&str, &str)]) {
+    node.create_bucket("bkt");
+    if settings == ENCRYPTED {
+        let rule = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>\
+                    </ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+        let reply = node.ask("PUT", "/bkt?encryption", &[], rule.as_bytes());
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+}
+
+/// What stands in the bucket's folder is sealed, whole or not, if anything is.
+fn check_sealed(device: &Device, settings: &[(&str, &str)]) {
+    let mut folders = vec![device.path().join("data/bkt")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else if settings == ENCRYPTED {
+                let bytes = std::fs::read(entry.path()).unwrap();
+                assert!(bytes.is_empty() || bytes.starts_with(b"MYFSIOEN"), "{:?}", entry.path());
+            }
+        }
+    }
+}
+
 #[test]
 fn filled_by_its_own_objects() {
+    by_its_own_objects(&[]);
+}
+
+#[test]
+fn filled_by_its_own_encrypted_objects() {
+    by_its_own_objects(ENCRYPTED);
+}
+
+fn by_its_own_objects(settings: &[(&str, &str)]) {
     let Some(device) = Device::mount(128, 16_384) else { return };
     let root = device.path().join("data");
-    let mut node = start(&device, &[]);
-    node.create_bucket("bkt");
+    let mut node = start(&device, settings);
+    create_bucket(&node, settings);
     node.create_bucket("empty");
     let upload = element(&node.ask("POST", "/bkt/mp?uploads", &[], b"").text(), "UploadId").unwrap();
     let part = format!("/bkt/mp?partNumber=1&uploadId={upload}");
@@ -210,7 +248,8 @@ fn filled_by_its_own_objects() {
     assert_eq!(node.ask("DELETE", "/empty", &[], b"").status, 204);
 
     drop(node);
-    node = start(&device, &[]);
+    check_sealed(&device, settings);
+    node = start(&device, settings);
     known.check(&node);
     assert_eq!(node.ask("DELETE", &format!("/bkt/mp?uploadId={upload}"), &[], b"").status, 204);
     known.delete(&node, 12);
@@ -219,10 +258,19 @@ fn filled_by_its_own_objects() {
 
 #[test]
 fn filled_by_another_program_under_load() {
+    by_another_program(&[]);
+}
+
+#[test]
+fn filled_by_another_program_under_an_encrypted_load() {
+    by_another_program(ENCRYPTED);
+}
+
+fn by_another_program(settings: &[(&str, &str)]) {
     let Some(device) = Device::mount(128, 16_384) else { return };
     let root = device.path().join("data");
-    let mut node = start(&device, &[]);
-    node.create_bucket("bkt");
+    let mut node = start(&device, settings);
+    create_bucket(&node, settings);
     let mut known = Known::default();
     known.fill_with_another(&node, &device, &[3_000, 60_000, 200_000]);
     wait_until_degraded(&node);
@@ -231,12 +279,13 @@ fn filled_by_another_program_under_load() {
 
     // Nothing is free but what the ballast holds, and nothing was lost.
     drop(node);
-    node = start(&device, &[]);
+    node = start(&device, settings);
     known.check(&node);
     known.delete(&node, 20);
     known.check(&node);
     std::fs::remove_file(device.path().join("filler")).unwrap();
     known.recovered(&node);
+    check_sealed(&device, settings);
     assert_eq!(ballast_bytes(&root), BALLAST);
 }
 

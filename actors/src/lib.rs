@@ -23,7 +23,7 @@ pub mod lifecycle;
 pub mod measured;
 pub mod names;
 pub mod notifier;
-mod outgoing;
+pub mod outgoing;
 pub mod policy_engine;
 pub mod quota_tracker;
 pub mod rate;

@@ -10,7 +10,7 @@ use reqwest::{Client, ClientBuilder, Url};
 
 /// Which addresses may be spoken to, and what is said of others.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Allowed {
+pub struct Allowed {
     /// Whether an address may be.
     pub allows: fn(IpAddr) -> bool,
     /// Why another is not.
@@ -41,7 +41,7 @@ impl Allowed {
 }
 
 /// An error with its causes, the innermost of which says most. Without the URL, which may hold a secret.
-pub(crate) fn why(error: reqwest::Error) -> String {
+pub fn why(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -15,6 +15,7 @@ mod policy;
 pub mod presign;
 mod quotas;
 mod reencryption;
+mod replication;
 mod requests;
 mod route;
 mod simulate;
@@ -110,6 +111,7 @@ pub async fn answer(
             only_administrators(node, &caller)?;
             reencryption::answer(node, caller, request_id, route, incoming).await
         }
+        AdminRoute::Replication(route) => replication::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::Explain => explain::explain(node, &caller),
         AdminRoute::Simulate => {
             let body = caller.body(incoming)?;

@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use myfsio_actors::names::{BucketName, ObjectKey};
 
 use super::iam::route::IamRoute;
+use super::replication::route::ReplicationRoute;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::query::percent_decode;
 use crate::s3::route::parse_key;
@@ -53,6 +54,8 @@ pub enum AdminRoute {
     KeyUsage,
     /// `/_myfsio/kms/reencrypt`
     Reencrypt(ReencryptRoute),
+    /// Routes below `/_myfsio/replication`.
+    Replication(ReplicationRoute),
 }
 
 /// What is asked of the job that wraps data keys anew.
@@ -108,6 +111,9 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["kms", "reencrypt"] => return reencrypt(method),
         ["kms", "usage"] => (Method::GET, AdminRoute::KeyUsage),
         ["users", user, "quota"] => return user_quota(method, user),
+        ["replication", ref rest @ ..] => {
+            return super::replication::route::find(method, rest).map(AdminRoute::Replication);
+        }
         ["iam", ref rest @ ..] => return super::iam::route::find(method, rest).map(AdminRoute::Iam),
         ["buckets", bucket, "adopt"] => of_bucket(Method::POST, AdminRoute::AdoptFiles, bucket)?,
         ["buckets", bucket, "lifecycle"] => of_bucket(Method::GET, AdminRoute::Lifecycle, bucket)?,

@@ -12,6 +12,7 @@ use super::client_encryption::{self, ClientEncryption};
 use super::explain::Explain;
 use super::key::{self, Reencrypt};
 use super::maintenance::{Fsck, Reindex};
+use super::replication::{self, Replication};
 use super::user::{self, Users};
 use crate::config::{Inputs, Kind, SETTINGS};
 
@@ -59,6 +60,15 @@ pub enum Request {
     Reencrypt {
         /// What.
         asked: Reencrypt,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
+    /// Ask something of replication.
+    Replication {
+        /// What.
+        asked: Replication,
         /// Whether to answer as JSON.
         as_json: bool,
         /// The settings.
@@ -123,6 +133,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
         Some(("key", group)) => {
             let matches = group.subcommand().map_or(group, |(_, matches)| matches);
             Request::Reencrypt { asked: key::read(matches), as_json: matches.get_flag("json"), inputs: inputs(matches) }
+        }
+        Some(("replication", group)) => {
+            let (name, matches) = group.subcommand().unwrap_or(("status", group));
+            let as_json = matches.get_flag("json");
+            Request::Replication { asked: replication::read(name, matches), as_json, inputs: inputs(matches) }
         }
         Some(("user", group)) => {
             let (name, matches) = group.subcommand().unwrap_or(("list", group));
@@ -232,6 +247,7 @@ fn command() -> Command {
         .subcommand(reindex)
         .subcommand(bucket::command())
         .subcommand(key::command())
+        .subcommand(replication::command())
         .subcommand(user::command())
         .subcommand(client_encryption::command())
         .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))

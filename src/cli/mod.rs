@@ -11,6 +11,7 @@ mod healthcheck;
 mod key;
 mod maintenance;
 mod remote;
+mod replication;
 mod user;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ pub use client_encryption::{ClientEncryption, Work};
 pub use explain::Explain;
 pub use key::Reencrypt;
 pub use maintenance::{Fsck, Reindex};
+pub use replication::Replication;
 pub use user::Users;
 
 use serde_json::Value;
@@ -77,6 +79,7 @@ fn perform<E: std::fmt::Display>(
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
         Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
         Request::Reencrypt { asked, as_json, inputs } => key::run(&read(inputs)?.config, &asked, as_json),
+        Request::Replication { asked, as_json, inputs } => replication::run(&read(inputs)?.config, &asked, as_json),
         Request::User { asked, as_json, inputs } => user::run(&read(inputs)?.config, &asked, as_json),
         Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {

@@ -104,24 +104,44 @@ pub fn host(raw: Given<'_>) -> Parsed<IpAddr> {
 /// it would break every presigned URL. A trailing slash is dropped.
 pub fn base_url(raw: Given<'_>) -> Parsed<Option<String>> {
     optional(raw, |raw| {
-        let text = text(raw)?.trim();
-        let refused = |why: &str| format!("{text:?} {why}");
-        let uri: Uri = text.parse().map_err(|_| refused("is no URL"))?;
-        let scheme = uri.scheme_str().unwrap_or_default();
-        if scheme != "http" && scheme != "https" {
-            return Err(refused("must start with http:// or https://"));
+        let (origin, path) = origin_and_path(text(raw)?.trim())?;
+        match path.is_empty() {
+            true => Ok(origin),
+            false => Err(format!("{:?} must end behind the host and port: no path", format!("{origin}{path}"))),
         }
-        let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
-            return Err(refused("names no host"));
-        };
-        if authority.as_str().contains('@') {
-            return Err("must not hold a user name or password".to_owned());
-        }
-        if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
-            return Err(refused("must end behind the host and port: no path, query or fragment"));
-        }
-        Ok(format!("{scheme}://{authority}"))
     })
+}
+
+/// The same with a path of plain segments, or none. A trailing slash is dropped.
+pub fn url_with_path(raw: Given<'_>) -> Parsed<Option<String>> {
+    optional(raw, |raw| {
+        let (origin, path) = origin_and_path(text(raw)?.trim())?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        match path.bytes().all(is_plain) && !path.contains("//") {
+            true => Ok(format!("{origin}{path}")),
+            false => Err(format!("{path:?} must be a path of letters, digits, and -._~")),
+        }
+    })
+}
+
+/// Scheme and authority, and the path without its last slash.
+fn origin_and_path(text: &str) -> Parsed<(String, String)> {
+    let refused = |why: &str| format!("{text:?} {why}");
+    let uri: Uri = text.parse().map_err(|_| refused("is no URL"))?;
+    let scheme = uri.scheme_str().unwrap_or_default();
+    if scheme != "http" && scheme != "https" {
+        return Err(refused("must start with http:// or https://"));
+    }
+    let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
+        return Err(refused("names no host"));
+    };
+    if authority.as_str().contains('@') {
+        return Err("must not hold a user name or password".to_owned());
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return Err(refused("must hold no query or fragment"));
+    }
+    Ok((format!("{scheme}://{authority}"), uri.path().trim_end_matches('/').to_owned()))
 }
 
 /// Ranges of proxies; the word `none` or an empty array trusts nobody.
@@ -278,6 +298,16 @@ mod tests {
             assert!(port(bad).is_err(), "{bad}");
         }
         assert_eq!(port("65536").unwrap_err(), "\"65536\" is not a whole number of 1 to 65535");
+    }
+
+    #[test]
+    fn a_url_may_have_a_plain_path() {
+        let url = |text: &str| url_with_path(one(text).as_ref());
+        assert_eq!(url("https://h/"), Ok(Some("https://h".to_owned())));
+        assert_eq!(url("https://h:8/a/b-c/"), Ok(Some("https://h:8/a/b-c".to_owned())));
+        for bad in ["https://h//a", "https://h/a b", "https://h/%2e", "https://h/a?q", "https://h/'", "/a"] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

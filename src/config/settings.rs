@@ -64,7 +64,7 @@ settings! {
             "Port of the console; 0 takes a free one.";
         "API_BASE_URL" api_base_url: Option<String> = Text Unset, parse::base_url,
             "Public http or https URL of the API, for presigned URLs. Unset: forwarded headers of trusted proxies, else the host of the request.";
-        "UI_BASE_URL" ui_base_url: Option<String> = Text Unset, parse::base_url,
+        "UI_BASE_URL" ui_base_url: Option<String> = Text Unset, parse::url_with_path,
             "Public http or https URL of the console, without `/ui`; its path stands before `/ui` on the way through a proxy. Unset: the host of the request.";
         "TRUSTED_PROXIES" trusted_proxies: TrustedProxies = List Unset, parse::trusted_proxies,
             "Addresses or CIDR ranges of proxies whose forwarded headers are believed; `none` for no proxy at all. Unset: loopback and private ranges, and those only for the host and scheme of generated URLs.";
@@ -124,6 +124,22 @@ settings! {
             "Whether webhooks may be at loopback, private and link-local addresses.";
         "NOTIFY_KEEP_SECONDS" notify_keep_seconds: u64 = Integer Text("604800"), parse::number::<u64, 1, { 366 * 86_400 }>,
             "How long an event is tried to be told, in seconds; then it is given up, and kept to be replayed.";
+    }
+    "Replication" {
+        "CONNECTIONS_PATH" connections_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/config/connections.json"), parse::path,
+            "File of the connections to other nodes and S3 services.";
+        "REPLICATION_RULES_PATH" replication_rules_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/config/replication_rules.json"), parse::path,
+            "File that tells which buckets are replicated, and where to.";
+        "ALLOW_PRIVATE_ENDPOINTS" allow_private_endpoints: bool = Boolean Text("true"), parse::boolean,
+            "Whether connections may lead to loopback and private addresses. Link-local addresses, where clouds tell machines their secrets, are never spoken to.";
+        "REPLICATION_BACKLOG_MAX" replication_backlog_max: u64 = Integer Text("2000000"), parse::number::<u64, 1, 1_000_000_000>,
+            "Most changes of one bucket that wait to be sent. Beyond it no more are queued, and the bucket is compared as a whole with its target once that is back.";
+        "REPLICATION_TOMBSTONES_MAX" replication_tombstones_max: u64 = Integer Text("1000000"), parse::number::<u64, 1, 1_000_000_000>,
+            "Most deletes of one bucket that are remembered, so that what was deleted does not come back from a peer; the oldest go first.";
+        "REPLICATION_TOMBSTONE_DAYS" replication_tombstone_days: u32 = Integer Text("30"), parse::number::<u32, 1, 3_650>,
+            "How long such deletes are remembered, in days: longer than a peer may be away.";
+        "REPLICATION_CONFLICT_DAYS" replication_conflict_days: u32 = Integer Text("30"), parse::number::<u32, 1, 3_650>,
+            "How long what lost against a change of another node is kept, in days.";
     }
     "Users and signatures" {
         "AWS_REGION" aws_region: String = Text Text("us-east-1"), parse::scope_word,

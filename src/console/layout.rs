@@ -65,8 +65,15 @@ pub struct TabEntry {
 }
 
 /// The tabs of a bucket, in their order.
-pub const BUCKET_TABS: &[TabEntry] =
-    &[TabEntry { label: |text| text.browse.title, icon: "files", page: "browse", shown: |_, _| true }];
+pub const BUCKET_TABS: &[TabEntry] = &[
+    TabEntry { label: |text| text.browse.title, icon: "files", page: "browse", shown: |_, _| true },
+    TabEntry {
+        label: |text| text.browse.unfinished,
+        icon: "history",
+        page: "uploads",
+        shown: |asker, bucket| asker.may("s3:ListBucketMultipartUploads", Some(bucket), None),
+    },
+];
 
 /// A link of the navigation or of a row of tabs.
 #[derive(Debug, Clone)]

@@ -6,10 +6,9 @@
 //!
 //! `docs/console.md` tells how a screen is added.
 
-#![allow(dead_code, reason = "what screens share is here before all of them are")]
-
 mod address;
 mod assets;
+mod commands;
 mod cookies;
 mod csrf;
 mod failure;
@@ -26,6 +25,7 @@ mod socket;
 mod store;
 mod text;
 mod units;
+mod upload_form;
 mod visit;
 
 use std::path::PathBuf;

@@ -49,7 +49,7 @@ pub enum Body {
     /// By the page, piece by piece. The header `x-csrf-token` is checked.
     Stream,
     /// By the page, piece by piece: a form with files, whose first field is `csrf`, which the page checks
-    /// ([`Visit::check_token`]).
+    /// (`Visit::check_token`).
     Files,
 }
 

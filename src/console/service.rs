@@ -73,7 +73,7 @@ async fn page(console: &Arc<Console>, head: RequestHead, payload: Payload) -> Ht
     };
     match handle(visit(payload)).await {
         Ok(response) => response,
-        Err(failure) => fail(&visit(Payload::None), &failure),
+        Err(failure) => fail(&visit(Payload::None), &failure).await,
     }
 }
 
@@ -159,7 +159,7 @@ async fn read_form(visit: &mut Visit) -> Result<Fields, Failure> {
 }
 
 /// The page that tells a failure; a log-in where one is missing.
-fn fail(visit: &Visit, failure: &Failure) -> HttpResponse {
+async fn fail(visit: &Visit, failure: &Failure) -> HttpResponse {
     if matches!(failure, Failure::SignedOut) && visit.head.method == Method::GET && !visit.wants_json() {
         let here = visit.head.uri.path_and_query().map_or("/ui", |target| target.as_str());
         let next = if here == "/ui" { "" } else { links::safe_next(here) };
@@ -167,7 +167,8 @@ fn fail(visit: &Visit, failure: &Failure) -> HttpResponse {
         let location = format!("{}{address}", visit.console.settings.base());
         return HttpResponse::SeeOther().insert_header((LOCATION, location)).finish();
     }
-    let mut response = pages::error::show(visit, failure);
+    let reasons = pages::error::reasons(visit, failure).await;
+    let mut response = pages::error::show(visit, failure, reasons);
     if let Failure::Method(methods) = failure
         && let Ok(methods) = HeaderValue::from_str(methods)
     {

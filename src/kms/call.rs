@@ -37,6 +37,11 @@ impl Call<'_> {
         &self.node.kms
     }
 
+    /// The key that goes by a name for the caller, whose own aliases come first. Errs: as the KMS does.
+    pub fn find(&self, name: &str) -> Result<Arc<KmsKey>, KmsError> {
+        self.kms().find_for(&self.principal.account_id, name)
+    }
+
     /// A question about something of the caller.
     pub fn question<'q>(&self, action: &'static str, subject: Subject<'q>) -> Question<'q> {
         let mut question = Question::new(action, subject, Some(self.principal), self.context.clone());
@@ -71,7 +76,7 @@ impl Call<'_> {
         name: &str,
         more: impl FnOnce(&mut Question<'_>),
     ) -> Result<Arc<KmsKey>, S3Error> {
-        let key = match self.kms().find(name) {
+        let key = match self.find(name) {
             Ok(key) => key,
             Err(absent @ (KmsError::NotFound(_) | KmsError::Destroyed { .. })) => {
                 let arn = arn_of(name, &self.node.settings.region, &self.principal.account_id);
@@ -120,7 +125,7 @@ impl Seen<'_> {
 }
 
 /// The alias that a name is, or has in it.
-fn alias_of(name: &str) -> Option<&str> {
+pub fn alias_of(name: &str) -> Option<&str> {
     let resource = match name.starts_with("arn:") {
         true => name.splitn(6, ':').nth(5)?,
         false => name,

@@ -7,12 +7,13 @@
 //! owner, access control list or tags is its row looked up, and the question asked again. Where the object is opened anyway its row
 //! comes first, and goes on to the handler with the permission.
 //!
-//! INVARIANT: what a handler opens is the very object that the permission was asked for, or one that it was asked for anew.
+//! INVARIANT: what a handler opens, changes or deletes is the very object that the permission was asked for, or one that it was asked for anew.
 
 mod change;
+pub mod deletion;
 mod open;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use myfsio_actors::bucket_config::{BucketConfig, Tag};
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, VersionId};
 use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, RequestContext};
-use myfsio_actors::storage::{Bucket, Object, PeekedObject, StorageError};
+use myfsio_actors::storage::{Bucket, Judged, Object, PeekedObject, StorageError};
 
 pub use super::access::{Access, OwnKey};
 use super::auth::PayloadSigning;
@@ -38,8 +39,11 @@ use super::storage_error::refused_read;
 use crate::decisions::FURTHER_MAX;
 use crate::node::Node;
 
-pub use change::change;
+pub use change::{change, change_of};
 pub use open::{ask_again, missing, open, open_further};
+
+/// How often an object may be overtaken by another one under its key.
+const TRIES_MAX: usize = 4;
 
 /// An authenticated request.
 pub type Authenticated = super::auth::Authenticated<Principal>;
@@ -213,7 +217,7 @@ pub async fn primary(
     let opened = row.filter(|_| primary.operation.opens_object());
     let peeked = opened.and_then(|(bucket, key, version)| node.storage.peek_object(bucket, key, version).ok());
     let found = peeked.as_ref().map_or_else(OnceCell::new, |peeked| OnceCell::from(Arc::clone(&peeked.object)));
-    ask_primary(node, auth, primary, &Subject { row, found })?;
+    ask_primary(node, auth, primary, &Subject { row, found, ..Subject::default() })?;
     Ok(peeked)
 }
 
@@ -251,11 +255,23 @@ struct Subject<'a> {
     /// Where its row is; none: there is no object to look up.
     row: Option<(&'a Bucket, &'a ObjectKey, Option<VersionId>)>,
     found: OnceCell<Arc<Object>>,
+    /// Whether an answer depended on it.
+    looked: Cell<bool>,
 }
 
 impl Subject<'_> {
+    /// What the answers depended on.
+    fn judged(&self) -> Judged {
+        match (self.looked.get(), self.found.get()) {
+            (false, _) => Judged::Unseen,
+            (true, Some(object)) => Judged::Object(object.stamp),
+            (true, None) => Judged::Nothing,
+        }
+    }
+
     /// Looks it up; none where there is nothing to look up.
     fn look(&self, node: &Node) -> Option<Result<&Arc<Object>, StorageError>> {
+        self.looked.set(true);
         if let Some(found) = self.found.get() {
             return Some(Ok(found));
         }
@@ -365,11 +381,16 @@ fn about<'a>(call: &'a Call, action: &'a str, bucket: &'a Bucket, key: Option<&'
 
 /// Asks for a permission on a further resource. Errs: AccessDenied; what is missing, to those who may list.
 pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<(), S3Error> {
+    further_judged(call, action, bucket, more).map(drop)
+}
+
+/// The same; answers what the permission depended on.
+fn further_judged(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<Judged, S3Error> {
     let question = Question { version: more.version, ..about(call, action, bucket, more.key) };
     let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
     let row = key.as_ref().map(|key| (bucket, key, more.version));
     let found = more.object.map_or_else(OnceCell::new, |object| OnceCell::from(Arc::clone(object)));
-    let subject = Subject { row, found };
+    let subject = Subject { row, found, ..Subject::default() };
     let asked = match (more.tags, more.lock, more.bucket_tags) {
         (Some(tags), _, _) => ask(&call.node, &question, &subject, Asks::Tags(tags)),
         (None, Some(lock), _) => ask(&call.node, &question, &subject, Asks::Lock(lock)),
@@ -379,7 +400,7 @@ pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) ->
     if asked.is_err() {
         call.refusals.set(call.refusals.get().saturating_add(1));
     }
-    asked
+    asked.map(|()| subject.judged())
 }
 
 /// Answers for each action that it is asked for whether the caller may do that to an object that is at hand. What is told of
@@ -466,6 +487,29 @@ pub fn may(
     let context = question.context(Asks::Nothing);
     let decision = node.access.policy_engine.decide(&question.request(ObjectState::Unseen, &context));
     decision.allowed || decision.reason == Reason::DependsOnObject
+}
+
+/// Whether a caller may do this to a bucket, or to a key in it whatever is there. Nobody is told of a refusal.
+pub fn may_whatever(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    bucket: &Bucket,
+    key: Option<&str>,
+    facts: Facts<'_>,
+) -> bool {
+    let question = Question {
+        principal,
+        action,
+        bucket: Some(&bucket.name),
+        bucket_owner: Some(&bucket.owner),
+        config: Some(&bucket.config),
+        key,
+        version: None,
+        facts,
+    };
+    let context = question.context(Asks::Nothing);
+    node.access.policy_engine.decide(&question.request(ObjectState::Missing, &context)).allowed
 }
 
 /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.

@@ -61,6 +61,9 @@ impl Call {
             if let (Value::Object(fields), Some(policy)) = (&mut before, policy) {
                 fields.insert("policy".to_owned(), policy);
             }
+            if let Err(error) = node.replication.bucket_deleted(bucket.name.clone()).await {
+                tracing::warn!(bucket = %bucket.name, %error, "how a bucket that is gone was replicated could not be forgotten");
+            }
             // Its failure is told, but the bucket is gone.
             let answer = drop_policy(&node, &bucket.name, None).await;
             Ok(Made { bucket: bucket.name.clone(), answer, before, after: Value::Null })

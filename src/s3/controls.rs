@@ -14,6 +14,7 @@ use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::object_lock::{asked_lock, authorize_lock};
 use super::headers::text;
+use super::replica::{Received, may_replicate};
 use super::xml::access::ownership;
 use crate::node::Node;
 
@@ -51,13 +52,21 @@ impl NewObject {
         Ok(Self { owner, controls: Controls { acl, ..lock } })
     }
 
-    /// The same for the caller, with the permissions that an access control list for others and a lock take. Errs: also AccessDenied.
-    pub fn of_call(call: &Call, bucket: &Bucket, key: &ObjectKey) -> Result<Self, S3Error> {
+    /// The same for the caller, with the permissions that an access control list for others and a lock take; of a replica, its lock was
+    /// permitted where it was written. Errs: also AccessDenied.
+    pub fn of_call(
+        call: &Call,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        received: Option<&Received>,
+    ) -> Result<Self, S3Error> {
         let new = Self::of(&call.node, call.owner_id(), &call.headers, bucket)?;
         if new.controls.acl.as_ref().is_some_and(|acl| acl.shares_beyond(&[&new.owner, &bucket.owner])) {
             list_of_new_object(call, bucket, key.as_str(), &new.owner)?;
         }
-        authorize_lock(call, bucket, key.as_str(), &new.controls)?;
+        if !may_replicate(received) {
+            authorize_lock(call, bucket, key.as_str(), &new.controls)?;
+        }
         Ok(new)
     }
 }

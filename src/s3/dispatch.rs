@@ -4,9 +4,10 @@ use super::context::Call;
 use super::error::{ErrorCode, S3Error};
 use super::handlers::{
     acl, bucket, bucket_access, bucket_cors, bucket_encryption, bucket_lifecycle, bucket_logging, bucket_notification,
-    bucket_policy, bucket_quota, bucket_switches, bucket_website, delete_objects, list_buckets, list_objects,
-    list_versions, multipart_complete, multipart_create, multipart_list, multipart_part, object_attributes,
-    object_copy, object_delete, object_encryption, object_get, object_lock, object_put, post_object, tagging,
+    bucket_policy, bucket_quota, bucket_replication, bucket_switches, bucket_website, delete_objects, list_buckets,
+    list_objects, list_versions, multipart_complete, multipart_create, multipart_list, multipart_part,
+    object_attributes, object_copy, object_delete, object_encryption, object_get, object_lock, object_put, post_object,
+    tagging,
 };
 use super::operation::Operation;
 use super::respond::Answer;
@@ -48,6 +49,9 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::GetBucketQuota => bucket_quota::get_bucket_quota(call).await,
         Operation::PutBucketQuota => bucket_quota::put_bucket_quota(call).await,
         Operation::DeleteBucketQuota => bucket_quota::delete_bucket_quota(call).await,
+        Operation::GetBucketReplication => bucket_replication::get_bucket_replication(&call).await,
+        Operation::PutBucketReplication => bucket_replication::put_bucket_replication(call).await,
+        Operation::DeleteBucketReplication => bucket_replication::delete_bucket_replication(&call).await,
         Operation::GetObject => object_get::get_object(call).await,
         Operation::HeadObject => object_get::head_object(call).await,
         Operation::PutObject => object_put::put_object(call).await,
@@ -92,9 +96,6 @@ pub async fn dispatch(call: Call) -> Answer {
         Operation::PutBucketRequestPayment => bucket_switches::put_bucket_request_payment(call).await,
         Operation::GetBucketAccelerateConfiguration => bucket_switches::get_bucket_accelerate(&call),
         Operation::PutBucketAccelerateConfiguration => bucket_switches::put_bucket_accelerate(call).await,
-        other => match bucket::unset_configuration(&call) {
-            Some(answer) => answer,
-            None => Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", other.name())),
-        },
+        other => Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", other.name())),
     }
 }

@@ -23,6 +23,7 @@ pub mod operation;
 pub mod preflight;
 pub mod query;
 pub mod range;
+pub mod replica;
 pub mod request_facts;
 pub mod request_head;
 pub mod request_rate;

@@ -151,8 +151,8 @@ operation_table! {
     PutBucketEncryption PUT Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" true;
     DeleteBucketEncryption DELETE Bucket [Q("encryption")] "s3:PutEncryptionConfiguration" "s3:PutEncryptionConfiguration" true;
     GetBucketReplication GET Bucket [Q("replication")] "s3:GetReplicationConfiguration" "s3:GetReplicationConfiguration" true;
-    PutBucketReplication PUT Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" false;
-    DeleteBucketReplication DELETE Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" false;
+    PutBucketReplication PUT Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" true;
+    DeleteBucketReplication DELETE Bucket [Q("replication")] "s3:PutReplicationConfiguration" "s3:PutReplicationConfiguration" true;
     GetObjectLockConfiguration GET Bucket [Q("object-lock")] "s3:GetBucketObjectLockConfiguration" "s3:GetBucketObjectLockConfiguration" true;
     PutObjectLockConfiguration PUT Bucket [Q("object-lock")] "s3:PutBucketObjectLockConfiguration" "s3:PutBucketObjectLockConfiguration" true;
     GetPublicAccessBlock GET Bucket [Q("publicAccessBlock")] "s3:GetBucketPublicAccessBlock" "s3:GetBucketPublicAccessBlock" true;

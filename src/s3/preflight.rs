@@ -79,6 +79,23 @@ pub struct Prepared {
     pub decoder: Option<ChunkedDecoder>,
 }
 
+impl Prepared {
+    /// What decisions about the request depend on.
+    pub fn facts<'a>(&'a self, node: &'a Node, headers: &'a HeaderMap) -> Facts<'a> {
+        Facts {
+            headers,
+            query: &self.query,
+            address: self.peer,
+            secure: self.secure,
+            now: self.received,
+            mechanism: self.auth.mechanism,
+            signed_at_seconds: self.auth.signed_at_seconds,
+            region: &node.settings.region,
+            explains: node.decisions.is_on(),
+        }
+    }
+}
+
 /// Takes one of the node's places for requests under way. Errs: SlowDown when all are taken.
 pub fn admit(node: &Node) -> Result<OwnedSemaphorePermit, S3Error> {
     Arc::clone(&node.admission).try_acquire_owned().map_err(|_| ErrorCode::SlowDown.into())
@@ -161,6 +178,11 @@ impl Caller {
     pub async fn ask(&self, node: &Node, action: &str, bucket: &Bucket) -> Result<(), S3Error> {
         node.access.refresh().await;
         authorize::on_bucket(node, self.auth.principal.as_deref(), action, bucket, self.facts(node))
+    }
+
+    /// Whether the caller may do this to a bucket, or to a key in it. Nobody is told of a refusal.
+    pub fn may(&self, node: &Node, action: &str, bucket: &Bucket, key: Option<&str>) -> bool {
+        authorize::may_whatever(node, self.auth.principal.as_deref(), action, bucket, key, self.facts(node))
     }
 
     /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
@@ -290,6 +312,11 @@ pub async fn prepare(
         return Err(S3Error::new(ErrorCode::NotImplemented).field("Operation", operation.name()));
     }
     let (decoder, limits) = body_limits(node, &seen, operation.takes_content(), &auth)?;
+    if !matches!(head.method, Method::GET | Method::HEAD)
+        && let Err(error) = node.replication.refresh().await
+    {
+        tracing::warn!(%error, "edited rules of replication were not taken up");
+    }
     if operation.adds() {
         // The users' file may have been edited since the last request.
         node.quotas.refresh().await?;

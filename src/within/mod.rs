@@ -6,6 +6,7 @@
 //!
 //! INVARIANT: nothing here answers for anybody but the asker. The console imports this room, and `s3` and `admin` only through it.
 
+mod changes;
 mod reads;
 mod refusal;
 mod sign_in;
@@ -24,6 +25,7 @@ use myfsio_actors::names::{BucketName, ObjectKey};
 use myfsio_actors::storage::Bucket;
 use serde_json::Value;
 
+pub use changes::Place;
 pub use reads::{ObjectsWanted, VersionsWanted};
 pub use refusal::Refusal;
 pub use sign_in::{Identity, resume, sign_in};
@@ -36,6 +38,7 @@ use crate::s3::authorize::{self, Facts};
 use crate::s3::preflight;
 use crate::s3::query::Query;
 use crate::s3::route::{self, Address, Route};
+pub use crate::s3::xml::XmlWriter;
 use crate::server::within::{self, Permitted};
 
 /// Largest JSON answer that is read, in bytes.

@@ -30,6 +30,12 @@ impl Refusal {
         S3Error::with_message(ErrorCode::InvalidArgument, message).into()
     }
 
+    /// An error that an answer tells at its end.
+    pub(super) fn told(code: &str, message: String) -> Self {
+        let known = ErrorCode::ALL.iter().find(|known| known.name() == code).copied();
+        S3Error::with_message(known.unwrap_or(ErrorCode::InternalError), message).into()
+    }
+
     /// An answer that cannot be read.
     pub(super) fn broken(message: &'static str) -> Self {
         S3Error::with_message(ErrorCode::InternalError, message).into()

@@ -4,6 +4,7 @@ A node is started as a user would start it: by its binary, settings in the envir
 when /healthz answers 200. Whatever goes wrong, `close` ends the process and removes the directory.
 """
 
+import datetime
 import json
 import os
 import pathlib
@@ -12,17 +13,32 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 
 import boto3
+import botocore.auth
+import botocore.crt.auth
 from botocore.config import Config
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("MYFSIO_BIN", str(REPO / "target" / "debug" / "myfsio"))
 ACCESS, SECRET, REGION = "localadmin", "localadmin", "us-east-1"
 START_SECONDS = 20
+
+
+_now = botocore.auth.get_current_datetime
+_signing = threading.local()
+# Of tests whose nodes have clocks that are off: requests are signed with the time of the node that they go to.
+botocore.auth.get_current_datetime = botocore.crt.auth.get_current_datetime = lambda *args, **more: (
+    _now(*args, **more) + datetime.timedelta(seconds=getattr(_signing, "ahead", 0)))
+
+
+def sign_ahead(seconds):
+    """Requests of this thread are signed so much later from now on."""
+    _signing.ahead = seconds
 
 
 def free_port():
@@ -44,6 +60,9 @@ def make_client(endpoint, access=ACCESS, secret=SECRET, **config):
 
 class Node:
     """A running node; `root` is its data directory, `endpoint` its S3 URL."""
+
+    ahead = 0
+    """Seconds by which its clock is ahead."""
 
     def __init__(self, **env):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="myfsio-test-"))
@@ -90,7 +109,9 @@ class Node:
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
 
     def client(self, access=ACCESS, secret=SECRET, **config):
-        return make_client(self.endpoint, access, secret, **config)
+        s3 = make_client(self.endpoint, access, secret, **config)
+        s3.meta.events.register("before-sign.s3", lambda **_: sign_ahead(self.ahead))
+        return s3
 
     def stop(self):
         """SIGTERM; a clean shutdown ends with status 0."""

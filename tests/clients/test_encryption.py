@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 
+import boto3
 import pytest
 
 import sse
@@ -412,6 +413,57 @@ def test_a_refused_upload_is_not_begun(node, bucket):
     reply = connection.getresponse()
     assert (reply.status, code_of(reply.read())) == (400, "InvalidArgument")
     connection.close()
+
+
+def until_asked_for_the_body(node, target, headers, access="localadmin", secret="localadmin"):
+    """The first line of what is answered to a head that waits for `100 Continue`, and all that came with it."""
+    import http.client
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+    request = AWSRequest(method="PUT", url=node.endpoint + target, data=b"x" * 10, headers=headers)
+    S3SigV4Auth(Credentials(access, secret), "s3", "us-east-1").add_auth(request)
+    connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=20)
+    connection.putrequest("PUT", target, skip_accept_encoding=True)
+    for name, value in {**dict(request.headers.items()), "Content-Length": "10", "Expect": "100-continue"}.items():
+        connection.putheader(name, value.decode() if isinstance(value, bytes) else value)
+    connection.endheaders()
+    answer = b""
+    while b"\r\n\r\n" not in answer and (some := connection.sock.recv(65536)):
+        answer += some
+    if not answer.startswith(b"HTTP/1.1 100"):
+        while some := connection.sock.recv(65536):
+            answer += some
+    connection.close()
+    return answer.split(b"\r\n")[0], answer
+
+
+def test_a_key_that_may_not_be_used_is_refused_before_the_body(node, s3, bucket):
+    kms = boto3.client("kms", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id="localadmin", aws_secret_access_key="localadmin")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    by = lambda name: {SSE: "aws:kms", SSE + "-aws-kms-key-id": name}
+    ask = lambda name, target=f"/{bucket}/k", **who: until_asked_for_the_body(node, target, by(name) if name else {}, **who)
+    assert ask(key)[0] == b"HTTP/1.1 100 Continue"
+    for name, code in (("alias/none", b"KMS.NotFoundException"), ("00000000-0000-4000-8000-000000000000", b"KMS.NotFoundException")):
+        line, answer = ask(name)
+        assert line.startswith(b"HTTP/1.1 400") and code in answer, answer
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)["UploadId"]
+    part = f"/{bucket}/k?partNumber=1&uploadId={upload}"
+    assert ask(None, part)[0] == b"HTTP/1.1 100 Continue"
+    writer = {"access_key": "bodies", "secret_key": "secret-of-bodies", "display_name": "bodies", "account_id": "333333333333",
+              "policies": [{"bucket": bucket, "actions": ["list", "write"]}]}
+    node.add_users(writer)
+    denied = {"Effect": "Deny", "Principal": "*", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": "*"}
+    allowed = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": [denied, allowed]}))
+    for name, target in ((key, f"/{bucket}/k"), (None, part)):
+        line, answer = ask(name, target, access="bodies", secret="secret-of-bodies")
+        assert line.startswith(b"HTTP/1.1 403") and b"AccessDenied" in answer, answer
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
+    kms.disable_key(KeyId=key)
+    for name, target in ((key, f"/{bucket}/k"), (None, part)):
+        line, answer = ask(name, target)
+        assert line.startswith(b"HTTP/1.1 400") and b"KMS.DisabledException" in answer, answer
 
 
 # Contexts and bucket keys

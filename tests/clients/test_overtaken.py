@@ -1,12 +1,14 @@
 """Changes of objects whose client takes its time with the body: what was written meanwhile is not the object that it may change."""
 
 import http.client
+import threading
 from urllib.parse import urlsplit
 
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 import node as nodes
 import sse
@@ -88,3 +90,41 @@ def test_what_is_written_meanwhile_is_not_changed(node, root, bucket, what):
     status, answer = slowly(node, f"/{bucket}/k?{what}", body, put)
     assert (status, code_of(answer)) == (403, "AccessDenied"), answer
     assert state() == private
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_is_written_meanwhile_is_not_deleted(node, root, bucket, batch):
+    """Who may delete what is tagged for it hammers on a key under which others are written: none of those goes with it."""
+    allowed = {"PolicyName": "p", "Version": "2012-10-17",
+               "Statement": [{"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": "*", "Condition": TAGGED}]}
+    node.add_users({"access_key": "sweep", "secret_key": "secret", "display_name": "sweep", "user_name": "sweep", "account_id": ACCOUNT,
+                    "policies": [allowed]})
+    over, refusals, deleted = threading.Event(), [], []
+
+    def sweep():
+        client = node.client("sweep", "secret")
+        while not over.is_set():
+            try:
+                if batch:
+                    errors = client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}]}).get("Errors", [])
+                    (refusals if errors else deleted).append(errors)
+                else:
+                    client.delete_object(Bucket=bucket, Key="k")
+                    deleted.append(1)
+            except ClientError as error:
+                refusals.append(error)
+
+    threads = [threading.Thread(target=sweep) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(150):
+            root.put_object(Bucket=bucket, Key="k", Body=b"may go", Tagging="his=yes")
+            root.put_object(Bucket=bucket, Key="k", Body=b"stays")
+            for _ in range(2):
+                assert root.get_object(Bucket=bucket, Key="k")["Body"].read() == b"stays", number
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert refusals and deleted

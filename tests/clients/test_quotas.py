@@ -365,6 +365,28 @@ def test_what_breaks_off_frees_what_it_reserved(node, s3, bucket):
     s3.put_object(Bucket=bucket, Key="all", Body=data(4 * MIB))
 
 
+def test_a_body_that_trickles_holds_its_reservation_no_longer_than_a_body_may_take(node, s3, bucket):
+    """Bytes that drop in every now and then keep nobody else out: a body must come at 1 KiB/s, beside the timeout."""
+    set_quota(node, bucket, max_bytes=MIB)
+    slow = Slow(node, f"/{bucket}/trickle", MIB)
+    reserved(node, bucket, MIB)
+    with refused(400, "QuotaExceeded"):
+        s3.put_object(Bucket=bucket, Key="other", Body=b"x")
+    began, gone = time.monotonic(), None
+    while gone is None:
+        assert time.monotonic() < began + 30, told(node, bucket)
+        try:
+            slow.send(b"x")
+        except OSError:
+            pass
+        time.sleep(0.3)
+        if told(node, bucket)["usage"]["reserved_bytes"] == 0:
+            gone = time.monotonic() - began
+    assert 4 < gone < 15, gone
+    slow.close()
+    s3.put_object(Bucket=bucket, Key="other", Body=b"x")
+
+
 def test_a_refusal_comes_before_100_continue(node, bucket):
     set_quota(node, bucket, max_bytes=1000)
     slow = Slow(node, f"/{bucket}/k", 1001, Expect="100-continue")

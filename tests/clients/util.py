@@ -13,6 +13,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from node import sign_ahead
+
 MIB = 1 << 20
 
 
@@ -107,6 +109,7 @@ def signed(server, method, target, body=b"", headers=None, access=None, secret=N
     """A raw request signed in its header (SigV4), for what boto3 hides or refuses to send."""
     access = access or getattr(server, "access", "localadmin")
     secret = secret or getattr(server, "secret", "localadmin")
+    sign_ahead(getattr(server, "ahead", 0))
     request = AWSRequest(method=method, url=server.endpoint + target, data=body, headers=dict(headers or {}))
     S3SigV4Auth(Credentials(access, secret), "s3", "us-east-1").add_auth(request)
     prepared = {k: (v.decode() if isinstance(v, bytes) else v) for k, v in request.headers.items()}

@@ -11,6 +11,7 @@ mod buckets;
 mod forgery;
 mod matrix;
 mod names;
+mod objects;
 mod sessions;
 mod shell;
 mod world;

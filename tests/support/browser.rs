@@ -65,7 +65,11 @@ impl Browser {
         TLS.call_once(|| {
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         });
-        let client = Client::builder().cookie_store(true).redirect(Policy::none()).timeout(Duration::from_secs(30));
+        let client = Client::builder()
+            .cookie_store(true)
+            .pool_max_idle_per_host(0)
+            .redirect(Policy::none())
+            .timeout(Duration::from_secs(30));
         Self { client: client.build().unwrap(), console: console.to_owned() }
     }
 
@@ -147,11 +151,14 @@ impl Shown {
         html.select(&selector).filter_map(|element| element.value().attr(name)).map(str::to_owned).collect()
     }
 
-    /// The fields of the form that goes to `action`, as they stand; unticked boxes are left out.
+    /// The fields of the form that posts to `action`, as they stand; unticked boxes are left out.
     pub fn form(&self, action: &str) -> BTreeMap<String, String> {
         let html = self.html();
         let forms = Selector::parse("form").unwrap();
-        let mut of_action = html.select(&forms).filter(|form| form.value().attr("action") == Some(action));
+        let is_meant = |form: &ElementRef<'_>| {
+            form.value().attr("action") == Some(action) && form.value().attr("method") == Some("post")
+        };
+        let mut of_action = html.select(&forms).filter(is_meant);
         let form = of_action.next().unwrap_or_else(|| panic!("no form goes to {action}: {}", self.text));
         let mut fields = BTreeMap::new();
         for field in form.select(&Selector::parse("input[name], textarea[name], select[name]").unwrap()) {

@@ -114,7 +114,7 @@ impl IamClient {
         let empty = serde_json::json!({"users": []});
         let sessions = OpenSessions::new(sealer.clone());
         let schema = IamFile { sealer, audit };
-        let store = JsonStore::open(path.clone(), schema, first.as_ref(), &empty, clock.now())?;
+        let store = JsonStore::open(path.clone(), schema, first.as_ref(), &empty)?;
         let directory = store.snapshot();
         let mut actor = Iam::new(store, clock.clone());
         actor.tidy();
@@ -140,7 +140,7 @@ impl IamClient {
 
     /// Takes up a hand edit of the file, if there is one: one `stat` otherwise.
     pub async fn refresh(&self) -> Result<(), IamError> {
-        if self.shared.directory.load().is_current_lately(&self.shared.path) {
+        if self.shared.directory.load().is_current_for_request(&self.shared.path) {
             return Ok(());
         }
         Ok(self.door.call(Reload).await?)

@@ -148,10 +148,11 @@ impl KmsClient {
         self.find(&id)
     }
 
-    /// A fresh data key as a bucket is configured; none when it is not. Errs: as [`Self::seal_managed`] and [`Self::seal_with_key`].
+    /// A fresh data key as a bucket of an account is configured; none when it is not. Errs: as [`Self::seal_managed`] and [`Self::seal_with_key`].
     pub async fn seal_by_default(
         &self,
         configured: Option<&BucketEncryption>,
+        account: &str,
         name: &ObjectName<'_>,
     ) -> Result<Option<Envelope>, KmsError> {
         let Some(configured) = configured else { return Ok(None) };
@@ -160,7 +161,10 @@ impl KmsClient {
             Some(DefaultEncryption::Managed) => self.seal_managed(name).map(Some),
             Some(DefaultEncryption::Kms { key }) => {
                 let key = key.as_deref().unwrap_or_default();
-                let key = if Self::is_default_key(key) { self.ensure_default_key().await? } else { self.find(key)? };
+                let key = match Self::is_default_key(key) {
+                    true => self.ensure_default_key().await?,
+                    false => self.find_for(account, key)?,
+                };
                 self.seal_with_key(&key.id, EncryptionContext::default(), configured.bucket_key, name).map(Some)
             }
         }
@@ -215,7 +219,14 @@ impl KmsClient {
 
 /// Looking keys up, and using them.
 impl KmsClient {
-    /// The key that goes by this id, ARN or alias, whatever its state. Errs: Unusable, NotFound, Destroyed, InvalidArn, Validation.
+    /// The key that goes by this id, ARN or alias for an account, whatever its state: an alias is one of its own, or one of the node.
+    /// Errs: Unusable, NotFound, Destroyed, InvalidArn, Validation.
+    pub fn find_for(&self, account: &str, key: &str) -> Result<Arc<KmsKey>, KmsError> {
+        self.vault.held()?.keys().keyring.find_for(account, key).map(Arc::clone)
+    }
+
+    /// The same for the node and its administrators: an alias is one of the node, or the only one of this name. Errs: as
+    /// [`Self::find_for`].
     pub fn find(&self, key: &str) -> Result<Arc<KmsKey>, KmsError> {
         self.vault.held()?.keys().keyring.find(key).map(Arc::clone)
     }
@@ -235,9 +246,9 @@ impl KmsClient {
         Ok(self.vault.held()?.keys().keyring.keys.clone())
     }
 
-    /// Every alias, in the order of their names. Errs: Unusable.
+    /// Every alias of every account. Errs: Unusable.
     pub fn aliases(&self) -> Result<Vec<Alias>, KmsError> {
-        Ok(self.vault.held()?.keys().keyring.aliases.values().cloned().collect())
+        Ok(self.vault.held()?.keys().keyring.aliases().cloned().collect())
     }
 
     /// Encrypts up to 4096 bytes (KMS API Reference, Encrypt). Errs: KmsDisabled, Unusable, NotFound, Destroyed, InvalidArn, Disabled,
@@ -376,14 +387,14 @@ impl KmsClient {
         self.change(by, CreateAlias { alias: alias.to_owned(), key: key.to_owned() }).await
     }
 
-    /// Gives an alias to another key. Errs: as [`Self::create_alias`].
+    /// Gives an alias of the key's account to the key. Errs: as [`Self::create_alias`], NotFound.
     pub async fn update_alias(&self, by: ChangeOrigin, alias: &str, key: &str) -> Result<(), KmsError> {
         self.change(by, UpdateAlias { alias: alias.to_owned(), key: key.to_owned() }).await
     }
 
-    /// Takes an alias away. Errs: NotFound, InvalidAliasName, ReservedAlias.
-    pub async fn delete_alias(&self, by: ChangeOrigin, alias: &str) -> Result<(), KmsError> {
-        self.change(by, DeleteAlias { alias: alias.to_owned() }).await
+    /// Takes an alias of an account away. Errs: NotFound, InvalidAliasName, ReservedAlias.
+    pub async fn delete_alias(&self, by: ChangeOrigin, account: &str, alias: &str) -> Result<(), KmsError> {
+        self.change(by, DeleteAlias { account: account.to_owned(), alias: alias.to_owned() }).await
     }
 
     /// Adds tags, or changes those of the same names. Errs: PendingDeletion, ManagedByNode, Tag, LimitExceeded.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::error::KmsError;
 use super::key::{Alias, KeyState, KmsKey, Material};
 use super::master::{MasterKey, Masters};
-use super::name::{KeyName, arn, id_bytes, is_alias};
+use super::name::{KeyName, NODE_ACCOUNT, arn, id_bytes, is_alias};
 use super::records::{AliasRecord, DestroyedRecord, FORMAT, FileRecord, KeyRecord, StateRecord};
 use super::sealed::{self, Purpose};
 use crate::encryption::{DataKey, EncryptionError};
@@ -24,15 +24,44 @@ pub(super) struct Keyring {
     /// In the order in which they were made.
     pub keys: Vec<Arc<KmsKey>>,
     by_id: HashMap<String, usize>,
-    pub aliases: BTreeMap<String, Alias>,
+    /// By account, then by name.
+    aliases: BTreeMap<String, BTreeMap<String, Alias>>,
     destroyed: HashMap<String, (String, Stamp)>,
     /// Id of the master key that seals the file; none of a file of nothing.
     pub master: Option<String>,
 }
 
 impl Keyring {
-    /// The key that goes by this name. Errs: NotFound, Destroyed, InvalidArn, Validation.
+    /// The key that goes by this name for an account: an alias is one of its own, or one of the node. Errs: NotFound, Destroyed,
+    /// InvalidArn, Validation.
+    pub fn find_for(&self, account: &str, key: &str) -> Result<&Arc<KmsKey>, KmsError> {
+        self.find_by(key, |name| self.alias(account, name).or_else(|| self.alias(NODE_ACCOUNT, name)))
+    }
+
+    /// The key that goes by this name for the node and its administrators, whose accounts are all: an alias is one of the node, or the
+    /// only one of this name. Errs: as [`Self::find_for`].
     pub fn find(&self, key: &str) -> Result<&Arc<KmsKey>, KmsError> {
+        self.find_by(key, |name| {
+            let mut named = self.aliases.values().filter_map(|aliases| aliases.get(name));
+            self.alias(NODE_ACCOUNT, name).or_else(|| named.next().filter(|_| named.next().is_none()))
+        })
+    }
+
+    /// The alias of this name, with its prefix, that an account has.
+    pub fn alias(&self, account: &str, name: &str) -> Option<&Alias> {
+        self.aliases.get(account)?.get(name)
+    }
+
+    /// Every alias of every account.
+    pub fn aliases(&self) -> impl Iterator<Item = &Alias> {
+        self.aliases.values().flat_map(BTreeMap::values)
+    }
+
+    fn find_by<'a>(
+        &'a self,
+        key: &str,
+        by_name: impl FnOnce(&str) -> Option<&'a Alias>,
+    ) -> Result<&'a Arc<KmsKey>, KmsError> {
         let no_key = |key: &str| KmsError::NotFound(format!("Key '{key}' does not exist"));
         let no_alias = |alias: &str| KmsError::NotFound(format!("Alias {alias} is not found."));
         match KeyName::parse(key)? {
@@ -43,11 +72,11 @@ impl Keyring {
                 _ => Err(no_key(arn)),
             },
             KeyName::Alias(name) => {
-                let alias = self.aliases.get(name).ok_or_else(|| no_alias(name))?;
+                let alias = by_name(name).ok_or_else(|| no_alias(name))?;
                 self.by_id(&alias.key_id)
             }
-            KeyName::AliasArn { arn, alias } => {
-                let alias = self.aliases.get(alias).filter(|alias| alias.arn == arn).ok_or_else(|| no_alias(arn))?;
+            KeyName::AliasArn { arn, account, alias } => {
+                let alias = self.alias(account, alias).filter(|alias| alias.arn == arn).ok_or_else(|| no_alias(arn))?;
                 self.by_id(&alias.key_id)
             }
         }
@@ -183,8 +212,8 @@ impl Keyring {
         };
         key.aliases.push(record.name.clone());
         key.aliases.sort_unstable();
-        match self.aliases.insert(record.name.clone(), alias) {
-            Some(_) => Err("it is there twice"),
+        match self.aliases.entry(key.account.clone()).or_default().insert(record.name.clone(), alias) {
+            Some(_) => Err("its account has it twice"),
             None => Ok(()),
         }
     }

@@ -23,8 +23,8 @@ pub(super) enum KeyName<'a> {
     Arn { arn: &'a str, id: &'a str },
     /// An alias, with its prefix.
     Alias(&'a str),
-    /// The ARN of an alias, and the alias in it.
-    AliasArn { arn: &'a str, alias: &'a str },
+    /// The ARN of an alias, and the account and the alias in it.
+    AliasArn { arn: &'a str, account: &'a str, alias: &'a str },
 }
 
 impl<'a> KeyName<'a> {
@@ -55,7 +55,7 @@ impl<'a> KeyName<'a> {
         }
         match resource.strip_prefix("key/") {
             Some(id) => id_bytes(id).map(|_| Self::Arn { arn, id }),
-            None => is_alias(resource).then_some(Self::AliasArn { arn, alias: resource }),
+            None => is_alias(resource).then_some(Self::AliasArn { arn, account, alias: resource }),
         }
     }
 }
@@ -120,7 +120,10 @@ mod tests {
         assert_eq!(KeyName::parse(ID).unwrap(), KeyName::Id(ID));
         assert_eq!(KeyName::parse("alias/x").unwrap(), KeyName::Alias("alias/x"));
         assert_eq!(KeyName::parse(&key).unwrap(), KeyName::Arn { arn: &key, id: ID });
-        assert_eq!(KeyName::parse(&alias).unwrap(), KeyName::AliasArn { arn: &alias, alias: "alias/a/b" });
+        assert_eq!(
+            KeyName::parse(&alias).unwrap(),
+            KeyName::AliasArn { arn: &alias, account: "111122223333", alias: "alias/a/b" }
+        );
         for bad in [
             "arn:aws:s3:::bucket",
             "arn:aws:kms:us-east-1:111122223333:key/x",

@@ -30,6 +30,25 @@ pub(super) struct FileRecord {
     pub other: Map<String, Value>,
 }
 
+impl FileRecord {
+    /// How many bytes each account's keys and aliases take.
+    pub fn bytes_by_account(&self) -> BTreeMap<&str, usize> {
+        fn bytes(record: &impl Serialize) -> usize {
+            serde_json::to_string(record).map_or(0, |text| text.len())
+        }
+        let accounts: BTreeMap<&str, &str> =
+            self.keys.iter().map(|key| (key.id.as_str(), key.account.as_str())).collect();
+        let keys = self.keys.iter().map(|key| (key.account.as_str(), bytes(key)));
+        let aliases =
+            self.aliases.iter().filter_map(|alias| Some((*accounts.get(alias.key_id.as_str())?, bytes(alias))));
+        let mut sums = BTreeMap::new();
+        for (account, bytes) in keys.chain(aliases) {
+            *sums.entry(account).or_default() += bytes;
+        }
+        sums
+    }
+}
+
 /// What tells a master key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct MasterRecord {
@@ -98,6 +117,13 @@ pub(super) struct AliasRecord {
     pub updated_at: Stamp,
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl AliasRecord {
+    /// Whether it is the one of this name that this key has.
+    pub fn is(&self, name: &str, key_id: &str) -> bool {
+        self.name == name && self.key_id == key_id
+    }
 }
 
 /// A key that is no more.

@@ -6,6 +6,7 @@
 //! runs the node, who may go on with another key; what is lost is told all the same.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ use crate::seal::SecretKey;
 const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How many of them only upkeep may use: states, rotations, deletions, the node's own key.
 const UPKEEP_BYTES: usize = 4 * 1024 * 1024;
+/// How many bytes of the file an account's keys and aliases may take, so that none takes the room of all.
+const ACCOUNT_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// What the start found. It stays that until the next one.
 #[derive(Debug)]
@@ -176,7 +179,7 @@ fn lost(settings: &KmsSettings, masters: &Masters, keyring: &Keyring) -> Option<
 
 fn try_open(settings: &KmsSettings, now: Stamp) -> Result<Option<JsonStore<KeysFile>>, VaultError> {
     let keys_path = &settings.keys_path;
-    let named = JsonStore::open(keys_path.clone(), Head, None, &json!({}), now)?.snapshot().load().state.clone();
+    let named = JsonStore::open(keys_path.clone(), Head, None, &json!({}))?.snapshot().load().state.clone();
     let Some(current) = current_key(settings, named.as_ref().as_ref())? else { return Ok(None) };
     let previous: Option<Vec<DataKey>> = settings.previous_master_keys.iter().map(|key| decode(key.expose())).collect();
     let previous = previous.ok_or(VaultError::MalformedSetting("ENCRYPTION_MASTER_KEY_PREVIOUS"))?;
@@ -194,7 +197,7 @@ fn try_open(settings: &KmsSettings, now: Stamp) -> Result<Option<JsonStore<KeysF
         let (master_key, keys) = (settings.master_key_path.clone(), keys_path.clone());
         return Err(VaultError::Stranger { master_key, keys, given: masters.current.id.clone(), lost });
     }
-    let mut store = JsonStore::open(keys_path.clone(), KeysFile { masters }, None, &json!({}), now)?;
+    let mut store = JsonStore::open(keys_path.clone(), KeysFile { masters }, None, &json!({}))?;
     adopt(&mut store, settings, now)?;
     Ok(Some(store))
 }
@@ -283,12 +286,28 @@ pub(super) fn edit<R>(
         let after = serde_json::to_value(&file).map_err(unreadable)?;
         let bytes = after.to_string().len();
         let bytes_max = if is_upkeep { FILE_BYTES_MAX } else { FILE_BYTES_MAX - UPKEEP_BYTES };
-        if bytes > bytes_max && bytes > document.to_string().len() {
+        let grows = bytes > document.to_string().len();
+        if grows && bytes > bytes_max {
             return Err(KmsError::LimitExceeded("The node has no room for more keys.".to_owned()));
+        }
+        if grows && !is_upkeep && bytes > ACCOUNT_BYTES_MAX {
+            let before = FileRecord::deserialize(&*document).map_err(unreadable)?;
+            check_accounts(&before.bytes_by_account(), &file.bytes_by_account())?;
         }
         *document = after;
         Ok(answer)
     })
+}
+
+/// Errs when an account takes more than it may, and more than before: LimitExceeded.
+fn check_accounts(before: &BTreeMap<&str, usize>, after: &BTreeMap<&str, usize>) -> Result<(), KmsError> {
+    let is_over = |(account, bytes): (&&str, &usize)| {
+        *bytes > ACCOUNT_BYTES_MAX && *bytes > before.get(account).copied().unwrap_or_default()
+    };
+    match after.iter().any(is_over) {
+        true => Err(KmsError::LimitExceeded("The account has no room for more of its keys.".to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// A record that does not serialise or parse, which a compiled one always does.

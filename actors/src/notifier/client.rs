@@ -90,7 +90,7 @@ impl NotifierClient {
         arbiter: &ArbiterHandle,
     ) -> Result<Self, NotifierError> {
         let file = WebhookFile { sealer: settings.sealer.clone() };
-        let store = JsonStore::open(settings.path.clone(), file, None, &WebhookFile::empty(), clock.now())?;
+        let store = JsonStore::open(settings.path.clone(), file, None, &WebhookFile::empty())?;
         let (webhooks, path) = (store.snapshot(), Arc::from(settings.path.as_path()));
         let region = Arc::from(settings.region.as_str());
         let mut actor = Notifier::new(store, storage.clone(), clock, settings);
@@ -124,7 +124,7 @@ impl NotifierClient {
         if !validate || named.is_empty() {
             return Ok(());
         }
-        if !self.webhooks.load().is_current_lately(&self.path) {
+        if !self.webhooks.load().is_current_for_request(&self.path) {
             self.door.call(Reload).await?;
         }
         let webhooks = Arc::clone(&self.webhooks.load().state);

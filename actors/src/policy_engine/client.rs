@@ -74,7 +74,7 @@ impl PolicyEngineClient {
     ) -> Result<Self, PolicyError> {
         let PolicyEngineSettings { path, audit } = settings;
         let schema = PolicyFile { audit };
-        let store = JsonStore::open(path.clone(), schema, None, &PolicyFile::empty(), clock.now())?;
+        let store = JsonStore::open(path.clone(), schema, None, &PolicyFile::empty())?;
         let policies = store.snapshot();
         log_broken(&policies.load().state);
         let actor = PolicyEngine::new(store, iam.clone(), clock);
@@ -86,7 +86,7 @@ impl PolicyEngineClient {
     /// Takes up a hand edit of the policy file, if there is one: one `stat` otherwise. To be called before the first
     /// [`Self::decide`] of a request.
     pub async fn refresh(&self) -> Result<(), PolicyError> {
-        if self.policies.load().is_current_lately(&self.path) {
+        if self.policies.load().is_current_for_request(&self.path) {
             return Ok(());
         }
         Ok(self.door.call(Reload).await?)

@@ -11,6 +11,7 @@ use super::messages::{Begin, Cancel, ReencryptionError, Stop};
 use super::worker::{Desk, Worker};
 use crate::call::Door;
 use crate::clock::SharedClock;
+use crate::iam::IamClient;
 use crate::kms::KmsClient;
 use crate::storage::StorageClient;
 
@@ -28,9 +29,15 @@ pub struct ReencryptionClient {
 
 impl ReencryptionClient {
     /// Starts the actor on an arbiter; a job that was at work when the node stopped goes on.
-    pub fn start(storage: StorageClient, kms: KmsClient, clock: SharedClock, arbiter: &ArbiterHandle) -> Self {
+    pub fn start(
+        storage: StorageClient,
+        kms: KmsClient,
+        iam: IamClient,
+        clock: SharedClock,
+        arbiter: &ArbiterHandle,
+    ) -> Self {
         let desk = Arc::new(Desk::new(storage.clone(), kms.clone(), clock));
-        let worker = Worker { desk: Arc::clone(&desk), storage, kms };
+        let worker = Worker { desk: Arc::clone(&desk), storage, kms, iam };
         let address = ReencryptionActor::start_in_arbiter(arbiter, move |_| ReencryptionActor::new(worker));
         Self { door: Door::new(address, CALLS_MAX, DEADLINE), desk }
     }

@@ -12,8 +12,10 @@ use crate::audit::{AuditLog, ChangeOrigin};
 use crate::bucket_config::{BucketConfig, BucketEncryption, ConfigChange, DefaultEncryption};
 use crate::clock::{SharedClock, SystemClock};
 use crate::encryption::{CustomerKey, EncryptionContext, Envelope, Method, ObjectName, WrappingKey};
+use crate::iam::{IamClient, IamSettings};
 use crate::kms::{CreateKey, KmsClient, KmsSettings};
 use crate::names::{BucketName, CanonicalId, ObjectKey, PartNumber, VersionId};
+use crate::seal::{Sealer, SecretKey};
 use crate::storage::*;
 
 struct Node {
@@ -60,7 +62,17 @@ async fn start(root: &Path) -> Node {
     };
     let arbiter = actix::Arbiter::current();
     let kms = KmsClient::start(settings, Arc::clone(&clock), &arbiter);
-    let jobs = ReencryptionClient::start(storage.clone(), kms.clone(), clock, &arbiter);
+    let settings = IamSettings {
+        path: root.join("iam.json"),
+        host_is_loopback: true,
+        admin_access_key: None,
+        admin_secret_key: None,
+        sealer: Sealer::new(&SecretKey::new("some-secret-of-this-test"), &[]).unwrap(),
+        audit: AuditLog::nowhere(),
+        login_failures_max: 0,
+    };
+    let iam = IamClient::start(settings, Arc::clone(&clock), &arbiter).unwrap().client;
+    let jobs = ReencryptionClient::start(storage.clone(), kms.clone(), iam, clock, &arbiter);
     Node { storage, kms, jobs }
 }
 

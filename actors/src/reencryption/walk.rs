@@ -84,9 +84,45 @@ impl Worker {
         let is_meant = |encryption| !order.convert && is_meant(encryption, order);
         let meant = page.entries.iter().filter(|upload| upload.encryption.as_ref().is_some_and(is_meant));
         let works: Vec<_> = meant.map(|upload| self.upload(bucket, order, upload)).collect();
-        let done: Vec<_> = stream::iter(works).buffered(TOGETHER).collect().await;
+        let mut done: Vec<_> = stream::iter(works).buffered(TOGETHER).collect().await;
+        // Once in a bucket, and again if it is interrupted.
+        if job.position.key.is_none() && !order.convert {
+            done.extend(self.conflict_copies(bucket, order).await?);
+        }
         let next = page.next.map(|(key, upload)| (key, upload.map(|upload| upload.to_string())));
         turn(job, bucket, page.entries.len(), done, next)
+    }
+
+    /// What is kept beside the versions, since it lost against another node's change.
+    async fn conflict_copies(
+        &self,
+        bucket: &Arc<Bucket>,
+        order: &JobOrder,
+    ) -> Result<Vec<(ObjectKey, Result<Outcome, Failure>)>, StorageError> {
+        let mut done = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.storage.conflicts(Arc::clone(bucket), after, PAGE).await?;
+            let is_full = page.len() == PAGE;
+            after = page.last().map(|last| (last.key.clone(), last.version_id));
+            let prefix = order.prefix.as_deref().unwrap_or_default();
+            let chosen = page.into_iter().filter(|copy| !copy.is_version && copy.key.as_str().starts_with(prefix));
+            for copy in chosen {
+                let Some(from) = copy.object.encryption().filter(|from| is_meant(from, order)) else { continue };
+                let entry = VersionEntry {
+                    key: copy.key.clone(),
+                    version_id: copy.version_id,
+                    is_latest: false,
+                    last_modified: copy.object.modified(),
+                    owner: copy.object.owner.clone(),
+                    object: Some(Arc::clone(&copy.object)),
+                };
+                done.push((copy.key.clone(), self.rewrap(bucket, order, &entry, from).await));
+            }
+            if !is_full {
+                return Ok(done);
+            }
+        }
     }
 
     async fn version(
@@ -180,7 +216,9 @@ impl Worker {
             return Ok(Outcome::Skipped);
         }
         let configured = bucket.config.encryption.as_ref();
-        match self.kms.seal_by_default(configured, &name(bucket, &entry.key)).await? {
+        let directory = self.iam.directory();
+        let account = directory.account_of(&bucket.owner);
+        match self.kms.seal_by_default(configured, &account, &name(bucket, &entry.key)).await? {
             Some(envelope) => self.write_anew(bucket, entry, &envelope).await,
             None => Ok(Outcome::Skipped),
         }

@@ -11,6 +11,7 @@ use super::job::{Job, JobOrder, JobState};
 use super::messages::ReencryptionError;
 use crate::clock::SharedClock;
 use crate::encryption::{KeyUse, WrappingKey};
+use crate::iam::IamClient;
 use crate::kms::{KmsClient, KmsError};
 use crate::names::BucketName;
 use crate::storage::{KeepReencryption, StorageClient, StorageError};
@@ -148,6 +149,8 @@ pub(super) struct Worker {
     pub desk: Arc<Desk>,
     pub storage: StorageClient,
     pub kms: KmsClient,
+    /// Knows the accounts of buckets' owners.
+    pub iam: IamClient,
 }
 
 impl Worker {

@@ -130,12 +130,11 @@ impl ReplicationClient {
         arbiter: &ArbiterHandle,
     ) -> Result<Self, ReplicationError> {
         let ReplicationSettings { connections_path, rules_path, state_path, sealer, audit, limits } = settings;
-        let now = clock.now();
         let file = ConnectionsFile { sealer: sealer.clone(), audit: audit.clone() };
-        let connections = JsonStore::open(connections_path.clone(), file, None, &ConnectionsFile::empty(), now)?;
+        let connections = JsonStore::open(connections_path.clone(), file, None, &ConnectionsFile::empty())?;
         let file = RulesFile { audit: audit.clone() };
-        let rules = JsonStore::open(rules_path.clone(), file, None, &RulesFile::empty(), now)?;
-        let learned = JsonStore::open(state_path, LearnedFile, None, &LearnedFile::empty(), now)?;
+        let rules = JsonStore::open(rules_path.clone(), file, None, &RulesFile::empty())?;
+        let learned = JsonStore::open(state_path, LearnedFile, None, &LearnedFile::empty())?;
         let (connections_now, rules_now, seats) = (connections.snapshot(), rules.snapshot(), Seats::default());
         let tools = Tools {
             source: Arc::clone(&source),
@@ -167,7 +166,9 @@ impl ReplicationClient {
     /// Takes up hand edits, if there are any: two `stat`s otherwise.
     pub async fn refresh(&self) -> Result<(), ReplicationError> {
         let (connections, rules) = &*self.paths;
-        if self.connections.load().is_current_lately(connections) && self.rules.load().is_current_lately(rules) {
+        if self.connections.load().is_current_for_request(connections)
+            && self.rules.load().is_current_for_request(rules)
+        {
             return Ok(());
         }
         Ok(self.door.call(Reload).await?)

@@ -55,6 +55,10 @@ pub struct Rule {
     pub delete_versions: bool,
     /// The rules that were set through S3; none where the bucket is replicated as a whole.
     pub rules: Option<Vec<ReplicationRule>>,
+    /// The role that was named through S3. Nothing is asked of it.
+    pub role: Option<String>,
+    /// The destination as it was named through S3.
+    pub destination: Option<String>,
 }
 
 impl Rule {
@@ -131,6 +135,8 @@ struct Record {
     replicate_deletes: Option<bool>,
     delete_versions: Option<bool>,
     rules: Option<Vec<RuleRecord>>,
+    role: Option<String>,
+    destination: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -206,6 +212,8 @@ fn compile_rule(bucket: BucketName, record: &Value) -> Result<Rule, String> {
         replicate_deletes: record.replicate_deletes.unwrap_or(true),
         delete_versions: record.delete_versions.unwrap_or(false),
         rules: record.rules.map(|rules| rules.into_iter().map(ReplicationRule::from).collect()),
+        role: record.role,
+        destination: record.destination,
     };
     check(&rule).map(|()| rule)
 }
@@ -275,6 +283,8 @@ pub(super) fn put(document: &mut Value, rule: &Rule) {
         ("replicate_deletes", (!rule.replicate_deletes).then_some(Value::Bool(false))),
         ("delete_versions", rule.delete_versions.then_some(Value::Bool(true))),
         ("rules", rule.rules.as_deref().map(records_of)),
+        ("role", rule.role.as_deref().map(Value::from)),
+        ("destination", rule.destination.as_deref().map(Value::from)),
     ];
     for (name, value) in wanted {
         match value {

@@ -142,7 +142,14 @@ impl StorageClient {
         let (shared, bucket) = (Arc::clone(&self.shared), Arc::clone(&message.bucket));
         self.shared.long_pool.run(move || check_empty(&shared, &bucket)).await?;
         self.end_uploads(&message.bucket).await?;
-        self.commit(DropBucket(message)).await
+        if message.bucket.config.keeps_changes {
+            self.end_conflicts(&message.bucket).await?;
+        }
+        let dropped = self.commit(DropBucket(message)).await?;
+        if dropped.config.keeps_changes {
+            self.drop_leftovers(dropped.id).await?;
+        }
+        Ok(dropped)
     }
 
     /// Ends the uploads of a bucket that is about to go, one commit each: together they may be too large for one.

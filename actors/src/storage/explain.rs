@@ -228,7 +228,7 @@ impl Explaining<'_> {
             key: asked.key.as_str().to_owned(),
             version_id: object.version_id.to_string(),
             is_current,
-            last_modified: object.stamp.rfc3339(),
+            last_modified: object.modified().rfc3339(),
             etag: object.etag.to_string(),
             size: row.size,
             stored_size: row.stored_size(),

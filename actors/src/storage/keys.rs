@@ -367,8 +367,8 @@ pub(super) fn all_meters() -> KeyRange {
     (vec![PREFIX_METER], vec![OWNER_METER + 1])
 }
 
-/// Objects, versions and uploads of the keys of a bucket that begin with a prefix: three ranges that follow each other.
-pub(super) fn holdings_below(bucket: BucketId, prefix: &[u8]) -> [KeyRange; 3] {
+/// Objects, versions, uploads and conflicts of the keys of a bucket that begin with a prefix: ranges that follow each other.
+pub(super) fn holdings_below(bucket: BucketId, prefix: &[u8]) -> [KeyRange; 4] {
     let mut ranges = [OBJECT, VERSION, UPLOAD].map(|table| (of_bucket(table, bucket), Vec::new()));
     for (start, end) in &mut ranges {
         match start.first() {
@@ -377,12 +377,14 @@ pub(super) fn holdings_below(bucket: BucketId, prefix: &[u8]) -> [KeyRange; 3] {
         }
         *end = successor(start);
     }
-    ranges
+    let [objects, versions, uploads] = ranges;
+    [objects, versions, uploads, conflicts_below(bucket, prefix)]
 }
 
-/// Objects, versions and uploads of all buckets: three ranges that follow each other.
-pub(super) fn all_holdings() -> [KeyRange; 3] {
-    [OBJECT, VERSION, UPLOAD].map(|table| (vec![table], vec![table + 1]))
+/// Objects, versions, uploads and conflicts of all buckets: ranges that follow each other.
+pub(super) fn all_holdings() -> [KeyRange; 4] {
+    let [objects, versions, uploads] = [OBJECT, VERSION, UPLOAD].map(|table| (vec![table], vec![table + 1]));
+    [objects, versions, uploads, all_conflicts()]
 }
 
 fn event_table(tray: Tray) -> u8 {

@@ -499,7 +499,7 @@ fn row_at(changes: &[RowChange], at: u32) -> Option<&[u8]> {
 
 /// Whether a row's key is that of a noncurrent version.
 fn is_noncurrent(row_key: &[u8]) -> bool {
-    matches!(keys::kind(row_key), Some(keys::RowKind::Version(..)))
+    matches!(keys::kind(row_key), Some(keys::RowKind::Version(..) | keys::RowKind::Conflict(..)))
 }
 
 /// The copy of an object's row that goes with its file; none when the entry has no such row.

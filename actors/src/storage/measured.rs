@@ -74,6 +74,7 @@ pub fn batch_encoding(puts: usize, body_bytes: usize) -> impl FnMut() -> usize {
                 key: key(n),
                 location: Location::Plain,
                 stamp: 1_700_000_000_000_000_000,
+                clock: None,
             },
             source: Source::Journal,
             size: body_bytes as u64,

@@ -21,6 +21,7 @@ use super::io_pool::IoPool;
 use super::messages::{Bucket, Object, Versioning};
 use super::overlay::Rows;
 use super::plan::place_of;
+use super::replication::copy_row;
 use super::rows::{self, Location, ObjectRow};
 use super::steps::{Place, is_plain_path, staged_path};
 use super::unsealing::{Unsealing, Wanted};
@@ -61,10 +62,14 @@ pub(super) fn find_row(
     };
     match find_version(rows, bucket.id, key, version)? {
         Some((_, row)) if row.is_marker() => {
-            Err(StorageError::IsDeleteMarker { key: key.clone(), version, last_modified: Stamp(row.stamp) })
+            Err(StorageError::IsDeleteMarker { key: key.clone(), version, last_modified: row.modified() })
         }
         Some(found) => Ok(found),
-        None => Err(StorageError::NoSuchVersion { key: key.clone(), version }),
+        // What lost in a conflict is no version, but can be read by its id.
+        None => match copy_row(rows, bucket.id, key, version)? {
+            Some(copy) => Ok(copy),
+            None => Err(StorageError::NoSuchVersion { key: key.clone(), version }),
+        },
     }
 }
 
@@ -329,6 +334,15 @@ impl OpenObject {
             source: self,
             waiting: None,
         })
+    }
+
+    /// Copies the bytes as they are on disk, sealed if they are.
+    pub(super) fn copy_stored(&self, to: &DiskFile) -> std::io::Result<()> {
+        match &self.bits {
+            Bits::None => Ok(()),
+            Bits::Memory(bytes) => to.write_all_at(bytes, 0),
+            Bits::File(file) => to.copy_from(file, 0, 0, self.object.stored_size()),
+        }
     }
 
     /// Bytes as they are on disk, at once if they are at hand.

@@ -650,13 +650,11 @@ impl ObjectRow {
     }
 
     /// When it was written, on whatever node.
-    #[allow(dead_code, reason = "used once replicas are planned")]
     pub fn modified(&self) -> Stamp {
         Stamp(self.lineage.as_ref().and_then(|lineage| lineage.modified).unwrap_or(self.stamp))
     }
 
     /// Whether it is kept only since it lost against a change that had not seen it.
-    #[allow(dead_code, reason = "used once replicas are planned")]
     pub fn is_copy(&self) -> bool {
         self.lineage.as_ref().is_some_and(|lineage| lineage.is_copy == Some(true))
     }

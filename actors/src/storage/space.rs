@@ -314,8 +314,14 @@ mod tests {
         let (_root, space) = space(0);
         let bytes = space.margin.unsigned_abs() + 100_000;
         space.count(FreeSpace { bytes, total: 1 << 30, files: 1000, files_total: 1600 });
-        let place =
-            Place { bucket_id: 1, bucket: "b".into(), key: "x/y/z".into(), location: Location::Plain, stamp: 1 };
+        let place = Place {
+            bucket_id: 1,
+            bucket: "b".into(),
+            key: "x/y/z".into(),
+            location: Location::Plain,
+            stamp: 1,
+            clock: None,
+        };
         let inline = Step::Write { place: place.clone(), source: Source::Journal, size: 60_000, row: 0 };
         let staged = Step::Write { place, source: Source::Staged { name: "1-1".into() }, size: 60_000, row: 0 };
         space.promise(&[staged]);

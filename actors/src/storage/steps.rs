@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 
 use super::disk::{BUCKETS_FOLDER, STAGING_FOLDER, TRASH_FOLDER};
+use super::keys;
 use super::rows::Location;
 use crate::names::{BucketId, Stamp};
 
@@ -22,6 +23,9 @@ pub(super) struct Place {
     pub location: Location,
     #[n(4)]
     pub stamp: u64,
+    /// Its place among the versions of its key, where that is not its stamp.
+    #[n(5)]
+    pub clock: Option<u64>,
 }
 
 /// Where the bytes of a new file come from.
@@ -197,6 +201,11 @@ impl Step {
 }
 
 impl Place {
+    /// The key of its row while it is among the versions.
+    pub fn version_key(&self) -> Vec<u8> {
+        keys::version(BucketId(self.bucket_id), self.key.as_bytes(), Stamp(self.clock.unwrap_or(self.stamp)))
+    }
+
     /// The path, relative to the root.
     pub fn path(&self) -> PathBuf {
         match self.location {

@@ -68,23 +68,20 @@ impl Top {
 /// The time that a row tells of by itself: all but that of a delete marker which is the newest version.
 pub(super) fn told(kind: &RowKind, row: &[u8]) -> Result<Option<TimeEntry>, StorageError> {
     match kind {
-        RowKind::Object(_, key) => {
-            let stamp = rows::decode::<ObjectRow>(row)?.stamp;
-            Ok(Some(current(key, stamp)))
-        }
+        RowKind::Object(_, key) => Ok(Some(current(key, &rows::decode(row)?))),
         RowKind::Version(_, key, _) => Ok(noncurrent(key, &rows::decode(row)?)),
         RowKind::Upload(_, key, upload) => Ok(Some(in_progress(key, *upload))),
         _ => Ok(None),
     }
 }
 
-fn current(key: &[u8], stamp: u64) -> TimeEntry {
-    TimeEntry { kind: LifecycleKind::Current, since: Stamp(stamp), key: key.to_vec(), mark: stamp }
+fn current(key: &[u8], row: &ObjectRow) -> TimeEntry {
+    TimeEntry { kind: LifecycleKind::Current, since: row.modified(), key: key.to_vec(), mark: row.stamp }
 }
 
 fn noncurrent(key: &[u8], row: &ObjectRow) -> Option<TimeEntry> {
     let since = Stamp(row.noncurrent_since?);
-    Some(TimeEntry { kind: LifecycleKind::Noncurrent, since, key: key.to_vec(), mark: row.stamp })
+    Some(TimeEntry { kind: LifecycleKind::Noncurrent, since, key: key.to_vec(), mark: row.clock().0 })
 }
 
 pub(super) fn in_progress(key: &[u8], upload: UploadId) -> TimeEntry {

@@ -137,7 +137,7 @@ pub(super) fn list_versions(view: &dyn Rows, query: &ListVersions) -> Result<Ver
             key: object_key(&key)?,
             version_id,
             is_latest,
-            last_modified: object.stamp,
+            last_modified: object.modified(),
             owner: object.owner.clone(),
             object: (!is_marker).then(|| Arc::new(object)),
         });
@@ -172,7 +172,7 @@ impl Begin {
             return Ok(Self { objects: object_behind, versions: behind, inside: None });
         };
         let is_current_older = match view.get(&keys::object(bucket, key))? {
-            Some(row) => rows::decode::<ObjectRow>(&row)?.stamp < stamp.0,
+            Some(row) => rows::decode::<ObjectRow>(&row)?.clock() < stamp,
             None => false,
         };
         if is_current_older {
@@ -193,7 +193,7 @@ fn stamp_of(view: &dyn Rows, bucket: BucketId, key: &[u8], version: VersionId) -
         return rows::decode_stamp(&row).map(Some);
     }
     let current = view.get(&keys::object(bucket, key))?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
-    Ok(current.filter(|row| row.version.is_none()).map(|row| Stamp(row.stamp)))
+    Ok(current.filter(|row| row.version.is_none()).map(|row| row.clock()))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use actix_web::http::StatusCode;
 use bytes::Bytes;
 use futures_util::Stream;
 use myfsio_actors::encryption::WrappingKey;
-use myfsio_actors::kms::KmsKey;
+use myfsio_actors::kms::{KeyManager, KmsKey};
 use serde_json::{Map, Value};
 
 use crate::kms::access::Subject;
@@ -46,9 +46,10 @@ pub async fn answer(
             let body = body.collect(BODY_BYTES_MAX).await?;
             let fields = body::read(operation, key, &body, caller.query())?;
             let (context, by) = (caller.context(node), caller.origin(request_id));
+            let is_administrator = caller.is_administrator(node);
             let call = kms::Call { node, operation, fields, principal: &principal, context, by };
             let told = kms::perform(&call).await?;
-            completed(&call, told)?
+            completed(&call, told, is_administrator)?
         }
         KmsRoute::Client(route) => client::answer(route, &body.collect(client::BODY_BYTES_MAX).await?)?,
     };
@@ -56,23 +57,26 @@ pub async fn answer(
 }
 
 /// What AWS tells, and beside it: the key as it is now where an operation changes one and AWS tells next to nothing; of a key that is looked
-/// at or deleted, how many objects and uploads nobody can read without it; and its names. Errs: as looking the key up.
-fn completed(call: &kms::Call<'_>, told: Value) -> Result<Value, S3Error> {
+/// at or deleted, how many objects and uploads nobody can read without it; and its names. The node's own key anybody may look at, but what
+/// is under it is everybody's, so that is told to administrators. Errs: as looking the key up.
+fn completed(call: &kms::Call<'_>, told: Value, is_administrator: bool) -> Result<Value, S3Error> {
     use Operation as O;
     let mut members = match told {
         Value::Object(members) => members,
         _ => Map::new(),
     };
-    let key = || call.kms().find(call.fields.key("KeyId")?).map_err(refusal);
+    let key = || call.find(call.fields.key("KeyId")?).map_err(refusal);
     match call.operation {
         O::EnableKey | O::DisableKey | O::RotateKeyOnDemand | O::CancelKeyDeletion => {
             members.insert("KeyMetadata".to_owned(), tell::metadata(&*key()?));
         }
         O::DescribeKey | O::ScheduleKeyDeletion => {
             let key = key()?;
-            let affected = call.node.storage.key_use(&WrappingKey::Kms(key.id.clone()))?;
-            members.insert("AffectedObjects".to_owned(), affected.objects.into());
-            members.insert("AffectedUploads".to_owned(), affected.uploads.into());
+            if key.manager == KeyManager::Customer || is_administrator {
+                let affected = call.node.storage.key_use(&WrappingKey::Kms(key.id.clone()))?;
+                members.insert("AffectedObjects".to_owned(), affected.objects.into());
+                members.insert("AffectedUploads".to_owned(), affected.uploads.into());
+            }
             if call.operation == O::DescribeKey {
                 members.extend(names(call, &key));
             }

@@ -27,7 +27,7 @@ struct ErrorPage {
 }
 
 /// The answer that tells a failure: a page, or JSON for a script.
-pub fn show(visit: &Visit, failure: &Failure) -> HttpResponse {
+pub fn show(visit: &Visit, failure: &Failure, reasons: Vec<String>) -> HttpResponse {
     let words = &visit.t.common;
     let status = failure.status();
     let (title, code, message) = match failure {
@@ -60,7 +60,7 @@ pub fn show(visit: &Visit, failure: &Failure) -> HttpResponse {
             hint: hint.to_owned(),
             request_id: request_id.clone(),
             fields: fields.iter().map(|(name, value)| ((*name).to_owned(), legible(value))).collect(),
-            reasons: Vec::new(),
+            reasons,
             back: back(visit),
         };
         render_with(status, &page).unwrap_or_else(|_| HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR))
@@ -102,8 +102,23 @@ fn back(visit: &Visit) -> String {
     }
 }
 
-/// What the node considered for a denial, line by line, as far as it tells.
-pub fn reasons(explanation: &Value) -> Vec<String> {
-    let lines = explanation.get("message").and_then(Value::as_str);
-    lines.map(|text| text.lines().map(legible).collect()).unwrap_or_default()
+/// Why something was denied, as far as whoever asked may know: what was asked for, and what decided.
+pub async fn reasons(visit: &Visit, failure: &Failure) -> Vec<String> {
+    let (Failure::Refused(refusal), Ok(asker)) = (failure, visit.asker()) else { return Vec::new() };
+    if !refusal.is_denial || refusal.request_id.is_empty() {
+        return Vec::new();
+    }
+    let target = format!("/_myfsio/explain?request_id={}", refusal.request_id);
+    let Ok(told) = asker.json(Method::GET, &target, None).await else { return Vec::new() };
+    let all = told.get("refusals").and_then(Value::as_array).cloned().unwrap_or_else(|| vec![told]);
+    let mut reasons = Vec::new();
+    for told in &all {
+        let text = |name: &str| told.get(name).and_then(Value::as_str);
+        let asked: Vec<_> = ["action", "resource"].iter().filter_map(|name| text(name)).collect();
+        if !asked.is_empty() {
+            reasons.push(legible(&asked.join(" → ")));
+        }
+        reasons.extend(["message", "hint"].iter().filter_map(|name| text(name)).map(legible));
+    }
+    reasons
 }

@@ -4,17 +4,21 @@
 //! Words of a screen stand in `text/<screen>.rs`. Names of S3 and IAM (bucket, key, policy, `s3:GetObject`) stay as they are in
 //! every language, and so do messages of the API.
 
+mod account;
 mod browse;
 mod buckets;
 mod common;
 mod home;
 mod login;
+mod object;
 
+pub use account::Account;
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
 pub use home::Home;
 pub use login::Login;
+pub use object::Object;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -48,6 +52,10 @@ pub struct Text {
     pub buckets: Buckets,
     /// Objects of a bucket.
     pub browse: Browse,
+    /// An object.
+    pub object: Object,
+    /// One's own sessions.
+    pub account: Account,
 }
 
 /// English.
@@ -58,4 +66,6 @@ pub static ENGLISH: Text = Text {
     home: Home::ENGLISH,
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
+    object: Object::ENGLISH,
+    account: Account::ENGLISH,
 };

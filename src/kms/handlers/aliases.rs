@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::keys::ALIAS_MAX;
 use super::page::{Limits, page};
 use crate::kms::access::Subject;
-use crate::kms::call::Call;
+use crate::kms::call::{Call, alias_of};
 use crate::kms::error::refusal;
 use crate::kms::fields::validation;
 use crate::kms::tell;
@@ -22,23 +22,27 @@ pub async fn create(call: &Call<'_>) -> Result<Value, S3Error> {
     Ok(Value::Null)
 }
 
-/// UpdateAlias.
+/// UpdateAlias. The alias is one of the key's account.
 pub async fn update(call: &Call<'_>) -> Result<Value, S3Error> {
     let alias = call.fields.required("AliasName", ALIAS_MAX)?;
     let key = call.key_for(call.operation.permission(), target(call)?, |_| {})?;
-    let former = own_key(call, alias)?;
+    let former = match key.account == call.principal.account_id {
+        true => own_key(call, alias)?,
+        false => own_key(call, &format!("arn:aws:kms:{}:{}:{alias}", key.region, key.account))?,
+    };
     ask_of_alias(call, alias, &former)?;
     ask_of_alias(call, alias, &key)?;
     call.kms().update_alias(call.by.clone(), alias, &key.id).await.map_err(refusal)?;
     Ok(Value::Null)
 }
 
-/// DeleteAlias.
+/// DeleteAlias. An alias of another account, which administrators may delete, goes by its ARN.
 pub async fn delete(call: &Call<'_>) -> Result<Value, S3Error> {
-    let alias = call.fields.required("AliasName", ALIAS_MAX)?;
-    let former = own_key(call, alias)?;
+    let name = call.fields.required("AliasName", ALIAS_MAX)?;
+    let former = own_key(call, name)?;
+    let alias = alias_of(name).unwrap_or(name);
     ask_of_alias(call, alias, &former)?;
-    call.kms().delete_alias(call.by.clone(), alias).await.map_err(refusal)?;
+    call.kms().delete_alias(call.by.clone(), &former.account, alias).await.map_err(refusal)?;
     Ok(Value::Null)
 }
 
@@ -47,7 +51,7 @@ pub fn list(call: &Call<'_>) -> Result<Value, S3Error> {
     let seen = call.ask_of_account()?;
     let only = match call.fields.key_if("KeyId")? {
         Some(name) => {
-            let key = call.kms().find(name).map_err(refusal)?;
+            let key = call.find(name).map_err(refusal)?;
             if !seen.includes(&key) {
                 let message = format!("Key '{name}' does not exist");
                 return Err(S3Error::with_message(ErrorCode::NotFoundException, message));
@@ -67,7 +71,8 @@ pub fn list(call: &Call<'_>) -> Result<Value, S3Error> {
         limits,
         "Aliases",
         aliases.into_iter().filter(is_listed),
-        |alias| alias.name.clone(),
+        // Several accounts may have one of the same name.
+        |alias| format!("{}\0{}", alias.name, alias.arn),
         tell::alias,
     )
 }
@@ -83,7 +88,7 @@ fn target<'a>(call: &'a Call<'_>) -> Result<&'a str, S3Error> {
 
 /// The key that an alias has now, if the caller may do with it what it asks for. Errs: InvalidAliasNameException for what is no alias.
 fn own_key(call: &Call<'_>, alias: &str) -> Result<std::sync::Arc<KmsKey>, S3Error> {
-    match alias.starts_with("alias/") {
+    match alias_of(alias).is_some() {
         true => call.key_for(call.operation.permission(), alias, |_| {}),
         false => Err(ErrorCode::InvalidAliasNameException.into()),
     }

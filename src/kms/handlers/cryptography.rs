@@ -55,7 +55,7 @@ pub fn re_encrypt(call: &Call<'_>) -> Result<Value, S3Error> {
     let from_context = fields.context("SourceEncryptionContext")?;
     let to_context = fields.context("DestinationEncryptionContext")?;
     let to_name = fields.key("DestinationKeyId")?;
-    let same = match (call.kms().key_of(&blob), call.kms().find(to_name)) {
+    let same = match (call.kms().key_of(&blob), call.find(to_name)) {
         (Ok(from), Ok(to)) => from.id == to.id,
         _ => false,
     };

@@ -52,6 +52,8 @@ pub struct Authenticated<P> {
     pub signed_at_seconds: Option<i64>,
     /// The session token, where the access key is a temporary one.
     pub session_token: Option<SecretText>,
+    /// Names of the headers that the signature covers, lower case; none where the whole request is not signed.
+    pub signed_headers: Vec<String>,
 }
 
 /// Authenticates a request head. Errs: each S3 error that the mechanism's module names, InvalidArgument for two
@@ -95,6 +97,7 @@ pub async fn authenticate<C: Credentials>(
             payload,
             signed_at_seconds: None,
             session_token: None,
+            signed_headers: Vec::new(),
         });
     };
     let session_token = session_token(head, None)?;
@@ -109,6 +112,7 @@ pub async fn authenticate<C: Credentials>(
         payload,
         signed_at_seconds: None,
         session_token,
+        signed_headers: Vec::new(),
     })
 }
 
@@ -170,6 +174,7 @@ async fn verified<C: Credentials>(
         payload,
         signed_at_seconds: Some(claim.date.seconds),
         session_token: claim.session_token,
+        signed_headers: claim.signed.headers,
     })
 }
 
@@ -192,5 +197,6 @@ async fn verified_version_2<C: Credentials>(
         payload,
         signed_at_seconds: claim.signed_at_seconds,
         session_token: claim.session_token,
+        signed_headers: Vec::new(),
     })
 }

@@ -60,6 +60,7 @@ pub async fn authenticate_form<C: Credentials>(
             payload: PayloadSigning::Unsigned,
             signed_at_seconds: None,
             session_token: None,
+            signed_headers: Vec::new(),
         };
         return Ok(AuthenticatedForm { authenticated, policy: None });
     };
@@ -87,6 +88,7 @@ pub async fn authenticate_form<C: Credentials>(
             Signature::Version2 { .. } => None,
         },
         session_token: token.map(SecretText::new),
+        signed_headers: Vec::new(),
     };
     Ok(AuthenticatedForm { authenticated, policy: Some(policy) })
 }

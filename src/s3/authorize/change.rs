@@ -5,14 +5,12 @@
 
 use std::sync::Arc;
 
+use myfsio_actors::names::{Change, NodeId};
 use myfsio_actors::storage::{Bucket, ChangeObject, Object, ObjectChange, StorageError};
 
-use super::missing;
+use super::{TRIES_MAX, missing};
 use crate::s3::context::Call;
 use crate::s3::error::S3Error;
-
-/// How often an object may be overtaken by another one under its key.
-const TRIES_MAX: usize = 4;
 
 /// Changes the object of the request. `permitted` is the one that the permission was asked for, if it was there; `ask` asks for it
 /// again, for another one; `change` tells what is to change of an object, none where it is as it should be. Errs: what is missing;
@@ -21,6 +19,18 @@ pub async fn change(
     call: &Call,
     bucket: &Arc<Bucket>,
     permitted: Option<Arc<Object>>,
+    ask: impl Fn(&Arc<Object>) -> Result<(), S3Error>,
+    change: impl Fn(&Arc<Object>) -> Result<Option<ObjectChange>, S3Error>,
+) -> Result<Arc<Object>, S3Error> {
+    change_of(call, bucket, permitted, None, ask, change).await
+}
+
+/// The same of a change that another node made, and the node that sends it.
+pub async fn change_of(
+    call: &Call,
+    bucket: &Arc<Bucket>,
+    permitted: Option<Arc<Object>>,
+    replica: Option<(Change, NodeId)>,
     ask: impl Fn(&Arc<Object>) -> Result<(), S3Error>,
     change: impl Fn(&Arc<Object>) -> Result<Option<ObjectChange>, S3Error>,
 ) -> Result<Arc<Object>, S3Error> {
@@ -38,7 +48,7 @@ pub async fn change(
         };
         let Some(change) = change(&object)? else { return Ok(object) };
         let of = Some(object.stamp);
-        let message = ChangeObject { bucket: Arc::clone(bucket), key: key.clone(), version, of, change, replica: None };
+        let message = ChangeObject { bucket: Arc::clone(bucket), key: key.clone(), version, of, change, replica };
         match call.storage().change_object(message).await {
             Err(StorageError::Overtaken { .. }) => {}
             changed => return changed.map_err(|error| missing(call, bucket, error)),

@@ -42,7 +42,7 @@ pub fn ask_again(call: &Call, bucket: &Bucket, object: &Arc<Object>) -> Result<(
         facts: facts(call),
     };
     let found = OnceCell::from(Arc::clone(object));
-    ask_primary(&call.node, &call.auth, &primary, &Subject { row: None, found })
+    ask_primary(&call.node, &call.auth, &primary, &Subject { found, ..Subject::default() })
 }
 
 /// Asks for the permission to read a further object and opens it, as [`open`] does with the request's own. Errs: AccessDenied; what

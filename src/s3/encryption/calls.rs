@@ -1,47 +1,38 @@
 //! What a handler asks: how its new object is sealed, and by which key an object is opened.
 
-use std::sync::Arc;
-
-use myfsio_actors::encryption::{CustomerKey, DataKey, Encryption, EncryptionContext, Envelope, Method, ObjectName};
-use myfsio_actors::kms::{KmsClient, KmsError, KmsKey};
+use myfsio_actors::encryption::{CustomerKey, DataKey, Encryption, EncryptionContext, Envelope, Method};
+use myfsio_actors::kms::KmsError;
 use myfsio_actors::names::ObjectKey;
 use myfsio_actors::storage::{Bucket, Object, Upload};
 
-use super::asked::{Asked, refuse_on_read};
-use super::choice::Choice;
+use super::asked::refuse_on_read;
 use super::customer::{self, OF_COPY_SOURCE, OF_OBJECT};
-use super::key_use::KeyUse;
-use super::parts::{check_completion, check_part, require_key};
-use super::settings::{check_enabled, check_kms_enabled};
+use super::key_use::{Asker, KeyUse, name_of};
+use super::parts::{check_completion, require_key};
+use super::settings::check_kms_enabled;
 use super::told::{self, Told};
 use crate::node::Node;
+use crate::s3::authorize;
 use crate::s3::context::Call;
 use crate::s3::error::S3Error;
 use crate::s3::xml::encryption::AskedKey;
 
 impl Call {
-    /// How the object that the request makes is sealed; none when it is not. Errs: those of its headers, of the KMS, and of the
-    /// permission to use a key.
+    fn asker(&self) -> Asker<'_> {
+        Asker { node: &self.node, principal: self.auth.principal.as_deref(), facts: authorize::facts(self) }
+    }
+
+    /// See [`Asker::envelope`].
     pub async fn envelope(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Envelope>, S3Error> {
-        let (kms, name) = (&self.node.kms, name_of(bucket, key));
-        let choice = Choice::of(Asked::of_write(&self.headers)?, bucket.config.encryption.as_ref())?;
-        let envelope = match choice {
-            Choice::Plain => return Ok(None),
-            Choice::Managed => kms.seal_managed(&name)?,
-            Choice::Customer(key) => {
-                check_enabled(kms)?;
-                key.seal(&name)?
-            }
-            Choice::Kms { key: wanted, context, bucket_key } => {
-                check_kms_enabled(kms)?;
-                // Before anything is looked up, or made, for somebody whom nobody knows.
-                self.signer()?;
-                let found = key_of_name(kms, wanted.as_deref().unwrap_or_default()).await?;
-                self.may_use_key(KeyUse::Seal, &found, (bucket, key), &context)?;
-                kms.seal_with_key(&found.id, context, bucket_key, &name)?
-            }
-        };
-        Ok(Some(envelope))
+        self.counted(self.asker().envelope(bucket, key).await)
+    }
+
+    /// Counts refusals, of which no more are explained than are kept.
+    fn counted<T>(&self, asked: Result<T, S3Error>) -> Result<T, S3Error> {
+        if asked.is_err() {
+            self.refusals.set(self.refusals.get().saturating_add(1));
+        }
+        asked
     }
 
     /// The key that opens an object which the request reads; none for one that is not sealed. Errs: InvalidArgument for headers
@@ -66,12 +57,9 @@ impl Call {
         customer::key_for(&self.headers, OF_OBJECT, object.encryption()).map(|_| ())
     }
 
-    /// The key that seals the parts of an upload; none when they are not sealed. Errs: those of [`check_part`], of the KMS and of
-    /// the permission to use a key.
+    /// See [`Asker::part_key`].
     pub fn part_key(&self, bucket: &Bucket, key: &ObjectKey, upload: &Upload) -> Result<Option<DataKey>, S3Error> {
-        let encryption = upload.encryption.as_ref();
-        let given = check_part(&self.headers, encryption, bucket.config.encryption.as_ref())?;
-        self.open((bucket, key), encryption, given.as_ref())
+        self.counted(self.asker().part_key(bucket, key, upload))
     }
 
     /// Whether the caller, who completes an upload or lists its parts, may be told checksums, which are of what is sealed. `must` says
@@ -108,29 +96,21 @@ impl Call {
             Method::Kms { context, .. } => context.clone(),
             Method::Managed { .. } | Method::Customer(_) => EncryptionContext::default(),
         };
-        self.may_use_key(KeyUse::Take, &found, (bucket, key), &context)?;
+        self.counted(self.asker().may_use_key(KeyUse::Take, &found, (bucket, key), &context))?;
         Ok(kms.move_to_key(from, &name_of(bucket, key), &found.id, to.bucket_key)?)
     }
 
     fn open(
         &self,
-        (bucket, key): (&Bucket, &ObjectKey),
+        object: (&Bucket, &ObjectKey),
         encryption: Option<&Encryption>,
         given: Option<&CustomerKey>,
     ) -> Result<Option<DataKey>, S3Error> {
-        let Some(encryption) = encryption else { return Ok(None) };
-        self.may_open(encryption, (bucket, key))?;
-        Ok(Some(self.node.kms.open(encryption, &name_of(bucket, key), given)?))
+        self.counted(self.asker().open(object, encryption, given))
     }
 
     fn may_open(&self, encryption: &Encryption, object: (&Bucket, &ObjectKey)) -> Result<(), S3Error> {
-        match &encryption.method {
-            Method::Kms { key_id, context, .. } => {
-                let key = self.node.kms.key_of_object(key_id)?;
-                self.may_use_key(KeyUse::Open, &key, object, context)
-            }
-            Method::Managed { .. } | Method::Customer(_) => Ok(()),
-        }
+        self.counted(self.asker().may_open(encryption, object))
     }
 
     /// What the answer tells of how an object is sealed.
@@ -144,19 +124,9 @@ impl Call {
     }
 }
 
-/// How the node itself seals an object that it writes into a bucket: as the bucket is configured. Errs: those of the KMS.
+/// How the node itself seals an object that it writes into a bucket: as the bucket is configured, whose owner's aliases that means. Errs: those of the KMS.
 pub async fn envelope_by_default(node: &Node, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Envelope>, KmsError> {
-    node.kms.seal_by_default(bucket.config.encryption.as_ref(), &name_of(bucket, key)).await
-}
-
-/// The key of this name, or the one that is used when none is named. Errs: as the KMS does.
-async fn key_of_name(kms: &KmsClient, name: &str) -> Result<Arc<KmsKey>, KmsError> {
-    match KmsClient::is_default_key(name) {
-        true => kms.ensure_default_key().await,
-        false => kms.find(name),
-    }
-}
-
-fn name_of<'a>(bucket: &'a Bucket, key: &'a ObjectKey) -> ObjectName<'a> {
-    ObjectName { bucket: bucket.name.as_str(), key: key.as_str() }
+    let directory = node.access.iam.directory();
+    let account = directory.account_of(&bucket.owner);
+    node.kms.seal_by_default(bucket.config.encryption.as_ref(), &account, &name_of(bucket, key)).await
 }

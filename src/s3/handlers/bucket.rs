@@ -13,7 +13,6 @@ use crate::s3::encryption::asked::refuse_all;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::handlers::bucket_policy::drop_policy;
 use crate::s3::headers::{refuse_unbuilt, text};
-use crate::s3::operation::Operation;
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::requests::{CREATE_BUCKET_BYTES_MAX, create_bucket_configuration};
 use crate::s3::xml::versioning::{versioning_configuration, write_versioning};
@@ -148,16 +147,6 @@ pub async fn put_bucket_versioning(mut call: Call) -> Answer {
     }
     call.configure(BucketChange::Versioning(versioning_configuration(&document)?)).await?;
     Ok(empty(StatusCode::OK))
-}
-
-/// What S3 answers for a configuration that is not set; none when the operation reads no configuration.
-pub fn unset_configuration(call: &Call) -> Option<Answer> {
-    let code = match call.operation {
-        Operation::GetBucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
-        _ => return None,
-    };
-    let name = call.bucket_name.as_ref().map(|name| name.as_str()).unwrap_or_default();
-    Some(Err(S3Error::new(code).field("BucketName", name)))
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use futures_util::{StreamExt as _, stream};
 use myfsio_actors::names::{KEY_BYTES_MAX, ObjectKey, VersionId};
-use myfsio_actors::storage::{Bucket, DeleteObject, Deleted, ETagCondition, WriteConditions};
+use myfsio_actors::storage::{Bucket, DeleteObject, Deleted, ETagCondition, Judged, WriteConditions};
 
 use super::object_lock::bypasses_governance;
 use crate::decisions::Circumstances;
 use crate::s3::authorize::Further;
+use crate::s3::authorize::deletion::delete;
 use crate::s3::conditional::{date_seconds, etag_condition};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -72,19 +73,24 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
     let key = ObjectKey::parse(object.key.as_bytes()).map_err(|reason| {
         S3Error::new(ErrorCode::KeyTooLongError).field("MaxSizeAllowed", KEY_BYTES_MAX.to_string()).because(reason)
     })?;
-    let action = call.operation.action(object.version_id.is_some());
     let version = version_of(object)?;
     let further = Further { key: Some(key.as_str()), version, ..Further::default() };
-    call.authorize_further(action, bucket, further)?;
     let conditions = conditions_of(object)?;
     if conditions != WriteConditions::default() && conditions.if_match != Some(ETagCondition::Any) {
         let reads = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
         call.authorize_further(reads, bucket, further)?;
     }
-    let bypass_governance = bypasses_governance(call, bucket, key.as_str(), version, None);
-    let (bucket, owner) = (Arc::clone(bucket), call.owner_id());
-    let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions, replica: None };
-    Ok(call.storage().delete_object(message).await?)
+    let message = || DeleteObject {
+        bucket: Arc::clone(bucket),
+        key: key.clone(),
+        version,
+        of: Judged::Unseen,
+        owner: call.owner_id(),
+        bypass_governance: bypasses_governance(call, bucket, key.as_str(), version, None),
+        conditions: conditions.clone(),
+        replica: None,
+    };
+    delete(call, bucket, &key, version, message).await
 }
 
 /// Errs: InvalidArgument for an empty version id, NoSuchVersion for one that this node did not hand out.

@@ -147,7 +147,7 @@ pub fn write_part_checksum(xml: &mut XmlWriter, checksum: Option<Checksum>) {
 
 /// Writes what every listed object has: time, ETag, checksum algorithm and type, and size.
 pub fn write_object(xml: &mut XmlWriter, object: &Object) {
-    xml.time("LastModified", object.stamp).etag(object.etag);
+    xml.time("LastModified", object.modified()).etag(object.etag);
     let (algorithm, kind) = match object.checksum {
         Some(checksum) => (checksum.value.algorithm(), checksum.kind),
         None => (ChecksumAlgorithm::Crc64Nvme, ChecksumKind::FullObject),

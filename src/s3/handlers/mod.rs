@@ -11,6 +11,7 @@ pub mod bucket_logging;
 pub mod bucket_notification;
 pub mod bucket_policy;
 pub mod bucket_quota;
+pub mod bucket_replication;
 pub mod bucket_switches;
 pub mod bucket_website;
 pub mod delete_objects;

@@ -18,6 +18,7 @@ use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{refuse_unbuilt, text};
 use crate::s3::query::Query;
+use crate::s3::replica::{self, APPLIED, Does};
 use crate::s3::respond::Answer;
 use crate::s3::xml::XmlWriter;
 use crate::s3::xml::requests::{self, COMPLETE_BYTES_MAX, RequestedPart};
@@ -33,6 +34,7 @@ pub async fn complete_multipart_upload(mut call: Call) -> Answer {
     call.storage().precheck_complete(&message)?;
     let (headers, location) = (call.headers.clone(), location(&call));
     let (storage, node) = (call.storage().clone(), Arc::clone(&call.node));
+    let is_replica = message.replica.is_some();
     let complete = async move {
         let (bucket, key) = (Arc::clone(&message.bucket), message.key.clone());
         let stored = storage.complete_upload(message).await?;
@@ -40,6 +42,7 @@ pub async fn complete_multipart_upload(mut call: Call) -> Answer {
         let tells = stored.object.encryption().is_none_or(|encryption| told.as_ref() == Some(encryption));
         let mut done = completed(&location, bucket.name.as_str(), key.as_str(), &stored, tells);
         done.headers.extend(told::of_object(&node, &headers, stored.object.encryption()));
+        done.headers.extend(is_replica.then(|| (APPLIED, stored.applied.name().to_owned())));
         done.headers.extend(expiration(&node, &bucket, key.as_str(), &stored.object));
         Ok(done)
     };
@@ -75,6 +78,7 @@ fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {
         .collect();
     let parts = parts?;
     check_kind(&call.headers, upload.as_deref())?;
+    let replica = replica::received(call, &bucket, &key, Does::Write)?.map(|received| Box::new(received.replica));
     Ok(CompleteUpload {
         bucket,
         key,
@@ -84,7 +88,7 @@ fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {
         parts,
         part_size_min: call.node.settings.multipart_min_part_size,
         conditions: call.write_conditions()?,
-        replica: None,
+        replica,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{attributes, refuse_unbuilt, text};
 use crate::s3::query::Query;
+use crate::s3::replica::{self, Does};
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::XmlWriter;
 
@@ -21,10 +22,11 @@ pub async fn create_multipart_upload(call: Call) -> Answer {
     refuse_unbuilt(&call.headers)?;
     let (bucket, key) = (call.bucket()?, call.key()?);
     let attributes = attributes(&call.headers)?;
-    if !attributes.tags.is_empty() {
+    let received = replica::received(&call, &bucket, &key, Does::Write)?;
+    if !attributes.tags.is_empty() && !replica::may_replicate(received.as_ref()) {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
-    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key, received.as_ref())?;
     let checksum = checksum_choice(&call.headers)?;
     let mut out = XmlWriter::new("InitiateMultipartUploadResult");
     out.value("Bucket", &bucket.name).text("Key", key.as_str());

@@ -1,6 +1,7 @@
 //! UploadPart and UploadPartCopy (S3 API Reference).
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
@@ -14,7 +15,6 @@ use super::slow_answer::{self, Done};
 use crate::node::Node;
 use crate::s3::checksum::{BodyChecks, ChecksumClaim};
 use crate::s3::context::Call;
-use crate::s3::encryption::parts::check_part;
 use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{refuse_unbuilt, text};
@@ -45,8 +45,8 @@ pub async fn upload_part(mut call: Call) -> Answer {
     Ok(response)
 }
 
-/// What the head alone can be refused for. Runs before `100 Continue` when the client waits for it. Errs: NotImplemented,
-/// InvalidArgument, NoSuchUpload, QuotaExceeded, and those of encryption.
+/// What the head alone can be refused for, but for encryption; answers the upload. Runs before `100 Continue` when the client waits for it. Errs: NotImplemented,
+/// InvalidArgument, NoSuchUpload, QuotaExceeded.
 pub fn check_head(
     node: &Node,
     headers: &HeaderMap,
@@ -54,13 +54,12 @@ pub fn check_head(
     bucket: &Bucket,
     key: &ObjectKey,
     size: Option<u64>,
-) -> Result<(), S3Error> {
+) -> Result<Arc<Upload>, S3Error> {
     refuse_unbuilt(headers)?;
     let (number, id, size) = (part_number(query)?, upload_id(query)?, size.unwrap_or(0));
     let upload = node.storage.upload(bucket, key, id)?;
     node.storage.check_quota_of_part(bucket, &upload, number, size)?;
-    check_part(headers, upload.encryption.as_ref(), bucket.config.encryption.as_ref())?;
-    Ok(())
+    Ok(upload)
 }
 
 /// S3 API Reference, UploadPartCopy. Errs: NoSuchUpload, InvalidArgument for the range, and those of the source.
@@ -87,7 +86,7 @@ pub async fn upload_part_copy(call: Call) -> Answer {
     slow_answer::answer(&call, copy).await
 }
 
-fn begin_part(call: &Call, size: u64) -> Result<(std::sync::Arc<Upload>, BeginPart), S3Error> {
+fn begin_part(call: &Call, size: u64) -> Result<(Arc<Upload>, BeginPart), S3Error> {
     let (bucket, key, id) = (call.bucket()?, call.key()?, upload_id(&call.query)?);
     let number = part_number(&call.query)?;
     let upload = call.storage().upload(&bucket, &key, id)?;

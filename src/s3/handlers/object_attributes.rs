@@ -78,7 +78,7 @@ pub async fn get_object_attributes(call: Call) -> Answer {
         _ => None,
     };
     let mut response = xml(StatusCode::OK, document(&wanted, &object, parts.as_deref()));
-    set_header(&mut response, "last-modified", &http_date(object.stamp));
+    set_header(&mut response, "last-modified", &http_date(object.modified()));
     if bucket.versioning != Versioning::Off {
         set_header(&mut response, "x-amz-version-id", &object.version_id.to_string());
     }

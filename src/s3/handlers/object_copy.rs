@@ -92,7 +92,8 @@ impl Source {
             ),
             _ => error,
         })?;
-        ReadConditions::of_copy_source(&call.headers)?.require_for_copy(&opened.object.etag, opened.object.stamp)?;
+        ReadConditions::of_copy_source(&call.headers)?
+            .require_for_copy(&opened.object.etag, opened.object.modified())?;
         Ok(Self { name, bucket, opened })
     }
 
@@ -111,7 +112,7 @@ impl Source {
 pub async fn copy_object(call: Call) -> Answer {
     let (bucket, key) = (call.bucket()?, call.key()?);
     refuse_unbuilt(&call.headers)?;
-    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key, None)?;
     let conditions = call.write_conditions()?;
     call.storage().precheck(&bucket, &key, &conditions)?;
     let algorithm = checksum_algorithm(&call.headers)?;
@@ -166,7 +167,7 @@ pub async fn copy_object(call: Call) -> Answer {
 fn copied(stored: &Stored, source_version: Option<VersionId>) -> Done {
     let object = &stored.object;
     let mut document = XmlWriter::new("CopyObjectResult");
-    document.time("LastModified", object.stamp).etag(object.etag);
+    document.time("LastModified", object.modified()).etag(object.etag);
     let (checksum, kind) = told_checksum(object);
     if let Some((header, value)) = checksum {
         let algorithm = ChecksumAlgorithm::ALL.into_iter().find(|algorithm| algorithm.header() == header);

@@ -1,12 +1,16 @@
 //! DeleteObject: a missing object is no error unless a condition asks for it.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use myfsio_actors::storage::{DeleteObject, Deleted};
+use myfsio_actors::storage::{DeleteObject, Deleted, Judged};
 
 use super::object_lock::bypasses_governance;
+use crate::s3::authorize::deletion::delete;
 use crate::s3::conditional::delete_conditions;
 use crate::s3::context::Call;
+use crate::s3::replica::{self, Does, may_replicate};
 use crate::s3::respond::{Answer, empty, set_header};
 
 /// S3 API Reference, DeleteObject.
@@ -15,10 +19,28 @@ pub async fn delete_object(call: Call) -> Answer {
     let version = call.version()?;
     let conditions = delete_conditions(&call.headers)?;
     let owner = call.owner_id();
-    let bypass_governance = bypasses_governance(&call, &bucket, key.as_str(), version, None);
-    let message = DeleteObject { bucket, key, version, owner, bypass_governance, conditions, replica: None };
-    let deleted = call.storage().delete_object(message).await?;
-    Ok(deleted_response(&deleted))
+    let received = replica::received(&call, &bucket, &key, Does::Delete)?;
+    // Where it was deleted first, somebody had the permission to.
+    let bypass_governance =
+        may_replicate(received.as_ref()) || bypasses_governance(&call, &bucket, key.as_str(), version, None);
+    let replica = received.map(|received| Box::new(received.replica));
+    let told = replica.is_some();
+    let deleted = delete(&call, &bucket, &key, version, || DeleteObject {
+        bucket: Arc::clone(&bucket),
+        key: key.clone(),
+        version,
+        of: Judged::Unseen,
+        owner: owner.clone(),
+        bypass_governance,
+        conditions: conditions.clone(),
+        replica: replica.clone(),
+    });
+    let deleted = deleted.await?;
+    let mut response = deleted_response(&deleted);
+    if told {
+        replica::tell(&mut response, deleted.applied);
+    }
+    Ok(response)
 }
 
 fn deleted_response(deleted: &Deleted) -> HttpResponse {

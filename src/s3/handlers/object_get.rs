@@ -75,7 +75,7 @@ enum Selection {
 async fn respond(call: &Call, bucket: &Bucket, object: &Object, opened: Option<OpenObject>) -> Answer {
     // Before conditions and ranges, whose answers tell of ETag and size, too.
     call.check_reader(object)?;
-    match ReadConditions::of_read(&call.headers).evaluate(&object.etag, object.stamp) {
+    match ReadConditions::of_read(&call.headers).evaluate(&object.etag, object.modified()) {
         Verdict::Proceed => {}
         Verdict::NotModified => return Ok(not_modified(bucket, object)),
         Verdict::Failed(condition) => {
@@ -133,7 +133,7 @@ fn select(call: &Call, bucket: &Bucket, object: &Object) -> Result<Selection, S3
         }
         return select_part(call, bucket, object, number);
     }
-    let holds = |value: String| if_range_holds(&value, &object.etag, object.stamp);
+    let holds = |value: String| if_range_holds(&value, &object.etag, object.modified());
     let Some(range) = range.filter(|_| text(&call.headers, "if-range").is_none_or(holds)) else {
         return Ok(Selection::Whole);
     };
@@ -186,6 +186,13 @@ fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &
     {
         set_header(response, header, &value);
     }
+    if let Some(key) = &call.key {
+        // What cannot be read of the queue is told by whoever reads it for its sake.
+        let status = call.node.storage.replication_status(bucket, key, object).ok().flatten();
+        if let Some(status) = status {
+            set_header(response, "x-amz-replication-status", status.name());
+        }
+    }
     let tags = object.attributes.tags.len();
     if tags > 0 && may(Operation::GetObjectTagging.action(call.query.has("versionId"))) {
         set_header(response, "x-amz-tagging-count", &tags.to_string());
@@ -194,7 +201,7 @@ fn describe(response: &mut HttpResponse, call: &Call, bucket: &Bucket, object: &
 
 fn set_identity(response: &mut HttpResponse, bucket: &Bucket, object: &Object) {
     set_header(response, "etag", &format!("\"{}\"", object.etag));
-    set_header(response, "last-modified", &http_date(object.stamp));
+    set_header(response, "last-modified", &http_date(object.modified()));
     if bucket.versioning != Versioning::Off {
         set_header(response, "x-amz-version-id", &object.version_id.to_string());
     }

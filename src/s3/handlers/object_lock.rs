@@ -16,6 +16,7 @@ use crate::s3::conditional::date_seconds;
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::text;
+use crate::s3::replica::{self, Does, Received, may_replicate};
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::object_lock as documents;
 use crate::s3::xml::time_text;
@@ -59,11 +60,13 @@ pub async fn put_object_retention(mut call: Call) -> Answer {
         require_future(retention, call.received)?;
     }
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
+    let received = received(&call)?;
     let change_of = |object: &_| {
-        let bypass_governance = bypasses_governance(&call, &bucket, key.as_str(), version, Some(object));
+        let bypass_governance = may_replicate(received.as_ref())
+            || bypasses_governance(&call, &bucket, key.as_str(), version, Some(object));
         ObjectChange::Retention { retention, bypass_governance }
     };
-    change(&call, asked, permitted, change_of).await
+    change(&call, asked, permitted, received.as_ref(), change_of).await
 }
 
 /// S3 API Reference, GetObjectRetention.
@@ -84,7 +87,8 @@ pub async fn put_object_legal_hold(mut call: Call) -> Answer {
     require_lock(&*call.bucket()?)?;
     require_document(&call, &body)?;
     let hold = hold?;
-    change(&call, asked, permitted, |_| ObjectChange::LegalHold(hold)).await
+    let received = received(&call)?;
+    change(&call, asked, permitted, received.as_ref(), |_| ObjectChange::LegalHold(hold)).await
 }
 
 /// S3 API Reference, GetObjectLegalHold.
@@ -107,7 +111,16 @@ async fn authorize_document(call: &Call, lock: AskedLock) -> Result<Option<Arc<O
     Ok(object)
 }
 
+/// What another node says of the lock that it sends. Errs: as [`replica::received`].
+fn received(call: &Call) -> Result<Option<Received>, S3Error> {
+    replica::received(call, &*call.bucket()?, &call.key()?, Does::Write)
+}
+
 fn ask(call: &Call, lock: AskedLock, object: Option<&Arc<Object>>) -> Result<(), S3Error> {
+    // Who may replicate the object may replicate its lock.
+    if may_replicate(received(call)?.as_ref()) {
+        return Ok(());
+    }
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
     let further = Further { key: Some(key.as_str()), version, object, lock: Some(lock), ..Further::default() };
     call.authorize_further(call.operation.action(version.is_some()), &bucket, further)
@@ -125,11 +138,14 @@ async fn change(
     call: &Call,
     lock: AskedLock,
     permitted: Option<Arc<Object>>,
+    received: Option<&Received>,
     change: impl Fn(&Arc<Object>) -> ObjectChange,
 ) -> Answer {
     let bucket = call.bucket()?;
     let ask = |object: &_| ask(call, lock, Some(object));
-    let object = authorize::change(call, &bucket, permitted, ask, |object| Ok(Some(change(object)))).await?;
+    let replica = received.map(Received::lock_change);
+    let change = |object: &_| Ok(Some(change(object)));
+    let object = authorize::change_of(call, &bucket, permitted, replica, ask, change).await?;
     let mut response = empty(StatusCode::OK);
     if bucket.versioning != Versioning::Off {
         set_header(&mut response, "x-amz-version-id", &object.version_id.to_string());

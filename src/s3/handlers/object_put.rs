@@ -23,6 +23,7 @@ use crate::s3::encryption::choice::Choice;
 use crate::s3::encryption::told;
 use crate::s3::error::S3Error;
 use crate::s3::headers::{attributes, refuse_unbuilt};
+use crate::s3::replica::{self, Does};
 use crate::s3::respond::{Answer, empty, set_header};
 
 /// S3 API Reference, PutObject.
@@ -32,8 +33,9 @@ pub async fn put_object(mut call: Call) -> Answer {
         return Err(S3Error::invalid_argument("versionId", version, "This operation does not accept a version-id."));
     }
     let (attributes, conditions, _) = check_head(&call.node, &call.auth, &call.headers, &bucket, &key)?;
-    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key)?;
-    if !attributes.tags.is_empty() {
+    let received = replica::received(&call, &bucket, &key, Does::Write)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, &key, received.as_ref())?;
+    if !attributes.tags.is_empty() && !replica::may_replicate(received.as_ref()) {
         call.authorize("s3:PutObjectTagging", &bucket, Some(key.as_str()))?;
     }
     let checks = call.body_checks()?;
@@ -44,9 +46,14 @@ pub async fn put_object(mut call: Call) -> Answer {
     let (body, checksum) = call.body.write_to(writer, &checks).await?;
     let checksum = checksum.and_then(kept_checksum);
     let (there, name) = (Arc::clone(&bucket), key.clone());
-    let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions, replica: None };
+    let replica = received.map(|received| Box::new(received.replica));
+    let told = replica.is_some();
+    let message = PutObject { bucket, key, owner, attributes, controls, body, checksum, conditions, replica };
     let stored = call.storage().put_object(message).await?;
     let mut response = stored_response(&stored);
+    if told {
+        replica::tell(&mut response, stored.applied);
+    }
     told::put(&mut response, call.told_new_encryption(stored.object.encryption()));
     if let Some((header, value)) = expiration(&call.node, &there, name.as_str(), &stored.object) {
         set_header(&mut response, header, &value);

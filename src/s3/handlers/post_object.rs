@@ -57,7 +57,7 @@ pub async fn post_object(mut call: Call) -> Answer {
     if !upload.attributes.tags.is_empty() {
         call.authorize_further("s3:PutObjectTagging", &bucket, further)?;
     }
-    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, key)?;
+    let NewObject { owner, controls } = NewObject::of_call(&call, &bucket, key, None)?;
     require_digest(&controls, &upload.checks)?;
     refuse_exposed_key(&head_of(&call), call.secure, call.node.settings.customer_keys_over_http)?;
     let envelope = call.envelope(&bucket, key).await?;

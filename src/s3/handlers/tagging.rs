@@ -12,6 +12,7 @@ use crate::s3::authorize::{self, Further};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::headers::{check_bucket_tags, check_tags};
+use crate::s3::replica::{self, Does};
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::requests;
 use crate::s3::xml::tagging::{tag_resource, write_resource_tags, write_tagging};
@@ -35,6 +36,7 @@ pub async fn put_object_tagging(mut call: Call) -> Answer {
     call.node.access.refresh().await;
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
     let named = tags.as_deref().unwrap_or_default();
+    let received = replica::received(&call, &bucket, &key, Does::Tag)?;
     let ask = |object: Option<&Arc<Object>>| {
         let further = Further { key: Some(key.as_str()), version, object, tags: Some(named), ..Further::default() };
         call.authorize_further(call.operation.action(version.is_some()), &bucket, further)
@@ -47,7 +49,8 @@ pub async fn put_object_tagging(mut call: Call) -> Answer {
     let tags = tags.as_ref().map_err(Clone::clone)?;
     check_tags(tags)?;
     let change = |_: &_| Ok(Some(ObjectChange::Tags(tags.clone())));
-    let object = authorize::change(&call, &bucket, peeked, |object| ask(Some(object)), change).await?;
+    let replica = received.map(|received| received.tags_change());
+    let object = authorize::change_of(&call, &bucket, peeked, replica, |object| ask(Some(object)), change).await?;
     Ok(with_version(empty(StatusCode::OK), &bucket, &object))
 }
 

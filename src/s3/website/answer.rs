@@ -311,6 +311,7 @@ fn anonymous() -> Authenticated {
         payload: PayloadSigning::Unsigned,
         signed_at_seconds: None,
         session_token: None,
+        signed_headers: Vec::new(),
     }
 }
 

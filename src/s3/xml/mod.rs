@@ -4,6 +4,7 @@
 //! place each.
 
 pub mod access;
+pub mod client;
 pub mod cors;
 pub mod encryption;
 pub mod lifecycle;
@@ -11,6 +12,7 @@ pub mod logging;
 pub mod notification;
 pub mod object_lock;
 pub mod read;
+pub mod replication;
 pub mod requests;
 pub mod switches;
 pub mod tagging;

@@ -1,8 +1,9 @@
-//! Names for keys (KMS Developer Guide, "Aliases"). An alias is one for the whole node, whoever made it.
+//! Names for keys (KMS Developer Guide, "Aliases"). Each is one of its key's account, whoever made it.
 
 use serde_json::Map;
 
 use crate::kms::error::KmsError;
+use crate::kms::key::{Alias, KmsKey};
 use crate::kms::messages::{Draft, KmsChange};
 use crate::kms::name::check_alias;
 use crate::kms::records::AliasRecord;
@@ -26,14 +27,16 @@ impl KmsChange for CreateAlias {
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), KmsError> {
-        check_free(&self.alias, draft)?;
-        let id = target(&self.key, draft)?;
+        let key = draft.keyring.find(&self.key)?;
+        check_free(&self.alias, &key.account, draft)?;
+        let id = target(key)?;
         add_alias(&self.alias, &id, draft);
         Ok(())
     }
 }
 
-/// Gives an alias to another key (KMS API Reference, UpdateAlias). Errs: NotFound, ReservedAlias, PendingDeletion, LimitExceeded.
+/// Gives an alias of a key's account to the key (KMS API Reference, UpdateAlias). Errs: NotFound, ReservedAlias, PendingDeletion,
+/// LimitExceeded.
 #[derive(Debug)]
 pub(in crate::kms) struct UpdateAlias {
     pub alias: String,
@@ -49,10 +52,12 @@ impl KmsChange for UpdateAlias {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), KmsError> {
         check_alias(&self.alias)?;
-        let former = draft.keyring.find(&self.alias)?.id.clone();
-        let id = target(&self.key, draft)?;
+        let key = draft.keyring.find(&self.key)?;
+        let former = own_alias(&self.alias, &key.account, draft)?.key_id.clone();
+        let id = target(key)?;
         let now = draft.now;
-        if let Some(record) = draft.file.aliases.iter_mut().find(|alias| alias.name == self.alias && former != id) {
+        if let Some(record) = draft.file.aliases.iter_mut().find(|alias| alias.is(&self.alias, &former) && former != id)
+        {
             record.key_id = id;
             record.updated_at = now;
         }
@@ -60,9 +65,10 @@ impl KmsChange for UpdateAlias {
     }
 }
 
-/// Takes an alias away; its key stays (KMS API Reference, DeleteAlias). Errs: NotFound, ReservedAlias.
+/// Takes an alias of an account away; its key stays (KMS API Reference, DeleteAlias). Errs: NotFound, ReservedAlias.
 #[derive(Debug)]
 pub(in crate::kms) struct DeleteAlias {
+    pub account: String,
     pub alias: String,
 }
 
@@ -75,16 +81,22 @@ impl KmsChange for DeleteAlias {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), KmsError> {
         check_alias(&self.alias)?;
-        draft.keyring.find(&self.alias)?;
-        draft.file.aliases.retain(|alias| alias.name != self.alias);
+        let key_id = &own_alias(&self.alias, &self.account, draft)?.key_id;
+        draft.file.aliases.retain(|alias| !alias.is(&self.alias, key_id));
         Ok(())
     }
 }
 
-/// Errs unless a client may make this alias: AlreadyExists, InvalidAliasName, ReservedAlias.
-pub(super) fn check_free(alias: &str, draft: &Draft<'_>) -> Result<(), KmsError> {
+/// The alias of an account. Errs: NotFound.
+fn own_alias<'a>(alias: &str, account: &str, draft: &Draft<'a>) -> Result<&'a Alias, KmsError> {
+    let found = draft.keyring.alias(account, alias);
+    found.ok_or_else(|| KmsError::NotFound(format!("Alias {alias} is not found.")))
+}
+
+/// Errs unless a client may make this alias in an account: AlreadyExists, InvalidAliasName, ReservedAlias.
+pub(super) fn check_free(alias: &str, account: &str, draft: &Draft<'_>) -> Result<(), KmsError> {
     check_alias(alias)?;
-    match draft.keyring.aliases.get(alias) {
+    match draft.keyring.alias(account, alias) {
         Some(alias) => Err(KmsError::AlreadyExists { arn: alias.arn.clone() }),
         None => Ok(()),
     }
@@ -101,8 +113,7 @@ pub(super) fn add_alias(alias: &str, key_id: &str, draft: &mut Draft<'_>) {
 }
 
 /// Id of a key that may be given one more alias.
-fn target(key: &str, draft: &Draft<'_>) -> Result<String, KmsError> {
-    let key = draft.keyring.find(key)?;
+fn target(key: &KmsKey) -> Result<String, KmsError> {
     key.check_stays()?;
     if key.aliases.len() >= ALIASES_MAX {
         let arn = &key.arn;

@@ -48,7 +48,7 @@ impl KmsChange for CreateKey {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, KmsError> {
         if let Some(alias) = &self.alias {
-            check_free(alias, draft)?;
+            check_free(alias, &self.account, draft)?;
         }
         if draft.file.keys.len() >= KEYS_MAX {
             return Err(KmsError::LimitExceeded(format!("A node has at most {KEYS_MAX} keys.")));
@@ -93,7 +93,7 @@ impl KmsChange for EnsureDefaultKey {
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, KmsError> {
-        if let Some(alias) = draft.keyring.aliases.get(DEFAULT_ALIAS) {
+        if let Some(alias) = draft.keyring.alias(NODE_ACCOUNT, DEFAULT_ALIAS) {
             return Ok(alias.key_id.clone());
         }
         let rotation = Rotation { since: draft.now, period_days: DEFAULT_KEY_ROTATION_DAYS };

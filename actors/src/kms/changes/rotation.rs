@@ -31,10 +31,6 @@ impl KmsChange for Rotate {
         "kms:RotateKeyOnDemand"
     }
 
-    fn is_upkeep(&self) -> bool {
-        true
-    }
-
     fn apply(&self, draft: &mut Draft<'_>) -> Result<String, KmsError> {
         let (masters, now) = (draft.masters, draft.now);
         let (key, record) = draft.key(&self.key)?;

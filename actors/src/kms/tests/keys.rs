@@ -225,8 +225,8 @@ async fn aliases_move_between_keys() {
     kms.update_alias(by(), "alias/a", &two.arn).await.unwrap();
     assert_eq!(kms.find("alias/a").unwrap().id, two.id);
     assert_eq!(kms.find(&one.id).unwrap().aliases, Vec::<String>::new());
-    kms.delete_alias(by(), "alias/a").await.unwrap();
-    for gone in [kms.delete_alias(by(), "alias/a").await, kms.update_alias(by(), "alias/a", &one.id).await] {
+    kms.delete_alias(by(), ACCOUNT, "alias/a").await.unwrap();
+    for gone in [kms.delete_alias(by(), ACCOUNT, "alias/a").await, kms.update_alias(by(), "alias/a", &one.id).await] {
         assert!(matches!(gone, Err(KmsError::NotFound(_))));
     }
     for (alias, reserved) in [("a", false), ("alias/", false), ("alias/a b", false), (DEFAULT_ALIAS, true)] {
@@ -238,6 +238,61 @@ async fn aliases_move_between_keys() {
         kms.create_alias(by(), &format!("alias/{number}"), &one.id).await.unwrap();
     }
     assert!(matches!(kms.create_alias(by(), "alias/50", &one.id).await, Err(KmsError::LimitExceeded(_))));
+}
+
+#[actix::test]
+async fn each_account_has_aliases_of_its_own() {
+    const OTHER: &str = "444455556666";
+    let node = Node::new();
+    let kms = node.start();
+    let own = key(&kms).await;
+    let other = kms.create_key(by(), CreateKey { account: OTHER.to_owned(), ..new_key() }).await.unwrap();
+    kms.create_alias(by(), "alias/x", &own.id).await.unwrap();
+    assert!(matches!(kms.find_for(OTHER, "alias/x"), Err(KmsError::NotFound(_))), "another account's is none");
+    assert_eq!(kms.find("alias/x").unwrap().id, own.id, "the only one of this name");
+    kms.create_alias(by(), "alias/x", &other.id).await.unwrap();
+    let default = kms.ensure_default_key().await.unwrap();
+    for kms in [kms.clone(), node.start()] {
+        for (account, key) in [(ACCOUNT, &own), (OTHER, &other)] {
+            assert_eq!(kms.find_for(account, "alias/x").unwrap().id, key.id);
+            assert_eq!(kms.find_for(account, DEFAULT_ALIAS).unwrap().id, default.id);
+            let arn = format!("arn:aws:kms:us-east-1:{account}:alias/x");
+            assert_eq!(kms.find_for(ACCOUNT, &arn).unwrap().id, key.id, "whoever asks");
+        }
+        assert!(matches!(kms.find("alias/x"), Err(KmsError::NotFound(_))), "nobody knows which one");
+        assert_eq!(kms.aliases().unwrap().len(), 3);
+    }
+    let third = key(&kms).await;
+    kms.update_alias(by(), "alias/x", &third.id).await.unwrap();
+    assert_eq!(kms.find_for(OTHER, "alias/x").unwrap().id, other.id);
+    kms.delete_alias(by(), ACCOUNT, "alias/x").await.unwrap();
+    assert!(matches!(kms.find_for(ACCOUNT, "alias/x"), Err(KmsError::NotFound(_))));
+    assert_eq!(kms.find_for(OTHER, "alias/x").unwrap().aliases, ["alias/x"]);
+}
+
+#[actix::test]
+async fn an_account_takes_no_more_room_than_its_own() {
+    let node = Node::new();
+    let kms = node.start();
+    let big = |account: &str| CreateKey {
+        account: account.to_owned(),
+        policy: Some(format!("{POLICY}{}", " ".repeat(30_000))),
+        ..CreateKey::default()
+    };
+    let mut made = Vec::new();
+    let full = loop {
+        match kms.create_key(by(), big(ACCOUNT)).await {
+            Ok(key) => made.push(key),
+            Err(error) => break error,
+        }
+        assert!(made.len() < 200);
+    };
+    assert!(matches!(&full, KmsError::LimitExceeded(reason) if reason.starts_with("The account")), "{full}");
+    assert!(made.len() > 50, "{}", made.len());
+    kms.create_key(by(), big("444455556666")).await.unwrap();
+    kms.disable(by(), &made[0].id).await.unwrap();
+    kms.put_policy(by(), &made[0].id, None).await.unwrap();
+    key(&kms).await;
 }
 
 #[actix::test]
@@ -375,7 +430,8 @@ async fn a_full_file_takes_no_more_keys_but_keeps_those_in_order() {
     assert!(matches!(kms.tag(by(), &one.id, tag).await, Err(KmsError::LimitExceeded(_))));
     kms.disable(by(), &one.id).await.unwrap();
     kms.enable(by(), &one.id).await.unwrap();
-    kms.rotate(by(), &one.id).await.unwrap();
+    assert!(matches!(kms.rotate(by(), &one.id).await, Err(KmsError::LimitExceeded(_))));
+    kms.set_rotation(by(), &one.id, Some(90)).await.unwrap();
     kms.ensure_default_key().await.unwrap();
     kms.schedule_deletion(by(), &one.id, Some(7), KeyUse::default()).await.unwrap();
     kms.cancel_deletion(by(), &one.id).await.unwrap();

@@ -259,9 +259,10 @@ async fn a_file_that_cannot_be_written_changes_nothing() {
     let kms = node.start();
     let own = key(&kms).await;
     let good = node.keys_text();
-    // In the way of the temporary file, and no file itself.
+    // In the way of the temporary file, and nothing that can be set aside.
     let temporary = node.folder.path().join("keys/.kms_keys.json.tmp");
     fs::create_dir(&temporary).unwrap();
+    fs::create_dir_all(node.folder.path().join("keys/.kms_keys.json.left/full")).unwrap();
     assert!(matches!(kms.disable(by(), &own.id).await, Err(KmsError::Store(_))));
     assert_eq!((kms.find(&own.id).unwrap().state, node.keys_text()), (KeyState::Enabled, good));
     fs::remove_dir(&temporary).unwrap();

@@ -441,7 +441,7 @@ impl MemoryPeer {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let (delay, error) = {
             let it = self.behaviour.lock();
-            let fails = name.is_some() && it.fails_every > 0 && number % it.fails_every == 0;
+            let fails = name.is_some() && it.fails_every > 0 && number.is_multiple_of(it.fails_every);
             let error = if it.away {
                 Some(PeerErrorKind::Unreachable)
             } else if let (Some(wait), Some(_)) = (it.throttles, name) {

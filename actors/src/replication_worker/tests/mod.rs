@@ -59,6 +59,8 @@ fn rule(mode: Mode) -> Rule {
         id: None,
         replicate_deletes: true,
         delete_versions: false,
+        role: None,
+        destination: None,
         rules: None,
     }
 }

@@ -193,7 +193,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Adds the row of a noncurrent version, or of a delete marker.
+    /// Adds the row of a noncurrent version, of a conflict copy, or of a delete marker.
     pub fn enter_version(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
         let stamp = Stamp(row.stamp);
         self.stamp_last = self.stamp_last.max(stamp);
@@ -201,12 +201,12 @@ impl<'a> Check<'a> {
         add_version(&mut self.usage, bucket, row);
         self.keys.enter(row);
         if row.version.is_none() {
-            self.change(keys::null_version(bucket, key.as_bytes()), Some(rows::encode_stamp(stamp)))?;
+            self.change(keys::null_version(bucket, key.as_bytes()), Some(rows::encode_stamp(row.clock())))?;
         }
-        self.change(keys::version(bucket, key.as_bytes(), stamp), Some(rows::encode(row)?))
+        self.change(noncurrent_key(bucket, key, row), Some(rows::encode(row)?))
     }
 
-    /// Removes the row of a noncurrent version.
+    /// Removes the row of a noncurrent version, or of a conflict copy.
     pub fn drop_version(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
         let usage = self.usage.entry(bucket).or_default();
         usage.versions = usage.versions.saturating_sub(1);
@@ -219,10 +219,15 @@ impl<'a> Check<'a> {
         if row.parts.is_some() {
             self.change(keys::part_list(bucket, Stamp(row.stamp)), None)?;
         }
-        self.change(keys::version(bucket, key.as_bytes(), Stamp(row.stamp)), None)
+        self.change(noncurrent_key(bucket, key, row), None)
     }
 
-    /// The noncurrent version of this stamp.
+    /// Whether a row that is no current object's is there.
+    pub fn has_noncurrent(&self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<bool, StorageError> {
+        Ok(self.opened.rows.index.snapshot()?.get(&noncurrent_key(bucket, key, row))?.is_some())
+    }
+
+    /// The noncurrent version of this clock.
     pub fn version(&self, bucket: BucketId, key: &[u8], stamp: Stamp) -> Result<Option<ObjectRow>, StorageError> {
         let row = self.opened.rows.index.snapshot()?.get(&keys::version(bucket, key, stamp))?;
         row.map(|row| rows::decode(&row)).transpose()
@@ -339,6 +344,14 @@ fn add(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, bytes: u64) {
     let usage = usage.entry(bucket).or_default();
     usage.objects += 1;
     usage.bytes += bytes;
+}
+
+/// The key of a row that is no current object's.
+fn noncurrent_key(bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Vec<u8> {
+    match row.version.filter(|_| row.is_copy()) {
+        Some(random) => keys::conflict(bucket, key.as_bytes(), row.clock().0, random),
+        None => keys::version(bucket, key.as_bytes(), row.clock()),
+    }
 }
 
 fn add_version(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, row: &ObjectRow) {

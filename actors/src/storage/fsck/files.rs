@@ -11,6 +11,7 @@ use crate::storage::disk::BUCKETS_FOLDER;
 use crate::storage::edits::{key_of, open_plain};
 use crate::storage::messages::{Bucket, Controls};
 use crate::storage::overlay::Rows as _;
+use crate::storage::plan::is_same;
 use crate::storage::rows::{self, FileTag, Location, ObjectRow, PartListRow};
 use crate::storage::steps::{overflow_folder, overflow_path};
 use crate::storage::{StorageError, keys, segments, tags};
@@ -160,7 +161,7 @@ fn is_kept(row: &ObjectRow, now: Stamp) -> bool {
 
 /// The row of the object whose file this is: as the earlier index has it, or the file's tag, if they agree with the file.
 fn told(
-    check: &Check<'_>,
+    check: &mut Check<'_>,
     bucket: &Bucket,
     key: &ObjectKey,
     path: &Path,
@@ -178,9 +179,15 @@ fn told(
     // A copy that somebody made, tag and all, is a file of its own.
     let tagged = tagged.filter(|row| !check.stamps.contains(&(bucket.id, Stamp(row.stamp))));
     let mut rows: Vec<ObjectRow> = hint.into_iter().chain(tagged).collect();
-    let Some(row) = rows.iter().position(agrees).map(|found| rows.swap_remove(found)) else {
-        let keeps = rows.iter().any(|row| row.location == location && is_kept(row, check.now()));
-        return Ok(if keeps { Told::Kept } else { Told::Nothing });
+    let found = match rows.iter().position(agrees) {
+        Some(found) => Some(found),
+        None => {
+            rows.retain(|row| row.location == location && is_kept(row, check.now()));
+            touched(check, path, &rows)?
+        }
+    };
+    let Some(row) = found.map(|found| rows.swap_remove(found)) else {
+        return Ok(if rows.is_empty() { Told::Nothing } else { Told::Kept });
     };
     if row.sealed.is_none() {
         return Ok(Told::Object(Box::new(row), parts));
@@ -189,6 +196,21 @@ fn told(
     let segments = segments::walk(&file, there.size).map_err(|e| StorageError::io("read", path, e))?;
     let segments = segments.ok().filter(|segments| segments::are_of(&row, segments)).unwrap_or_default();
     Ok(Told::Object(Box::new(row), segments::part_list(&segments, None)))
+}
+
+/// Which of these objects has the bytes of a file that somebody only touched: it gets its time back.
+fn touched(check: &mut Check<'_>, path: &Path, rows: &[ObjectRow]) -> Result<Option<usize>, StorageError> {
+    if rows.is_empty() || !check.may(Mend::FromFiles) {
+        return Ok(None);
+    }
+    let Some((seen, digests)) = check.hash(path)? else { return Ok(None) };
+    let Some((found, row)) = rows.iter().enumerate().find(|(_, row)| is_same(row, &seen, &digests)) else {
+        return Ok(None);
+    };
+    let file = check.opened.disk.open_writable(path).map_err(|e| StorageError::io("open", path, e))?;
+    check.set_time(&file, path, row)?;
+    check.tell(Difference::WrongTime, path.display().to_string(), "the bytes are right", true);
+    Ok(Some(found))
 }
 
 /// Adds the row of an object with its list of parts, unless the latter is there already.

@@ -9,6 +9,7 @@ mod files;
 mod key_counts;
 mod meters;
 mod rebuild;
+mod replication;
 mod rows;
 mod salvage;
 mod sealed;
@@ -201,6 +202,7 @@ fn walk(mut check: Check<'_>) -> Result<Checked, StorageError> {
     files::walk(&mut check)?;
     times::walk(&mut check)?;
     meters::walk(&mut check)?;
+    replication::walk(&mut check)?;
     let disk = Arc::clone(&check.opened.disk);
     let checked = check.finish()?;
     if checked.mended > 0 {

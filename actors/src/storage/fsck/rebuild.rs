@@ -169,7 +169,13 @@ fn carry_over(old: &dyn Index, new: &dyn Index) -> Result<(), StorageError> {
             | RowKind::Part(..)
             | RowKind::PartList(..)
             | RowKind::LifecycleRuns(_)
-            | RowKind::Event(..),
+            | RowKind::Event(..)
+            | RowKind::Queued(..)
+            | RowKind::QueuedSince(..)
+            | RowKind::QueueTotals(_)
+            | RowKind::Tombstone(..)
+            | RowKind::TombstoneSince(..)
+            | RowKind::TombstoneCount(_),
         ) = keys::kind(key)
         {
             changes.push((key.to_vec(), Some(Arc::from(value))));
@@ -217,8 +223,13 @@ fn from_journal(disk: &Disk, salvage: &Salvage) -> Result<Recovered, StorageErro
 fn carry_objects(old: &dyn Index, check: &mut Check<'_>) -> Result<(), StorageError> {
     old.snapshot()?.scan(&[], &[], &mut |key, value| {
         let (id, key, is_version) = match keys::kind(key) {
+            // Only a mark: the version tells of it, too.
+            Some(RowKind::Conflict(..)) if value.is_empty() => {
+                check.change(key.to_vec(), Some(Vec::new()))?;
+                return Ok(true);
+            }
             Some(RowKind::Object(id, key)) => (id, key, false),
-            Some(RowKind::Version(id, key, _)) => (id, key, true),
+            Some(RowKind::Version(id, key, _) | RowKind::Conflict(id, key, ..)) => (id, key, true),
             _ => return Ok(true),
         };
         let (Some(bucket), Ok(key)) = (check.buckets.get(&id).map(Arc::clone), ObjectKey::parse(&key)) else {

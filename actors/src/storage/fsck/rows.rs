@@ -142,7 +142,14 @@ fn row(
     };
     let Some(bucket) = check.buckets.get(&id).map(Arc::clone) else {
         let is_other = check.opened.recovered.buckets.values().any(|bucket| bucket.id == id);
-        return if is_other { Ok(()) } else { orphan(check, key.to_vec(), "a row of a bucket that is not there") };
+        // Dropped in steps when their bucket goes, and swept up later.
+        let is_swept =
+            matches!(kind, RowKind::Tombstone(..) | RowKind::TombstoneSince(..) | RowKind::TombstoneCount(_));
+        return if is_other || is_swept {
+            Ok(())
+        } else {
+            orphan(check, key.to_vec(), "a row of a bucket that is not there")
+        };
     };
     let read = match kind {
         RowKind::Object(_, key) => rows::decode(value).map(|row| object(check, awaited, &bucket, &key, row, None)),
@@ -177,9 +184,13 @@ fn row(
         RowKind::Usage(_) => rows::decode::<UsageRow>(value).map(|_| Ok(())),
         // What they add up to is looked at when all rows are mended.
         RowKind::PrefixMeter(..) => rows::decode::<MeterRow>(value).map(|_| Ok(())),
-        RowKind::Tombstone(..) | RowKind::TombstoneSince(..) | RowKind::TombstoneCount(_) | RowKind::Conflict(..) => {
-            Ok(Ok(()))
+        // A version that is counted where it is.
+        RowKind::Conflict(..) if value.is_empty() => Ok(Ok(())),
+        RowKind::Conflict(_, key, clock, _) => {
+            rows::decode(value).map(|row| object(check, awaited, &bucket, &key, row, Some(Stamp(clock))))
         }
+        // Whether they agree is looked at when all rows are mended.
+        RowKind::Tombstone(..) | RowKind::TombstoneSince(..) | RowKind::TombstoneCount(_) => Ok(Ok(())),
         RowKind::Queued(..)
         | RowKind::QueuedSince(..)
         | RowKind::QueueTotals(_)
@@ -313,8 +324,8 @@ fn null_version(
     stamp: Stamp,
 ) -> Result<(), StorageError> {
     let place = format!("{}/{key}, version {}", bucket.name, row.version_id());
-    if row.stamp != stamp.0 {
-        check.tell(Difference::UnreadableRow, place.clone(), "its key has another time than its row", false);
+    if row.clock() != stamp {
+        check.tell(Difference::UnreadableRow, place.clone(), "its key has another clock than its row", false);
     }
     if row.version.is_some() {
         return Ok(());

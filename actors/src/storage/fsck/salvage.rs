@@ -111,9 +111,26 @@ impl Salvage {
                 (Some(RowKind::Version(bucket, name, stamp)), None) => {
                     if let (Some(row), Ok(name)) = (check.version(bucket, &name, stamp)?, ObjectKey::parse(&name)) {
                         check.drop_version(bucket, &name, &row)?;
+                        let stamp = Stamp(row.stamp);
                         if row.location == Location::Overflow && !self.is_current(bucket, &name, stamp)? {
                             check.put_aside(&overflow_path(bucket, name.as_str(), stamp))?;
                         }
+                    }
+                }
+                (
+                    Some(
+                        RowKind::Queued(..)
+                        | RowKind::QueuedSince(..)
+                        | RowKind::QueueTotals(_)
+                        | RowKind::Tombstone(..)
+                        | RowKind::TombstoneSince(..)
+                        | RowKind::TombstoneCount(_),
+                    ),
+                    value,
+                ) => check.change(key.clone(), value.as_ref().map(|value| value.to_vec()))?,
+                (Some(RowKind::Conflict(bucket, name, ..)), value) => {
+                    if let Ok(name) = ObjectKey::parse(&name) {
+                        conflict(check, bucket, key, &name, value.as_deref())?;
                     }
                 }
                 (Some(RowKind::Upload(..) | RowKind::Event(..)), Some(value)) => {
@@ -190,8 +207,13 @@ impl Salvage {
 
     /// The journal's last word on a noncurrent version.
     fn noncurrent(&self, place: &Place) -> Result<Option<ObjectRow>, StorageError> {
-        let row_key = keys::version(BucketId(place.bucket_id), place.key.as_bytes(), Stamp(place.stamp));
-        self.last.get(&row_key).and_then(Option::as_deref).map(rows::decode).transpose()
+        let row = self.last.get(&place.version_key()).and_then(Option::as_deref);
+        let row = row.map(rows::decode::<ObjectRow>).transpose()?.filter(|row| row.stamp == place.stamp);
+        let (start, end) = keys::conflicts_of(BucketId(place.bucket_id), place.key.as_bytes());
+        let copies = self.last.range(start..end).filter_map(|(_, copy)| copy.as_deref());
+        let mut copies = copies.filter(|copy| row.is_none() && !copy.is_empty()).map(rows::decode::<ObjectRow>);
+        let copy = copies.find(|copy| copy.as_ref().map_or(true, |copy| copy.stamp == place.stamp)).transpose()?;
+        Ok(row.or(copy))
     }
 
     /// Tells the new index that the object of a plain file was followed by a later version.
@@ -206,9 +228,7 @@ impl Salvage {
             check.change(keys::object(bucket, key.as_bytes()), None)?;
         }
         let own = check.stamp_of(&row);
-        if check.version(bucket, key.as_bytes(), Stamp(row.stamp))?.is_none()
-            && check.look(&place.overflow_path())? == Some(own)
-        {
+        if !check.has_noncurrent(bucket, &key, &row)? && check.look(&place.overflow_path())? == Some(own) {
             check.enter_version(bucket, &key, &row)?;
         }
         check.flush()
@@ -233,7 +253,7 @@ impl Salvage {
         if row.stamp != place.stamp || is_told || !check.buckets.contains_key(&bucket) {
             return Ok(());
         }
-        if let Some(there) = check.version(bucket, key.as_bytes(), Stamp(row.stamp))? {
+        if let Some(there) = check.version(bucket, key.as_bytes(), row.clock())? {
             check.drop_version(bucket, &key, &there)?;
         }
         if let Outcome::Moved(_) = files.carry_out(step, changes, &|| Ok(Vec::new()))? {
@@ -256,7 +276,7 @@ impl Salvage {
             return Ok(());
         };
         let Some(told) = self.noncurrent(place)?.filter(|_| check.buckets.contains_key(&bucket)) else { return Ok(()) };
-        let is_told = check.version(bucket, key.as_bytes(), Stamp(place.stamp))?.is_some()
+        let is_told = check.has_noncurrent(bucket, &key, &told)?
             || check.object(bucket, &key)?.is_some_and(|there| there.stamp == place.stamp);
         let is_gone = match source {
             Source::Staged { name } => check.look(&staged_path(name))?.is_none(),
@@ -318,6 +338,39 @@ impl Salvage {
             check.put_aside(&place_of(&there, &key, &row).path())?;
         }
         Ok(())
+    }
+}
+
+/// The journal's last word on a conflict: a mark is taken as it is, a copy if its file is there.
+fn conflict(
+    check: &mut Check<'_>,
+    bucket: BucketId,
+    row_key: &[u8],
+    name: &ObjectKey,
+    told: Option<&[u8]>,
+) -> Result<(), StorageError> {
+    if !check.buckets.contains_key(&bucket) {
+        return Ok(());
+    }
+    check.flush()?;
+    let there = check.opened.rows.index.snapshot()?.get(row_key)?;
+    let there = there.filter(|row| !row.is_empty()).map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
+    match (told, there) {
+        (Some([]), _) => check.change(row_key.to_vec(), Some(Vec::new())),
+        (Some(told), Some(there)) => renew(check, bucket, row_key, Some(there), told),
+        (Some(told), None) => {
+            let told: ObjectRow = rows::decode(told)?;
+            let path = overflow_path(bucket, name.as_str(), Stamp(told.stamp));
+            if check.look(&path)? == Some(check.stamp_of(&told)) {
+                check.enter_version(bucket, name, &told)?;
+            }
+            Ok(())
+        }
+        (None, Some(there)) => {
+            check.drop_version(bucket, name, &there)?;
+            check.put_aside(&overflow_path(bucket, name.as_str(), Stamp(there.stamp)))
+        }
+        (None, None) => Ok(()),
     }
 }
 

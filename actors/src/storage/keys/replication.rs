@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{KeyRange, RowKind, of_bucket, push_terminated, split_terminated, successor, whole_bucket};
+use super::{KeyRange, RowKind, of_bucket, push_escaped, push_terminated, split_terminated, successor, whole_bucket};
 use crate::bucket_config::TargetId;
 use crate::names::{BucketId, Stamp};
 use crate::storage::messages::{QueueName, ReplicationTray};
@@ -135,6 +135,11 @@ pub(in crate::storage) fn tombstones(bucket: BucketId) -> KeyRange {
     whole_bucket(TOMBSTONE, bucket)
 }
 
+/// All that was deleted of all buckets.
+pub(in crate::storage) fn all_tombstones() -> KeyRange {
+    (vec![TOMBSTONE], vec![TOMBSTONE + 1])
+}
+
 /// All that was deleted of a key.
 pub(in crate::storage) fn tombstones_of(bucket: BucketId, key: &[u8]) -> KeyRange {
     let mut row = of_bucket(TOMBSTONE, bucket);
@@ -143,7 +148,6 @@ pub(in crate::storage) fn tombstones_of(bucket: BucketId, key: &[u8]) -> KeyRang
 }
 
 /// The same by its time.
-#[allow(dead_code, reason = "used once replicas are planned")]
 pub(in crate::storage) fn tombstone_since(bucket: BucketId, since: Stamp, key: &[u8], version: Option<u64>) -> Vec<u8> {
     let mut row = of_bucket(TOMBSTONE_SINCE, bucket);
     row.extend_from_slice(&since.0.to_be_bytes());
@@ -152,7 +156,6 @@ pub(in crate::storage) fn tombstone_since(bucket: BucketId, since: Stamp, key: &
 }
 
 /// All of a bucket, oldest first.
-#[allow(dead_code, reason = "used once replicas are planned")]
 pub(in crate::storage) fn tombstones_by_time(bucket: BucketId) -> KeyRange {
     // Times begin with a lesser byte than the count until the year 2552.
     let (start, _) = whole_bucket(TOMBSTONE_SINCE, bucket);
@@ -161,7 +164,6 @@ pub(in crate::storage) fn tombstones_by_time(bucket: BucketId) -> KeyRange {
 }
 
 /// How many there are.
-#[allow(dead_code, reason = "used once replicas are planned")]
 pub(in crate::storage) fn tombstone_count(bucket: BucketId) -> Vec<u8> {
     [of_bucket(TOMBSTONE_SINCE, bucket).as_slice(), COUNT].concat()
 }
@@ -180,8 +182,26 @@ pub(in crate::storage) fn conflicts(bucket: BucketId) -> KeyRange {
     whole_bucket(CONFLICT, bucket)
 }
 
+/// All that lost of a key.
+pub(in crate::storage) fn conflicts_of(bucket: BucketId, key: &[u8]) -> KeyRange {
+    let mut row = of_bucket(CONFLICT, bucket);
+    push_terminated(&mut row, key);
+    below(row)
+}
+
+/// The conflicts of all buckets.
+pub(in crate::storage) fn all_conflicts() -> KeyRange {
+    (vec![CONFLICT], vec![CONFLICT + 1])
+}
+
+/// Those of the keys that begin with a prefix.
+pub(in crate::storage) fn conflicts_below(bucket: BucketId, prefix: &[u8]) -> KeyRange {
+    let mut row = of_bucket(CONFLICT, bucket);
+    push_escaped(&mut row, prefix);
+    below(row)
+}
+
 /// The rows of replication that may be left of a bucket: what is queued, what was deleted.
-#[allow(dead_code, reason = "used once replicas are planned")]
 pub(in crate::storage) fn replication_of(bucket: BucketId) -> [KeyRange; 5] {
     [QUEUED, QUEUED_SINCE, QUEUE_TOTALS, TOMBSTONE, TOMBSTONE_SINCE].map(|table| whole_bucket(table, bucket))
 }

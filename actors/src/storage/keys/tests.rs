@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::bucket_config::TargetId;
 
 fn upload_row(key: &[u8], stamp: u64) -> Vec<u8> {
     let mut row = of_bucket(UPLOAD, BucketId(7));
@@ -25,6 +26,7 @@ fn a_key_tells_what_its_row_is_about() {
     let (number, owner) = (PartNumber::new(10_000).unwrap(), CanonicalId::from_bytes([3; 32]));
     let queue = OutboxQueue { bucket: bucket_id, target: Arc::from("arn:aws:sqs:::q") };
     let entry = TimeEntry { kind: LifecycleKind::Noncurrent, since: Stamp(5), key: b"k\0".to_vec(), mark: 3 };
+    let to = QueueName { bucket: bucket_id, target: TargetId(Arc::from("t")) };
     let (managed, kms) = (WrappingKey::Managed("m".to_owned()), WrappingKey::Kms("k".to_owned()));
     for (row, expected) in [
         (bucket(&BucketName::parse("some").unwrap()), RowKind::Bucket),
@@ -47,6 +49,20 @@ fn a_key_tells_what_its_row_is_about() {
         (key_use(&managed), RowKind::KeyUse(managed.clone())),
         (key_use(&kms), RowKind::KeyUse(kms.clone())),
         (key_use(&WrappingKey::Customer), RowKind::KeyUse(WrappingKey::Customer)),
+        (queued(&to, b"k\0", Some(5)), RowKind::Queued(to.clone(), b"k\0".to_vec(), Some(5))),
+        (queued(&to, b"k", None), RowKind::Queued(to.clone(), b"k".to_vec(), None)),
+        (
+            queued_since(&to, ReplicationTray::Parked, Stamp(3), b"k", None),
+            RowKind::QueuedSince(to.clone(), ReplicationTray::Parked, Stamp(3), b"k".to_vec(), None),
+        ),
+        (queue_totals(&to), RowKind::QueueTotals(to.clone())),
+        (tombstone(bucket_id, b"k", Some(5)), RowKind::Tombstone(bucket_id, b"k".to_vec(), Some(5))),
+        (
+            tombstone_since(bucket_id, Stamp(3), b"k", None),
+            RowKind::TombstoneSince(bucket_id, Stamp(3), b"k".to_vec(), None),
+        ),
+        (tombstone_count(bucket_id), RowKind::TombstoneCount(bucket_id)),
+        (conflict(bucket_id, b"k\0", 5, 9), RowKind::Conflict(bucket_id, b"k\0".to_vec(), 5, 9)),
     ] {
         assert_eq!(kind(&row), Some(expected));
         let cut = row.get(..row.len() - 1).unwrap();
@@ -82,8 +98,8 @@ fn successor_skips_the_whole_prefix() {
 #[test]
 fn what_a_prefix_holds_is_within_its_ranges() {
     let id = BucketId(7);
-    let rows = |key: &[u8]| [object(id, key), version(id, key, Stamp(5)), upload_row(key, 5)];
-    let within = |ranges: [KeyRange; 3], key: &[u8]| {
+    let rows = |key: &[u8]| [object(id, key), version(id, key, Stamp(5)), upload_row(key, 5), conflict(id, key, 5, 9)];
+    let within = |ranges: [KeyRange; 4], key: &[u8]| {
         let is_within: Vec<_> =
             ranges.iter().zip(rows(key)).map(|((start, end), row)| *start <= row && row < *end).collect();
         assert!(is_within.iter().all(|within| *within == is_within[0]), "{key:?}");

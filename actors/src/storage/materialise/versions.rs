@@ -38,8 +38,17 @@ impl Materialiser<'_> {
         if let Some(row) = self.row(place)?.filter(|row| row.stamp == place.stamp) {
             return Ok(Some(Version { row, is_noncurrent: false }));
         }
-        let row_key = keys::version(BucketId(place.bucket_id), place.key.as_bytes(), Stamp(place.stamp));
-        let row = self.rows.get(&row_key)?.map(|row| rows::decode(&row)).transpose()?;
+        let row = self.rows.get(&place.version_key())?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
+        let mut row = row.filter(|row| row.stamp == place.stamp);
+        if row.is_none() {
+            let (start, end) = keys::conflicts_of(BucketId(place.bucket_id), place.key.as_bytes());
+            self.rows.scan(&start, &end, &mut |_, copy| {
+                if !copy.is_empty() {
+                    row = Some(rows::decode::<ObjectRow>(copy)?).filter(|row| row.stamp == place.stamp);
+                }
+                Ok(row.is_none())
+            })?;
+        }
         Ok(row.map(|row| Version { row, is_noncurrent: true }))
     }
 

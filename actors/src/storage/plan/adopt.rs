@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::events::Change;
+use super::lineage::lineage_row;
 use super::object::{choose_location, drop_previous, place_of};
 use super::versions::{self, Tally};
 use super::{Effect, Growth, Mutation, Planner};
@@ -67,7 +68,15 @@ impl Mutation for Adopt {
             Some(_) => VersionId::Null,
             None => versions::version_id(bucket.versioning, stamp)?,
         };
-        let row = adopted_row(previous.as_ref(), &bucket, stamp, version, size, &self.digests);
+        let mut row = adopted_row(previous.as_ref(), &bucket, stamp, version, size, &self.digests);
+        let keeps_changes = planner.keeps_changes(&bucket)?;
+        if keeps_changes {
+            let is_null = version == VersionId::Null;
+            row.lineage = lineage_row(planner.change_of_own(&bucket, &self.key, is_null, stamp)?, stamp, planner.own());
+            if is_null {
+                planner.exhume(bucket.id, &self.key, None)?;
+            }
+        }
         let row = match (&previous, bucket.config.object_lock.and_then(|lock| lock.default)) {
             (None, Some(default)) => {
                 let retention = Some(default.from(stamp.0 / 1_000_000));
@@ -93,7 +102,12 @@ impl Mutation for Adopt {
         }
         planner.effects.push(Effect::BytesInPlace(stamp, self.seen));
         planner.step(Step::Adopt { place, size, modified, row: Some(change) });
-        planner.tell(&bucket, &self.key, Change::Created(&row.into_object(&bucket.owner)?))?;
+        let object = row.into_object(&bucket.owner)?;
+        planner.tell(&bucket, &self.key, Change::Created(&object))?;
+        if keeps_changes {
+            let sent = (&object.attributes.tags[..], object.size);
+            planner.send_object(&bucket, &self.key, object.version_id, sent, [None; 2])?;
+        }
         Ok(Taken::Yes)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::conflicts::drop_copies;
 use super::times::drop_times;
 use super::{Effect, Growth, Mutation, Planner};
 use crate::bucket_config::{BUCKET_TAGS_MAX, BucketConfig};
@@ -82,7 +83,7 @@ impl Mutation for ConfigureBucket {
 }
 
 /// Sets the row of a bucket's configuration, and has a copy of both kept beside its files.
-fn describe(planner: &mut Planner<'_>, bucket: &Bucket, config: Option<Vec<u8>>) {
+pub(super) fn describe(planner: &mut Planner<'_>, bucket: &Bucket, config: Option<Vec<u8>>) {
     let row = planner.change(keys::config(bucket.id), config);
     planner.step(Step::DescribeBucket { id: bucket.id.0, name: bucket.name.as_str().to_owned(), row });
 }
@@ -100,6 +101,7 @@ impl Mutation for DropBucket {
             }
         }
         drop_uploads(planner, bucket.id)?;
+        drop_copies(planner, &bucket, COPIES_MAX)?;
         planner.change(keys::bucket(&bucket.name), None);
         planner.change(keys::usage(bucket.id), None);
         planner.change(keys::config(bucket.id), None);
@@ -115,6 +117,9 @@ impl Mutation for DropBucket {
         Ok(bucket)
     }
 }
+
+/// Conflict copies that one deletion of a bucket may end; others are ended beforehand.
+const COPIES_MAX: usize = 1000;
 
 /// Parts that one deletion of a bucket may end; its uploads are ended beforehand, these came in between.
 const PARTS_MAX: usize = 1000;

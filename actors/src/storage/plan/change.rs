@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use super::events::{Change, kind_of};
 use super::key_use::KeyTally;
+use super::lineage::slot_of;
 use super::object::place_of;
+use super::queue::ToSend;
 use super::{Mutation, Planner};
+use crate::bucket_config::ReplicatedChange;
 use crate::encryption::Encryption;
-use crate::names::{ObjectKey, Stamp};
+use crate::names::{Change as Clocked, ObjectKey, Stamp};
 use crate::storage::StorageError;
-use crate::storage::messages::{Bucket, ChangeObject, Object, ObjectChange};
+use crate::storage::messages::{Bucket, ChangeObject, Kinds, Lineage, Object, ObjectChange};
 use crate::storage::read::find_row;
+use crate::storage::replication::Ancestry;
 use crate::storage::rows::{self, ObjectRow};
 use crate::storage::steps::Step;
 
@@ -26,9 +30,34 @@ impl Mutation for ChangeObject {
         let mut object = row.clone().into_object(&bucket.owner)?;
         let told = kind_of(&self.change);
         let now = planner.state.clock.now().0 / 1_000_000;
-        apply(&mut object, self.change, &bucket, &self.key, now)?;
+        // Copies of what lost are nobody else's.
+        let kinds = replicated(&self.change).filter(|_| !row.is_copy());
+        let change = match (self.replica, kinds) {
+            (Some((change, _)), Some(kinds)) => match accept(&object, planner.lineage_of(&row)?, self.change, change) {
+                Some(accepted) => {
+                    planner.keep_changes(&bucket)?;
+                    object.lineage = Some(Box::new(with_change(planner.lineage_of(&row)?, kinds, change)));
+                    accepted
+                }
+                None => return Ok(Arc::new(object)),
+            },
+            (None, Some(kinds)) if planner.keeps_changes(&bucket)? => {
+                let change = planner.change_beside(&row)?;
+                object.lineage = Some(Box::new(with_change(planner.lineage_of(&row)?, kinds, change)));
+                self.change
+            }
+            _ => self.change,
+        };
+        match apply(&mut object, change, &bucket, &self.key, now) {
+            // A lock that may not give way stays, whoever says otherwise.
+            Err(StorageError::ObjectLocked { .. }) if self.replica.is_some() => {
+                return row.into_object(&bucket.owner).map(Arc::new);
+            }
+            other => other?,
+        }
         let beside = ObjectRow::of(&object, row.location, &bucket.owner);
-        let changed = ObjectRow { noncurrent_since: row.noncurrent_since, ..beside };
+        let lineage = if row.is_copy() { row.lineage.clone() } else { beside.lineage.clone() };
+        let changed = ObjectRow { noncurrent_since: row.noncurrent_since, lineage, ..beside };
         let mut keys = KeyTally::default();
         keys.object(&row, -1);
         keys.object(&changed, 1);
@@ -38,7 +67,60 @@ impl Mutation for ChangeObject {
         if let Some(kind) = told {
             planner.tell(&bucket, &self.key, Change::Altered(&object, kind))?;
         }
+        if let Some(kinds) = kinds.filter(|_| object.lineage.is_some()) {
+            let (key, version) = (&self.key, slot_of(object.version_id));
+            let what = ReplicatedChange::Object(&object.attributes.tags);
+            let known_to = self.replica.map_or([None; 2], |(change, sender)| [Some(change.origin), Some(sender)]);
+            planner.queue_change(&bucket, &ToSend { key, version, what, kinds, bytes: 0, known_to })?;
+        }
         Ok(Arc::new(object))
+    }
+}
+
+/// What of a change is replicated: access control lists and keys are each node's own.
+fn replicated(change: &ObjectChange) -> Option<Kinds> {
+    match change {
+        ObjectChange::Tags(_) => Some(Kinds::TAGS),
+        ObjectChange::Retention { .. } | ObjectChange::LegalHold(_) => Some(Kinds::LOCK),
+        ObjectChange::Acl(_) | ObjectChange::Rewrap { .. } | ObjectChange::MoveToKey { .. } => None,
+    }
+}
+
+fn with_change(mut lineage: Lineage, kinds: Kinds, change: Clocked) -> Lineage {
+    match kinds {
+        Kinds::TAGS => lineage.tags_change = Some(change),
+        _ => lineage.lock_change = Some(change).max(lineage.lock_change),
+    }
+    lineage
+}
+
+/// What is to be done of another node's change: none when what is here is later. A retention and a legal hold that were changed together
+/// come one after the other, with one clock; and where two nodes have locked a version, both locks hold.
+fn accept(object: &Object, local: Lineage, change: ObjectChange, of: Clocked) -> Option<ObjectChange> {
+    let is_news = match change {
+        ObjectChange::Retention { .. } | ObjectChange::LegalHold(_) => of >= local.lock(),
+        _ => of > local.tags(),
+    };
+    match change {
+        ObjectChange::Retention { retention, .. } => {
+            let is_longer = retention
+                .is_some_and(|new| object.controls.retention.is_none_or(|old| new.until_millis > old.until_millis));
+            (is_news || is_longer).then_some(ObjectChange::Retention { retention, bypass_governance: true })
+        }
+        ObjectChange::LegalHold(hold) => {
+            (is_news || (hold && object.controls.legal_hold.is_none())).then_some(ObjectChange::LegalHold(hold))
+        }
+        other => is_news.then_some(other),
+    }
+}
+
+impl Planner<'_> {
+    /// A change beside the bytes that is made here: later than all that is known of the object.
+    fn change_beside(&mut self, row: &ObjectRow) -> Result<Clocked, StorageError> {
+        let stamp = self.stamp(None);
+        let mut ancestry = Ancestry::default();
+        ancestry.after(&self.lineage_of(row)?);
+        Ok(ancestry.change(stamp, self.own()).change)
     }
 }
 

@@ -58,7 +58,6 @@ impl Mutation for DropQueue {
 }
 
 /// Removes what replication has kept of a bucket that is gone.
-#[allow(dead_code, reason = "used once replicas are planned")]
 pub(in crate::storage) struct DropLeftovers(pub BucketId);
 
 impl Mutation for DropLeftovers {

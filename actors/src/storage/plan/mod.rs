@@ -6,14 +6,18 @@
 mod adopt;
 mod bucket;
 mod change;
+mod conflicts;
+mod copies;
 mod drop_replication;
 mod events;
 mod key_use;
+mod lineage;
 mod multipart;
 mod object;
 mod queue;
 mod quota;
 mod reencryption;
+mod replica;
 mod times;
 mod versions;
 
@@ -22,7 +26,8 @@ use std::sync::Arc;
 
 pub(super) use adopt::{Adopt, Taken, adopted_row, is_same, must_stay};
 pub(super) use bucket::{DropBucket, NewBucket};
-pub(super) use drop_replication::DropQueue;
+pub(super) use conflicts::{EndConflict, EndConflicts, ForgetTombstones};
+pub(super) use drop_replication::{DropLeftovers, DropQueue};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 #[cfg(test)]

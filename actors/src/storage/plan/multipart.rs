@@ -7,7 +7,7 @@ use super::{Effect, Growth, Mutation, ObjectWrite, Planner, random};
 use crate::names::{BucketId, ObjectKey, Stamp, UploadId, VersionId};
 use crate::storage::body::{BodyPlace, PartBody};
 use crate::storage::messages::{
-    AbortUpload, CompleteUpload, CreateUpload, Object, Part, PutPart, RewrapUpload, Sealed, Stored, Upload,
+    AbortUpload, Applied, CompleteUpload, CreateUpload, Object, Part, PutPart, RewrapUpload, Sealed, Stored, Upload,
 };
 use crate::storage::parts::{Assembly, StoredPart};
 use crate::storage::rows::{self, EncryptionRow, PartListRow, PartRow, UploadRow};
@@ -133,7 +133,8 @@ impl Mutation for Finish {
     type Output = Stored;
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
-        let CompleteUpload { bucket, key, upload: id, conditions, .. } = &self.request;
+        let CompleteUpload { bucket, key, upload: id, conditions, replica, .. } = &self.request;
+        let replica = replica.clone();
         let bucket = planner.live(bucket)?;
         let (_, upload) = upload_row(planner, bucket.id, key, *id)?;
         let stored = stored_parts(planner, bucket.id, *id)?;
@@ -167,8 +168,14 @@ impl Mutation for Finish {
         let bytes = BodyPlace::Staged(file);
         // Before the object is counted: what its parts held is its own now.
         planner.count_parts(&bucket, (key, *id), &self.upload.owner, bytes_of(&stored), 0)?;
-        let write = ObjectWrite { bucket: &bucket, key, conditions, object, bytes, reserved: None };
+        let write = ObjectWrite { bucket: &bucket, key, conditions, object, bytes, reserved: None, replica };
         let stored_object = write.plan(planner)?;
+        if stored_object.applied == Applied::Known {
+            // Nothing of it is wanted.
+            end_upload(planner, bucket.id, key, *id, &stored, None)?;
+            self.closing.end();
+            return Ok(stored_object);
+        }
         let parts: Vec<Part> = self.assembly.parts.iter().map(|p| p.part).collect();
         let list = rows::encode(&PartListRow::of(&parts))?;
         planner.change(keys::part_list(bucket.id, stored_object.object.stamp), Some(list));

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use super::copies::Leaves;
 use super::events::Change;
+use super::lineage::lineage_row;
 use super::versions::{self, Tally};
-use super::{Effect, Growth, Mutation, Planner};
+use super::{Effect, Growth, Mutation, Planner, replica};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::body::{BodyPlace, ObjectBody};
 use crate::storage::messages::{
-    Applied, Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Stored, Versioning, WriteConditions,
+    Applied, Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Replica, Stored, Versioning,
+    WriteConditions,
 };
 use crate::storage::quota::Reserved;
-use crate::storage::read::{current_row, find_version, newest_noncurrent};
+use crate::storage::read::{current_row, find_version};
+use crate::storage::replication::kept;
 use crate::storage::rows::{self, Location, ObjectRow};
 use crate::storage::steps::{self, Place, Source, Step};
 use crate::storage::{StorageError, keys};
@@ -39,7 +43,7 @@ pub(in crate::storage) fn check_conditions(
     if conditions.if_match.as_ref().is_some_and(|condition| !matches(condition, row)) {
         return failed("If-Match");
     }
-    if conditions.if_match_last_modified.is_some_and(|seconds| Stamp(row.stamp).seconds() != seconds) {
+    if conditions.if_match_last_modified.is_some_and(|seconds| row.modified().seconds() != seconds) {
         return failed("x-amz-if-match-last-modified-time");
     }
     if conditions.if_match_size.is_some_and(|size| row.size != size) {
@@ -58,19 +62,34 @@ pub(in crate::storage) struct ObjectWrite<'a> {
     pub bytes: BodyPlace,
     /// What was promised to it.
     pub reserved: Option<Reserved>,
+    /// Where it comes from, if it is another node's.
+    pub replica: Option<Box<Replica>>,
 }
 
 impl ObjectWrite<'_> {
     /// Plans row, counters and file of the object; the stamp is decided here.
-    pub fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
+    pub fn plan(mut self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
+        if let Some(replica) = self.replica.take() {
+            return replica::write(self, &replica, planner);
+        }
         let (bucket, key) = (self.bucket, self.key);
         let previous = current_row(planner.rows, bucket.id, key)?.map(|(_, row)| row);
         check_conditions(self.conditions, key, previous.as_ref())?;
         let stamp = planner.stamp(previous.as_ref().map(|p| Stamp(p.stamp)));
         let mut object = self.object;
         object.stamp = stamp;
-        object.version_id = versions::version_id(bucket.versioning, stamp)?;
-        lock(&mut object, bucket)?;
+        object.lineage = None;
+        let keeps_changes = planner.keeps_changes(bucket)?;
+        if keeps_changes {
+            let is_null = bucket.versioning != Versioning::Enabled;
+            object.lineage = kept(planner.change_of_own(bucket, key, is_null, stamp)?, stamp, planner.own());
+            if is_null {
+                planner.exhume(bucket.id, key, None)?;
+            }
+        }
+        let clock = object.lineage.as_ref().map_or(stamp, |lineage| Stamp(lineage.change.clock));
+        object.version_id = versions::version_id(bucket.versioning, clock)?;
+        lock(&mut object, bucket, None)?;
         let location = choose_location(planner, bucket.id, key, object.size, previous.as_ref())?;
         let row = ObjectRow::of(&object, location, &bucket.owner);
         let mut tally = Tally::default();
@@ -96,6 +115,10 @@ impl ObjectWrite<'_> {
             drop_previous(planner, bucket, key, &replaced, Some(&place));
         }
         planner.tell(bucket, key, Change::Created(&object))?;
+        if keeps_changes {
+            let sent = (&object.attributes.tags[..], object.size);
+            planner.send_object(bucket, key, object.version_id, sent, [None; 2])?;
+        }
         Ok(Stored {
             object: Arc::new(object),
             versioned: bucket.versioning != Versioning::Off,
@@ -104,12 +127,12 @@ impl ObjectWrite<'_> {
     }
 }
 
-/// Locks a new object as it asks, or as its bucket does by default.
-fn lock(object: &mut Object, bucket: &Bucket) -> Result<(), StorageError> {
+/// Locks a new object as it asks, or as its bucket does by default, from when it was `written`, if that is not now.
+pub(super) fn lock(object: &mut Object, bucket: &Bucket, written: Option<Stamp>) -> Result<(), StorageError> {
     let controls = &mut object.controls;
     match bucket.config.object_lock {
         Some(lock) => {
-            let by_default = lock.default.map(|default| default.from(object.stamp.0 / 1_000_000));
+            let by_default = lock.default.map(|default| default.from(written.unwrap_or(object.stamp).millis()));
             controls.retention = controls.retention.or(by_default);
             Ok(())
         }
@@ -120,7 +143,7 @@ fn lock(object: &mut Object, bucket: &Bucket) -> Result<(), StorageError> {
     }
 }
 
-fn plan_file(planner: &mut Planner<'_>, place: &Place, size: u64, row: u32, bytes: BodyPlace) {
+pub(super) fn plan_file(planner: &mut Planner<'_>, place: &Place, size: u64, row: u32, bytes: BodyPlace) {
     let stamp = Stamp(place.stamp);
     if place.key.ends_with('/') {
         planner.step(Step::MakeFolder {
@@ -159,6 +182,7 @@ pub(in crate::storage) fn place_of(bucket: &Bucket, key: &ObjectKey, row: &Objec
         key: key.as_str().to_owned(),
         location: row.location,
         stamp: row.stamp,
+        clock: Some(row.clock().0).filter(|clock| *clock != row.stamp),
     }
 }
 
@@ -238,7 +262,8 @@ impl Mutation for PutObject {
             lineage: None,
         };
         let conditions = &self.conditions;
-        ObjectWrite { bucket: &bucket, key: &self.key, conditions, object, bytes, reserved }.plan(planner)
+        let replica = self.replica;
+        ObjectWrite { bucket: &bucket, key: &self.key, conditions, object, bytes, reserved, replica }.plan(planner)
     }
 }
 
@@ -247,9 +272,13 @@ impl Mutation for DeleteObject {
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<Deleted, StorageError> {
         let bucket = planner.live(&self.bucket)?;
-        match self.version {
-            Some(version) => self.delete_version(planner, &bucket, version),
-            None => self.delete_current(planner, &bucket),
+        let mut message = self;
+        if let Some(replica) = message.replica.take() {
+            return replica::delete(message, &replica, planner, &bucket);
+        }
+        match message.version {
+            Some(version) => message.delete_version(planner, &bucket, version),
+            None => message.delete_current(planner, &bucket),
         }
     }
 }
@@ -259,10 +288,17 @@ impl DeleteObject {
     fn delete_current(self, planner: &mut Planner<'_>, bucket: &Bucket) -> Result<Deleted, StorageError> {
         let key = &self.key;
         let current = current_row(planner.rows, bucket.id, key)?;
+        self.check_judged(current.as_ref().map(|(_, row)| row))?;
         check_conditions(&self.conditions, key, current.as_ref().map(|(_, row)| row))?;
         let mut tally = Tally::default();
+        let keeps_changes = planner.keeps_changes(bucket)?;
         if bucket.versioning == Versioning::Off {
             let Some((row_key, row)) = current else { return Ok(Deleted::default()) };
+            if keeps_changes {
+                let (stamp, lineage) = planner.delete_of_own(&row)?;
+                planner.bury(bucket, key, VersionId::Null, stamp, &lineage)?;
+                planner.send_delete(bucket, key, None, [None; 2])?;
+            }
             planner.change(row_key, None);
             tally.remove_object(&row);
             tally.count(planner, bucket.id)?;
@@ -271,6 +307,15 @@ impl DeleteObject {
             return Ok(Deleted::default());
         }
         let after = current.as_ref().map(|(_, row)| Stamp(row.stamp));
+        let stamp = planner.stamp(after);
+        let mut lineage = None;
+        if keeps_changes {
+            let is_null = bucket.versioning == Versioning::Suspended;
+            lineage = lineage_row(planner.change_of_own(bucket, key, is_null, stamp)?, stamp, planner.own());
+            if is_null {
+                planner.exhume(bucket.id, key, None)?;
+            }
+        }
         if bucket.versioning == Versioning::Suspended {
             versions::drop_null(planner, &mut tally, bucket, key)?;
         }
@@ -283,10 +328,21 @@ impl DeleteObject {
                 versions::archive(planner, &mut tally, bucket, key, row, true)?;
             }
         }
-        let marker = versions::mark(planner, &mut tally, bucket, key, self.owner, after)?;
+        let marker = versions::mark(planner, &mut tally, bucket, key, self.owner, (stamp, lineage))?;
         tally.count(planner, bucket.id)?;
         planner.tell(bucket, key, Change::Hidden(marker))?;
+        if keeps_changes {
+            planner.send_delete(bucket, key, Some(marker), [None; 2])?;
+        }
         Ok(Deleted { version_id: Some(marker), delete_marker: true, applied: Applied::default() })
+    }
+
+    /// Errs: Overtaken.
+    fn check_judged(&self, present: Option<&ObjectRow>) -> Result<(), StorageError> {
+        match self.of.holds(present.map(|row| Stamp(row.stamp))) {
+            true => Ok(()),
+            false => Err(StorageError::Overtaken { key: self.key.clone() }),
+        }
     }
 
     /// Removes one version, or a delete marker, for good; the next one becomes current.
@@ -298,29 +354,25 @@ impl DeleteObject {
     ) -> Result<Deleted, StorageError> {
         let key = &self.key;
         let found = find_version(planner.rows, bucket.id, key, version)?;
-        check_conditions(&self.conditions, key, found.as_ref().map(|(_, row)| row).filter(|row| !row.is_marker()))?;
+        let object = found.as_ref().map(|(_, row)| row).filter(|row| !row.is_marker());
+        self.check_judged(object)?;
+        check_conditions(&self.conditions, key, object)?;
         let mut outcome = Deleted { version_id: Some(version), delete_marker: false, applied: Applied::default() };
         let Some((row_key, row)) = found else { return Ok(outcome) };
         outcome.delete_marker = row.is_marker();
         let now = planner.state.clock.now().0 / 1_000_000;
         versions::check_unlocked(&row, key, now, self.bypass_governance)?;
         let mut tally = Tally::default();
-        let current = current_row(planner.rows, bucket.id, key)?.map(|(row_key, _)| row_key);
-        if current.as_ref() == Some(&row_key) {
-            planner.change(row_key, None);
-            tally.remove_object(&row);
-            drop_previous(planner, bucket, key, &row, None);
-            versions::promote_next(planner, &mut tally, bucket, key, Some(&row), None)?;
-        } else {
-            versions::drop_noncurrent(planner, &mut tally, bucket, key, &row);
-            // The newest of all was a delete marker; it may have been this one.
-            let newest = newest_noncurrent(planner.rows, bucket.id, key, None)?.map(|(newest, _)| newest);
-            if current.is_none() && newest.as_ref() == Some(&row_key) {
-                versions::promote_next(planner, &mut tally, bucket, key, None, Some(&row_key))?;
-            }
-        }
+        let there = (row_key, row);
+        planner.take_away(&mut tally, bucket, key, &there, Leaves::ForGood, false)?;
+        replica::promote(planner, &mut tally, bucket, key, &there)?;
         tally.count(planner, bucket.id)?;
         planner.tell(bucket, key, Change::Removed(version))?;
+        if planner.keeps_changes(bucket)? {
+            let (stamp, lineage) = planner.delete_of_own(&there.1)?;
+            planner.bury(bucket, key, version, stamp, &lineage)?;
+            planner.send_version_delete(bucket, key, version, [None; 2])?;
+        }
         Ok(outcome)
     }
 }
@@ -344,10 +396,7 @@ impl Mutation for Relocate {
         if let Some(live) = &live {
             planner.concerns(live);
         }
-        let rows_of = [
-            keys::object(bucket, place.key.as_bytes()),
-            keys::version(bucket, place.key.as_bytes(), Stamp(place.stamp)),
-        ];
+        let rows_of = [keys::object(bucket, place.key.as_bytes()), place.version_key()];
         let mut found = None;
         for row_key in rows_of {
             let row = planner.rows.get(&row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
@@ -381,6 +430,11 @@ impl Mutation for Relocate {
                 let live = planner.state.buckets.values().find(|live| live.id == bucket).cloned();
                 if let (Some(live), Ok(key)) = (live, ObjectKey::parse(place.key.as_bytes())) {
                     planner.tell(&live, &key, Change::Removed(row.version_id()))?;
+                    if planner.keeps_changes(&live)? {
+                        let (stamp, lineage) = planner.delete_of_own(&row)?;
+                        planner.bury(&live, &key, row.version_id(), stamp, &lineage)?;
+                        planner.send_version_delete(&live, &key, row.version_id(), [None; 2])?;
+                    }
                 }
             }
             (Self::Nowhere(_), None) => {}

@@ -60,7 +60,7 @@ impl Planner<'_> {
         }
     }
 
-    fn totals(&self, queue: &QueueName) -> QueueTotalsRow {
+    pub(super) fn totals(&self, queue: &QueueName) -> QueueTotalsRow {
         let changed = self.effects.iter().rev().find_map(|effect| match effect {
             Effect::QueueIs(of, totals) if of == queue => Some(totals.unwrap_or_default()),
             _ => None,
@@ -195,7 +195,10 @@ impl Mutation for EnqueueChanges {
                 SlotState::Object(object) => {
                     let kinds = Kinds::CONTENT.with(Kinds::TAGS).with(Kinds::LOCK);
                     let what = ReplicatedChange::Object(&object.attributes.tags);
-                    (what, kinds, object.size, object.change(own).origin)
+                    let origin = object.change(own).origin;
+                    let beside = [object.tags_change(), object.lock_change()];
+                    let is_all_its_own = beside.iter().flatten().all(|change| change.origin == origin);
+                    (what, kinds, object.size, if is_all_its_own { origin } else { own })
                 }
                 SlotState::Marker { change, .. } => (ReplicatedChange::Delete, Kinds::CONTENT, 0, change.origin),
                 SlotState::Deleted { change, .. } => {
@@ -207,7 +210,6 @@ impl Mutation for EnqueueChanges {
                 }
                 SlotState::Gone => continue,
             };
-            // Who has changed its tags may be another than who wrote it; sent once too often is no harm.
             let known_to = [Some(origin).filter(|origin| *origin != own), None];
             let send = ToSend { key, version: *version, what, kinds, bytes, known_to };
             queued += usize::from(planner.queue_change(&bucket, &send)?);

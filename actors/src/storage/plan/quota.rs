@@ -172,7 +172,7 @@ impl Planner<'_> {
         let changed: BTreeMap<_, _> = self.entry.changes.iter().map(|(key, row)| (key, row)).collect();
         let mut moves = Vec::new();
         for (row_key, row) in changed {
-            let (RowKind::Object(id, key) | RowKind::Version(id, key, _)) =
+            let (RowKind::Object(id, key) | RowKind::Version(id, key, _) | RowKind::Conflict(id, key, ..)) =
                 keys::kind(row_key).unwrap_or(RowKind::Meta)
             else {
                 continue;
@@ -181,7 +181,7 @@ impl Planner<'_> {
                 continue;
             }
             for (row, adds) in [(self.rows.get(row_key)?, false), (row.clone(), true)] {
-                let Some(row) = row else { continue };
+                let Some(row) = row.filter(|row| !row.is_empty()) else { continue };
                 let row: ObjectRow = rows::decode(&row)?;
                 let entry = meters::of_object(row_key, (id, &key), &row, &bucket.owner);
                 moves.extend(entry.map(|entry| Move { entry, adds }));
@@ -237,6 +237,7 @@ impl State {
         for effect in effects.iter() {
             match effect {
                 Effect::UsageChanged(bucket, usage) => drop(self.usage.insert(*bucket, *usage)),
+                Effect::BucketIs(bucket) => drop(self.buckets.insert(bucket.name.clone(), Arc::clone(bucket))),
                 Effect::QueueIs(queue, Some(totals)) => drop(self.queues.insert(queue.clone(), *totals)),
                 Effect::QueueIs(queue, None) => drop(self.queues.remove(queue)),
                 Effect::MeterIs(scope, meter) => self.meters.set(scope.clone(), meter.clone()),

@@ -30,7 +30,8 @@ impl Mutation for RewriteObject {
             ..row.into_object(&bucket.owner)?
         };
         let conditions = WriteConditions::default();
-        ObjectWrite { bucket: &bucket, key: &key, conditions: &conditions, object, bytes, reserved }.plan(planner)?;
+        ObjectWrite { bucket: &bucket, key: &key, conditions: &conditions, object, bytes, reserved, replica: None }
+            .plan(planner)?;
         Ok(true)
     }
 }

@@ -12,7 +12,7 @@ use crate::bucket_config::Retention;
 use crate::names::{BucketId, CanonicalId, ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::messages::{Attributes, Bucket, Controls, Object, Usage, Versioning};
 use crate::storage::read::newest_noncurrent;
-use crate::storage::rows::{self, Location, ObjectRow};
+use crate::storage::rows::{self, LineageRow, Location, ObjectRow};
 use crate::storage::steps::Step;
 use crate::storage::{StorageError, keys};
 
@@ -71,6 +71,11 @@ impl Tally {
         })?;
         self.keys.count(planner)
     }
+
+    /// Only what is wrapped under keys, where the other counters go.
+    pub fn count_keys(&self, planner: &mut Planner<'_>) -> Result<(), StorageError> {
+        self.keys.count(planner)
+    }
 }
 
 /// Whether a new version takes the place of `previous`, rather than following it.
@@ -82,7 +87,7 @@ pub(super) fn replaces(versioning: Versioning, previous: &ObjectRow) -> bool {
     }
 }
 
-/// The version id of a commit of this stamp.
+/// The version id of a commit of this clock.
 pub(super) fn version_id(versioning: Versioning, stamp: Stamp) -> Result<VersionId, StorageError> {
     Ok(match versioning {
         Versioning::Enabled => VersionId::Unique { stamp, random: random()? },
@@ -103,11 +108,11 @@ pub(super) fn archive(
     if row.location == Location::Plain {
         row.location = Location::Overflow;
     }
-    let stamp = Stamp(row.stamp);
+    let clock = row.clock();
     if row.version.is_none() {
-        planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)));
+        planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(clock)));
     }
-    let change = planner.change(keys::version(bucket.id, key.as_bytes(), stamp), Some(rows::encode(&row)?));
+    let change = planner.change(keys::version(bucket.id, key.as_bytes(), clock), Some(rows::encode(&row)?));
     tally.remove_object(&row);
     tally.add_version(&row);
     if matches!(place.location, Location::Plain | Location::Overflow) {
@@ -128,7 +133,7 @@ pub(super) fn drop_noncurrent(
     key: &ObjectKey,
     row: &ObjectRow,
 ) {
-    planner.change(keys::version(bucket.id, key.as_bytes(), Stamp(row.stamp)), None);
+    planner.change(keys::version(bucket.id, key.as_bytes(), row.clock()), None);
     if row.version.is_none() {
         planner.change(keys::null_version(bucket.id, key.as_bytes()), None);
     }
@@ -156,21 +161,21 @@ pub(super) fn drop_null(
     Ok(())
 }
 
-/// Makes a delete marker the newest version of a key; answers its id.
+/// Makes a delete marker of this stamp the newest version of a key; answers its id.
 pub(super) fn mark(
     planner: &mut Planner<'_>,
     tally: &mut Tally,
     bucket: &Bucket,
     key: &ObjectKey,
     owner: CanonicalId,
-    after: Option<Stamp>,
+    (stamp, lineage): (Stamp, Option<LineageRow>),
 ) -> Result<VersionId, StorageError> {
-    let stamp = planner.stamp(after);
-    let id = version_id(bucket.versioning, stamp)?;
-    let row = marker(bucket, id, stamp, owner);
-    planner.change(keys::version(bucket.id, key.as_bytes(), stamp), Some(rows::encode(&row)?));
+    let clock = lineage.as_ref().map_or(stamp, |lineage| Stamp(lineage.clock));
+    let id = version_id(bucket.versioning, clock)?;
+    let row = ObjectRow { lineage, ..marker(bucket, id, stamp, owner) };
+    planner.change(keys::version(bucket.id, key.as_bytes(), clock), Some(rows::encode(&row)?));
     if id == VersionId::Null {
-        planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(stamp)));
+        planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(clock)));
     }
     tally.add_marker();
     Ok(id)

@@ -137,7 +137,7 @@ pub struct Page {
 }
 
 /// The ranges of rows that can add to a meter, in the order of their keys.
-pub fn ranges(scope: &QuotaScope) -> [KeyRange; 3] {
+pub fn ranges(scope: &QuotaScope) -> [KeyRange; 4] {
     match scope {
         QuotaScope::Bucket(bucket) => keys::holdings_below(*bucket, b""),
         QuotaScope::Prefix(bucket, prefix) => keys::holdings_below(*bucket, prefix.as_bytes()),
@@ -149,7 +149,7 @@ pub fn ranges(scope: &QuotaScope) -> [KeyRange; 3] {
 /// that `owner_of` does not know are passed over.
 pub fn walk(
     rows: &dyn Rows,
-    ranges: [KeyRange; 3],
+    ranges: [KeyRange; 4],
     after: &[u8],
     rows_max: usize,
     owner_of: &dyn Fn(BucketId) -> Option<CanonicalId>,
@@ -167,8 +167,10 @@ pub fn walk(
         rows.scan(&start, &end, &mut |row_key, row| {
             let malformed = || StorageError::Index("malformed row key".to_owned());
             let kind = keys::kind(row_key).ok_or_else(malformed)?;
-            let (RowKind::Object(bucket, key) | RowKind::Version(bucket, key, _) | RowKind::Upload(bucket, key, _)) =
-                &kind
+            let (RowKind::Object(bucket, key)
+            | RowKind::Version(bucket, key, _)
+            | RowKind::Upload(bucket, key, _)
+            | RowKind::Conflict(bucket, key, ..)) = &kind
             else {
                 return Err(malformed());
             };
@@ -185,6 +187,8 @@ pub fn walk(
                         let row_key = row_key.to_vec();
                         page.entries.push(Entry { row_key, bucket: *bucket, key: key.clone(), owner, quantity });
                     }
+                    // A version that is counted where it is.
+                    RowKind::Conflict(..) if row.is_empty() => {}
                     _ => {
                         let row = rows::decode(row)?;
                         page.entries.extend(of_object(row_key, (*bucket, key), &row, bucket_owner));

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use super::{conflicts, walk};
 use crate::bucket_config::RuleSet;
-use crate::names::{NodeId, ObjectKey, Stamp, VersionId};
+use crate::names::{BucketId, NodeId, ObjectKey, Stamp, VersionId};
 use crate::storage::StorageError;
 use crate::storage::client::StorageClient;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{
-    Bucket, Conflict, EnqueueChanges, Object, QueueName, QueueTotals, QueuedChange, ReplicationStatus, ReplicationTray,
-    SettleChanges, Slot, SlotPage, SlotState, WalkPosition,
+    Bucket, Conflict, ConflictChoice, EnqueueChanges, Object, QueueName, QueueTotals, QueuedChange, ReplicationStatus,
+    ReplicationTray, ResolveConflict, SettleChanges, Slot, SlotPage, SlotState, WalkPosition,
 };
 use crate::storage::overlay::{LiveRows, Rows as _};
-use crate::storage::plan::DropQueue;
+use crate::storage::plan::{DropLeftovers, DropQueue, EndConflict, EndConflicts, ForgetTombstones};
 use crate::storage::rows::{self, QueueRow};
+use crate::storage::staging::StagedFile;
 
 impl StorageClient {
     /// This node, as others that replicate with it know it.
@@ -129,6 +130,102 @@ impl StorageClient {
     ) -> Result<Vec<Conflict>, StorageError> {
         let shared = Arc::clone(&self.shared);
         self.shared.tools.pool.run(move || conflicts::page(&shared.rows, &bucket, after.as_ref(), limit)).await
+    }
+
+    /// Ends a conflict. If the copy is chosen it becomes the current object, as if it were written now; what is there then goes, or
+    /// stays as a version. Errs: NoSuchVersion when it is no conflict any more.
+    pub async fn resolve_conflict(&self, message: ResolveConflict) -> Result<(), StorageError> {
+        let ResolveConflict { bucket, key, version_id, keep } = message;
+        let chosen = match keep {
+            ConflictChoice::Current => None,
+            ConflictChoice::Copy => Some(self.copy_of_conflict(&bucket, &key, version_id).await?),
+        };
+        self.commit(EndConflict { bucket, key, version_id, chosen }).await.map(drop)
+    }
+
+    /// A copy of the bytes of a conflict as they are on disk: so no key is asked for.
+    async fn copy_of_conflict(
+        &self,
+        bucket: &Arc<Bucket>,
+        key: &ObjectKey,
+        version_id: VersionId,
+    ) -> Result<(Object, StagedFile), StorageError> {
+        let open = self.open_object(bucket, key, Some(version_id)).await?;
+        self.check_room(open.object.stored_size())?;
+        let object = Object::clone(&open.object);
+        let shared = Arc::clone(&self.shared);
+        let copy = move || {
+            let staged = shared.tools.staging.take()?;
+            let file = staged.file().ok_or(StorageError::TimedOut)?;
+            let copied = open.copy_stored(&file).and_then(|()| shared.disk.sync_data(&file));
+            copied.map_err(|e| StorageError::io("copy", staged.name(), e))?;
+            Ok(staged)
+        };
+        let staged = self.shared.long_pool.run(copy).await?;
+        Ok((object, staged))
+    }
+
+    /// Lets go of what is old: tombstones and conflicts whose time is over, and what is left of buckets that are gone. To be called now
+    /// and then; each commit of it is small.
+    pub async fn sweep_replication(&self, now: Stamp) -> Result<(), StorageError> {
+        let limits = self.shared.replication.rules().limits;
+        let before = |days: u32| Stamp(now.0.saturating_sub(u64::from(days).saturating_mul(86_400_000_000_000)));
+        for bucket in self.buckets().into_iter().filter(|bucket| bucket.config.keeps_changes) {
+            let (of, until) = (Arc::clone(&bucket), before(limits.tombstone_days));
+            while self.commit(ForgetTombstones { bucket: Arc::clone(&of), before: until }).await? {}
+            let mut after = None;
+            loop {
+                let (bucket, before) = (Arc::clone(&bucket), before(limits.conflict_days));
+                after = self.commit(EndConflicts { bucket, after, before }).await?;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        let gone = self
+            .buckets_of_tombstones()?
+            .into_iter()
+            .chain(self.replication_queues().into_iter().map(|queue| queue.bucket));
+        let live: BTreeSet<_> = self.buckets().iter().map(|bucket| bucket.id).collect();
+        for bucket in gone.filter(|bucket| !live.contains(bucket)).collect::<BTreeSet<_>>() {
+            self.drop_leftovers(bucket).await?;
+        }
+        Ok(())
+    }
+
+    /// Buckets that have tombstones, whether they are there or not.
+    fn buckets_of_tombstones(&self) -> Result<Vec<BucketId>, StorageError> {
+        let (mut start, end) = keys::all_tombstones();
+        let mut found = Vec::new();
+        while let Some(row_key) = self.shared.rows.first(&start, &end)? {
+            match keys::kind(&row_key) {
+                Some(RowKind::Tombstone(bucket, ..)) => {
+                    found.push(bucket);
+                    start = keys::tombstones(bucket).1;
+                }
+                // Unreadable, which `fsck` tells.
+                _ => start = [row_key, vec![0]].concat(),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes what replication has kept of a bucket that is gone.
+    pub(in crate::storage) async fn drop_leftovers(&self, bucket: BucketId) -> Result<(), StorageError> {
+        while !self.commit(DropLeftovers(bucket)).await? {}
+        Ok(())
+    }
+
+    /// Lets go of all conflict copies of a bucket that is about to go: together they may be too many for one commit.
+    pub(in crate::storage) async fn end_conflicts(&self, bucket: &Arc<Bucket>) -> Result<(), StorageError> {
+        let mut after = None;
+        loop {
+            let message = EndConflicts { bucket: Arc::clone(bucket), after, before: Stamp(u64::MAX) };
+            after = self.commit(message).await?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// A page of the slots of a bucket behind `after`: objects, versions, delete markers, and what was deleted.

@@ -48,7 +48,6 @@ pub(super) fn page(
 }
 
 /// The row of a conflict copy, which is no version, with its key.
-#[allow(dead_code, reason = "used once replicas are planned")]
 pub(in crate::storage) fn copy_row(
     rows: &dyn Rows,
     bucket: BucketId,

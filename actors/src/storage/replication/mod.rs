@@ -6,6 +6,7 @@
 
 mod client;
 mod conflicts;
+mod lineage;
 mod node_id;
 mod walk;
 
@@ -17,8 +18,10 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub(super) use conflicts::copy_row;
+pub(super) use lineage::{Ancestry, Verdict, kept};
 pub(super) use node_id::node_id;
-pub(super) use walk::slot_state;
+pub(super) use walk::{slot_row, slot_state};
 
 use super::messages::QueueName;
 use super::rows::QueueTotalsRow;

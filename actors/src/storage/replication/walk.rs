@@ -117,7 +117,7 @@ pub(in crate::storage) fn slot_state(
     bucket: &Bucket,
     slot: &Slot,
 ) -> Result<SlotState, StorageError> {
-    if let Some(row) = slot_row(rows, bucket, slot)? {
+    if let Some((_, row)) = slot_row(rows, bucket, slot)? {
         let (version_id, is_marker) = (row.version_id(), row.is_marker());
         let object = row.into_object(&bucket.owner)?;
         if !is_marker {
@@ -136,11 +136,13 @@ pub(in crate::storage) fn slot_state(
     Ok(SlotState::Deleted { version_id, change: lineage.change, seen: lineage.seen })
 }
 
-/// The row of the object or delete marker in a slot.
-fn slot_row(rows: &dyn Rows, bucket: &Bucket, slot: &Slot) -> Result<Option<ObjectRow>, StorageError> {
-    let Some(clock) = slot.version else {
-        return Ok(find_version(rows, bucket.id, &slot.key, VersionId::Null)?.map(|(_, row)| row));
-    };
+/// The row of the object or delete marker in a slot, with its key.
+pub(in crate::storage) fn slot_row(
+    rows: &dyn Rows,
+    bucket: &Bucket,
+    slot: &Slot,
+) -> Result<Option<(Vec<u8>, ObjectRow)>, StorageError> {
+    let Some(clock) = slot.version else { return find_version(rows, bucket.id, &slot.key, VersionId::Null) };
     let is_it = |row: &ObjectRow| row.version.is_some() && row.clock().0 == clock;
     let object = keys::object(bucket.id, slot.key.as_bytes());
     let version = keys::version(bucket.id, slot.key.as_bytes(), crate::names::Stamp(clock));
@@ -148,7 +150,7 @@ fn slot_row(rows: &dyn Rows, bucket: &Bucket, slot: &Slot) -> Result<Option<Obje
     for row_key in [&object, &version, &object] {
         let row = rows.get(row_key)?.map(|row| rows::decode::<ObjectRow>(&row)).transpose()?;
         if let Some(row) = row.filter(is_it) {
-            return Ok(Some(row));
+            return Ok(Some((row_key.clone(), row)));
         }
     }
     Ok(None)

@@ -100,7 +100,6 @@ pub(in crate::storage) struct TombstoneRow {
 }
 
 impl TombstoneRow {
-    #[allow(dead_code, reason = "used once replicas are planned")]
     pub fn of(stamp: Stamp, lineage: &Lineage, version: Option<u64>) -> Self {
         let Lineage { change, seen, won, .. } = lineage;
         let (clock, origin) = change_row(*change);

@@ -116,6 +116,7 @@ pub async fn delete(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
         bucket: Arc::clone(bucket),
         key: key(name),
         version: None,
+        of: Judged::Unseen,
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),

@@ -11,6 +11,7 @@ mod lifecycle;
 mod node;
 mod peeked;
 mod quota;
+mod replication;
 mod sealed;
 mod sealed_edits;
 mod sealed_format;

@@ -150,6 +150,9 @@ async fn no_plaintext_reaches_the_disk() {
         put_sealed(&node.client, &bucket, &size.to_string(), &bytes).await;
     }
     let finds = |root: &std::path::Path| {
+        // Nothing goes to another place between the look for it and the look into it.
+        let progress = &node.client.shared().progress;
+        progress.wait_followed(progress.position().sequence).unwrap();
         let all = files_below(root);
         all.into_iter()
             .filter(|file| memchr::memmem::find(&fs::read(file).unwrap(), marker).is_some())

@@ -309,6 +309,48 @@ async fn other_bytes_in_the_file_of_an_encrypted_or_locked_object_never_become_a
     }
 }
 
+/// Who only touches such a file, or restores it with another time, has not taken it away.
+#[actix::test]
+async fn an_encrypted_or_locked_file_that_was_only_touched_is_its_object() {
+    for loses_index in [false, true] {
+        let node = node();
+        let (bucket, mut objects) = filled(&node).await;
+        let plain = body(4, 70_000);
+        put(&node.client, &bucket, "held", plain.clone()).await;
+        let lock = BucketChange::Config(ConfigChange::ObjectLock(ObjectLock { default: None }));
+        let mut there = bucket;
+        for change in [BucketChange::Versioning(Versioning::Enabled), lock] {
+            there = node.client.configure_bucket(ConfigureBucket { bucket: there, change }).await.unwrap().after;
+        }
+        let (bucket, change) = (Arc::clone(&there), ObjectChange::LegalHold(true));
+        let message = ChangeObject { bucket, key: key("held"), version: None, of: None, change, replica: None };
+        let held = node.client.change_object(message).await.unwrap();
+        let stopped = stop(node).await;
+        let root = stopped.path();
+        for name in ["large", "held"] {
+            let file = fs::File::options().write(true).open(root.join("filled").join(name)).unwrap();
+            file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(100)).unwrap();
+        }
+        if loses_index {
+            lose_index(root);
+            lose_journal(root);
+        }
+        let findings = rebuild(root);
+        let told: Vec<_> = names(&findings).into_iter().filter(|(name, _)| *name == "wrong-time").collect();
+        assert_eq!(told, [("wrong-time", "filled/held"), ("wrong-time", "filled/large")], "{findings:?}");
+        assert!(!root.join(".myfsio.sys/lost+found").exists(), "{findings:?}");
+        assert_eq!(rebuild(root), []);
+        let reopened = open(root);
+        let found = reopened.bucket(&there.name).unwrap();
+        let again = reopened.object(&found, &key("held"), None).await.unwrap();
+        assert_eq!((again.stamp, again.controls.legal_hold), (held.stamp, Some(true)));
+        assert_eq!(get(&reopened, &found, "held").await.unwrap(), plain);
+        objects.retain(|(name, _)| name == "large");
+        assert_eq!(get(&reopened, &found, "large").await.unwrap(), objects[0].1);
+        close(reopened).await;
+    }
+}
+
 /// The same data key under another key: nothing but rows and tags changes.
 #[actix::test]
 async fn wrapped_anew_it_opens_under_the_new_key_also_without_the_index() {

@@ -9,6 +9,7 @@ use super::super::fixtures::md5_of;
 use super::recorder::Note;
 use super::sealed::is_sealed;
 use super::workload::{Changes, Thing, Value};
+use crate::bucket_config::TargetId;
 use crate::clock::SystemClock;
 use crate::names::{ObjectKey, Stamp};
 use crate::storage::disk::Disk;
@@ -21,9 +22,12 @@ use crate::storage::recovery::Holes;
 use crate::storage::rows::{self, EventRow, Location, ObjectRow, PartRow, UploadRow};
 use crate::storage::steps::staged_path;
 use crate::storage::{
-    Bucket, CheckObserver, CheckOptions, CheckProgress, Difference, Finding, Mend, StorageError, StorageSettings, Tray,
-    Usage, Versioning,
+    Bucket, CheckObserver, CheckOptions, CheckProgress, Difference, Finding, Mend, QueueName, StorageError,
+    StorageSettings, Tray, Usage, Versioning,
 };
+
+/// Buckets whose changes are queued, and never settled: so each state has its entry, or there was a hole between the two.
+pub const REPLICATED: [&str; 4] = ["telling", "kept", "versions", "beta"];
 
 /// What each thing may be.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +106,7 @@ pub fn check(disk: Disk, settings: &StorageSettings, promise: &Promise, requests
     let opened = Opened::new(disk, settings, Holes::Refuse).expect("the directory opens");
     let actual = actual(&opened).expect("everything is readable");
     promise.check(&actual, requests);
+    everything_is_queued(&opened);
     agrees(&opened, promise.may_lack_tags);
     nothing_left(&opened, &settings.root);
 }
@@ -190,6 +195,32 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
         assert_eq!(recorded, usage, "counters of {name}");
     }
     Ok(things)
+}
+
+/// Whatever is there, or was deleted, waits to be sent; whether sums and order are right is for `fsck` to say.
+fn everything_is_queued(opened: &Opened) {
+    for bucket in opened.recovered.buckets.values().filter(|bucket| REPLICATED.contains(&bucket.name.as_str())) {
+        let queue = QueueName { bucket: bucket.id, target: TargetId(Arc::from("peer")) };
+        for (start, end) in [keys::objects(bucket.id), keys::versions(bucket.id), keys::tombstones(bucket.id)] {
+            let mut slots = Vec::new();
+            let mut slot = |key: &[u8], row: &[u8]| {
+                slots.push(match keys::kind(key).expect("a known row") {
+                    RowKind::Tombstone(_, key, version) => (key, version),
+                    RowKind::Object(_, key) | RowKind::Version(_, key, _) => {
+                        let row: ObjectRow = rows::decode(row)?;
+                        (key, row.version.map(|_| row.clock().0))
+                    }
+                    other => panic!("{other:?}"),
+                });
+                Ok(true)
+            };
+            opened.rows.scan(&start, &end, &mut slot).unwrap();
+            for (key, version) in slots {
+                let entry = opened.rows.get(&keys::queued(&queue, &key, version)).unwrap();
+                assert!(entry.is_some(), "{}/{} is not queued", bucket.name, String::from_utf8_lossy(&key));
+            }
+        }
+    }
 }
 
 /// The bytes of a version; none for a delete marker.

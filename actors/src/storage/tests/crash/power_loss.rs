@@ -5,12 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::replication::courier::rules_of;
 use super::disk_model::{DiskModel, SURVIVALS, Survival};
-use super::oracle::{self, Promise};
+use super::oracle::{self, Promise, REPLICATED};
 use super::recorder::{Fault, Note, Recorder};
 use super::sealed::is_plaintext;
 use super::workload::{self, Changes, Client};
 use super::{Choices, rounds, seed};
+use crate::bucket_config::ReplicationLimits;
 use crate::clock::SystemClock;
 use crate::storage::disk::{Disk, Seam};
 use crate::storage::engine::Engine;
@@ -56,6 +58,7 @@ pub async fn tell(strict: bool, fault: Option<Fault>, load: Load) -> Story {
     let mut failure = None;
     if let Ok(engine) = started {
         let storage = StorageClient::of(engine);
+        storage.replication_rules(rules_of(&REPLICATED, None, ReplicationLimits::default()));
         let client = Client { storage: &storage, recorder: &recorder, requests: &requests };
         match load {
             Load::OneByOne => workload::one_by_one(&client).await,

@@ -1,0 +1,203 @@
+//! Tests of the store: reading, noticing changes, writing while others write.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+
+#[derive(Debug)]
+struct Numbers;
+
+impl Schema for Numbers {
+    type State = u64;
+
+    fn compile(&self, text: &str, document: &Value) -> Result<u64, Mistake> {
+        document
+            .get("n")
+            .and_then(Value::as_u64)
+            .ok_or_else(|| Mistake::near(text, "n", "n is not a number".to_owned()))
+    }
+}
+
+const NOW: Stamp = Stamp(1);
+
+fn open(path: &Path) -> JsonStore<Numbers> {
+    JsonStore::open(path.to_owned(), Numbers, Some(&json!({"n": 1})), &json!({"n": 0})).unwrap()
+}
+
+/// Looks again when no change of the file can hide any more.
+fn settle(store: &mut JsonStore<Numbers>) {
+    std::thread::sleep(Duration::from_millis(60));
+    store.reload(NOW);
+}
+
+fn add(store: &mut JsonStore<Numbers>, by: u64) -> Result<(), StoreError> {
+    store.edit(NOW, |document| {
+        document["n"] = json!(document["n"].as_u64().unwrap() + by);
+        Ok(())
+    })
+}
+
+fn state(store: &JsonStore<Numbers>) -> u64 {
+    *store.snapshot().load().state
+}
+
+#[test]
+fn writes_the_first_document_privately() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b/file.json");
+    let mut store = open(&path);
+    assert_eq!(state(&store), 1);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    settle(&mut store);
+    assert!(store.snapshot().load().is_current(&path));
+}
+
+#[test]
+fn sees_edits_and_keeps_the_last_good_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.json");
+    let mut store = open(&path);
+    fs::write(&path, r#"{"n": 22, "more": true}"#).unwrap();
+    assert!(!store.snapshot().load().is_current(&path));
+    store.reload(NOW);
+    assert_eq!(state(&store), 22);
+
+    fs::write(&path, "{\n\"n\": 3,,}").unwrap();
+    store.reload(NOW);
+    assert_eq!(state(&store), 22);
+    assert_eq!(store.snapshot().load().problem.as_ref().unwrap().line, Some(2));
+    settle(&mut store);
+    assert!(store.snapshot().load().is_current(&path), "a broken file is not read again until it changes");
+    let refused: Result<(), StoreError> = store.edit(NOW, |document| {
+        document["n"] = json!(5);
+        Ok(())
+    });
+    assert!(matches!(refused, Err(StoreError::Broken(_))));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\n\"n\": 3,,}");
+
+    fs::write(&path, "{\"n\": 4, \"kept\": [1]}").unwrap();
+    let edited: Result<u64, StoreError> = store.edit(NOW, |document| {
+        let before = document["n"].as_u64().unwrap();
+        document["n"] = json!(before + 1);
+        Ok(before)
+    });
+    assert_eq!(edited.unwrap(), 4);
+    assert_eq!(state(&store), 5);
+    assert!(fs::read_to_string(&path).unwrap().contains("kept"));
+    assert!(store.snapshot().load().problem.is_none());
+}
+
+#[test]
+fn a_lost_file_is_a_problem_and_comes_back_with_the_next_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.json");
+    let mut store = open(&path);
+    fs::remove_file(&path).unwrap();
+    store.reload(NOW);
+    assert_eq!(state(&store), 1);
+    assert!(store.snapshot().load().problem.is_some());
+    let same: Result<(), StoreError> = store.edit(NOW, |_| Ok(()));
+    same.unwrap();
+    assert!(path.exists());
+    assert!(store.snapshot().load().problem.is_none());
+}
+
+#[test]
+fn a_read_right_after_a_change_is_not_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.json");
+    let store = open(&path);
+    assert!(!store.snapshot().load().is_current(&path));
+}
+
+#[test]
+fn a_secret_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b/c/secret");
+    assert!(write_new_secret(&path, b"one").unwrap());
+    assert!(!write_new_secret(&path, b"two").unwrap());
+    assert_eq!(fs::read(&path).unwrap(), b"one");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert!(write_new_secret(&folder.path().join("file/below/secret"), b"x").is_err());
+}
+
+#[test]
+fn a_link_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real.json"), folder.path().join("link.json"));
+    fs::write(&real, r#"{"n": 7}"#).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let mut store = open(&link);
+    let edited: Result<(), StoreError> = store.edit(NOW, |document| {
+        document["n"] = json!(8);
+        Ok(())
+    });
+    edited.unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(&real).unwrap().contains('8'));
+}
+
+#[test]
+fn a_start_on_a_broken_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.json");
+    fs::write(&path, "{\"n\":\n \"x\"}").unwrap();
+    let error = JsonStore::open(path, Numbers, None, &json!({"n": 0})).unwrap_err();
+    assert!(error.to_string().contains("file.json, line 1: n is not a number"), "{error}");
+}
+
+#[test]
+fn the_next_request_sees_an_edit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub/file.json");
+    let mut store = open(&path);
+    for n in 2..40_u64 {
+        settle(&mut store);
+        let published = store.snapshot().load_full();
+        assert!(published.is_current_for_request(&path) && published.is_current_for_request(&path));
+        let other = folder.path().join("sub/edit");
+        match n % 3 {
+            0 => fs::write(&path, format!("{{\"n\": {n}}}")).unwrap(),
+            1 => fs::remove_file(&path).unwrap(),
+            _ => fs::write(&other, format!("{{\"n\": {n}}}")).and_then(|()| fs::rename(&other, &path)).unwrap(),
+        }
+        assert!(!published.is_current_for_request(&path), "{n}");
+        store.reload(NOW);
+        if n % 3 == 1 {
+            add(&mut store, 1).unwrap();
+        } else {
+            assert_eq!(state(&store), n);
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_was_exchanged_is_seen_a_moment_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub/file.json");
+    let mut store = open(&path);
+    settle(&mut store);
+    let published = store.snapshot().load_full();
+    assert!(published.is_current_for_request(&path));
+    fs::rename(folder.path().join("sub"), folder.path().join("former")).unwrap();
+    std::thread::sleep(Duration::from_millis(2));
+    assert!(!published.is_current_for_request(&path));
+}
+
+#[test]
+fn what_a_crash_left_is_kept_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.json");
+    let mut store = open(&path);
+    fs::write(folder.path().join(".file.json.tmp"), "typed").unwrap();
+    add(&mut store, 1).unwrap();
+    assert_eq!(fs::read_to_string(folder.path().join(".file.json.left")).unwrap(), "typed");
+    assert!(!folder.path().join(".file.json.tmp").exists());
+    assert_eq!(state(&store), 2);
+}

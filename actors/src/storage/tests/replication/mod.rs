@@ -1,0 +1,5 @@
+//! Replication as Storage has it: several nodes in one process, between which a courier carries what their queues hold.
+
+mod convergence;
+pub mod courier;
+mod queue;

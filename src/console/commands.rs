@@ -1,0 +1,112 @@
+//! What a page shows, as commands of the usual programs. Credentials are left to the environment; names are quoted for a shell.
+
+/// A command.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// The program.
+    pub program: &'static str,
+    /// Names it on the page.
+    pub id: String,
+    /// The command.
+    pub text: String,
+}
+
+/// Commands that list and copy what is below a prefix.
+pub fn of_prefix(endpoint: &str, region: &str, bucket: &str, prefix: &str) -> Vec<Command> {
+    let place = quoted(&format!("s3://{bucket}/{prefix}"));
+    let remote = quoted(&format!(":s3,provider=Other,env_auth,endpoint='{endpoint}':{bucket}/{prefix}"));
+    let python = format!(
+        "import boto3\ns3 = boto3.client(\"s3\", endpoint_url={}, region_name={})\n\
+         for page in s3.get_paginator(\"list_objects_v2\").paginate(Bucket={}, Prefix={}):\n    \
+         for entry in page.get(\"Contents\", []):\n        print(entry[\"Key\"], entry[\"Size\"])",
+        literal(endpoint),
+        literal(region),
+        literal(bucket),
+        literal(prefix),
+    );
+    let list = format!("{endpoint}/{bucket}?list-type=2&prefix={}", super::links::encode(prefix));
+    commands([
+        ("aws", format!("aws --endpoint-url {endpoint} s3 ls --recursive {place}")),
+        ("mc", format!("mc ls --recursive {}", quoted(&format!("myfsio/{bucket}/{prefix}")))),
+        ("rclone", format!("rclone ls {remote}")),
+        ("boto3", python),
+        ("curl", curl(region, "", &list)),
+    ])
+}
+
+/// Commands that get an object.
+pub fn of_object(endpoint: &str, region: &str, bucket: &str, key: &str, version: &str) -> Vec<Command> {
+    let file = quoted(key.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("object"));
+    let remote = quoted(&format!(":s3,provider=Other,env_auth,endpoint='{endpoint}':{bucket}/{key}"));
+    let path = key.split('/').map(super::links::encode).collect::<Vec<_>>().join("/");
+    let (mut url, mut aws, mut python, mut mc) =
+        (format!("{endpoint}/{bucket}/{path}"), String::new(), String::new(), String::new());
+    if !version.is_empty() {
+        url.push_str(&format!("?versionId={version}"));
+        aws = format!(" --version-id {version}");
+        mc = format!(" --version-id {version}");
+        python = format!(", ExtraArgs={{\"VersionId\": {}}}", literal(version));
+    }
+    let python = format!(
+        "import boto3\ns3 = boto3.client(\"s3\", endpoint_url={}, region_name={})\ns3.download_file({}, {}, {}{python})",
+        literal(endpoint),
+        literal(region),
+        literal(bucket),
+        literal(key),
+        literal(key.rsplit('/').next().unwrap_or("object")),
+    );
+    let get =
+        format!("aws --endpoint-url {endpoint} s3api get-object --bucket {bucket} --key {}{aws} {file}", quoted(key));
+    commands([
+        ("aws", get),
+        ("mc", format!("mc cp{mc} {} {file}", quoted(&format!("myfsio/{bucket}/{key}")))),
+        ("rclone", format!("rclone copyto {remote} {file}")),
+        ("boto3", python),
+        ("curl", curl(region, &format!("--output {file} "), &url)),
+    ])
+}
+
+fn curl(region: &str, options: &str, url: &str) -> String {
+    format!(
+        "curl --fail --aws-sigv4 aws:amz:{region}:s3 --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\" {options}{}",
+        quoted(url)
+    )
+}
+
+fn commands<const N: usize>(texts: [(&'static str, String); N]) -> Vec<Command> {
+    let command = |(program, text)| Command { program, id: format!("command-{program}"), text };
+    texts.into_iter().map(command).collect()
+}
+
+/// A word as a shell reads it (POSIX, "Single-Quotes").
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:._-@%+=".contains(&byte);
+    match !word.is_empty() && word.bytes().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+/// A text as Python reads it: JSON's strings are Python's.
+fn literal(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stay_one_word() {
+        for (word, text) in [
+            ("a/b.txt", "a/b.txt"),
+            ("a b", "'a b'"),
+            ("$(rm -rf ~)`'", "'$(rm -rf ~)`'\\'''"),
+            ("", "''"),
+            ("a\nb;c", "'a\nb;c'"),
+        ] {
+            assert_eq!(quoted(word), text);
+        }
+        assert_eq!(literal("a\"b\\"), "\"a\\\"b\\\\\"");
+    }
+}

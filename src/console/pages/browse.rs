@@ -1,0 +1,383 @@
+//! The objects of a bucket: by folders or flat, searched, as they were at a time, and what was deleted. Each page is one listing of
+//! bounded work with an address that can be kept and sent.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use askama::Template;
+use myfsio_actors::names::Stamp;
+use myfsio_actors::storage::{Bucket, ObjectPage, Versioning};
+
+use crate::console::commands::{self, Command};
+use crate::console::failure::Failure;
+use crate::console::layout::Page;
+use crate::console::links;
+use crate::console::route::{Outcome, Role, Row, SIGNED_IN};
+use crate::console::units::{When, bytes, count, legible};
+use crate::console::visit::{Visit, render};
+use crate::within::{Asker, ObjectsWanted, Refusal, VersionsWanted};
+
+/// Routes.
+pub const ROWS: &[Row] = &[Row::get("/ui/buckets/{bucket}/browse", SIGNED_IN, |visit| Box::pin(show(visit)))];
+
+/// Who may change objects, in the test's world.
+pub const CHANGERS: &[Role] = &[Role::Writer, Role::Admin];
+
+/// Rows of the index that one page looks at, at most, where what is shown is sparse.
+const LOOKED_AT_MAX: usize = 50_000;
+/// How long it looks, at most.
+const LOOKING_MAX: Duration = Duration::from_millis(400);
+/// Rows that one look takes.
+const LOOK_ROWS: usize = 1_000;
+
+/// What the page shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Folders,
+    Flat,
+    Search,
+    Deleted,
+    Past(Stamp),
+}
+
+/// What a listing came to.
+#[derive(Default)]
+struct Listed {
+    entries: Vec<Entry>,
+    next: Vec<(&'static str, String)>,
+    looked_at: usize,
+}
+
+struct Entry {
+    key: String,
+    name: String,
+    address: String,
+    is_folder: bool,
+    size: String,
+    modified: Option<When>,
+    version: String,
+    delete_marker: bool,
+}
+
+struct Step {
+    name: String,
+    address: String,
+}
+
+#[derive(Template)]
+#[template(path = "browse/browse.html")]
+struct BrowsePage {
+    page: Page,
+    bucket: String,
+    prefix: String,
+    steps: Vec<Step>,
+    up: Option<String>,
+    rows: Vec<Entry>,
+    mode: &'static str,
+    query: String,
+    at: String,
+    next: Option<String>,
+    is_first: bool,
+    first: String,
+    looked_at: Option<String>,
+    may_write: bool,
+    may_delete: bool,
+    may_list: bool,
+    keeps_versions: bool,
+    objects: String,
+    stored: String,
+    commands: Vec<Command>,
+}
+
+async fn show(visit: Visit) -> Outcome {
+    let bucket = visit.bucket().await?;
+    let asker = visit.asker()?;
+    let prefix = visit.query.raw("prefix").unwrap_or_default().to_owned();
+    let mode = mode(&visit)?;
+    let listed = match list(&visit, asker, &bucket, &prefix, mode).await {
+        Ok(listed) => Some(listed),
+        // Who may read or write, but not list, still finds the ways to do that.
+        Err(refusal) if refusal.is_denial && may_more(asker, &bucket) => None,
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let may_list = listed.is_some();
+    let listed = listed.unwrap_or_default();
+    let name = bucket.name.as_str();
+    let usage = visit.console.node.storage.usage(&bucket);
+    let kept = kept(&visit, &prefix);
+    let address = |more: &[(&'static str, String)]| {
+        let fields: Vec<(&str, &str)> =
+            kept.iter().chain(more).map(|(field, value)| (*field, value.as_str())).collect();
+        links::link(&["buckets", name, "browse"], &fields)
+    };
+    let is_sparse = matches!(mode, Mode::Search | Mode::Deleted | Mode::Past(_));
+    let view = BrowsePage {
+        page: visit.page(name).for_bucket(asker, &bucket, "browse"),
+        steps: steps(name, &prefix),
+        up: parent(&prefix).map(|parent| links::browse(name, parent)),
+        next: (!listed.next.is_empty()).then(|| address(&listed.next)),
+        is_first: visit.query.raw("after").is_none(),
+        first: address(&[]),
+        looked_at: is_sparse.then(|| count(listed.looked_at as u64)),
+        rows: listed.entries,
+        mode: match mode {
+            Mode::Folders => "",
+            Mode::Flat => "flat",
+            Mode::Search => "search",
+            Mode::Deleted => "deleted",
+            Mode::Past(_) => "past",
+        },
+        query: visit.query.text("q").to_owned(),
+        at: visit.query.text("at").to_owned(),
+        may_write: asker.may("s3:PutObject", Some(&bucket), Some(&prefix)),
+        may_delete: asker.may("s3:DeleteObject", Some(&bucket), Some(&prefix)),
+        may_list,
+        keeps_versions: bucket.versioning != Versioning::Off,
+        objects: count(usage.objects),
+        stored: bytes(usage.bytes),
+        commands: commands::of_prefix(&asker.endpoint(), &asker.node().settings.region, name, &prefix),
+        bucket: name.to_owned(),
+        prefix,
+    };
+    render(&view)
+}
+
+fn mode(visit: &Visit) -> Result<Mode, Failure> {
+    if visit.query.filled("q").is_some() {
+        return Ok(Mode::Search);
+    }
+    if let Some(at) = visit.query.filled("at") {
+        // As a field for a time without a zone sends it: UTC is meant.
+        let long = if at.len() == 16 { format!("{at}:00Z") } else { format!("{}Z", at.trim_end_matches('Z')) };
+        let stamp = Stamp::parse_rfc3339(&long).ok_or_else(|| Failure::input(visit.t.browse.at_wrong))?;
+        return Ok(Mode::Past(stamp));
+    }
+    Ok(match visit.query.text("show") {
+        "deleted" => Mode::Deleted,
+        "flat" => Mode::Flat,
+        _ => Mode::Folders,
+    })
+}
+
+/// The fields of the address that stay from page to page.
+fn kept(visit: &Visit, prefix: &str) -> Vec<(&'static str, String)> {
+    let field = |name: &'static str| (name, visit.query.text(name).to_owned());
+    vec![("prefix", prefix.to_owned()), field("q"), field("at"), field("show")]
+}
+
+fn may_more(asker: &Asker, bucket: &Bucket) -> bool {
+    ["s3:GetObject", "s3:PutObject"].iter().any(|action| asker.may(action, Some(bucket), Some("")))
+}
+
+async fn list(visit: &Visit, asker: &Asker, bucket: &Arc<Bucket>, prefix: &str, mode: Mode) -> Result<Listed, Refusal> {
+    let after = visit.query.raw("after").map(str::to_owned);
+    let limit = visit.console.settings.page_size;
+    match mode {
+        Mode::Folders | Mode::Flat => {
+            let wanted = ObjectsWanted {
+                prefix: prefix.to_owned(),
+                in_folders: mode == Mode::Folders,
+                after,
+                after_is_prefix: visit.query.is_on("folder"),
+                limit,
+            };
+            let page = asker.objects(bucket, wanted).await?;
+            let mut next = Vec::new();
+            if let Some(after) = &page.next {
+                next.push(("after", after.clone()));
+                next.extend(page.next_is_prefix.then(|| ("folder", "1".to_owned())));
+            }
+            Ok(Listed { entries: entries(bucket, prefix, page), next, looked_at: 0 })
+        }
+        Mode::Search => search(asker, bucket, prefix, &visit.query.text("q").to_lowercase(), after, limit).await,
+        Mode::Deleted | Mode::Past(_) => past(visit, asker, bucket, prefix, mode, limit).await,
+    }
+}
+
+fn entries(bucket: &Bucket, prefix: &str, page: ObjectPage) -> Vec<Entry> {
+    let folders = page.common_prefixes.iter().map(|folder| folder_entry(bucket, prefix, folder));
+    let objects = page.entries.iter().filter(|entry| entry.key.as_str() != prefix).map(|entry| {
+        let (key, object) = (entry.key.as_str(), &entry.object);
+        object_entry(bucket, prefix, key, object.size, object.stamp)
+    });
+    folders.chain(objects).collect()
+}
+
+fn folder_entry(bucket: &Bucket, prefix: &str, folder: &str) -> Entry {
+    Entry {
+        key: folder.to_owned(),
+        name: legible(folder.strip_prefix(prefix).unwrap_or(folder)),
+        address: links::browse(bucket.name.as_str(), folder),
+        is_folder: true,
+        size: String::new(),
+        modified: None,
+        version: String::new(),
+        delete_marker: false,
+    }
+}
+
+fn object_entry(bucket: &Bucket, prefix: &str, key: &str, size: u64, stamp: Stamp) -> Entry {
+    Entry {
+        key: key.to_owned(),
+        name: legible(key.strip_prefix(prefix).filter(|rest| !rest.is_empty()).unwrap_or(key)),
+        address: links::object(bucket.name.as_str(), key, ""),
+        is_folder: false,
+        size: bytes(size),
+        modified: Some(When::of(stamp)),
+        version: String::new(),
+        delete_marker: false,
+    }
+}
+
+/// How far a look has come, and whether it must end.
+struct Effort {
+    began: Instant,
+    looked_at: usize,
+}
+
+impl Effort {
+    fn new() -> Self {
+        Self { began: Instant::now(), looked_at: 0 }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.looked_at >= LOOKED_AT_MAX || self.began.elapsed() >= LOOKING_MAX
+    }
+}
+
+/// Keys that contain a text, whatever the case of its letters.
+async fn search(
+    asker: &Asker,
+    bucket: &Arc<Bucket>,
+    prefix: &str,
+    text: &str,
+    mut after: Option<String>,
+    limit: usize,
+) -> Result<Listed, Refusal> {
+    let (mut listed, mut effort) = (Listed::default(), Effort::new());
+    loop {
+        let wanted = ObjectsWanted {
+            prefix: prefix.to_owned(),
+            after: after.clone(),
+            limit: LOOK_ROWS,
+            ..ObjectsWanted::default()
+        };
+        let page = asker.objects(bucket, wanted).await?;
+        for entry in &page.entries {
+            effort.looked_at += 1;
+            let key = entry.key.as_str();
+            if key.strip_prefix(prefix).unwrap_or(key).to_lowercase().contains(text) {
+                listed.entries.push(object_entry(bucket, prefix, key, entry.object.size, entry.object.stamp));
+            }
+            if listed.entries.len() >= limit {
+                listed.next = vec![("after", key.to_owned())];
+                listed.looked_at = effort.looked_at;
+                return Ok(listed);
+            }
+        }
+        listed.looked_at = effort.looked_at;
+        match page.next {
+            None => return Ok(listed),
+            Some(next) if effort.is_spent() => {
+                listed.next = vec![("after", next)];
+                return Ok(listed);
+            }
+            Some(next) => after = Some(next),
+        }
+    }
+}
+
+/// What was deleted, or what was there at a time: the newest version of each key that is old enough.
+async fn past(
+    visit: &Visit,
+    asker: &Asker,
+    bucket: &Arc<Bucket>,
+    prefix: &str,
+    mode: Mode,
+    limit: usize,
+) -> Result<Listed, Refusal> {
+    let (mut listed, mut effort) = (Listed::default(), Effort::new());
+    let mut after = visit.query.raw("after").map(|key| (key.to_owned(), None));
+    // The key whose answer is known, since its versions may go on on the next page.
+    let mut settled: Option<String> = None;
+    loop {
+        let wanted =
+            VersionsWanted { prefix: prefix.to_owned(), in_folders: false, after: after.clone(), limit: LOOK_ROWS };
+        let page = asker.versions(bucket, wanted).await?;
+        for version in &page.entries {
+            effort.looked_at += 1;
+            let key = version.key.as_str();
+            if settled.as_deref() == Some(key) {
+                continue;
+            }
+            if listed.entries.len() >= limit || effort.is_spent() {
+                listed.looked_at = effort.looked_at;
+                listed.next = settled.map(|key| ("after", key)).into_iter().collect();
+                return Ok(listed);
+            }
+            match (mode, &version.object) {
+                (Mode::Past(at), _) if version.last_modified > at => continue,
+                (Mode::Past(_), Some(object)) => {
+                    let id = version.version_id.to_string();
+                    let mut entry = object_entry(bucket, prefix, key, object.size, version.last_modified);
+                    entry.address = links::object(bucket.name.as_str(), key, &id);
+                    entry.version = id;
+                    listed.entries.push(entry);
+                }
+                (Mode::Deleted, None) if version.is_latest => {
+                    let mut entry = object_entry(bucket, prefix, key, 0, version.last_modified);
+                    entry.address = links::object(bucket.name.as_str(), key, "");
+                    entry.version = version.version_id.to_string();
+                    entry.delete_marker = true;
+                    listed.entries.push(entry);
+                }
+                _ => {}
+            }
+            settled = Some(key.to_owned());
+        }
+        listed.looked_at = effort.looked_at;
+        match page.next {
+            None => return Ok(listed),
+            Some(next) => after = Some(next),
+        }
+    }
+}
+
+/// The way down to a prefix.
+fn steps(bucket: &str, prefix: &str) -> Vec<Step> {
+    let mut at = 0;
+    let mut steps = Vec::new();
+    for part in prefix.split_inclusive('/') {
+        at += part.len();
+        let below = prefix.get(..at).unwrap_or_default();
+        steps.push(Step { name: legible(part), address: links::browse(bucket, below) });
+    }
+    steps
+}
+
+/// What is above a prefix; none above the bucket itself.
+fn parent(prefix: &str) -> Option<&str> {
+    let inner = prefix.strip_suffix('/').unwrap_or(prefix);
+    match inner.rfind('/') {
+        _ if prefix.is_empty() => None,
+        Some(at) => inner.get(..=at),
+        None => Some(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_up_and_down() {
+        for (prefix, above) in
+            [("a/", Some("")), ("a/b/", Some("a/")), ("a", Some("")), ("a/b", Some("a/")), ("", None)]
+        {
+            assert_eq!(parent(prefix), above, "{prefix}");
+        }
+        let steps: Vec<_> = steps("b", "a//ä/x").into_iter().map(|step| step.address).collect();
+        let expected = ["a%2F", "a%2F%2F", "a%2F%2F%C3%A4%2F", "a%2F%2F%C3%A4%2Fx"];
+        assert_eq!(steps, expected.map(|prefix| format!("/ui/buckets/b/browse?prefix={prefix}")));
+    }
+}

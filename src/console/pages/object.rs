@@ -1,0 +1,278 @@
+//! An object: what is known of it, its versions, a preview, and what can be done with it.
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use askama::Template;
+use myfsio_actors::bucket_config::RetentionMode;
+use myfsio_actors::names::{ObjectKey, Stamp, VersionId};
+use myfsio_actors::storage::{Bucket, Object, Versioning};
+use serde_json::json;
+
+use super::bytes::{Kind, kind_of};
+use crate::console::commands::{self, Command};
+use crate::console::failure::Failure;
+use crate::console::layout::Page;
+use crate::console::links;
+use crate::console::route::{Outcome, Row, SIGNED_IN};
+use crate::console::units::{When, bytes, count, legible};
+use crate::console::visit::{Visit, render};
+use crate::within::{Asker, Refusal, VersionsWanted, Wish, collect};
+
+/// Routes.
+pub const ROWS: &[Row] = &[
+    Row::get("/ui/buckets/{bucket}/object", SIGNED_IN, |visit| Box::pin(show(visit))).tested_by("key=folder%2Fa.txt"),
+    Row::post("/ui/buckets/{bucket}/presign", SIGNED_IN, |visit| Box::pin(presign(visit)))
+        .tested_by("key=folder%2Fa.txt&method=GET&expires=60"),
+];
+
+/// Versions on the page.
+const VERSIONS_MAX: usize = 100;
+/// Bytes of a text that are shown.
+const TEXT_BYTES_MAX: u64 = 256 * 1024;
+
+struct VersionRow {
+    id: String,
+    is_latest: bool,
+    is_marker: bool,
+    is_shown: bool,
+    modified: When,
+    size: String,
+    address: String,
+}
+
+enum Preview {
+    None,
+    Image(String),
+    Video(String),
+    Audio(String),
+    Text { text: String, is_cut: bool },
+}
+
+struct Lock {
+    mode: &'static str,
+    until: Option<When>,
+    is_held: bool,
+}
+
+#[derive(Template)]
+#[template(path = "object/object.html")]
+struct ObjectPage {
+    page: Page,
+    bucket: String,
+    key: String,
+    shown_key: String,
+    folder: String,
+    version: String,
+    is_current: bool,
+    size: String,
+    exact_size: String,
+    modified: When,
+    etag: String,
+    content_type: String,
+    encryption: &'static str,
+    owner: String,
+    headers: Vec<(&'static str, String)>,
+    metadata: Vec<(String, String)>,
+    tags: Option<String>,
+    lock: Option<Lock>,
+    versions: Vec<VersionRow>,
+    preview: Preview,
+    download: String,
+    may_write: bool,
+    may_delete: bool,
+    url: Option<SignedUrl>,
+    method: String,
+    expires: String,
+    commands: Vec<Command>,
+}
+
+/// A presigned URL, which is shown once.
+struct SignedUrl {
+    url: String,
+    curl: String,
+}
+
+async fn show(visit: Visit) -> Outcome {
+    page(&visit, None, "GET".to_owned(), "900".to_owned()).await
+}
+
+async fn presign(visit: Visit) -> Outcome {
+    let bucket = visit.bucket().await?;
+    let key = visit.key()?;
+    let method = visit.form.text("method").to_owned();
+    let expires = visit.form.text("expires").to_owned();
+    let seconds: u64 = expires.parse().map_err(|_| Failure::input(visit.t.object.presign_wrong))?;
+    let path = key.as_str().split('/').map(links::encode).collect::<Vec<_>>().join("/");
+    let asked = json!({ "method": method, "expires_in": seconds });
+    let told = visit.asker()?.json(Method::POST, &format!("/presign/{}/{path}", bucket.name), Some(&asked)).await?;
+    let url = told.get("url").and_then(|url| url.as_str()).unwrap_or_default().to_owned();
+    let how = match method.to_ascii_uppercase().as_str() {
+        "PUT" => "--upload-file FILE ",
+        "DELETE" => "--request DELETE ",
+        _ => "--remote-name-all ",
+    };
+    let signed = SignedUrl { curl: format!("curl --fail {how}'{}'", url.replace('\'', "%27")), url };
+    if visit.wants_json() {
+        return crate::console::visit::json(&json!({ "url": signed.url, "expires_in": seconds }));
+    }
+    let mut response = page(&visit, Some(signed), method, expires).await?;
+    // As good as a credential: never compressed beside what others may have written.
+    let identity = actix_web::http::header::HeaderValue::from_static("identity");
+    response.headers_mut().insert(actix_web::http::header::CONTENT_ENCODING, identity);
+    Ok(response)
+}
+
+async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: String) -> Outcome {
+    let bucket = visit.bucket().await?;
+    let asker = visit.asker()?;
+    let (key, version) = (visit.key()?, visit.version()?);
+    let may = |action: &str| asker.may(action, Some(&bucket), Some(key.as_str()));
+    let versions = match bucket.versioning {
+        Versioning::Off => Vec::new(),
+        _ if !asker.may("s3:ListBucketVersions", Some(&bucket), None) => Vec::new(),
+        _ => versions(asker, &bucket, &key, version).await?,
+    };
+    let object = asker.object(&bucket, &key, version).await?;
+    let name = bucket.name.as_str();
+    let id = version.map(|version| version.to_string()).unwrap_or_default();
+    let attributes = &object.attributes;
+    let address = |page: &str| links::link(&["buckets", name, page], &[("key", key.as_str()), ("version", &id)]);
+    let headers = [
+        ("Cache-Control", &attributes.cache_control),
+        ("Content-Disposition", &attributes.content_disposition),
+        ("Content-Encoding", &attributes.content_encoding),
+        ("Content-Language", &attributes.content_language),
+        ("Expires", &attributes.expires),
+        ("x-amz-website-redirect-location", &attributes.website_redirect),
+        ("x-amz-storage-class", &attributes.storage_class),
+    ];
+    let headers = headers.into_iter().filter_map(|(name, value)| Some((name, legible(value.as_deref()?)))).collect();
+    let tags = attributes.tags.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n");
+    let shown_key = legible(key.as_str());
+    let title = shown_key.rsplit('/').find(|part| !part.is_empty()).unwrap_or("/").to_owned();
+    let mut around = visit.page(title).for_bucket(asker, &bucket, "browse");
+    let mut at = 0;
+    for part in key.as_str().split_inclusive('/') {
+        at += part.len();
+        if let Some(below) = key.as_str().get(..at).filter(|below| below.ends_with('/') && *below != key.as_str()) {
+            around = around.crumb(legible(part), links::browse(name, below));
+        }
+    }
+    let endpoint = asker.endpoint();
+    let region = &visit.console.node.settings.region;
+    let view = ObjectPage {
+        page: around,
+        folder: key.as_str().rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default(),
+        is_current: version.is_none() || versions.iter().any(|row| row.is_shown && row.is_latest),
+        size: bytes(object.size),
+        exact_size: count(object.size),
+        modified: When::of(object.stamp),
+        etag: object.etag.to_string(),
+        content_type: legible(attributes.content_type.as_deref().unwrap_or("binary/octet-stream")),
+        encryption: encryption(visit, &object),
+        owner: visit.console.node.access.owner_name(&object.owner).unwrap_or_default(),
+        headers,
+        metadata: attributes.user_metadata.iter().map(|(name, value)| (legible(name), legible(value))).collect(),
+        tags: may("s3:GetObjectTagging").then_some(tags),
+        lock: bucket.config.object_lock.as_ref().and(may("s3:GetObjectRetention").then(|| lock(&object))),
+        versions,
+        preview: preview(visit, asker, &bucket, &key, version, &object, &address("view")).await?,
+        download: address("download"),
+        may_write: may("s3:PutObject"),
+        may_delete: may("s3:DeleteObject"),
+        url,
+        method,
+        expires,
+        commands: commands::of_object(&endpoint, region, name, key.as_str(), &id),
+        version: id,
+        shown_key,
+        key: key.as_str().to_owned(),
+        bucket: name.to_owned(),
+    };
+    render(&view)
+}
+
+async fn versions(
+    asker: &Asker,
+    bucket: &Arc<Bucket>,
+    key: &ObjectKey,
+    shown: Option<VersionId>,
+) -> Result<Vec<VersionRow>, Refusal> {
+    let wanted = VersionsWanted { prefix: key.as_str().to_owned(), limit: VERSIONS_MAX, ..VersionsWanted::default() };
+    let page = asker.versions(bucket, wanted).await?;
+    let of_key = page.entries.into_iter().filter(|entry| entry.key == *key);
+    let row = |entry: myfsio_actors::storage::VersionEntry| {
+        let id = entry.version_id.to_string();
+        VersionRow {
+            is_latest: entry.is_latest,
+            is_marker: entry.object.is_none(),
+            is_shown: shown.map_or(entry.is_latest, |shown| shown == entry.version_id),
+            modified: When::of(entry.last_modified),
+            size: entry.object.as_ref().map(|object| bytes(object.size)).unwrap_or_default(),
+            address: links::object(bucket.name.as_str(), key.as_str(), &id),
+            id,
+        }
+    };
+    Ok(of_key.map(row).collect())
+}
+
+fn encryption(visit: &Visit, object: &Object) -> &'static str {
+    match &object.sealed {
+        Some(_) => visit.t.object.encrypted,
+        None => visit.t.object.not_encrypted,
+    }
+}
+
+fn lock(object: &Object) -> Lock {
+    let retention = object.controls.retention;
+    Lock {
+        mode: match retention.map(|retention| retention.mode) {
+            Some(RetentionMode::Governance) => "GOVERNANCE",
+            Some(RetentionMode::Compliance) => "COMPLIANCE",
+            None => "",
+        },
+        until: retention.map(|retention| When::of(Stamp(retention.until_millis.saturating_mul(1_000_000)))),
+        is_held: object.controls.is_held(),
+    }
+}
+
+/// What can be shown of an object without running anything of it.
+async fn preview(
+    visit: &Visit,
+    asker: &Asker,
+    bucket: &Arc<Bucket>,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+    object: &Object,
+    address: &str,
+) -> Result<Preview, Failure> {
+    let address = format!("{}{address}", visit.console.settings.base());
+    let is_coded = object.attributes.content_encoding.is_some();
+    Ok(match kind_of(key.as_str(), object.attributes.content_type.as_deref()) {
+        _ if object.size == 0 || is_coded || !asker.may("s3:GetObject", Some(bucket), Some(key.as_str())) => {
+            Preview::None
+        }
+        Some(Kind::Image(_)) => Preview::Image(address),
+        Some(Kind::Video(_)) => Preview::Video(address),
+        Some(Kind::Audio(_)) => Preview::Audio(address),
+        Some(Kind::Text) => {
+            let last = object.size.min(TEXT_BYTES_MAX).saturating_sub(1);
+            let range = format!("bytes=0-{last}");
+            let id = version.map(|version| version.to_string());
+            let query: Vec<_> = id.as_deref().map(|id| ("versionId", id)).into_iter().collect();
+            let wish = Wish {
+                bucket: Some(&bucket.name),
+                key: Some(key),
+                query: &query,
+                headers: &[("range", range.as_str())],
+                ..Wish::default()
+            };
+            let Ok(answer) = asker.s3(wish).await else { return Ok(Preview::None) };
+            let read = collect(answer, usize::try_from(TEXT_BYTES_MAX).unwrap_or(usize::MAX)).await?;
+            let text = String::from_utf8_lossy(&read).replace('\0', "\u{2400}");
+            Preview::Text { text, is_cut: object.size > TEXT_BYTES_MAX }
+        }
+        None => Preview::None,
+    })
+}

@@ -1,0 +1,294 @@
+//! Sends objects: what goes with them as headers, and their bytes in one request, or in the very parts that they were made of, so that
+//! the ETag stays what it is.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use myfsio_actors::encryption::Method as Sealing;
+use myfsio_actors::names::{Checksum, ChecksumKind, ETag};
+use myfsio_actors::replication_worker::{Destination, Outgoing, PeerError, PeerErrorKind};
+use myfsio_actors::storage::{Applied, Object, ObjectPart};
+use reqwest::Method;
+
+use super::client::{Ask, Failure, Place, Remote, Reply};
+use super::content::Payload;
+use super::peer::{HttpPeer, applied, nonsense, told};
+use super::uploads::{Remembered, What};
+use crate::s3::auth::canonical::encode;
+use crate::s3::checksum::crc64nvme;
+use crate::s3::xml::client::{self as documents, ListedPart};
+use crate::s3::xml::object_lock::mode_name;
+use crate::s3::xml::time_text;
+use myfsio_actors::names::Stamp;
+
+/// Parts of one object that are sent at the same time.
+const PARTS_AT_ONCE: usize = 4;
+
+/// Stores an object at a target.
+pub(super) async fn put(peer: &HttpPeer, to: &Destination, object: &Outgoing) -> Result<Applied, PeerError> {
+    match object.parts.as_slice() {
+        [] => put_single(peer, to, object).await,
+        parts => Multipart { peer, to, object, parts }.put().await,
+    }
+}
+
+async fn put_single(peer: &HttpPeer, to: &Destination, outgoing: &Outgoing) -> Result<Applied, PeerError> {
+    let (remote, bucket) = peer.bucket(to)?;
+    let object = &outgoing.object;
+    let mut headers = attributes(to, object);
+    headers.extend(told(to, outgoing.replica.as_ref()));
+    headers.extend(integrity(to, object));
+    let ask = Ask {
+        method: Method::PUT,
+        place: Place::Key(bucket, outgoing.key.as_str()),
+        query: &[],
+        headers,
+        payload: payload(outgoing, 0..object.size)?,
+    };
+    let reply = peer.client.send(&remote, ask).await?;
+    let applied = applied(&reply);
+    check_etag(object, reply.header("etag"), &reply, applied)?;
+    Ok(applied)
+}
+
+fn payload(outgoing: &Outgoing, range: std::ops::Range<u64>) -> Result<Payload, PeerError> {
+    let size = range.end.saturating_sub(range.start);
+    if size == 0 {
+        return Ok(Payload::Empty);
+    }
+    let pieces = outgoing.content.read(range)?;
+    Ok(Payload::Object(size, Box::pin(pieces.map(|piece| piece.map_err(|error| error.to_string())))))
+}
+
+/// What goes with an object, beside where it comes from.
+fn attributes(to: &Destination, object: &Object) -> Vec<(String, String)> {
+    let its = &object.attributes;
+    let mut headers = Vec::new();
+    let mut put = |name: &str, value: Option<&str>| {
+        headers.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    };
+    put("content-type", its.content_type.as_deref());
+    put("cache-control", its.cache_control.as_deref());
+    put("content-disposition", its.content_disposition.as_deref());
+    put("content-encoding", its.content_encoding.as_deref());
+    put("content-language", its.content_language.as_deref());
+    put("expires", its.expires.as_deref());
+    put("x-amz-website-redirect-location", its.website_redirect.as_deref());
+    put("x-amz-storage-class", its.storage_class.as_deref());
+    for (name, value) in &its.user_metadata {
+        put(&format!("x-amz-meta-{name}"), Some(value));
+    }
+    if !its.tags.is_empty() {
+        let encoded = |text: &str| encode(text.as_bytes(), false);
+        let pairs: Vec<_> =
+            its.tags.iter().map(|(key, value)| format!("{}={}", encoded(key), encoded(value))).collect();
+        put("x-amz-tagging", Some(&pairs.join("&")));
+    }
+    let locks = to.terms.as_ref().and_then(|terms| terms.bucket).is_some_and(|bucket| bucket.object_lock);
+    if locks {
+        if let Some(retention) = object.controls.retention {
+            let until = Stamp(retention.until_millis.saturating_mul(1_000_000));
+            put("x-amz-object-lock-mode", Some(mode_name(retention.mode)));
+            put("x-amz-object-lock-retain-until-date", Some(&time_text(until)));
+        }
+        put("x-amz-object-lock-legal-hold", object.controls.legal_hold.map(|is_on| if is_on { "ON" } else { "OFF" }));
+    }
+    headers
+}
+
+/// By what the target verifies the bytes of one request.
+fn integrity(to: &Destination, object: &Object) -> Option<(String, String)> {
+    let header = |checksum: Checksum| (checksum.algorithm().header().to_owned(), checksum.to_string());
+    match (to.node(), object.checksum) {
+        // The checksum that its writer chose is kept with it.
+        (Some(_), Some(chosen)) => Some(header(chosen.value)),
+        (None, _) if tells_md5(object) => Some(("content-md5".to_owned(), STANDARD.encode(object.etag.md5))),
+        _ => crc64nvme(object.crc64nvme).map(header),
+    }
+}
+
+/// Whether the ETag is made of the MD5 of the bytes.
+fn tells_md5(object: &Object) -> bool {
+    match object.encryption().map(|encryption| &encryption.method) {
+        None | Some(Sealing::Managed { .. }) => true,
+        Some(Sealing::Kms { .. } | Sealing::Customer(_)) => false,
+    }
+}
+
+/// Whether the target has the same bytes, as far as its ETag tells. Errs: Refused, so that it is tried again.
+fn check_etag(object: &Object, told: Option<&str>, reply: &Reply, applied: Applied) -> Result<(), PeerError> {
+    let sealed = reply.header("x-amz-server-side-encryption").is_some_and(|method| method.starts_with("aws:"));
+    if !tells_md5(object) || sealed || applied != Applied::Applied {
+        return Ok(());
+    }
+    match told.and_then(|told| ETag::parse(told).ok()) {
+        Some(etag) if etag != object.etag => {
+            let text = format!("the target has other bytes: its ETag is {etag}, not {}", object.etag);
+            Err(PeerError::new(PeerErrorKind::Unreachable, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An object that is sent in parts.
+struct Multipart<'a> {
+    peer: &'a HttpPeer,
+    to: &'a Destination,
+    object: &'a Outgoing,
+    parts: &'a [ObjectPart],
+}
+
+impl Multipart<'_> {
+    async fn put(&self) -> Result<Applied, PeerError> {
+        let (remote, bucket) = self.peer.bucket(self.to)?;
+        let object = &self.object.object;
+        let what = What {
+            connection: self.to.connection.id.to_string(),
+            bucket: bucket.to_owned(),
+            key: self.object.key.as_str().to_owned(),
+            version: object.version_id.to_string(),
+        };
+        let (upload, there) = match self.peer.uploads.find(&what, object.stamp.0) {
+            Some(Remembered::This(upload)) => match self.listed(&remote, bucket, &upload).await {
+                Ok(there) => (upload, there),
+                Err(failure) if failure.status() == 404 => (self.begin(&remote, bucket, &what).await?, Vec::new()),
+                Err(failure) => return Err(failure.into()),
+            },
+            Some(Remembered::Other(upload)) => {
+                // Should it fail, the target's rules clear it away.
+                let _gone = self
+                    .ask(&remote, bucket, Method::DELETE, &[("uploadId", &upload)], Vec::new(), Payload::Empty)
+                    .await;
+                (self.begin(&remote, bucket, &what).await?, Vec::new())
+            }
+            None => (self.begin(&remote, bucket, &what).await?, Vec::new()),
+        };
+        let sent: Vec<_> = stream::iter(self.parts)
+            .map(|part| self.part(&remote, bucket, &upload, part, &there))
+            .buffered(PARTS_AT_ONCE)
+            .collect()
+            .await;
+        let sent: Result<Vec<_>, _> = sent.into_iter().collect();
+        let done = match sent {
+            Ok(sent) => self.complete(&remote, bucket, &upload, &sent).await,
+            Err(error) => Err(error),
+        };
+        // What is refused would be refused again with the same upload.
+        if matches!(&done, Ok(_) | Err(PeerError { kind: PeerErrorKind::Refused { .. }, .. })) {
+            if done.is_err() {
+                let _gone = self
+                    .ask(&remote, bucket, Method::DELETE, &[("uploadId", &upload)], Vec::new(), Payload::Empty)
+                    .await;
+            }
+            self.peer.uploads.ended(&what);
+        }
+        done
+    }
+
+    async fn ask(
+        &self,
+        remote: &Remote,
+        bucket: &str,
+        method: Method,
+        query: &[(&str, &str)],
+        headers: Vec<(String, String)>,
+        payload: Payload,
+    ) -> Result<Reply, Failure> {
+        let place = Place::Key(bucket, self.object.key.as_str());
+        self.peer.client.send(remote, Ask { method, place, query, headers, payload }).await
+    }
+
+    async fn begin(&self, remote: &Remote, bucket: &str, what: &What) -> Result<String, PeerError> {
+        let object = &self.object.object;
+        let mut headers = attributes(self.to, object);
+        headers.extend(told(self.to, self.object.replica.as_ref()));
+        if let (Some(_), Some(chosen)) = (self.to.node(), object.checksum) {
+            headers.push(("x-amz-checksum-algorithm".to_owned(), chosen.value.algorithm().name().to_owned()));
+            headers.push(("x-amz-checksum-type".to_owned(), chosen.kind.name().to_owned()));
+        }
+        let reply = self.ask(remote, bucket, Method::POST, &[("uploads", "")], headers, Payload::Empty).await?;
+        let upload = documents::initiated(&reply.body).map_err(nonsense)?;
+        self.peer.uploads.begun(what.clone(), object.stamp.0, &upload);
+        Ok(upload)
+    }
+
+    /// The parts that the target has already.
+    async fn listed(&self, remote: &Remote, bucket: &str, upload: &str) -> Result<Vec<ListedPart>, Failure> {
+        let (mut there, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let mut query = vec![("uploadId", upload)];
+            query.extend(after.as_deref().map(|after| ("part-number-marker", after)));
+            let reply = self.ask(remote, bucket, Method::GET, &query, Vec::new(), Payload::Empty).await?;
+            let page = documents::parts(&reply.body).map_err(|error| Failure::Nonsense(error.to_string()))?;
+            there.extend(page.entries);
+            // Each page must lead on, or it would never end.
+            match page.next {
+                Some(next) if after.as_ref() != Some(&next) => after = Some(next),
+                _ => return Ok(there),
+            }
+        }
+    }
+
+    /// Sends a part unless it is there; answers its number and its ETag at the target.
+    async fn part(
+        &self,
+        remote: &Remote,
+        bucket: &str,
+        upload: &str,
+        part: &ObjectPart,
+        there: &[ListedPart],
+    ) -> Result<(u16, String), PeerError> {
+        let number = part.number.get();
+        if let Some(there) = there.iter().find(|there| there.number == number && there.size == part.size) {
+            return Ok((number, there.etag.clone()));
+        }
+        let text = number.to_string();
+        let query = [("partNumber", text.as_str()), ("uploadId", upload)];
+        let checksum = part.checksum.filter(|_| self.to.node().is_some());
+        let headers = checksum.map(|sum| (sum.algorithm().header().to_owned(), sum.to_string())).into_iter().collect();
+        let payload = payload(self.object, part.offset..part.offset.saturating_add(part.size))?;
+        let reply = self.ask(remote, bucket, Method::PUT, &query, headers, payload).await?;
+        let etag = reply.header("etag").map(|etag| etag.trim_matches('"').to_owned());
+        Ok((number, etag.ok_or_else(|| nonsense("a part without an ETag"))?))
+    }
+
+    async fn complete(
+        &self,
+        remote: &Remote,
+        bucket: &str,
+        upload: &str,
+        parts: &[(u16, String)],
+    ) -> Result<Applied, PeerError> {
+        let object = &self.object.object;
+        let mut headers = told(self.to, self.object.replica.as_ref());
+        headers.push(("content-type".to_owned(), "application/xml".to_owned()));
+        if self.to.node().is_some() {
+            headers.extend(self.whole(object));
+        }
+        let document = documents::write_complete(parts.iter().map(|(number, etag)| (*number, etag.as_str())));
+        let payload = Payload::Document(Bytes::from(document));
+        let query = [("uploadId", upload)];
+        let reply = self.ask(remote, bucket, Method::POST, &query, headers, payload).await?;
+        let etag = match documents::completed(&reply.body).map_err(nonsense)? {
+            Ok(etag) => etag,
+            Err(refusal) => return Err(Failure::Refused { status: 400, refusal, retry_after: None }.into()),
+        };
+        let applied = applied(&reply);
+        check_etag(object, Some(&etag), &reply, applied)?;
+        Ok(applied)
+    }
+
+    /// The checksum of the whole, as the request that completes it tells it.
+    fn whole(&self, object: &Object) -> Option<(String, String)> {
+        match object.checksum {
+            Some(chosen) => {
+                let composite = (chosen.kind == ChecksumKind::Composite).then(|| format!("-{}", self.parts.len()));
+                let text = format!("{}{}", chosen.value, composite.unwrap_or_default());
+                Some((chosen.value.algorithm().header().to_owned(), text))
+            }
+            None => crc64nvme(object.crc64nvme).map(|sum| (sum.algorithm().header().to_owned(), sum.to_string())),
+        }
+    }
+}
