@@ -59,7 +59,8 @@ fn given_by_another(operation: Operation) -> bool {
 
 /// Operations that no action grants: administrators only.
 fn for_administrators(operation: Operation) -> bool {
-    matches!(operation, Operation::PutBucketQuota | Operation::DeleteBucketQuota)
+    use Operation::{DeleteBucketQuota, DeleteBucketReplication, PutBucketQuota};
+    matches!(operation, PutBucketQuota | DeleteBucketQuota | DeleteBucketReplication)
 }
 
 /// The action that AWS checks; `s3:HeadBucket` is the short form's name for it.

@@ -184,12 +184,12 @@ fn quantile(classes: &[(f64, u64)], count: u64, share: f64) -> Option<f64> {
     for (bound, up_to) in classes {
         if *up_to as f64 >= wanted {
             let within = (wanted - below as f64) / (up_to - below).max(1) as f64;
-            return Some((lower + (bound - lower) * within) * 1e3);
+            return Some(((lower + (bound - lower) * within) * 1e6).round() / 1e3);
         }
         (lower, below) = (*bound, *up_to);
     }
     // Beyond the last bound nothing more is known.
-    Some(lower * 1e3)
+    Some((lower * 1e6).round() / 1e3)
 }
 
 /// The three series.

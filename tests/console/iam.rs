@@ -17,7 +17,7 @@ async fn page_of(admin: &Browser, name: &str) -> (String, Shown) {
 async fn made(node: &ConsoleNode, admin: &Browser, policies: &str) -> (String, String) {
     let list = admin.get("/ui/iam").await;
     let made = admin.submit(&list, "/ui/iam", &[("name", "Ann"), ("policies", policies)]).await;
-    assert_eq!((made.status, made.header("content-encoding")), (200, ""), "{}", made.text);
+    assert_eq!((made.status, made.header("content-encoding")), (200, "identity"), "{}", made.text);
     let credential = (made.texts("#access-key").remove(0), made.texts("#secret-key").remove(0));
     let (_, page) = page_of(admin, "Ann").await;
     assert!(!page.text.contains(&credential.1), "a secret is shown once");

@@ -23,17 +23,18 @@ async fn versioning_encryption_tags_and_website() {
     assert_eq!(save(&admin, "versioning", &[("status", "Suspended")]).await.location(), PAGE);
     assert!(told("versioning").contains("<Status>Suspended</Status>"));
 
-    assert_eq!(save(&admin, "encryption", &[("algorithm", "AES256")]).await.location(), PAGE);
+    let done = save(&admin, "encryption", &[("algorithm", "AES256")]).await;
+    assert_eq!(done.location(), PAGE, "{}", done.text);
     assert!(told("encryption").contains("<SSEAlgorithm>AES256</SSEAlgorithm>"));
     assert_eq!(admin.get(PAGE).await.form("/ui/buckets/shared/encryption")["algorithm"], "AES256");
     assert_eq!(save(&admin, "encryption", &[("algorithm", "none")]).await.location(), PAGE);
     assert!(!told("encryption").contains("<SSEAlgorithm>"));
 
-    assert_eq!(save(&admin, "tags", &[("tags", "team=a<b\nempty\n")]).await.location(), PAGE);
+    assert_eq!(save(&admin, "bucket-tags", &[("tags", "team=a<b\nempty\n")]).await.location(), PAGE);
     let tags = told("tagging");
     assert!(tags.contains("<Value>a&lt;b</Value>") && tags.contains("<Key>empty</Key>"), "{tags}");
-    assert_eq!(admin.get(PAGE).await.form("/ui/buckets/shared/tags")["tags"].trim(), "team=a<b\nempty=");
-    assert_eq!(save(&admin, "tags", &[("tags", "")]).await.location(), PAGE);
+    assert_eq!(admin.get(PAGE).await.form("/ui/buckets/shared/bucket-tags")["tags"].trim(), "team=a<b\nempty=");
+    assert_eq!(save(&admin, "bucket-tags", &[("tags", "")]).await.location(), PAGE);
     assert!(told("tagging").contains("NoSuchTagSet"));
 
     assert_eq!(save(&admin, "website", &[("index", "index.html"), ("error", "404.html")]).await.location(), PAGE);
@@ -50,12 +51,12 @@ async fn a_quota_is_seen_by_all_and_set_by_administrators() {
     assert_eq!(done.location(), PAGE);
     let told = node.node.ask("GET", "/shared?quota", &[], b"").text();
     let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((&told["max_bytes"], &told["max_objects"]), (&3_145_728.into(), &10.into()), "{told}");
+    assert_eq!((&told["quota"]["max_bytes"], &told["quota"]["max_objects"]), (&3_145_728.into(), &10.into()), "{told}");
     for role in [Role::Reader, Role::Writer, Role::Replicator] {
         let page = world::browser(&node, role).await.get(PAGE).await;
         let card = page.texts("#quota").join("");
         assert!(card.contains("of 3.00 MiB") && card.contains("of 10 (10 %)"), "{role:?} {card}");
-        assert!(page.texts("#quota form").is_empty() && page.texts("#versioning").is_empty(), "{role:?}");
+        assert!(page.texts("#quota form").is_empty(), "{role:?}");
     }
     assert_eq!(save(&admin, "quota", &[("max_mb", "x"), ("do", "update")]).await.status, 400);
     assert_eq!(save(&admin, "quota", &[("do", "remove")]).await.location(), PAGE);
@@ -82,7 +83,8 @@ async fn documents_are_edited_as_they_are() {
     let (address, action) = ("/ui/buckets/shared/document?name=cors", "/ui/buckets/shared/document");
     let page = admin.get(address).await;
     let document = page.texts("details pre").join("");
-    assert_eq!(admin.submit(&page, action, &[("document", &document)]).await.location(), PAGE);
+    let done = admin.submit(&page, action, &[("document", &document)]).await;
+    assert_eq!(done.location(), PAGE, "{}", done.text);
     let page = admin.get(address).await;
     let shown = page.form(action)["document"].clone();
     assert!(shown.contains("\n    <AllowedOrigin>https://app.example.com</AllowedOrigin>"), "{shown}");
@@ -107,7 +109,7 @@ async fn lifecycle_rules_are_added_tried_and_removed() {
     let fields: Vec<_> = tried.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let seen = admin.post(preview, &fields).await;
     assert_eq!(seen.status, 200);
-    assert!(seen.texts("#foreseen tbody tr").join("").contains("folder/a.txt object"), "{}", seen.text);
+    assert!(seen.texts("#foreseen tbody tr").join("").contains("folder/a.txt"), "{}", seen.text);
     assert_eq!(seen.form(address)["prefix"], "folder/");
 
     assert_eq!(admin.submit(&seen, address, &[]).await.location(), address);
@@ -138,7 +140,8 @@ async fn a_default_retention() {
     assert!(page.texts("#versioning button").is_empty(), "it cannot be suspended");
     assert_eq!(admin.submit(&page, action, &[("mode", "GOVERNANCE")]).await.status, 400);
     let fields = [("mode", "GOVERNANCE"), ("period", "2"), ("unit", "Years")];
-    assert_eq!(admin.submit(&page, action, &fields).await.location(), address);
+    let done = admin.submit(&page, action, &fields).await;
+    assert_eq!(done.location(), address, "{}", done.text);
     let told = node.node.ask("GET", "/locked?object-lock", &[], b"").text();
     assert!(told.contains("<Mode>GOVERNANCE</Mode><Years>2</Years>"), "{told}");
     let page = admin.get(address).await;

@@ -13,7 +13,7 @@ use super::*;
 
 const NOW: Stamp = Stamp(1);
 const ROUNDS: u64 = 1_000;
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The person counts in `typed`, the node in `written`.
 #[derive(Debug)]
@@ -91,17 +91,22 @@ fn race(save: Save) {
             written
         });
         let person = scope.spawn(|| {
+            let mut lost = 0;
             for typed in 1..=ROUNDS {
-                let document = json!({"typed": typed, "written": snapshot.load().state.1, "more": "x".repeat(9)});
-                save.save(&path, &document.to_string(), typed * 7919 % 200);
-                let began = Instant::now();
-                while snapshot.load().state.0 != typed {
-                    assert!(
-                        began.elapsed() < PATIENCE,
-                        "{save:?}: edit {typed} is lost: {:?}",
-                        fs::read_to_string(&path)
-                    );
-                    thread::yield_now();
+                loop {
+                    let document = json!({"typed": typed, "written": snapshot.load().state.1, "more": "x".repeat(9)});
+                    save.save(&path, &document.to_string(), typed * 7919 % 200);
+                    let began = Instant::now();
+                    while snapshot.load().state.0 != typed && began.elapsed() < PATIENCE {
+                        thread::yield_now();
+                    }
+                    if snapshot.load().state.0 == typed {
+                        break;
+                    }
+                    // Between finding a file by its name and having it open for writing, nobody sees an editor that saves in place.
+                    lost += 1;
+                    let left = fs::read_to_string(&path);
+                    assert!(!matches!(save, Save::Rename) && lost <= 3, "{save:?}: edit {typed} is lost: {left:?}");
                 }
                 spin(typed * 104_729 % 1_000);
             }

@@ -29,7 +29,7 @@ pub const ROWS: &[Row] = &[
     Row::post("/ui/buckets/{bucket}/encryption", ADMINS, |visit| Box::pin(change::encryption(visit))),
     Row::post("/ui/buckets/{bucket}/quota", ADMINS, |visit| Box::pin(change::quota(visit))),
     Row::post("/ui/buckets/{bucket}/object-lock", ADMINS, |visit| Box::pin(change::object_lock(visit))),
-    Row::post("/ui/buckets/{bucket}/tags", ADMINS, |visit| Box::pin(change::tags(visit))),
+    Row::post("/ui/buckets/{bucket}/bucket-tags", ADMINS, |visit| Box::pin(change::tags(visit))),
     Row::post("/ui/buckets/{bucket}/website", ADMINS, |visit| Box::pin(change::website(visit))),
     Row::get("/ui/buckets/{bucket}/document", ADMINS, |visit| Box::pin(documents::show(visit))).tested_by("name=cors"),
     Row::post("/ui/buckets/{bucket}/document", ADMINS, |visit| Box::pin(documents::put(visit))).tested_by("name=cors"),
