@@ -18,8 +18,11 @@ use actix_http::{Payload, RequestHead, Response};
 use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
+use md5::{Digest as _, Md5};
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey};
 use myfsio_actors::storage::Bucket;
@@ -130,11 +133,13 @@ impl Asker {
     /// Puts one configuration of a bucket, an XML document. Errs: as the API would.
     pub async fn put_document(&self, bucket: &BucketName, what: &str, document: &str) -> Result<(), Refusal> {
         let length = document.len().to_string();
+        // Some documents are not taken without.
+        let digest = STANDARD.encode(Md5::digest(document));
         let wish = Wish {
             method: Method::PUT,
             bucket: Some(bucket),
             query: &[(what, "")],
-            headers: &[("content-length", &length), ("content-type", "application/xml")],
+            headers: &[("content-length", &length), ("content-type", "application/xml"), ("content-md5", &digest)],
             payload: Some(body(document.to_owned())),
             ..Wish::default()
         };

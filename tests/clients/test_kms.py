@@ -737,7 +737,9 @@ def assert_deletion_told(node, key):
     last = [line for line in lines if line["target"].endswith(f":key/{key}")][-1]
     assert last["action"] == "kms:ScheduleKeyDeletion", last
     assert (last["after"]["affected_objects"], last["after"]["affected_uploads"]) == (1, 1), last
-    warned = [line for line in node.tail().splitlines() if "the key is to be deleted" in line and key in line]
+    warned, end = [], time.monotonic() + 5
+    while not warned and time.monotonic() < end:  # the log is written by a thread of its own
+        warned = [line for line in node.tail().splitlines() if "the key is to be deleted" in line and key in line]
     assert warned and "WARN" in warned[-1], node.tail()
 
 

@@ -25,7 +25,12 @@ fn secret(name: &str) -> String {
 
 /// A node with these users, and the bucket with an object.
 pub fn node() -> ConsoleNode {
-    let console = ConsoleNode::start(&[]);
+    node_with(&[])
+}
+
+/// The same with settings.
+pub fn node_with(settings: &[(&str, &str)]) -> ConsoleNode {
+    let console = ConsoleNode::start(settings);
     console.node.add_users(&users());
     console.node.create_bucket(SHARED);
     console.node.put("/shared/folder/a.txt", b"text");
