@@ -264,14 +264,15 @@ impl ReplicationWorker {
         if let Err(error) = forgotten {
             tracing::warn!(%error, "what was learned of former rules cannot be forgotten");
         }
-        if unused.is_empty() {
-            return;
-        }
+        let now = self.tools.clock.now();
         context.spawn(wrap_future(async move {
             for queue in unused {
                 if let Err(error) = source.drop_queue(queue).await {
                     tracing::warn!(%error, "the queue of a former rule cannot be dropped; it is tried again");
                 }
+            }
+            if let Err(error) = source.sweep(now).await {
+                tracing::warn!(%error, "what replication keeps for a time cannot be let go; it is tried again");
             }
         }));
     }

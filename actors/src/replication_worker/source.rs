@@ -56,6 +56,8 @@ pub(super) trait Source: fmt::Debug + Send + Sync {
     fn enqueue(&self, message: EnqueueChanges) -> SourceFuture<'_, usize>;
     /// Forgets a queue with all that is in it.
     fn drop_queue(&self, queue: QueueName) -> SourceFuture<'_, ()>;
+    /// Lets go of tombstones and conflicts whose time is over.
+    fn sweep(&self, now: Stamp) -> SourceFuture<'_, ()>;
     fn state(&self, bucket: &Bucket, slot: &Slot) -> Result<SlotState, StorageError>;
     fn current(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Current, StorageError>;
     fn walk(&self, bucket: Arc<Bucket>, after: Option<WalkPosition>, limit: usize) -> SourceFuture<'_, SlotPage>;
@@ -121,6 +123,10 @@ impl Source for NodeSource {
             while !self.storage.drop_replication(queue.clone()).await? {}
             Ok(())
         })
+    }
+
+    fn sweep(&self, now: Stamp) -> SourceFuture<'_, ()> {
+        Box::pin(self.storage.sweep_replication(now))
     }
 
     fn state(&self, bucket: &Bucket, slot: &Slot) -> Result<SlotState, StorageError> {

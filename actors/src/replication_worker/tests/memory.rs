@@ -311,6 +311,10 @@ impl Source for MemorySource {
         Box::pin(async { Ok(()) })
     }
 
+    fn sweep(&self, _: Stamp) -> SourceFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn state(&self, _: &Bucket, slot: &Slot) -> Result<SlotState, StorageError> {
         if self.made_up.is_some() {
             return Ok(SlotState::Object(self.object(&Bytes::from_static(b"x"), Stamp(1), self.node_id())));
