@@ -5,19 +5,16 @@
 //! authorised and within its limits. A refusal before the body is read makes the HTTP layer close the connection after
 //! the answer, so leftovers of a body are never taken for a request.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix_http::body::{BodySize, BoxBody, MessageBody};
-use actix_http::error::{DispatchError, PayloadError};
+use actix_http::body::BoxBody;
+use actix_http::error::DispatchError;
 use actix_http::{
     BoxedPayloadStream, ConnectionType, HttpMessage as _, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead,
     Response,
@@ -27,16 +24,15 @@ use actix_server::{Server, ServerHandle};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt as _, fn_service};
 use actix_web::HttpResponse;
 use actix_web::http::Method;
-use bytes::Bytes;
-use futures_util::stream::{self, Stream, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use myfsio_actors::names::BucketName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::admin::{self, health::health};
 use crate::aws;
-use crate::connection::{Connection, Patience, Phase, Serving};
+use crate::connection::{Connection, Patience};
 use crate::console::{self, Console};
 use crate::node::Node;
 use crate::s3::auth::query_signs;
@@ -56,7 +52,10 @@ use crate::s3::route::{self, Address, Route, parse_key};
 use crate::s3::website::{self, Door, Site};
 use crate::telemetry::request_span;
 
+mod hold;
 pub mod within;
+
+use hold::{Held, Hold, SharedPayload, serve_on};
 
 /// How long an idle connection stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -231,9 +230,7 @@ async fn answer_of_console(console: Arc<Console>, request: Request) -> Response<
         None => Payload::None,
     };
     let response = console::answer(&console, (*head).clone(), incoming).await;
-    // What it asks of the node is told where it is asked.
-    let mut hold = Hold::default();
-    (hold.payload, hold._serving) = (payload, serving);
+    let hold = Hold::untold(payload, serving);
     response.map_body(|_, body| BoxBody::new(Held { body, hold }))
 }
 
@@ -570,133 +567,4 @@ fn finish(node: &Node, request_id: RequestId, mut response: HttpResponse, hold: 
     let mut response: Response<BoxBody> = response.into();
     add_common_headers(response.headers_mut(), request_id, &node.host_id);
     response.map_body(|_, body| BoxBody::new(Held { body, hold }))
-}
-
-/// What a response keeps until its last byte is sent: the request's place, its body, and its turn on the connection.
-///
-/// While the body lives, the HTTP layer knows that nobody has read it to its end: it then announces the close of the
-/// connection, takes in leftovers for [`DISCONNECT_TIMEOUT`] and closes. Dropped early, a chunked body would be taken in
-/// without end.
-/// When it ends, what there is to tell of the request is told.
-#[derive(Default)]
-struct Hold {
-    permit: Option<Arc<OwnedSemaphorePermit>>,
-    payload: Option<SharedPayload>,
-    _serving: Option<Serving>,
-    exchange: Exchange,
-    /// Whom it is told to.
-    node: Option<Arc<Node>>,
-    request_id: RequestId,
-    sent: u64,
-}
-
-impl Hold {
-    fn new(
-        node: &Arc<Node>,
-        request_id: RequestId,
-        payload: Payload,
-        serving: Option<Serving>,
-        exchange: Exchange,
-    ) -> Self {
-        let payload = SharedPayload::new(payload);
-        let node = Some(Arc::clone(node));
-        Self { permit: None, payload, _serving: serving, exchange, node, request_id, sent: 0 }
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let Some(node) = &self.node else { return };
-        let exchange = std::mem::take(&mut self.exchange);
-        let received = self.payload.as_ref().map_or((0, Duration::ZERO), SharedPayload::taken);
-        exchange.watch.waited(received.1);
-        let record = exchange.into_record(self.request_id, node.clock.now(), received.0, self.sent);
-        node.metrics.observe(&record);
-        node.requests.record(record);
-    }
-}
-
-/// Tells the connection that its request has come.
-fn serve_on(request: &Request) -> Option<Serving> {
-    request.conn_data::<Phase>().map(Phase::serve)
-}
-
-/// A response body with what it keeps.
-struct Held {
-    body: BoxBody,
-    hold: Hold,
-}
-
-impl MessageBody for Held {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let next = Pin::new(&mut self.body).poll_next(cx);
-        if let Poll::Ready(Some(Ok(bytes))) = &next {
-            self.hold.exchange.note.sent(bytes.len());
-            self.hold.sent += bytes.len() as u64;
-        }
-        next
-    }
-}
-
-/// A request's body, read by its handler and kept by its response.
-#[derive(Clone)]
-struct SharedPayload(Rc<Incoming>);
-
-/// What is there of a body.
-struct Incoming {
-    payload: RefCell<Payload>,
-    bytes: Cell<u64>,
-    /// Since when the client is waited for.
-    since: Cell<Option<Instant>>,
-    waited: Cell<Duration>,
-}
-
-impl SharedPayload {
-    /// The body, if the request has one.
-    fn new(payload: Payload) -> Option<Self> {
-        match payload {
-            Payload::None => None,
-            payload => Some(Self(Rc::new(Incoming {
-                payload: RefCell::new(payload),
-                bytes: Cell::default(),
-                since: Cell::default(),
-                waited: Cell::default(),
-            }))),
-        }
-    }
-
-    /// Bytes that were read, and how long they were waited for.
-    fn taken(&self) -> (u64, Duration) {
-        (self.0.bytes.get(), self.0.waited.get())
-    }
-}
-
-impl Stream for SharedPayload {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let incoming = &self.0;
-        let polled = match incoming.payload.try_borrow_mut() {
-            Ok(mut payload) => Pin::new(&mut *payload).poll_next(cx),
-            // The response only keeps it, so nobody else ever reads.
-            Err(_) => Poll::Ready(None),
-        };
-        match &polled {
-            Poll::Pending if incoming.since.get().is_none() => incoming.since.set(Some(Instant::now())),
-            Poll::Pending => {}
-            Poll::Ready(read) => {
-                let waited = incoming.since.take().map_or(Duration::ZERO, |since| since.elapsed());
-                incoming.waited.set(incoming.waited.get() + waited);
-                let bytes = read.as_ref().and_then(|read| read.as_ref().ok()).map_or(0, Bytes::len);
-                incoming.bytes.set(incoming.bytes.get() + bytes as u64);
-            }
-        }
-        polled
-    }
 }

@@ -1,13 +1,10 @@
 //! Events: what targets were not told yet, and the stream of everything that happens.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::stream::unfold;
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::bucket_config::EventPattern;
 use myfsio_actors::names::{BucketName, Stamp};
@@ -16,19 +13,16 @@ use myfsio_actors::storage::{ObjectEvent, QueueLength, QuotaWarning};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::audit::carry_out;
 use super::quotas::{WARNING_EVENT, warning};
+use super::stream::{self, KEEP_ALIVE, Listener};
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::Caller;
 use crate::s3::query::Query;
 use crate::s3::respond::{self, Answer};
-
-/// How often a stream on which nothing happens shows that it lives, and every stream's listener is asked for again.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The events of a bucket that were not told yet, by target.
 pub async fn pending(node: &Node, bucket: &BucketName) -> Answer {
@@ -147,64 +141,42 @@ impl EventFilter {
 }
 
 /// A listener's end of the stream.
-struct Listener {
+struct EventStream {
+    listener: Listener,
     events: Receiver<Arc<ObjectEvent>>,
     warnings: Receiver<Arc<QuotaWarning>>,
-    stopping: watch::Receiver<bool>,
     filter: EventFilter,
     region: String,
-    node: Arc<Node>,
-    caller: Caller,
-    /// When it was last known that the caller may listen.
-    asked: Instant,
     /// It was told that it missed something.
     is_over: bool,
-    _place: OwnedSemaphorePermit,
 }
 
-/// Everything that happens from now on, as server-sent events (WHATWG HTML, "Server-sent events"). Who is too slow is told how many
-/// events were missed, and let go, as is who does not administer the node any more. Errs: SlowDown when too many listen.
+/// Everything that happens from now on, as server-sent events. Who is too slow is told how many events were missed, and let go, as is
+/// who does not administer the node any more. Errs: SlowDown when too many listen.
 pub fn listen(node: &Arc<Node>, caller: Caller) -> Answer {
     let filter = EventFilter::parse(caller.query())?;
-    let place = Arc::clone(&node.listeners).try_acquire_owned().map_err(|_| ErrorCode::SlowDown)?;
-    let listener = Listener {
+    let stream = EventStream {
+        listener: Listener::begin(node, caller)?,
         events: node.storage.listen(),
         warnings: node.quotas.listen(),
-        stopping: node.stopping.subscribe(),
         filter,
         region: node.notifier.region().to_owned(),
-        node: Arc::clone(node),
-        caller,
-        asked: Instant::now(),
         is_over: false,
-        _place: place,
     };
-    let greeting = stream::iter([Ok::<_, S3Error>(Bytes::from_static(b": listening\n\n"))]);
-    let events = stream::unfold(listener, |mut listener| async move {
-        if listener.is_over {
+    Ok(stream::answer(unfold(stream, |mut stream| async move {
+        if stream.is_over {
             return None;
         }
-        let text = listener.next().await?;
-        Some((Ok(Bytes::from(text)), listener))
-    });
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/event-stream"))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(greeting.chain(events)))
+        let text = stream.next().await?;
+        Some((text, stream))
+    })))
 }
 
-impl Listener {
+impl EventStream {
     /// What is sent next; none when the node stops or the caller may not listen any more.
     async fn next(&mut self) -> Option<String> {
         let deadline = Instant::now() + KEEP_ALIVE;
-        loop {
-            if self.asked.elapsed() >= KEEP_ALIVE {
-                if !self.caller.is_still_administrator(&self.node).await {
-                    return None;
-                }
-                self.asked = Instant::now();
-            }
+        while self.listener.may_stay().await {
             let received = tokio::select! {
                 received = tokio::time::timeout_at(deadline, self.events.recv()) => received,
                 // One that was missed is told by the quota itself.
@@ -212,7 +184,7 @@ impl Listener {
                     true => return Some(format!("event: {WARNING_EVENT}\ndata: {}\n\n", warning(&told))),
                     false => continue,
                 },
-                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+                () = self.listener.stopped() => return None,
             };
             match received {
                 Ok(Ok(event)) if self.filter.wants(&event) => return Some(self.text(&event)),
@@ -225,6 +197,7 @@ impl Listener {
                 Err(_) => return Some(": keep-alive\n\n".to_owned()),
             }
         }
+        None
     }
 
     fn text(&self, event: &ObjectEvent) -> String {

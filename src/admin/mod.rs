@@ -19,6 +19,7 @@ mod replication;
 mod requests;
 mod route;
 mod simulate;
+mod stream;
 
 use std::sync::Arc;
 

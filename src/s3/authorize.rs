@@ -474,6 +474,30 @@ pub fn may(
     key: Option<&str>,
     facts: Facts<'_>,
 ) -> bool {
+    let decision = foresee(node, principal, action, (bucket, key), facts, ObjectState::Unseen);
+    decision.allowed || decision.reason == Reason::DependsOnObject
+}
+
+/// The same, where no object is there to decide.
+pub fn may_anew(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    bucket: &Bucket,
+    key: Option<&str>,
+    facts: Facts<'_>,
+) -> bool {
+    foresee(node, principal, action, (Some(bucket), key), facts, ObjectState::Missing).allowed
+}
+
+fn foresee(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    (bucket, key): (Option<&Bucket>, Option<&str>),
+    facts: Facts<'_>,
+    object: ObjectState<'_>,
+) -> Decision {
     let question = Question {
         principal,
         action,
@@ -485,31 +509,7 @@ pub fn may(
         facts,
     };
     let context = question.context(Asks::Nothing);
-    let decision = node.access.policy_engine.decide(&question.request(ObjectState::Unseen, &context));
-    decision.allowed || decision.reason == Reason::DependsOnObject
-}
-
-/// Whether a caller may do this to a bucket, or to a key in it whatever is there. Nobody is told of a refusal.
-pub fn may_whatever(
-    node: &Node,
-    principal: Option<&Principal>,
-    action: &str,
-    bucket: &Bucket,
-    key: Option<&str>,
-    facts: Facts<'_>,
-) -> bool {
-    let question = Question {
-        principal,
-        action,
-        bucket: Some(&bucket.name),
-        bucket_owner: Some(&bucket.owner),
-        config: Some(&bucket.config),
-        key,
-        version: None,
-        facts,
-    };
-    let context = question.context(Asks::Nothing);
-    node.access.policy_engine.decide(&question.request(ObjectState::Missing, &context)).allowed
+    node.access.policy_engine.decide(&question.request(object, &context))
 }
 
 /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.

@@ -182,7 +182,7 @@ impl Caller {
 
     /// Whether the caller may do this to a bucket, or to a key in it. Nobody is told of a refusal.
     pub fn may(&self, node: &Node, action: &str, bucket: &Bucket, key: Option<&str>) -> bool {
-        authorize::may_whatever(node, self.auth.principal.as_deref(), action, bucket, key, self.facts(node))
+        authorize::may_anew(node, self.auth.principal.as_deref(), action, bucket, key, self.facts(node))
     }
 
     /// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
