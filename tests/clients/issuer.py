@@ -14,9 +14,9 @@ _KEYS = []
 
 
 def key(number):
-    """The n-th RSA key; made once, since that takes seconds."""
+    """The n-th RSA key, of 2048 bits exactly, as RFC 7518 asks; made once, since that takes seconds."""
     while len(_KEYS) <= number:
-        _KEYS.append(rsa.newkeys(2048, accurate=False)[1])
+        _KEYS.append(rsa.newkeys(2048)[1])
     return _KEYS[number]
 
 
