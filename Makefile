@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 300
 FUZZ_TARGETS ?= $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 FUZZ_CARGO ?= cargo +nightly
 
-.PHONY: help build release run test test-rust test-clients test-console crash bench test-image sbom deb fuzz check gates ci fmt clean-clients
+.PHONY: help build release run test test-rust test-clients test-console crash bench test-image test-unit sbom deb fuzz check gates ci fmt clean-clients
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ bench: ## all benchmarks with their targets: an hour, 40 GiB below target/; BENC
 
 test-image: build ## the container image: built without a registry, run in every way that the docs tell; installs podman
 	packaging/test-image "$(TARGET)/debug/myfsio"
+
+test-unit: build ## the systemd unit, under a systemd of its own; installs systemd-nspawn
+	packaging/test-unit "$(TARGET)/debug/myfsio"
 
 # Of the node alone, as it is built for this machine: what tests and tools need is not in it.
 sbom: ## what the node is made of, as CycloneDX: target/myfsio.cdx.json; installs cargo-cyclonedx
