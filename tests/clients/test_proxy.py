@@ -82,7 +82,7 @@ class Proxy:
         site = replaced(example, *ports, ("listen 443 ssl", f"listen 127.0.0.1:{self.port} ssl"),
                         ("/etc/ssl/example.com/fullchain.pem", str(self.cert)), ("/etc/ssl/example.com/key.pem", str(self.key)))
         kept = "".join(f"{name}_temp_path {self.folder / name};" for name in ("proxy", "fastcgi", "uwsgi", "scgi"))
-        main = (f"daemon off; master_process off; pid {self.folder}/pid; error_log {self.log}; events {{ worker_connections 256; }}"
+        main = (f"daemon off; master_process off; pid {self.folder}/pid; error_log {self.log} warn; events {{ worker_connections 256; }}"
                 f"http {{ access_log off; client_body_temp_path {self.bodies}; {kept}\n{site}\n}}")
         (self.folder / "nginx.conf").write_text(main)
         return [self.program, "-p", self.folder, "-c", self.folder / "nginx.conf", "-e", self.log]
