@@ -7,7 +7,7 @@ use crate::names::{BucketId, ObjectKey, Stamp};
 use crate::storage::StorageError;
 use crate::storage::keys;
 use crate::storage::messages::{Bucket, Kinds, Lineage, QueueName, ReplicationTray};
-use crate::storage::overlay::Rows;
+use crate::storage::overlay::Rows as _;
 use crate::storage::plan::random;
 use crate::storage::read::newest_noncurrent;
 use crate::storage::replication::{Ancestry, kept};
@@ -19,8 +19,7 @@ const CHANGES_MAX: u64 = if cfg!(test) { 20 } else { 100_000 };
 impl Check<'_> {
     /// Whether the null version of a key was deleted here, and a tombstone tells so.
     pub fn is_buried(&self, bucket: BucketId, key: &ObjectKey) -> Result<bool, StorageError> {
-        let rows = self.opened.rows.index.snapshot()?;
-        Ok(rows.get(&keys::tombstone(bucket, key.as_bytes(), None))?.is_some())
+        Ok(self.opened.rows.get(&keys::tombstone(bucket, key.as_bytes(), None))?.is_some())
     }
 
     /// The lineage of a file that becomes the object of its key at `stamp`, as its row keeps it. If it becomes the null version, the
@@ -37,10 +36,10 @@ impl Check<'_> {
             return Ok(None);
         }
         let own = self.opened.recovered.node_id;
-        let snapshot = self.opened.rows.index.snapshot()?;
+        let rows = &self.opened.rows;
         let newest = match previous {
             Some(previous) => Some(previous.clone()),
-            None => newest_noncurrent(&*snapshot, bucket.id, key, None)?.map(|(_, row)| row),
+            None => newest_noncurrent(rows, bucket.id, key, None)?.map(|(_, row)| row),
         };
         let mut ancestry = Ancestry::default();
         if let Some(newest) = newest {
@@ -49,11 +48,10 @@ impl Check<'_> {
             ancestry.after(&lineage);
         }
         let tombstone = keys::tombstone(bucket.id, key.as_bytes(), None);
-        if let Some(row) = snapshot.get(&tombstone)?.filter(|_| is_null) {
+        if let Some(row) = rows.get(&tombstone)?.filter(|_| is_null) {
             let row: TombstoneRow = rows::decode(&row)?;
-            let count = snapshot.get(&keys::tombstone_count(bucket.id))?;
+            let count = rows.get(&keys::tombstone_count(bucket.id))?;
             let count = count.map(|count| rows::decode_stamp(&count)).transpose()?.unwrap_or_default();
-            drop(snapshot);
             self.change(keys::tombstone_since(bucket.id, Stamp(row.stamp), key.as_bytes(), None), None)?;
             self.change(tombstone, None)?;
             let left = rows::encode_stamp(Stamp(count.0.saturating_sub(1)));
@@ -79,7 +77,7 @@ impl Check<'_> {
         let row_key = keys::queued(&queue, key.as_bytes(), version);
         let by_time = |since| keys::queued_since(&queue, ReplicationTray::Pending, since, key.as_bytes(), version);
         // From an earlier check, after which the node was not started.
-        let before = self.opened.rows.index.snapshot()?.get(&row_key)?;
+        let before = self.opened.rows.get(&row_key)?;
         if let Some(before) = before.map(|before| rows::decode::<QueueRow>(&before)).transpose()? {
             totals.pending = totals.pending.saturating_sub(1);
             totals.pending_bytes = totals.pending_bytes.saturating_sub(before.bytes);
