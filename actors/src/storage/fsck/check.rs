@@ -171,7 +171,7 @@ impl<'a> Check<'a> {
         }
         add(&mut self.usage, bucket.id, seen.size);
         let version = (!is_null).then(|| row.clock().0);
-        self.to_be_sent(bucket.id, key, version, &row)
+        self.send_later(bucket.id, key, version, &row)
     }
 
     /// Sums over a queue, with what was added.

@@ -65,7 +65,7 @@ impl Check<'_> {
     }
 
     /// Has a new state of a key wait to be sent.
-    pub(super) fn to_be_sent(
+    pub(super) fn send_later(
         &mut self,
         bucket: BucketId,
         key: &ObjectKey,
@@ -83,7 +83,7 @@ impl Check<'_> {
             totals.pending_bytes = totals.pending_bytes.saturating_sub(before.bytes);
             self.change(by_time(Stamp(before.since)), None)?;
         } else if totals.pending >= CHANGES_MAX {
-            return self.all_to_be_sent(bucket);
+            return self.send_all_later(bucket);
         }
         let (since, kinds) = (row.stamp, Kinds::CONTENT.0);
         let entry = QueueRow { since, mark: since, kinds, bytes: row.size, attempts: 0, parked: None };
@@ -95,7 +95,7 @@ impl Check<'_> {
     }
 
     /// Has a bucket be looked at as a whole: it is not known what was sent, and what not.
-    pub(super) fn all_to_be_sent(&mut self, bucket: BucketId) -> Result<(), StorageError> {
+    pub(super) fn send_all_later(&mut self, bucket: BucketId) -> Result<(), StorageError> {
         let queue = QueueName::of_anybody(bucket);
         let mut totals = self.queue_totals(&queue);
         if totals.overflowed {

@@ -118,7 +118,7 @@ fn build(
         // Most of what waited to be sent went with the index.
         let kept: Vec<_> = check.buckets.values().filter(|bucket| bucket.config.keeps_changes).map(|b| b.id).collect();
         for bucket in kept {
-            check.all_to_be_sent(bucket)?;
+            check.send_all_later(bucket)?;
         }
     }
     let versioned = check.buckets.values().filter(|bucket| bucket.versioning != Versioning::Off).cloned();
