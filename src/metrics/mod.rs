@@ -5,6 +5,7 @@
 
 pub mod history;
 mod node;
+mod replication;
 pub mod sampler;
 
 use prometheus::{

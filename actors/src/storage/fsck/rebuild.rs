@@ -115,6 +115,11 @@ fn build(
     files::walk(&mut check)?;
     if let Some(salvage) = &salvage {
         salvage.apply(&mut check)?;
+        // Most of what waited to be sent went with the index.
+        let kept: Vec<_> = check.buckets.values().filter(|bucket| bucket.config.keeps_changes).map(|b| b.id).collect();
+        for bucket in kept {
+            check.send_all_later(bucket)?;
+        }
     }
     let versioned = check.buckets.values().filter(|bucket| bucket.versioning != Versioning::Off).cloned();
     for bucket in versioned.collect::<Vec<_>>() {

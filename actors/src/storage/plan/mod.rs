@@ -14,6 +14,7 @@ mod key_use;
 mod lineage;
 mod multipart;
 mod object;
+mod pass_on;
 mod queue;
 mod quota;
 mod reencryption;
@@ -30,6 +31,7 @@ pub(super) use conflicts::{EndConflict, EndConflicts, ForgetTombstones};
 pub(super) use drop_replication::{DropLeftovers, DropQueue};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
+pub(super) use pass_on::PassOn;
 #[cfg(test)]
 pub(super) use times::kept;
 pub(super) use versions::marker;
