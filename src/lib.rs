@@ -25,6 +25,7 @@ pub mod private_socket;
 pub mod replication;
 pub mod requests;
 pub mod s3;
+pub mod self_check;
 pub mod server;
 mod start;
 pub mod telemetry;

@@ -10,6 +10,7 @@ mod iam;
 pub mod kms;
 mod lifecycle;
 mod metrics;
+mod node;
 mod objects;
 mod policy;
 pub mod presign;
@@ -90,6 +91,14 @@ pub async fn answer(
         AdminRoute::Trace => {
             only_administrators(node, &caller)?;
             requests::trace(node, caller)
+        }
+        AdminRoute::Settings => {
+            only_administrators(node, &caller)?;
+            node::settings(node)
+        }
+        AdminRoute::SelfCheck => {
+            only_administrators(node, &caller)?;
+            node::check(node).await
         }
         AdminRoute::AuditLog => {
             only_administrators(node, &caller)?;
