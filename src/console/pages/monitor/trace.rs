@@ -18,7 +18,7 @@ const FIELDS: [&str; 6] = ["bucket", "prefix", "user", "operation", "status", "m
 /// Requests that the page begins with.
 const ROWS: usize = 50;
 /// How often it is asked whether the session still lasts.
-const ASKED_EVERY: Duration = Duration::from_secs(5);
+const ASKED_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Template)]
 #[template(path = "monitor/trace.html")]

@@ -1,0 +1,78 @@
+// What axe finds on every screen, in light and dark.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import { open, signedIn, start } from "../node.js";
+
+let node;
+let screens;
+before(async () => {
+  node = await start({ ENCRYPTION_ENABLED: "true", KMS_ENABLED: "true" });
+  const put = async (path, body, headers) => {
+    const answer = await node.s3("PUT", path, body, headers);
+    assert.ok(answer.ok, `${path}: ${answer.status}`);
+  };
+  const post = async (path, body) => {
+    const answer = await node.s3("POST", path, JSON.stringify(body));
+    assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.clone().text()}`);
+    return answer.json();
+  };
+  await put("/files");
+  await put("/copy");
+  await put("/files/hello.txt", "hello");
+  await put("/files/folder/deep.txt", "deep");
+  const { KeyMetadata: { KeyId: key } } = await post("/kms/keys", { alias: "photos" });
+  const { user_id: user } = await post("/_myfsio/iam/users", { display_name: "Ann" });
+  const { id: connection } = await post("/_myfsio/replication/connections", {
+    name: "second site", endpoint_url: node.api, access_key: "localadmin", secret_key: "localadmin" });
+  const rule = { target_connection_id: connection, target_bucket: "copy", mode: "new_only" };
+  await put("/_myfsio/replication/rules/files", JSON.stringify(rule));
+  const refused = await node.s3("GET", "/files/hello.txt", undefined, { "x-secret-key": "wrong" });
+  const bucket = "/ui/buckets/files";
+  screens = ["/ui", "/ui/buckets", `${bucket}/browse`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
+    `${bucket}/delete`, `${bucket}/properties`, `${bucket}/policy`, `${bucket}/lifecycle`, `${bucket}/document?name=cors`,
+    `${bucket}/replication`, "/ui/buckets/copy/replication", "/ui/connections", `/ui/connections/${connection}`, "/ui/kms", `/ui/kms/${key}`,
+    "/ui/iam", `/ui/iam/${user}`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",
+    `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/guide",
+    "/ui/account", "/ui/none"];
+});
+after(() => node.stop());
+
+/** What is serious or worse, told briefly. */
+async function findings(page, rules) {
+  // By the protocol of the debugger, which the page's policy does not concern.
+  await page.evaluate(axe.source);
+  const options = { resultTypes: ["violations"], ...(rules ? { runOnly: { type: "rule", values: rules } } : {}) };
+  const { violations } = await page.evaluate((wanted) => globalThis.axe.run(document, wanted), options);
+  const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  return grave.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((found) => found.html.slice(0, 160)).join(" | ")}`);
+}
+
+for (const [colorScheme, rules] of [["light", undefined], ["dark", ["color-contrast"]]]) {
+  test(`nothing serious on any screen: ${colorScheme}`, async () => {
+    const stranger = await open(node, { colorScheme, bypassCSP: true });
+    await stranger.page.goto(`${node.console}/ui/login`);
+    assert.deepEqual(await findings(stranger.page, rules), [], "login");
+    await stranger.context.close();
+    const { page, context } = await signedIn(node, { colorScheme, bypassCSP: true });
+    const wrong = [];
+    for (const screen of screens) {
+      await page.goto(node.console + screen);
+      for (const finding of await findings(page, rules)) wrong.push(`${screen}: ${finding}`);
+    }
+    assert.deepEqual(wrong, []);
+    await context.close();
+  });
+}
+
+test("no screen is wider than a phone, or complains", async () => {
+  const { page, context, quiet } = await signedIn(node, { viewport: { width: 360, height: 740 } });
+  for (const screen of screens) {
+    await page.goto(node.console + screen);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 360, `${screen} is ${width} wide`);
+  }
+  assert.deepEqual(quiet(), []);
+  await context.close();
+});
