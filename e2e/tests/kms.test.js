@@ -36,7 +36,7 @@ test("a deletion says what it costs, waits, and is cancelled, without scripts", 
   const { page, context } = await signedIn(node, { javaScriptEnabled: false });
   await page.goto(`${node.console}/ui/kms`);
   await page.click("tbody a >> text=alias/photos");
-  assert.match(await page.textContent("#delete .banner"), /1 objects/);
+  assert.match(await page.textContent("#delete .banner"), /objects and versions: 1/);
   await page.fill("#delete [name=days]", "7");
   await page.fill("#delete [name=confirm]", "alias/photos");
   await page.click("#delete button.danger");

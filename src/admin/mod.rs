@@ -31,6 +31,7 @@ use futures_util::Stream;
 
 use crate::node::Node;
 use crate::s3::error::S3Error;
+use crate::s3::exchange::Exchange;
 use crate::s3::preflight::{self, Caller};
 use crate::s3::respond::{Answer, RequestId};
 use route::AdminRoute;
@@ -40,6 +41,7 @@ pub async fn answer(
     node: &Arc<Node>,
     head: &RequestHead,
     request_id: RequestId,
+    exchange: &Exchange,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Answer {
     let route = route::find(&head.method, head.uri.path())?;
@@ -47,6 +49,7 @@ pub async fn answer(
         return metrics::text(node);
     }
     let mut caller = preflight::identify(node, head).await?;
+    caller.note(exchange);
     match route {
         AdminRoute::AdoptFiles(bucket) => {
             only_administrators(node, &caller)?;

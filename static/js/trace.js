@@ -35,7 +35,7 @@ function row(told) {
   const line = node("tr");
   const what = told.bucket ? (told.key ? `${told.bucket}/${told.key}` : told.bucket) : (told.path ?? "");
   const when = node("td");
-  when.append(link(words.details, told.request_id, told.time.replace("T", " ").replace("Z", "")));
+  when.append(link(words.details, told.request_id, told.time.slice(11, 19)));
   const operation = node("th", told.operation);
   operation.scope = "row";
   const status = node("td");

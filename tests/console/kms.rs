@@ -70,7 +70,7 @@ async fn what_a_deletion_would_cost_is_said_before_it() {
         assert_eq!(put.status, 200, "{}", put.text());
     }
     let page = admin.get(&address).await;
-    assert!(page.texts("#delete .banner").join("").contains("2 objects"), "{}", page.text);
+    assert!(page.texts("#delete .banner").join("").contains("objects and versions: 2"), "{}", page.text);
     let delete = format!("{address}/delete");
     assert_eq!(admin.submit(&page, &delete, &[("confirm", "costly")]).await.status, 400);
     assert_eq!(admin.submit(&page, &delete, &[("confirm", "alias/costly"), ("days", "3")]).await.status, 400);
@@ -79,7 +79,7 @@ async fn what_a_deletion_would_cost_is_said_before_it() {
     assert_eq!(scheduled.status, 303, "{}", scheduled.text);
     assert_eq!(node.node.status("/shared/one"), 400);
     let page = admin.get(&address).await;
-    assert!(page.texts(".banner.bad").join("").contains("2 objects"), "{}", page.text);
+    assert!(page.texts(".banner.bad").join("").contains("objects and versions: 2"), "{}", page.text);
     assert_eq!(admin.submit(&page, &format!("{address}/cancel"), &[]).await.status, 303);
     let page = admin.get(&address).await;
     assert_eq!(admin.submit(&page, &format!("{address}/enable"), &[]).await.status, 303);

@@ -38,9 +38,8 @@ async fn the_self_check_tells_what_is_wrong_and_what_to_do() {
     let iam = node.node.root().join(".myfsio.sys/config/iam.json");
     let good = std::fs::read(&iam).unwrap();
     std::fs::write(&iam, b"{ no json").unwrap();
-    let checked = || -> Value {
-        serde_json::from_str(&node.node.ask("GET", "/_myfsio/self-check", &[], b"").text()).unwrap()
-    };
+    let checked =
+        || -> Value { serde_json::from_str(&node.node.ask("GET", "/_myfsio/self-check", &[], b"").text()).unwrap() };
     crate::browser::eventually("the broken file is noticed", async || {
         let told = checked();
         let files = told["checks"].as_array().unwrap().iter().find(|check| check["id"] == "files").unwrap().clone();

@@ -51,7 +51,9 @@ async fn a_connection_is_made_changed_tested_and_deleted() {
     assert!(page.attributes("img", "src").is_empty() && page.text.contains("⟨U+202E⟩"));
     let tested = admin.submit(&page, &format!("{address}/test"), &[("bucket", SHARED)]).await;
     let checks = tested.texts("#found tbody tr");
-    for check in ["Somebody answers Yes", "It is a MyFSIO node Yes", "Writing is allowed Yes", "The bucket is there Yes"] {
+    for check in
+        ["Somebody answers Yes", "It is a MyFSIO node Yes", "Writing is allowed Yes", "The bucket is there Yes"]
+    {
         assert!(checks.iter().any(|row| row.starts_with(check)), "{check}: {checks:?}");
     }
     // What is not typed again stays.
@@ -108,10 +110,7 @@ async fn replicated_paused_resumed_and_stopped() {
     source.node.put("/shared/later.txt", b"later");
     let tab = replicator.get(TAB).await;
     assert_eq!(tab.texts("[data-figure=state]"), ["Paused"]);
-    eventually("the change waits", async || {
-        replicator.get(TAB).await.texts("[data-figure=pending]") == ["1"]
-    })
-    .await;
+    eventually("the change waits", async || replicator.get(TAB).await.texts("[data-figure=pending]") == ["1"]).await;
     let live = replicator.ask("GET", TAB, &[("accept", "application/json")], None).await;
     let live: Value = serde_json::from_str(&live.text).unwrap();
     assert_eq!((&live["figures"]["pending"], &live["figures"]["state"]), (&json!("1"), &json!("Paused")));

@@ -43,6 +43,7 @@ texts! { Kms {
     version_made = "First",
     version_automatic = "Rotated by itself",
     version_on_demand = "Rotated by hand",
+    material = "Material",
     used = "What is under this key",
     objects = "objects and versions",
     uploads = "unfinished uploads",

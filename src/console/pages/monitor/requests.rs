@@ -70,6 +70,8 @@ pub struct RequestRow {
     pub address: String,
     /// When it ended.
     pub time: String,
+    /// The same without the day.
+    pub clock: String,
     /// What was asked for.
     pub operation: String,
     /// Of what.
@@ -139,7 +141,8 @@ fn row(visit: &Visit, told: Told) -> RequestRow {
     let Phases { auth, policy, receive, work, send } = told.phases;
     let why = (told.status == 403).then(|| links::link(&["why"], &[("request_id", &told.request_id)]));
     RequestRow {
-        time: told.time.replace('T', " ").replace('Z', ""),
+        clock: told.time.get(11..19).unwrap_or_default().to_owned(),
+        time: told.time.get(..19).unwrap_or_default().replace('T', " "),
         operation: told.operation,
         what: legible(&what),
         who: legible(&told.user.unwrap_or_else(|| words.nobody.to_owned())),
