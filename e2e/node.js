@@ -71,3 +71,20 @@ export async function signedIn(node, options = {}, [key, secret] = ["localadmin"
   await opened.page.waitForURL(`${node.console}/ui`);
   return opened;
 }
+
+/** Makes a user with these policies; answers its access key and secret. */
+export async function addUser(node, name, policies) {
+  const answer = await node.s3("POST", "/_myfsio/iam/users", JSON.stringify({ display_name: name, policies }));
+  if (!answer.ok) throw new Error(`${name}: ${await answer.text()}`);
+  const { access_key: key, secret_key: secret } = await answer.json();
+  return [key, secret];
+}
+
+/** Waits until something holds that no page tells. */
+export async function eventually(what, holds) {
+  const end = Date.now() + 30_000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

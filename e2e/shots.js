@@ -7,7 +7,7 @@ import { signedIn, start } from "./node.js";
 const folder = process.argv[2] ?? "shots";
 const only = process.argv[3];
 await mkdir(folder, { recursive: true });
-const node = await start();
+const node = await start({ ENCRYPTION_ENABLED: "true", KMS_ENABLED: "true" });
 const put = (path, body, headers) => node.s3("PUT", path, body, headers);
 await put("/photos");
 await put("/photos?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>");
@@ -20,6 +20,17 @@ await put("/photos/readme.md", "# Photos\n\nEverything by year, then by occasion
 await put("/photos/a rather long key that goes on/and on/and-never-seems-to-come-to-its-end.tar.zst", Buffer.alloc(9000));
 await put("/website/index.html", "<h1>Hello</h1>");
 
+const post = async (path, body) => (await node.s3("POST", path, JSON.stringify(body))).json();
+const { KeyMetadata: { KeyId: key } } = await post("/kms/keys", { alias: "photos", description: "Everything of the shop", tags: [{ TagKey: "team", TagValue: "photos" }] });
+await post(`/kms/keys/${key}/rotate`, {});
+await put("/photos/sealed.txt", "sealed", { "x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": key });
+await put("/copy");
+const endpoint = { endpoint_url: node.api, access_key: "localadmin", secret_key: "localadmin" };
+const { id: connection } = await post("/_myfsio/replication/connections", { name: "Second site", ...endpoint });
+const rule = (bucket, target) => put(`/_myfsio/replication/rules/${bucket}`, JSON.stringify({ target_connection_id: connection, target_bucket: target, mode: "all" }));
+await rule("photos", "copy");
+await rule("website", "not-there");
+
 const screens = {
   login: "/ui/login",
   dashboard: "/ui",
@@ -31,6 +42,17 @@ const screens = {
   "delete-bucket": "/ui/buckets/empty-bucket/delete",
   error: "/ui/buckets/none/browse",
   account: "/ui/account",
+  connections: "/ui/connections",
+  connection: `/ui/connections/${connection}`,
+  replication: "/ui/buckets/photos/replication",
+  "replication-failed": "/ui/buckets/website/replication",
+  "replication-none": "/ui/buckets/empty-bucket/replication",
+  kms: "/ui/kms",
+  "kms-key": `/ui/kms/${key}`,
+  settings: "/ui/settings",
+  "self-check": "/ui/self-check",
+  guide: "/ui/guide",
+  trace: "/ui/trace",
 };
 for (const width of [360, 1440]) {
   for (const colorScheme of ["light", "dark"]) {

@@ -26,6 +26,7 @@ mod readiness;
 pub mod replication;
 pub mod requests;
 pub mod s3;
+pub mod self_check;
 pub mod server;
 mod start;
 pub mod telemetry;

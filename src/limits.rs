@@ -31,8 +31,9 @@ fn raise_file_limit() -> usize {
     files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
 }
 
-/// A connection has one request under way at a time, so few connections have few requests.
-fn room_for_connections(files: usize, requests_max: usize) -> usize {
+/// How many connections so many open files leave room for. A connection has one request under way at a time, so few connections have
+/// few requests.
+pub fn room_for_connections(files: usize, requests_max: usize) -> usize {
     let free = files.saturating_sub(FILES_OF_THE_NODE);
     let with_all_requests = free.saturating_sub(requests_max.saturating_mul(FILES_PER_REQUEST));
     with_all_requests.max(free / (1 + FILES_PER_REQUEST)).max(1)

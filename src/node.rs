@@ -28,6 +28,7 @@ use crate::requests::RequestLog;
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
 use crate::s3::request_rate::RequestRates;
+use crate::self_check::Deployment;
 
 /// Most listeners to events at once.
 const LISTENERS_MAX: usize = 64;
@@ -67,6 +68,8 @@ pub struct NodeSettings {
     pub customer_keys_over_http: bool,
     /// Whether connections may lead to private addresses.
     pub allow_private_endpoints: bool,
+    /// What the self-check and the page of settings know of the configuration.
+    pub deployment: Deployment,
 }
 
 /// The clients that a node is made of.

@@ -522,10 +522,12 @@ async fn run_own(
     hold.exchange.came_from(preflight::client_of(node, head));
     hold.permit = Some(preflight::admit(node).map(Arc::new)?);
     let incoming = stream::iter(hold.payload.clone()).flatten();
+    let exchange = &hold.exchange;
+    exchange.asked_at(head.uri.path());
     match route {
-        Route::Admin => admin::answer(node, head, request_id, incoming).await,
-        Route::Kms => admin::kms::answer(node, head, request_id, incoming).await,
-        Route::Presign(bucket, key) => admin::presign::answer(node, head, incoming, bucket, key).await,
+        Route::Admin => admin::answer(node, head, request_id, exchange, incoming).await,
+        Route::Kms => admin::kms::answer(node, head, request_id, exchange, incoming).await,
+        Route::Presign(bucket, key) => admin::presign::answer(node, head, exchange, incoming, (bucket, key)).await,
         _ => Err(route::unbuilt()),
     }
 }

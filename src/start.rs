@@ -45,6 +45,7 @@ use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
 use crate::s3::auth::signing_keys::SigningKeys;
 use crate::s3::authorize::{Access, OwnKey};
+use crate::self_check::Deployment;
 use crate::server::{self, ServerSettings};
 use crate::telemetry;
 
@@ -312,6 +313,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         key_rate: key_rate(config),
         customer_keys_over_http: config.sse_c_over_http,
         allow_private_endpoints: config.allow_private_endpoints,
+        deployment: Deployment::of(config),
     })
 }
 

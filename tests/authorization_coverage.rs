@@ -292,6 +292,8 @@ const OWN_ROUTES: &[OwnRoute] = &[
     route("POST", "/_myfsio/buckets/bkt/events/replay", ""),
     route("DELETE", "/_myfsio/buckets/bkt/events/dead", ""),
     route("GET", "/_myfsio/audit", ""),
+    route("GET", "/_myfsio/settings", ""),
+    route("GET", "/_myfsio/self-check", ""),
     // A refusal is told to whom it was told before, and is unknown to all others.
     OwnRoute { is_open: true, ..route("GET", "/_myfsio/explain?request_id=0000000000000001", "") },
     route("POST", "/_myfsio/simulate", r#"{"action": "s3:GetObject", "bucket": "bkt", "key": "source"}"#),

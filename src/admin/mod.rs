@@ -10,6 +10,7 @@ mod iam;
 pub mod kms;
 mod lifecycle;
 mod metrics;
+mod node;
 mod objects;
 mod policy;
 pub mod presign;
@@ -30,6 +31,7 @@ use futures_util::Stream;
 
 use crate::node::Node;
 use crate::s3::error::S3Error;
+use crate::s3::exchange::Exchange;
 use crate::s3::preflight::{self, Caller};
 use crate::s3::respond::{Answer, RequestId};
 use route::AdminRoute;
@@ -39,6 +41,7 @@ pub async fn answer(
     node: &Arc<Node>,
     head: &RequestHead,
     request_id: RequestId,
+    exchange: &Exchange,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Answer {
     let route = route::find(&head.method, head.uri.path())?;
@@ -46,6 +49,7 @@ pub async fn answer(
         return metrics::text(node);
     }
     let mut caller = preflight::identify(node, head).await?;
+    caller.note(exchange);
     match route {
         AdminRoute::AdoptFiles(bucket) => {
             only_administrators(node, &caller)?;
@@ -90,6 +94,14 @@ pub async fn answer(
         AdminRoute::Trace => {
             only_administrators(node, &caller)?;
             requests::trace(node, caller)
+        }
+        AdminRoute::Settings => {
+            only_administrators(node, &caller)?;
+            node::settings(node)
+        }
+        AdminRoute::SelfCheck => {
+            only_administrators(node, &caller)?;
+            node::check(node).await
         }
         AdminRoute::AuditLog => {
             only_administrators(node, &caller)?;

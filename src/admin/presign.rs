@@ -18,6 +18,7 @@ use crate::s3::auth::settings::public_url;
 use crate::s3::auth::sign_url::{Signer, UrlRequest, presigned_url};
 use crate::s3::auth::{Credentials as _, EXPIRES_SECONDS_MAX};
 use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::exchange::Exchange;
 use crate::s3::operation::Operation;
 use crate::s3::preflight;
 use crate::s3::respond::{Answer, json, no_store};
@@ -32,14 +33,15 @@ const EXPIRES_SECONDS_DEFAULT: i64 = 900;
 pub async fn answer(
     node: &Arc<Node>,
     head: &RequestHead,
+    exchange: &Exchange,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
-    bucket: &BucketName,
-    key: &ObjectKey,
+    (bucket, key): (&BucketName, &ObjectKey),
 ) -> Answer {
     if head.method != Method::POST {
         return Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", "POST"));
     }
     let mut caller = preflight::identify(node, head).await?;
+    caller.note(exchange);
     let principal = caller.principal().cloned().ok_or_else(|| {
         S3Error::with_message(
             ErrorCode::AccessDenied,

@@ -44,6 +44,10 @@ pub enum AdminRoute {
     Requests,
     /// `GET /_myfsio/trace`
     Trace,
+    /// `GET /_myfsio/settings`
+    Settings,
+    /// `GET /_myfsio/self-check`
+    SelfCheck,
     /// `GET /_myfsio/audit`
     AuditLog,
     /// `GET /_myfsio/objects/<bucket>/<key>/storage`
@@ -132,6 +136,8 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["metrics", "history"] => (Method::GET, AdminRoute::MetricsHistory),
         ["requests"] => (Method::GET, AdminRoute::Requests),
         ["trace"] => (Method::GET, AdminRoute::Trace),
+        ["settings"] => (Method::GET, AdminRoute::Settings),
+        ["self-check"] => (Method::GET, AdminRoute::SelfCheck),
         ["audit"] => (Method::GET, AdminRoute::AuditLog),
         ["objects", bucket, ref key @ .., "storage"] if !key.is_empty() => {
             (Method::GET, AdminRoute::ObjectStorage(named(bucket)?, object_key(&key.join("/"))?))
@@ -176,6 +182,8 @@ mod tests {
         assert_eq!(find(&Method::GET, "/_myfsio/explain").unwrap(), AdminRoute::Explain);
         assert_eq!(find(&Method::POST, "/_myfsio/simulate").unwrap(), AdminRoute::Simulate);
         assert_eq!(find(&Method::GET, "/_myfsio/audit").unwrap(), AdminRoute::AuditLog);
+        assert_eq!(find(&Method::GET, "/_myfsio/settings").unwrap(), AdminRoute::Settings);
+        assert_eq!(find(&Method::GET, "/_myfsio/self-check").unwrap(), AdminRoute::SelfCheck);
         let storage = |bucket: &BucketName, key: &str| {
             AdminRoute::ObjectStorage(bucket.clone(), ObjectKey::parse(key.as_bytes()).unwrap())
         };

@@ -20,7 +20,7 @@ mod types;
 
 pub use load::{Inputs, Loaded};
 pub use resolve::Values;
-pub use setting::{ConfigError, DefaultValue, Kind, Raw, Resolved, Setting, Source};
+pub use setting::{ConfigError, DefaultValue, Kind, Raw, Resolved, Setting, Source, ToldSetting};
 pub use settings::{Config, SETTINGS};
 pub use show::show;
 pub use types::{Durability, LogFormat, MASK, Network, Secret, TrustedProxies};

@@ -144,6 +144,32 @@ impl Resolved {
     }
 }
 
+/// A setting as it is told to people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ToldSetting {
+    /// The heading under which it is listed.
+    pub group: &'static str,
+    /// The environment variable.
+    pub variable: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// Its value; secrets are masked.
+    pub value: String,
+    /// Where that came from.
+    pub source: String,
+    /// Whether nobody gave it.
+    pub is_default: bool,
+}
+
+impl ToldSetting {
+    /// That of a value.
+    pub fn of(resolved: &Resolved) -> Self {
+        let Setting { group, variable, help, .. } = *resolved.setting;
+        let (value, source) = (resolved.shown(), resolved.source.to_string());
+        Self { group, variable, help, value, source, is_default: resolved.source == Source::Default }
+    }
+}
+
 /// A configuration that cannot be used; always one line that names the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{subject}: {reason}")]

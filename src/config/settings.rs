@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use super::parse;
 use super::resolve::Values;
-use super::setting::{ConfigError, DefaultValue, Kind, Setting};
+use super::setting::{ConfigError, DefaultValue, Kind, Setting, ToldSetting};
 use super::types::{Durability, LogFormat, Secret, TrustedProxies};
 
 const KIB: u64 = 1024;
@@ -39,12 +39,17 @@ macro_rules! settings {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Config {
             $($( #[doc = $help] pub $field: $type, )+)+
+            /// All of them as they are told to people: as text, with where they came from, secrets masked.
+            pub told: Vec<ToldSetting>,
         }
 
         impl Config {
             /// Turns every value into its type; the first that does not fit is the error.
             pub(super) fn from_values(values: &Values) -> Result<Self, ConfigError> {
-                Ok(Self { $($( $field: values.parse(stringify!($field), $parse)?, )+)+ })
+                Ok(Self {
+                    $($( $field: values.parse(stringify!($field), $parse)?, )+)+
+                    told: values.iter().map(ToldSetting::of).collect(),
+                })
             }
         }
     };

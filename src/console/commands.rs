@@ -66,6 +66,39 @@ pub fn of_object(endpoint: &str, region: &str, bucket: &str, key: &str, version:
     ])
 }
 
+/// What other programs read of the environment. The secret is left to be filled in.
+pub fn credentials(endpoint: &str, region: &str, access_key: &str) -> String {
+    format!(
+        "export AWS_ACCESS_KEY_ID={}\nexport AWS_SECRET_ACCESS_KEY=…\nexport AWS_REGION={}\nexport AWS_ENDPOINT_URL_S3={}",
+        quoted(access_key),
+        quoted(region),
+        quoted(endpoint)
+    )
+}
+
+/// Commands that list the buckets of the node.
+pub fn of_node(endpoint: &str, region: &str) -> Vec<Command> {
+    let (_, authority) = endpoint.split_once("://").unwrap_or(("", endpoint));
+    let plain = if endpoint.starts_with("https:") { "" } else { " --no-ssl" };
+    let python = format!(
+        "import boto3\ns3 = boto3.client(\"s3\", endpoint_url={}, region_name={})\n\
+         for bucket in s3.list_buckets()[\"Buckets\"]:\n    print(bucket[\"Name\"])",
+        literal(endpoint),
+        literal(region),
+    );
+    let (key, secret) = ("\"$AWS_ACCESS_KEY_ID\"", "\"$AWS_SECRET_ACCESS_KEY\"");
+    let remote = quoted(&format!(":s3,provider=Other,env_auth,endpoint='{endpoint}':"));
+    let s3cmd = format!("--host={} --host-bucket={}", quoted(authority), quoted(authority));
+    commands([
+        ("aws", format!("aws --endpoint-url {} s3 ls", quoted(endpoint))),
+        ("boto3", python),
+        ("mc", format!("mc alias set myfsio {} {key} {secret}\nmc ls myfsio", quoted(endpoint))),
+        ("rclone", format!("rclone lsd {remote}")),
+        ("s3cmd", format!("s3cmd --access_key={key} --secret_key={secret} {s3cmd}{plain} ls")),
+        ("curl", curl(region, "", endpoint)),
+    ])
+}
+
 fn curl(region: &str, options: &str, url: &str) -> String {
     format!(
         "curl --fail --aws-sigv4 aws:amz:{region}:s3 --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\" {options}{}",

@@ -54,10 +54,24 @@ pub const NAV: &[NavEntry] = &[
         shown: EVERYBODY,
     },
     NavEntry {
+        group: |common| common.storage,
+        label: |text| text.replication.connections,
+        icon: "sync",
+        path: "/ui/connections",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
         group: |common| common.access,
         label: |text| text.iam.title,
         icon: "users",
         path: "/ui/iam",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.access,
+        label: |text| text.kms.title,
+        icon: "key",
+        path: "/ui/kms",
         shown: Asker::is_administrator,
     },
     NavEntry {
@@ -83,10 +97,38 @@ pub const NAV: &[NavEntry] = &[
     },
     NavEntry {
         group: |common| common.node,
+        label: |text| text.monitor.trace_title,
+        icon: "eye",
+        path: "/ui/trace",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
         label: |text| text.monitor.audit_title,
         icon: "history",
         path: "/ui/audit",
         shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
+        label: |text| text.node.check_title,
+        icon: "check",
+        path: "/ui/self-check",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
+        label: |text| text.node.settings_title,
+        icon: "sliders",
+        path: "/ui/settings",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
+        label: |text| text.node.guide_title,
+        icon: "book",
+        path: "/ui/guide",
+        shown: EVERYBODY,
     },
 ];
 
@@ -108,6 +150,12 @@ pub const BUCKET_TABS: &[TabEntry] = &[
         icon: "shield",
         page: "policy",
         shown: |asker, bucket| asker.may("s3:GetBucketPolicy", Some(bucket), None),
+    },
+    TabEntry {
+        label: |text| text.replication.title,
+        icon: "sync",
+        page: "replication",
+        shown: |asker, bucket| asker.may("s3:GetReplicationConfiguration", Some(bucket), None),
     },
     TabEntry {
         label: |text| text.browse.unfinished,

@@ -144,6 +144,11 @@ impl Sessions {
         Some(session.clone())
     }
 
+    /// Whether the session of a handle still lasts, which is not to ask by it.
+    pub fn lasts(&self, handle: &str, now: Stamp) -> bool {
+        self.all.lock().get(handle).is_some_and(|session| session.lasts(now.seconds()))
+    }
+
     /// Ends a session, by its handle.
     pub fn end(&self, handle: &str) {
         let is_gone = self.all.lock().remove(handle).is_some();

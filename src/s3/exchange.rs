@@ -103,6 +103,11 @@ impl Exchange {
         self.asked.borrow_mut().interface = Some(interface);
     }
 
+    /// Notes the path of a request that concerns no bucket by itself.
+    pub fn asked_at(&self, path: &str) {
+        self.asked.borrow_mut().path = self.bucket.is_none().then(|| path.chars().take(PATH_CHARS_MAX).collect());
+    }
+
     /// Notes that it is let through, and carried out without an answer of its own.
     pub fn permitted(&self) {
         self.asked.borrow_mut().status = 200;

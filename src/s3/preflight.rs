@@ -126,6 +126,11 @@ impl Caller {
         self.auth.principal.as_ref()
     }
 
+    /// Notes who it is.
+    pub fn note(&self, exchange: &Exchange) {
+        exchange.asked_by(self.auth.principal.as_ref(), self.auth.mechanism);
+    }
+
     /// As the one who asks for a change.
     pub fn origin(&self, request_id: RequestId) -> ChangeOrigin {
         authorize::changed_by(self.auth.principal.as_deref(), request_id, self.address)

@@ -181,6 +181,15 @@ impl Asker {
         }
     }
 
+    /// Asks one of these routes for an answer that goes on, such as server-sent events. Errs: as that route would.
+    pub async fn answer(&self, method: Method, target: &str) -> Result<Response<BoxBody>, Refusal> {
+        let uri: Uri = target.parse().map_err(|_| Refusal::invalid("The address is no URL."))?;
+        let head = self.head(method, uri);
+        let route = route::find(None, head.uri.path(), &[])
+            .map_err(|_| Refusal::invalid("The address is none of the node's."))?;
+        Ok(within::answer(&self.node, head, route, Payload::None).await?)
+    }
+
     /// Whether a permission is there, for what is shown of a page. `key`: of an object, which need not be there. Where the object
     /// itself decides, the answer is yes: asking will tell.
     pub fn may(&self, action: &str, bucket: Option<&Bucket>, key: Option<&str>) -> bool {

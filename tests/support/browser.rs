@@ -75,6 +75,30 @@ impl Browser {
 
     /// Sends a request as it is.
     pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Shown {
+        let answer = self.send(method, path, headers, body).await;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Shown { status, headers, text: answer.text().await.unwrap_or_default() }
+    }
+
+    /// Asks for a stream; reads it until it holds this text, or ends.
+    pub async fn follow(&self, path: &str, until: &str) -> Shown {
+        let mut answer = self.send("GET", path, &[], None).await;
+        let mut shown =
+            Shown { status: answer.status().as_u16(), headers: answer.headers().clone(), text: String::new() };
+        while !shown.text.contains(until) {
+            let Some(chunk) = answer.chunk().await.unwrap() else { break };
+            shown.text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        shown
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> reqwest::Response {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.client.request(method, format!("{}{path}", self.console));
         for (name, value) in headers {
@@ -84,9 +108,7 @@ impl Browser {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let answer = request.send().await.unwrap();
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Shown { status, headers, text: answer.text().await.unwrap_or_default() }
+        request.send().await.unwrap()
     }
 
     /// Opens a page.

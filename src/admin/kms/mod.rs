@@ -20,6 +20,7 @@ use crate::kms::access::Subject;
 use crate::kms::{self, Operation, refusal, tell};
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::exchange::Exchange;
 use crate::s3::preflight;
 use crate::s3::respond::{Answer, RequestId, json, no_store};
 use route::KmsRoute;
@@ -32,10 +33,12 @@ pub async fn answer(
     node: &Arc<Node>,
     head: &RequestHead,
     request_id: RequestId,
+    exchange: &Exchange,
     incoming: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
 ) -> Answer {
     let route = route::find(&head.method, head.uri.path())?;
     let mut caller = preflight::identify(node, head).await?;
+    caller.note(exchange);
     let principal = caller.principal().cloned().ok_or(ErrorCode::AccessDenied)?;
     if !node.kms.kms_enabled() {
         return Err(ErrorCode::KMSNotEnabled.into());

@@ -48,6 +48,16 @@ pub fn find(method: &Method, path: &str) -> Result<KmsRoute, S3Error> {
             Method::POST => Ok(KmsRoute::Operation(Operation::CreateKey, None)),
             _ => Err(not_taken("GET, POST")),
         },
+        None if path == "aliases" => match *method {
+            Method::GET => Ok(KmsRoute::Operation(Operation::ListAliases, None)),
+            Method::POST => Ok(KmsRoute::Operation(Operation::CreateAlias, None)),
+            Method::DELETE => Ok(KmsRoute::Operation(Operation::DeleteAlias, None)),
+            _ => Err(not_taken("GET, POST, DELETE")),
+        },
+        None if path == "rotations" => match *method {
+            Method::GET => Ok(KmsRoute::Operation(Operation::ListKeyRotations, None)),
+            _ => Err(not_taken("GET")),
+        },
         None => posted(method, find_in(&OTHERS, path).map(|operation| KmsRoute::Operation(operation, None))),
         Some(("keys", rest)) => of_a_key(method, rest),
         Some(("client", word)) => posted(method, find_in(&OF_CLIENTS, word).map(KmsRoute::Client)),
@@ -110,6 +120,10 @@ mod tests {
         let key = |key: &str| Some(key.to_owned());
         assert_eq!(found(Method::GET, "/kms/keys"), (Operation::ListKeys, None));
         assert_eq!(found(Method::POST, "/kms/keys/"), (Operation::CreateKey, None));
+        assert_eq!(found(Method::GET, "/kms/aliases"), (Operation::ListAliases, None));
+        assert_eq!(found(Method::POST, "/kms/aliases"), (Operation::CreateAlias, None));
+        assert_eq!(found(Method::DELETE, "/kms/aliases"), (Operation::DeleteAlias, None));
+        assert_eq!(found(Method::GET, "/kms/rotations"), (Operation::ListKeyRotations, None));
         assert_eq!(found(Method::GET, &format!("/kms/keys/{ID}")), (Operation::DescribeKey, key(ID)));
         assert_eq!(found(Method::DELETE, &format!("/kms/keys/{ID}")), (Operation::ScheduleKeyDeletion, key(ID)));
         let arn = format!("arn:aws:kms:us-east-1:111122223333:key/{ID}");
@@ -135,6 +149,8 @@ mod tests {
         let code = |method, path: &str| find(&method, path).unwrap_err().code();
         for (method, path) in [
             (Method::PUT, "/kms/keys"),
+            (Method::PUT, "/kms/aliases"),
+            (Method::POST, "/kms/rotations"),
             (Method::GET, "/kms/encrypt"),
             (Method::PUT, "/kms/keys/x"),
             (Method::POST, "/kms/keys/x"),

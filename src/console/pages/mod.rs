@@ -9,11 +9,14 @@ pub mod change;
 pub mod error;
 pub mod home;
 pub mod iam;
+pub mod kms;
 pub mod login;
 pub mod monitor;
+pub mod node;
 pub mod object;
 pub mod policy;
 pub mod properties;
+pub mod replication;
 pub mod upload;
 
 use super::route::Row;
@@ -34,4 +37,7 @@ pub const SCREENS: &[&[Row]] = &[
     archive::ROWS,
     iam::ROWS,
     monitor::ROWS,
+    replication::ROWS,
+    kms::ROWS,
+    node::ROWS,
 ];

@@ -10,11 +10,14 @@ mod buckets;
 mod common;
 mod home;
 mod iam;
+mod kms;
 mod login;
 mod monitor;
+mod node;
 mod object;
 mod policy;
 mod properties;
+mod replication;
 
 pub use account::Account;
 pub use browse::Browse;
@@ -22,11 +25,14 @@ pub use buckets::Buckets;
 pub use common::Common;
 pub use home::Home;
 pub use iam::Iam;
+pub use kms::Kms;
 pub use login::Login;
 pub use monitor::Monitor;
+pub use node::NodePages;
 pub use object::Object;
 pub use policy::Policy;
 pub use properties::Properties;
+pub use replication::Replication;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -72,6 +78,12 @@ pub struct Text {
     pub policy: Policy,
     /// Properties of a bucket.
     pub properties: Properties,
+    /// Keys of the KMS.
+    pub kms: Kms,
+    /// Settings, self-check and guide.
+    pub node: NodePages,
+    /// Connections and replication.
+    pub replication: Replication,
 }
 
 /// English.
@@ -88,4 +100,7 @@ pub static ENGLISH: Text = Text {
     account: Account::ENGLISH,
     policy: Policy::ENGLISH,
     properties: Properties::ENGLISH,
+    kms: Kms::ENGLISH,
+    node: NodePages::ENGLISH,
+    replication: Replication::ENGLISH,
 };

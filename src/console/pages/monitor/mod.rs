@@ -4,6 +4,7 @@ mod audit;
 mod chart;
 mod metrics;
 mod requests;
+mod trace;
 mod why;
 
 use crate::console::route::{ADMINS, Row, SIGNED_IN};
@@ -13,6 +14,8 @@ pub const ROWS: &[Row] = &[
     Row::get("/ui/metrics", ADMINS, |visit| Box::pin(metrics::show(visit))),
     Row::get("/ui/metrics/csv", ADMINS, |visit| Box::pin(metrics::csv(visit))),
     Row::get("/ui/requests", ADMINS, |visit| Box::pin(requests::show(visit))),
+    Row::get("/ui/trace", ADMINS, |visit| Box::pin(trace::show(visit))),
+    Row::get("/ui/trace/stream", ADMINS, |visit| Box::pin(trace::follow(visit))),
     Row::get("/ui/audit", ADMINS, |visit| Box::pin(audit::show(visit))),
     // Everybody may ask why they were refused.
     Row::get("/ui/why", SIGNED_IN, |visit| Box::pin(why::show(visit))),

@@ -4,12 +4,15 @@ use actix_web::http::Method;
 use askama::Template;
 use serde::Deserialize;
 
+use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::Outcome;
 use crate::console::units::{bytes, legible};
 use crate::console::visit::{Visit, read, render};
 
+/// Requests on the page.
+const ROWS: usize = 100;
 /// Fields of the search, as the route names them.
 const FIELDS: [&str; 7] = ["request_id", "bucket", "prefix", "user", "operation", "status", "min_ms"];
 
@@ -60,34 +63,42 @@ struct RequestsPage {
     is_filtered: bool,
 }
 
-struct RequestRow {
+/// A request as tables show it.
+pub struct RequestRow {
     id: String,
-    time: String,
-    operation: String,
-    what: String,
-    who: String,
-    address: String,
-    status: u16,
-    tone: &'static str,
-    code: String,
+    /// Address of its details.
+    pub address: String,
+    /// When it ended.
+    pub time: String,
+    /// The same without the day.
+    pub clock: String,
+    /// What was asked for.
+    pub operation: String,
+    /// Of what.
+    pub what: String,
+    /// By whom.
+    pub who: String,
+    client: String,
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// Tone of that.
+    pub tone: &'static str,
+    /// Code of the error.
+    pub code: String,
     moved: String,
-    millis: String,
+    /// Milliseconds that it took.
+    pub millis: String,
     phases: Vec<(&'static str, String)>,
-    why: Option<String>,
+    /// Where it is explained why it was refused.
+    pub why: Option<String>,
 }
 
 /// The page: those that the query wants.
 pub async fn show(visit: Visit) -> Outcome {
-    let wanted: Vec<_> =
-        FIELDS.iter().filter_map(|field| visit.query.filled(field).map(|text| (*field, text))).collect();
-    let mut target = String::from("/_myfsio/requests?limit=100");
-    for (field, text) in &wanted {
-        target.push_str(&format!("&{field}={}", links::encode(text)));
-    }
-    let Listing { requests } = read(visit.asker()?.json(Method::GET, &target, None).await?)?;
+    let filter = wanted(&visit, &FIELDS);
     let field = |name| visit.query.text(name).to_owned();
     let view = RequestsPage {
-        rows: requests.into_iter().map(|told| row(&visit, told)).collect(),
+        rows: listing(&visit, ROWS, &filter).await?,
         request_id: field("request_id"),
         bucket: field("bucket"),
         prefix: field("prefix"),
@@ -95,10 +106,23 @@ pub async fn show(visit: Visit) -> Outcome {
         operation: field("operation"),
         status: field("status"),
         min_ms: field("min_ms"),
-        is_filtered: !wanted.is_empty(),
+        is_filtered: !filter.is_empty(),
         page: visit.page(visit.t.monitor.requests_title),
     };
     render(&view)
+}
+
+/// What the query asks of requests, as the route reads it: each field with `&` before it.
+pub fn wanted(visit: &Visit, fields: &[&str]) -> String {
+    let filled = fields.iter().filter_map(|field| visit.query.filled(field).map(|text| (field, text)));
+    filled.map(|(field, text)| format!("&{field}={}", links::encode(text))).collect()
+}
+
+/// The last requests that are like this, newest first. Errs: as the route.
+pub async fn listing(visit: &Visit, limit: usize, filter: &str) -> Result<Vec<RequestRow>, Failure> {
+    let target = format!("/_myfsio/requests?limit={limit}{filter}");
+    let Listing { requests } = read(visit.asker()?.json(Method::GET, &target, None).await?)?;
+    Ok(requests.into_iter().map(|told| row(visit, told)).collect())
 }
 
 fn row(visit: &Visit, told: Told) -> RequestRow {
@@ -117,11 +141,13 @@ fn row(visit: &Visit, told: Told) -> RequestRow {
     let Phases { auth, policy, receive, work, send } = told.phases;
     let why = (told.status == 403).then(|| links::link(&["why"], &[("request_id", &told.request_id)]));
     RequestRow {
-        time: told.time.replace('T', " ").replace('Z', ""),
+        clock: told.time.get(11..19).unwrap_or_default().to_owned(),
+        time: told.time.get(..19).unwrap_or_default().replace('T', " "),
         operation: told.operation,
         what: legible(&what),
         who: legible(&told.user.unwrap_or_else(|| words.nobody.to_owned())),
-        address: told.address.unwrap_or_default(),
+        address: links::link(&["requests"], &[("request_id", &told.request_id)]),
+        client: told.address.unwrap_or_default(),
         status: told.status,
         tone,
         code: told.code.unwrap_or_default(),

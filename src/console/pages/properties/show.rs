@@ -11,8 +11,9 @@ use super::documents::KINDS;
 use super::revision;
 use crate::console::layout::Page;
 use crate::console::links;
+use crate::console::pages::kms::told::aliases;
 use crate::console::route::Outcome;
-use crate::console::units::{When, bytes, count, percent};
+use crate::console::units::{When, bytes, count, legible, percent};
 use crate::console::visit::{Visit, render};
 use crate::within::Asker;
 
@@ -200,14 +201,18 @@ async fn encryption(asker: &Asker, bucket: &Bucket) -> Encryption {
 /// The keys that may be chosen; none where the KMS is off or lists none for the asker.
 async fn keys(asker: &Asker, chosen: &str) -> Vec<Key> {
     let told = asker.json(Method::GET, &format!("/kms/keys?limit={KEYS_MAX}"), None).await.unwrap_or_default();
+    // Names are shown beside ids; without the permission to list them, ids alone do.
+    let aliases = aliases(asker).await.unwrap_or_default();
     let listed = told.get("Keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let key = |key: &Value| {
         let id = key.get("KeyId")?.as_str()?;
         let arn = key.get("KeyArn").and_then(Value::as_str).unwrap_or_default();
+        let names = aliases.get(id).map(Vec::as_slice).unwrap_or_default();
+        let is_named = |name: &String| name == chosen || chosen.ends_with(&format!(":{name}"));
         Some(Key {
             id: id.to_owned(),
-            label: id.to_owned(),
-            is_chosen: !chosen.is_empty() && [id, arn].contains(&chosen),
+            label: if names.is_empty() { id.to_owned() } else { legible(&format!("{} ({id})", names.join(", "))) },
+            is_chosen: !chosen.is_empty() && ([id, arn].contains(&chosen) || names.iter().any(is_named)),
         })
     };
     listed.iter().filter_map(key).collect()

@@ -1,0 +1,79 @@
+// What axe finds on every screen, in light and dark.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import { open, signedIn, start } from "../node.js";
+
+let node;
+let screens;
+before(async () => {
+  node = await start({ ENCRYPTION_ENABLED: "true", KMS_ENABLED: "true" });
+  const put = async (path, body, headers) => {
+    const answer = await node.s3("PUT", path, body, headers);
+    assert.ok(answer.ok, `${path}: ${answer.status}`);
+  };
+  const post = async (path, body) => {
+    const answer = await node.s3("POST", path, JSON.stringify(body));
+    assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.clone().text()}`);
+    return answer.json();
+  };
+  await put("/files");
+  await put("/copy");
+  await put("/files/hello.txt", "hello");
+  await put("/files/folder/deep.txt", "deep");
+  const { KeyMetadata: { KeyId: key } } = await post("/kms/keys", { alias: "photos" });
+  const { user_id: user } = await post("/_myfsio/iam/users", { display_name: "Ann" });
+  const { id: connection } = await post("/_myfsio/replication/connections", {
+    name: "second site", endpoint_url: node.api, access_key: "localadmin", secret_key: "localadmin" });
+  const rule = { target_connection_id: connection, target_bucket: "copy", mode: "new_only" };
+  await put("/_myfsio/replication/rules/files", JSON.stringify(rule));
+  const refused = await node.s3("GET", "/files/hello.txt", undefined, { "x-secret-key": "wrong" });
+  const bucket = "/ui/buckets/files";
+  screens = ["/ui", "/ui/buckets", `${bucket}/browse`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
+    `${bucket}/delete`, `${bucket}/properties`, `${bucket}/policy`, `${bucket}/lifecycle`, `${bucket}/document?name=cors`,
+    `${bucket}/replication`, "/ui/buckets/copy/replication", "/ui/connections", `/ui/connections/${connection}`, "/ui/kms", `/ui/kms/${key}`,
+    "/ui/iam", `/ui/iam/${user}`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",
+    `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/guide",
+    "/ui/account", "/ui/none"];
+});
+after(() => node.stop());
+
+/** What is serious or worse, told briefly. */
+async function findings(page, rules) {
+  // By the protocol of the debugger, which the page's policy does not concern.
+  await page.evaluate(axe.source);
+  const runOnly = rules ? { type: "rule", values: rules } : { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] };
+  const options = { resultTypes: ["violations"], runOnly };
+  const { violations } = await page.evaluate((wanted) => globalThis.axe.run(document, wanted), options);
+  const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  return grave.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((found) => found.html.slice(0, 160)).join(" | ")}`);
+}
+
+/** Opens every screen; answers what is wrong with each. */
+async function wrongOf(options, wrongOn) {
+  const stranger = await open(node, { ...options, bypassCSP: true });
+  await stranger.page.goto(`${node.console}/ui/login`);
+  const wrong = (await wrongOn(stranger.page)).map((finding) => `login: ${finding}`);
+  await stranger.context.close();
+  const { page, context } = await signedIn(node, { ...options, bypassCSP: true });
+  for (const screen of screens) {
+    await page.goto(node.console + screen);
+    for (const finding of await wrongOn(page)) wrong.push(`${screen}: ${finding}`);
+  }
+  await context.close();
+  return wrong;
+}
+
+test("nothing serious on any screen", async () => {
+  assert.deepEqual(await wrongOf({ colorScheme: "light" }, (page) => findings(page)), []);
+});
+
+test("dark, and on a phone: contrast, and nothing is wider", async () => {
+  const options = { colorScheme: "dark", viewport: { width: 360, height: 740 } };
+  assert.deepEqual(await wrongOf(options, async (page) => {
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    const wide = width > 360 ? [`${width} pixels wide`] : [];
+    return [...wide, ...await findings(page, ["color-contrast"])];
+  }), []);
+});

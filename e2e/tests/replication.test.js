@@ -1,0 +1,105 @@
+// Two nodes: connections, the Replication tab, pause and resume.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { addUser, eventually, signedIn, start } from "../node.js";
+
+let source;
+let target;
+const tab = () => `${source.console}/ui/buckets/photos/replication`;
+const arrived = (key) => eventually(key, async () => (await target.s3("HEAD", `/copy/${key}`)).status === 200);
+const figure = (page, name, text) => page.waitForFunction(
+  ([figureName, wanted]) => document.querySelector(`[data-figure=${figureName}]`).textContent === wanted, [name, text]);
+
+before(async () => {
+  source = await start();
+  target = await start();
+  assert.equal((await source.s3("PUT", "/photos")).status, 200);
+  assert.equal((await target.s3("PUT", "/copy")).status, 200);
+  await source.s3("PUT", "/photos/first.txt", "first");
+});
+after(async () => {
+  await source.stop();
+  await target.stop();
+});
+
+test("a connection is made and tested, and a bucket replicated over it", async () => {
+  const { page, context, quiet } = await signedIn(source);
+  await page.goto(`${source.console}/ui/connections`);
+  await page.fill("#create [name=name]", "second site");
+  await page.fill("#create [name=endpoint_url]", target.api);
+  await page.fill("#create [name=access_key]", "localadmin");
+  await page.fill("#create [name=secret_key]", "localadmin");
+  await page.click("#create button.primary");
+  await page.waitForURL("**/ui/connections/*");
+  await page.fill("#test [name=bucket]", "copy");
+  await page.click("#test button.primary");
+  await page.waitForSelector("#found");
+  assert.match(await page.textContent("#found"), /Everything works/);
+  await page.goto(tab());
+  await page.fill("#rule [name=target_bucket]", "copy");
+  await page.click("#rule button.primary");
+  await page.waitForSelector("[data-figure=state]");
+  assert.equal(await page.textContent("[data-figure=state]"), "Active");
+  await arrived("first.txt");
+  assert.deepEqual(quiet(), []);
+  await context.close();
+});
+
+test("paused, changes wait, and the page tells so by itself; resumed, they are sent", async () => {
+  const { page, context, quiet } = await signedIn(source);
+  await page.goto(tab());
+  await page.click('form[action$="/pause"] button');
+  await page.waitForSelector('form[action$="/resume"]');
+  await source.s3("PUT", "/photos/second.txt", "second");
+  await figure(page, "pending", "1");
+  assert.equal((await target.s3("HEAD", "/copy/second.txt")).status, 404);
+  await page.click('form[action$="/resume"] button');
+  await page.waitForSelector('form[action$="/pause"]');
+  await arrived("second.txt");
+  await figure(page, "pending", "0");
+  assert.deepEqual(quiet(), []);
+  await context.close();
+});
+
+test("what changes elsewhere is told, and not changed under one's hands", async () => {
+  const { page, context } = await signedIn(source);
+  await page.goto(tab());
+  assert.equal(await page.isVisible("[data-stale]"), false);
+  await source.s3("POST", "/_myfsio/replication/rules/photos/pause");
+  await page.waitForSelector("[data-stale]:not([hidden])");
+  assert.equal(await page.textContent("[data-figure=state]"), "Paused");
+  await page.click("[data-stale] a");
+  await page.waitForSelector('form[action$="/resume"]');
+  await source.s3("POST", "/_myfsio/replication/rules/photos/resume");
+  await context.close();
+});
+
+test("pause and resume without scripts, by a user with `replication`", async () => {
+  const who = await addUser(source, "replicator", [{ bucket: "photos", actions: ["list", "read", "replication"] }]);
+  const { page, context } = await signedIn(source, { javaScriptEnabled: false }, who);
+  await page.goto(`${source.console}/ui/buckets/photos/browse`);
+  await page.click(".tabs a >> text=Replication");
+  assert.equal(await page.locator("#rule, #remove").count(), 0);
+  await page.click('form[action$="/pause"] button');
+  assert.equal(await page.textContent("[data-figure=state]"), "Paused");
+  await page.click('form[action$="/resume"] button');
+  assert.equal(await page.textContent("[data-figure=state]"), "Active");
+  await context.close();
+});
+
+test("others do not see the tab, and a connection that is used stays", async () => {
+  const who = await addUser(source, "reader", [{ bucket: "*", actions: ["list", "read"] }]);
+  const reader = await signedIn(source, {}, who);
+  await reader.page.goto(`${source.console}/ui/buckets/photos/browse`);
+  assert.equal(await reader.page.locator(".tabs a >> text=Replication").count(), 0);
+  assert.equal((await reader.page.goto(tab())).status(), 403);
+  await reader.context.close();
+  const { page, context } = await signedIn(source);
+  await page.goto(`${source.console}/ui/connections`);
+  await page.click("tbody th a");
+  await page.waitForURL("**/ui/connections/*");
+  assert.match(await page.textContent("#delete"), /cannot be deleted while.*photos/s);
+  assert.equal(await page.locator("#delete button").count(), 0);
+  await context.close();
+});

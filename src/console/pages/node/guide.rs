@@ -1,0 +1,53 @@
+//! How programs reach this node: commands that work as they stand, and where to go on.
+
+use askama::Template;
+
+use crate::console::commands::{self, Command};
+use crate::console::layout::Page;
+use crate::console::route::Outcome;
+use crate::console::units::bytes;
+use crate::console::visit::{Visit, render};
+
+/// Largest object that parts can make up, in bytes (S3 User Guide, "Amazon S3 multipart upload limits").
+const OBJECT_BYTES_MAX: u64 = 5 << 40;
+
+#[derive(Template)]
+#[template(path = "node/guide.html")]
+struct GuidePage {
+    page: Page,
+    credentials: String,
+    programs: Vec<(&'static str, Command)>,
+    domains: Vec<String>,
+    limits: Vec<(&'static str, String)>,
+    is_admin: bool,
+}
+
+/// The page.
+pub async fn show(visit: Visit) -> Outcome {
+    let asker = visit.asker()?;
+    let settings = &visit.console.node.settings;
+    let (endpoint, region, words) = (asker.endpoint(), &settings.region, &visit.t.node);
+    let key = visit.signed_in.as_ref().map(|who| who.session.access_key.clone()).unwrap_or_default();
+    let named = |program: &str| match program {
+        "aws" => words.guide_aws,
+        "boto3" => words.guide_boto3,
+        "mc" => words.guide_mc,
+        "rclone" => words.guide_rclone,
+        "s3cmd" => words.guide_s3cmd,
+        _ => words.guide_curl,
+    };
+    let programs = commands::of_node(&endpoint, region);
+    let view = GuidePage {
+        credentials: commands::credentials(&endpoint, region, &key),
+        programs: programs.into_iter().map(|command| (named(command.program), command)).collect(),
+        domains: settings.base_domains.clone(),
+        limits: vec![
+            (words.limit_upload, bytes(settings.max_upload_size)),
+            (words.limit_part, bytes(settings.multipart_min_part_size)),
+            (words.limit_object, bytes(OBJECT_BYTES_MAX)),
+        ],
+        is_admin: asker.is_administrator(),
+        page: visit.page(words.guide_title),
+    };
+    render(&view)
+}

@@ -1,0 +1,14 @@
+//! The node itself: its settings, whether it is well deployed, and how programs reach it.
+
+mod guide;
+mod self_check;
+mod settings;
+
+use crate::console::route::{ADMINS, Row, SIGNED_IN};
+
+/// Routes.
+pub const ROWS: &[Row] = &[
+    Row::get("/ui/settings", ADMINS, |visit| Box::pin(settings::show(visit))),
+    Row::get("/ui/self-check", ADMINS, |visit| Box::pin(self_check::show(visit))),
+    Row::get("/ui/guide", SIGNED_IN, |visit| Box::pin(guide::show(visit))),
+];

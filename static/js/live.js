@@ -1,0 +1,27 @@
+// Figures that change while a page is open: the same address tells them as JSON, every two seconds as long as the page is seen.
+
+const root = document.querySelector("[data-live]");
+const stale = document.querySelector("[data-stale]");
+const wait = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+
+async function refresh() {
+  const answer = await fetch(location.pathname, { headers: { accept: "application/json" } });
+  if (!answer.ok) return;
+  const told = await answer.json();
+  for (const element of root.querySelectorAll("[data-figure]")) {
+    const text = told.figures[element.dataset.figure];
+    if (text !== undefined && element.textContent !== text) element.textContent = text;
+  }
+  for (const element of root.querySelectorAll("[data-tone]")) element.className = `value ${told.tone}`;
+  // What is more than a figure is not changed under somebody's hands.
+  stale.hidden = told.stamp === root.dataset.live;
+}
+
+async function watch() {
+  for (;;) {
+    await wait(2000);
+    // The node may be away for a while.
+    if (!document.hidden) await refresh().catch(() => {});
+  }
+}
+watch();

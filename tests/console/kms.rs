@@ -1,0 +1,100 @@
+//! Keys of the KMS.
+
+use myfsio::console::route::Role;
+use serde_json::Value;
+
+use crate::browser::{Browser, ConsoleNode};
+use crate::world;
+
+fn node() -> ConsoleNode {
+    world::node_with(&[("ENCRYPTION_ENABLED", "true"), ("KMS_ENABLED", "true")])
+}
+
+/// Makes a key; answers the address of its page.
+async fn made(admin: &Browser, fields: &[(&str, &str)]) -> String {
+    let list = admin.get("/ui/kms").await;
+    let made = admin.submit(&list, "/ui/kms", fields).await;
+    assert_eq!(made.status, 303, "{}", made.text);
+    made.location().to_owned()
+}
+
+#[actix_rt::test]
+async fn without_the_kms_its_page_says_so() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let page = admin.get("/ui/kms").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("KMS_ENABLED=true") && page.attributes("#create", "id").is_empty());
+}
+
+#[actix_rt::test]
+async fn a_key_is_made_named_rotated_and_disabled() {
+    let node = node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let hostile = "\"><img src=x onerror=alert(1)>\u{202e}";
+    let address = made(&admin, &[("alias", "photos"), ("description", hostile), ("tags", "team = a\nempty=")]).await;
+    let list = admin.get("/ui/kms").await;
+    assert!(list.texts("tbody th").iter().any(|text| text.contains("alias/photos")), "{}", list.text);
+    let page = admin.get(&address).await;
+    assert!(page.attributes("img", "src").is_empty() && page.text.contains("⟨U+202E⟩"));
+    assert!(page.texts("#about").join("").contains("team=a") && page.text.contains("Enabled"));
+    assert_eq!(page.texts("#versions tbody tr").len(), 1);
+    assert_eq!(admin.submit(&page, &format!("{address}/rotate"), &[]).await.status, 303);
+    let page = admin.get(&address).await;
+    let versions = page.texts("#versions tbody tr");
+    assert!(versions.len() == 2 && versions[0].contains("Current") && versions[0].contains("by hand"), "{versions:?}");
+    assert_eq!(admin.submit(&page, &format!("{address}/alias"), &[("alias", "pictures")]).await.status, 303);
+    let page = admin.get(&address).await;
+    assert!(page.texts("#aliases li").join(" ").contains("alias/pictures"));
+    let removed = admin.submit(&page, &format!("{address}/alias/remove"), &[("alias", "alias/pictures")]).await;
+    assert_eq!(removed.status, 303, "{}", removed.text);
+    assert!(!admin.get(&address).await.texts("#aliases li").join(" ").contains("pictures"));
+    assert_eq!(admin.submit(&page, &format!("{address}/disable"), &[]).await.status, 303);
+    let page = admin.get(&address).await;
+    assert!(page.texts("#about h2").join("").contains("Disabled"));
+    assert_eq!(admin.submit(&page, &format!("{address}/enable"), &[]).await.status, 303);
+    for wrong in [("tags", "no pair"), ("alias", "two words")] {
+        assert_eq!(admin.submit(&list, "/ui/kms", &[wrong]).await.status, 400, "{wrong:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn what_a_deletion_would_cost_is_said_before_it() {
+    let node = node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let address = made(&admin, &[("alias", "costly")]).await;
+    let id = address.rsplit('/').next().unwrap();
+    let headers = [("x-amz-server-side-encryption", "aws:kms"), ("x-amz-server-side-encryption-aws-kms-key-id", id)];
+    for key in ["one", "two"] {
+        let put = node.node.ask("PUT", &format!("/shared/{key}"), &headers, b"sealed");
+        assert_eq!(put.status, 200, "{}", put.text());
+    }
+    let page = admin.get(&address).await;
+    assert!(page.texts("#delete .banner").join("").contains("objects and versions: 2"), "{}", page.text);
+    let delete = format!("{address}/delete");
+    assert_eq!(admin.submit(&page, &delete, &[("confirm", "costly")]).await.status, 400);
+    assert_eq!(admin.submit(&page, &delete, &[("confirm", "alias/costly"), ("days", "3")]).await.status, 400);
+    assert_eq!(node.node.status("/shared/one"), 200);
+    let scheduled = admin.submit(&page, &delete, &[("confirm", "alias/costly"), ("days", "7")]).await;
+    assert_eq!(scheduled.status, 303, "{}", scheduled.text);
+    assert_eq!(node.node.status("/shared/one"), 400);
+    let page = admin.get(&address).await;
+    assert!(page.texts(".banner.bad").join("").contains("objects and versions: 2"), "{}", page.text);
+    assert_eq!(admin.submit(&page, &format!("{address}/cancel"), &[]).await.status, 303);
+    let page = admin.get(&address).await;
+    assert_eq!(admin.submit(&page, &format!("{address}/enable"), &[]).await.status, 303);
+    assert_eq!(node.node.status("/shared/one"), 200);
+}
+
+#[actix_rt::test]
+async fn the_list_of_a_buckets_keys_has_their_names() {
+    let node = node();
+    let admin = world::browser(&node, Role::Admin).await;
+    made(&admin, &[("alias", "photos")]).await;
+    let page = admin.get("/ui/buckets/shared/properties").await;
+    let options = page.texts("#encryption option");
+    assert!(options.iter().any(|option| option.starts_with("alias/photos (")), "{options:?}");
+    let reply = node.node.ask("GET", "/kms/aliases", &[], b"");
+    let told: Value = serde_json::from_str(&reply.text()).unwrap();
+    assert_eq!(told["Aliases"][0]["AliasName"], "alias/photos", "{told}");
+}

@@ -1,0 +1,71 @@
+//! Settings, self-check and guide.
+
+use myfsio::console::route::Role;
+use serde_json::Value;
+
+use crate::support::ADMIN;
+use crate::world;
+
+#[actix_rt::test]
+async fn settings_are_told_with_their_source_and_without_secrets() {
+    let node = world::node_with(&[("METRICS_TOKEN", "hunter2-hunter2-hunter2"), ("UI_PAGE_SIZE", "7")]);
+    let admin = world::browser(&node, Role::Admin).await;
+    let all = admin.get("/ui/settings").await;
+    let row = |name: &str| all.texts(&format!("#{name}")).remove(0);
+    assert!(row("UI_PAGE_SIZE").contains("7 environment"), "{}", row("UI_PAGE_SIZE"));
+    assert!(row("METRICS_TOKEN").contains("********") && !all.text.contains("hunter2"));
+    assert!(row("AWS_SERVICE").contains("s3 default"));
+    let changed = admin.get("/ui/settings?changed=on").await;
+    assert!(changed.texts("#UI_PAGE_SIZE").len() == 1 && changed.texts("#AWS_SERVICE").is_empty());
+    let reply = node.node.ask("GET", "/_myfsio/settings", &[], b"");
+    assert!(!reply.text().contains("hunter2"));
+    let told: Value = serde_json::from_str(&reply.text()).unwrap();
+    assert_eq!(told["settings"].as_array().unwrap().len(), all.texts("tbody tr").len());
+}
+
+#[actix_rt::test]
+async fn the_self_check_tells_what_is_wrong_and_what_to_do() {
+    let node = world::node_with(&[("DURABILITY", "relaxed")]);
+    let admin = world::browser(&node, Role::Admin).await;
+    let page = admin.get("/ui/self-check").await;
+    let card = |id: &str| page.texts(&format!("#{id}")).join("");
+    assert!(card("durability").contains("Better otherwise") && card("durability").contains("DURABILITY=strict"));
+    assert!(card("administrator").contains("Mend this"), "{}", card("administrator"));
+    assert!(card("data-folder").contains("can be written"));
+    // What is worst stands first.
+    assert_eq!(page.attributes(".checks > li", "id")[0], "administrator");
+    // A file that is edited badly is told.
+    let iam = node.node.root().join(".myfsio.sys/config/iam.json");
+    let good = std::fs::read(&iam).unwrap();
+    std::fs::write(&iam, b"{ no json").unwrap();
+    let checked =
+        || -> Value { serde_json::from_str(&node.node.ask("GET", "/_myfsio/self-check", &[], b"").text()).unwrap() };
+    crate::browser::eventually("the broken file is noticed", async || {
+        let told = checked();
+        let files = told["checks"].as_array().unwrap().iter().find(|check| check["id"] == "files").unwrap().clone();
+        files["verdict"] == "bad" && files["found"].as_str().unwrap().contains("iam.json")
+    })
+    .await;
+    std::fs::write(&iam, good).unwrap();
+    assert_eq!(checked()["verdict"], "bad");
+    let left: Vec<_> = std::fs::read_dir(node.node.root().join(".myfsio.sys")).unwrap().collect();
+    assert!(left.iter().all(|entry| !entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("self-check")));
+    for path in ["/_myfsio/settings", "/_myfsio/self-check"] {
+        let reader = Some(("reader", "reader-secret"));
+        assert_eq!(node.node.ask_as(reader, "GET", path, &[], b"").status, 403, "{path}");
+        assert_eq!(node.node.ask_as(Some(ADMIN), "POST", path, &[], b"").status, 405, "{path}");
+    }
+}
+
+#[actix_rt::test]
+async fn the_guide_has_the_nodes_own_address() {
+    let node = world::node();
+    let reader = world::browser(&node, Role::Reader).await;
+    let page = reader.get("/ui/guide").await;
+    let endpoint = node.node.endpoint();
+    for program in ["aws", "boto3", "mc", "rclone", "curl"] {
+        assert!(page.texts(&format!("#command-{program}")).join("").contains(&endpoint), "{program}");
+    }
+    assert!(page.texts("#guide-credentials").join("").contains("AWS_ACCESS_KEY_ID=reader"));
+    assert!(!page.text.contains("reader-secret") && !page.text.contains("/ui/self-check"));
+}
