@@ -54,6 +54,13 @@ pub const NAV: &[NavEntry] = &[
         shown: EVERYBODY,
     },
     NavEntry {
+        group: |common| common.storage,
+        label: |text| text.jobs.title,
+        icon: "sync",
+        path: "/ui/jobs",
+        shown: EVERYBODY,
+    },
+    NavEntry {
         group: |common| common.access,
         label: |text| text.iam.title,
         icon: "users",

@@ -10,6 +10,7 @@ mod support;
 mod buckets;
 mod forgery;
 mod iam;
+mod jobs;
 mod matrix;
 mod monitor;
 mod names;

@@ -9,6 +9,7 @@ pub mod change;
 pub mod error;
 pub mod home;
 pub mod iam;
+pub mod jobs;
 pub mod login;
 pub mod monitor;
 pub mod object;
@@ -33,5 +34,6 @@ pub const SCREENS: &[&[Row]] = &[
     account::ROWS,
     archive::ROWS,
     iam::ROWS,
+    jobs::ROWS,
     monitor::ROWS,
 ];

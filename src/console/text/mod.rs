@@ -10,6 +10,7 @@ mod buckets;
 mod common;
 mod home;
 mod iam;
+mod jobs;
 mod login;
 mod monitor;
 mod object;
@@ -22,6 +23,7 @@ pub use buckets::Buckets;
 pub use common::Common;
 pub use home::Home;
 pub use iam::Iam;
+pub use jobs::Jobs;
 pub use login::Login;
 pub use monitor::Monitor;
 pub use object::Object;
@@ -62,6 +64,8 @@ pub struct Text {
     pub browse: Browse,
     /// Users.
     pub iam: Iam,
+    /// Work on many objects.
+    pub jobs: Jobs,
     /// Figures, requests, changes and refusals.
     pub monitor: Monitor,
     /// An object.
@@ -83,6 +87,7 @@ pub static ENGLISH: Text = Text {
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
     iam: Iam::ENGLISH,
+    jobs: Jobs::ENGLISH,
     monitor: Monitor::ENGLISH,
     object: Object::ENGLISH,
     account: Account::ENGLISH,
