@@ -4,6 +4,7 @@
 //! Words of a screen stand in `text/<screen>.rs`. Names of S3 and IAM (bucket, key, policy, `s3:GetObject`) stay as they are in
 //! every language, and so do messages of the API.
 
+mod access;
 mod account;
 mod browse;
 mod buckets;
@@ -17,6 +18,7 @@ mod object;
 mod policy;
 mod properties;
 
+pub use access::Access;
 pub use account::Account;
 pub use browse::Browse;
 pub use buckets::Buckets;
@@ -76,6 +78,8 @@ pub struct Text {
     pub policy: Policy,
     /// Properties of a bucket.
     pub properties: Properties,
+    /// Who may reach a bucket, its rules for other origins, its events.
+    pub access: Access,
 }
 
 /// English.
@@ -93,4 +97,5 @@ pub static ENGLISH: Text = Text {
     account: Account::ENGLISH,
     policy: Policy::ENGLISH,
     properties: Properties::ENGLISH,
+    access: Access::ENGLISH,
 };
