@@ -63,8 +63,22 @@ pub const NAV: &[NavEntry] = &[
     NavEntry {
         group: |common| common.access,
         label: |text| text.iam.title,
-        icon: "users",
+        icon: "user",
         path: "/ui/iam",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.access,
+        label: |text| text.groups.title,
+        icon: "users",
+        path: "/ui/groups",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.access,
+        label: |text| text.groups.policies,
+        icon: "book",
+        path: "/ui/policies",
         shown: Asker::is_administrator,
     },
     NavEntry {

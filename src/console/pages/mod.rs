@@ -7,6 +7,7 @@ pub mod buckets;
 pub mod bytes;
 pub mod change;
 pub mod error;
+pub mod groups;
 pub mod home;
 pub mod iam;
 pub mod jobs;
@@ -34,6 +35,7 @@ pub const SCREENS: &[&[Row]] = &[
     account::ROWS,
     archive::ROWS,
     iam::ROWS,
+    groups::ROWS,
     jobs::ROWS,
     monitor::ROWS,
 ];

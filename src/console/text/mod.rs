@@ -9,6 +9,7 @@ mod account;
 mod browse;
 mod buckets;
 mod common;
+mod groups;
 mod home;
 mod iam;
 mod jobs;
@@ -23,6 +24,7 @@ pub use account::Account;
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
+pub use groups::Groups;
 pub use home::Home;
 pub use iam::Iam;
 pub use jobs::Jobs;
@@ -66,6 +68,8 @@ pub struct Text {
     pub browse: Browse,
     /// Users.
     pub iam: Iam,
+    /// Groups and managed policies.
+    pub groups: Groups,
     /// Work on many objects.
     pub jobs: Jobs,
     /// Figures, requests, changes and refusals.
@@ -91,6 +95,7 @@ pub static ENGLISH: Text = Text {
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
     iam: Iam::ENGLISH,
+    groups: Groups::ENGLISH,
     jobs: Jobs::ENGLISH,
     monitor: Monitor::ENGLISH,
     object: Object::ENGLISH,
