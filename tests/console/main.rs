@@ -7,8 +7,10 @@ mod browser;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod buckets;
 mod forgery;
+mod groups;
 mod iam;
 mod jobs;
 mod matrix;
