@@ -1,6 +1,6 @@
 //! Jobs: by their routes, and by their pages.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use myfsio::console::route::Role;
 use myfsio_actors::names::Stamp;
@@ -104,10 +104,8 @@ async fn what_was_deleted_is_brought_back_and_a_bucket_emptied_for_good() {
     for at in 0..30 {
         node.put(&format!("/kept/a/{at}"), b"first");
     }
-    let listed = node.ask("GET", "/kept?list-type=2", &[], b"").text();
-    let times = listed.split("<LastModified>").skip(1).filter_map(|part| Some(part.split_once('<')?.0));
-    // Answers tell milliseconds, the node keeps nanoseconds.
-    let then = Stamp(times.map(|time| Stamp::parse_rfc3339(time).unwrap().0).max().unwrap() + 1_000_000);
+    // The node keeps time by the same clock, to the nanosecond; what its answers tell is rounded.
+    let then = Stamp::from_system_time(SystemTime::now());
     let order = json!({ "action": "delete", "bucket": "kept", "prefixes": ["a/"] });
     assert_eq!(carried_out(&node, ADMIN, &order)["done"], 30);
     assert_eq!(keys(&node, "/kept?list-type=2").len(), 0);
@@ -320,9 +318,6 @@ async fn pages_start_show_and_end_jobs() {
     assert!(list.attributes("img", "src").is_empty() && !list.text.contains("data-module"));
     let forged = writer.post(begin, &[("do", "delete"), ("item", "folder/"), ("confirm", "shared")]).await;
     assert_eq!(forged.status, 403);
-    let page = writer.get("/ui/buckets/shared/browse").await;
-    let nothing = writer.submit(&page, "/ui/buckets/shared/delete-objects", &[]).await;
-    assert_eq!(nothing.status, 200);
     let token = writer.token().await;
     let none = writer.post("/ui/buckets/shared/work", &[("csrf", &token)]).await;
     assert_eq!(none.status, 303, "an empty selection is not the whole bucket");
