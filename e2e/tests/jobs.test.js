@@ -23,7 +23,7 @@ after(() => node.stop());
 const ended = (page) => page.waitForFunction(() => ["done", "failed", "cancelled"].includes(document.querySelector("[data-job]")?.dataset.status));
 
 const screens = ["/ui/jobs", "/ui/buckets/work/work?item=folder%2F", "/ui/buckets/kept/work", "/ui/buckets/work/access", "/ui/buckets/work/cors",
-  "/ui/buckets/work/notifications", "/ui/groups", "/ui/policies", "/ui/policies/policy?arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess"];
+  "/ui/buckets/work/notifications", "/ui/groups", "/ui/policies", "/ui/buckets/work/space", "/ui/policies/policy?arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess"];
 
 for (const colorScheme of ["light", "dark"]) {
   test(`no page complains: ${colorScheme}`, async () => {
@@ -188,5 +188,17 @@ test("a policy is written, and a group's members have it", async () => {
   await page.click("#document button.primary");
   await page.waitForSelector("#versions details:nth-of-type(2)");
   assert.equal((await read()).status, 200);
+  await context.close();
+});
+
+test("the largest folder leads to what is in it", async () => {
+  const { page, context } = await signedIn(node);
+  await put("/work/sizes/small/a", "1");
+  await put("/work/sizes/large/b/c", Buffer.alloc(20_000));
+  await page.goto(`${node.console}/ui/buckets/work/space?prefix=sizes%2F`);
+  assert.deepEqual(await page.locator("tbody th bdi").allTextContents(), ["large/", "small/"]);
+  await page.click("tbody th a");
+  await page.waitForURL("**prefix=sizes%2Flarge%2F");
+  assert.deepEqual(await page.locator("tbody th bdi").allTextContents(), ["b/"]);
   await context.close();
 });

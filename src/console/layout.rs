@@ -123,6 +123,12 @@ pub struct TabEntry {
 /// The tabs of a bucket, in their order.
 pub const BUCKET_TABS: &[TabEntry] = &[
     TabEntry { label: |text| text.browse.title, icon: "files", page: "browse", shown: |_, _| true },
+    TabEntry {
+        label: |text| text.space.title,
+        icon: "gauge",
+        page: "space",
+        shown: |asker, bucket| asker.may("s3:ListBucket", Some(bucket), None),
+    },
     TabEntry { label: |text| text.properties.title, icon: "sliders", page: "properties", shown: |_, _| true },
     TabEntry {
         label: |text| text.policy.title,

@@ -20,4 +20,5 @@ mod objects;
 mod properties;
 mod sessions;
 mod shell;
+mod space;
 mod world;

@@ -16,6 +16,7 @@ pub mod monitor;
 pub mod object;
 pub mod policy;
 pub mod properties;
+pub mod space;
 pub mod upload;
 
 use super::route::Row;
@@ -34,6 +35,7 @@ pub const SCREENS: &[&[Row]] = &[
     policy::ROWS,
     account::ROWS,
     archive::ROWS,
+    space::ROWS,
     iam::ROWS,
     groups::ROWS,
     jobs::ROWS,

@@ -18,6 +18,7 @@ mod monitor;
 mod object;
 mod policy;
 mod properties;
+mod space;
 
 pub use access::Access;
 pub use account::Account;
@@ -33,6 +34,7 @@ pub use monitor::Monitor;
 pub use object::Object;
 pub use policy::Policy;
 pub use properties::Properties;
+pub use space::Space;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -82,6 +84,8 @@ pub struct Text {
     pub policy: Policy,
     /// Properties of a bucket.
     pub properties: Properties,
+    /// What takes the space.
+    pub space: Space,
     /// Who may reach a bucket, its rules for other origins, its events.
     pub access: Access,
 }
@@ -102,5 +106,6 @@ pub static ENGLISH: Text = Text {
     account: Account::ENGLISH,
     policy: Policy::ENGLISH,
     properties: Properties::ENGLISH,
+    space: Space::ENGLISH,
     access: Access::ENGLISH,
 };
