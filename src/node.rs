@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::access_log::{AccessLog, AccessLogSettings};
 use crate::config::Secret;
 use crate::decisions::DecisionLog;
+use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::metrics::history::History;
 use crate::requests::RequestLog;
@@ -93,6 +94,8 @@ pub struct Clients {
     pub replication: ReplicationClient,
     /// Who changed what.
     pub audit: AuditLog,
+    /// Work on many objects.
+    pub jobs: Arc<Jobs>,
     /// Everything that is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -130,6 +133,8 @@ pub struct Node {
     pub replication: ReplicationClient,
     /// Who changed what.
     pub audit: AuditLog,
+    /// Work on many objects.
+    pub jobs: Arc<Jobs>,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
@@ -149,8 +154,19 @@ pub struct Node {
 impl Node {
     /// A node with all its places free.
     pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
-        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit, metrics } =
-            clients;
+        let Clients {
+            storage,
+            kms,
+            access,
+            lifecycle,
+            notifier,
+            quotas,
+            reencryption,
+            replication,
+            audit,
+            jobs,
+            metrics,
+        } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -179,6 +195,7 @@ impl Node {
             reencryption,
             replication,
             audit,
+            jobs,
             clock,
             admission,
             request_rates,

@@ -33,6 +33,7 @@ use crate::admin_socket;
 use crate::cli::Mode;
 use crate::config::{Config, Durability, Secret};
 use crate::console::{self, Console, ConsoleSettings};
+use crate::jobs::{self, Jobs};
 use crate::limits;
 use crate::memory;
 use crate::metrics::sampler::{self, Sampler};
@@ -173,8 +174,20 @@ impl Running {
         let (iam, of_jobs) = (access.iam.clone(), Arbiter::new().handle());
         let reencryption = ReencryptionClient::start(storage.clone(), kms.clone(), iam, Arc::clone(&clock), &of_jobs);
         let metrics = Arc::new(Metrics::new()?);
-        let clients =
-            Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit, metrics };
+        let jobs = Arc::new(Jobs::open(config.storage_root.join(".myfsio.sys/jobs")));
+        let clients = Clients {
+            storage,
+            kms,
+            access,
+            lifecycle,
+            notifier,
+            quotas,
+            reencryption,
+            replication,
+            audit,
+            jobs,
+            metrics,
+        };
         let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
         let sampler = sampler::start(&node, &config.storage_root);
         Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, node, seeded })
@@ -229,6 +242,7 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     };
     let running = Running::start(&config).await?;
     let settings = server_settings(&config, &running.node);
+    let workers = jobs::start(&running.node);
     let console = Arc::new(Console::new(Arc::clone(&running.node), console_settings(&config, addresses.api.port())));
     let ui = ui.map(|listener| (listener, Arc::clone(&console)));
     let (server, stopper) = server::serve(&running.node, listener, websites, ui, &settings).map_err(RunError::Start)?;
@@ -248,6 +262,7 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     serving.abort();
     drop((admin_socket, console_socket));
     console.stop();
+    workers.stop().await;
     running.stop().await?;
     tracing::info!("stopped; everything is sealed");
     Ok(())

@@ -7,6 +7,7 @@ mod events;
 mod explain;
 pub mod health;
 mod iam;
+mod jobs;
 pub mod kms;
 mod lifecycle;
 mod metrics;
@@ -64,6 +65,7 @@ pub async fn answer(
             let may_list = lifecycle::may_list(node, &caller, &bucket).await;
             lifecycle::preview(node, &bucket, caller.body(incoming)?, may_list).await
         }
+        AdminRoute::Jobs(route) => jobs::answer(node, head, caller, request_id, route, incoming).await,
         AdminRoute::Iam(route) => iam::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::BucketPolicy(bucket) => policy::show(node, &caller, &bucket).await,
         AdminRoute::SetBucketPolicy(bucket) => policy::set(node, caller, request_id, &bucket, incoming).await,

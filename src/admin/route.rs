@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use myfsio_actors::names::{BucketName, ObjectKey};
 
 use super::iam::route::IamRoute;
+use super::jobs::JobsRoute;
 use super::replication::route::ReplicationRoute;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::query::percent_decode;
@@ -18,6 +19,8 @@ pub enum AdminRoute {
     Lifecycle(BucketName),
     /// `POST /_myfsio/buckets/<bucket>/lifecycle/preview`; also for whoever may set the bucket's rules.
     PreviewLifecycle(BucketName),
+    /// Routes below `/_myfsio/jobs`; each user sees its own.
+    Jobs(JobsRoute),
     /// Routes below `/_myfsio/iam`, each for whoever has its permission.
     Iam(IamRoute),
     /// `GET /_myfsio/buckets/<bucket>/policy`; for whoever may read the bucket's policy.
@@ -118,6 +121,7 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["replication", ref rest @ ..] => {
             return super::replication::route::find(method, rest).map(AdminRoute::Replication);
         }
+        ["jobs", ref rest @ ..] => return super::jobs::find(method, rest).map(AdminRoute::Jobs),
         ["iam", ref rest @ ..] => return super::iam::route::find(method, rest).map(AdminRoute::Iam),
         ["buckets", bucket, "adopt"] => of_bucket(Method::POST, AdminRoute::AdoptFiles, bucket)?,
         ["buckets", bucket, "lifecycle"] => of_bucket(Method::GET, AdminRoute::Lifecycle, bucket)?,

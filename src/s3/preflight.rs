@@ -200,6 +200,17 @@ impl Caller {
         authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts(node))
     }
 
+    /// The same of a resource without tags, about which the request says more. Errs: AccessDenied.
+    pub fn ask_telling(
+        &self,
+        node: &Node,
+        action: &str,
+        resource: &str,
+        told: &[(String, String)],
+    ) -> Result<Reason, S3Error> {
+        authorize::on_resource_telling(node, self.auth.principal.as_deref(), action, (resource, told), self.facts(node))
+    }
+
     /// Asks whether the caller may do this to an object by a presigned URL, if it came back with one from where it is now.
     /// Errs: as that request would be refused.
     pub async fn ask_presigned(

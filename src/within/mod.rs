@@ -8,6 +8,7 @@
 
 mod changes;
 mod reads;
+mod recall;
 mod refusal;
 mod sign_in;
 
@@ -30,6 +31,7 @@ use serde_json::Value;
 
 pub use changes::Place;
 pub use reads::{ObjectsWanted, VersionsWanted};
+pub use recall::Whence;
 pub use refusal::Refusal;
 pub use sign_in::{Identity, resume, sign_in};
 

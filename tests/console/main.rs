@@ -7,10 +7,13 @@ mod browser;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod buckets;
 mod forgery;
+mod groups;
 mod iam;
 mod kms;
+mod jobs;
 mod matrix;
 mod monitor;
 mod names;
@@ -21,4 +24,5 @@ mod replication;
 mod sessions;
 mod shell;
 mod trace;
+mod space;
 mod world;
