@@ -28,6 +28,7 @@ pub mod s3;
 pub mod server;
 mod start;
 pub mod telemetry;
+pub mod tls;
 pub mod within;
 
 pub use myfsio_client_encryption as client_encryption;

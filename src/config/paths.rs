@@ -63,6 +63,14 @@ pub fn check(config: &Config, values: &Values) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// Refuses a certificate and key that cannot serve together.
+pub fn check_certificate(config: &Config, values: &Values) -> Result<(), ConfigError> {
+    match config.tls_paths().map(|paths| paths.load()) {
+        Some(Err(unusable)) => Err(values.complain(unusable.setting, unusable.to_string())),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
 /// A folder that is there and writable, or can be made.
 fn usable_folder(folder: &Path) -> Result<(), String> {
     match fs::metadata(folder) {
