@@ -99,6 +99,6 @@ mod tests {
         request.head_mut().headers.insert(HeaderName::from_static(HEADER), HeaderValue::from_static("1.3 X"));
         request.head_mut().headers.append(HeaderName::from_static(HEADER), HeaderValue::from_static("1.2 Y"));
         stamp(&mut request, &proxies);
-        assert!(!client_is_secure(request.headers()));
+        assert!(!client_is_secure(&request.head().headers));
     }
 }
