@@ -18,13 +18,18 @@ FUZZ_SECONDS ?= 300
 FUZZ_TARGETS ?= $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 FUZZ_CARGO ?= cargo +nightly
 
-.PHONY: help build run test test-rust test-clients test-console crash bench fuzz check gates ci fmt clean-clients
+.PHONY: help build release run test test-rust test-clients test-console crash bench test-image test-unit sbom deb fuzz check gates ci fmt clean-clients
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 build: ## build the node (debug)
 	cargo build --locked
+
+# The commit is for `myfsio version`; a tarball has none.
+release: export GIT_COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+release: ## build the node as it is installed, with the commit in `myfsio version`
+	cargo build --release --locked --bin myfsio
 
 run: ## run a node for development (config/dev.toml)
 	cargo run -- --config config/dev.toml
@@ -65,6 +70,24 @@ bench: ## all benchmarks with their targets: an hour, 40 GiB below target/; BENC
 	cargo build --release --locked -p myfsio -p myfsio-load
 	"$(TARGET)/release/myfsio-load" suite --node "$(TARGET)/release/myfsio" --nginx "$$(load/nginx "$(TARGET)/bench")" \
 	    --dir "$(TARGET)/bench" --json "$(TARGET)/bench/suite.json" $(BENCH_ARGS)
+
+test-image: build ## the container image: built without a registry, run in every way that the docs tell; installs podman
+	packaging/test-image "$(TARGET)/debug/myfsio"
+
+test-unit: build ## the systemd unit, under a systemd of its own; installs systemd-nspawn
+	packaging/test-unit "$(TARGET)/debug/myfsio"
+
+# Of the node alone, as it is built for this machine: what tests and tools need is not in it.
+sbom: ## what the node is made of, as CycloneDX: target/myfsio.cdx.json; installs cargo-cyclonedx
+	@cargo cyclonedx --version >/dev/null 2>&1 || { echo "cargo-cyclonedx is missing: installing it"; cargo install --locked cargo-cyclonedx; }
+	cargo cyclonedx --quiet --format json --target "$$(rustc -vV | sed -n 's/^host: //p')" --override-filename myfsio.cdx
+	mkdir -p "$(TARGET)"
+	mv myfsio.cdx.json "$(TARGET)/"
+	rm -f */myfsio.cdx.json
+
+deb: release ## the Debian package: target/debian/myfsio_*.deb; installs cargo-deb
+	@cargo deb --version >/dev/null 2>&1 || { echo "cargo-deb is missing: installing it"; cargo install --locked cargo-deb; }
+	cargo deb --no-build --locked
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (300), one after the other; needs a nightly compiler
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: installing it"; cargo install --locked cargo-fuzz; }
