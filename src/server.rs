@@ -19,7 +19,6 @@ use actix_http::{
     BoxedPayloadStream, ConnectionType, HttpMessage as _, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead,
     Response,
 };
-use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt as _, fn_service};
 use actix_web::HttpResponse;
@@ -51,11 +50,13 @@ use crate::s3::respond::{Answer, Asked, RequestId, add_common_headers, error_res
 use crate::s3::route::{self, Address, Route, parse_key};
 use crate::s3::website::{self, Door, Site};
 use crate::telemetry::request_span;
-use crate::tls::{self, Socket, Tls};
+use crate::tls::{self, Tls};
 
+mod connect;
 mod hold;
 pub mod within;
 
+use connect::connections;
 use hold::{Held, Hold, SharedPayload, serve_on};
 
 /// How long an idle connection stays open.
@@ -237,46 +238,6 @@ async fn answer_of_console(console: Arc<Console>, mut request: Request) -> Respo
     let response = console::answer(&console, (*head).clone(), incoming).await;
     let hold = Hold::untold(payload, serving);
     response.map_body(|_, body| BoxBody::new(Held { body, hold }))
-}
-
-/// What makes connections of sockets, with the handshake of TLS where there is a certificate. It runs in the connection's own task, so
-/// that others are accepted meanwhile; a stop does not wait for it.
-fn connections(
-    patience: Patience,
-    tls: Option<Tls>,
-    draining: watch::Sender<bool>,
-) -> impl ServiceFactory<
-    TcpStream,
-    Config = (),
-    Response = (Connection<Socket>, Option<SocketAddr>),
-    Error = DispatchError,
-    InitError = (),
-> {
-    fn_service(move |socket: TcpStream| {
-        let (tls, mut draining) = (tls.clone(), draining.subscribe());
-        async move {
-            tokio::select! {
-                connected = connect(socket, patience, tls.as_ref()) => connected.map_err(DispatchError::Io),
-                _ = draining.wait_for(|draining| *draining) => Err(DispatchError::Io(io::ErrorKind::ConnectionAborted.into())),
-            }
-        }
-    })
-}
-
-async fn connect(
-    socket: TcpStream,
-    patience: Patience,
-    tls: Option<&Tls>,
-) -> io::Result<(Connection<Socket>, Option<SocketAddr>)> {
-    // Without it small answers wait for the client's acknowledgement; failing only costs time.
-    let _ = socket.set_nodelay(true);
-    // A client that is gone, or takes nothing of what the system holds ready for it.
-    let stalled_ms = u32::try_from(patience.answer.as_millis()).unwrap_or(u32::MAX);
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&socket, stalled_ms);
-    let peer = socket.peer_addr().ok();
-    let accepted = tls::accept(socket, tls, patience.head).await;
-    let (socket, mark) = accepted.inspect_err(|error| tracing::debug!(?peer, %error, "a handshake came to nothing"))?;
-    Ok((Connection::new(socket, patience).sealed(mark), peer))
 }
 
 /// Decides on a request whose client waits for `100 Continue`; what was decided travels on with the request.

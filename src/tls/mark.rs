@@ -11,6 +11,8 @@ use crate::config::TrustedProxies;
 
 /// The header: version and cipher suite.
 pub const HEADER: &str = "x-myfsio-tls";
+/// The same, ready to be looked up in every request.
+static NAME: HeaderName = HeaderName::from_static(HEADER);
 
 /// How a connection is sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +43,11 @@ impl Mark {
 pub fn stamp(request: &mut Request, proxies: &TrustedProxies) {
     let mark = request.conn_data::<Mark>().cloned();
     let head = request.head_mut();
-    head.headers.remove(HEADER);
+    head.headers.remove(&NAME);
     if let Some(Mark(value)) = mark
         && !a_proxy_tells(head, proxies)
     {
-        head.headers.insert(HeaderName::from_static(HEADER), value);
+        head.headers.insert(NAME.clone(), value);
     }
 }
 
@@ -56,7 +58,7 @@ fn a_proxy_tells(head: &RequestHead, proxies: &TrustedProxies) -> bool {
 
 /// Whether the connection is sealed to the client itself.
 pub fn client_is_secure(headers: &HeaderMap) -> bool {
-    headers.contains_key(HEADER)
+    headers.contains_key(&NAME)
 }
 
 /// The version that the client speaks.
@@ -70,7 +72,7 @@ pub fn client_suite(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn words(headers: &HeaderMap) -> Option<(&str, &str)> {
-    headers.get(HEADER)?.to_str().ok()?.split_once(' ')
+    headers.get(&NAME)?.to_str().ok()?.split_once(' ')
 }
 
 #[cfg(test)]

