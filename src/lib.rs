@@ -31,6 +31,7 @@ pub mod self_check;
 pub mod server;
 mod start;
 pub mod telemetry;
+pub mod tls;
 pub mod within;
 
 pub use myfsio_client_encryption as client_encryption;

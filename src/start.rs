@@ -49,6 +49,7 @@ use crate::s3::authorize::{Access, OwnKey};
 use crate::self_check::Deployment;
 use crate::server::{self, ServerSettings};
 use crate::telemetry;
+use crate::tls::{self, Tls};
 
 /// How long a client may take to send the head of a request, at most.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,6 +68,9 @@ pub enum RunError {
         /// Why not.
         source: io::Error,
     },
+    /// Its certificate, or the key of that.
+    #[error("{variable}: {0}", variable = .0.setting.to_ascii_uppercase())]
+    Tls(#[from] tls::Unusable),
     /// Its threads or signals.
     #[error("cannot start: {0}")]
     Start(io::Error),
@@ -118,11 +122,25 @@ pub fn run(mode: Mode, config: Config) -> Result<(), RunError> {
 
 /// Runs the console's front, which needs a node of the same data directory.
 async fn front(config: Config) -> Result<(), RunError> {
+    let tls = open_tls(&config)?;
     let listener = bind(config.host, config.ui_port)?;
     let address = listener.local_addr().map_err(RunError::Start)?;
-    let line = format!("MyFSIO {}\n  console http://{address}/ui\n", env!("CARGO_PKG_VERSION"));
+    let scheme = scheme(tls.as_ref());
+    let line = format!("MyFSIO {}\n  console {scheme}://{address}/ui\n", env!("CARGO_PKG_VERSION"));
     let _ = io::stdout().lock().write_all(line.as_bytes());
-    console::front::serve(listener, run_folder(&config.storage_root)).await.map_err(RunError::Start)
+    console::front::serve(listener, tls, run_folder(&config.storage_root)).await.map_err(RunError::Start)
+}
+
+/// The certificate of the listeners, which is looked at from now on. Errs: it cannot be used.
+fn open_tls(config: &Config) -> Result<Option<Tls>, RunError> {
+    let Some(paths) = config.tls_paths() else { return Ok(None) };
+    let (tls, watch) = Tls::open(paths, config.tls_min_version, Arc::new(SystemClock))?;
+    tokio::task::spawn_local(watch.run());
+    Ok(Some(tls))
+}
+
+fn scheme(tls: Option<&Tls>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
 }
 
 /// Runs a node without its listeners for one command, which speaks HTTP to it over its end of a pair of sockets. Errs: it cannot
@@ -226,22 +244,25 @@ fn server_settings(config: &Config, node: &Node) -> ServerSettings {
         connections_max: limits::connections(config.connections_max, config.requests_max),
         head_timeout: HEAD_TIMEOUT.min(node.settings.body_idle),
         shutdown_timeout: Duration::from_secs(config.shutdown_timeout_seconds),
+        tls: None,
     }
 }
 
 async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
+    let tls = open_tls(&config)?;
     let listener = bind(config.host, config.port)?;
     let websites = config.website_port.map(|port| bind(config.host, port)).transpose()?;
     let ui = (mode == Mode::All).then(|| bind(config.host, config.ui_port)).transpose()?;
     let addresses = Addresses {
+        scheme: scheme(tls.as_ref()),
         api: listener.local_addr().map_err(RunError::Start)?,
         console: ui.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
         websites: websites.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
     };
     let running = Running::start(&config).await?;
-    let settings = server_settings(&config, &running.node);
+    let settings = ServerSettings { tls, ..server_settings(&config, &running.node) };
     let workers = jobs::start(&running.node);
     let console = Arc::new(Console::new(Arc::clone(&running.node), console_settings(&config, addresses.api.port())));
     let ui = ui.map(|listener| (listener, Arc::clone(&console)));
@@ -271,6 +292,7 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
 /// Where the node listens.
 #[derive(Debug, Clone, Copy)]
 struct Addresses {
+    scheme: &'static str,
     api: SocketAddr,
     console: Option<SocketAddr>,
     websites: Option<SocketAddr>,
@@ -464,13 +486,13 @@ fn first_administrator(admin: &SeededAdmin) -> String {
 /// Tells the terminal where the node is, and the first administrator's secret once; never the log.
 fn greet(config: &Config, addresses: Addresses, seeded: Option<&SeededAdmin>) {
     let data = std::path::absolute(&config.storage_root).unwrap_or_else(|_| config.storage_root.clone());
-    let address = addresses.api;
-    let mut lines = format!("MyFSIO {}\n  S3 API  http://{address}\n", env!("CARGO_PKG_VERSION"));
+    let Addresses { scheme, api: address, .. } = addresses;
+    let mut lines = format!("MyFSIO {}\n  S3 API  {scheme}://{address}\n", env!("CARGO_PKG_VERSION"));
     if let Some(console) = addresses.console {
-        lines.push_str(&format!("  console http://{console}/ui\n"));
+        lines.push_str(&format!("  console {scheme}://{console}/ui\n"));
     }
     if let Some(websites) = addresses.websites {
-        lines.push_str(&format!("  sites   http://{websites}\n"));
+        lines.push_str(&format!("  sites   {scheme}://{websites}\n"));
     }
     lines.push_str(&format!("  data    {}\n", data.display()));
     if let Some(admin) = seeded {

@@ -9,10 +9,14 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 
 use super::bucket::{self, Buckets};
 use super::client_encryption::{self, ClientEncryption};
+use super::completions;
+use super::examples;
 use super::explain::Explain;
 use super::key::{self, Reencrypt};
+use super::live::{self, Top, Trace};
 use super::maintenance::{Fsck, Reindex};
 use super::replication::{self, Replication};
+use super::upgrade;
 use super::user::{self, Users};
 use crate::config::{Inputs, Kind, SETTINGS};
 
@@ -87,6 +91,19 @@ pub enum Request {
     ClientEncryption(ClientEncryption),
     /// Ask the node of this configuration how it is.
     Healthcheck(Inputs),
+    /// Show what the node does.
+    Top(Top, Inputs),
+    /// Follow its requests.
+    Trace(Trace, Inputs),
+    /// Write the completions of a shell.
+    Completions(clap_complete::Shell),
+    /// Tell whether this program can open the data directory.
+    Upgrade {
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
     /// Print the version.
     Version,
 }
@@ -146,14 +163,23 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
         }
         Some(("client-encryption", asked)) => Request::ClientEncryption(client_encryption::read(asked)?),
         Some(("healthcheck", healthcheck)) => Request::Healthcheck(inputs(healthcheck)),
+        Some(("top", top)) => Request::Top(live::read_top(top), inputs(top)),
+        Some(("trace", trace)) => Request::Trace(live::read_trace(trace), inputs(trace)),
+        Some(("completions", shell)) => Request::Completions(completions::read(shell)),
+        Some(("upgrade", check)) => Request::Upgrade { as_json: check.get_flag("json"), inputs: inputs(check) },
         Some(("version", _)) => Request::Version,
         Some((_, matches)) => serve(matches),
         None => serve(&matches),
     })
 }
 
+/// The grammar, with how each command is used.
+pub(super) fn command() -> Command {
+    examples::add(grammar())
+}
+
 /// The grammar. The flags of settings are global: they may stand before or behind the command.
-fn command() -> Command {
+fn grammar() -> Command {
     let mode = Arg::new("mode")
         .long("mode")
         .value_name("MODE")
@@ -251,6 +277,9 @@ fn command() -> Command {
         .subcommand(user::command())
         .subcommand(client_encryption::command())
         .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))
+        .subcommands(live::commands())
+        .subcommand(upgrade::command())
+        .subcommand(completions::command())
         .subcommand(Command::new("version").about("Print the version"))
 }
 

@@ -6,12 +6,16 @@
 mod arguments;
 mod bucket;
 mod client_encryption;
+mod completions;
+mod examples;
 mod explain;
 mod healthcheck;
 mod key;
+mod live;
 mod maintenance;
 mod remote;
 mod replication;
+mod upgrade;
 mod user;
 
 use std::ffi::OsString;
@@ -23,6 +27,7 @@ pub use bucket::Buckets;
 pub use client_encryption::{ClientEncryption, Work};
 pub use explain::Explain;
 pub use key::Reencrypt;
+pub use live::{Top, Trace};
 pub use maintenance::{Fsck, Reindex};
 pub use replication::Replication;
 pub use user::Users;
@@ -84,8 +89,15 @@ fn perform<E: std::fmt::Display>(
         Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {
             let loaded = read(inputs)?;
-            healthcheck::ask(loaded.config.host, loaded.config.port)
+            healthcheck::ask(loaded.config.host, loaded.config.port, loaded.config.tls_cert_path.is_some())
         }
+        Request::Top(asked, inputs) => live::top(&read(inputs)?.config, &asked),
+        Request::Trace(asked, inputs) => live::trace(&read(inputs)?.config, &asked),
+        Request::Completions(shell) => {
+            completions::run(shell);
+            Ok(())
+        }
+        Request::Upgrade { as_json, inputs } => upgrade::check(&read(inputs)?.config, as_json),
         Request::Version => {
             print(&version());
             Ok(())

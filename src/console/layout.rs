@@ -63,7 +63,7 @@ pub const NAV: &[NavEntry] = &[
     NavEntry {
         group: |common| common.storage,
         label: |text| text.jobs.title,
-        icon: "sync",
+        icon: "play",
         path: "/ui/jobs",
         shown: EVERYBODY,
     },

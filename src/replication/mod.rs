@@ -18,7 +18,8 @@ use myfsio_actors::address::{is_private, is_public};
 use myfsio_actors::outgoing::Allowed;
 
 pub use peer::HttpPeer;
-use target::Endpoint;
+pub(crate) use sign::{Signer, Unsigned};
+pub(crate) use target::{Endpoint, query};
 
 /// Which addresses connections may lead to. Link-local ones, where clouds tell machines their secrets, are never among them.
 pub fn allowed(private: bool) -> Allowed {

@@ -36,6 +36,7 @@ use super::requester_pays;
 use super::respond::RequestId;
 use super::route::{self, Address};
 use crate::node::Node;
+use crate::tls::client_is_secure;
 
 /// Largest object that one request may write (S3 User Guide, "Uploading objects"), in bytes.
 pub const CONTENT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
@@ -399,8 +400,7 @@ pub fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, pee
         virtual_bucket,
         headers: &head.headers,
         peer,
-        // The node's own listeners speak no TLS.
-        secure: false,
+        secure: client_is_secure(&head.headers),
         body_sha256: None,
     }
 }

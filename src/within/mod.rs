@@ -45,13 +45,23 @@ use crate::s3::query::Query;
 use crate::s3::route::{self, Address, Route};
 pub use crate::s3::xml::XmlWriter;
 use crate::server::within::{self, Permitted};
+use crate::tls;
 
 /// Largest JSON answer that is read, in bytes.
 const JSON_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Headers of the browser's request that say who sent it, and from where.
-const KEPT_HEADERS: [&str; 8] =
-    ["host", "user-agent", "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+const KEPT_HEADERS: [&str; 9] = [
+    "host",
+    "user-agent",
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    tls::HEADER,
+];
 
 /// Somebody who has signed in, and the browser's request that they ask by.
 #[derive(Debug, Clone)]

@@ -24,6 +24,7 @@ mod error;
 mod explain;
 mod feed;
 mod figures;
+mod format;
 mod fsck;
 #[cfg(any(test, feature = "internals"))]
 pub(crate) mod fuzzing;
@@ -74,6 +75,7 @@ pub use explain::{
     StoredSegment, explain,
 };
 pub use figures::{COMMIT_BOUNDS_US, StorageFigures, StorageRoom};
+pub use format::Format;
 pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, fsck, reindex};
 pub use messages::*;
 pub use outbox::QueueLength;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::StorageError;
 use super::disk::{Disk, JOURNAL_FOLDER, SYSTEM_FOLDER};
 use super::engine::StorageSettings;
+use super::format;
 use super::index::RedbIndex;
 use super::index_file::IndexFile;
 use super::overlay::{LiveRows, Overlay};
@@ -78,6 +79,7 @@ impl Opened {
         let index = Arc::new(make_or_open_index(&disk, &space, settings.index_cache_bytes)?);
         let rows = LiveRows { overlay: Arc::new(Overlay::default()), index };
         let recovered = recovery::recover(&disk, &rows, &space, holes)?;
+        format::claim(&disk)?;
         if recovered.replayed > 0 {
             tracing::info!(batches = recovered.replayed, "replayed the journal");
         }

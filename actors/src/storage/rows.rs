@@ -368,6 +368,7 @@ pub(super) struct TimesRow {
 
 #[derive(Debug, Clone, Copy, Encode, Decode)]
 pub(super) struct FormatRow {
+    /// The oldest format that a program must know to read the rows (`format.rs`).
     #[n(0)]
     pub version: u32,
     #[n(1)]

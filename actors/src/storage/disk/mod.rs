@@ -24,6 +24,7 @@ pub(super) use file::{DiskFile, FileStamp};
 pub(super) use seam::Watcher;
 pub(super) use seam::{Act, Seam};
 
+use super::format;
 use crate::names::Stamp;
 
 /// Folder of everything that is not an object's plain file.
@@ -77,8 +78,10 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Opens or creates the tree, locks it, and probes what its file system does to times.
+    /// Opens or creates the tree, locks it, and probes what its file system does to times. Errs: Unsupported when a newer program has
+    /// written it; then nothing is changed.
     pub fn open(root: &Path, strict: bool) -> io::Result<Self> {
+        format::check(root)?;
         Self::open_watched(root, strict, Seam::default())
     }
 

@@ -18,6 +18,7 @@ use crate::storage::StorageError;
 use crate::storage::disk::{BUCKETS_FOLDER, Disk};
 use crate::storage::edits::open_plain;
 use crate::storage::engine::StorageSettings;
+use crate::storage::format;
 use crate::storage::index::{Index, RowChange};
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, Versioning};
@@ -128,6 +129,7 @@ fn build(
     count_uploads(&mut check)?;
     check.finish()?;
     drop((opened, old));
+    format::claim(&disk)?;
     disk.rename(&path, &index_path()).map_err(|e| StorageError::io("put in place", &path, e))?;
     disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))
 }
