@@ -15,6 +15,7 @@ use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::replication_worker::ReplicationClient;
+use myfsio_actors::scrub::ScrubClient;
 use myfsio_actors::storage::StorageClient;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -88,6 +89,8 @@ pub struct Clients {
     pub reencryption: ReencryptionClient,
     /// Who sends changes to other nodes.
     pub replication: ReplicationClient,
+    /// Who verifies what is stored.
+    pub scrub: ScrubClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Everything that is counted.
@@ -125,6 +128,8 @@ pub struct Node {
     pub reencryption: ReencryptionClient,
     /// Who sends changes to other nodes.
     pub replication: ReplicationClient,
+    /// Who verifies what is stored.
+    pub scrub: ScrubClient,
     /// Who changed what.
     pub audit: AuditLog,
     /// Time.
@@ -146,8 +151,19 @@ pub struct Node {
 impl Node {
     /// A node with all its places free.
     pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
-        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit, metrics } =
-            clients;
+        let Clients {
+            storage,
+            kms,
+            access,
+            lifecycle,
+            notifier,
+            quotas,
+            reencryption,
+            replication,
+            scrub,
+            audit,
+            metrics,
+        } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -175,6 +191,7 @@ impl Node {
             quotas,
             reencryption,
             replication,
+            scrub,
             audit,
             clock,
             admission,
@@ -185,6 +202,11 @@ impl Node {
             host_id,
         }
     }
+    /// Requests under way.
+    pub fn under_way(&self) -> usize {
+        self.settings.requests_max.saturating_sub(self.admission.available_permits())
+    }
+
     /// What does not work while the node serves all the same.
     pub fn trouble(&self) -> Option<String> {
         self.storage.trouble().or_else(|| self.kms.trouble()).or_else(|| self.audit.trouble())

@@ -24,6 +24,7 @@ use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::replication_worker::{ReplicationClient, ReplicationError, ReplicationSettings};
+use myfsio_actors::scrub::{ScrubClient, ScrubSettings};
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -39,7 +40,7 @@ use crate::metrics::sampler::{self, Sampler};
 use crate::metrics::{Metrics, MetricsError};
 use crate::node::{Clients, Node, NodeSettings};
 use crate::private_socket::run_folder;
-use crate::replication::{self, HttpPeer};
+use crate::replication::{self, HttpPeer, ReplicaReader};
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
 use crate::s3::auth::signing_keys::SigningKeys;
@@ -170,10 +171,24 @@ impl Running {
         let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
         let (iam, of_jobs) = (access.iam.clone(), Arbiter::new().handle());
         let reencryption = ReencryptionClient::start(storage.clone(), kms.clone(), iam, Arc::clone(&clock), &of_jobs);
+        let scrub = start_scrub(config, (&storage, &kms, &replication), &clock);
         let metrics = Arc::new(Metrics::new()?);
-        let clients =
-            Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit, metrics };
+        let clients = Clients {
+            storage,
+            kms,
+            access,
+            lifecycle,
+            notifier,
+            quotas,
+            reencryption,
+            replication,
+            scrub,
+            audit,
+            metrics,
+        };
         let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
+        let under_way = Arc::downgrade(&node);
+        node.scrub.watch_load(move || under_way.upgrade().map_or(0, |node| node.under_way()));
         let sampler = sampler::start(&node, &config.storage_root);
         Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, node, seeded })
     }
@@ -183,6 +198,9 @@ impl Running {
         let Self { node, access_logs, sampler, .. } = self;
         sampler.stop().await;
         access_logs.stop().await;
+        if let Err(error) = node.scrub.stop().await {
+            tracing::warn!(%error, "a scrub did not end by itself");
+        }
         if let Err(error) = node.replication.stop().await {
             tracing::warn!(%error, "changes that were replicated are sent again by the next start");
         }
@@ -393,6 +411,23 @@ fn start_replication(
     let peer = HttpPeer::new(allowed, own("replication_uploads.json"), Arc::clone(clock));
     let (storage, kms, arbiter) = (storage.clone(), kms.clone(), Arbiter::new().handle());
     ReplicationClient::start(settings, storage, kms, Arc::new(peer), Arc::clone(clock), &arbiter)
+}
+
+/// Starts the scrub on an arbiter of its own: what it hashes must not hold up anything else.
+fn start_scrub(
+    config: &Config,
+    (storage, kms, replication): (&StorageClient, &KmsClient, &ReplicationClient),
+    clock: &SharedClock,
+) -> ScrubClient {
+    let days = u64::from(config.scrub_interval_days);
+    let settings = ScrubSettings {
+        bytes_per_second: Some(config.scrub_bytes_per_second).filter(|rate| *rate > 0),
+        interval: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+    };
+    let allowed = replication::allowed(config.allow_private_endpoints);
+    let replicas = Arc::new(ReplicaReader::new(replication.clone(), allowed, Arc::clone(clock)));
+    let arbiter = Arbiter::new().handle();
+    ScrubClient::start(settings, storage.clone(), kms.clone(), replicas, Arc::clone(clock), &arbiter)
 }
 
 /// Starts the notifier on an arbiter of its own: what it reads and sends must not hold up anything else.

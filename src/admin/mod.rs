@@ -18,6 +18,7 @@ mod reencryption;
 mod replication;
 mod requests;
 mod route;
+mod scrub;
 mod simulate;
 mod stream;
 
@@ -111,6 +112,10 @@ pub async fn answer(
         AdminRoute::Reencrypt(route) => {
             only_administrators(node, &caller)?;
             reencryption::answer(node, caller, request_id, route, incoming).await
+        }
+        AdminRoute::Scrub(route) => {
+            only_administrators(node, &caller)?;
+            scrub::answer(node, caller, request_id, route, incoming).await
         }
         AdminRoute::Replication(route) => replication::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::Explain => explain::explain(node, &caller),

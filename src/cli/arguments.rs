@@ -13,6 +13,7 @@ use super::explain::Explain;
 use super::key::{self, Reencrypt};
 use super::maintenance::{Fsck, Reindex};
 use super::replication::{self, Replication};
+use super::scrub::{self, Scrub};
 use super::user::{self, Users};
 use crate::config::{Inputs, Kind, SETTINGS};
 
@@ -69,6 +70,15 @@ pub enum Request {
     Replication {
         /// What.
         asked: Replication,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
+    /// Ask something of the scrub.
+    Scrub {
+        /// What.
+        asked: Scrub,
         /// Whether to answer as JSON.
         as_json: bool,
         /// The settings.
@@ -138,6 +148,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             let (name, matches) = group.subcommand().unwrap_or(("status", group));
             let as_json = matches.get_flag("json");
             Request::Replication { asked: replication::read(name, matches), as_json, inputs: inputs(matches) }
+        }
+        Some(("scrub", group)) => {
+            let (name, matches) = group.subcommand().unwrap_or(("status", group));
+            let as_json = matches.get_flag("json");
+            Request::Scrub { asked: scrub::read(name, matches), as_json, inputs: inputs(matches) }
         }
         Some(("user", group)) => {
             let (name, matches) = group.subcommand().unwrap_or(("list", group));
@@ -248,6 +263,7 @@ fn command() -> Command {
         .subcommand(bucket::command())
         .subcommand(key::command())
         .subcommand(replication::command())
+        .subcommand(scrub::command())
         .subcommand(user::command())
         .subcommand(client_encryption::command())
         .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))
@@ -358,6 +374,24 @@ mod tests {
         for line in
             ["bucket", "bucket create", "user", "user delete", "user set-policy ann", "user rotate ann --overlap x"]
         {
+            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn scrubs() {
+        let Ok(Request::Scrub { asked: Scrub::Start { order, wait: true }, as_json: false, .. }) =
+            request("scrub start --bucket photos --rate 0 --wait")
+        else {
+            panic!()
+        };
+        assert_eq!(order, serde_json::json!({ "bucket": "photos", "bytes_per_second": 0 }));
+        assert!(matches!(
+            request("scrub status --json"),
+            Ok(Request::Scrub { asked: Scrub::Status, as_json: true, .. })
+        ));
+        assert!(matches!(request("scrub stop"), Ok(Request::Scrub { asked: Scrub::Stop, .. })));
+        for line in ["scrub", "scrub start --rate x", "scrub start photos"] {
             assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

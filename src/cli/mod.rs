@@ -12,6 +12,7 @@ mod key;
 mod maintenance;
 mod remote;
 mod replication;
+mod scrub;
 mod user;
 
 use std::ffi::OsString;
@@ -25,6 +26,7 @@ pub use explain::Explain;
 pub use key::Reencrypt;
 pub use maintenance::{Fsck, Reindex};
 pub use replication::Replication;
+pub use scrub::Scrub;
 pub use user::Users;
 
 use serde_json::Value;
@@ -80,6 +82,7 @@ fn perform<E: std::fmt::Display>(
         Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
         Request::Reencrypt { asked, as_json, inputs } => key::run(&read(inputs)?.config, &asked, as_json),
         Request::Replication { asked, as_json, inputs } => replication::run(&read(inputs)?.config, &asked, as_json),
+        Request::Scrub { asked, as_json, inputs } => scrub::run(&read(inputs)?.config, &asked, as_json),
         Request::User { asked, as_json, inputs } => user::run(&read(inputs)?.config, &asked, as_json),
         Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {

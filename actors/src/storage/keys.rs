@@ -36,6 +36,8 @@ pub(super) const META_CHECKPOINT: &[u8] = b"M/checkpoint";
 pub(super) const META_FORMAT: &[u8] = b"M/format";
 /// How far it is that data keys are wrapped anew.
 pub(super) const META_REENCRYPTION: &[u8] = b"M/reencryption";
+/// How far a scrub is, and what the last ones have found.
+pub(super) const META_SCRUB: &[u8] = b"M/scrub";
 
 /// What a row is about, told by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +95,7 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
     };
     match *table {
         BUCKET => Some(RowKind::Bucket),
-        b'M' if [META_CHECKPOINT, META_FORMAT, META_REENCRYPTION].contains(&row) => Some(RowKind::Meta),
+        b'M' if [META_CHECKPOINT, META_FORMAT, META_REENCRYPTION, META_SCRUB].contains(&row) => Some(RowKind::Meta),
         OBJECT => of_bucket().map(|(id, key)| RowKind::Object(id, key.to_vec())),
         PART => {
             let (id, rest) = of_bucket()?;
@@ -277,6 +279,18 @@ pub(super) fn parts_of_bucket(id: BucketId) -> KeyRange {
 /// All parts of all uploads of all buckets.
 pub(super) fn all_parts() -> KeyRange {
     (vec![PART], vec![PART + 1])
+}
+
+/// Whatever has bytes of its own, of one bucket or of all: objects, parts of uploads, versions and conflict copies. Ranges that
+/// follow each other.
+pub(super) fn stored(bucket: Option<BucketId>) -> [KeyRange; 4] {
+    match bucket {
+        Some(id) => [objects(id), parts_of_bucket(id), versions(id), conflicts(id)],
+        None => {
+            let all = |table| (vec![table], vec![table + 1]);
+            [all(OBJECT), all_parts(), all(VERSION), all_conflicts()]
+        }
+    }
 }
 
 /// The part number inside the key of a row of [`parts`].

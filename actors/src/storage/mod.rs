@@ -51,6 +51,7 @@ mod read;
 mod recovery;
 mod replication;
 mod rows;
+mod scrub;
 mod sealing;
 mod segments;
 mod space;
@@ -78,3 +79,4 @@ pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, 
 pub use messages::*;
 pub use outbox::QueueLength;
 pub use read::{ObjectPart, ObjectReader, OpenObject, PeekedObject, Purpose};
+pub use scrub::{Damage, DamageKind, Examination, Examined, Look, Repair, Repaired, ScrubItem, ScrubKind, ScrubPage};

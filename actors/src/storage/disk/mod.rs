@@ -36,6 +36,8 @@ pub(super) const TRASH_FOLDER: &str = ".myfsio.sys/trash";
 pub(super) const BUCKETS_FOLDER: &str = ".myfsio.sys/buckets";
 /// What was put aside since nothing names it, relative to the root.
 pub(super) const LOST_FOLDER: &str = ".myfsio.sys/lost+found";
+/// Damaged files that were replaced by right ones, relative to the root.
+pub(super) const QUARANTINE_FOLDER: &str = ".myfsio.sys/quarantine";
 /// The journal's segments, relative to the root.
 pub(super) const JOURNAL_FOLDER: &str = ".myfsio.sys/journal";
 
@@ -245,6 +247,14 @@ impl Disk {
         let (to_folder, to_name) = self.parent_and_name(to)?;
         let work = || Ok(rustix::fs::renameat(&*from_folder, from_name, &*to_folder, to_name)?);
         self.seam.change(&Act::Rename { from, to }, work)
+    }
+
+    /// Gives a file a second name, which must be free.
+    pub fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from_folder, from_name) = self.parent_and_name(from)?;
+        let (to_folder, to_name) = self.parent_and_name(to)?;
+        let work = || Ok(rustix::fs::linkat(&*from_folder, from_name, &*to_folder, to_name, AtFlags::empty())?);
+        self.seam.change(&Act::Link { from, to }, work)
     }
 
     /// Removes a file or link.

@@ -12,6 +12,7 @@ mod node;
 mod peeked;
 mod quota;
 mod replication;
+mod scrub;
 mod sealed;
 mod sealed_edits;
 mod sealed_format;
