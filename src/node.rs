@@ -1,6 +1,7 @@
 //! The node as the HTTP side sees it: clients of the actors, the settings that requests depend on, and the places for
 //! requests under way. Shared by all workers; holds no state of its own beside the places.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access_log::{AccessLog, AccessLogSettings};
+use crate::backup::sources::Source;
 use crate::config::Secret;
 use crate::decisions::DecisionLog;
 use crate::metrics::Metrics;
@@ -68,6 +70,17 @@ pub struct NodeSettings {
     pub customer_keys_over_http: bool,
     /// Whether connections may lead to private addresses.
     pub allow_private_endpoints: bool,
+    /// What backups are made of.
+    pub backup: BackupSettings,
+}
+
+/// What of a node is in its backups beside what Storage holds.
+#[derive(Debug, Clone)]
+pub struct BackupSettings {
+    /// The data directory.
+    pub root: PathBuf,
+    /// Files of the node's own.
+    pub sources: Vec<Source>,
 }
 
 /// The clients that a node is made of.

@@ -31,6 +31,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::access_log::{self, AccessLogSettings};
 use crate::admin_socket;
+use crate::backup::sources;
 use crate::cli::Mode;
 use crate::config::{Config, Durability, Secret};
 use crate::console::{self, Console, ConsoleSettings};
@@ -38,7 +39,7 @@ use crate::limits;
 use crate::memory;
 use crate::metrics::sampler::{self, Sampler};
 use crate::metrics::{Metrics, MetricsError};
-use crate::node::{Clients, Node, NodeSettings};
+use crate::node::{BackupSettings, Clients, Node, NodeSettings};
 use crate::private_socket::run_folder;
 use crate::replication::{self, HttpPeer, ReplicaReader};
 use crate::s3::auth::AuthSettings;
@@ -327,6 +328,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         key_rate: key_rate(config),
         customer_keys_over_http: config.sse_c_over_http,
         allow_private_endpoints: config.allow_private_endpoints,
+        backup: BackupSettings { root: config.storage_root.clone(), sources: sources::of(config) },
     })
 }
 

@@ -54,6 +54,8 @@ pub enum AdminRoute {
     KeyUsage,
     /// `/_myfsio/kms/reencrypt`
     Reencrypt(ReencryptRoute),
+    /// `POST /_myfsio/backups`; only by the admin socket.
+    CreateBackup,
     /// `/_myfsio/scrub`
     Scrub(ScrubRoute),
     /// Routes below `/_myfsio/replication`.
@@ -132,6 +134,7 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let (taken, route) = match segments[..] {
         ["kms", "reencrypt"] => return reencrypt(method),
         ["kms", "usage"] => (Method::GET, AdminRoute::KeyUsage),
+        ["backups"] => (Method::POST, AdminRoute::CreateBackup),
         ["scrub"] => return scrub(method),
         ["users", user, "quota"] => return user_quota(method, user),
         ["replication", ref rest @ ..] => {
@@ -221,6 +224,7 @@ mod tests {
         assert_eq!(reencrypt(Method::GET), Ok(AdminRoute::Reencrypt(ReencryptRoute::Progress)));
         assert_eq!(reencrypt(Method::DELETE), Ok(AdminRoute::Reencrypt(ReencryptRoute::Cancel)));
         assert_eq!(reencrypt(Method::PUT), Err(ErrorCode::MethodNotAllowed));
+        assert_eq!(find(&Method::POST, "/_myfsio/backups").unwrap(), AdminRoute::CreateBackup);
         for (method, route) in
             [(Method::GET, ScrubRoute::Report), (Method::POST, ScrubRoute::Begin), (Method::DELETE, ScrubRoute::Stop)]
         {

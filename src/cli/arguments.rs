@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 
+use super::backup::{self, Backups};
 use super::bucket::{self, Buckets};
 use super::client_encryption::{self, ClientEncryption};
 use super::explain::Explain;
@@ -48,6 +49,15 @@ pub enum Request {
     Explain(Explain, Inputs),
     /// Make the index anew.
     Reindex(Reindex, Inputs),
+    /// Make or use backups.
+    Backup {
+        /// What.
+        asked: Backups,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
     /// Ask something of buckets.
     Bucket {
         /// What.
@@ -134,6 +144,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             let text = |name: &str| reindex.get_one::<String>(name).cloned();
             let asked = Reindex { bucket: text("bucket"), owner: text("owner"), json: reindex.get_flag("json") };
             Request::Reindex(asked, inputs(reindex))
+        }
+        Some(("backup", group)) => {
+            let (name, matches) = group.subcommand().unwrap_or(("list", group));
+            let as_json = matches.get_flag("json");
+            Request::Backup { asked: backup::read(name, matches), as_json, inputs: inputs(matches) }
         }
         Some(("bucket", group)) => {
             let (name, matches) = group.subcommand().unwrap_or(("list", group));
@@ -260,6 +275,7 @@ fn command() -> Command {
         .subcommand(config)
         .subcommand(fsck)
         .subcommand(reindex)
+        .subcommand(backup::command())
         .subcommand(bucket::command())
         .subcommand(key::command())
         .subcommand(replication::command())
@@ -374,6 +390,22 @@ mod tests {
         for line in
             ["bucket", "bucket create", "user", "user delete", "user set-policy ann", "user rotate ann --overlap x"]
         {
+            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn backups() {
+        let Ok(Request::Backup { asked, as_json: true, .. }) = request("backup create /b --include-secret-key --json")
+        else {
+            panic!()
+        };
+        let what = backup::BackupWork::Create { include_secret_key: true, include_master_key: false };
+        assert_eq!(asked, Backups { directory: "/b".into(), id: None, what });
+        let Ok(Request::Backup { asked, .. }) = request("backup restore /b --backup x --to /new") else { panic!() };
+        let what = backup::BackupWork::Restore { to: "/new".into() };
+        assert_eq!(asked, Backups { directory: "/b".into(), id: Some("x".to_owned()), what });
+        for line in ["backup", "backup create", "backup restore /b", "backup prune /b", "backup prune /b --keep 0"] {
             assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

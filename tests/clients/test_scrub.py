@@ -88,11 +88,11 @@ def test_damage_is_found_and_not_served(node_factory):
               "gone": data(70_000, 5), "well": data(300_000, 6)}
     for key, body in bodies.items():
         s3.put_object(Bucket="plain", Key=key, Body=body)
-    upload, parts = upload_parts(s3, "plain", "parts", [data(5 * MIB, 7), data(MIB, 8)])
+    upload, parts = upload_parts(s3, "plain", "parts", {1: data(5 * MIB, 7), 2: data(MIB, 8)})
     complete(s3, "plain", "parts", upload, parts)
-    open_upload, _ = upload_parts(s3, "plain", "open", [data(5 * MIB, 9)])
+    open_upload, _ = upload_parts(s3, "plain", "open", {1: data(5 * MIB, 9)})
     first = s3.put_object(Bucket="versions", Key="v", Body=data(250_000, 10))["VersionId"]
-    second = s3.put_object(Bucket="versions", Key="v", Body=data(260_000, 11))["VersionId"]
+    s3.put_object(Bucket="versions", Key="v", Body=data(260_000, 11))
     for key, body in bodies.items():
         node.wait_file("plain", key, body)
     node.wait_file("versions", "v", data(260_000, 11))
@@ -139,7 +139,7 @@ def test_damage_is_found_and_not_served(node_factory):
     assert len(s3.list_objects_v2(Bucket="plain")["Contents"]) == 7, "what is damaged is still there"
     assert metric(node, 'myfsio_scrub_damaged_total{damage="checksum-mismatch"}') == ["5"]
     assert int(metric(node, "myfsio_scrub_verified_total")[0]) >= 20 and metric(node, "myfsio_scrub_running") == ["0"]
-    assert "stored bytes are damaged" in node.tail()
+    assert "stored bytes are damaged" in node.log.read_text()
 
     # The mark lasts; the command tells of it, and by its exit status.
     node.kill()
@@ -237,7 +237,7 @@ def test_right_bytes_come_from_the_node_that_the_bucket_is_replicated_to(node_fa
         old = s3.put_object(Bucket="pair", Key="v", Body=data(80_000, 4))["VersionId"]
         for name, body in bodies.items():
             s3.put_object(Bucket="pair", Key=name, Body=body, **(sse.S3.write if name == "sealed" else {}))
-        upload, parts = upload_parts(s3, "pair", "parts", [data(5 * MIB, 6), data(MIB, 7)])
+        upload, parts = upload_parts(s3, "pair", "parts", {1: data(5 * MIB, 6), 2: data(MIB, 7)})
         complete(s3, "pair", "parts", upload, parts)
         bodies["parts"] = data(5 * MIB, 6) + data(MIB, 7)
         wait_empty(source, "pair")

@@ -60,16 +60,21 @@ impl fmt::Debug for Desk {
 }
 
 impl Desk {
+    /// With what was kept of earlier runs.
     pub fn new(settings: ScrubSettings, storage: StorageClient, clock: SharedClock) -> Self {
+        let report = kept(&storage).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what earlier scrubs have found is forgotten");
+            ScrubReport::default()
+        });
         Self {
             settings,
             storage,
             started: clock.now(),
             clock,
-            report: Mutex::default(),
+            running: watch::Sender::new(report.run.is_some()),
+            report: Mutex::new(report),
             totals: Mutex::default(),
             load: OnceLock::new(),
-            running: watch::Sender::new(false),
             wake: Notify::new(),
             stopping: AtomicBool::new(false),
             stopped: watch::Sender::new(false),
@@ -201,6 +206,11 @@ impl Desk {
     }
 }
 
+fn kept(storage: &StorageClient) -> Result<ScrubReport, ScrubError> {
+    let kept = storage.kept_scrub()?;
+    Ok(kept.map(|kept| serde_json::from_slice(&kept)).transpose()?.unwrap_or_default())
+}
+
 /// The task and what it works with.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -235,23 +245,6 @@ impl Tempo {
 impl Worker {
     /// Works until it is told to stop.
     pub async fn run(self) {
-        match self.kept() {
-            Ok(report) => {
-                self.desk.running.send_replace(report.run.is_some());
-                let mut own = self.desk.report.lock();
-                // What was ordered since the start goes before what was under way.
-                match own.run.take() {
-                    None => *own = report,
-                    Some(ordered) => {
-                        *own = report;
-                        if !own.begin(ordered.clone()) {
-                            own.run = Some(ordered);
-                        }
-                    }
-                }
-            }
-            Err(error) => tracing::warn!(%error, "what earlier scrubs have found is forgotten"),
-        }
         while !self.desk.is_stopping() {
             let run = self.desk.report.lock().run.clone();
             match run {
@@ -260,11 +253,6 @@ impl Worker {
             }
         }
         self.desk.stopped.send_replace(true);
-    }
-
-    fn kept(&self) -> Result<ScrubReport, ScrubError> {
-        let kept = self.storage.kept_scrub()?;
-        Ok(kept.map(|kept| serde_json::from_slice(&kept)).transpose()?.unwrap_or_default())
     }
 
     /// Waits until a run is due, or ordered.

@@ -9,6 +9,7 @@
 //! The way of a read: row from overlay or index, bytes from journal or file (`read`), no mailbox. docs/design.md says more.
 
 mod actor;
+mod backup;
 mod ballast;
 mod body;
 mod checkpoint;
@@ -65,6 +66,10 @@ mod unsealing;
 mod uploads;
 mod versions;
 
+pub use backup::{
+    BackupError, BackupProgress, DATA_FOLDER, Exported, FILES_FILE, ROWS_FILE, Restored, StorageSnapshot,
+    finish_restore, restore,
+};
 pub use body::{BodyWriter, FinishedBody};
 pub use client::StorageClient;
 pub use digest::{DigestPlan, Digests};

@@ -44,6 +44,11 @@ impl DiskFile {
         Self::new(file, &Seam::default())
     }
 
+    /// The file itself, for reading.
+    pub fn as_file(&self) -> &File {
+        &self.file
+    }
+
     /// Its size and modification time now.
     pub fn stamp(&self) -> io::Result<FileStamp> {
         Ok(FileStamp::of(&rustix::fs::fstat(&self.file)?))

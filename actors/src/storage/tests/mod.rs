@@ -1,5 +1,6 @@
 //! Storage as its client sees it.
 
+mod backup;
 mod crash;
 mod edits;
 mod envelopes;
