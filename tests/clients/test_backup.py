@@ -258,7 +258,20 @@ def test_what_is_no_good_backup_is_never_taken_for_one(node_factory, tmp_path):
     told = command(node, "backup", "verify", shelf, status=1)
     assert "its bytes were changed" in told.stdout and "it is missing" in told.stdout and "2 files" in told.stderr, told
     told = command(node, "backup", "restore", shelf, "--to", tmp_path / "new", status=1)
-    assert "the rest is restored" in told.stderr, told
+    assert "the rest is restored" in told.stderr and "was changed in the backup" in told.stdout, told
+    other = nodes.Node()
+    other.root = tmp_path / "new"
+    shutil.copy(node.root / ".myfsio.sys/config/.secret", other.root / ".myfsio.sys/config/.secret")
+    try:
+        there, served = other.start().client(), []
+        for key in ("a", "b", "c"):
+            try:
+                served.append(there.get_object(Bucket="things", Key=key)["Body"].read() == data(300_000, ord(key)))
+            except there.exceptions.ClientError as error:
+                assert error.response["Error"]["Code"] == "InternalError", error
+        assert served == [True], "what was changed or is missing is not served"
+    finally:
+        other.close()
     files[0].write_bytes(original)
     moved.rename(files[1])
     command(node, "backup", "verify", shelf)

@@ -291,7 +291,7 @@ impl Worker {
                 Ok(Next::Page(next)) => (after, retry) = (Some(next), RETRY.0),
                 Ok(Next::Interrupted) => break,
                 Ok(Next::End) => {
-                    self.end();
+                    self.end(run);
                     break;
                 }
                 Err(error) => {
@@ -307,8 +307,13 @@ impl Worker {
         self.desk.running.send_replace(self.desk.report.lock().run.is_some());
     }
 
-    fn end(&self) {
-        let ended = self.desk.report.lock().end(ScrubState::Done, self.desk.clock.now());
+    /// Ends a run that was everywhere, unless another one has just gone before it: then it ends after that.
+    fn end(&self, run: &ScrubRun) {
+        let ended = {
+            let mut report = self.desk.report.lock();
+            let is_it = report.run.as_ref().is_some_and(|now| now.is(run));
+            is_it.then(|| report.end(ScrubState::Done, self.desk.clock.now())).flatten()
+        };
         if let Some(run) = ended {
             let damaged = run.damaged_total();
             let ScrubRun { objects, versions, parts, bytes, edited, repaired, lifted, .. } = run;

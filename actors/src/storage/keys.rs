@@ -11,8 +11,10 @@ use crate::encryption::WrappingKey;
 use crate::names::{BucketId, BucketName, CanonicalId, PartNumber, Stamp, UploadId};
 
 mod replication;
+mod stored;
 
 pub(super) use replication::*;
+pub(super) use stored::stored;
 
 const BUCKET: u8 = b'B';
 const CONFIG: u8 = b'C';
@@ -279,18 +281,6 @@ pub(super) fn parts_of_bucket(id: BucketId) -> KeyRange {
 /// All parts of all uploads of all buckets.
 pub(super) fn all_parts() -> KeyRange {
     (vec![PART], vec![PART + 1])
-}
-
-/// Whatever has bytes of its own, of one bucket or of all: objects, parts of uploads, versions and conflict copies. Ranges that
-/// follow each other.
-pub(super) fn stored(bucket: Option<BucketId>) -> [KeyRange; 4] {
-    match bucket {
-        Some(id) => [objects(id), parts_of_bucket(id), versions(id), conflicts(id)],
-        None => {
-            let all = |table| (vec![table], vec![table + 1]);
-            [all(OBJECT), all_parts(), all(VERSION), all_conflicts()]
-        }
-    }
 }
 
 /// The part number inside the key of a row of [`parts`].

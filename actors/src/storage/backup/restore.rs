@@ -4,23 +4,25 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read as _};
-use std::path::Path;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::rows_file::RowsReader;
 use super::snapshot::{data_path, object_of};
-use super::{BackupError, BackupProgress, ROWS_FILE};
+use super::{BackupError, BackupProgress, FILES_FILE, ROWS_FILE};
 use crate::names::{BucketId, Stamp};
 use crate::storage::checkpoint::seal;
-use crate::storage::disk::{Disk, DiskFile, RESTORING, SYSTEM_FOLDER, is_absent, is_blocked};
+use crate::storage::disk::{Disk, DiskFile, FileStamp, RESTORING, SYSTEM_FOLDER, is_absent, is_blocked};
 use crate::storage::engine::StorageSettings;
 use crate::storage::index::{Index, RowChange};
 use crate::storage::keys::{self, RowKind};
 use crate::storage::opened::{index_path, new_index_path, open_index};
 use crate::storage::progress::Position;
-use crate::storage::rows::{self, BucketRow, FORMAT_VERSION, FileTag, FormatRow, Location, ObjectRow, PartListRow};
+use crate::storage::rows::{
+    self, BucketRow, DamagedRow, FORMAT_VERSION, FileTag, FormatRow, Location, ObjectRow, PartListRow,
+};
 use crate::storage::space::Space;
 use crate::storage::steps::{Place, config_path, is_plain_path};
 use crate::storage::{StorageError, tags};
@@ -29,6 +31,8 @@ use crate::storage::{StorageError, tags};
 const CHANGES_MAX: usize = 4096;
 /// Bytes that are copied at a time.
 const PIECE_BYTES: usize = 1 << 20;
+/// Longest line of the list of files, in bytes.
+const LINE_BYTES_MAX: u64 = 4096;
 /// Things of which it is said that they are not as they should be.
 const NAMED_MAX: usize = 100;
 
@@ -70,17 +74,19 @@ pub fn restore(settings: &StorageSettings, from: &Path, progress: &BackupProgres
     let index = open_index(&disk, &space, &path, settings.index_cache_bytes)?;
     let names = enter_rows(&rows_path, &index)?;
     let restored = Restored { buckets: names.len() as u64, ..Restored::default() };
+    let mut reader = open_rows(&rows_path)?;
+    let taken = Stamp(reader.head.taken);
     let mut restoring = Restoring {
         disk: &disk,
         index: &index,
         from,
         names,
         changes: Vec::new(),
+        listed: Listed::open(from.join(FILES_FILE))?,
+        taken,
         restored,
         buffer: vec![0; PIECE_BYTES],
     };
-    let mut reader = open_rows(&rows_path)?;
-    let taken = Stamp(reader.head.taken);
     while let Some((key, value)) = reader.next().map_err(|e| BackupError::io("read", &rows_path, e))? {
         if progress.is_cancelled.load(Ordering::Relaxed) {
             return Err(BackupError::Cancelled);
@@ -147,8 +153,43 @@ struct Restoring<'a> {
     names: HashMap<BucketId, String>,
     /// Rows of what could not go to its plain path.
     changes: Vec<RowChange>,
+    listed: Listed,
+    taken: Stamp,
     restored: Restored,
     buffer: Vec<u8>,
+}
+
+/// What the list of files says of each, read beside the rows: both are in the same order.
+struct Listed {
+    list: BufReader<File>,
+    path: PathBuf,
+    /// Path and checksum of the file that was read ahead.
+    next: Option<(PathBuf, u64)>,
+}
+
+#[derive(serde::Deserialize)]
+struct ListedFile {
+    path: PathBuf,
+    crc64nvme: String,
+}
+
+impl Listed {
+    fn open(path: PathBuf) -> Result<Self, BackupError> {
+        let list = File::open(&path).map_err(|e| BackupError::io("open", &path, e))?;
+        Ok(Self { list: BufReader::new(list), path, next: None })
+    }
+
+    /// The checksum that a file had when the backup was made; none when it was not in it.
+    fn crc_of(&mut self, file: &Path) -> Result<Option<u64>, BackupError> {
+        if self.next.is_none() {
+            let mut line = String::new();
+            let read = self.list.by_ref().take(LINE_BYTES_MAX).read_line(&mut line);
+            read.map_err(|e| BackupError::io("read", &self.path, e))?;
+            let told: Option<ListedFile> = serde_json::from_str(&line).ok();
+            self.next = told.and_then(|told| Some((told.path, u64::from_str_radix(&told.crc64nvme, 16).ok()?)));
+        }
+        Ok(self.next.take_if(|(path, _)| path == file).map(|(_, crc)| crc))
+    }
 }
 
 impl Restoring<'_> {
@@ -216,10 +257,12 @@ impl Restoring<'_> {
     fn object(&mut self, row_key: &[u8], value: &[u8]) -> Result<(), BackupError> {
         let Some((mut place, mut row)) = object_of(&self.names, row_key, value)? else { return Ok(()) };
         let name = format!("{}/{}, version {}", place.bucket, place.key, row.version_id());
-        let source_path = self.from.join(data_path(&place));
+        let relative = data_path(&place);
+        let source_path = self.from.join(&relative);
         let source = match File::open(&source_path) {
             Ok(source) => source,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.listed.crc_of(&relative)?;
                 self.restored.missing += 1;
                 self.name(format!("{name}: its file is not in the backup"));
                 return Ok(());
@@ -241,15 +284,26 @@ impl Restoring<'_> {
         let stored_crc = row.sealed.as_ref().map_or(row.crc64nvme, |sealed| sealed.crc64nvme);
         let is_noncurrent = !matches!(keys::kind(row_key), Some(RowKind::Object(..)));
         let is_right = (size, crc) == (row.stored_size(), stored_crc);
+        let was_so = self.listed.crc_of(&relative)? == Some(crc);
         let tag = self.tag(&place, &row, is_noncurrent)?;
         tags::leave(&file, &place.path(), &rows::encode(&tag)?)?;
-        // Other bytes were damage, or an edit that nobody had looked at: their own time tells which.
         let own = self.disk.rounded(Stamp(row.stamp));
-        let modified = if is_right { own } else { modified(&source).unwrap_or(own) };
+        let modified = match is_right || !was_so {
+            true => own,
+            // Damage, or an edit that nobody had looked at when the backup was made: its own time tells which.
+            false => modified(&source).unwrap_or(own),
+        };
         file.set_modified(modified).map_err(|e| StorageError::io("set the time of", place.path(), e))?;
+        if !is_right && !was_so {
+            // What happened to the backup since is no edit of the object.
+            let seen = FileStamp { size, modified };
+            let damaged = Some(DamagedRow::of(self.taken, seen));
+            self.changes.push((row_key.to_vec(), Some(rows::encode(&ObjectRow { damaged, ..row })?.into())));
+        }
         if !is_right {
             self.restored.damaged += 1;
-            self.name(format!("{name}: its file has other bytes than were stored"));
+            let how = if was_so { "has other bytes than were stored" } else { "was changed in the backup" };
+            self.name(format!("{name}: its file {how}"));
         }
         self.restored.files += 1;
         self.restored.bytes += size;

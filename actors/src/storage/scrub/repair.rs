@@ -31,6 +31,9 @@ const NAME_BYTES: usize = 100;
 /// Damaged files of one version that are kept.
 const KEPT_MAX: usize = 9;
 
+/// Heads and sizes of segments; a plain object is one piece without a head.
+type Pieces = VecDeque<(Option<SegmentHead>, u64)>;
+
 /// A repair under way. Dropping it leaves nothing behind.
 #[derive(Debug)]
 pub struct Repair {
@@ -38,8 +41,8 @@ pub struct Repair {
     item: ScrubItem,
     file: StagedFile,
     claim: Claim,
-    /// Heads and sizes of the segments to come; a plain object is one without a head.
-    segments: VecDeque<(Option<SegmentHead>, u64)>,
+    /// What is to come.
+    segments: Pieces,
     key: Option<DataKey>,
     sealer: Option<Sealer>,
     /// Bytes of plaintext that the segment still wants.
@@ -99,11 +102,7 @@ impl StorageClient {
 }
 
 /// What the file is made of: one piece, or the segments that its heads tell.
-fn segments_of(
-    shared: &Shared,
-    item: &ScrubItem,
-    row: &ObjectRow,
-) -> Result<Option<VecDeque<(Option<SegmentHead>, u64)>>, StorageError> {
+fn segments_of(shared: &Shared, item: &ScrubItem, row: &ObjectRow) -> Result<Option<Pieces>, StorageError> {
     if row.sealed.is_none() {
         return Ok(Some(VecDeque::from([(None, row.size)])));
     }
