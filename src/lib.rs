@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod admin;
 pub mod admin_socket;
 pub mod aws;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod connection;

@@ -24,12 +24,14 @@ use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::replication_worker::{ReplicationClient, ReplicationError, ReplicationSettings};
+use myfsio_actors::scrub::{ScrubClient, ScrubSettings};
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::access_log::{self, AccessLogSettings};
 use crate::admin_socket;
+use crate::backup::sources;
 use crate::cli::Mode;
 use crate::config::{Config, Durability, Secret};
 use crate::console::{self, Console, ConsoleSettings};
@@ -38,10 +40,10 @@ use crate::limits;
 use crate::memory;
 use crate::metrics::sampler::{self, Sampler};
 use crate::metrics::{Metrics, MetricsError};
-use crate::node::{Clients, Node, NodeSettings};
+use crate::node::{BackupSettings, Clients, Node, NodeSettings};
 use crate::private_socket::run_folder;
 use crate::readiness::{self, State};
-use crate::replication::{self, HttpPeer};
+use crate::replication::{self, HttpPeer, ReplicaReader};
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
 use crate::s3::auth::signing_keys::SigningKeys;
@@ -191,6 +193,7 @@ impl Running {
         let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
         let (iam, of_jobs) = (access.iam.clone(), Arbiter::new().handle());
         let reencryption = ReencryptionClient::start(storage.clone(), kms.clone(), iam, Arc::clone(&clock), &of_jobs);
+        let scrub = start_scrub(config, (&storage, &kms, &replication), &clock);
         let metrics = Arc::new(Metrics::new()?);
         let jobs = Arc::new(Jobs::open(config.storage_root.join(".myfsio.sys/jobs")));
         let clients = Clients {
@@ -202,11 +205,14 @@ impl Running {
             quotas,
             reencryption,
             replication,
+            scrub,
             audit,
             jobs,
             metrics,
         };
         let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
+        let under_way = Arc::downgrade(&node);
+        node.scrub.watch_load(move || under_way.upgrade().map_or(0, |node| node.under_way()));
         let sampler = sampler::start(&node, &config.storage_root);
         Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, node, seeded })
     }
@@ -216,6 +222,9 @@ impl Running {
         let Self { node, access_logs, sampler, .. } = self;
         sampler.stop().await;
         access_logs.stop().await;
+        if let Err(error) = node.scrub.stop().await {
+            tracing::warn!(%error, "a scrub did not end by itself");
+        }
         if let Err(error) = node.replication.stop().await {
             tracing::warn!(%error, "changes that were replicated are sent again by the next start");
         }
@@ -351,6 +360,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         customer_keys_over_http: config.sse_c_over_http,
         allow_private_endpoints: config.allow_private_endpoints,
         deployment: Deployment::of(config),
+        backup: BackupSettings { root: config.storage_root.clone(), sources: sources::of(config) },
     })
 }
 
@@ -435,6 +445,23 @@ fn start_replication(
     let peer = HttpPeer::new(allowed, own("replication_uploads.json"), Arc::clone(clock));
     let (storage, kms, arbiter) = (storage.clone(), kms.clone(), Arbiter::new().handle());
     ReplicationClient::start(settings, storage, kms, Arc::new(peer), Arc::clone(clock), &arbiter)
+}
+
+/// Starts the scrub on an arbiter of its own: what it hashes must not hold up anything else.
+fn start_scrub(
+    config: &Config,
+    (storage, kms, replication): (&StorageClient, &KmsClient, &ReplicationClient),
+    clock: &SharedClock,
+) -> ScrubClient {
+    let days = u64::from(config.scrub_interval_days);
+    let settings = ScrubSettings {
+        bytes_per_second: Some(config.scrub_bytes_per_second).filter(|rate| *rate > 0),
+        interval: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+    };
+    let allowed = replication::allowed(config.allow_private_endpoints);
+    let replicas = Arc::new(ReplicaReader::new(replication.clone(), allowed, Arc::clone(clock)));
+    let arbiter = Arbiter::new().handle();
+    ScrubClient::start(settings, storage.clone(), kms.clone(), replicas, Arc::clone(clock), &arbiter)
 }
 
 /// Starts the notifier on an arbiter of its own: what it reads and sends must not hold up anything else.

@@ -1,6 +1,7 @@
 //! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, unless they say otherwise, and speak JSON.
 
 mod audit;
+mod backup;
 mod buckets;
 mod compare;
 mod events;
@@ -20,6 +21,7 @@ mod reencryption;
 mod replication;
 mod requests;
 mod route;
+mod scrub;
 mod simulate;
 mod stream;
 
@@ -125,6 +127,14 @@ pub async fn answer(
         AdminRoute::Reencrypt(route) => {
             only_administrators(node, &caller)?;
             reencryption::answer(node, caller, request_id, route, incoming).await
+        }
+        AdminRoute::CreateBackup => {
+            only_administrators(node, &caller)?;
+            backup::begin(node, caller, request_id, incoming).await
+        }
+        AdminRoute::Scrub(route) => {
+            only_administrators(node, &caller)?;
+            scrub::answer(node, caller, request_id, route, incoming).await
         }
         AdminRoute::Replication(route) => replication::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::Explain => explain::explain(node, &caller),

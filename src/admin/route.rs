@@ -61,6 +61,10 @@ pub enum AdminRoute {
     KeyUsage,
     /// `/_myfsio/kms/reencrypt`
     Reencrypt(ReencryptRoute),
+    /// `POST /_myfsio/backups`; only by the admin socket.
+    CreateBackup,
+    /// `/_myfsio/scrub`
+    Scrub(ScrubRoute),
     /// Routes below `/_myfsio/replication`.
     Replication(ReplicationRoute),
 }
@@ -74,6 +78,26 @@ pub enum ReencryptRoute {
     Begin,
     /// `DELETE`: ends it.
     Cancel,
+}
+
+/// What is asked of the scrub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScrubRoute {
+    /// `GET`: how far it is, and what was found.
+    Report,
+    /// `POST`: begins a run, over everything or over one bucket.
+    Begin,
+    /// `DELETE`: ends it.
+    Stop,
+}
+
+fn scrub(method: &Method) -> Result<AdminRoute, S3Error> {
+    match method.as_str() {
+        "GET" => Ok(AdminRoute::Scrub(ScrubRoute::Report)),
+        "POST" => Ok(AdminRoute::Scrub(ScrubRoute::Begin)),
+        "DELETE" => Ok(AdminRoute::Scrub(ScrubRoute::Stop)),
+        _ => Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", "GET, POST, DELETE")),
+    }
 }
 
 fn reencrypt(method: &Method) -> Result<AdminRoute, S3Error> {
@@ -117,6 +141,8 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let (taken, route) = match segments[..] {
         ["kms", "reencrypt"] => return reencrypt(method),
         ["kms", "usage"] => (Method::GET, AdminRoute::KeyUsage),
+        ["backups"] => (Method::POST, AdminRoute::CreateBackup),
+        ["scrub"] => return scrub(method),
         ["users", user, "quota"] => return user_quota(method, user),
         ["replication", ref rest @ ..] => {
             return super::replication::route::find(method, rest).map(AdminRoute::Replication);
@@ -210,6 +236,12 @@ mod tests {
         assert_eq!(reencrypt(Method::GET), Ok(AdminRoute::Reencrypt(ReencryptRoute::Progress)));
         assert_eq!(reencrypt(Method::DELETE), Ok(AdminRoute::Reencrypt(ReencryptRoute::Cancel)));
         assert_eq!(reencrypt(Method::PUT), Err(ErrorCode::MethodNotAllowed));
+        assert_eq!(find(&Method::POST, "/_myfsio/backups").unwrap(), AdminRoute::CreateBackup);
+        for (method, route) in
+            [(Method::GET, ScrubRoute::Report), (Method::POST, ScrubRoute::Begin), (Method::DELETE, ScrubRoute::Stop)]
+        {
+            assert_eq!(find(&method, "/_myfsio/scrub").unwrap(), AdminRoute::Scrub(route));
+        }
         assert_eq!(find(&Method::GET, "/_myfsio/kms/usage").unwrap(), AdminRoute::KeyUsage);
         let code = |method, path| find(&method, path).unwrap_err().code();
         for (method, path) in [

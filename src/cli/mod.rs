@@ -4,6 +4,7 @@
 //! standard error, 2 wrong usage.
 
 mod arguments;
+mod backup;
 mod bucket;
 mod client_encryption;
 mod completions;
@@ -15,6 +16,7 @@ mod live;
 mod maintenance;
 mod remote;
 mod replication;
+mod scrub;
 mod upgrade;
 mod user;
 
@@ -23,6 +25,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub use arguments::{Mode, Request, parse};
+pub use backup::{BackupWork, Backups};
 pub use bucket::Buckets;
 pub use client_encryption::{ClientEncryption, Work};
 pub use explain::Explain;
@@ -30,6 +33,7 @@ pub use key::Reencrypt;
 pub use live::{Top, Trace};
 pub use maintenance::{Fsck, Reindex};
 pub use replication::Replication;
+pub use scrub::Scrub;
 pub use user::Users;
 
 use serde_json::Value;
@@ -82,9 +86,12 @@ fn perform<E: std::fmt::Display>(
         Request::Fsck(asked, inputs) => maintenance::fsck(&read(inputs)?.config, &asked),
         Request::Explain(asked, inputs) => explain::explain(&read(inputs)?.config, &asked),
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
+        Request::Backup { asked, as_json, .. } if !asked.needs_config() => backup::without_node(&asked, as_json),
+        Request::Backup { asked, as_json, inputs } => backup::run(&read(inputs)?.config, &asked, as_json),
         Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
         Request::Reencrypt { asked, as_json, inputs } => key::run(&read(inputs)?.config, &asked, as_json),
         Request::Replication { asked, as_json, inputs } => replication::run(&read(inputs)?.config, &asked, as_json),
+        Request::Scrub { asked, as_json, inputs } => scrub::run(&read(inputs)?.config, &asked, as_json),
         Request::User { asked, as_json, inputs } => user::run(&read(inputs)?.config, &asked, as_json),
         Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {

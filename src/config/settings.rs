@@ -119,6 +119,12 @@ settings! {
         "LIFECYCLE_DAY_SECONDS" lifecycle_day_seconds: u64 = Integer Text("86400"), parse::number::<u64, 1, 86_400>,
             "Length of the day that lifecycle rules count in, in seconds; shorter ones are for tests.";
     }
+    "Scrub" {
+        "SCRUB_BYTES_PER_SECOND" scrub_bytes_per_second: u64 = Integer Text("8388608"), parse::number::<u64, 0, { 64 * GIB }>,
+            "Pace at which stored bytes are verified in the background, in bytes per second; while requests are under way it is less. 0: as fast as they leave room.";
+        "SCRUB_INTERVAL_DAYS" scrub_interval_days: u32 = Integer Text("30"), parse::number::<u32, 0, 3_650>,
+            "Days from the beginning of one verification of everything to that of the next; the first begins ten minutes after the first start. 0: only when it is asked for (`myfsio scrub start`).";
+    }
     "Access logs of buckets" {
         "ACCESS_LOG_SECONDS" access_log_seconds: u64 = Integer Text("300"), parse::number::<u64, 1, 86_400>,
             "Longest time between two deliveries of log objects, in seconds.";

@@ -5,6 +5,7 @@
 
 mod client;
 mod content;
+mod fetch;
 pub mod handshake;
 mod object;
 mod peer;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 use myfsio_actors::address::{is_private, is_public};
 use myfsio_actors::outgoing::Allowed;
 
+pub use fetch::ReplicaReader;
 pub use peer::HttpPeer;
 pub(crate) use sign::{Signer, Unsigned};
 pub(crate) use target::{Endpoint, query};

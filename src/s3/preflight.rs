@@ -172,6 +172,11 @@ impl Caller {
         principal.is_some_and(|principal| node.access.is_administrator(principal, &self.facts(node)))
     }
 
+    /// Whether it is a command of this machine, which came by the admin socket.
+    pub fn is_command(&self, node: &Node) -> bool {
+        self.auth.access_key_id.as_ref().is_some_and(|id| node.access.own_key.is_of(id))
+    }
+
     /// Whether the caller, who was answered long ago, administers the node by now: its key may have ended since, or its rights.
     pub async fn is_still_administrator(&self, node: &Node) -> bool {
         let Some(access_key) = &self.auth.access_key_id else { return false };

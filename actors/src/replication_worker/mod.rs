@@ -25,7 +25,6 @@ mod lane;
 mod learned;
 mod line;
 mod messages;
-mod pace;
 mod peer;
 mod retry;
 mod rules;

@@ -9,6 +9,7 @@
 //! The way of a read: row from overlay or index, bytes from journal or file (`read`), no mailbox. docs/design.md says more.
 
 mod actor;
+mod backup;
 mod ballast;
 mod body;
 mod checkpoint;
@@ -52,6 +53,7 @@ mod read;
 mod recovery;
 mod replication;
 mod rows;
+mod scrub;
 mod sealing;
 mod segments;
 mod space;
@@ -65,6 +67,10 @@ mod unsealing;
 mod uploads;
 mod versions;
 
+pub use backup::{
+    BackupError, BackupProgress, DATA_FOLDER, Exported, FILES_FILE, ROWS_FILE, Restored, StorageSnapshot,
+    finish_restore, restore,
+};
 pub use body::{BodyWriter, FinishedBody};
 pub use client::StorageClient;
 pub use digest::{DigestPlan, Digests};
@@ -80,3 +86,4 @@ pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, 
 pub use messages::*;
 pub use outbox::QueueLength;
 pub use read::{ObjectPart, ObjectReader, OpenObject, PeekedObject, Purpose};
+pub use scrub::{Damage, DamageKind, Examination, Examined, Look, Repair, Repaired, ScrubItem, ScrubKind, ScrubPage};

@@ -19,6 +19,7 @@ mod queue;
 mod quota;
 mod reencryption;
 mod replica;
+mod scrub;
 mod times;
 mod versions;
 
@@ -32,6 +33,7 @@ pub(super) use drop_replication::{DropLeftovers, DropQueue};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 pub(super) use pass_on::PassOn;
+pub(super) use scrub::{KeepScrub, MarkDamaged, RepairObject};
 #[cfg(test)]
 pub(super) use times::kept;
 pub(super) use versions::marker;
