@@ -15,6 +15,7 @@ mod constraint;
 pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
+pub mod import;
 pub mod kms;
 mod limits;
 mod memory;

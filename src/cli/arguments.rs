@@ -10,11 +10,13 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 use super::bucket::{self, Buckets};
 use super::client_encryption::{self, ClientEncryption};
 use super::explain::Explain;
+use super::import;
 use super::key::{self, Reencrypt};
 use super::maintenance::{Fsck, Reindex};
 use super::replication::{self, Replication};
 use super::user::{self, Users};
 use crate::config::{Inputs, Kind, SETTINGS};
+use crate::import::Import;
 
 /// Which listeners a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,15 @@ pub enum Request {
     Reencrypt {
         /// What.
         asked: Reencrypt,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
+    /// Bring objects of others in.
+    Import {
+        /// Which, and from where.
+        asked: Import,
         /// Whether to answer as JSON.
         as_json: bool,
         /// The settings.
@@ -133,6 +144,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
         Some(("key", group)) => {
             let matches = group.subcommand().map_or(group, |(_, matches)| matches);
             Request::Reencrypt { asked: key::read(matches), as_json: matches.get_flag("json"), inputs: inputs(matches) }
+        }
+        Some(("import", asked)) => {
+            Request::Import { asked: import::read(asked)?, as_json: asked.get_flag("json"), inputs: inputs(asked) }
         }
         Some(("replication", group)) => {
             let (name, matches) = group.subcommand().unwrap_or(("status", group));
@@ -246,6 +260,7 @@ fn command() -> Command {
         .subcommand(fsck)
         .subcommand(reindex)
         .subcommand(bucket::command())
+        .subcommand(import::command())
         .subcommand(key::command())
         .subcommand(replication::command())
         .subcommand(user::command())

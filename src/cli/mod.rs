@@ -8,6 +8,7 @@ mod bucket;
 mod client_encryption;
 mod explain;
 mod healthcheck;
+mod import;
 mod key;
 mod maintenance;
 mod remote;
@@ -79,6 +80,7 @@ fn perform<E: std::fmt::Display>(
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
         Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
         Request::Reencrypt { asked, as_json, inputs } => key::run(&read(inputs)?.config, &asked, as_json),
+        Request::Import { asked, as_json, inputs } => import::run(&read(inputs)?.config, &asked, as_json),
         Request::Replication { asked, as_json, inputs } => replication::run(&read(inputs)?.config, &asked, as_json),
         Request::User { asked, as_json, inputs } => user::run(&read(inputs)?.config, &asked, as_json),
         Request::ClientEncryption(asked) => client_encryption::run(&asked),

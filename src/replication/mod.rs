@@ -17,8 +17,13 @@ use std::net::IpAddr;
 use myfsio_actors::address::{is_private, is_public};
 use myfsio_actors::outgoing::Allowed;
 
+pub use client::{Ask, Download, Failure, Place, Remote, Reply, S3Client};
+pub use content::{Payload, Pieces};
 pub use peer::HttpPeer;
-use target::Endpoint;
+pub use reqwest::Method;
+pub use sign::Signer;
+pub use target::Endpoint;
+pub use uploads::{Remembered, Uploads, What as UploadOf};
 
 /// Which addresses connections may lead to. Link-local ones, where clouds tell machines their secrets, are never among them.
 pub fn allowed(private: bool) -> Allowed {

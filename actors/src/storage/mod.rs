@@ -67,6 +67,7 @@ mod versions;
 pub use body::{BodyWriter, FinishedBody};
 pub use client::StorageClient;
 pub use digest::{DigestPlan, Digests};
+pub use disk::open_beneath;
 pub use engine::StorageSettings;
 pub use error::StorageError;
 pub use explain::{
