@@ -106,20 +106,18 @@ pub(super) fn read(matches: &ArgMatches) -> Result<Import, Error> {
 /// Does it. Errs: one line; also when something was left out.
 pub fn run(config: &Config, asked: &Import, as_json: bool) -> Result<(), String> {
     let prepared = import::prepare(config, asked)?;
-    let mut report = Report::new(as_json, asked.plan.dry_run);
-    let done = match asked.plan.dry_run {
-        true => import::look(prepared, &mut report),
-        false => {
-            let of = config.clone();
-            let made = at_socket(config, move |socket| {
-                let done = import::bring(&of, socket, prepared, &mut report);
-                (report, done)
-            })?;
-            report = made.0;
-            made.1
-        }
-    };
-    report.end(done)
+    let dry_run = asked.plan.dry_run;
+    if dry_run {
+        let mut report = Report::new(as_json, dry_run);
+        let done = import::look(prepared, &mut report);
+        return report.end(done);
+    }
+    let of = config.clone();
+    at_socket(config, move |socket| {
+        let mut report = Report::new(as_json, dry_run);
+        let done = import::bring(&of, socket, prepared, &mut report);
+        report.end(done)
+    })?
 }
 
 /// Prints what happens.

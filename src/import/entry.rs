@@ -5,7 +5,7 @@ use std::ops::Range;
 use myfsio_actors::names::{Stamp, VersionId};
 use sha2::{Digest as _, Sha256};
 
-use super::local::LocalObject;
+use super::local::{Form, LocalObject};
 use super::remote::RemoteObject;
 use crate::replication::{Failure, Pieces};
 
@@ -83,6 +83,14 @@ impl Version {
     /// A version whose id is still to be settled.
     pub fn new(name: Name, modified: Stamp, size: u64, what: What) -> Self {
         Self { name, id: VersionId::Null, modified, size, what }
+    }
+
+    /// Its size, if it is what a reader gets: of an encrypted file that shows only when it is opened.
+    pub fn exact_size(&self) -> Option<u64> {
+        match &self.what {
+            What::Local(object) if matches!(object.form, Form::Sealed(..)) => None,
+            _ => Some(self.size),
+        }
     }
 }
 

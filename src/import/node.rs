@@ -141,9 +141,11 @@ impl NodeApi {
         if version.id != VersionId::Null {
             return Ok(true);
         }
-        let there = reply.header("last-modified").and_then(date_seconds);
+        let Some(there) = reply.header("last-modified").and_then(date_seconds) else { return Ok(false) };
         let here = version.modified.0.min(self.clock.now().0) / 1_000_000_000;
-        Ok(there.is_some_and(|there| there >= here))
+        let size = reply.header("content-length").and_then(|size| size.parse().ok());
+        // What was written in the same second is told by its size, where the source tells that.
+        Ok(there > here || (there == here && version.exact_size().is_none_or(|own| Some(own) == size)))
     }
 
     /// Puts a delete marker.

@@ -379,10 +379,10 @@ impl<'a> Run<'a> {
                 );
                 continue;
             }
-            let is_configured = match document.resource {
-                // What the bucket was made with says less.
-                "object-lock" if made.is_new => Ok(false),
-                resource => node.is_configured(&bucket.target, resource).await,
+            let is_configured = match made.is_new {
+                // Of object lock, what the bucket was made with says less.
+                true => Ok(false),
+                false => node.is_configured(&bucket.target, document.resource).await,
             };
             let done = match is_configured {
                 Ok(true) => Ok(()),
