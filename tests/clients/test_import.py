@@ -328,6 +328,33 @@ def test_an_import_that_is_broken_off_goes_on(node, moto):  # noqa: F811
     assert count() == 300 and body(s3, "orig", "k123") == data(20_000, 123)
 
 
+def test_a_large_object_goes_on_where_it_was(node_factory, tmp_path):
+    """It is larger than a request may be, so it comes in parts; the upload that was begun is the one that is completed."""
+    node = node_factory(MAX_UPLOAD_SIZE=5 * MIB)
+    s3 = node.client()
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    content = data(48 * MIB)
+    (plain / "large").write_bytes(content)
+    env = {"PATH": os.environ.get("PATH", ""), "STORAGE_ROOT": str(node.root), "HOME": str(node.cwd), **node.env}
+    process = subprocess.Popen([nodes.BINARY, "import", "--from", plain, "--into", "b"], cwd=node.cwd, env=env, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            uploads = s3.list_multipart_uploads(Bucket="b").get("Uploads", [])
+            if uploads and s3.list_parts(Bucket="b", Key="large", UploadId=uploads[0]["UploadId"]).get("Parts"):
+                break
+        except ClientError:
+            pass
+    process.kill()
+    process.wait(10)
+    status, found, told = run(node, "--from", plain, "--into", "b")
+    assert (status, found, told["imported"] + told["present"]) == (0, {}, 1)
+    assert body(s3, "b", "large") == content
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="b"), "another upload was begun"
+
+
 def test_wrong_bytes_are_not_taken(node, tmp_path):
     """A file whose bytes rotted has the size and the time that it was stored with, and another digest."""
     old = tmp_path / "old"
