@@ -101,15 +101,9 @@ impl RemoteSource {
 
     /// What is configured of a bucket. What the caller may not read, or the server does not know, is taken for nothing.
     pub async fn settings(&self, bucket: &Bucket) -> Result<Settings, Failure> {
-        let place = Place::Bucket(&bucket.name);
-        let status = match self.get(Method::GET, place, &[("versioning", "")]).await {
-            Ok(reply) => documents::versioning(&reply.body).ok().flatten(),
-            Err(failure) if failure.code() == "NoSuchBucket" => return Err(failure),
-            Err(Failure::Refused { .. }) => None,
-            Err(failure) => return Err(failure),
-        };
+        let status = self.versioning(bucket).await?;
         let mut settings = Settings {
-            versioning: match status.as_deref().filter(|_| self.versions) {
+            versioning: match status.as_deref() {
                 Some("Enabled") => Versioning::Enabled,
                 Some("Suspended") => Versioning::Suspended,
                 _ => Versioning::Off,
@@ -144,20 +138,18 @@ impl RemoteSource {
 
     /// Lists a bucket, key by key.
     pub async fn list(&self, bucket: &Bucket, to: &mpsc::Sender<Listed>) -> Result<(), Failure> {
-        let has_versions = self.settings_of_versions(bucket).await?;
-        match has_versions {
+        match self.versioning(bucket).await?.is_some() {
             true => self.list_versions(bucket, to).await,
             false => self.list_objects(bucket, to).await,
         }
     }
 
-    async fn settings_of_versions(&self, bucket: &Bucket) -> Result<bool, Failure> {
-        if !self.versions {
-            return Ok(false);
-        }
+    /// Whether versions are kept, where they are wanted: `Enabled`, `Suspended`, or none. A server that does not know has none.
+    async fn versioning(&self, bucket: &Bucket) -> Result<Option<String>, Failure> {
         match self.get(Method::GET, Place::Bucket(&bucket.name), &[("versioning", "")]).await {
-            Ok(reply) => Ok(documents::versioning(&reply.body).ok().flatten().is_some()),
-            Err(Failure::Refused { .. }) => Ok(false),
+            Ok(reply) => Ok(documents::versioning(&reply.body).map_err(nonsense)?.filter(|_| self.versions)),
+            Err(failure) if matches!(failure.status(), 405 | 501) => Ok(None),
+            Err(failure) if failure.status() == 403 && !self.versions => Ok(None),
             Err(failure) => Err(failure),
         }
     }

@@ -122,7 +122,7 @@ def python_generation(path):
     root = Root(path)
     root.keys()
     root.bucket("photos", versioning_enabled=False, quota={"max_bytes": 10_000_000, "max_objects": 100},
-                tags=[{"Key": "team", "Value": "a & b"}],
+                tags=[{"Key": "team", "Value": "a b"}],
                 cors=[{"AllowedOrigins": ["https://example.com"], "AllowedMethods": ["GET"], "MaxAgeSeconds": 60}],
                 website={"index_document": "index.html"},
                 lifecycle=[{"ID": "old", "Prefix": "logs/", "Status": "Enabled", "Expiration": {"Days": 3650}}])

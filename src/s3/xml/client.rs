@@ -192,7 +192,9 @@ pub fn write_complete<'a>(parts: impl Iterator<Item = (u16, &'a str)>) -> String
 
 /// Whether `VersioningConfiguration` says that versions are kept: `Enabled`, `Suspended`, or none.
 pub fn versioning(body: &[u8]) -> Result<Option<String>, MalformedXml> {
-    let root = read::parse(body, "VersioningConfiguration")?;
+    // Some services call the answer by its operation.
+    let root =
+        read::parse(body, "VersioningConfiguration").or_else(|_| read::parse(body, "GetBucketVersioningResponse"))?;
     Ok(Some(optional(&root, "Status").trim().to_owned()).filter(|status| !status.is_empty()))
 }
 
@@ -337,5 +339,9 @@ mod tests {
         assert_eq!(versioning(b"<VersioningConfiguration/>").unwrap(), None);
         let enabled = versioning(b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>");
         assert_eq!(enabled.unwrap().as_deref(), Some("Enabled"));
+        let other =
+            versioning(b"<GetBucketVersioningResponse><Status>Suspended</Status></GetBucketVersioningResponse>");
+        assert_eq!(other.unwrap().as_deref(), Some("Suspended"));
+        assert!(versioning(b"<html/>").is_err());
     }
 }
