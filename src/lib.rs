@@ -16,6 +16,7 @@ mod constraint;
 pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
+pub mod import;
 pub mod jobs;
 pub mod kms;
 mod limits;

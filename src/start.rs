@@ -7,6 +7,7 @@
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use crate::backup::sources;
 use crate::cli::Mode;
 use crate::config::{Config, Durability, Secret};
 use crate::console::{self, Console, ConsoleSettings};
+use crate::import;
 use crate::jobs::{self, Jobs};
 use crate::limits;
 use crate::memory;
@@ -79,6 +81,9 @@ pub enum RunError {
     /// Its data directory, or the journal while it ran.
     #[error("storage: {0}")]
     Storage(#[from] StorageError),
+    /// Its data directory is another's.
+    #[error("{0}")]
+    Earlier(String),
     /// Its users.
     #[error("users: {0}")]
     Iam(#[from] IamError),
@@ -154,7 +159,7 @@ pub fn for_one_command<T: Send + 'static>(
     // Who runs a command reads its answer, not what the node says of itself.
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
-        let mut running = Running::start(config).await?;
+        let running = Running::start(config).await?;
         let settings = server_settings(config, &running.node);
         let (own, other) = UnixStream::pair().map_err(RunError::Start)?;
         own.set_nonblocking(true).map_err(RunError::Start)?;
@@ -162,10 +167,27 @@ pub fn for_one_command<T: Send + 'static>(
         let serving = tokio::task::spawn_local(async move { admin_socket::serve(&node, &settings, own).await });
         let answer = tokio::task::spawn_blocking(move || command(other)).await;
         serving.abort();
-        if let Some(admin) = running.seeded.take() {
-            let _ = io::stderr().lock().write_all(first_administrator(&admin).as_bytes());
-        }
-        running.stop().await?;
+        running.end_of_command().await?;
+        answer.map_err(|error| RunError::Start(io::Error::other(error)))
+    })
+}
+
+/// Runs a node without its listeners, but with its admin socket, for one command that asks many things there. Errs: it cannot start or
+/// stop.
+pub fn at_own_socket<T: Send + 'static>(
+    config: &Config,
+    command: impl FnOnce(&Path) -> T + Send + 'static,
+) -> Result<T, RunError> {
+    let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
+    actix::System::new().block_on(async move {
+        let running = Running::start(config).await?;
+        let (settings, run) = (server_settings(config, &running.node), run_folder(&config.storage_root));
+        let none = || RunError::Start(io::Error::other("there is no admin socket"));
+        let socket = admin_socket::listen(&running.node, &settings, &run).ok_or_else(none)?;
+        let path = socket.path().to_path_buf();
+        let answer = tokio::task::spawn_blocking(move || command(&path)).await;
+        drop(socket);
+        running.end_of_command().await?;
         answer.map_err(|error| RunError::Start(io::Error::other(error)))
     })
 }
@@ -180,6 +202,7 @@ struct Running {
 
 impl Running {
     async fn start(config: &Config) -> Result<Self, RunError> {
+        import::refuse_earlier(&config.storage_root).map_err(RunError::Earlier)?;
         let clock: SharedClock = Arc::new(SystemClock);
         let storage = StorageClient::start(&storage_settings(config), Arc::clone(&clock))?;
         let sealer = sealer(config)?;
@@ -215,6 +238,14 @@ impl Running {
         node.scrub.watch_load(move || under_way.upgrade().map_or(0, |node| node.under_way()));
         let sampler = sampler::start(&node, &config.storage_root);
         Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, node, seeded })
+    }
+
+    /// Tells the first administrator's secret if it was made for this command, and stops.
+    async fn end_of_command(mut self) -> Result<(), RunError> {
+        if let Some(admin) = self.seeded.take() {
+            let _ = io::stderr().lock().write_all(first_administrator(&admin).as_bytes());
+        }
+        self.stop().await
     }
 
     /// Drains in reverse. Errs: storage failed while it ran, or cannot be sealed.

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod bucket_config;
 pub mod call;
 pub mod clock;
+pub mod earlier;
 pub mod encryption;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;

@@ -13,6 +13,7 @@ use super::client_encryption::{self, ClientEncryption};
 use super::completions;
 use super::examples;
 use super::explain::Explain;
+use super::import;
 use super::key::{self, Reencrypt};
 use super::live::{self, Top, Trace};
 use super::maintenance::{Fsck, Reindex};
@@ -21,6 +22,7 @@ use super::scrub::{self, Scrub};
 use super::upgrade;
 use super::user::{self, Users};
 use crate::config::{Inputs, Kind, SETTINGS};
+use crate::import::Import;
 
 /// Which listeners a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,15 @@ pub enum Request {
     Reencrypt {
         /// What.
         asked: Reencrypt,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
+    /// Bring objects of others in.
+    Import {
+        /// Which, and from where.
+        asked: Import,
         /// Whether to answer as JSON.
         as_json: bool,
         /// The settings.
@@ -175,6 +186,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
         Some(("key", group)) => {
             let matches = group.subcommand().map_or(group, |(_, matches)| matches);
             Request::Reencrypt { asked: key::read(matches), as_json: matches.get_flag("json"), inputs: inputs(matches) }
+        }
+        Some(("import", asked)) => {
+            Request::Import { asked: import::read(asked)?, as_json: asked.get_flag("json"), inputs: inputs(asked) }
         }
         Some(("replication", group)) => {
             let (name, matches) = group.subcommand().unwrap_or(("status", group));
@@ -303,6 +317,7 @@ fn grammar() -> Command {
         .subcommand(reindex)
         .subcommand(backup::command())
         .subcommand(bucket::command())
+        .subcommand(import::command())
         .subcommand(key::command())
         .subcommand(replication::command())
         .subcommand(scrub::command())

@@ -11,6 +11,7 @@ mod completions;
 mod examples;
 mod explain;
 mod healthcheck;
+mod import;
 mod key;
 mod live;
 mod maintenance;
@@ -90,6 +91,7 @@ fn perform<E: std::fmt::Display>(
         Request::Backup { asked, as_json, inputs } => backup::run(&read(inputs)?.config, &asked, as_json),
         Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
         Request::Reencrypt { asked, as_json, inputs } => key::run(&read(inputs)?.config, &asked, as_json),
+        Request::Import { asked, as_json, inputs } => import::run(&read(inputs)?.config, &asked, as_json),
         Request::Replication { asked, as_json, inputs } => replication::run(&read(inputs)?.config, &asked, as_json),
         Request::Scrub { asked, as_json, inputs } => scrub::run(&read(inputs)?.config, &asked, as_json),
         Request::User { asked, as_json, inputs } => user::run(&read(inputs)?.config, &asked, as_json),

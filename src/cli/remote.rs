@@ -3,6 +3,8 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -125,6 +127,31 @@ pub fn ask_watching(config: &Config, question: &Question, watch: fn(&str)) -> Re
             Err(error) if error.is_locked() => {
                 return Err(format!("{error}: it is open, and its node takes no commands at {}", run.display()));
             }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Gives the node's admin socket to a command that asks many things, starting the node for as long as it takes if it does not run.
+/// Errs: there is none; one line.
+pub fn at_socket<T: Send + 'static>(
+    config: &Config,
+    command: impl FnOnce(&Path) -> T + Send + 'static,
+) -> Result<T, String> {
+    let (run, since) = (run_folder(&config.storage_root), Instant::now());
+    // A start that failed leaves it for the next one.
+    let waiting = Arc::new(Mutex::new(Some(command)));
+    let taken = || "the command was begun twice".to_owned();
+    let take = |waiting: &Mutex<Option<_>>| waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+    loop {
+        if let Some(socket) = find(&run, admin_socket::NAME).ok().filter(|path| UnixStream::connect(path).is_ok()) {
+            return take(&waiting).map(|command| command(&socket)).ok_or_else(taken);
+        }
+        let of = Arc::clone(&waiting);
+        match start::at_own_socket(config, move |socket| take(&of).map(|command| command(socket))) {
+            Ok(answer) => return answer.ok_or_else(taken),
+            // It starts or stops just now, or another command has it.
+            Err(error) if error.is_locked() && since.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
             Err(error) => return Err(error.to_string()),
         }
     }

@@ -18,10 +18,16 @@ use std::net::IpAddr;
 use myfsio_actors::address::{is_private, is_public};
 use myfsio_actors::outgoing::Allowed;
 
+pub use client::{Ask, Download, Failure, Place, Remote, Reply, S3Client};
+pub use content::{Payload, Pieces};
 pub use fetch::ReplicaReader;
 pub use peer::HttpPeer;
-pub(crate) use sign::{Signer, Unsigned};
-pub(crate) use target::{Endpoint, query};
+pub use reqwest::Method;
+pub use sign::Signer;
+pub(crate) use sign::Unsigned;
+pub use target::Endpoint;
+pub(crate) use target::query;
+pub use uploads::{Remembered, Uploads, What as UploadOf};
 
 /// Which addresses connections may lead to. Link-local ones, where clouds tell machines their secrets, are never among them.
 pub fn allowed(private: bool) -> Allowed {

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use beneath::open_beneath;
+pub use beneath::open_beneath;
 pub(super) use file::{DiskFile, FileStamp};
 #[cfg(test)]
 pub(super) use seam::Watcher;
