@@ -19,11 +19,13 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use serde_json::Value;
 
-use self::file::{ATTEMPTS_MAX, Seen, problem, read, replace, rest};
+use self::file::{ATTEMPTS_MAX, Replaced, Seen, problem, read, replace, rest};
 pub use self::file::{FILE_BYTES_MAX, FileStamp, write_new_secret};
+use self::former::Formers;
 use crate::names::Stamp;
 
 mod file;
+mod former;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
@@ -163,6 +165,8 @@ pub struct Published<T> {
     seen: Option<FileStamp>,
     /// False when the file was read so soon after a change that another may have gone unseen.
     settled: bool,
+    /// The files that it replaced a moment ago.
+    formers: Formers,
     /// The folder that the file was in.
     folder: Option<OwnedFd>,
     /// When this was published.
@@ -172,10 +176,10 @@ pub struct Published<T> {
 }
 
 impl<T> Published<T> {
-    fn new(path: &Path, state: Arc<T>, problem: Option<FileProblem>, seen: Option<Seen>) -> Self {
+    fn new(path: &Path, state: Arc<T>, problem: Option<FileProblem>, seen: Option<Seen>, formers: Formers) -> Self {
         let settled = seen.as_ref().is_none_or(|seen| seen.settled);
         let (seen, folder) = (seen.map(|seen| seen.stamp), file::folder_of(path));
-        Self { state, problem, seen, settled, folder, since: Instant::now(), followed: AtomicU64::new(0) }
+        Self { state, problem, seen, settled, formers, folder, since: Instant::now(), followed: AtomicU64::new(0) }
     }
 
     /// Whether the file was there when it was last read.
@@ -185,7 +189,7 @@ impl<T> Published<T> {
 
     /// Whether the file at `path` still is what was read. A file whose stamp cannot be read counts as changed.
     pub fn is_current(&self, path: &Path) -> bool {
-        self.settled && FileStamp::of(path).is_ok_and(|stamp| stamp == self.seen)
+        self.settled && self.formers.are_quiet() && FileStamp::of(path).is_ok_and(|stamp| stamp == self.seen)
     }
 
     /// The same for requests, of which many come at once. Each looks at the file, since its client may have edited it a moment
@@ -197,7 +201,7 @@ impl<T> Published<T> {
         if let Some(folder) =
             self.folder.as_ref().filter(|_| followed != 0 && now.saturating_sub(followed) < FOLDER_NANOS)
         {
-            return FileStamp::of_name(folder, path).is_ok_and(|stamp| stamp == self.seen);
+            return self.formers.are_quiet() && FileStamp::of_name(folder, path).is_ok_and(|stamp| stamp == self.seen);
         }
         let current = self.is_current(path);
         if current {
@@ -218,6 +222,7 @@ pub struct JsonStore<S: Schema> {
     /// The last good document, unknown fields included.
     document: Value,
     text: String,
+    formers: Formers,
     published: Snapshot<S::State>,
 }
 
@@ -236,8 +241,9 @@ impl<S: Schema> JsonStore<S> {
             None => (empty.to_string(), None),
         };
         let (document, state) = compile(&schema, &text).map_err(|m| StoreError::Broken(problem(&path, m)))?;
-        let published = Published::new(&path, Arc::new(state), None, seen);
-        Ok(Self { path, schema, document, text, published: Arc::new(ArcSwap::from_pointee(published)) })
+        let formers = Formers::default();
+        let published = Published::new(&path, Arc::new(state), None, seen, formers.clone());
+        Ok(Self { path, schema, document, text, formers, published: Arc::new(ArcSwap::from_pointee(published)) })
     }
 
     /// The snapshots, for readers.
@@ -260,6 +266,7 @@ impl<S: Schema> JsonStore<S> {
         if self.published.load().is_current(&self.path) {
             return;
         }
+        self.take_in_late_edits();
         let found = match read(&self.path) {
             Ok(found) => found,
             Err(error) => {
@@ -325,8 +332,8 @@ impl<S: Schema> JsonStore<S> {
             }
             let text = to_text(&document);
             let (_, state) = compile(&self.schema, &text).map_err(|m| StoreError::Broken(problem(&self.path, m)))?;
-            let was = before.seen.map(|stamp| (self.text.as_str(), stamp));
-            if let Some(seen) = replace(&self.path, &text, was)? {
+            let was = before.seen.map(|stamp| (self.text.clone(), stamp));
+            if let Some(seen) = self.replace(&text, was)? {
                 let former = std::mem::replace(&mut self.document, document);
                 self.text = text;
                 self.publish(Arc::new(state), None, Some(seen));
@@ -335,6 +342,43 @@ impl<S: Schema> JsonStore<S> {
             rest(attempt);
         }
         Err(StoreError::Contended { path: self.path.clone() }.into())
+    }
+
+    fn replace(&mut self, text: &str, was: Option<(String, FileStamp)>) -> Result<Option<Seen>, StoreError> {
+        let was = was.as_ref().map(|(text, stamp)| (text.as_str(), *stamp));
+        let Replaced { seen, former } = replace(&self.path, text, was)?;
+        if let Some(former) = former {
+            self.formers.keep(former);
+        }
+        Ok(seen)
+    }
+
+    /// What somebody saved into a file that the node had just replaced takes the file's place: it was saved last.
+    fn take_in_late_edits(&mut self) {
+        let Some(bytes) = self.formers.written() else { return };
+        let written = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned()).and_then(|text| {
+            for attempt in 0..ATTEMPTS_MAX {
+                let was = read(&self.path).map_err(|error| error.to_string())?;
+                if self
+                    .replace(&text, was.map(|(text, seen)| (text, seen.stamp)))
+                    .map_err(|error| error.to_string())?
+                    .is_some()
+                {
+                    return Ok(());
+                }
+                rest(attempt);
+            }
+            Err("the file keeps changing".to_owned())
+        });
+        match written {
+            Ok(()) => {
+                tracing::info!(file = %self.path.display(), "took in an edit that was saved while the node wrote")
+            }
+            Err(reason) => tracing::error!(
+                "{}: an edit that was saved while the node wrote is lost: {reason}",
+                self.path.display()
+            ),
+        }
     }
 
     fn publish_problem(&self, seen: Option<Seen>, mistake: Mistake) {
@@ -347,7 +391,7 @@ impl<S: Schema> JsonStore<S> {
     }
 
     fn publish(&self, state: Arc<S::State>, problem: Option<FileProblem>, seen: Option<Seen>) {
-        self.published.store(Arc::new(Published::new(&self.path, state, problem, seen)));
+        self.published.store(Arc::new(Published::new(&self.path, state, problem, seen, self.formers.clone())));
     }
 }
 
