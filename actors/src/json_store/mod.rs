@@ -22,6 +22,7 @@ use serde_json::Value;
 use self::file::{ATTEMPTS_MAX, Replaced, Seen, problem, read, replace, rest};
 pub use self::file::{FILE_BYTES_MAX, FileStamp, write_new_secret};
 use self::former::Formers;
+use self::watch::Watch;
 use crate::names::Stamp;
 
 mod file;
@@ -30,6 +31,7 @@ mod former;
 mod races;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 /// How long the folder that the file was found in serves further looks, before the whole path is followed again.
 const FOLDER_NANOS: u64 = 1_000_000;
@@ -169,6 +171,10 @@ pub struct Published<T> {
     formers: Formers,
     /// The folder that the file was in.
     folder: Option<OwnedFd>,
+    /// What the kernel tells of that folder.
+    watch: Option<Arc<Watch>>,
+    /// The turn of `watch` in which the file was last found to be current; odd for never.
+    turn: AtomicU64,
     /// When this was published.
     since: Instant,
     /// When the whole path was last followed for a reader, in nanoseconds since `since`; 0 for never.
@@ -176,10 +182,20 @@ pub struct Published<T> {
 }
 
 impl<T> Published<T> {
-    fn new(path: &Path, state: Arc<T>, problem: Option<FileProblem>, seen: Option<Seen>, formers: Formers) -> Self {
+    fn new(path: &Path, state: Arc<T>, problem: Option<FileProblem>, seen: Option<Seen>, kept: &Kept) -> Self {
         let settled = seen.as_ref().is_none_or(|seen| seen.settled);
-        let (seen, folder) = (seen.map(|seen| seen.stamp), file::folder_of(path));
-        Self { state, problem, seen, settled, formers, folder, since: Instant::now(), followed: AtomicU64::new(0) }
+        Self {
+            state,
+            problem,
+            seen: seen.map(|seen| seen.stamp),
+            settled,
+            formers: kept.formers.clone(),
+            folder: file::folder_of(path),
+            watch: kept.watch.clone(),
+            turn: AtomicU64::new(1),
+            since: Instant::now(),
+            followed: AtomicU64::new(0),
+        }
     }
 
     /// Whether the file was there when it was last read.
@@ -192,22 +208,33 @@ impl<T> Published<T> {
         self.settled && self.formers.are_quiet() && FileStamp::of(path).is_ok_and(|stamp| stamp == self.seen)
     }
 
-    /// The same for requests, of which many come at once. Each looks at the file, since its client may have edited it a moment
-    /// ago; but most look into the folder that it was in, which is the cheaper half of following a path. Folders and links on
-    /// the way to it are looked at once a millisecond.
+    /// The same for requests, of which many come at once, and each of whose clients may have edited the file a moment ago. Where
+    /// the kernel tells that nothing happened in the folder, that is all that is looked at; else the file is, in the folder that
+    /// it was in, which is the cheaper half of following a path. Folders and links on the way, and what the kernel does not tell
+    /// (other hosts of a network's file system, memory maps), are looked at once a millisecond.
     pub fn is_current_for_request(&self, path: &Path) -> bool {
         let now = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
         let followed = self.followed.load(Ordering::Relaxed);
-        if let Some(folder) =
-            self.folder.as_ref().filter(|_| followed != 0 && now.saturating_sub(followed) < FOLDER_NANOS)
-        {
-            return self.formers.are_quiet() && FileStamp::of_name(folder, path).is_ok_and(|stamp| stamp == self.seen);
+        let is_followed = followed != 0 && now.saturating_sub(followed) < FOLDER_NANOS;
+        let turn = self.watch.as_ref().and_then(|watch| watch.turn());
+        if let Some(folder) = self.folder.as_ref().filter(|_| is_followed) {
+            let is_silent = turn.is_some_and(|turn| turn == self.turn.load(Ordering::Relaxed));
+            let is_same = || FileStamp::of_name(folder, path).is_ok_and(|stamp| stamp == self.seen);
+            return self.formers.are_quiet() && (is_silent || self.note(turn, is_same()));
         }
-        let current = self.is_current(path);
+        let current = self.note(turn, self.is_current(path));
         if current {
             self.followed.store(now, Ordering::Relaxed);
         }
         current
+    }
+
+    /// Notes in which turn the file was found current.
+    fn note(&self, turn: Option<u64>, is_current: bool) -> bool {
+        if let Some(turn) = turn.filter(|_| is_current) {
+            self.turn.store(turn, Ordering::Relaxed);
+        }
+        is_current
     }
 }
 
@@ -222,8 +249,15 @@ pub struct JsonStore<S: Schema> {
     /// The last good document, unknown fields included.
     document: Value,
     text: String,
-    formers: Formers,
+    kept: Kept,
     published: Snapshot<S::State>,
+}
+
+/// What one state of the file hands on to the next.
+#[derive(Debug)]
+struct Kept {
+    formers: Formers,
+    watch: Option<Arc<Watch>>,
 }
 
 impl<S: Schema> JsonStore<S> {
@@ -241,9 +275,9 @@ impl<S: Schema> JsonStore<S> {
             None => (empty.to_string(), None),
         };
         let (document, state) = compile(&schema, &text).map_err(|m| StoreError::Broken(problem(&path, m)))?;
-        let formers = Formers::default();
-        let published = Published::new(&path, Arc::new(state), None, seen, formers.clone());
-        Ok(Self { path, schema, document, text, formers, published: Arc::new(ArcSwap::from_pointee(published)) })
+        let kept = Kept { formers: Formers::default(), watch: Watch::of(&path, None) };
+        let published = Published::new(&path, Arc::new(state), None, seen, &kept);
+        Ok(Self { path, schema, document, text, kept, published: Arc::new(ArcSwap::from_pointee(published)) })
     }
 
     /// The snapshots, for readers.
@@ -348,14 +382,14 @@ impl<S: Schema> JsonStore<S> {
         let was = was.as_ref().map(|(text, stamp)| (text.as_str(), *stamp));
         let Replaced { seen, former } = replace(&self.path, text, was)?;
         if let Some(former) = former {
-            self.formers.keep(former);
+            self.kept.formers.keep(former);
         }
         Ok(seen)
     }
 
     /// What somebody saved into a file that the node had just replaced takes the file's place: it was saved last.
     fn take_in_late_edits(&mut self) {
-        let Some(bytes) = self.formers.written() else { return };
+        let Some(bytes) = self.kept.formers.written() else { return };
         let written = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned()).and_then(|text| {
             for attempt in 0..ATTEMPTS_MAX {
                 let was = read(&self.path).map_err(|error| error.to_string())?;
@@ -381,7 +415,7 @@ impl<S: Schema> JsonStore<S> {
         }
     }
 
-    fn publish_problem(&self, seen: Option<Seen>, mistake: Mistake) {
+    fn publish_problem(&mut self, seen: Option<Seen>, mistake: Mistake) {
         let problem = problem(&self.path, mistake);
         let before = self.published.load_full();
         if before.problem.as_ref() != Some(&problem) {
@@ -390,8 +424,9 @@ impl<S: Schema> JsonStore<S> {
         self.publish(Arc::clone(&before.state), Some(problem), seen);
     }
 
-    fn publish(&self, state: Arc<S::State>, problem: Option<FileProblem>, seen: Option<Seen>) {
-        self.published.store(Arc::new(Published::new(&self.path, state, problem, seen, self.formers.clone())));
+    fn publish(&mut self, state: Arc<S::State>, problem: Option<FileProblem>, seen: Option<Seen>) {
+        self.kept.watch = Watch::of(&self.path, self.kept.watch.as_ref());
+        self.published.store(Arc::new(Published::new(&self.path, state, problem, seen, &self.kept)));
     }
 }
 
