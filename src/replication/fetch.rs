@@ -51,7 +51,7 @@ impl ReplicaReader {
             keys: self.keys.clone(),
         };
         let endpoint = Endpoint::parse(&connection.endpoint_url)?;
-        Ok(Remote { endpoint, signer, ahead_seconds: Arc::clone(&self.ahead_seconds) })
+        Ok(Remote { endpoint, signer: Some(signer), ahead_seconds: Arc::clone(&self.ahead_seconds) })
     }
 
     async fn get(&self, wanted: Wanted<'_>, range: Range<u64>) -> Result<Bytes, String> {
