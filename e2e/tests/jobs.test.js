@@ -110,8 +110,10 @@ test("a bucket is emptied for good, once its name is typed", async () => {
   assert.equal((await keys("/other?list-type=2")).length, 40);
   await page.goto(`${node.console}/ui/buckets/other/work`);
   await page.fill("[name=confirm]", "other");
+  await page.press("[name=confirm]", "Enter");
   await page.click("button[value=delete]");
   await page.waitForURL("**/ui/jobs/*");
+  assert.match(await page.textContent("h1"), /^Delete/, "Enter presses no other button");
   await ended(page);
   await page.goto(`${node.console}/ui/buckets/other/delete`);
   await page.fill("[name=confirm]", "other");

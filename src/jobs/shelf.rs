@@ -81,6 +81,8 @@ impl Jobs {
             all.insert(id.clone(), Arc::clone(&job));
         }
         if let Err(error) = self.keep(&job).await {
+            // Somebody may have begun to work at it.
+            job.cancel();
             self.all.lock().remove(&id);
             return Err(error.into());
         }

@@ -144,14 +144,28 @@ impl Asker {
 
     /// Puts one configuration of a bucket, an XML document. Errs: as the API would.
     pub async fn put_document(&self, bucket: &BucketName, what: &str, document: &str) -> Result<(), Refusal> {
+        self.put_document_with(bucket, what, document, &[]).await
+    }
+
+    /// The same with further headers. Errs: as the API would.
+    pub async fn put_document_with(
+        &self,
+        bucket: &BucketName,
+        what: &str,
+        document: &str,
+        further: &[(&str, &str)],
+    ) -> Result<(), Refusal> {
         let length = document.len().to_string();
         // Some documents are not taken without.
         let digest = STANDARD.encode(Md5::digest(document));
+        let mut headers =
+            vec![("content-length", length.as_str()), ("content-type", "application/xml"), ("content-md5", &digest)];
+        headers.extend_from_slice(further);
         let wish = Wish {
             method: Method::PUT,
             bucket: Some(bucket),
             query: &[(what, "")],
-            headers: &[("content-length", &length), ("content-type", "application/xml"), ("content-md5", &digest)],
+            headers: &headers,
             payload: Some(body(document.to_owned())),
             ..Wish::default()
         };

@@ -83,18 +83,16 @@ impl Counted {
     fn take(&mut self, prefix: &str, key: &str, size: u64) {
         self.total.add(size);
         let rest = key.strip_prefix(prefix).unwrap_or(key);
+        let has_room = self.folders.len() < FOLDERS_MAX;
         match rest.split_once('/') {
             None => self.own.add(size),
-            Some((folder, _)) => {
-                let has_room = self.folders.len() < FOLDERS_MAX;
-                match self.folders.get_mut(folder) {
-                    Some(sum) => sum.add(size),
-                    None if has_room => {
-                        self.folders.insert(folder.to_owned(), Sum { objects: 1, bytes: size });
-                    }
-                    None => self.others.add(size),
+            Some((folder, _)) => match self.folders.get_mut(folder) {
+                Some(sum) => sum.add(size),
+                None if has_room => {
+                    self.folders.insert(folder.to_owned(), Sum { objects: 1, bytes: size });
                 }
-            }
+                None => self.others.add(size),
+            },
         }
     }
 }

@@ -92,6 +92,8 @@ texts! { Access {
     target_prefix = "Only keys that begin with",
     target_suffix = "Only keys that end with",
     target_empty = "A target needs an ARN and at least one event.",
+    untested = "Without a test",
+    untested_lead = "Otherwise each target is told a test event, and the setting is refused if one of them does not take it.",
     add_target = "Add a target",
     remove_target = "Remove target",
 } }

@@ -93,15 +93,28 @@ pub async fn choose(visit: Visit) -> Outcome {
         items.push(String::new());
     }
     let words = &visit.t.jobs;
-    let comes_to = foresee_deletion(asker, &bucket, &items).await?;
     let has_versions = bucket.versioning != Versioning::Off;
-    let mut whole = order("delete", &bucket, &items);
-    whole.insert("versions".to_owned(), true.into());
-    let versions = if has_versions { foresee(asker, whole).await? } else { None };
+    let is_whole = items.iter().any(String::is_empty);
+    // What a bucket holds as a whole is counted anyway.
+    let held = is_whole.then(|| visit.console.node.storage.usage(&bucket));
+    let comes_to = match &held {
+        Some(held) if held.versions == 0 => Some(Count { objects: held.objects, bytes: held.bytes, is_partial: false }),
+        _ => foresee_deletion(asker, &bucket, &items).await?,
+    };
+    let versions = match &held {
+        _ if !has_versions => None,
+        Some(held) => Some(Count { objects: held.objects + held.versions, bytes: held.bytes, is_partial: false }),
+        None => {
+            let mut order = order("delete", &bucket, &items);
+            order.insert("versions".to_owned(), true.into());
+            foresee(asker, order).await?
+        }
+    };
     let may = |action| items.iter().any(|item| asker.may(action, Some(&bucket), Some(item)));
     let name = bucket.name.as_str();
-    let is_whole = items.iter().any(String::is_empty);
-    let buckets = asker.buckets().await.unwrap_or_default();
+    let mut buckets = asker.buckets().await.unwrap_or_default();
+    // A bucket cannot be copied into itself.
+    buckets.retain(|other| !is_whole || other.name != bucket.name);
     let view = StartPage {
         may: May {
             delete: may("s3:DeleteObject"),

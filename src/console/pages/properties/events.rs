@@ -2,6 +2,7 @@
 
 use askama::Template;
 use myfsio_actors::bucket_config::{Notification, NotificationTarget, TargetKind};
+use myfsio_actors::storage::Bucket;
 
 use super::{begin, revision, saved};
 use crate::console::failure::Failure;
@@ -103,10 +104,10 @@ pub(super) async fn add(visit: Visit) -> Outcome {
         write_known(&mut document, target);
     }
     write(&mut document, kind, form.filled("id"), arn, events.into_iter(), filters);
-    put(&visit, &bucket, document, &known).await
+    put(&visit, &bucket, document, &known, form.is_on("untested")).await
 }
 
-/// Removes a target.
+/// Removes a target. Those that stay are not tested again: one of them may be away.
 pub(super) async fn remove(visit: Visit) -> Outcome {
     let bucket = begin(&visit, "s3:PutBucketNotification", "notification").await?;
     let known = bucket.config.notification.clone().unwrap_or_default();
@@ -115,19 +116,21 @@ pub(super) async fn remove(visit: Visit) -> Outcome {
     for target in known.targets.iter().filter(|target| target.id != id) {
         write_known(&mut document, target);
     }
-    put(&visit, &bucket, document, &known).await
+    put(&visit, &bucket, document, &known, true).await
 }
 
 async fn put(
     visit: &Visit,
-    bucket: &myfsio_actors::storage::Bucket,
+    bucket: &Bucket,
     mut document: XmlWriter,
     known: &Notification,
+    is_untested: bool,
 ) -> Outcome {
     if known.event_bridge {
         document.open("EventBridgeConfiguration").close();
     }
-    visit.asker()?.put_document(&bucket.name, "notification", &document.finish()).await?;
+    let headers: &[_] = if is_untested { &[("x-amz-skip-destination-validation", "true")] } else { &[] };
+    visit.asker()?.put_document_with(&bucket.name, "notification", &document.finish(), headers).await?;
     saved(visit, bucket, PAGE)
 }
 
