@@ -177,7 +177,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let now = Stamp(1_790_000_000_123_456_789);
         let first = free_id(folder.path(), now);
-        assert_eq!(first, "20260921T133320Z");
+        assert_eq!(first, "20260921T141320Z");
         fs::create_dir(folder.path().join(format!("{first}{INCOMPLETE}"))).unwrap();
         let second = free_id(folder.path(), now);
         assert_eq!(second, format!("{first}-2"));

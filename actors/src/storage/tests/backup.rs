@@ -112,7 +112,7 @@ async fn what_is_gone_since_the_moment_is_in_the_backup() {
 #[actix::test]
 async fn a_backup_that_is_ended_lets_go() {
     let node = node();
-    let bucket = bucket(&node.client, "b").await;
+    let bucket = bucket(&node.client, "ended").await;
     put(&node.client, &bucket, "k", body(1, 100_000)).await;
     let mut snapshot = node.client.snapshot().unwrap();
     let folder = tempfile::tempdir().unwrap();
