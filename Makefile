@@ -18,13 +18,18 @@ FUZZ_SECONDS ?= 300
 FUZZ_TARGETS ?= $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 FUZZ_CARGO ?= cargo +nightly
 
-.PHONY: help build run test test-rust test-clients test-console crash bench fuzz check gates ci fmt clean-clients
+.PHONY: help build release run test test-rust test-clients test-console crash bench test-image test-unit sbom deb fuzz check gates ci fmt clean-clients
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 build: ## build the node (debug)
 	cargo build --locked
+
+# The commit is for `myfsio version`; a tarball has none.
+release: export GIT_COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+release: ## build the node as it is installed, with the commit in `myfsio version`
+	cargo build --release --locked --bin myfsio
 
 run: ## run a node for development (config/dev.toml)
 	cargo run -- --config config/dev.toml
@@ -65,6 +70,18 @@ bench: ## all benchmarks with their targets: an hour, 40 GiB below target/; BENC
 	cargo build --release --locked -p myfsio -p myfsio-load
 	"$(TARGET)/release/myfsio-load" suite --node "$(TARGET)/release/myfsio" --nginx "$$(load/nginx "$(TARGET)/bench")" \
 	    --dir "$(TARGET)/bench" --json "$(TARGET)/bench/suite.json" $(BENCH_ARGS)
+
+test-image: build ## the container image: built without a registry, run in every way that the docs tell; installs podman
+	packaging/test-image "$(TARGET)/debug/myfsio"
+
+test-unit: build ## the Debian package and its unit, under a systemd of its own; installs systemd-nspawn
+	packaging/test-unit "$$(DEB_COMPRESSION=none packaging/deb "$(TARGET)/debug/myfsio" "$(TARGET)/debian/trial")"
+
+deb: release ## the Debian package, below target/debian
+	packaging/deb "$(TARGET)/release/myfsio" "$(TARGET)/debian"
+
+sbom: ## what the node is made of, as CycloneDX: target/myfsio.cdx.json
+	packaging/sbom "$(TARGET)/myfsio.cdx.json"
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (300), one after the other; needs a nightly compiler
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: installing it"; cargo install --locked cargo-fuzz; }

@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod node;
 mod page;
 pub mod private_socket;
+mod readiness;
 pub mod replication;
 pub mod requests;
 pub mod s3;

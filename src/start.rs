@@ -41,6 +41,7 @@ use crate::metrics::sampler::{self, Sampler};
 use crate::metrics::{Metrics, MetricsError};
 use crate::node::{Clients, Node, NodeSettings};
 use crate::private_socket::run_folder;
+use crate::readiness::{self, State};
 use crate::replication::{self, HttpPeer};
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
@@ -266,7 +267,9 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     let console_socket = console::listen(&console, settings.patience(&running.node), &run);
     greet(&config, addresses, running.seeded.as_ref());
     let serving = tokio::task::spawn_local(server);
+    readiness::tell(State::Ready);
     stop_asked(&mut interrupt, &mut terminate).await;
+    readiness::tell(State::Stopping);
     tracing::info!("stopping: requests under way are finished first");
     tokio::select! {
         () = stopper.stop() => {}

@@ -89,10 +89,18 @@ fn perform<E: std::fmt::Display>(
             healthcheck::ask(loaded.config.host, loaded.config.port)
         }
         Request::Version => {
-            print(&format!("myfsio {}\n", env!("CARGO_PKG_VERSION")));
+            print(&version());
             Ok(())
         }
     }
+}
+
+/// The version, and the commit where the build was told one. The environment is asked, not git: then the same sources and environment
+/// are the same program, in a tarball, too, and a commit alone builds nothing anew.
+fn version() -> String {
+    let commit = option_env!("GIT_COMMIT").filter(|commit| !commit.is_empty());
+    let commit = commit.map(|commit| format!(" ({commit})")).unwrap_or_default();
+    format!("myfsio {}{commit}\n", env!("CARGO_PKG_VERSION"))
 }
 
 /// Writes to standard output. A reader that went away (`| head`) is no failure.

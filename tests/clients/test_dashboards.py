@@ -1,0 +1,105 @@
+"""What config/ has for Prometheus and Grafana names only metrics that there are, and docs/metrics.md names them all."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from debian import program
+from node import REPO
+from util import send, signed
+
+TOKEN = "a-token-for-scrapers"
+CONFIG = REPO / "config"
+# A histogram is told as these.
+SUFFIXES = ("_bucket", "_sum", "_count")
+
+
+@pytest.fixture(scope="module")
+def told():
+    """The types of all metrics that a node tells after something of each kind has happened."""
+    import node as nodes
+
+    node = nodes.Node(METRICS_TOKEN=TOKEN, ENCRYPTION_ENABLED="true", KMS_ENABLED="true")
+    try:
+        node.start()
+        s3 = node.client()
+        s3.create_bucket(Bucket="measured")
+        s3.put_object(Bucket="measured", Key="k", Body=b"x")
+        assert send(node.endpoint, "GET", "/measured/absent")[0] == 403
+        assert signed(node, "PUT", "/measured?quota", json.dumps({"max_bytes": 1000}).encode())[0] == 200
+        status, _, text = send(node.endpoint, "GET", "/_myfsio/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert status == 200
+        return dict(re.findall(r"^# TYPE (\S+) (\S+)$", text.decode(), re.M))
+    finally:
+        node.close()
+
+
+def names_in(expression):
+    return set(re.findall(r"\b(?:myfsio|process)_[a-z0-9_]+", expression))
+
+
+def expressions(value):
+    """All queries of a dashboard, wherever they stand."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name in ("expr", "definition") or (name == "query" and isinstance(inner, str)):
+                yield inner
+            else:
+                yield from expressions(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from expressions(inner)
+
+
+def check(names, told):
+    for name in sorted(names):
+        base = next((name.removesuffix(suffix) for suffix in SUFFIXES if told.get(name.removesuffix(suffix)) == "histogram"), name)
+        assert base in told, f"{name} is no metric of the node"
+
+
+def test_the_dashboard(told):
+    dashboard = json.loads((CONFIG / "grafana-dashboard.json").read_text())
+    queries = list(expressions(dashboard))
+    panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    assert all(panel["targets"] and names_in(target["expr"]) for panel in panels for target in panel["targets"])
+    check(set().union(*map(names_in, queries)), told)
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(ids)) == len(ids)
+    # Rates of what only grows, and of nothing else.
+    for query in queries:
+        for name in re.findall(r"\brate\((\w+)", query):
+            kind = told.get(name) or next(told[name.removesuffix(suffix)] for suffix in SUFFIXES if name.removesuffix(suffix) in told)
+            assert kind in ("counter", "histogram"), query
+
+
+def test_the_alerts(told):
+    text = (CONFIG / "alerts.yml").read_text()
+    rules = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("- name:"))
+    check(names_in(rules), told)
+
+
+def test_the_document_names_what_there_is(told):
+    text = (REPO / "docs" / "metrics.md").read_text()
+    table = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = set()
+    for cell in table:
+        full = [name for name in re.findall(r"[`,… ](myfsio_[a-z_]+)", cell)]
+        named.update(full)
+        # `…_bytes` stands for the same beginning as the name before it.
+        for short in re.findall(r"…(_[a-z_]+)", cell):
+            named.update(f"{'_'.join(full[0].split('_')[:number])}{short}" for number in range(2, 4))
+    missing = [name for name in told if name.startswith("myfsio_") and name not in named]
+    assert not missing, f"docs/metrics.md does not name {missing}"
+
+
+def test_prometheus_takes_the_files(tmp_path):
+    promtool = program("promtool", "usr/bin/promtool", "prometheus")
+    for file in ("alerts.yml", "prometheus.yml"):
+        text = (CONFIG / file).read_text().replace("/etc/prometheus/myfsio-token", str(tmp_path / "token"))
+        (tmp_path / file).write_text(text)
+    (tmp_path / "token").write_text(TOKEN)
+    for command in (["check", "config", "prometheus.yml"], ["check", "rules", "alerts.yml"]):
+        done = subprocess.run([promtool, *command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
