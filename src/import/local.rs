@@ -280,3 +280,34 @@ impl LocalContent {
         Self(Bytewise::Files(Vec::new()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use myfsio_actors::earlier::{MasterKey, WrappedKey};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Some key: what it opens does not matter.
+    fn key() -> DataKey {
+        use aes_gcm::aead::Aead as _;
+        use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
+        let sealed = Aes256Gcm::new(&[1; 32].into()).encrypt(&Nonce::from([2; 12]), [3; 32].as_slice()).unwrap();
+        let wrapped = WrappedKey::parse(&STANDARD.encode([&[2; 12], sealed.as_slice()].concat())).unwrap();
+        MasterKey::parse(&STANDARD.encode([1; 32])).unwrap().unwrap(&wrapped).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_file_is_opened_for_another(bytes in proptest::collection::vec(any::<u8>(), 0..200), chunks in 0u32..4) {
+            let folder = tempfile::tempdir().unwrap();
+            let content = [chunks.to_be_bytes().as_slice(), &bytes].concat();
+            std::fs::write(folder.path().join("file"), &content).unwrap();
+            let file = File::open(folder.path().join("file")).unwrap();
+            let opened = Sealed::read(file, &key(), &STANDARD.encode([4; 12]));
+            let is_empty = chunks == 0 && bytes.is_empty();
+            prop_assert_eq!(opened.is_ok(), is_empty);
+        }
+    }
+}

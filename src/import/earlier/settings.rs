@@ -91,7 +91,16 @@ fn of_config(bucket: &str, config: &Map<String, Value>, has_versions: bool) -> S
     for (field, resource) in DOCUMENTS {
         let Some(value) = config.get(field).filter(|value| !is_nothing(Some(value))) else { continue };
         match document(field, value) {
-            Ok(Some(text)) => settings.documents.push(Document { resource, text }),
+            Ok(Some(text)) => {
+                // Keys of the KMS stay behind.
+                let names_key = |value: &Value| {
+                    ["KMSMasterKeyID", "kms_key_id"].iter().any(|name| value.to_string().contains(name))
+                };
+                if field == "encryption" && !value.is_string() && names_key(value) {
+                    settings.lost.push("default encryption by a KMS key: the node's own key is used for it".to_owned());
+                }
+                settings.documents.push(Document { resource, text });
+            }
             Ok(None) => {}
             Err(reason) => settings.lost.push(format!("{field}: {reason}")),
         }
