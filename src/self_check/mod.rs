@@ -1,6 +1,6 @@
 //! Whether a node is deployed as it should be: what is looked at, what was found, and what to do about it.
 //!
-//! [`facts`] looks, [`judge`] judges; what the configuration says is handed over at the start as a [`Deployment`]. A check that
+//! `facts` looks, `judge` judges; what the configuration says is handed over at the start as a [`Deployment`]. A check that
 //! cannot look says so, and never fails for others.
 
 mod deployment;
