@@ -127,11 +127,7 @@ async fn begin(node: &Arc<Node>, asker: &Asker, by: By, order: Order, work: &Wor
     }
     let (origin, now) = (by.origin.clone(), node.clock.now());
     let job = node.jobs.begin(bucket.id.0, by, order, now).await?;
-    let told = job.tell(false);
-    let about = json!({
-        "id": job.id, "action": told["action"], "keys": work.keys.len(), "prefixes": told["prefixes"],
-        "versions": told["versions"], "to_bucket": told["to_bucket"], "to": told["to"],
-    });
+    let about = job.tell_some(&["id", "action", "keys", "prefixes", "versions", "to_bucket", "to"]);
     let target = format!("arn:aws:s3:::{}", bucket.name);
     let entry = AuditEntry::of_document(now, origin, "myfsio:StartJob", target, Value::Null, about);
     node.audit.record(entry.into_iter().collect()).await;

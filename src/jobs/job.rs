@@ -275,6 +275,13 @@ impl Job {
         true
     }
 
+    /// Some of what is told of the job.
+    pub fn tell_some(&self, names: &[&str]) -> Value {
+        let told = self.tell(false);
+        let field = |name: &&str| ((*name).to_owned(), told.get(*name).cloned().unwrap_or_default());
+        Value::Object(names.iter().map(field).collect())
+    }
+
     /// The job as it is told; `whole` with its failures.
     pub fn tell(&self, whole: bool) -> Value {
         let (order, progress) = (self.order.lock(), self.progress.lock());

@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt as _};
 use myfsio_actors::audit::AuditEntry;
 use myfsio_actors::names::{AccessKeyId, Stamp};
 use myfsio_actors::storage::Bucket;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -118,11 +118,7 @@ async fn work(node: Arc<Node>, job: Arc<Job>, stopping: watch::Receiver<bool>) {
 
 /// Tells the audit log what became of a job.
 pub async fn tell_end(node: &Node, job: &Job) {
-    let told = job.tell(false);
-    let outcome = json!({
-        "id": told["id"], "status": told["status"], "action": told["action"], "done": told["done"],
-        "skipped": told["skipped"], "failed": told["failed"], "bytes": told["bytes"],
-    });
+    let outcome = job.tell_some(&["id", "status", "action", "done", "skipped", "failed", "bytes"]);
     let target = format!("arn:aws:s3:::{}", job.order().bucket);
     let now = node.clock.now();
     let entry = AuditEntry::of_document(now, job.by.origin.clone(), "myfsio:EndJob", target, Value::Null, outcome);
