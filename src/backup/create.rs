@@ -39,8 +39,8 @@ pub fn create(
     progress: &BackupProgress,
 ) -> Result<Manifest, Trouble> {
     let directory = absolute(&order.directory)?;
-    make_private(&directory)?;
     refuse_within(&directory, root)?;
+    make_private(&directory)?;
     let _lock = ShelfLock::take(&directory)?;
     let shelf = Shelf::read(&directory)?;
     let node_id = storage.node_id().to_string();
@@ -130,7 +130,9 @@ fn make_private(folder: &Path) -> Result<(), Trouble> {
 /// In the data directory a backup would be taken for a bucket, and go with what it is to save.
 fn refuse_within(directory: &Path, root: &Path) -> Result<(), Trouble> {
     let real = |path: &Path| fs::canonicalize(path).map_err(|e| Trouble::io("find", path, e));
-    match real(directory)?.starts_with(real(root)?) {
+    // What is not there yet lies where the last folder on its way does that is.
+    let there = directory.ancestors().find(|path| path.exists()).unwrap_or(directory);
+    match real(there)?.starts_with(real(root)?) {
         true => Err(Trouble::Refused(format!("{} lies in the data directory itself", directory.display()))),
         false => Ok(()),
     }

@@ -32,13 +32,35 @@ enum Help {
 }
 
 impl Worker {
-    /// Verifies something. Answers how many bytes were read. Errs: what concerns more than this one.
-    pub(super) async fn verify(
+    /// Verifies something. Answers how many bytes were read. What goes wrong with this one alone is a finding. Errs: what concerns
+    /// more, and passes.
+    pub(super) async fn verify_or_tell(
         &self,
         run: &ScrubRun,
         item: &ScrubItem,
         tempo: &mut Tempo,
     ) -> Result<usize, StorageError> {
+        match self.verify(run, item, tempo).await {
+            Err(StorageError::NoSuchBucket { .. }) => {
+                self.desk.update(run, |run, _| run.passed_over += 1);
+                Ok(0)
+            }
+            Err(
+                error @ (StorageError::Busy
+                | StorageError::TimedOut
+                | StorageError::NoSpace
+                | StorageError::Unavailable { .. }),
+            ) => Err(error),
+            Err(error) => {
+                let damage = Damage::new(DamageKind::Unreadable, error.to_string());
+                self.damaged(run, item, &damage, None).await.map(|()| 0)
+            }
+            Ok(read) => Ok(read),
+        }
+    }
+
+    /// Errs: whatever keeps it from being verified.
+    async fn verify(&self, run: &ScrubRun, item: &ScrubItem, tempo: &mut Tempo) -> Result<usize, StorageError> {
         let (key, mut read) = (self.data_key(item)?, 0);
         let mut verdict = self.examine(run, item, key.as_ref(), tempo, &mut read).await?;
         if let Verdict::Damaged(damage) = &verdict
