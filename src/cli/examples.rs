@@ -49,6 +49,32 @@ const GUIDES: &[Guide] = &[
         examples: &["myfsio bucket create photos", "myfsio bucket list --json", "myfsio bucket delete photos"],
     },
     Guide {
+        command: "import",
+        note: "Nothing of the source is changed. An import that was interrupted is begun again by the same command: what is there already is \
+               not fetched again. What could not be carried over is named at the end.",
+        examples: &[
+            "myfsio import --from s3://photos --endpoint https://s3.example.com --profile old",
+            "myfsio import --from s3:// --endpoint http://127.0.0.1:9000 --dry-run",
+            "myfsio import --from /srv/old-myfsio/data",
+            "myfsio import --from ./pictures --into photos",
+        ],
+    },
+    Guide {
+        command: "scrub",
+        note: "The node verifies everything by itself every SCRUB_INTERVAL_DAYS; this asks for it now.",
+        examples: &["myfsio scrub start", "myfsio scrub status --json", "myfsio scrub stop"],
+    },
+    Guide {
+        command: "backup",
+        note: "DIR belongs on another disk. What a backup shares with the one before it takes no space again.",
+        examples: &[
+            "myfsio backup create /mnt/backups",
+            "myfsio backup verify /mnt/backups",
+            "myfsio backup restore /mnt/backups --to /srv/restored",
+            "myfsio backup prune /mnt/backups --keep 7",
+        ],
+    },
+    Guide {
         command: "key",
         note: "Wrapping anew touches no file: the data keys of objects are opened and sealed under the newest material.",
         examples: &[
