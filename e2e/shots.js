@@ -1,5 +1,6 @@
 // Pictures of every screen: 360 and 1440 pixels wide, light and dark. `node shots.js FOLDER`
 
+import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { signedIn, start } from "./node.js";
@@ -35,7 +36,8 @@ const job = await order({ action: "copy", bucket: "photos", prefixes: ["2026/"],
 const denied = await order({ action: "delete", bucket: "photos", keys: ["readme.md"], versions: true });
 await node.s3("POST", "/_myfsio/iam/groups", JSON.stringify({ name: "photographers" }));
 await put("/_myfsio/iam/groups/photographers/attached/arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess");
-await put("/photos?cors", "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>");
+const cors = "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>";
+await put("/photos?cors", cors, { "content-md5": createHash("md5").update(cors).digest("base64") });
 
 const screens = {
   login: "/ui/login",

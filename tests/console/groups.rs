@@ -122,7 +122,7 @@ async fn pages_make_change_and_delete_them() {
     assert_eq!(made.status, 303, "{}", made.text);
     let address = made.location().to_owned();
     let page = admin.get(&address).await;
-    let attached = admin.submit(&page, "/ui/policies/attach", &[("group", "team"), ("do", "add")]).await;
+    let attached = admin.submit(&page, "/ui/policies/attach", &[("user", ""), ("group", "team"), ("do", "add")]).await;
     assert_eq!(attached.status, 303, "{}", attached.text);
     assert_eq!(node.node.ask_as(Some((&key, &secret)), "GET", "/shared/folder/a.txt", &[], b"").status, 200);
     let page = admin.get(&address).await;
