@@ -74,20 +74,14 @@ bench: ## all benchmarks with their targets: an hour, 40 GiB below target/; BENC
 test-image: build ## the container image: built without a registry, run in every way that the docs tell; installs podman
 	packaging/test-image "$(TARGET)/debug/myfsio"
 
-test-unit: build ## the systemd unit, under a systemd of its own; installs systemd-nspawn
-	packaging/test-unit "$(TARGET)/debug/myfsio"
+test-unit: build ## the Debian package and its unit, under a systemd of its own; installs systemd-nspawn
+	packaging/test-unit "$$(DEB_COMPRESSION=none packaging/deb "$(TARGET)/debug/myfsio" "$(TARGET)/debian/trial")"
 
-# Of the node alone, as it is built for this machine: what tests and tools need is not in it.
-sbom: ## what the node is made of, as CycloneDX: target/myfsio.cdx.json; installs cargo-cyclonedx
-	@cargo cyclonedx --version >/dev/null 2>&1 || { echo "cargo-cyclonedx is missing: installing it"; cargo install --locked cargo-cyclonedx; }
-	cargo cyclonedx --quiet --format json --target "$$(rustc -vV | sed -n 's/^host: //p')" --override-filename myfsio.cdx
-	mkdir -p "$(TARGET)"
-	mv myfsio.cdx.json "$(TARGET)/"
-	rm -f */myfsio.cdx.json
+deb: release ## the Debian package, below target/debian
+	packaging/deb "$(TARGET)/release/myfsio" "$(TARGET)/debian"
 
-deb: release ## the Debian package: target/debian/myfsio_*.deb; installs cargo-deb
-	@cargo deb --version >/dev/null 2>&1 || { echo "cargo-deb is missing: installing it"; cargo install --locked cargo-deb; }
-	cargo deb --no-build --locked
+sbom: ## what the node is made of, as CycloneDX: target/myfsio.cdx.json
+	packaging/sbom "$(TARGET)/myfsio.cdx.json"
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (300), one after the other; needs a nightly compiler
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: installing it"; cargo install --locked cargo-fuzz; }

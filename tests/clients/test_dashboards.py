@@ -94,6 +94,39 @@ def test_the_document_names_what_there_is(told):
     assert not missing, f"docs/metrics.md does not name {missing}"
 
 
+# What is measured, and which alerts that must raise after an hour and a half, with the labels that tell them apart.
+TRIALS = {
+    "MyfsioDown": ['up{job="myfsio", instance="n"}', "0x120"],
+    "MyfsioFailed": ['myfsio_healthy{job="myfsio", instance="n"}', "1x5 0x115"],
+    "MyfsioDegraded": ['myfsio_degraded{job="myfsio", instance="n"}', "1x120"],
+    "MyfsioErrors": ['myfsio_requests_total{job="myfsio", instance="n", operation="PutObject", status="500"}', "0+5x120"],
+    "MyfsioBusy": ['myfsio_requests_under_way{job="myfsio", instance="n"}', "1000x120"],
+    "MyfsioSlowCommits": ['myfsio_commit_duration_seconds_bucket{job="myfsio", instance="n", le="1"}', "0+100x120"],
+    "MyfsioDeviceFull": ['myfsio_device_bytes{job="myfsio", instance="n", kind="free"}', "3x120"],
+    "MyfsioAuditLost": ['myfsio_audit_entries{job="myfsio", instance="n", state="lost"}', "0x60 7x60"],
+    "MyfsioOpenFiles": ['process_open_fds{job="myfsio", instance="n"}', "950x120"],
+}
+# What is there beside, and all that is there where all is well.
+CALM = {
+    'up{job="myfsio", instance="n"}': "1x120",
+    'myfsio_healthy{job="myfsio", instance="n"}': "1x120",
+    'myfsio_degraded{job="myfsio", instance="n"}': "0x120",
+    'myfsio_requests_total{job="myfsio", instance="n", operation="GetObject", status="200"}': "0+100x120",
+    'myfsio_requests_under_way{job="myfsio", instance="n"}': "3x120",
+    'myfsio_requests_max{job="myfsio", instance="n"}': "1024x120",
+    'myfsio_commit_duration_seconds_bucket{job="myfsio", instance="n", le="0.01"}': "0+0x120",
+    'myfsio_commit_duration_seconds_bucket{job="myfsio", instance="n", le="1"}': "0+1x120",
+    'myfsio_commit_duration_seconds_bucket{job="myfsio", instance="n", le="+Inf"}': "0+1x120",
+    'myfsio_device_bytes{job="myfsio", instance="n", kind="free"}': "60x120",
+    'myfsio_device_bytes{job="myfsio", instance="n", kind="total"}': "100x120",
+    'myfsio_quota_used{job="myfsio", instance="n", scope="bucket", name="b", resource="bytes"}': "10x120",
+    'myfsio_quota_limit{job="myfsio", instance="n", scope="bucket", name="b", resource="bytes"}': "100x120",
+    'myfsio_audit_entries{job="myfsio", instance="n", state="lost"}': "0x120",
+    'process_open_fds{job="myfsio", instance="n"}': "50x120",
+    'process_max_fds{job="myfsio", instance="n"}': "1000x120",
+}
+
+
 def test_prometheus_takes_the_files(tmp_path):
     promtool = program("promtool", "usr/bin/promtool", "prometheus")
     for file in ("alerts.yml", "prometheus.yml"):
@@ -103,3 +136,27 @@ def test_prometheus_takes_the_files(tmp_path):
     for command in (["check", "config", "prometheus.yml"], ["check", "rules", "alerts.yml"]):
         done = subprocess.run([promtool, *command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_are_raised_when_they_should_be(tmp_path):
+    promtool = program("promtool", "usr/bin/promtool", "prometheus")
+    alerts = (CONFIG / "alerts.yml").read_text()
+    (tmp_path / "alerts.yml").write_text(alerts)
+    # Each of its own, with whatever else is calm; of the calm commits none is slow, so `le="1"` is the class that is changed.
+    raised = {name: {**CALM, series: values} for name, (series, values) in TRIALS.items()}
+    raised["MyfsioSlowCommits"]['myfsio_commit_duration_seconds_bucket{job="myfsio", instance="n", le="+Inf"}'] = "0+100x120"
+    calm = {**CALM, 'myfsio_commit_duration_seconds_bucket{job="myfsio", instance="n", le="0.01"}': "0+1x120"}
+    for name, trial in raised.items():
+        if name != "MyfsioSlowCommits":
+            trial['myfsio_commit_duration_seconds_bucket{job="myfsio", instance="n", le="0.01"}'] = "0+1x120"
+    trials = []
+    for name in re.findall(r"alert: (\w+)", alerts):
+        for series, wanted in [(calm, 0), *([(raised[name], 1)] if name in raised else [])]:
+            trials.append({
+                "interval": "1m", "input_series": [{"series": text, "values": values} for text, values in series.items()],
+                "promql_expr_test": [{"expr": f'count(ALERTS{{alertname="{name}", alertstate="firing"}}) or vector(0)', "eval_time": "90m",
+                                      "exp_samples": [{"labels": "{}", "value": wanted}]}]})
+    # JSON is YAML.
+    (tmp_path / "trials.yml").write_text(json.dumps({"rule_files": ["alerts.yml"], "evaluation_interval": "1m", "tests": trials}))
+    done = subprocess.run([promtool, "test", "rules", "trials.yml"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr

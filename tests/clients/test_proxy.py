@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import os
+import random
 import re
 import socket
 import ssl
@@ -21,7 +22,7 @@ from botocore.credentials import Credentials
 
 import node as nodes
 from debian import program
-from node import REPO, free_port, make_client
+from node import REPO, make_client
 from util import MIB, complete, data, md5, refused, upload_parts
 
 START_SECONDS = 20
@@ -41,6 +42,18 @@ def certificate(tmp_path_factory):
     return cert, key
 
 
+def quiet_port():
+    """A free port that no connection is given by the system meanwhile: a proxy listens only after its node has started."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
 def replaced(text, *pairs):
     for old, new in pairs:
         assert old in text, f"{old} is not in the example"
@@ -55,7 +68,7 @@ class Proxy:
         self.name, self.folder = name, folder
         self.program = program(name, PROGRAMS[name])
         self.cert, self.key = certificate
-        self.port = free_port()
+        self.port = quiet_port()
         self.endpoint = f"https://127.0.0.1:{self.port}"
         self.context = ssl.create_default_context(cafile=self.cert)
         self.log = folder / "log"
