@@ -1,5 +1,6 @@
 // Pictures of every screen: 360 and 1440 pixels wide, light and dark. `node shots.js FOLDER`
 
+import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { signedIn, start } from "./node.js";
@@ -30,6 +31,13 @@ const { id: connection } = await post("/_myfsio/replication/connections", { name
 const rule = (bucket, target) => put(`/_myfsio/replication/rules/${bucket}`, JSON.stringify({ target_connection_id: connection, target_bucket: target, mode: "all" }));
 await rule("photos", "copy");
 await rule("website", "not-there");
+const order = (body) => node.s3("POST", "/_myfsio/jobs", JSON.stringify(body)).then((answer) => answer.json());
+const job = await order({ action: "copy", bucket: "photos", prefixes: ["2026/"], from: "2026/", to: "archive/2026/" });
+const denied = await order({ action: "delete", bucket: "photos", keys: ["readme.md"], versions: true });
+await node.s3("POST", "/_myfsio/iam/groups", JSON.stringify({ name: "photographers" }));
+await put("/_myfsio/iam/groups/photographers/attached/arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess");
+const cors = "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>";
+await put("/photos?cors", cors, { "content-md5": createHash("md5").update(cors).digest("base64") });
 
 const screens = {
   login: "/ui/login",
@@ -53,6 +61,20 @@ const screens = {
   "self-check": "/ui/self-check",
   guide: "/ui/guide",
   trace: "/ui/trace",
+  jobs: "/ui/jobs",
+  job: `/ui/jobs/${job.id}`,
+  "job-deleted": `/ui/jobs/${denied.id}`,
+  work: "/ui/buckets/photos/work?item=2026%2F",
+  "work-whole": "/ui/buckets/website/work",
+  space: "/ui/buckets/photos/space",
+  access: "/ui/buckets/website/access",
+  cors: "/ui/buckets/photos/cors?origin=https%3A%2F%2Fapp.example.com&method=GET",
+  notifications: "/ui/buckets/photos/notifications",
+  properties: "/ui/buckets/website/properties",
+  groups: "/ui/groups",
+  group: "/ui/groups/photographers",
+  policies: "/ui/policies",
+  "managed-policy": "/ui/policies/policy?arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess",
 };
 for (const width of [360, 1440]) {
   for (const colorScheme of ["light", "dark"]) {

@@ -30,7 +30,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct AdminSocket {
     serving: JoinHandle<()>,
-    _socket: PrivateSocket,
+    socket: PrivateSocket,
+}
+
+impl AdminSocket {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.socket.path()
+    }
 }
 
 impl Drop for AdminSocket {
@@ -72,7 +79,7 @@ fn try_listen(node: &Arc<Node>, settings: &ServerSettings, run: &Path) -> io::Re
             }
         }
     });
-    Ok(AdminSocket { serving, _socket: socket })
+    Ok(AdminSocket { serving, socket })
 }
 
 /// Serves one connection until it ends.

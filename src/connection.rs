@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::s3::body::RATE_MIN;
+use crate::tls::Mark;
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,7 @@ pub struct Connection<S> {
     socket: S,
     patience: Patience,
     phase: Phase,
+    mark: Option<Mark>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Bytes that the client took since the last request began.
     taken: u64,
@@ -77,7 +79,18 @@ impl<S> Connection<S> {
     /// A connection over `socket`.
     pub fn new(socket: S, patience: Patience) -> Self {
         let phase = Phase::default();
-        Self { socket, patience, phase, timer: None, taken: 0, waited: Duration::ZERO, blocked: None }
+        Self { socket, patience, phase, mark: None, timer: None, taken: 0, waited: Duration::ZERO, blocked: None }
+    }
+
+    /// The same, of which it is known how it is sealed to the client.
+    #[must_use]
+    pub fn sealed(self, mark: Option<Mark>) -> Self {
+        Self { mark, ..self }
+    }
+
+    /// How it is sealed to the client.
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark.clone()
     }
 
     /// What its requests must know.

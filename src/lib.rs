@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod admin;
 pub mod admin_socket;
 pub mod aws;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod connection;
@@ -15,6 +16,8 @@ mod constraint;
 pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;
+pub mod import;
+pub mod jobs;
 pub mod kms;
 mod limits;
 mod memory;
@@ -30,6 +33,7 @@ pub mod self_check;
 pub mod server;
 mod start;
 pub mod telemetry;
+pub mod tls;
 pub mod within;
 
 pub use myfsio_client_encryption as client_encryption;

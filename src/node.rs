@@ -1,6 +1,7 @@
 //! The node as the HTTP side sees it: clients of the actors, the settings that requests depend on, and the places for
 //! requests under way. Shared by all workers; holds no state of its own beside the places.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +16,16 @@ use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::replication_worker::ReplicationClient;
+use myfsio_actors::scrub::ScrubClient;
 use myfsio_actors::storage::StorageClient;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access_log::{AccessLog, AccessLogSettings};
+use crate::backup::sources::Source;
 use crate::config::Secret;
 use crate::decisions::DecisionLog;
+use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::metrics::history::History;
 use crate::requests::RequestLog;
@@ -70,6 +74,17 @@ pub struct NodeSettings {
     pub allow_private_endpoints: bool,
     /// What the self-check and the page of settings know of the configuration.
     pub deployment: Deployment,
+    /// What backups are made of.
+    pub backup: BackupSettings,
+}
+
+/// What of a node is in its backups beside what Storage holds.
+#[derive(Debug, Clone)]
+pub struct BackupSettings {
+    /// The data directory.
+    pub root: PathBuf,
+    /// Files of the node's own.
+    pub sources: Vec<Source>,
 }
 
 /// The clients that a node is made of.
@@ -91,8 +106,12 @@ pub struct Clients {
     pub reencryption: ReencryptionClient,
     /// Who sends changes to other nodes.
     pub replication: ReplicationClient,
+    /// Who verifies what is stored.
+    pub scrub: ScrubClient,
     /// Who changed what.
     pub audit: AuditLog,
+    /// Work on many objects.
+    pub jobs: Arc<Jobs>,
     /// Everything that is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -128,8 +147,12 @@ pub struct Node {
     pub reencryption: ReencryptionClient,
     /// Who sends changes to other nodes.
     pub replication: ReplicationClient,
+    /// Who verifies what is stored.
+    pub scrub: ScrubClient,
     /// Who changed what.
     pub audit: AuditLog,
+    /// Work on many objects.
+    pub jobs: Arc<Jobs>,
     /// Time.
     pub clock: SharedClock,
     /// Places for requests under way.
@@ -149,8 +172,20 @@ pub struct Node {
 impl Node {
     /// A node with all its places free.
     pub fn new(settings: NodeSettings, clients: Clients, clock: SharedClock) -> Self {
-        let Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit, metrics } =
-            clients;
+        let Clients {
+            storage,
+            kms,
+            access,
+            lifecycle,
+            notifier,
+            quotas,
+            reencryption,
+            replication,
+            scrub,
+            audit,
+            jobs,
+            metrics,
+        } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
         let _ = getrandom::fill(&mut bytes);
@@ -178,7 +213,9 @@ impl Node {
             quotas,
             reencryption,
             replication,
+            scrub,
             audit,
+            jobs,
             clock,
             admission,
             request_rates,
@@ -188,6 +225,11 @@ impl Node {
             host_id,
         }
     }
+    /// Requests under way.
+    pub fn under_way(&self) -> usize {
+        self.settings.requests_max.saturating_sub(self.admission.available_permits())
+    }
+
     /// What does not work while the node serves all the same.
     pub fn trouble(&self) -> Option<String> {
         self.storage.trouble().or_else(|| self.kms.trouble()).or_else(|| self.audit.trouble())

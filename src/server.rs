@@ -19,7 +19,6 @@ use actix_http::{
     BoxedPayloadStream, ConnectionType, HttpMessage as _, HttpServiceBuilder, KeepAlive, Payload, Request, RequestHead,
     Response,
 };
-use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt as _, fn_service};
 use actix_web::HttpResponse;
@@ -51,10 +50,13 @@ use crate::s3::respond::{Answer, Asked, RequestId, add_common_headers, error_res
 use crate::s3::route::{self, Address, Route, parse_key};
 use crate::s3::website::{self, Door, Site};
 use crate::telemetry::request_span;
+use crate::tls::{self, Tls};
 
+mod connect;
 mod hold;
 pub mod within;
 
+use connect::connections;
 use hold::{Held, Hold, SharedPayload, serve_on};
 
 /// How long an idle connection stays open.
@@ -77,6 +79,8 @@ pub struct ServerSettings {
     pub head_timeout: Duration,
     /// How long requests under way may take to end after a stop.
     pub shutdown_timeout: Duration,
+    /// The certificate of the listeners; else they speak plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 impl ServerSettings {
@@ -113,7 +117,7 @@ pub fn serve(
     let draining = node.stopping.clone();
     let patience = settings.patience(node);
     let service = |door: Door| {
-        let (node, draining) = (Arc::clone(node), draining.clone());
+        let (node, draining, tls) = (Arc::clone(node), draining.clone(), settings.tls.clone());
         move || {
             let (expecting, serving) = (Arc::clone(&node), Arc::clone(&node));
             let http = http(patience, &draining)
@@ -123,8 +127,7 @@ pub fn serve(
                     let answered = Box::pin(answer(Arc::clone(&serving), door, request));
                     async move { Ok::<_, Infallible>(answered.await) }
                 }));
-            let connect = move |socket| async move { Ok::<_, DispatchError>(connect(socket, patience)) };
-            fn_service(connect).and_then(http)
+            connections(patience, tls.clone(), draining.clone()).and_then(http)
         }
     };
     // What std asks for is short for a burst of clients.
@@ -141,11 +144,10 @@ pub fn serve(
     }
     if let Some((listener, console)) = console {
         rustix::net::listen(&listener, BACKLOG)?;
-        let draining = draining.clone();
+        let (draining, tls) = (draining.clone(), settings.tls.clone());
         let service = move || {
             let http = of_console(&console, patience, &draining);
-            let connect = move |socket| async move { Ok::<_, DispatchError>(connect(socket, patience)) };
-            fn_service(connect).and_then(http)
+            connections(patience, tls.clone(), draining.clone()).and_then(http)
         };
         server = server.listen("console", listener, service)?;
     }
@@ -199,6 +201,9 @@ where
         })
         .on_connect_ext(|connection: &Connection<C>, data| {
             data.insert(connection.phase());
+            if let Some(mark) = connection.mark() {
+                data.insert(mark);
+            }
         })
 }
 
@@ -221,8 +226,9 @@ pub fn of_console<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     }))
 }
 
-async fn answer_of_console(console: Arc<Console>, request: Request) -> Response<BoxBody> {
+async fn answer_of_console(console: Arc<Console>, mut request: Request) -> Response<BoxBody> {
     let serving = serve_on(&request);
+    tls::stamp(&mut request, &console.node().settings.auth.trusted_proxies);
     let (head, payload) = request.into_parts();
     let payload = SharedPayload::new(payload);
     let incoming = match payload.clone() {
@@ -234,20 +240,11 @@ async fn answer_of_console(console: Arc<Console>, request: Request) -> Response<
     response.map_body(|_, body| BoxBody::new(Held { body, hold }))
 }
 
-fn connect(socket: TcpStream, patience: Patience) -> (Connection<TcpStream>, Option<SocketAddr>) {
-    // Without it small answers wait for the client's acknowledgement; failing only costs time.
-    let _ = socket.set_nodelay(true);
-    // A client that is gone, or takes nothing of what the system holds ready for it.
-    let stalled_ms = u32::try_from(patience.answer.as_millis()).unwrap_or(u32::MAX);
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&socket, stalled_ms);
-    let peer = socket.peer_addr().ok();
-    (Connection::new(socket, patience), peer)
-}
-
 /// Decides on a request whose client waits for `100 Continue`; what was decided travels on with the request.
 async fn expect(node: Arc<Node>, door: Door, mut request: Request) -> Result<Request, Response<BoxBody>> {
     let request_id = RequestId::random();
     let serving = serve_on(&request);
+    tls::stamp(&mut request, &node.settings.auth.trusted_proxies);
     adopt_headers(request.head_mut());
     let route = find_route(&node, door, request.head());
     let exchange = begin_exchange(&node, request.head(), &route, request_id);
@@ -299,7 +296,8 @@ async fn prepare(
     Ok(Some(prepared))
 }
 
-async fn answer(node: Arc<Node>, door: Door, request: Request) -> Response<BoxBody> {
+async fn answer(node: Arc<Node>, door: Door, mut request: Request) -> Response<BoxBody> {
+    tls::stamp(&mut request, &node.settings.auth.trusted_proxies);
     let stashed = request.extensions_mut().remove::<(Prepared, Exchange)>();
     let serving = serve_on(&request);
     let request_id = stashed.as_ref().map_or_else(RequestId::random, |(prepared, _)| prepared.request_id);

@@ -7,6 +7,7 @@
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,23 +25,27 @@ use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::replication_worker::{ReplicationClient, ReplicationError, ReplicationSettings};
+use myfsio_actors::scrub::{ScrubClient, ScrubSettings};
 use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::access_log::{self, AccessLogSettings};
 use crate::admin_socket;
+use crate::backup::sources;
 use crate::cli::Mode;
 use crate::config::{Config, Durability, Secret};
 use crate::console::{self, Console, ConsoleSettings};
+use crate::import;
+use crate::jobs::{self, Jobs};
 use crate::limits;
 use crate::memory;
 use crate::metrics::sampler::{self, Sampler};
 use crate::metrics::{Metrics, MetricsError};
-use crate::node::{Clients, Node, NodeSettings};
+use crate::node::{BackupSettings, Clients, Node, NodeSettings};
 use crate::private_socket::run_folder;
 use crate::readiness::{self, State};
-use crate::replication::{self, HttpPeer};
+use crate::replication::{self, HttpPeer, ReplicaReader};
 use crate::s3::auth::AuthSettings;
 use crate::s3::auth::settings::InvalidSetting;
 use crate::s3::auth::signing_keys::SigningKeys;
@@ -48,6 +53,7 @@ use crate::s3::authorize::{Access, OwnKey};
 use crate::self_check::Deployment;
 use crate::server::{self, ServerSettings};
 use crate::telemetry;
+use crate::tls::{self, Tls};
 
 /// How long a client may take to send the head of a request, at most.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,12 +72,18 @@ pub enum RunError {
         /// Why not.
         source: io::Error,
     },
+    /// Its certificate, or the key of that.
+    #[error("{variable}: {0}", variable = .0.setting.to_ascii_uppercase())]
+    Tls(#[from] tls::Unusable),
     /// Its threads or signals.
     #[error("cannot start: {0}")]
     Start(io::Error),
     /// Its data directory, or the journal while it ran.
     #[error("storage: {0}")]
     Storage(#[from] StorageError),
+    /// Its data directory is another's.
+    #[error("{0}")]
+    Earlier(String),
     /// Its users.
     #[error("users: {0}")]
     Iam(#[from] IamError),
@@ -117,11 +129,25 @@ pub fn run(mode: Mode, config: Config) -> Result<(), RunError> {
 
 /// Runs the console's front, which needs a node of the same data directory.
 async fn front(config: Config) -> Result<(), RunError> {
+    let tls = open_tls(&config)?;
     let listener = bind(config.host, config.ui_port)?;
     let address = listener.local_addr().map_err(RunError::Start)?;
-    let line = format!("MyFSIO {}\n  console http://{address}/ui\n", env!("CARGO_PKG_VERSION"));
+    let scheme = scheme(tls.as_ref());
+    let line = format!("MyFSIO {}\n  console {scheme}://{address}/ui\n", env!("CARGO_PKG_VERSION"));
     let _ = io::stdout().lock().write_all(line.as_bytes());
-    console::front::serve(listener, run_folder(&config.storage_root)).await.map_err(RunError::Start)
+    console::front::serve(listener, tls, run_folder(&config.storage_root)).await.map_err(RunError::Start)
+}
+
+/// The certificate of the listeners, which is looked at from now on. Errs: it cannot be used.
+fn open_tls(config: &Config) -> Result<Option<Tls>, RunError> {
+    let Some(paths) = config.tls_paths() else { return Ok(None) };
+    let (tls, watch) = Tls::open(paths, config.tls_min_version, Arc::new(SystemClock))?;
+    tokio::task::spawn_local(watch.run());
+    Ok(Some(tls))
+}
+
+fn scheme(tls: Option<&Tls>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
 }
 
 /// Runs a node without its listeners for one command, which speaks HTTP to it over its end of a pair of sockets. Errs: it cannot
@@ -133,7 +159,7 @@ pub fn for_one_command<T: Send + 'static>(
     // Who runs a command reads its answer, not what the node says of itself.
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
-        let mut running = Running::start(config).await?;
+        let running = Running::start(config).await?;
         let settings = server_settings(config, &running.node);
         let (own, other) = UnixStream::pair().map_err(RunError::Start)?;
         own.set_nonblocking(true).map_err(RunError::Start)?;
@@ -141,10 +167,27 @@ pub fn for_one_command<T: Send + 'static>(
         let serving = tokio::task::spawn_local(async move { admin_socket::serve(&node, &settings, own).await });
         let answer = tokio::task::spawn_blocking(move || command(other)).await;
         serving.abort();
-        if let Some(admin) = running.seeded.take() {
-            let _ = io::stderr().lock().write_all(first_administrator(&admin).as_bytes());
-        }
-        running.stop().await?;
+        running.end_of_command().await?;
+        answer.map_err(|error| RunError::Start(io::Error::other(error)))
+    })
+}
+
+/// Runs a node without its listeners, but with its admin socket, for one command that asks many things there. Errs: it cannot start or
+/// stop.
+pub fn at_own_socket<T: Send + 'static>(
+    config: &Config,
+    command: impl FnOnce(&Path) -> T + Send + 'static,
+) -> Result<T, RunError> {
+    let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
+    actix::System::new().block_on(async move {
+        let running = Running::start(config).await?;
+        let (settings, run) = (server_settings(config, &running.node), run_folder(&config.storage_root));
+        let none = || RunError::Start(io::Error::other("there is no admin socket"));
+        let socket = admin_socket::listen(&running.node, &settings, &run).ok_or_else(none)?;
+        let path = socket.path().to_path_buf();
+        let answer = tokio::task::spawn_blocking(move || command(&path)).await;
+        drop(socket);
+        running.end_of_command().await?;
         answer.map_err(|error| RunError::Start(io::Error::other(error)))
     })
 }
@@ -159,6 +202,7 @@ struct Running {
 
 impl Running {
     async fn start(config: &Config) -> Result<Self, RunError> {
+        import::refuse_earlier(&config.storage_root).map_err(RunError::Earlier)?;
         let clock: SharedClock = Arc::new(SystemClock);
         let storage = StorageClient::start(&storage_settings(config), Arc::clone(&clock))?;
         let sealer = sealer(config)?;
@@ -172,12 +216,36 @@ impl Running {
         let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
         let (iam, of_jobs) = (access.iam.clone(), Arbiter::new().handle());
         let reencryption = ReencryptionClient::start(storage.clone(), kms.clone(), iam, Arc::clone(&clock), &of_jobs);
+        let scrub = start_scrub(config, (&storage, &kms, &replication), &clock);
         let metrics = Arc::new(Metrics::new()?);
-        let clients =
-            Clients { storage, kms, access, lifecycle, notifier, quotas, reencryption, replication, audit, metrics };
+        let jobs = Arc::new(Jobs::open(config.storage_root.join(".myfsio.sys/jobs")));
+        let clients = Clients {
+            storage,
+            kms,
+            access,
+            lifecycle,
+            notifier,
+            quotas,
+            reencryption,
+            replication,
+            scrub,
+            audit,
+            jobs,
+            metrics,
+        };
         let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
+        let under_way = Arc::downgrade(&node);
+        node.scrub.watch_load(move || under_way.upgrade().map_or(0, |node| node.under_way()));
         let sampler = sampler::start(&node, &config.storage_root);
         Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, node, seeded })
+    }
+
+    /// Tells the first administrator's secret if it was made for this command, and stops.
+    async fn end_of_command(mut self) -> Result<(), RunError> {
+        if let Some(admin) = self.seeded.take() {
+            let _ = io::stderr().lock().write_all(first_administrator(&admin).as_bytes());
+        }
+        self.stop().await
     }
 
     /// Drains in reverse. Errs: storage failed while it ran, or cannot be sealed.
@@ -185,6 +253,9 @@ impl Running {
         let Self { node, access_logs, sampler, .. } = self;
         sampler.stop().await;
         access_logs.stop().await;
+        if let Err(error) = node.scrub.stop().await {
+            tracing::warn!(%error, "a scrub did not end by itself");
+        }
         if let Err(error) = node.replication.stop().await {
             tracing::warn!(%error, "changes that were replicated are sent again by the next start");
         }
@@ -213,22 +284,26 @@ fn server_settings(config: &Config, node: &Node) -> ServerSettings {
         connections_max: limits::connections(config.connections_max, config.requests_max),
         head_timeout: HEAD_TIMEOUT.min(node.settings.body_idle),
         shutdown_timeout: Duration::from_secs(config.shutdown_timeout_seconds),
+        tls: None,
     }
 }
 
 async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
+    let tls = open_tls(&config)?;
     let listener = bind(config.host, config.port)?;
     let websites = config.website_port.map(|port| bind(config.host, port)).transpose()?;
     let ui = (mode == Mode::All).then(|| bind(config.host, config.ui_port)).transpose()?;
     let addresses = Addresses {
+        scheme: scheme(tls.as_ref()),
         api: listener.local_addr().map_err(RunError::Start)?,
         console: ui.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
         websites: websites.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
     };
     let running = Running::start(&config).await?;
-    let settings = server_settings(&config, &running.node);
+    let settings = ServerSettings { tls, ..server_settings(&config, &running.node) };
+    let workers = jobs::start(&running.node);
     let console = Arc::new(Console::new(Arc::clone(&running.node), console_settings(&config, addresses.api.port())));
     let ui = ui.map(|listener| (listener, Arc::clone(&console)));
     let (server, stopper) = server::serve(&running.node, listener, websites, ui, &settings).map_err(RunError::Start)?;
@@ -248,6 +323,7 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     serving.abort();
     drop((admin_socket, console_socket));
     console.stop();
+    workers.stop().await;
     running.stop().await?;
     tracing::info!("stopped; everything is sealed");
     Ok(())
@@ -256,6 +332,7 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
 /// Where the node listens.
 #[derive(Debug, Clone, Copy)]
 struct Addresses {
+    scheme: &'static str,
     api: SocketAddr,
     console: Option<SocketAddr>,
     websites: Option<SocketAddr>,
@@ -314,6 +391,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         customer_keys_over_http: config.sse_c_over_http,
         allow_private_endpoints: config.allow_private_endpoints,
         deployment: Deployment::of(config),
+        backup: BackupSettings { root: config.storage_root.clone(), sources: sources::of(config) },
     })
 }
 
@@ -400,6 +478,23 @@ fn start_replication(
     ReplicationClient::start(settings, storage, kms, Arc::new(peer), Arc::clone(clock), &arbiter)
 }
 
+/// Starts the scrub on an arbiter of its own: what it hashes must not hold up anything else.
+fn start_scrub(
+    config: &Config,
+    (storage, kms, replication): (&StorageClient, &KmsClient, &ReplicationClient),
+    clock: &SharedClock,
+) -> ScrubClient {
+    let days = u64::from(config.scrub_interval_days);
+    let settings = ScrubSettings {
+        bytes_per_second: Some(config.scrub_bytes_per_second).filter(|rate| *rate > 0),
+        interval: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+    };
+    let allowed = replication::allowed(config.allow_private_endpoints);
+    let replicas = Arc::new(ReplicaReader::new(replication.clone(), allowed, Arc::clone(clock)));
+    let arbiter = Arbiter::new().handle();
+    ScrubClient::start(settings, storage.clone(), kms.clone(), replicas, Arc::clone(clock), &arbiter)
+}
+
 /// Starts the notifier on an arbiter of its own: what it reads and sends must not hold up anything else.
 fn start_notifier(
     config: &Config,
@@ -449,13 +544,13 @@ fn first_administrator(admin: &SeededAdmin) -> String {
 /// Tells the terminal where the node is, and the first administrator's secret once; never the log.
 fn greet(config: &Config, addresses: Addresses, seeded: Option<&SeededAdmin>) {
     let data = std::path::absolute(&config.storage_root).unwrap_or_else(|_| config.storage_root.clone());
-    let address = addresses.api;
-    let mut lines = format!("MyFSIO {}\n  S3 API  http://{address}\n", env!("CARGO_PKG_VERSION"));
+    let Addresses { scheme, api: address, .. } = addresses;
+    let mut lines = format!("MyFSIO {}\n  S3 API  {scheme}://{address}\n", env!("CARGO_PKG_VERSION"));
     if let Some(console) = addresses.console {
-        lines.push_str(&format!("  console http://{console}/ui\n"));
+        lines.push_str(&format!("  console {scheme}://{console}/ui\n"));
     }
     if let Some(websites) = addresses.websites {
-        lines.push_str(&format!("  sites   http://{websites}\n"));
+        lines.push_str(&format!("  sites   {scheme}://{websites}\n"));
     }
     lines.push_str(&format!("  data    {}\n", data.display()));
     if let Some(admin) = seeded {

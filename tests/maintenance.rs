@@ -1,7 +1,9 @@
-//! What people do to a data directory beside S3: edit files, drop files in, check it, and make its index anew.
+//! What people do beside S3: edit files, drop files in, check a data directory, make its index anew, and mistype settings.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "maintenance/bad_settings.rs"]
+mod bad_settings;
 mod support;
 
 use std::path::Path;

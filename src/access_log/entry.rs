@@ -11,6 +11,7 @@ use time::macros::format_description;
 
 use super::buffer::Lines;
 use crate::s3::query::percent_decode;
+use crate::tls::TlsVersion;
 
 /// Query parameters whose values are nobody's business.
 const SECRET_PARAMETERS: [&str; 5] = [
@@ -68,6 +69,10 @@ pub struct Entry {
     pub auth_type: Option<&'static str>,
     /// `Host`.
     pub host: Option<String>,
+    /// The version of TLS that the client speaks.
+    pub tls: Option<TlsVersion>,
+    /// Its cipher suite.
+    pub cipher_suite: Option<String>,
 }
 
 impl Display for Entry {
@@ -81,9 +86,10 @@ impl Display for Entry {
         write!(f, "{} ", or_dash(self.turn_around_millis))?;
         write!(f, "{} {} ", quoted(self.referer.as_deref()), quoted(self.user_agent.as_deref()))?;
         write!(f, "{} {} ", or_dash(self.version_id.as_deref()), self.host_id)?;
-        // No TLS, so no cipher suite; no access points; and no decision tells whether it took an ACL.
-        write!(f, "{} - {} ", or_dash(self.signature_version), or_dash(self.auth_type))?;
-        write!(f, "{} - - -", or_dash(self.host.as_deref().map(one_word)))
+        write!(f, "{} {} ", or_dash(self.signature_version), or_dash(self.cipher_suite.as_deref()))?;
+        write!(f, "{} {} ", or_dash(self.auth_type), or_dash(self.host.as_deref().map(one_word)))?;
+        // No access points; and no decision tells whether it took an ACL.
+        write!(f, "{} - -", or_dash(self.tls))
     }
 }
 
@@ -221,13 +227,16 @@ mod tests {
             signature_version: Some("SigV4"),
             auth_type: Some("AuthHeader"),
             host: Some("localhost:5000".to_owned()),
+            tls: Some(TlsVersion::V1_2),
+            cipher_suite: Some("ECDHE-RSA-AES128-GCM-SHA256".to_owned()),
         };
         assert_eq!(
             entry.to_string(),
             "79a5 amzn-s3-demo-bucket1 [06/Feb/2019:00:00:38 +0000] 192.0.2.3 arn:aws:iam::123456789012:user/ann \
              3E57427F3EXAMPLE REST.GET.OBJECT a%20b/%22c%22 \
              \"GET /amzn-s3-demo-bucket1/a%20b/%22c%22?versionId=1 HTTP/1.1\" 404 NoSuchKey 243 - 7 6 \"-\" \
-             \"curl %227%22%0A x\" - 9vKB= SigV4 - AuthHeader localhost:5000 - - -"
+             \"curl %227%22%0A x\" - 9vKB= SigV4 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader \
+             localhost:5000 TLSv1.2 - -"
         );
     }
 

@@ -18,6 +18,7 @@ use crate::node::Node;
 use crate::s3::auth::Mechanism;
 use crate::s3::operation::Operation;
 use crate::s3::respond::RequestId;
+use crate::tls::{client_suite, client_version};
 
 /// What is noted of one request; nothing where no log is wanted. The last holder writes the line.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +60,8 @@ impl AccessNote {
             user_agent: header("user-agent"),
             host_id: node.host_id.clone(),
             host: header("host"),
+            tls: client_version(&head.headers),
+            cipher_suite: client_suite(&head.headers).map(str::to_owned),
             ..Entry::default()
         };
         Self(Some(Arc::new(Noted {

@@ -1,12 +1,14 @@
 //! Routes of the node's own beside the S3 API. All but `/healthz` are for administrators, unless they say otherwise, and speak JSON.
 
 mod audit;
+mod backup;
 mod buckets;
 mod compare;
 mod events;
 mod explain;
 pub mod health;
 mod iam;
+mod jobs;
 pub mod kms;
 mod lifecycle;
 mod metrics;
@@ -19,6 +21,7 @@ mod reencryption;
 mod replication;
 mod requests;
 mod route;
+mod scrub;
 mod simulate;
 mod stream;
 
@@ -64,6 +67,7 @@ pub async fn answer(
             let may_list = lifecycle::may_list(node, &caller, &bucket).await;
             lifecycle::preview(node, &bucket, caller.body(incoming)?, may_list).await
         }
+        AdminRoute::Jobs(route) => jobs::answer(node, head, caller, request_id, route, incoming).await,
         AdminRoute::Iam(route) => iam::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::BucketPolicy(bucket) => policy::show(node, &caller, &bucket).await,
         AdminRoute::SetBucketPolicy(bucket) => policy::set(node, caller, request_id, &bucket, incoming).await,
@@ -123,6 +127,14 @@ pub async fn answer(
         AdminRoute::Reencrypt(route) => {
             only_administrators(node, &caller)?;
             reencryption::answer(node, caller, request_id, route, incoming).await
+        }
+        AdminRoute::CreateBackup => {
+            only_administrators(node, &caller)?;
+            backup::begin(node, caller, request_id, incoming).await
+        }
+        AdminRoute::Scrub(route) => {
+            only_administrators(node, &caller)?;
+            scrub::answer(node, caller, request_id, route, incoming).await
         }
         AdminRoute::Replication(route) => replication::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::Explain => explain::explain(node, &caller),

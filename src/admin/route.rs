@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use myfsio_actors::names::{BucketName, ObjectKey};
 
 use super::iam::route::IamRoute;
+use super::jobs::JobsRoute;
 use super::replication::route::ReplicationRoute;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::query::percent_decode;
@@ -18,6 +19,8 @@ pub enum AdminRoute {
     Lifecycle(BucketName),
     /// `POST /_myfsio/buckets/<bucket>/lifecycle/preview`; also for whoever may set the bucket's rules.
     PreviewLifecycle(BucketName),
+    /// Routes below `/_myfsio/jobs`; each user sees its own.
+    Jobs(JobsRoute),
     /// Routes below `/_myfsio/iam`, each for whoever has its permission.
     Iam(IamRoute),
     /// `GET /_myfsio/buckets/<bucket>/policy`; for whoever may read the bucket's policy.
@@ -58,6 +61,10 @@ pub enum AdminRoute {
     KeyUsage,
     /// `/_myfsio/kms/reencrypt`
     Reencrypt(ReencryptRoute),
+    /// `POST /_myfsio/backups`; only by the admin socket.
+    CreateBackup,
+    /// `/_myfsio/scrub`
+    Scrub(ScrubRoute),
     /// Routes below `/_myfsio/replication`.
     Replication(ReplicationRoute),
 }
@@ -71,6 +78,26 @@ pub enum ReencryptRoute {
     Begin,
     /// `DELETE`: ends it.
     Cancel,
+}
+
+/// What is asked of the scrub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScrubRoute {
+    /// `GET`: how far it is, and what was found.
+    Report,
+    /// `POST`: begins a run, over everything or over one bucket.
+    Begin,
+    /// `DELETE`: ends it.
+    Stop,
+}
+
+fn scrub(method: &Method) -> Result<AdminRoute, S3Error> {
+    match method.as_str() {
+        "GET" => Ok(AdminRoute::Scrub(ScrubRoute::Report)),
+        "POST" => Ok(AdminRoute::Scrub(ScrubRoute::Begin)),
+        "DELETE" => Ok(AdminRoute::Scrub(ScrubRoute::Stop)),
+        _ => Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", "GET, POST, DELETE")),
+    }
 }
 
 fn reencrypt(method: &Method) -> Result<AdminRoute, S3Error> {
@@ -114,10 +141,13 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let (taken, route) = match segments[..] {
         ["kms", "reencrypt"] => return reencrypt(method),
         ["kms", "usage"] => (Method::GET, AdminRoute::KeyUsage),
+        ["backups"] => (Method::POST, AdminRoute::CreateBackup),
+        ["scrub"] => return scrub(method),
         ["users", user, "quota"] => return user_quota(method, user),
         ["replication", ref rest @ ..] => {
             return super::replication::route::find(method, rest).map(AdminRoute::Replication);
         }
+        ["jobs", ref rest @ ..] => return super::jobs::find(method, rest).map(AdminRoute::Jobs),
         ["iam", ref rest @ ..] => return super::iam::route::find(method, rest).map(AdminRoute::Iam),
         ["buckets", bucket, "adopt"] => of_bucket(Method::POST, AdminRoute::AdoptFiles, bucket)?,
         ["buckets", bucket, "lifecycle"] => of_bucket(Method::GET, AdminRoute::Lifecycle, bucket)?,
@@ -206,6 +236,12 @@ mod tests {
         assert_eq!(reencrypt(Method::GET), Ok(AdminRoute::Reencrypt(ReencryptRoute::Progress)));
         assert_eq!(reencrypt(Method::DELETE), Ok(AdminRoute::Reencrypt(ReencryptRoute::Cancel)));
         assert_eq!(reencrypt(Method::PUT), Err(ErrorCode::MethodNotAllowed));
+        assert_eq!(find(&Method::POST, "/_myfsio/backups").unwrap(), AdminRoute::CreateBackup);
+        for (method, route) in
+            [(Method::GET, ScrubRoute::Report), (Method::POST, ScrubRoute::Begin), (Method::DELETE, ScrubRoute::Stop)]
+        {
+            assert_eq!(find(&method, "/_myfsio/scrub").unwrap(), AdminRoute::Scrub(route));
+        }
         assert_eq!(find(&Method::GET, "/_myfsio/kms/usage").unwrap(), AdminRoute::KeyUsage);
         let code = |method, path| find(&method, path).unwrap_err().code();
         for (method, path) in [

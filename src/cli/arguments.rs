@@ -7,14 +7,22 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 
+use super::backup::{self, Backups};
 use super::bucket::{self, Buckets};
 use super::client_encryption::{self, ClientEncryption};
+use super::completions;
+use super::examples;
 use super::explain::Explain;
+use super::import;
 use super::key::{self, Reencrypt};
+use super::live::{self, Top, Trace};
 use super::maintenance::{Fsck, Reindex};
 use super::replication::{self, Replication};
+use super::scrub::{self, Scrub};
+use super::upgrade;
 use super::user::{self, Users};
 use crate::config::{Inputs, Kind, SETTINGS};
+use crate::import::Import;
 
 /// Which listeners a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +55,15 @@ pub enum Request {
     Explain(Explain, Inputs),
     /// Make the index anew.
     Reindex(Reindex, Inputs),
+    /// Make or use backups.
+    Backup {
+        /// What.
+        asked: Backups,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
     /// Ask something of buckets.
     Bucket {
         /// What.
@@ -65,10 +82,28 @@ pub enum Request {
         /// The settings.
         inputs: Inputs,
     },
+    /// Bring objects of others in.
+    Import {
+        /// Which, and from where.
+        asked: Import,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
     /// Ask something of replication.
     Replication {
         /// What.
         asked: Replication,
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
+    /// Ask something of the scrub.
+    Scrub {
+        /// What.
+        asked: Scrub,
         /// Whether to answer as JSON.
         as_json: bool,
         /// The settings.
@@ -87,6 +122,19 @@ pub enum Request {
     ClientEncryption(ClientEncryption),
     /// Ask the node of this configuration how it is.
     Healthcheck(Inputs),
+    /// Show what the node does.
+    Top(Top, Inputs),
+    /// Follow its requests.
+    Trace(Trace, Inputs),
+    /// Write the completions of a shell.
+    Completions(clap_complete::Shell),
+    /// Tell whether this program can open the data directory.
+    Upgrade {
+        /// Whether to answer as JSON.
+        as_json: bool,
+        /// The settings.
+        inputs: Inputs,
+    },
     /// Print the version.
     Version,
 }
@@ -125,6 +173,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             let asked = Reindex { bucket: text("bucket"), owner: text("owner"), json: reindex.get_flag("json") };
             Request::Reindex(asked, inputs(reindex))
         }
+        Some(("backup", group)) => {
+            let (name, matches) = group.subcommand().unwrap_or(("list", group));
+            let as_json = matches.get_flag("json");
+            Request::Backup { asked: backup::read(name, matches), as_json, inputs: inputs(matches) }
+        }
         Some(("bucket", group)) => {
             let (name, matches) = group.subcommand().unwrap_or(("list", group));
             let as_json = matches.get_flag("json");
@@ -134,10 +187,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             let matches = group.subcommand().map_or(group, |(_, matches)| matches);
             Request::Reencrypt { asked: key::read(matches), as_json: matches.get_flag("json"), inputs: inputs(matches) }
         }
+        Some(("import", asked)) => {
+            Request::Import { asked: import::read(asked)?, as_json: asked.get_flag("json"), inputs: inputs(asked) }
+        }
         Some(("replication", group)) => {
             let (name, matches) = group.subcommand().unwrap_or(("status", group));
             let as_json = matches.get_flag("json");
             Request::Replication { asked: replication::read(name, matches), as_json, inputs: inputs(matches) }
+        }
+        Some(("scrub", group)) => {
+            let (name, matches) = group.subcommand().unwrap_or(("status", group));
+            let as_json = matches.get_flag("json");
+            Request::Scrub { asked: scrub::read(name, matches), as_json, inputs: inputs(matches) }
         }
         Some(("user", group)) => {
             let (name, matches) = group.subcommand().unwrap_or(("list", group));
@@ -146,14 +207,23 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
         }
         Some(("client-encryption", asked)) => Request::ClientEncryption(client_encryption::read(asked)?),
         Some(("healthcheck", healthcheck)) => Request::Healthcheck(inputs(healthcheck)),
+        Some(("top", top)) => Request::Top(live::read_top(top), inputs(top)),
+        Some(("trace", trace)) => Request::Trace(live::read_trace(trace), inputs(trace)),
+        Some(("completions", shell)) => Request::Completions(completions::read(shell)),
+        Some(("upgrade", check)) => Request::Upgrade { as_json: check.get_flag("json"), inputs: inputs(check) },
         Some(("version", _)) => Request::Version,
         Some((_, matches)) => serve(matches),
         None => serve(&matches),
     })
 }
 
+/// The grammar, with how each command is used.
+pub(super) fn command() -> Command {
+    examples::add(grammar())
+}
+
 /// The grammar. The flags of settings are global: they may stand before or behind the command.
-fn command() -> Command {
+fn grammar() -> Command {
     let mode = Arg::new("mode")
         .long("mode")
         .value_name("MODE")
@@ -245,12 +315,18 @@ fn command() -> Command {
         .subcommand(config)
         .subcommand(fsck)
         .subcommand(reindex)
+        .subcommand(backup::command())
         .subcommand(bucket::command())
+        .subcommand(import::command())
         .subcommand(key::command())
         .subcommand(replication::command())
+        .subcommand(scrub::command())
         .subcommand(user::command())
         .subcommand(client_encryption::command())
         .subcommand(Command::new("healthcheck").about("Ask the running node of this configuration how it is"))
+        .subcommands(live::commands())
+        .subcommand(upgrade::command())
+        .subcommand(completions::command())
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -358,6 +434,40 @@ mod tests {
         for line in
             ["bucket", "bucket create", "user", "user delete", "user set-policy ann", "user rotate ann --overlap x"]
         {
+            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn backups() {
+        let Ok(Request::Backup { asked, as_json: true, .. }) = request("backup create /b --include-secret-key --json")
+        else {
+            panic!()
+        };
+        let what = backup::BackupWork::Create { include_secret_key: true, include_master_key: false };
+        assert_eq!(asked, Backups { directory: "/b".into(), id: None, what });
+        let Ok(Request::Backup { asked, .. }) = request("backup restore /b --backup x --to /new") else { panic!() };
+        let what = backup::BackupWork::Restore { to: "/new".into() };
+        assert_eq!(asked, Backups { directory: "/b".into(), id: Some("x".to_owned()), what });
+        for line in ["backup", "backup create", "backup restore /b", "backup prune /b", "backup prune /b --keep 0"] {
+            assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn scrubs() {
+        let Ok(Request::Scrub { asked: Scrub::Start { order, wait: true }, as_json: false, .. }) =
+            request("scrub start --bucket photos --rate 0 --wait")
+        else {
+            panic!()
+        };
+        assert_eq!(order, serde_json::json!({ "bucket": "photos", "bytes_per_second": 0 }));
+        assert!(matches!(
+            request("scrub status --json"),
+            Ok(Request::Scrub { asked: Scrub::Status, as_json: true, .. })
+        ));
+        assert!(matches!(request("scrub stop"), Ok(Request::Scrub { asked: Scrub::Stop, .. })));
+        for line in ["scrub", "scrub start --rate x", "scrub start photos"] {
             assert_eq!(request(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

@@ -1,20 +1,22 @@
 //! `myfsio healthcheck`: asks the node of this configuration for `/healthz`, so that a container needs no other program to
 //! watch it.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use crate::tls::over_tls_with_anybody;
 
 const TIMEOUT: Duration = Duration::from_secs(4);
 const ANSWER_BYTES_MAX: u64 = 8 * 1024;
 
-/// Asks the node at `host` and `port`. The error tells why it is not well.
-pub fn ask(host: IpAddr, port: u16) -> Result<(), String> {
+/// Asks the node at `host` and `port`, over TLS if it has a certificate. The error tells why it is not well.
+pub fn ask(host: IpAddr, port: u16, tls: bool) -> Result<(), String> {
     if port == 0 {
         return Err("healthcheck: PORT is 0: the node's port is not known".to_owned());
     }
     let address = SocketAddr::new(reachable(host), port);
-    let answer = exchange(address).map_err(|error| format!("healthcheck: {address}: {error}"))?;
+    let answer = exchange(address, tls).map_err(|error| format!("healthcheck: {address}: {error}"))?;
     if is_well(&answer) {
         Ok(())
     } else {
@@ -32,10 +34,17 @@ fn reachable(host: IpAddr) -> IpAddr {
     }
 }
 
-fn exchange(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+fn exchange(address: SocketAddr, tls: bool) -> io::Result<String> {
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
+    match tls {
+        true => ask_over(over_tls_with_anybody(stream, address.ip())?, address),
+        false => ask_over(stream, address),
+    }
+}
+
+fn ask_over(mut stream: impl Read + Write, address: SocketAddr) -> io::Result<String> {
     // One write: in several, an answer that needs no whole request could close the connection between them.
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
@@ -73,12 +82,12 @@ mod tests {
 
     #[test]
     fn only_200_is_well() {
-        let ask_it = |answer| ask("0.0.0.0".parse().unwrap(), node_that_says(answer));
+        let ask_it = |answer| ask("0.0.0.0".parse().unwrap(), node_that_says(answer), false);
         assert_eq!(ask_it("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), Ok(()));
         let error = ask_it("HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap_err();
         assert!(error.ends_with("HTTP/1.1 503 Service Unavailable"), "{error}");
         assert!(ask_it("").is_err());
         assert!(ask_it("SSH-2.0-x 200\r\n").is_err());
-        assert!(ask("127.0.0.1".parse().unwrap(), 0).is_err());
+        assert!(ask("127.0.0.1".parse().unwrap(), 0, false).is_err());
     }
 }

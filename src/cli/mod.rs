@@ -4,14 +4,21 @@
 //! standard error, 2 wrong usage.
 
 mod arguments;
+mod backup;
 mod bucket;
 mod client_encryption;
+mod completions;
+mod examples;
 mod explain;
 mod healthcheck;
+mod import;
 mod key;
+mod live;
 mod maintenance;
 mod remote;
 mod replication;
+mod scrub;
+mod upgrade;
 mod user;
 
 use std::ffi::OsString;
@@ -19,12 +26,15 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub use arguments::{Mode, Request, parse};
+pub use backup::{BackupWork, Backups};
 pub use bucket::Buckets;
 pub use client_encryption::{ClientEncryption, Work};
 pub use explain::Explain;
 pub use key::Reencrypt;
+pub use live::{Top, Trace};
 pub use maintenance::{Fsck, Reindex};
 pub use replication::Replication;
+pub use scrub::Scrub;
 pub use user::Users;
 
 use serde_json::Value;
@@ -77,15 +87,26 @@ fn perform<E: std::fmt::Display>(
         Request::Fsck(asked, inputs) => maintenance::fsck(&read(inputs)?.config, &asked),
         Request::Explain(asked, inputs) => explain::explain(&read(inputs)?.config, &asked),
         Request::Reindex(asked, inputs) => maintenance::reindex(&read(inputs)?.config, &asked),
+        Request::Backup { asked, as_json, .. } if !asked.needs_config() => backup::without_node(&asked, as_json),
+        Request::Backup { asked, as_json, inputs } => backup::run(&read(inputs)?.config, &asked, as_json),
         Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
         Request::Reencrypt { asked, as_json, inputs } => key::run(&read(inputs)?.config, &asked, as_json),
+        Request::Import { asked, as_json, inputs } => import::run(&read(inputs)?.config, &asked, as_json),
         Request::Replication { asked, as_json, inputs } => replication::run(&read(inputs)?.config, &asked, as_json),
+        Request::Scrub { asked, as_json, inputs } => scrub::run(&read(inputs)?.config, &asked, as_json),
         Request::User { asked, as_json, inputs } => user::run(&read(inputs)?.config, &asked, as_json),
         Request::ClientEncryption(asked) => client_encryption::run(&asked),
         Request::Healthcheck(inputs) => {
             let loaded = read(inputs)?;
-            healthcheck::ask(loaded.config.host, loaded.config.port)
+            healthcheck::ask(loaded.config.host, loaded.config.port, loaded.config.tls_cert_path.is_some())
         }
+        Request::Top(asked, inputs) => live::top(&read(inputs)?.config, &asked),
+        Request::Trace(asked, inputs) => live::trace(&read(inputs)?.config, &asked),
+        Request::Completions(shell) => {
+            completions::run(shell);
+            Ok(())
+        }
+        Request::Upgrade { as_json, inputs } => upgrade::check(&read(inputs)?.config, as_json),
         Request::Version => {
             print(&version());
             Ok(())

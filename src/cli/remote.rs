@@ -1,8 +1,10 @@
 //! Asking the node of a configuration something as its administrator, wherever it is: by the admin socket while it runs, else by
 //! starting it, without its listeners, for this one question.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -73,6 +75,12 @@ impl Answer {
         read::parse(&self.body, root).map_err(|_| "the node's answer is not XML".to_owned())
     }
 
+    /// The last line of an answer that is a JSON document in each line. Errs: one line.
+    pub fn last_json_line(&self) -> Result<Value, String> {
+        let last = self.body.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();
+        serde_json::from_slice(last).map_err(|_| "the node's answer did not come to its end".to_owned())
+    }
+
     /// The answer of a request that was carried out. Errs: why it was refused, in one line.
     fn accepted(self) -> Result<Self, String> {
         if self.status < 400 {
@@ -99,15 +107,20 @@ impl Answer {
 
 /// Asks the node of a configuration. Errs: it cannot be asked, or refuses; one line.
 pub fn ask(config: &Config, question: &Question) -> Result<Answer, String> {
+    ask_watching(config, question, |_| ())
+}
+
+/// The same of an answer that comes line by line: `watch` is told of each as it comes.
+pub fn ask_watching(config: &Config, question: &Question, watch: fn(&str)) -> Result<Answer, String> {
     let (run, since) = (run_folder(&config.storage_root), Instant::now());
     loop {
         if let Some(stream) = find(&run, admin_socket::NAME).ok().and_then(|path| UnixStream::connect(path).ok()) {
-            return exchange(stream, question)
+            return exchange(stream, question, watch)
                 .map_err(|error| format!("the node at its admin socket: {error}"))?
                 .accepted();
         }
         let asked = question.clone();
-        match start::for_one_command(config, move |stream| exchange(stream, &asked)) {
+        match start::for_one_command(config, move |stream| exchange(stream, &asked, watch)) {
             Ok(answer) => return answer.map_err(|error| error.to_string())?.accepted(),
             // It starts or stops just now, or another command has it.
             Err(error) if error.is_locked() && since.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
@@ -119,12 +132,43 @@ pub fn ask(config: &Config, question: &Question) -> Result<Answer, String> {
     }
 }
 
-fn exchange(mut stream: UnixStream, question: &Question) -> io::Result<Answer> {
+/// Gives the node's admin socket to a command that asks many things, starting the node for as long as it takes if it does not run.
+/// Errs: there is none; one line.
+pub fn at_socket<T: Send + 'static>(
+    config: &Config,
+    command: impl FnOnce(&Path) -> T + Send + 'static,
+) -> Result<T, String> {
+    let (run, since) = (run_folder(&config.storage_root), Instant::now());
+    // A start that failed leaves it for the next one.
+    let waiting = Arc::new(Mutex::new(Some(command)));
+    let taken = || "the command was begun twice".to_owned();
+    let take = |waiting: &Mutex<Option<_>>| waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+    loop {
+        if let Some(socket) = find(&run, admin_socket::NAME).ok().filter(|path| UnixStream::connect(path).is_ok()) {
+            return take(&waiting).map(|command| command(&socket)).ok_or_else(taken);
+        }
+        let of = Arc::clone(&waiting);
+        match start::at_own_socket(config, move |socket| take(&of).map(|command| command(socket))) {
+            Ok(answer) => return answer.ok_or_else(taken),
+            // It starts or stops just now, or another command has it.
+            Err(error) if error.is_locked() && since.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+fn exchange(mut stream: UnixStream, question: &Question, watch: fn(&str)) -> io::Result<Answer> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     stream.write_all(&question.bytes())?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    let (mut answer, mut reader) = (Vec::new(), BufReader::new(stream.take(ANSWER_BYTES_MAX)));
+    loop {
+        let start = answer.len();
+        if reader.read_until(b'\n', &mut answer)? == 0 {
+            break;
+        }
+        watch(str::from_utf8(answer.get(start..).unwrap_or_default()).unwrap_or_default());
+    }
     parse(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is no HTTP"))
 }
 

@@ -1,6 +1,7 @@
 //! `myfsio replication …`: connections to other nodes and services, which buckets are replicated there, and how that goes.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Map, Value, json};
@@ -11,6 +12,8 @@ use super::{path_segment, print, print_json};
 use crate::config::Config;
 
 const ROUTE: &str = "/_myfsio/replication";
+/// How often it is asked whether a comparison is done.
+const COMPARISON_PAUSE: Duration = Duration::from_millis(200);
 /// Longest secret that is read.
 const SECRET_BYTES_MAX: u64 = 4096;
 
@@ -101,7 +104,7 @@ pub(super) fn command() -> Command {
         )))
         .subcommand(verb("resync", "Look at everything in a bucket, and send what is missing there").arg(bucket()))
         .subcommand(
-            verb("compare", "Compare a bucket with its target: begin, or see how far it is")
+            verb("compare", "Compare a bucket with its target, and tell what differs")
                 .arg(bucket())
                 .arg(flag("repair", "Send what was found to be missing or different")),
         )
@@ -191,12 +194,29 @@ pub fn run(config: &Config, asked: &Replication, as_json: bool) -> Result<(), St
     }
     let question = Question { method: asked.method, target: format!("{ROUTE}{}", asked.target), body };
     let answer = ask(config, &question)?;
-    let told = answer.json().unwrap_or_else(|_| json!({}));
+    let mut told = answer.json().unwrap_or_else(|_| json!({}));
+    if asked.told == Told::Comparison {
+        told = compared(config, asked, told)?;
+    }
     match as_json {
         true => print_json(&told),
         false => print(&for_people(asked.told, &told)),
     }
     Ok(())
+}
+
+/// Waits for the end of a comparison. Errs: one line.
+fn compared(config: &Config, asked: &Replication, mut told: Value) -> Result<Value, String> {
+    let question = Question::new("GET", format!("{ROUTE}{}", asked.target.trim_end_matches("/repair")));
+    while text(&told, "state") == "running" {
+        std::thread::sleep(COMPARISON_PAUSE);
+        told = ask(config, &question)?.json()?;
+    }
+    match text(&told, "state") {
+        "none" => Err("comparing takes time, and a node that runs meanwhile".to_owned()),
+        "failed" => Err(format!("the comparison failed: {}", text(&told, "reason"))),
+        _ => Ok(told),
+    }
 }
 
 fn secret(file: &str) -> Result<String, String> {

@@ -56,9 +56,9 @@ impl Loaded {
         Ok(Self { config, values })
     }
 
-    /// Refuses settings that this build cannot honour. Asked by everything that serves.
+    /// Refuses what only a node that serves cannot do with. Asked by everything that serves.
     pub fn check_available(&self) -> Result<(), ConfigError> {
-        rules::check_available(&self.config, &self.values)
+        paths::check_certificate(&self.config, &self.values)
     }
 }
 

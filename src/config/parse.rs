@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::setting::Raw;
 use super::types::{Durability, LogFormat, Network, Secret, TrustedProxies};
+use crate::tls::TlsVersion;
 
 /// The documented default of `SECRET_KEY`, which is no secret and counts as unset.
 const SECRET_KEY_PLACEHOLDER: &str = "dev-secret-key";
@@ -196,6 +197,12 @@ pub fn log_format(raw: Given<'_>) -> Parsed<LogFormat> {
         "json" => Ok(LogFormat::Json),
         _ => Err(format!("{text:?} is neither text nor json")),
     }
+}
+
+/// `1.2` or `1.3`.
+pub fn tls_version(raw: Given<'_>) -> Parsed<TlsVersion> {
+    let text = text(raw)?.trim();
+    text.parse().map_err(|()| format!("{text:?} is neither 1.2 nor 1.3"))
 }
 
 /// A filter of levels and targets. A bare word must be a level: the filter would take a misspelt level for a target

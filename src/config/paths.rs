@@ -49,6 +49,9 @@ pub fn check(config: &Config, values: &Values) -> Result<(), ConfigError> {
     let stores = [
         ("iam_config", &config.iam_config),
         ("bucket_policy_path", &config.bucket_policy_path),
+        ("webhooks_path", &config.webhooks_path),
+        ("connections_path", &config.connections_path),
+        ("replication_rules_path", &config.replication_rules_path),
         ("kms_keys_path", &config.kms_keys_path),
         ("encryption_master_key_path", &config.encryption_master_key_path),
     ];
@@ -61,6 +64,14 @@ pub fn check(config: &Config, values: &Values) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Refuses a certificate and key that cannot serve together.
+pub fn check_certificate(config: &Config, values: &Values) -> Result<(), ConfigError> {
+    match config.tls_paths().map(|paths| paths.load()) {
+        Some(Err(unusable)) => Err(values.complain(unusable.setting, unusable.to_string())),
+        Some(Ok(_)) | None => Ok(()),
+    }
 }
 
 /// A folder that is there and writable, or can be made.

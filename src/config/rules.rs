@@ -1,4 +1,4 @@
-//! Rules that concern several settings at once, and settings that this build cannot honour yet. Plain rules without I/O.
+//! Rules that concern several settings at once. Plain rules without I/O.
 
 use super::resolve::Values;
 use super::setting::ConfigError;
@@ -28,42 +28,28 @@ pub fn check(config: &Config, values: &Values) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Refuses to serve under a setting that this build does not honour: an operator who asked for TLS must not
-/// get a node that silently does without. Each part removes its row when it arrives.
-pub fn check_available(config: &Config, values: &Values) -> Result<(), ConfigError> {
-    match config.tls_cert_path {
-        Some(_) => Err(values.complain("tls_cert_path", "this version has no TLS yet; unset it to start without")),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::resolve::{flag_layer, resolve};
     use super::*;
 
-    fn verdict(pairs: &[(&'static str, &str)]) -> (Result<(), ConfigError>, Result<(), ConfigError>) {
+    fn verdict(pairs: &[(&'static str, &str)]) -> Result<(), ConfigError> {
         let flags = pairs.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
         let values = resolve(&[flag_layer(&flags)], 1);
         let config = Config::from_values(&values).unwrap();
-        (check(&config, &values), check_available(&config, &values))
+        check(&config, &values)
     }
 
     #[test]
     fn contradictions_are_refused() {
-        assert_eq!(verdict(&[]), (Ok(()), Ok(())));
-        assert!(verdict(&[("port", "7000"), ("ui_port", "7000")]).0.is_err());
-        assert!(verdict(&[("port", "0"), ("ui_port", "0")]).0.is_ok(), "two free ports differ");
-        assert!(verdict(&[("website_port", "5000")]).0.is_err());
-        assert!(verdict(&[("website_port", "8080"), ("website_domains", "web.test")]).0.is_ok());
-        assert!(verdict(&[("base_domains", "a.test,b.test"), ("website_domains", "b.test")]).0.is_err());
-        assert!(verdict(&[("tls_cert_path", "c.pem")]).0.is_err());
-        assert!(verdict(&[("tls_key_path", "k.pem")]).0.is_err());
-    }
-
-    #[test]
-    fn what_is_not_built_is_not_served() {
-        assert!(verdict(&[("encryption_enabled", "true"), ("kms_enabled", "true")]).1.is_ok());
-        assert!(verdict(&[("tls_key_path", "k.pem"), ("tls_cert_path", "c.pem")]).1.is_err());
+        assert_eq!(verdict(&[]), Ok(()));
+        assert!(verdict(&[("port", "7000"), ("ui_port", "7000")]).is_err());
+        assert!(verdict(&[("port", "0"), ("ui_port", "0")]).is_ok(), "two free ports differ");
+        assert!(verdict(&[("website_port", "5000")]).is_err());
+        assert!(verdict(&[("website_port", "8080"), ("website_domains", "web.test")]).is_ok());
+        assert!(verdict(&[("base_domains", "a.test,b.test"), ("website_domains", "b.test")]).is_err());
+        assert!(verdict(&[("tls_cert_path", "c.pem")]).is_err());
+        assert!(verdict(&[("tls_key_path", "k.pem")]).is_err());
+        assert!(verdict(&[("tls_key_path", "k.pem"), ("tls_cert_path", "c.pem")]).is_ok());
     }
 }

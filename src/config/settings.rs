@@ -13,6 +13,7 @@ use super::parse;
 use super::resolve::Values;
 use super::setting::{ConfigError, DefaultValue, Kind, Setting, ToldSetting};
 use super::types::{Durability, LogFormat, Secret, TrustedProxies};
+use crate::tls::{Paths, TlsVersion};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -80,9 +81,11 @@ settings! {
         "WEBSITE_PORT" website_port: Option<u16> = Integer Unset, parse::optional_port,
             "Port that serves nothing but websites; 0 takes a free one. Unset: none.";
         "TLS_CERT_PATH" tls_cert_path: Option<PathBuf> = Path Unset, parse::optional_path,
-            "PEM file with the certificate chain of both listeners; needs TLS_KEY_PATH.";
+            "PEM file with the certificate chain of all listeners, the node's own certificate first; needs TLS_KEY_PATH. They speak HTTPS then, and nothing else. Changed files are taken in within seconds.";
         "TLS_KEY_PATH" tls_key_path: Option<PathBuf> = Path Unset, parse::optional_path,
-            "PEM file with the private key; needs TLS_CERT_PATH.";
+            "PEM file with the private key, without a passphrase; needs TLS_CERT_PATH.";
+        "TLS_MIN_VERSION" tls_min_version: TlsVersion = Text Text("1.2"), parse::tls_version,
+            "Oldest version of TLS that clients may speak: `1.2` or `1.3`.";
     }
     "Requests" {
         "MAX_UPLOAD_SIZE" max_upload_size: u64 = Integer Text("1073741824"), parse::number::<u64, 1, { 5 * TIB }>,
@@ -115,6 +118,12 @@ settings! {
             "Space kept in reserve, in bytes, so that objects can be deleted and what was acknowledged be put in place when the device is full; at most a sixteenth of the device. New objects are refused with InsufficientStorage while it is not whole.";
         "LIFECYCLE_DAY_SECONDS" lifecycle_day_seconds: u64 = Integer Text("86400"), parse::number::<u64, 1, 86_400>,
             "Length of the day that lifecycle rules count in, in seconds; shorter ones are for tests.";
+    }
+    "Scrub" {
+        "SCRUB_BYTES_PER_SECOND" scrub_bytes_per_second: u64 = Integer Text("8388608"), parse::number::<u64, 0, { 64 * GIB }>,
+            "Pace at which stored bytes are verified in the background, in bytes per second; while requests are under way it is less. 0: as fast as they leave room.";
+        "SCRUB_INTERVAL_DAYS" scrub_interval_days: u32 = Integer Text("30"), parse::number::<u32, 0, 3_650>,
+            "Days from the beginning of one verification of everything to that of the next; the first begins ten minutes after the first start. 0: only when it is asked for (`myfsio scrub start`).";
     }
     "Access logs of buckets" {
         "ACCESS_LOG_SECONDS" access_log_seconds: u64 = Integer Text("300"), parse::number::<u64, 1, 86_400>,
@@ -214,5 +223,11 @@ impl Config {
     /// Whether both listeners can be reached from this machine only.
     pub fn is_loopback(&self) -> bool {
         self.host.to_canonical().is_loopback()
+    }
+
+    /// The files of the listeners' certificate, if they speak TLS.
+    pub fn tls_paths(&self) -> Option<Paths> {
+        let (cert, key) = (self.tls_cert_path.clone()?, self.tls_key_path.clone()?);
+        Some(Paths { cert, key })
     }
 }

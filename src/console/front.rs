@@ -1,7 +1,8 @@
 //! `--mode ui`: a process of its own that hands connections of the console's port on to a node's private socket, and says so where
 //! no node runs.
 //!
-//! It opens neither data nor keys, and holds no state: node and front can be restarted, and exposed, each by itself.
+//! It opens no data and holds no state, and its only key is that of its certificate, if it speaks TLS: node and front can be restarted, and
+//! exposed, each by itself.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,18 +10,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use super::socket::{NAME, line_of};
 use crate::private_socket::find;
+use crate::tls::{self, Tls};
 
 /// Connections at once; further ones wait.
 const CONNECTIONS_MAX: usize = 200;
 /// How long to wait after a connection could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a handshake may take.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the head of a request is waited for that no node will see.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 /// Most bytes of it that are read.
@@ -29,7 +33,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const NO_NODE: &str = include_str!("../../templates/no_node.html");
 
 /// Serves the port until the process is told to stop. `run`: the folder of the node's sockets.
-pub async fn serve(listener: TcpListener, run: PathBuf) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, run: PathBuf) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let own = listener.local_addr()?;
@@ -45,9 +49,9 @@ pub async fn serve(listener: TcpListener, run: PathBuf) -> io::Result<()> {
             _ = terminate.recv() => return Ok(()),
             taken = taken => match taken {
                 Ok((place, stream, client)) => {
-                    let run = run.clone();
+                    let (run, tls) = (run.clone(), tls.clone());
                     tokio::task::spawn_local(async move {
-                        if let Err(error) = hand_on(stream, client, own, run).await {
+                        if let Err(error) = hand_on(stream, (client, own), tls.as_ref(), run).await {
                             tracing::debug!(%error, "a connection ended early");
                         }
                         drop(place);
@@ -59,8 +63,14 @@ pub async fn serve(listener: TcpListener, run: PathBuf) -> io::Result<()> {
     }
 }
 
-async fn hand_on(mut client: TcpStream, address: SocketAddr, own: SocketAddr, run: PathBuf) -> io::Result<()> {
+async fn hand_on(
+    client: TcpStream,
+    (address, own): (SocketAddr, SocketAddr),
+    tls: Option<&Tls>,
+    run: PathBuf,
+) -> io::Result<()> {
     let _ = client.set_nodelay(true);
+    let (mut client, mark) = tls::accept(client, tls, HANDSHAKE_PATIENCE).await?;
     let found = tokio::task::spawn_blocking(move || find(&run, NAME)).await.map_err(io::Error::other)?;
     let connected = match found {
         Ok(path) => UnixStream::connect(path).await,
@@ -68,14 +78,14 @@ async fn hand_on(mut client: TcpStream, address: SocketAddr, own: SocketAddr, ru
     };
     match connected {
         Ok(mut node) => {
-            node.write_all(line_of(address, own).as_bytes()).await?;
+            node.write_all(line_of(address, own, mark.as_ref()).as_bytes()).await?;
             copy_bidirectional(&mut client, &mut node).await.map(drop)
         }
         Err(_) => refuse(&mut client).await,
     }
 }
 
-async fn refuse(client: &mut TcpStream) -> io::Result<()> {
+async fn refuse(client: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     // An answer before the request was read would be lost with the connection.
     let mut head = vec![0; HEAD_BYTES_MAX];
     let mut read = 0;

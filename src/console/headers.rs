@@ -2,8 +2,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, SERVER, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, SERVER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 
 /// What pages may load and do: only what comes from here, and no script within a page.
@@ -22,8 +22,11 @@ const REST: [(&str, &str); 4] = [
     ("x-permitted-cross-domain-policies", "none"),
 ];
 
-/// Adds them; what a page has set of them itself stays.
-pub fn add(response: &mut HttpResponse) {
+/// How long a browser that came over TLS asks in no other way (RFC 6797): a year.
+const TLS_ONLY: &str = "max-age=31536000";
+
+/// Adds them; what a page has set of them itself stays. `secure`: whether the browser came over TLS.
+pub fn add(response: &mut HttpResponse, secure: bool) {
     let headers = response.headers_mut();
     let mut keep = |name: HeaderName, value: &'static str| {
         if !headers.contains_key(&name) {
@@ -36,6 +39,9 @@ pub fn add(response: &mut HttpResponse) {
     keep(REFERRER_POLICY, "no-referrer");
     keep(X_FRAME_OPTIONS, "DENY");
     keep(SERVER, "MyFSIO");
+    if secure {
+        keep(STRICT_TRANSPORT_SECURITY, TLS_ONLY);
+    }
     for (name, value) in REST {
         keep(HeaderName::from_static(name), value);
     }

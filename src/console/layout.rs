@@ -61,10 +61,31 @@ pub const NAV: &[NavEntry] = &[
         shown: Asker::is_administrator,
     },
     NavEntry {
+        group: |common| common.storage,
+        label: |text| text.jobs.title,
+        icon: "play",
+        path: "/ui/jobs",
+        shown: EVERYBODY,
+    },
+    NavEntry {
         group: |common| common.access,
         label: |text| text.iam.title,
-        icon: "users",
+        icon: "user",
         path: "/ui/iam",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.access,
+        label: |text| text.groups.title,
+        icon: "users",
+        path: "/ui/groups",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.access,
+        label: |text| text.groups.policies,
+        icon: "book",
+        path: "/ui/policies",
         shown: Asker::is_administrator,
     },
     NavEntry {
@@ -144,6 +165,12 @@ pub struct TabEntry {
 /// The tabs of a bucket, in their order.
 pub const BUCKET_TABS: &[TabEntry] = &[
     TabEntry { label: |text| text.browse.title, icon: "files", page: "browse", shown: |_, _| true },
+    TabEntry {
+        label: |text| text.space.title,
+        icon: "gauge",
+        page: "space",
+        shown: |asker, bucket| asker.may("s3:ListBucket", Some(bucket), None),
+    },
     TabEntry { label: |text| text.properties.title, icon: "sliders", page: "properties", shown: |_, _| true },
     TabEntry {
         label: |text| text.policy.title,

@@ -69,6 +69,11 @@ impl Console {
         Self { node, settings, sessions, assets: assets::Assets::load() }
     }
 
+    /// The node that it shows.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// Writes down who is signed in.
     pub fn stop(&self) {
         self.sessions.save();

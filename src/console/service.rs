@@ -28,6 +28,8 @@ const COMPRESSED_BYTES_MIN: usize = 1024;
 pub async fn answer(console: &Arc<Console>, mut head: RequestHead, payload: Payload) -> Response<BoxBody> {
     strip_base(&mut head, console.settings.base());
     let takes_gzip = takes_gzip(&head);
+    let secure = within::is_secure(&console.node, &head)
+        || console.settings.base_url.as_ref().is_some_and(|url| url.origin.starts_with("https:"));
     let path = head.uri.path();
     let node = &console.node;
     let mut response = if path == "/" {
@@ -40,9 +42,9 @@ pub async fn answer(console: &Arc<Console>, mut head: RequestHead, payload: Payl
     {
         asset
     } else {
-        page(console, head, payload).await
+        page(console, head, payload, secure).await
     };
-    headers::add(&mut response);
+    headers::add(&mut response, secure);
     if takes_gzip { compress(response).into() } else { response.into() }
 }
 
@@ -56,9 +58,7 @@ fn strip_base(head: &mut RequestHead, base: &str) {
     }
 }
 
-async fn page(console: &Arc<Console>, head: RequestHead, payload: Payload) -> HttpResponse {
-    let secure = within::is_secure(&console.node, &head)
-        || console.settings.base_url.as_ref().is_some_and(|url| url.origin.starts_with("https:"));
+async fn page(console: &Arc<Console>, head: RequestHead, payload: Payload, secure: bool) -> HttpResponse {
     let signed_in = signed_in(console, &head, secure).await;
     let visit = |payload| Visit {
         console: Arc::clone(console),

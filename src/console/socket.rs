@@ -1,7 +1,7 @@
 //! The console's private socket: by it the front process of `--mode ui` reaches the console of a running node.
 //!
-//! Each connection begins with a line that says who is behind it (the PROXY protocol, version 1): what the front knows of its
-//! client would be lost else. Only the node's own user can connect, so the line is believed.
+//! Each connection begins with a line that says who is behind it (the PROXY protocol, version 1; behind it two words of our own, if the
+//! client speaks TLS): what the front knows of its client would be lost else. Only the node's own user can connect, so the line is believed.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +19,7 @@ use super::Console;
 use crate::connection::{Connection, Patience};
 use crate::private_socket::PrivateSocket;
 use crate::server::of_console;
+use crate::tls::Mark;
 
 /// Name of the socket in `run`.
 pub const NAME: &str = "console.sock";
@@ -26,8 +27,8 @@ pub const NAME: &str = "console.sock";
 const CONNECTIONS_MAX: usize = 256;
 /// How long to wait after a connection could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Longest first line, in bytes (PROXY protocol, section 2.1).
-const LINE_BYTES_MAX: usize = 107;
+/// Longest first line, in bytes: 107 of the PROXY protocol (section 2.1), and what we add.
+const LINE_BYTES_MAX: usize = 160;
 
 /// A socket that is served. Dropping it ends that.
 #[derive(Debug)]
@@ -82,7 +83,8 @@ async fn serve(console: &Arc<Console>, patience: Patience, mut stream: UnixStrea
     let Ok(Ok(line)) = line else { return };
     let factory = of_console(console, patience, &console.node.stopping);
     let Ok(service) = factory.new_service(()).await else { return };
-    let ended = service.call((Connection::new(stream, patience), client_of(&line))).await;
+    let (client, mark) = client_of(&line).unzip();
+    let ended = service.call((Connection::new(stream, patience).sealed(mark.flatten()), client)).await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection of the console's front ended early");
     }
@@ -101,12 +103,13 @@ async fn first_line(stream: &mut UnixStream) -> io::Result<String> {
 }
 
 /// The line that tells of a client.
-pub fn line_of(client: SocketAddr, own: SocketAddr) -> String {
+pub fn line_of(client: SocketAddr, own: SocketAddr, mark: Option<&Mark>) -> String {
     let family = if client.is_ipv4() { "TCP4" } else { "TCP6" };
-    format!("PROXY {family} {} {} {} {}\r\n", client.ip(), own.ip(), client.port(), own.port())
+    let sealed = mark.map(|mark| format!(" {}", mark.text())).unwrap_or_default();
+    format!("PROXY {family} {} {} {} {}{sealed}\r\n", client.ip(), own.ip(), client.port(), own.port())
 }
 
-fn client_of(line: &str) -> Option<SocketAddr> {
+fn client_of(line: &str) -> Option<(SocketAddr, Option<Mark>)> {
     let mut words = line.trim_end().split(' ');
     let (proxy, family) = (words.next()?, words.next()?);
     if proxy != "PROXY" || !matches!(family, "TCP4" | "TCP6") {
@@ -114,7 +117,8 @@ fn client_of(line: &str) -> Option<SocketAddr> {
     }
     let ip: IpAddr = words.next()?.parse().ok()?;
     let port = words.nth(1)?.parse().ok()?;
-    Some(SocketAddr::new(ip, port))
+    let sealed: Vec<&str> = words.skip(1).collect();
+    Some((SocketAddr::new(ip, port), Mark::parse(&sealed.join(" "))))
 }
 
 #[cfg(test)]
@@ -124,11 +128,15 @@ mod tests {
     #[test]
     fn lines() {
         let (client, own) = ("10.0.0.7:4000".parse().unwrap(), "10.0.0.1:5100".parse().unwrap());
-        let line = line_of(client, own);
+        let line = line_of(client, own, None);
         assert_eq!(line, "PROXY TCP4 10.0.0.7 10.0.0.1 4000 5100\r\n");
-        assert_eq!(client_of(&line), Some(client));
+        assert_eq!(client_of(&line), Some((client, None)));
+        let mark = Mark::parse("1.3 TLS_AES_128_GCM_SHA256");
+        let line = line_of(client, own, mark.as_ref());
+        assert_eq!(line, "PROXY TCP4 10.0.0.7 10.0.0.1 4000 5100 1.3 TLS_AES_128_GCM_SHA256\r\n");
+        assert_eq!(client_of(&line), Some((client, mark)));
         let client: SocketAddr = "[2001:db8::1]:1".parse().unwrap();
-        assert_eq!(client_of(&line_of(client, "[::1]:2".parse().unwrap())), Some(client));
+        assert_eq!(client_of(&line_of(client, "[::1]:2".parse().unwrap(), None)), Some((client, None)));
         for line in ["", "PROXY UNKNOWN\r\n", "GET / HTTP/1.1\r\n", "PROXY TCP4 x y 1 2\r\n", "PROXY TCP4 1.2.3.4\r\n"]
         {
             assert_eq!(client_of(line), None, "{line}");

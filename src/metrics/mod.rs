@@ -5,7 +5,9 @@
 
 pub mod history;
 mod node;
+mod replication;
 pub mod sampler;
+mod scrub;
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder, process_collector,
@@ -14,6 +16,7 @@ use prometheus::{
 use crate::node::Node;
 use crate::requests::RequestRecord;
 use node::NodeGauges;
+use scrub::ScrubGauges;
 
 /// Upper bounds of the classes of durations, in seconds.
 const SECONDS: [f64; 16] =
@@ -35,6 +38,7 @@ pub struct Metrics {
     received: IntCounter,
     sent: IntCounter,
     gauges: NodeGauges,
+    scrub: ScrubGauges,
 }
 
 impl Metrics {
@@ -64,7 +68,8 @@ impl Metrics {
         registry.register(Box::new(sent.clone()))?;
         registry.register(Box::new(process_collector::ProcessCollector::for_self()))?;
         let gauges = NodeGauges::new(&registry)?;
-        Ok(Self { registry, requests, errors, seconds, first_byte, received, sent, gauges })
+        let scrub = ScrubGauges::new(&registry)?;
+        Ok(Self { registry, requests, errors, seconds, first_byte, received, sent, gauges, scrub })
     }
 
     /// Counts a request that has ended.
@@ -90,6 +95,7 @@ impl Metrics {
 
     fn gather(&self, node: &Node) -> Vec<prometheus::proto::MetricFamily> {
         self.gauges.refresh(node);
+        self.scrub.refresh(node);
         self.registry.gather()
     }
 }

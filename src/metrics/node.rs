@@ -9,10 +9,11 @@ use prometheus::proto::{Bucket as Class, Histogram as HistogramProto, Metric, Me
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::MetricsError;
+use super::replication::ReplicationGauges;
 use crate::node::Node;
 
 /// Buckets that have figures of their own, in order of what they hold: a scraper keeps a series for each.
-const BUCKETS_MAX: usize = 500;
+pub(super) const BUCKETS_MAX: usize = 500;
 
 /// Gauges that are set anew at each reading.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub(super) struct NodeGauges {
     quota_warning: IntGaugeVec,
     keys: IntGaugeVec,
     audit: IntGaugeVec,
+    replication: ReplicationGauges,
 }
 
 /// A histogram that Storage keeps.
@@ -131,6 +133,7 @@ impl NodeGauges {
             )?,
             keys: gauges("myfsio_kms_keys", "Keys of the KMS by state", &["state"])?,
             audit: gauges("myfsio_audit_entries", "Entries of the audit log since the start", &["state"])?,
+            replication: ReplicationGauges::new(registry)?,
         })
     }
 
@@ -142,6 +145,7 @@ impl NodeGauges {
         self.degraded.set(i64::from(node.trouble().is_some()));
         self.storage(node);
         self.quotas(node);
+        self.replication.refresh(node);
         self.rest(node);
     }
 
@@ -233,6 +237,6 @@ impl NodeGauges {
     }
 }
 
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,18 +1,21 @@
 //! Sends requests to another S3 service: signed, without redirects, to addresses that may be spoken to, and with an end to all waiting.
 
+use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use actix_web::http::header::{HeaderMap as SignedMap, HeaderName as SignedName, HeaderValue as SignedValue};
 use bytes::{Bytes, BytesMut};
+use futures_util::stream;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::names::Stamp;
 use myfsio_actors::outgoing::{Allowed, why};
 use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Body, Client, Method, Response, StatusCode};
 
-use super::content::{Payload, Sending};
+use super::content::{Payload, Pieces, Sending};
 use super::sign::{Signer, Unsigned};
 use super::target::{Endpoint, query};
 use crate::s3::auth::payload::UNSIGNED;
@@ -38,8 +41,8 @@ const SKEWED: &str = "RequestTimeTooSkewed";
 pub struct Remote {
     /// Where.
     pub endpoint: Endpoint,
-    /// Signs.
-    pub signer: Signer,
+    /// Signs; none for a node that takes who asks for granted, as at its admin socket.
+    pub signer: Option<Signer>,
     /// Seconds by which its clock is ahead of the node's, as far as that keeps it from taking signatures.
     pub ahead_seconds: Arc<AtomicI64>,
 }
@@ -80,6 +83,27 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// An answer whose body is still to come.
+pub struct Download {
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub pieces: Pieces,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download").field("headers", &self.headers).finish_non_exhaustive()
+    }
+}
+
+impl Download {
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -161,8 +185,51 @@ impl S3Client {
         Self { http: http.map_err(why), allowed, clock }
     }
 
+    /// A client that asks a node at its admin socket, whatever host is named.
+    pub fn at_socket(socket: &Path, allowed: Allowed, clock: SharedClock) -> Self {
+        let http = allowed.client().user_agent(USER_AGENT).unix_socket(socket).build();
+        Self { http: http.map_err(why), allowed, clock }
+    }
+
     /// Sends a request and waits for the whole answer. Errs: whatever is no 2xx.
     pub async fn send(&self, remote: &Remote, ask: Ask<'_>) -> Result<Reply, Failure> {
+        let patience = patience(&ask);
+        let progress = Arc::new(AtomicU64::new(0));
+        let work = async {
+            let response = self.ask(remote, ask, &progress).await?;
+            self.read(remote, response, &progress).await
+        };
+        watched(&progress, patience, work).await.unwrap_or_else(|| Err(silent(patience)))
+    }
+
+    /// Sends a request and waits for the head of the answer; its body comes in pieces, as it is asked for. Errs: whatever is no 2xx.
+    pub async fn open(&self, remote: &Remote, ask: Ask<'_>) -> Result<Download, Failure> {
+        let patience = patience(&ask);
+        let progress = Arc::new(AtomicU64::new(0));
+        let work = async {
+            let response = self.ask(remote, ask, &progress).await?;
+            match response.status().is_success() {
+                true => Ok(response),
+                // The same as if all of it had been waited for.
+                false => match self.read(remote, response, &progress).await {
+                    Ok(_) => Err(Failure::Nonsense("the answer changed while it was read".to_owned())),
+                    Err(failure) => Err(failure),
+                },
+            }
+        };
+        let response: Response = watched(&progress, patience, work).await.unwrap_or_else(|| Err(silent(patience)))?;
+        let headers = response.headers().clone();
+        let pieces = stream::try_unfold(response, move |mut response| async move {
+            match tokio::time::timeout(patience, response.chunk()).await {
+                Ok(Ok(piece)) => Ok(piece.map(|piece| (piece, response))),
+                Ok(Err(error)) => Err(why(error)),
+                Err(_) => Err(silent(patience).to_string()),
+            }
+        });
+        Ok(Download { headers, pieces: Box::pin(pieces) })
+    }
+
+    async fn ask(&self, remote: &Remote, ask: Ask<'_>, progress: &Arc<AtomicU64>) -> Result<Response, Failure> {
         let http = self.http.as_ref().map_err(|reason| Failure::Ours(reason.clone()))?;
         self.allowed.check(remote.endpoint.url()).map_err(Failure::Unreachable)?;
         let path = match ask.place {
@@ -175,12 +242,7 @@ impl S3Client {
         let query = query(ask.query);
         let url = remote.endpoint.url_of(&path, &query).ok_or_else(unsayable)?;
         let headers = self.signed_headers(remote, &ask, &path, &query)?;
-        let patience = match ask.place {
-            Place::Route(_) => QUESTION_PATIENCE,
-            Place::Bucket(_) | Place::Key(..) => IDLE_PATIENCE,
-        };
-        let progress = Arc::new(AtomicU64::new(0));
-        let Sending { body, failure } = ask.payload.into_sending(Arc::clone(&progress));
+        let Sending { body, failure } = ask.payload.into_sending(Arc::clone(progress));
         // The HTTP client says nothing of a body that is not there, which S3 asks for.
         let says_none = body.is_none() && matches!(ask.method, Method::PUT | Method::POST);
         let mut request = http.request(ask.method, url).headers(headers);
@@ -190,15 +252,10 @@ impl S3Client {
         if let Some(body) = body {
             request = request.body::<Body>(body);
         }
-        let work = async {
-            let response = request.send().await.map_err(|error| match failure.get() {
-                Some(reason) => Failure::Ours(reason.clone()),
-                None => Failure::Unreachable(why(error)),
-            })?;
-            self.read(remote, response, &progress).await
-        };
-        let silent = || Failure::Unreachable(format!("no answer for {} seconds", patience.as_secs()));
-        watched(&progress, patience, work).await.unwrap_or_else(|| Err(silent()))
+        request.send().await.map_err(|error| match failure.get() {
+            Some(reason) => Failure::Ours(reason.clone()),
+            None => Failure::Unreachable(why(error)),
+        })
     }
 
     fn signed_headers(&self, remote: &Remote, ask: &Ask<'_>, path: &str, query: &str) -> Result<HeaderMap, Failure> {
@@ -221,7 +278,9 @@ impl S3Client {
         let unsigned = Unsigned { method: ask.method.as_str(), authority, path, query, payload };
         let nanos = remote.ahead_seconds.load(Ordering::Relaxed).saturating_mul(1_000_000_000);
         let now = Stamp(self.clock.now().0.saturating_add_signed(nanos));
-        remote.signer.sign(&unsigned, &mut map, now).ok_or_else(|| unsayable("authorization"))?;
+        if let Some(signer) = &remote.signer {
+            signer.sign(&unsigned, &mut map, now).ok_or_else(|| unsayable("authorization"))?;
+        }
         // The server's and the client's libraries have headers of their own each.
         let mut headers = HeaderMap::with_capacity(map.len());
         for (name, value) in &map {
@@ -290,6 +349,18 @@ fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
             of(text)?.duration_since(now).ok()
         }
     }
+}
+
+/// How long nothing may happen to a request.
+fn patience(ask: &Ask<'_>) -> Duration {
+    match ask.place {
+        Place::Route(_) => QUESTION_PATIENCE,
+        Place::Bucket(_) | Place::Key(..) => IDLE_PATIENCE,
+    }
+}
+
+fn silent(patience: Duration) -> Failure {
+    Failure::Unreachable(format!("no answer for {} seconds", patience.as_secs()))
 }
 
 /// Waits for work as long as there is progress; none when there was none for too long.

@@ -5,6 +5,7 @@
 
 mod client;
 mod content;
+mod fetch;
 pub mod handshake;
 mod object;
 mod peer;
@@ -17,8 +18,16 @@ use std::net::IpAddr;
 use myfsio_actors::address::{is_private, is_public};
 use myfsio_actors::outgoing::Allowed;
 
+pub use client::{Ask, Download, Failure, Place, Remote, Reply, S3Client};
+pub use content::{Payload, Pieces};
+pub use fetch::ReplicaReader;
 pub use peer::HttpPeer;
-use target::Endpoint;
+pub use reqwest::Method;
+pub use sign::Signer;
+pub(crate) use sign::Unsigned;
+pub use target::Endpoint;
+pub(crate) use target::query;
+pub use uploads::{Remembered, Uploads, What as UploadOf};
 
 /// Which addresses connections may lead to. Link-local ones, where clouds tell machines their secrets, are never among them.
 pub fn allowed(private: bool) -> Allowed {

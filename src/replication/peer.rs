@@ -77,7 +77,7 @@ impl HttpPeer {
             region: connection.region.clone(),
             keys: self.keys.clone(),
         };
-        Ok(Remote { endpoint, signer, ahead_seconds })
+        Ok(Remote { endpoint, signer: Some(signer), ahead_seconds })
     }
 
     /// The target, with the bucket that is meant.

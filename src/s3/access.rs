@@ -62,6 +62,11 @@ impl OwnKey {
         }
     }
 
+    /// Whether a request that was authenticated with this access key came by the admin socket.
+    pub fn is_of(&self, id: &AccessKeyId) -> bool {
+        *id == self.id
+    }
+
     fn is(&self, id: &AccessKeyId, token: Option<&str>, secret: &str) -> bool {
         *id == self.id && token.is_none() && self.secret.is(secret)
     }

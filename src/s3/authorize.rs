@@ -520,10 +520,24 @@ pub fn on_resource(
     (resource, tags): (&str, &[(String, String)]),
     facts: Facts<'_>,
 ) -> Result<Reason, S3Error> {
+    let keys = |(key, value): &(String, String)| {
+        ["iam", "aws"].map(|service| (format!("{service}:ResourceTag/{key}"), value.clone()))
+    };
+    let told: Vec<_> = tags.iter().flat_map(keys).collect();
+    on_resource_telling(node, principal, action, (resource, &told), facts)
+}
+
+/// The same, with what conditions may ask for beside the request itself. Errs: AccessDenied.
+pub fn on_resource_telling(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    (resource, told): (&str, &[(String, String)]),
+    facts: Facts<'_>,
+) -> Result<Reason, S3Error> {
     let mut context = facts.context(Asks::Nothing);
-    for (key, value) in tags {
-        context.add(format!("iam:ResourceTag/{key}"), value.as_str());
-        context.add(format!("aws:ResourceTag/{key}"), value.as_str());
+    for (key, value) in told {
+        context.add(key.clone(), value.as_str());
     }
     let request = AccessRequest {
         principal,

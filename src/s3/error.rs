@@ -133,6 +133,7 @@ error_table! {
     NoSuchCORSConfiguration, 404, "The CORS configuration does not exist.";
     NoSuchDecision, 404, "There is no refusal of this request id that you may see.";
     NoSuchEntity, 404, "There is no such entity.";
+    NoSuchJob, 404, "There is no job of this id that you may see.";
     NoSuchKey, 404, "The specified key does not exist.";
     NoSuchLifecycleConfiguration, 404, "The lifecycle configuration does not exist.";
     NoSuchObjectLockConfiguration, 404, "The specified object does not have an ObjectLock configuration.";

@@ -24,7 +24,8 @@ pub const CONTENT_TYPE_DEFAULT: &str = "binary/octet-stream";
 const TAG_KEY_CHARS_MAX: usize = 128;
 const TAG_VALUE_CHARS_MAX: usize = 256;
 const METADATA_PREFIX: &str = "x-amz-meta-";
-const STORAGE_CLASSES: [&str; 12] = [
+/// Storage classes that S3 knows (S3 API Reference, PutObject).
+pub const STORAGE_CLASSES: [&str; 12] = [
     "STANDARD",
     "REDUCED_REDUNDANCY",
     "STANDARD_IA",

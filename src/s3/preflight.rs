@@ -36,6 +36,7 @@ use super::requester_pays;
 use super::respond::RequestId;
 use super::route::{self, Address};
 use crate::node::Node;
+use crate::tls::client_is_secure;
 
 /// Largest object that one request may write (S3 User Guide, "Uploading objects"), in bytes.
 pub const CONTENT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
@@ -171,6 +172,11 @@ impl Caller {
         principal.is_some_and(|principal| node.access.is_administrator(principal, &self.facts(node)))
     }
 
+    /// Whether it is a command of this machine, which came by the admin socket.
+    pub fn is_command(&self, node: &Node) -> bool {
+        self.auth.access_key_id.as_ref().is_some_and(|id| node.access.own_key.is_of(id))
+    }
+
     /// Whether the caller, who was answered long ago, administers the node by now: its key may have ended since, or its rights.
     pub async fn is_still_administrator(&self, node: &Node) -> bool {
         let Some(access_key) = &self.auth.access_key_id else { return false };
@@ -198,6 +204,17 @@ impl Caller {
         resource: (&str, &[(String, String)]),
     ) -> Result<Reason, S3Error> {
         authorize::on_resource(node, self.auth.principal.as_deref(), action, resource, self.facts(node))
+    }
+
+    /// The same of a resource without tags, about which the request says more. Errs: AccessDenied.
+    pub fn ask_telling(
+        &self,
+        node: &Node,
+        action: &str,
+        resource: &str,
+        told: &[(String, String)],
+    ) -> Result<Reason, S3Error> {
+        authorize::on_resource_telling(node, self.auth.principal.as_deref(), action, (resource, told), self.facts(node))
     }
 
     /// Asks whether the caller may do this to an object by a presigned URL, if it came back with one from where it is now.
@@ -388,8 +405,7 @@ pub fn request_head<'a>(head: &'a HttpHead, virtual_bucket: Option<&'a str>, pee
         virtual_bucket,
         headers: &head.headers,
         peer,
-        // The node's own listeners speak no TLS.
-        secure: false,
+        secure: client_is_secure(&head.headers),
         body_sha256: None,
     }
 }

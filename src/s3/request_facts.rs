@@ -17,6 +17,7 @@ use super::headers::{text, value_text};
 use super::query::Query;
 use super::xml::object_lock::mode_name;
 use super::xml::time_text;
+use crate::tls::client_version;
 
 /// What a decision may depend on beside principal, action and resource: the sources of policy condition keys.
 #[derive(Debug, Clone, Copy)]
@@ -129,6 +130,9 @@ impl Facts<'_> {
     /// The request as conditions of policies see it.
     pub fn context(&self, asks: Asks<'_>) -> RequestContext {
         let mut context = RequestContext::new(self.now, self.address, self.secure);
+        if let Some(version) = client_version(self.headers) {
+            context.add("s3:TlsVersion", version.number());
+        }
         match asks {
             Asks::Listing(key) => context.add("s3:prefix", key),
             _ => {

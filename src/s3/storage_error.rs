@@ -121,6 +121,14 @@ impl From<StorageError> for S3Error {
                 format!("The object's file was changed by another program and is not served: {reason}."),
             )
             .because(cause),
+            StorageError::Damaged { key, version } => Self::with_message(
+                ErrorCode::InternalError,
+                "The stored bytes of this object do not match their checksum (checksum mismatch), so they are not served. \
+                 Writing or deleting the key ends this.",
+            )
+            .field("Key", key.as_str())
+            .field("VersionId", version.to_string())
+            .because(cause),
             StorageError::Corrupt { .. } | StorageError::Io { .. } | StorageError::Index(_) => Self::internal(cause),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{Asker, Refusal, Wish, body, collect};
 use crate::s3::auth::canonical::encode;
 use crate::s3::xml::XmlWriter;
+use crate::s3::xml::requests::tagging;
 
 /// Largest answer to a change, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -121,6 +122,16 @@ impl Asker {
             Some(code) => Err(Refusal::told(&code, element(&answer, "Message").unwrap_or_default())),
             None => Ok(()),
         }
+    }
+
+    /// The tags of an object, or one version of it. Errs: as GetObjectTagging.
+    pub async fn tags(&self, place: Place<'_>) -> Result<Vec<(String, String)>, Refusal> {
+        let version = place.version.map(|version| version.to_string());
+        let mut query = vec![("tagging", "")];
+        query.extend(version.as_deref().map(|version| ("versionId", version)));
+        let wish = Wish { bucket: Some(place.bucket), key: Some(place.key), query: &query, ..Wish::default() };
+        let answer = collect(self.s3(wish).await?, ANSWER_BYTES_MAX).await?;
+        tagging(&answer).map_err(|_| Refusal::broken("The tags cannot be read."))
     }
 
     /// Sets the tags of an object, or one version of it; none removes all. Errs: as PutObjectTagging and DeleteObjectTagging.

@@ -8,6 +8,7 @@
 
 mod changes;
 mod reads;
+mod recall;
 mod refusal;
 mod sign_in;
 
@@ -30,6 +31,7 @@ use serde_json::Value;
 
 pub use changes::Place;
 pub use reads::{ObjectsWanted, VersionsWanted};
+pub use recall::Whence;
 pub use refusal::Refusal;
 pub use sign_in::{Identity, resume, sign_in};
 
@@ -43,13 +45,23 @@ use crate::s3::query::Query;
 use crate::s3::route::{self, Address, Route};
 pub use crate::s3::xml::XmlWriter;
 use crate::server::within::{self, Permitted};
+use crate::tls;
 
 /// Largest JSON answer that is read, in bytes.
 const JSON_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Headers of the browser's request that say who sent it, and from where.
-const KEPT_HEADERS: [&str; 8] =
-    ["host", "user-agent", "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+const KEPT_HEADERS: [&str; 9] = [
+    "host",
+    "user-agent",
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    tls::HEADER,
+];
 
 /// Somebody who has signed in, and the browser's request that they ask by.
 #[derive(Debug, Clone)]
@@ -132,14 +144,28 @@ impl Asker {
 
     /// Puts one configuration of a bucket, an XML document. Errs: as the API would.
     pub async fn put_document(&self, bucket: &BucketName, what: &str, document: &str) -> Result<(), Refusal> {
+        self.put_document_with(bucket, what, document, &[]).await
+    }
+
+    /// The same with further headers. Errs: as the API would.
+    pub async fn put_document_with(
+        &self,
+        bucket: &BucketName,
+        what: &str,
+        document: &str,
+        further: &[(&str, &str)],
+    ) -> Result<(), Refusal> {
         let length = document.len().to_string();
         // Some documents are not taken without.
         let digest = STANDARD.encode(Md5::digest(document));
+        let mut headers =
+            vec![("content-length", length.as_str()), ("content-type", "application/xml"), ("content-md5", &digest)];
+        headers.extend_from_slice(further);
         let wish = Wish {
             method: Method::PUT,
             bucket: Some(bucket),
             query: &[(what, "")],
-            headers: &[("content-length", &length), ("content-type", "application/xml"), ("content-md5", &digest)],
+            headers: &headers,
             payload: Some(body(document.to_owned())),
             ..Wish::default()
         };

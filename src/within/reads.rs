@@ -11,6 +11,7 @@ use myfsio_actors::storage::{
 
 use super::{Asker, Refusal, Wish};
 use crate::s3::authorize;
+use crate::s3::error::S3Error;
 
 /// A page of current objects.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +78,11 @@ impl Asker {
         let wish = Wish { method: Method::HEAD, bucket: Some(&name), ..Wish::default() };
         let permitted = self.permit(wish).await?;
         permitted.call.bucket().map_err(Refusal::from)
+    }
+
+    /// A bucket that is there, whoever may do what with it. Errs: NoSuchBucket.
+    pub fn known_bucket(&self, name: &BucketName) -> Result<Arc<Bucket>, Refusal> {
+        Ok(self.node.storage.bucket(name).map_err(S3Error::from)?)
     }
 
     /// Current objects. Errs: as ListObjectsV2.

@@ -30,6 +30,12 @@ impl Refusal {
         S3Error::with_message(ErrorCode::InvalidArgument, message).into()
     }
 
+    /// The same as an answer of the API.
+    pub fn into_s3(self) -> S3Error {
+        let known = ErrorCode::ALL.iter().find(|known| known.name() == self.code).copied();
+        S3Error::with_message(known.unwrap_or(ErrorCode::InternalError), self.message)
+    }
+
     /// An error that an answer tells at its end.
     pub(super) fn told(code: &str, message: String) -> Self {
         let known = ErrorCode::ALL.iter().find(|known| known.name() == code).copied();

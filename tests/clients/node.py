@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -24,6 +25,7 @@ import botocore.crt.auth
 from botocore.config import Config
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
+TLS_FILES = REPO / "tests" / "fixtures" / "tls"
 BINARY = os.environ.get("MYFSIO_BIN", str(REPO / "target" / "debug" / "myfsio"))
 ACCESS, SECRET, REGION = "localadmin", "localadmin", "us-east-1"
 START_SECONDS = 20
@@ -47,15 +49,21 @@ def free_port():
         return s.getsockname()[1]
 
 
+def believing():
+    """What verifies nodes whose certificate is one of the tests' own."""
+    return ssl.create_default_context(cafile=TLS_FILES / "ca.pem")
+
+
 def make_client(endpoint, access=ACCESS, secret=SECRET, **config):
     """A boto3 client without retries, path style unless told otherwise."""
     s3 = {"addressing_style": "path", **config.pop("s3", {})}
+    verify = str(TLS_FILES / "ca.pem") if endpoint.startswith("https:") else None
     config = Config(
         retries={"total_max_attempts": 1}, s3=s3, signature_version=config.pop("signature_version", "s3v4"),
         connect_timeout=5, read_timeout=60, max_pool_connections=32, **config,
     )
     return boto3.client("s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id=access,
-                        aws_secret_access_key=secret, config=config)
+                        aws_secret_access_key=secret, config=config, verify=verify)
 
 
 class Node:
@@ -89,7 +97,8 @@ class Node:
     def launch(self):
         """Starts the process and waits for nothing."""
         self.port, self.ui_port = free_port(), free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        scheme = "https" if "TLS_CERT_PATH" in self.env else "http"
+        self.endpoint = f"{scheme}://127.0.0.1:{self.port}"
         env = {
             "PATH": os.environ.get("PATH", ""), "HOME": str(self.cwd), "HOST": "127.0.0.1", "PORT": str(self.port),
             "UI_PORT": str(self.ui_port), "STORAGE_ROOT": str(self.root), "JOURNAL_SEGMENT_BYTES": "4194304",
@@ -100,7 +109,7 @@ class Node:
 
     def healthy(self):
         try:
-            with urllib.request.urlopen(self.endpoint + "/healthz", timeout=2) as reply:
+            with urllib.request.urlopen(self.endpoint + "/healthz", timeout=2, context=believing() if "TLS_CERT_PATH" in self.env else None) as reply:
                 return reply.status == 200 and json.load(reply)["status"] == "ok"
         except (OSError, urllib.error.URLError, ValueError, KeyError):
             return False

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from node import sign_ahead
+from node import believing, sign_ahead
 
 MIB = 1 << 20
 
@@ -96,7 +96,10 @@ CHECKSUMS = {"CRC32": crc32, "CRC32C": crc32c, "CRC64NVME": crc64nvme, "SHA1": s
 def send(endpoint, method, target, body=b"", headers=None):
     """One request, exactly as given. Returns (status, headers with lower-case names, body)."""
     url = urllib.parse.urlsplit(endpoint)
-    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
+    if url.scheme == "https":
+        connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=30, context=believing())
+    else:
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
     try:
         connection.request(method, target, body=body or None, headers=headers or {})
         reply = connection.getresponse()

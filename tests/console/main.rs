@@ -7,9 +7,12 @@ mod browser;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod buckets;
 mod forgery;
+mod groups;
 mod iam;
+mod jobs;
 mod kms;
 mod matrix;
 mod monitor;
@@ -20,5 +23,6 @@ mod properties;
 mod replication;
 mod sessions;
 mod shell;
+mod space;
 mod trace;
 mod world;

@@ -5,11 +5,12 @@
 //! (`renameat2(2)`), which tells afterwards what was there at that very moment. If that is not byte for byte what was read, or
 //! somebody still has it open for writing, it is put back, and the change begins anew from what the person wrote.
 //!
-//! INVARIANT: a file that was swapped out is removed only when it is what was read and nobody can write it any more.
+//! INVARIANT: a file that was swapped out is removed only when it is what was read and nobody has it open for writing; who may be
+//! about to open it is looked for afterwards ([`Former`]).
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::former::Former;
 use super::{FileProblem, Mistake, StoreError};
 use crate::clock::{Clock as _, SystemClock};
 
@@ -142,7 +144,7 @@ pub(super) fn rest(attempt: u32) {
 /// The whole text of a file and what it was read from.
 pub(super) fn read(path: &Path) -> Result<Option<(String, Seen)>, StoreError> {
     for attempt in 0..ATTEMPTS_MAX {
-        let mut file = match File::open(path) {
+        let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io_error(path, "open")(error)),
@@ -152,7 +154,7 @@ pub(super) fn read(path: &Path) -> Result<Option<(String, Seen)>, StoreError> {
             let reason = format!("larger than {FILE_BYTES_MAX} bytes");
             return Err(StoreError::Broken(problem(path, Mistake { line: None, reason })));
         }
-        let bytes = read_open(&mut file).map_err(io_error(path, "read"))?;
+        let bytes = read_open(&file).map_err(io_error(path, "read"))?;
         let seen = Seen::now(&file).map_err(io_error(path, "stat"))?;
         if before == seen.stamp {
             let text = String::from_utf8(bytes).map_err(|error| {
@@ -167,15 +169,23 @@ pub(super) fn read(path: &Path) -> Result<Option<(String, Seen)>, StoreError> {
     Err(StoreError::Contended { path: path.to_owned() })
 }
 
-fn read_open(file: &mut File) -> io::Result<Vec<u8>> {
+pub(super) fn read_open(file: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Puts `text` in the place of the file at `path`, which was read as `was`; none for a file that was not there. Answers what was
-/// written, or `None` when somebody else wrote meanwhile: their file stands where it was.
-pub(super) fn replace(path: &Path, text: &str, was: Option<(&str, FileStamp)>) -> Result<Option<Seen>, StoreError> {
+/// What an attempt to replace a file came to.
+#[derive(Debug, Default)]
+pub(super) struct Replaced {
+    /// What was written, or `None` when somebody else wrote meanwhile: their file stands where it was.
+    pub(super) seen: Option<Seen>,
+    /// The file that has lost its name.
+    pub(super) former: Option<Former>,
+}
+
+/// Puts `text` in the place of the file at `path`, which was read as `was`; none for a file that was not there.
+pub(super) fn replace(path: &Path, text: &str, was: Option<(&str, FileStamp)>) -> Result<Replaced, StoreError> {
     // A link stays a link: the file that it names is replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = match target.parent() {
@@ -188,20 +198,36 @@ pub(super) fn replace(path: &Path, text: &str, was: Option<(&str, FileStamp)>) -
     let file = write_whole(&temporary, text.as_bytes()).map_err(io_error(&temporary, "write"))?;
     let is_unchanged = FileStamp::of(path).map_err(io_error(path, "stat"))? == was.map(|(_, stamp)| stamp);
     // SAFETY OF ORDER: the bytes are durable before the name points to them, the name before the caller hears of it.
-    let is_replaced = is_unchanged && put(&temporary, &target, text, was).map_err(io_error(&target, "replace"))?;
+    let put = match is_unchanged {
+        true => put(&temporary, &target, text, was).map_err(io_error(&target, "replace"))?,
+        false => Put::default(),
+    };
     remove(&temporary).map_err(io_error(&temporary, "remove"))?;
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(io_error(&folder, "sync"))?;
     // Of the very file that was written: at its place may be another one by now.
-    is_replaced.then(|| Seen::now(&file).map_err(io_error(path, "stat"))).transpose()
+    let seen = put.is_replaced.then(|| Seen::now(&file).map_err(io_error(path, "stat"))).transpose()?;
+    Ok(Replaced { seen, former: put.former })
 }
 
-fn put(temporary: &Path, target: &Path, text: &str, was: Option<(&str, FileStamp)>) -> io::Result<bool> {
+#[derive(Default)]
+struct Put {
+    is_replaced: bool,
+    former: Option<Former>,
+}
+
+impl From<bool> for Put {
+    fn from(is_replaced: bool) -> Self {
+        Self { is_replaced, former: None }
+    }
+}
+
+fn put(temporary: &Path, target: &Path, text: &str, was: Option<(&str, FileStamp)>) -> io::Result<Put> {
     let Some((known, stamp)) = was else {
         return match rustix::fs::renameat_with(CWD, temporary, CWD, target, RenameFlags::NOREPLACE) {
             // A file system that cannot: what is there has been looked for a moment ago.
-            Err(Errno::INVAL | Errno::NOSYS) => fs::rename(temporary, target).map(|()| true),
-            Err(Errno::EXIST) => Ok(false),
-            moved => Ok(moved.map(|()| true)?),
+            Err(Errno::INVAL | Errno::NOSYS) => fs::rename(temporary, target).map(|()| true.into()),
+            Err(Errno::EXIST) => Ok(false.into()),
+            moved => Ok(moved.map(|()| true.into())?),
         };
     };
     let swap = || rustix::fs::renameat_with(CWD, temporary, CWD, target, RenameFlags::EXCHANGE);
@@ -210,28 +236,29 @@ fn put(temporary: &Path, target: &Path, text: &str, was: Option<(&str, FileStamp
     match swap() {
         Ok(()) => {}
         // Gone this moment.
-        Err(Errno::NOENT) => return Ok(false),
+        Err(Errno::NOENT) => return Ok(false.into()),
         // A file system that cannot: then the look a moment ago is all that there is.
-        Err(Errno::INVAL | Errno::NOSYS) => return fs::rename(temporary, target).map(|()| true),
+        Err(Errno::INVAL | Errno::NOSYS) => return fs::rename(temporary, target).map(|()| true.into()),
         Err(error) => return Err(error.into()),
     }
     for round in 0..ROUNDS_MAX {
-        let Some(found) = swapped_out(temporary)? else { return Ok(round == 0) };
+        let Some(found) = swapped_out(temporary)? else { return Ok((round == 0).into()) };
         if !found.may_change && found.known == before {
-            return Ok(round == 0);
+            let former = Former::new(found.file, &found.known.bytes)?;
+            return Ok(Put { is_replaced: round == 0, former: Some(former) });
         }
         // What came out is newer than what was put in: it goes back. If something newer still comes out then, that does.
         if round > 1 {
             rest(u32::try_from(round).unwrap_or(ATTEMPTS_MAX));
         }
         match swap() {
-            Err(Errno::NOENT) => return fs::rename(temporary, target).map(|()| false),
+            Err(Errno::NOENT) => return fs::rename(temporary, target).map(|()| false.into()),
             swapped => swapped?,
         }
         before = std::mem::replace(&mut placed, found.known);
     }
     // Somebody writes all the time. Nobody knows what this is, so it is kept.
-    set_aside(temporary, &beside(target, ".left")).map(|()| false)
+    set_aside(temporary, &beside(target, ".left")).map(|()| false.into())
 }
 
 /// A state of a file.
@@ -243,26 +270,27 @@ struct Known {
 
 /// What stands under the temporary name after an exchange, which nobody opens any more.
 struct SwappedOut {
+    file: File,
     known: Known,
     /// Whether somebody opened it for writing before.
     may_change: bool,
 }
 
 fn swapped_out(temporary: &Path) -> io::Result<Option<SwappedOut>> {
-    let mut file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(temporary) {
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(temporary) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     // SAFETY OF ORDER: nobody writes it any more, then what it holds is what it will hold.
     let may_change = is_open_for_writing(&file);
-    let known = Known { inode: file.metadata()?.ino(), bytes: read_open(&mut file)? };
-    Ok(Some(SwappedOut { known, may_change }))
+    let known = Known { inode: file.metadata()?.ino(), bytes: read_open(&file)? };
+    Ok(Some(SwappedOut { file, known, may_change }))
 }
 
 /// Whether somebody has the file open for writing: the kernel grants no read lease on such a one (`fcntl(2)`, F_SETLEASE). File
 /// systems without leases, and files of other users, count as not.
-fn is_open_for_writing(file: &File) -> bool {
+pub(super) fn is_open_for_writing(file: &File) -> bool {
     static SIGNAL: Once = Once::new();
     // Who opens the file for writing while the lease lasts makes the kernel send a signal, which ends a process that does not
     // want it. They wait, and the lease is given up at once.

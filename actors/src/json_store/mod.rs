@@ -19,15 +19,19 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use serde_json::Value;
 
-use self::file::{ATTEMPTS_MAX, Seen, problem, read, replace, rest};
+use self::file::{ATTEMPTS_MAX, Replaced, Seen, problem, read, replace, rest};
 pub use self::file::{FILE_BYTES_MAX, FileStamp, write_new_secret};
+use self::former::Formers;
+use self::watch::Watch;
 use crate::names::Stamp;
 
 mod file;
+mod former;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 /// How long the folder that the file was found in serves further looks, before the whole path is followed again.
 const FOLDER_NANOS: u64 = 1_000_000;
@@ -163,8 +167,14 @@ pub struct Published<T> {
     seen: Option<FileStamp>,
     /// False when the file was read so soon after a change that another may have gone unseen.
     settled: bool,
+    /// The files that it replaced a moment ago.
+    formers: Formers,
     /// The folder that the file was in.
     folder: Option<OwnedFd>,
+    /// What the kernel tells of that folder.
+    watch: Option<Arc<Watch>>,
+    /// The turn of `watch` in which the file was last found to be current; odd for never.
+    turn: AtomicU64,
     /// When this was published.
     since: Instant,
     /// When the whole path was last followed for a reader, in nanoseconds since `since`; 0 for never.
@@ -172,10 +182,20 @@ pub struct Published<T> {
 }
 
 impl<T> Published<T> {
-    fn new(path: &Path, state: Arc<T>, problem: Option<FileProblem>, seen: Option<Seen>) -> Self {
+    fn new(path: &Path, state: Arc<T>, problem: Option<FileProblem>, seen: Option<Seen>, kept: &Kept) -> Self {
         let settled = seen.as_ref().is_none_or(|seen| seen.settled);
-        let (seen, folder) = (seen.map(|seen| seen.stamp), file::folder_of(path));
-        Self { state, problem, seen, settled, folder, since: Instant::now(), followed: AtomicU64::new(0) }
+        Self {
+            state,
+            problem,
+            seen: seen.map(|seen| seen.stamp),
+            settled,
+            formers: kept.formers.clone(),
+            folder: file::folder_of(path),
+            watch: kept.watch.clone(),
+            turn: AtomicU64::new(1),
+            since: Instant::now(),
+            followed: AtomicU64::new(0),
+        }
     }
 
     /// Whether the file was there when it was last read.
@@ -185,25 +205,36 @@ impl<T> Published<T> {
 
     /// Whether the file at `path` still is what was read. A file whose stamp cannot be read counts as changed.
     pub fn is_current(&self, path: &Path) -> bool {
-        self.settled && FileStamp::of(path).is_ok_and(|stamp| stamp == self.seen)
+        self.settled && self.formers.are_quiet() && FileStamp::of(path).is_ok_and(|stamp| stamp == self.seen)
     }
 
-    /// The same for requests, of which many come at once. Each looks at the file, since its client may have edited it a moment
-    /// ago; but most look into the folder that it was in, which is the cheaper half of following a path. Folders and links on
-    /// the way to it are looked at once a millisecond.
+    /// The same for requests, of which many come at once, and each of whose clients may have edited the file a moment ago. Where
+    /// the kernel tells that nothing happened in the folder, that is all that is looked at; else the file is, in the folder that
+    /// it was in, which is the cheaper half of following a path. Folders and links on the way, and what the kernel does not tell
+    /// (other hosts of a network's file system, memory maps), are looked at once a millisecond.
     pub fn is_current_for_request(&self, path: &Path) -> bool {
         let now = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
         let followed = self.followed.load(Ordering::Relaxed);
-        if let Some(folder) =
-            self.folder.as_ref().filter(|_| followed != 0 && now.saturating_sub(followed) < FOLDER_NANOS)
-        {
-            return FileStamp::of_name(folder, path).is_ok_and(|stamp| stamp == self.seen);
+        let is_followed = followed != 0 && now.saturating_sub(followed) < FOLDER_NANOS;
+        let turn = self.watch.as_ref().and_then(|watch| watch.turn());
+        if let Some(folder) = self.folder.as_ref().filter(|_| is_followed) {
+            let is_silent = turn.is_some_and(|turn| turn == self.turn.load(Ordering::Relaxed));
+            let is_same = || FileStamp::of_name(folder, path).is_ok_and(|stamp| stamp == self.seen);
+            return self.formers.are_quiet() && (is_silent || self.note(turn, is_same()));
         }
-        let current = self.is_current(path);
+        let current = self.note(turn, self.is_current(path));
         if current {
             self.followed.store(now, Ordering::Relaxed);
         }
         current
+    }
+
+    /// Notes in which turn the file was found current.
+    fn note(&self, turn: Option<u64>, is_current: bool) -> bool {
+        if let Some(turn) = turn.filter(|_| is_current) {
+            self.turn.store(turn, Ordering::Relaxed);
+        }
+        is_current
     }
 }
 
@@ -218,7 +249,15 @@ pub struct JsonStore<S: Schema> {
     /// The last good document, unknown fields included.
     document: Value,
     text: String,
+    kept: Kept,
     published: Snapshot<S::State>,
+}
+
+/// What one state of the file hands on to the next.
+#[derive(Debug)]
+struct Kept {
+    formers: Formers,
+    watch: Option<Arc<Watch>>,
 }
 
 impl<S: Schema> JsonStore<S> {
@@ -236,8 +275,9 @@ impl<S: Schema> JsonStore<S> {
             None => (empty.to_string(), None),
         };
         let (document, state) = compile(&schema, &text).map_err(|m| StoreError::Broken(problem(&path, m)))?;
-        let published = Published::new(&path, Arc::new(state), None, seen);
-        Ok(Self { path, schema, document, text, published: Arc::new(ArcSwap::from_pointee(published)) })
+        let kept = Kept { formers: Formers::default(), watch: Watch::of(&path, None) };
+        let published = Published::new(&path, Arc::new(state), None, seen, &kept);
+        Ok(Self { path, schema, document, text, kept, published: Arc::new(ArcSwap::from_pointee(published)) })
     }
 
     /// The snapshots, for readers.
@@ -260,6 +300,7 @@ impl<S: Schema> JsonStore<S> {
         if self.published.load().is_current(&self.path) {
             return;
         }
+        self.take_in_late_edits();
         let found = match read(&self.path) {
             Ok(found) => found,
             Err(error) => {
@@ -325,8 +366,8 @@ impl<S: Schema> JsonStore<S> {
             }
             let text = to_text(&document);
             let (_, state) = compile(&self.schema, &text).map_err(|m| StoreError::Broken(problem(&self.path, m)))?;
-            let was = before.seen.map(|stamp| (self.text.as_str(), stamp));
-            if let Some(seen) = replace(&self.path, &text, was)? {
+            let was = before.seen.map(|stamp| (self.text.clone(), stamp));
+            if let Some(seen) = self.replace(&text, was)? {
                 let former = std::mem::replace(&mut self.document, document);
                 self.text = text;
                 self.publish(Arc::new(state), None, Some(seen));
@@ -337,7 +378,44 @@ impl<S: Schema> JsonStore<S> {
         Err(StoreError::Contended { path: self.path.clone() }.into())
     }
 
-    fn publish_problem(&self, seen: Option<Seen>, mistake: Mistake) {
+    fn replace(&mut self, text: &str, was: Option<(String, FileStamp)>) -> Result<Option<Seen>, StoreError> {
+        let was = was.as_ref().map(|(text, stamp)| (text.as_str(), *stamp));
+        let Replaced { seen, former } = replace(&self.path, text, was)?;
+        if let Some(former) = former {
+            self.kept.formers.keep(former);
+        }
+        Ok(seen)
+    }
+
+    /// What somebody saved into a file that the node had just replaced takes the file's place: it was saved last.
+    fn take_in_late_edits(&mut self) {
+        let Some(bytes) = self.kept.formers.written() else { return };
+        let written = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned()).and_then(|text| {
+            for attempt in 0..ATTEMPTS_MAX {
+                let was = read(&self.path).map_err(|error| error.to_string())?;
+                if self
+                    .replace(&text, was.map(|(text, seen)| (text, seen.stamp)))
+                    .map_err(|error| error.to_string())?
+                    .is_some()
+                {
+                    return Ok(());
+                }
+                rest(attempt);
+            }
+            Err("the file keeps changing".to_owned())
+        });
+        match written {
+            Ok(()) => {
+                tracing::info!(file = %self.path.display(), "took in an edit that was saved while the node wrote")
+            }
+            Err(reason) => tracing::error!(
+                "{}: an edit that was saved while the node wrote is lost: {reason}",
+                self.path.display()
+            ),
+        }
+    }
+
+    fn publish_problem(&mut self, seen: Option<Seen>, mistake: Mistake) {
         let problem = problem(&self.path, mistake);
         let before = self.published.load_full();
         if before.problem.as_ref() != Some(&problem) {
@@ -346,8 +424,9 @@ impl<S: Schema> JsonStore<S> {
         self.publish(Arc::clone(&before.state), Some(problem), seen);
     }
 
-    fn publish(&self, state: Arc<S::State>, problem: Option<FileProblem>, seen: Option<Seen>) {
-        self.published.store(Arc::new(Published::new(&self.path, state, problem, seen)));
+    fn publish(&mut self, state: Arc<S::State>, problem: Option<FileProblem>, seen: Option<Seen>) {
+        self.kept.watch = Watch::of(&self.path, self.kept.watch.as_ref());
+        self.published.store(Arc::new(Published::new(&self.path, state, problem, seen, &self.kept)));
     }
 }
 

@@ -178,6 +178,58 @@ fn the_next_request_sees_an_edit() {
 }
 
 #[test]
+fn while_nothing_happens_in_the_folder_only_the_kernel_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.json");
+    let mut store = open(&path);
+    settle(&mut store);
+    let published = store.snapshot().load_full();
+    let watch = published.watch.clone().expect("the kernel tells of folders here");
+    assert!(published.is_current_for_request(&path) && published.is_current_for_request(&path));
+    let turn = watch.turn();
+    assert_eq!(turn, Some(published.turn.load(Ordering::Relaxed)));
+    // Another file of the folder: looked at once more, and current as before.
+    fs::write(folder.path().join("other"), "x").unwrap();
+    assert!(published.is_current_for_request(&path) && published.is_current_for_request(&path));
+    assert!(watch.turn() > turn);
+    // A folder in the place of the watched one has a watch of its own.
+    fs::rename(folder.path(), folder.path().with_extension("former")).unwrap();
+    fs::create_dir(folder.path()).unwrap();
+    fs::write(&path, r#"{"n": 7}"#).unwrap();
+    settle(&mut store);
+    assert_eq!(state(&store), 7);
+    assert!(!Arc::ptr_eq(&watch, store.snapshot().load().watch.as_ref().unwrap()));
+    fs::remove_dir_all(folder.path().with_extension("former")).unwrap();
+}
+
+#[test]
+fn an_edit_is_seen_by_all_threads_that_ask_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.json");
+    let mut store = open(&path);
+    for n in 2..30_u64 {
+        settle(&mut store);
+        let published = store.snapshot().load_full();
+        assert!(published.is_current_for_request(&path) && published.is_current_for_request(&path));
+        let is_edited = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !is_edited.load(Ordering::SeqCst) {
+                        published.is_current_for_request(&path);
+                    }
+                    assert!(!published.is_current_for_request(&path), "{n}");
+                });
+            }
+            fs::write(&path, format!("{{\"n\": {n}}}")).unwrap();
+            is_edited.store(true, Ordering::SeqCst);
+        });
+        store.reload(NOW);
+        assert_eq!(state(&store), n);
+    }
+}
+
+#[test]
 fn a_folder_that_was_exchanged_is_seen_a_moment_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sub/file.json");

@@ -36,8 +36,8 @@ use crate::storage::QueueName;
 
 /// How often files are looked at, also while nobody asks for anything.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often queues are looked for that belong to no rule.
-const SWEEP: Duration = Duration::from_secs(60);
+/// How often queues are looked for that belong to no rule, and what is only kept for a time.
+const SWEEP: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 /// How long a test of a connection may take.
 const TEST: Duration = Duration::from_secs(15);
 
@@ -255,7 +255,8 @@ impl ReplicationWorker {
         let queue_of =
             |rule: &Arc<Rule>| Some(QueueName { bucket: source.bucket(&rule.bucket).ok()?.id, target: rule.target() });
         let used: Vec<_> = rules.state.all().filter_map(queue_of).collect();
-        let unused: Vec<_> = source.queues().into_iter().filter(|queue| !used.contains(queue)).collect();
+        let is_unused = |queue: &QueueName| !queue.is_of_anybody() && !used.contains(queue);
+        let unused: Vec<_> = source.queues().into_iter().filter(is_unused).collect();
         let is_kept = |bucket: &str| rules.state.all().any(|rule| rule.bucket.as_str() == bucket);
         let forgotten: Result<(), StoreError> = self.learned.edit(self.tools.clock.now(), |file| {
             learned::retain(file, is_kept);
@@ -272,7 +273,7 @@ impl ReplicationWorker {
                 }
             }
             if let Err(error) = source.sweep(now).await {
-                tracing::warn!(%error, "what replication keeps for a time cannot be let go; it is tried again");
+                tracing::warn!(%error, "replication cannot be put in order; it is tried again");
             }
         }));
     }

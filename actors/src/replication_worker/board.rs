@@ -122,6 +122,38 @@ impl RuleState {
     }
 }
 
+/// The circuit breaker of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Circuit {
+    /// Requests go through.
+    #[default]
+    Closed,
+    /// The target is left alone.
+    Open,
+    /// It is asked whether it is back.
+    HalfOpen,
+}
+
+impl Circuit {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        }
+    }
+
+    /// As a line's trouble tells it.
+    pub(super) fn of(trouble: Option<&(String, Option<Stamp>)>) -> Self {
+        match trouble {
+            None => Self::Closed,
+            Some((_, Some(_))) => Self::Open,
+            Some((_, None)) => Self::HalfOpen,
+        }
+    }
+}
+
 /// What is told of a rule whose queue was full.
 pub(super) const OVERFLOWED: &str =
     "more changes waited than are kept: those were dropped, and the bucket is sent anew";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::{Actor as _, ArbiterHandle};
 
 use super::actor::{ReplicationWorker, Seats, Tools};
-use super::board::{OVERFLOWED, RuleState, Throughput, lag};
+use super::board::{Circuit, OVERFLOWED, RuleState, Throughput, lag};
 use super::compare::Comparison;
 use super::connections::{Connection, Connections, ConnectionsFile};
 use super::error::ReplicationError;
@@ -77,6 +77,8 @@ pub struct RuleStatus {
     pub connection: Option<Arc<Connection>>,
     /// How it fares.
     pub state: RuleState,
+    /// Whether its connection's circuit breaker lets requests through.
+    pub circuit: Circuit,
     /// What waits.
     pub totals: QueueTotals,
     /// Age of the oldest change that waits.
@@ -279,16 +281,20 @@ impl ReplicationClient {
         let notes = seat.as_ref().map(|seat| seat.board.notes()).unwrap_or_default();
         let line = seat.as_ref().and_then(|seat| seat.line.load_full());
         let trouble = line.as_ref().and_then(|line| line.trouble());
-        let failed = notes.failed.or_else(|| (notes.overflowed || totals.overflowed).then(|| OVERFLOWED.to_owned()));
-        let state = match (rule.enabled, failed, trouble) {
+        let circuit = Circuit::of(trouble.as_ref());
+        let is_incomplete = notes.overflowed || totals.overflowed;
+        let state = match (rule.enabled, trouble, notes.failed) {
             (false, ..) => RuleState::Paused,
-            (true, _, Some((reason, until))) => RuleState::Offline { reason, until },
-            (true, Some(reason), None) => RuleState::Failed(reason),
+            // Also while the target is away: more than time is needed.
+            (true, ..) if is_incomplete => RuleState::Failed(OVERFLOWED.to_owned()),
+            (true, Some((reason, until)), _) => RuleState::Offline { reason, until },
+            (true, None, Some(reason)) => RuleState::Failed(reason),
             (true, None, None) => RuleState::Active,
         };
         Ok(RuleStatus {
             connection: self.connection(&rule.connection),
             state,
+            circuit,
             totals,
             lag: lag(totals.oldest, now),
             throughput: seat.map(|seat| seat.board.meter.read(now)).unwrap_or_default(),

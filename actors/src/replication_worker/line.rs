@@ -11,10 +11,10 @@ use tokio::sync::{Notify, Semaphore};
 use super::board::Meter;
 use super::breaker::{Breaker, Use};
 use super::connections::Connection;
-use super::pace::Pace;
 use super::peer::{Content, ContentStream};
 use crate::clock::SharedClock;
 use crate::names::Stamp;
+use crate::pace::Pace;
 use crate::storage::StorageError;
 
 /// A connection in use by any number of rules.

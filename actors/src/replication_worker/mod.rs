@@ -25,7 +25,6 @@ mod lane;
 mod learned;
 mod line;
 mod messages;
-mod pace;
 mod peer;
 mod retry;
 mod rules;
@@ -36,7 +35,7 @@ mod tests;
 mod transfer;
 mod work;
 
-pub use board::{RuleState, Throughput};
+pub use board::{Circuit, RuleState, Throughput};
 pub use client::{ParkedReason, ReplicationClient, ReplicationSettings, RuleStatus};
 pub use compare::{Comparison, ComparisonState, DifferenceKind, ReplicaDifference};
 pub use connections::{CONCURRENCY, CONCURRENCY_MAX, Connection};

@@ -201,9 +201,16 @@ impl Work {
             self.lane.board.overflow(true);
             self.learned.fill = Some(Fill { is_resync: true, ..Fill::default() });
             self.schedule = Schedule::default();
-            let (source, queue) = (Arc::clone(&self.lane.source), self.queue.clone());
             self.is_walking = true;
-            self.tasks.push(Box::pin(async move { Event::Dropped(source.drop_queue(queue).await) }));
+            let (source, queue) = (Arc::clone(&self.lane.source), self.queue.clone());
+            let (worker, message) = (self.lane.worker.clone(), self.message());
+            self.tasks.push(Box::pin(async move {
+                // SAFETY OF ORDER: that everything is to be sent is kept before the queue goes, or a crash in between would lose it.
+                Event::Dropped(match worker.send(message).await {
+                    Ok(Ok(())) => source.drop_queue(queue).await,
+                    Ok(Err(_)) | Err(_) => Err(StorageError::Busy),
+                })
+            }));
         } else if totals.pending > 0 && self.schedule.is_idle() && self.unsettled.is_empty() {
             self.schedule.rewind();
         }
@@ -355,9 +362,8 @@ impl Work {
             }
             Event::Dropped(dropped) => {
                 self.is_walking = false;
-                match dropped {
-                    Ok(()) => self.keep_later(),
-                    Err(error) => self.rest(&error),
+                if let Err(error) = dropped {
+                    self.rest(&error);
                 }
             }
             Event::Nothing => {}

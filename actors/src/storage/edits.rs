@@ -122,6 +122,17 @@ fn checkpoint_now(shared: &Shared) -> Result<(), StorageError> {
     shared.disk.sync_everything().map_err(|e| StorageError::io("sync", shared.disk.root(), e))
 }
 
+/// Said of a file that is longer or shorter than its object, though it has the very nanosecond that the node gave it: nobody wrote it.
+pub(super) const CUT: &str = "its size is another, and its time is still the object's: that is damage";
+/// File systems that round times more than this tell nothing by them.
+const TIME_STEP_MAX: u64 = 1_000_000;
+
+/// Whether a file has the time of its object, but another size.
+pub(super) fn is_cut(disk: &Disk, row: &ObjectRow, there: &FileStamp) -> bool {
+    let is_own_time = there.modified == disk.rounded(Stamp(row.stamp)) && disk.time_step() <= TIME_STEP_MAX;
+    is_own_time && there.size != row.stored_size()
+}
+
 /// A file whose bytes were read.
 struct Hashed {
     seen: FileStamp,
@@ -230,6 +241,9 @@ impl StorageClient {
         };
         if hashed.is_sealed && !matches!(outcome, Outcome::Mended) {
             return Ok(Outcome::Kept(segments::LOST_KEY));
+        }
+        if row.is_some_and(|row| is_cut(&self.shared.disk, row, &hashed.seen)) {
+            return Ok(Outcome::Kept(CUT));
         }
         let Hashed { seen, digests, .. } = hashed;
         let expected = row.map(|row| Stamp(row.stamp));

@@ -182,6 +182,14 @@ pub enum StorageError {
         /// Bucket and key, or the file.
         what: String,
     },
+    /// A scrub found that the bytes in an object's file are not those that were stored.
+    #[error("the stored bytes of {key}, version {version}, do not match their checksum; they are not served")]
+    Damaged {
+        /// The key.
+        key: ObjectKey,
+        /// The version.
+        version: VersionId,
+    },
     /// An object's file was changed by another program, and the object must not change with it.
     #[error("the file {} was changed by another program and is not served: {reason}", path.display())]
     Quarantined {

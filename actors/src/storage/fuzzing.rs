@@ -96,6 +96,7 @@ fn tag(tag: FileTag) -> bool {
         noncurrent_since: None,
         sealed: tag.sealed.clone(),
         lineage: tag.lineage.clone(),
+        damaged: None,
     };
     let FileTag { noncurrent, name, plain_size, .. } = tag;
     let told = FileTag::of(row.clone(), tag.key.as_deref(), tag.part_size);

@@ -11,8 +11,10 @@ use crate::encryption::WrappingKey;
 use crate::names::{BucketId, BucketName, CanonicalId, PartNumber, Stamp, UploadId};
 
 mod replication;
+mod stored;
 
 pub(super) use replication::*;
+pub(super) use stored::stored;
 
 const BUCKET: u8 = b'B';
 const CONFIG: u8 = b'C';
@@ -36,6 +38,8 @@ pub(super) const META_CHECKPOINT: &[u8] = b"M/checkpoint";
 pub(super) const META_FORMAT: &[u8] = b"M/format";
 /// How far it is that data keys are wrapped anew.
 pub(super) const META_REENCRYPTION: &[u8] = b"M/reencryption";
+/// How far a scrub is, and what the last ones have found.
+pub(super) const META_SCRUB: &[u8] = b"M/scrub";
 
 /// What a row is about, told by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +97,7 @@ pub(super) fn kind(row: &[u8]) -> Option<RowKind> {
     };
     match *table {
         BUCKET => Some(RowKind::Bucket),
-        b'M' if [META_CHECKPOINT, META_FORMAT, META_REENCRYPTION].contains(&row) => Some(RowKind::Meta),
+        b'M' if [META_CHECKPOINT, META_FORMAT, META_REENCRYPTION, META_SCRUB].contains(&row) => Some(RowKind::Meta),
         OBJECT => of_bucket().map(|(id, key)| RowKind::Object(id, key.to_vec())),
         PART => {
             let (id, rest) = of_bucket()?;

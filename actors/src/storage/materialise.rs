@@ -262,7 +262,7 @@ impl Materialiser<'_> {
             other => other,
         };
         let created = match create() {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && self.disk.remove_file(&path).is_ok() => create(),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && self.make_way(&path).is_ok() => create(),
             other => other,
         };
         let file = match created {
@@ -372,7 +372,13 @@ impl Materialiser<'_> {
         tags::leave(&io_at("open", staged, self.disk.open_writable(staged))?, staged, &rows::encode(&tag)?)
     }
 
+    /// Removes a file, unless a backup still needs it.
+    fn make_way(&self, path: &Path) -> io::Result<()> {
+        if self.disk.hold_back(path)? { Ok(()) } else { self.disk.remove_file(path) }
+    }
+
     fn put_in_place(&self, staged: &Path, target: &Path) -> io::Result<()> {
+        self.disk.hold_back(target)?;
         match self.disk.rename(staged, target) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.make_parent(target)?;
@@ -407,7 +413,7 @@ impl Materialiser<'_> {
 
     fn remove_file(&self, place: &Place) -> Result<(), StorageError> {
         let path = place.path();
-        match self.disk.remove_file(&path) {
+        match self.make_way(&path) {
             Err(e) if is_blocked(&e) => {
                 tracing::warn!(path = %path.display(), error = %e, "the file of a deleted object could not be removed");
             }

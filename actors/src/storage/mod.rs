@@ -9,6 +9,7 @@
 //! The way of a read: row from overlay or index, bytes from journal or file (`read`), no mailbox. docs/design.md says more.
 
 mod actor;
+mod backup;
 mod ballast;
 mod body;
 mod checkpoint;
@@ -24,6 +25,7 @@ mod error;
 mod explain;
 mod feed;
 mod figures;
+mod format;
 mod fsck;
 #[cfg(any(test, feature = "internals"))]
 pub(crate) mod fuzzing;
@@ -51,6 +53,7 @@ mod read;
 mod recovery;
 mod replication;
 mod rows;
+mod scrub;
 mod sealing;
 mod segments;
 mod space;
@@ -64,9 +67,14 @@ mod unsealing;
 mod uploads;
 mod versions;
 
+pub use backup::{
+    BackupError, BackupProgress, DATA_FOLDER, Exported, FILES_FILE, ROWS_FILE, Restored, StorageSnapshot,
+    finish_restore, restore,
+};
 pub use body::{BodyWriter, FinishedBody};
 pub use client::StorageClient;
 pub use digest::{DigestPlan, Digests};
+pub use disk::open_beneath;
 pub use engine::StorageSettings;
 pub use error::StorageError;
 pub use explain::{
@@ -74,7 +82,9 @@ pub use explain::{
     StoredSegment, explain,
 };
 pub use figures::{COMMIT_BOUNDS_US, StorageFigures, StorageRoom};
+pub use format::Format;
 pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, fsck, reindex};
 pub use messages::*;
 pub use outbox::QueueLength;
 pub use read::{ObjectPart, ObjectReader, OpenObject, PeekedObject, Purpose};
+pub use scrub::{Damage, DamageKind, Examination, Examined, Look, Repair, Repaired, ScrubItem, ScrubKind, ScrubPage};

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StorageError;
-use super::disk::{Disk, JOURNAL_FOLDER, SYSTEM_FOLDER};
+use super::backup::clear_held;
+use super::disk::{Disk, JOURNAL_FOLDER, RESTORING, SYSTEM_FOLDER};
 use super::engine::StorageSettings;
+use super::format;
 use super::index::RedbIndex;
 use super::index_file::IndexFile;
 use super::overlay::{LiveRows, Overlay};
@@ -60,6 +62,11 @@ fn make_or_open_index(disk: &Disk, space: &Arc<Space>, cache_bytes: usize) -> Re
 /// Refuses to go on with a new, empty index where there was one: every object would be gone.
 fn check_index(disk: &Disk) -> Result<(), StorageError> {
     let there = |path: &Path| disk.stamp_at(path).map_err(|e| StorageError::io("look at", path, e));
+    if there(Path::new(RESTORING))?.is_some() {
+        let reason =
+            "a backup was to be restored into this directory, and that did not end: empty it, and restore again";
+        return Err(StorageError::Unavailable { reason: reason.to_owned() });
+    }
     let index = there(&index_path())?;
     if index.is_none_or(|index| index.size == 0) && there(&Path::new(JOURNAL_FOLDER).join("salt"))?.is_some() {
         let reason = "the index is gone, but the journal is there; `myfsio reindex` makes a new index of the files";
@@ -75,9 +82,11 @@ impl Opened {
         let space = Space::open(Arc::clone(&disk), settings.ballast_bytes)
             .map_err(|e| StorageError::io("open", &settings.root, e))?;
         check_index(&disk)?;
+        clear_held(&disk);
         let index = Arc::new(make_or_open_index(&disk, &space, settings.index_cache_bytes)?);
         let rows = LiveRows { overlay: Arc::new(Overlay::default()), index };
         let recovered = recovery::recover(&disk, &rows, &space, holes)?;
+        format::claim(&disk)?;
         if recovered.replayed > 0 {
             tracing::info!(batches = recovered.replayed, "replayed the journal");
         }

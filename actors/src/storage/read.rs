@@ -22,7 +22,7 @@ use super::messages::{Bucket, Object, Versioning};
 use super::overlay::Rows;
 use super::plan::place_of;
 use super::replication::copy_row;
-use super::rows::{self, Location, ObjectRow};
+use super::rows::{self, DamagedRow, Location, ObjectRow};
 use super::steps::{Place, is_plain_path, staged_path};
 use super::unsealing::{Unsealing, Wanted};
 use super::{StorageError, keys};
@@ -170,6 +170,9 @@ pub(super) fn open(
     for attempt in 1..=ATTEMPTS {
         let row = object_row(&shared.rows, bucket, key, version)?;
         let place = place_of(bucket, key, &row);
+        if let Some(damaged) = &row.damaged {
+            refuse_damaged(shared, key, row.version_id(), &place, damaged)?;
+        }
         if let Some(bits) = find(shared, &place, row.stored_size(), purpose)? {
             let object = Arc::new(row.into_object(&bucket.owner)?);
             let opened = opened(shared, bucket, object, bits, purpose)?;
@@ -202,6 +205,7 @@ pub struct PeekedObject {
     pub object: Arc<Object>,
     place: Place,
     stored_size: u64,
+    damaged: Option<DamagedRow>,
 }
 
 /// Looks a row up. Errs: NoSuchKey, NoSuchVersion, IsDeleteMarker.
@@ -212,20 +216,49 @@ pub(super) fn peek(
     version: Option<VersionId>,
 ) -> Result<PeekedObject, StorageError> {
     let row = object_row(&shared.rows, bucket, key, version)?;
-    let (place, stored_size) = (place_of(bucket, key, &row), row.stored_size());
-    Ok(PeekedObject { object: Arc::new(row.into_object(&bucket.owner)?), place, stored_size })
+    let (place, stored_size, damaged) = (place_of(bucket, key, &row), row.stored_size(), row.damaged);
+    Ok(PeekedObject { object: Arc::new(row.into_object(&bucket.owner)?), place, stored_size, damaged })
+}
+
+/// Refuses what a scrub has found damaged, unless another file was put in the place of that one.
+fn refuse_damaged(
+    shared: &Shared,
+    key: &ObjectKey,
+    version: VersionId,
+    place: &Place,
+    damaged: &DamagedRow,
+) -> Result<(), StorageError> {
+    match shared.disk.stamp_at(&place.path()) {
+        Ok(Some(there)) if there != damaged.seen() => Ok(()),
+        _ => Err(StorageError::Damaged { key: key.clone(), version }),
+    }
 }
 
 /// Opens the object of a row that was looked up before; none when its bytes are not there any more, since it was overwritten or
-/// deleted, or moved.
+/// deleted, or moved. Errs: Damaged.
 pub(super) fn open_peeked(
     shared: &Shared,
     bucket: &Bucket,
     peeked: &PeekedObject,
     purpose: Purpose,
 ) -> Result<Option<OpenObject>, StorageError> {
-    let Some(bits) = find(shared, &peeked.place, peeked.stored_size, purpose)? else { return Ok(None) };
-    let opened = opened(shared, bucket, Arc::clone(&peeked.object), bits, purpose)?;
+    let PeekedObject { object, place, stored_size, damaged } = peeked;
+    if let (Some(damaged), Ok(key)) = (damaged, ObjectKey::parse(place.key.as_bytes())) {
+        refuse_damaged(shared, &key, object.version_id, place, damaged)?;
+    }
+    let Some(bits) = find(shared, place, *stored_size, purpose)? else { return Ok(None) };
+    let opened = opened(shared, bucket, Arc::clone(object), bits, purpose)?;
+    Ok(Some(opened).filter(|opened| !opened.lacks_parts()))
+}
+
+/// An object whose file a scrub has opened; none when its parts are gone, since it was overwritten.
+pub(super) fn of_file(
+    shared: &Shared,
+    bucket: &Bucket,
+    object: Arc<Object>,
+    file: Arc<DiskFile>,
+) -> Result<Option<OpenObject>, StorageError> {
+    let opened = opened(shared, bucket, object, Bits::File(file), Purpose::Read)?;
     Ok(Some(opened).filter(|opened| !opened.lacks_parts()))
 }
 

@@ -3,11 +3,13 @@
 //! Rows are CBOR arrays: a field is found by its place, so a place is never reused, a new field goes behind the last one
 //! and is optional. Older rows then read as if it were absent.
 
+mod damaged;
 mod replication;
 mod sealed;
 
 use std::sync::Arc;
 
+pub(super) use damaged::DamagedRow;
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 pub(super) use replication::{LineageRow, QueueRow, QueueTotalsRow, TombstoneRow};
@@ -156,6 +158,9 @@ pub(super) struct ObjectRow {
     /// Where it comes from; absent when it was written here at the time of its stamp.
     #[n(14)]
     pub lineage: Option<LineageRow>,
+    /// That its file has other bytes than were stored, as a scrub has found; absent of all that are well.
+    #[n(15)]
+    pub damaged: Option<DamagedRow>,
 }
 
 /// Who may do what with a version.
@@ -368,6 +373,7 @@ pub(super) struct TimesRow {
 
 #[derive(Debug, Clone, Copy, Encode, Decode)]
 pub(super) struct FormatRow {
+    /// The oldest format that a program must know to read the rows (`format.rs`).
     #[n(0)]
     pub version: u32,
     #[n(1)]
@@ -641,6 +647,7 @@ impl ObjectRow {
             noncurrent_since: None,
             sealed: object.sealed.as_ref().map(SealedRow::of),
             lineage: object.lineage.as_deref().map(LineageRow::of),
+            damaged: None,
         }
     }
 
@@ -744,6 +751,7 @@ impl FileTag {
             noncurrent_since: None,
             sealed: self.sealed,
             lineage: self.lineage,
+            damaged: None,
         }
     }
 
@@ -905,6 +913,7 @@ mod tests {
             noncurrent_since: None,
             sealed: None,
             lineage: None,
+            damaged: None,
         };
         FileTag::of(row, None, None)
     }

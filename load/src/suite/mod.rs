@@ -6,6 +6,7 @@ mod large;
 mod machine;
 mod million;
 mod reads;
+mod replication;
 mod results;
 mod servers;
 mod writes;
@@ -49,6 +50,8 @@ enum Section {
     Encrypted,
     /// Listing, starting and memory with a million objects
     Million,
+    /// Replication to a second node beside direct writes to that one
+    Replication,
 }
 
 /// What the suite is told.
@@ -126,7 +129,8 @@ struct Suite {
 /// with whether every operation was good. Errs when a part could not be run.
 pub async fn run(arguments: &SuiteArguments, progress: &Arc<Progress>) -> Result<(String, bool), String> {
     let mut suite = Suite::new(arguments, progress)?;
-    let all = [Section::Reads, Section::Writes, Section::Large, Section::Encrypted, Section::Million];
+    let all =
+        [Section::Reads, Section::Writes, Section::Large, Section::Encrypted, Section::Million, Section::Replication];
     let mut failed = false;
     for section in all.into_iter().filter(|section| arguments.only.is_empty() || arguments.only.contains(section)) {
         progress.part(&format!("{section:?}"));
@@ -136,6 +140,7 @@ pub async fn run(arguments: &SuiteArguments, progress: &Arc<Progress>) -> Result
             Section::Large => large::run(&mut suite).await,
             Section::Encrypted => encrypted::run(&mut suite).await,
             Section::Million => million::run(&mut suite).await,
+            Section::Replication => replication::run(&mut suite).await,
         };
         if let Err(reason) = done {
             failed = true;

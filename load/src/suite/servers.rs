@@ -2,6 +2,7 @@
 //! loopback; all end with the value that holds them.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -124,6 +125,20 @@ impl Server {
         self.folder.join("data")
     }
 
+    /// Its S3 URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// What it counts, for who shows its token. Errs: it does not answer.
+    pub async fn metrics(&self, token: &str) -> Result<String, String> {
+        let head = "GET /_myfsio/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Bearer";
+        let mut request = format!("{head} {token}\r\n\r\n").into_bytes();
+        let wanted = Wanted { body: true, ..Wanted::default() };
+        let answer = Connection::new(self.address()).exchange(&mut request, Payload::NONE, wanted).await;
+        answer.map(|answer| answer.body).map_err(|failure| format!("{}: metrics: {failure}", self.name))
+    }
+
     fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
@@ -147,12 +162,24 @@ impl Server {
 
 /// Runs another command of the node's program on the data directory of a node that was stopped. Errs unless it is content.
 pub fn run(program: &Path, folder: &Path, argument: &str) -> Result<(), String> {
+    command(program, folder, &[argument], "")
+}
+
+/// Runs a command of the node's program on a data directory, with this as its input. Errs unless it is content.
+pub fn command(program: &Path, folder: &Path, arguments: &[&str], input: &str) -> Result<(), String> {
     let mut command = Command::new(absolute(program)?);
-    command.current_dir(folder).env_clear().env("STORAGE_ROOT", absolute(folder)?.join("data")).arg(argument);
-    let output = command.output().map_err(|error| format!("{argument}: {error}"))?;
+    command.current_dir(folder).env_clear().env("STORAGE_ROOT", absolute(folder)?.join("data")).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let told = |error: std::io::Error| format!("{}: {error}", arguments.join(" "));
+    let mut child = command.spawn().map_err(told)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // What it does not read it does not want.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().map_err(told)?;
     match output.status.success() {
         true => Ok(()),
-        false => Err(format!("{argument}: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        false => Err(format!("{}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim())),
     }
 }
 

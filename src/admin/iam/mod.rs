@@ -7,7 +7,9 @@
 //! INVARIANT: a secret is in the answer to the request that made it, and nowhere else.
 
 mod body;
+mod groups;
 mod keys;
+mod policies;
 pub mod route;
 mod tell;
 mod users;
@@ -66,6 +68,10 @@ pub async fn answer(
         IamRoute::CreateKey(user) => keys::create(&call, user, &body).await,
         IamRoute::UpdateKey(user, key) => keys::update(&call, user, key, &body).await,
         IamRoute::DeleteKey(user, key) => keys::delete(&call, user, key).await,
+        IamRoute::Attach(user, policy) => policies::attach(&call, user, policy, true).await,
+        IamRoute::Detach(user, policy) => policies::attach(&call, user, policy, false).await,
+        IamRoute::Groups(route) => groups::answer(&call, route, &body).await,
+        IamRoute::Policies(route) => policies::answer(&call, route, &body).await,
     }
 }
 
@@ -83,6 +89,31 @@ impl Call<'_> {
     /// Asks for a permission on what has these tags. Errs: AccessDenied.
     fn ask_about(&self, action: &str, resource: &str, tags: &[(String, String)]) -> Result<Reason, S3Error> {
         self.caller.ask_about(self.node, action, (resource, tags))
+    }
+
+    /// A managed policy's ARN in its own spelling, or as it was sent where the account sees none: policies compare texts, and must not
+    /// be gone around by another letter case. Errs: AccessDenied without credentials.
+    fn own_policy_arn(&self, sent: &str) -> Result<String, S3Error> {
+        let account_id = self.account_id()?;
+        let is_seen = |owner: &str| owner == "aws" || owner == account_id;
+        let own = sent.split(':').nth(4).filter(|owner| is_seen(owner));
+        Ok(own.and_then(|_| self.directory.managed_policy_arn(sent)).unwrap_or_else(|| sent.to_owned()))
+    }
+
+    /// Asks for the permission to attach a managed policy to something that has these tags, or to detach it; answers why the caller
+    /// has it. `policy`: its own ARN. Errs: AccessDenied.
+    fn ask_to_attach(
+        &self,
+        action: &str,
+        (resource, tags): (&str, &[(String, String)]),
+        policy: &str,
+    ) -> Result<Reason, S3Error> {
+        let keys = |(key, value): &(String, String)| {
+            ["iam", "aws"].map(|service| (format!("{service}:ResourceTag/{key}"), value.clone()))
+        };
+        let mut told: Vec<_> = tags.iter().flat_map(keys).collect();
+        told.push(("iam:PolicyARN".to_owned(), policy.to_owned()));
+        self.caller.ask_telling(self.node, action, resource, &told)
     }
 
     /// The user that goes by a name, if the caller has the permission for it; one of another account only by a grant, else it is

@@ -2,6 +2,8 @@
 
 use actix_web::http::Method;
 
+use super::groups::GroupRoute;
+use super::policies::PolicyRoute;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::query::percent_decode;
 
@@ -28,6 +30,14 @@ pub enum IamRoute {
     UpdateKey(String, String),
     /// `DELETE /_myfsio/iam/users/<user>/access-keys/<key>`
     DeleteKey(String, String),
+    /// `PUT /_myfsio/iam/users/<user>/attached/<arn>`
+    Attach(String, String),
+    /// `DELETE /_myfsio/iam/users/<user>/attached/<arn>`
+    Detach(String, String),
+    /// Routes below `/_myfsio/iam/groups`.
+    Groups(GroupRoute),
+    /// Routes below `/_myfsio/iam/policies`.
+    Policies(PolicyRoute),
 }
 
 /// A segment of a path, decoded. Errs: InvalidURI.
@@ -60,6 +70,11 @@ pub fn find(method: &Method, segments: &[&str]) -> Result<IamRoute, S3Error> {
         (["users", user, "access-keys", key], "PATCH") => Ok(IamRoute::UpdateKey(decoded(user)?, decoded(key)?)),
         (["users", user, "access-keys", key], "DELETE") => Ok(IamRoute::DeleteKey(decoded(user)?, decoded(key)?)),
         (["users", _, "access-keys", _], _) => not_taken("PATCH, DELETE"),
+        (["users", user, "attached", arn], "PUT") => Ok(IamRoute::Attach(decoded(user)?, decoded(arn)?)),
+        (["users", user, "attached", arn], "DELETE") => Ok(IamRoute::Detach(decoded(user)?, decoded(arn)?)),
+        (["users", _, "attached", _], _) => not_taken("PUT, DELETE"),
+        (["groups", rest @ ..], _) => super::groups::find(method, rest).map(IamRoute::Groups),
+        (["policies", rest @ ..], _) => super::policies::find(method, rest).map(IamRoute::Policies),
         _ => Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
     }
 }
@@ -89,7 +104,7 @@ mod tests {
         {
             assert_eq!(named(Method::TRACE, segments), Err(ErrorCode::MethodNotAllowed), "{segments:?}");
         }
-        for segments in [&[][..], &["groups"], &["users", "a", "b"], &["users", "a", "rotate", "x"]] {
+        for segments in [&[][..], &["roles"], &["users", "a", "b"], &["users", "a", "rotate", "x"]] {
             assert_eq!(named(Method::GET, segments), Err(ErrorCode::NotImplemented), "{segments:?}");
         }
         for user in ["", "%zz", "%ff"] {

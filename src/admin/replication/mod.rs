@@ -55,6 +55,7 @@ pub async fn answer(
         ReplicationRoute::SetConnection(name) => connections::put(node, by, Some(&name), &body).await,
         ReplicationRoute::RemoveConnection(name) => connections::remove(node, by, &name).await,
         ReplicationRoute::TestConnection(name) => connections::test(node, &name, &body).await,
+        ReplicationRoute::Overview => rules::overview(node).await,
         ReplicationRoute::Rules | ReplicationRoute::Peer | ReplicationRoute::Of(..) => rules::list(node).await,
     }
 }

@@ -9,6 +9,8 @@ use crate::s3::error::{ErrorCode, S3Error};
 /// A route below `/_myfsio/replication`. Connections go by their id, or a name that they alone have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplicationRoute {
+    /// `GET` of nothing below: figures of all rules.
+    Overview,
     /// `GET peer`; for every signed caller.
     Peer,
     /// `GET connections`
@@ -69,6 +71,7 @@ pub fn find(method: &Method, segments: &[&str]) -> Result<ReplicationRoute, S3Er
     use ReplicationRoute as R;
     let refused = |allowed: &str| Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", allowed));
     match (segments, method.as_str()) {
+        ([], "GET") => Ok(R::Overview),
         (["peer"], "GET") => Ok(R::Peer),
         (["connections"], "GET") => Ok(R::Connections),
         (["connections"], "POST") => Ok(R::AddConnection),
@@ -81,7 +84,7 @@ pub fn find(method: &Method, segments: &[&str]) -> Result<ReplicationRoute, S3Er
             let bucket = BucketName::parse(bucket).map_err(|_| S3Error::from(ErrorCode::InvalidBucketName))?;
             Ok(R::Of(bucket, of_bucket(method, rest)?))
         }
-        (["peer"] | ["rules"], _) => refused("GET"),
+        ([] | ["peer"] | ["rules"], _) => refused("GET"),
         (["connections"], _) => refused("GET, POST"),
         (["connections", _], _) => refused("GET, PUT, DELETE"),
         (["connections", _, "test"], _) => refused("POST"),
@@ -136,6 +139,8 @@ mod tests {
         ] {
             assert_eq!(find(&method, &path.split('/').collect::<Vec<_>>()).unwrap(), route, "{path}");
         }
+        assert_eq!(find(&Method::GET, &[]).unwrap(), R::Overview);
+        assert_eq!(find(&Method::POST, &[]).unwrap_err().code(), ErrorCode::MethodNotAllowed);
         let code = |method, path: &str| find(&method, &path.split('/').collect::<Vec<_>>()).unwrap_err().code();
         assert_eq!(code(Method::POST, "peer"), ErrorCode::MethodNotAllowed);
         assert_eq!(code(Method::GET, "rules/photos/pause"), ErrorCode::MethodNotAllowed);

@@ -26,6 +26,19 @@ fn ok(status: StatusCode, body: &Value) -> Answer {
     Ok(no_store(respond::json(status, body)))
 }
 
+/// The figures of all rules, and what they come to.
+pub(super) async fn overview(node: &Node) -> Answer {
+    node.replication.refresh().await?;
+    let statuses = node.replication.statuses();
+    let told: Vec<_> = statuses.iter().map(|status| tell::status(status, None)).collect();
+    let body = json!({
+        "node_id": node.storage.node_id().to_string(),
+        "totals": tell::totals(&statuses),
+        "rules": told,
+    });
+    ok(StatusCode::OK, &body)
+}
+
 pub(super) async fn list(node: &Node) -> Answer {
     node.replication.refresh().await?;
     let told: Vec<_> = node.replication.statuses().iter().map(|status| tell::status(status, None)).collect();

@@ -2,7 +2,7 @@
 
 use myfsio_actors::bucket_config::ReplicationRule;
 use myfsio_actors::replication_worker::{
-    Comparison, ComparisonState, Connection, ConnectionReport, DifferenceKind, Fill, Mode, ParkedReason, Rule,
+    Circuit, Comparison, ComparisonState, Connection, ConnectionReport, DifferenceKind, Fill, Mode, ParkedReason, Rule,
     RuleStatus,
 };
 use myfsio_actors::storage::{Conflict, QueuedChange, Slot};
@@ -102,6 +102,7 @@ pub(super) fn status(status: &RuleStatus, reasons: Option<&[ParkedReason]>) -> V
     let how = json!({
         "state": status.state.name(),
         "reason": status.state.reason(),
+        "circuit": status.circuit.name(),
         "connection_name": connection,
         "lag_seconds": status.lag.as_secs_f64(),
         "pending": status.totals.pending,
@@ -127,6 +128,31 @@ pub(super) fn status(status: &RuleStatus, reasons: Option<&[ParkedReason]>) -> V
         fields.insert("status".to_owned(), how);
     }
     told
+}
+
+/// What all rules come to.
+pub(super) fn totals(statuses: &[RuleStatus]) -> Value {
+    let sum = |figure: fn(&RuleStatus) -> u64| statuses.iter().map(figure).fold(0, u64::saturating_add);
+    let lag = statuses.iter().map(|status| status.lag).max().unwrap_or_default();
+    let in_state = |name: &str| statuses.iter().filter(|status| status.state.name() == name).count();
+    json!({
+        "rules": statuses.len(),
+        "active": in_state("ACTIVE"),
+        "paused": in_state("PAUSED"),
+        "offline": in_state("OFFLINE"),
+        "failed": in_state("FAILED"),
+        "circuits_open": statuses.iter().filter(|status| status.circuit != Circuit::Closed).count(),
+        "lag_seconds": lag.as_secs_f64(),
+        "pending": sum(|status| status.totals.pending),
+        "pending_bytes": sum(|status| status.totals.pending_bytes),
+        "parked": sum(|status| status.totals.parked),
+        "parked_bytes": sum(|status| status.totals.parked_bytes),
+        "failed_attempts": sum(|status| status.failures),
+        "sent_changes": sum(|status| status.throughput.changes),
+        "sent_bytes": sum(|status| status.throughput.bytes),
+        "changes_per_minute": sum(|status| status.throughput.changes_per_minute),
+        "bytes_per_minute": sum(|status| status.throughput.bytes_per_minute),
+    })
 }
 
 fn parked_reason(reason: &ParkedReason) -> Value {

@@ -87,6 +87,7 @@ struct BrowsePage {
     objects: String,
     stored: String,
     commands: Vec<Command>,
+    work: String,
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -135,6 +136,10 @@ async fn show(visit: Visit) -> Outcome {
         keeps_versions: bucket.versioning != Versioning::Off,
         objects: count(usage.objects),
         stored: bytes(usage.bytes),
+        work: links::link(
+            &["buckets", name, "work"],
+            &[("item", &prefix), ("prefix", parent(&prefix).unwrap_or_default())],
+        ),
         commands: commands::of_prefix(&asker.endpoint(), &asker.node().settings.region, name, &prefix),
         bucket: name.to_owned(),
         prefix,

@@ -4,6 +4,7 @@ use askama::Template;
 use myfsio_actors::names::{BucketName, ObjectKey, VersionId};
 
 use super::browse::CHANGERS;
+use super::jobs::foresee_deletion;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
@@ -64,6 +65,7 @@ struct DeletePage {
     prefix: String,
     items: Vec<(String, String)>,
     objects: String,
+    comes_to: String,
     is_more: bool,
     keeps_versions: bool,
 }
@@ -105,7 +107,10 @@ async fn delete(visit: Visit) -> Outcome {
     let keeps_versions = bucket.versioning == myfsio_actors::storage::Versioning::Enabled;
     if !visit.form.is_on("confirmed") {
         let title = visit.t.browse.delete_title;
+        let named: Vec<_> = visit.form.all("item").map(str::to_owned).collect();
+        let comes_to = foresee_deletion(visit.asker()?, &bucket, &named).await?;
         let view = DeletePage {
+            comes_to: comes_to.map(|count| count.words(&visit.t.jobs)).unwrap_or_default(),
             page: visit.page(title).for_bucket(visit.asker()?, &bucket, "browse"),
             items: visit.form.all("item").map(|item| (item.to_owned(), legible(item))).collect(),
             objects: count(keys.len() as u64),

@@ -7,8 +7,10 @@ pub mod buckets;
 pub mod bytes;
 pub mod change;
 pub mod error;
+pub mod groups;
 pub mod home;
 pub mod iam;
+pub mod jobs;
 pub mod kms;
 pub mod login;
 pub mod monitor;
@@ -17,6 +19,7 @@ pub mod object;
 pub mod policy;
 pub mod properties;
 pub mod replication;
+pub mod space;
 pub mod upload;
 
 use super::route::Row;
@@ -35,7 +38,10 @@ pub const SCREENS: &[&[Row]] = &[
     policy::ROWS,
     account::ROWS,
     archive::ROWS,
+    space::ROWS,
     iam::ROWS,
+    groups::ROWS,
+    jobs::ROWS,
     monitor::ROWS,
     replication::ROWS,
     kms::ROWS,

@@ -4,12 +4,15 @@
 //! Words of a screen stand in `text/<screen>.rs`. Names of S3 and IAM (bucket, key, policy, `s3:GetObject`) stay as they are in
 //! every language, and so do messages of the API.
 
+mod access;
 mod account;
 mod browse;
 mod buckets;
 mod common;
+mod groups;
 mod home;
 mod iam;
+mod jobs;
 mod kms;
 mod login;
 mod monitor;
@@ -18,13 +21,17 @@ mod object;
 mod policy;
 mod properties;
 mod replication;
+mod space;
 
+pub use access::Access;
 pub use account::Account;
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
+pub use groups::Groups;
 pub use home::Home;
 pub use iam::Iam;
+pub use jobs::Jobs;
 pub use kms::Kms;
 pub use login::Login;
 pub use monitor::Monitor;
@@ -33,6 +40,7 @@ pub use object::Object;
 pub use policy::Policy;
 pub use properties::Properties;
 pub use replication::Replication;
+pub use space::Space;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -68,6 +76,10 @@ pub struct Text {
     pub browse: Browse,
     /// Users.
     pub iam: Iam,
+    /// Groups and managed policies.
+    pub groups: Groups,
+    /// Work on many objects.
+    pub jobs: Jobs,
     /// Figures, requests, changes and refusals.
     pub monitor: Monitor,
     /// An object.
@@ -84,6 +96,10 @@ pub struct Text {
     pub node: NodePages,
     /// Connections and replication.
     pub replication: Replication,
+    /// What takes the space.
+    pub space: Space,
+    /// Who may reach a bucket, its rules for other origins, its events.
+    pub access: Access,
 }
 
 /// English.
@@ -95,6 +111,8 @@ pub static ENGLISH: Text = Text {
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
     iam: Iam::ENGLISH,
+    groups: Groups::ENGLISH,
+    jobs: Jobs::ENGLISH,
     monitor: Monitor::ENGLISH,
     object: Object::ENGLISH,
     account: Account::ENGLISH,
@@ -103,4 +121,6 @@ pub static ENGLISH: Text = Text {
     kms: Kms::ENGLISH,
     node: NodePages::ENGLISH,
     replication: Replication::ENGLISH,
+    space: Space::ENGLISH,
+    access: Access::ENGLISH,
 };

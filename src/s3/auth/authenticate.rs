@@ -52,7 +52,8 @@ pub struct Authenticated<P> {
     pub signed_at_seconds: Option<i64>,
     /// The session token, where the access key is a temporary one.
     pub session_token: Option<SecretText>,
-    /// Names of the headers that the signature covers, lower case; none where the whole request is not signed.
+    /// Names of the headers that the signature covers, lower case; none where the whole request is not signed. All of them where the
+    /// secret itself is sent.
     pub signed_headers: Vec<String>,
 }
 
@@ -112,7 +113,8 @@ pub async fn authenticate<C: Credentials>(
         payload,
         signed_at_seconds: None,
         session_token,
-        signed_headers: Vec::new(),
+        // Whoever wrote the secret into the request has written the rest of it, too.
+        signed_headers: head.headers.keys().map(|name| name.as_str().to_owned()).collect(),
     })
 }
 

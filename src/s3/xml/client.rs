@@ -7,6 +7,8 @@ use super::write::{XmlWriter, iso_time};
 use crate::s3::conditional::date_seconds;
 use myfsio_actors::bucket_config::Retention;
 use myfsio_actors::names::Stamp;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A refusal (S3 API Reference, "Error responses").
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -91,6 +93,8 @@ pub struct ListedObject {
     pub etag: String,
     /// Its size in bytes.
     pub size: u64,
+    /// When it was written, where that is told.
+    pub last_modified: Option<Stamp>,
 }
 
 /// Reads `ListBucketResult` of ListObjectsV2 with `encoding-type=url`; the next page begins behind a token.
@@ -106,6 +110,7 @@ pub fn objects(body: &[u8]) -> Result<Page<ListedObject, String>, MalformedXml> 
                 is_latest: true,
                 etag: bare_etag(optional(object, "ETag")).to_owned(),
                 size: number(required(object, "Size")?)?,
+                last_modified: stamp(optional(object, "LastModified")),
             })
         })
         .collect();
@@ -128,6 +133,7 @@ pub fn versions(body: &[u8]) -> Result<Page<ListedObject, (String, String)>, Mal
                 true => 0,
                 false => number(required(entry, "Size")?)?,
             },
+            last_modified: stamp(optional(entry, "LastModified")),
         })
     };
     // Versions and delete markers stand among each other, in the order of keys and then newest first.
@@ -150,6 +156,22 @@ pub fn versions(body: &[u8]) -> Result<Page<ListedObject, (String, String)>, Mal
     Ok(Page { entries: entries?, next })
 }
 
+/// Names of buckets as `ListAllMyBucketsResult` tells them; the next page begins behind a token.
+pub fn buckets(body: &[u8]) -> Result<Page<String, String>, MalformedXml> {
+    let root = read::parse(body, "ListAllMyBucketsResult")?;
+    let listed = named(&root, "Buckets").flat_map(|list| named(list, "Bucket"));
+    let entries: Result<Vec<_>, MalformedXml> = listed.map(|bucket| Ok(required(bucket, "Name")?.to_owned())).collect();
+    let next = Some(optional(&root, "ContinuationToken").to_owned()).filter(|next| !next.is_empty());
+    Ok(Page { entries: entries?, next })
+}
+
+/// Tags as `Tagging` tells them.
+pub fn tags(body: &[u8]) -> Result<Vec<(String, String)>, MalformedXml> {
+    let root = read::parse(body, "Tagging")?;
+    let listed = named(&root, "TagSet").flat_map(|set| named(set, "Tag"));
+    listed.map(|tag| Ok((required(tag, "Key")?.to_owned(), optional(tag, "Value").to_owned()))).collect()
+}
+
 /// An upload as `ListMultipartUploadsResult` tells it: its key and its id.
 pub fn uploads(body: &[u8]) -> Result<Vec<(String, String)>, MalformedXml> {
     let root = read::parse(body, "ListMultipartUploadsResult")?;
@@ -170,7 +192,9 @@ pub fn write_complete<'a>(parts: impl Iterator<Item = (u16, &'a str)>) -> String
 
 /// Whether `VersioningConfiguration` says that versions are kept: `Enabled`, `Suspended`, or none.
 pub fn versioning(body: &[u8]) -> Result<Option<String>, MalformedXml> {
-    let root = read::parse(body, "VersioningConfiguration")?;
+    // Some services call the answer by its operation.
+    let root =
+        read::parse(body, "VersioningConfiguration").or_else(|_| read::parse(body, "GetBucketVersioningResponse"))?;
     Ok(Some(optional(&root, "Status").trim().to_owned()).filter(|status| !status.is_empty()))
 }
 
@@ -187,6 +211,12 @@ pub fn write_retention_request(retention: Option<&Retention>) -> String {
 /// The second that an ISO-8601 time of an answer names.
 pub fn seconds(text: &str) -> Option<u64> {
     date_seconds(text.trim())
+}
+
+/// The time that an answer names (RFC 3339).
+fn stamp(text: &str) -> Option<Stamp> {
+    let time = OffsetDateTime::parse(text.trim(), &Rfc3339).ok()?;
+    Some(Stamp(u64::try_from(time.unix_timestamp_nanos()).ok()?))
 }
 
 fn named<'a>(of: &'a Element, name: &'a str) -> impl Iterator<Item = &'a Element> {
@@ -245,11 +275,12 @@ mod tests {
         let page = objects(
             b"<ListBucketResult xmlns='x'><IsTruncated>true</IsTruncated><EncodingType>url</EncodingType>\
               <NextContinuationToken>t</NextContinuationToken><CommonPrefixes/>\
-              <Contents><Key>a%2Bb+c</Key><Size>3</Size><ETag>&quot;ab&quot;</ETag></Contents></ListBucketResult>",
+              <Contents><Key>a%2Bb+c</Key><LastModified>2026-01-01T00:00:00.250Z</LastModified><Size>3</Size><ETag>&quot;ab&quot;</ETag></Contents></ListBucketResult>",
         )
         .unwrap();
         assert_eq!(page.next.as_deref(), Some("t"));
         assert_eq!((page.entries[0].key.as_str(), page.entries[0].etag.as_str()), ("a+b c", "ab"));
+        assert_eq!(page.entries[0].last_modified, Some(Stamp(1_767_225_600_250_000_000)));
         let page = versions(
             b"<ListVersionsResult><IsTruncated>false</IsTruncated>\
               <Version><Key>a+b</Key><VersionId>v</VersionId><IsLatest>true</IsLatest><Size>1</Size><ETag>e</ETag></Version>\
@@ -262,6 +293,17 @@ mod tests {
             [("a+b", false, true), ("c", true, false)]
         );
         assert!(objects(b"<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>").is_err());
+    }
+
+    #[test]
+    fn buckets_and_tags() {
+        let page = buckets(
+            b"<ListAllMyBucketsResult><Owner/><Buckets><Bucket><Name>a</Name></Bucket><Bucket><Name>b</Name></Bucket></Buckets>\
+              <ContinuationToken>t</ContinuationToken></ListAllMyBucketsResult>",
+        );
+        assert_eq!(page.unwrap(), Page { entries: vec!["a".to_owned(), "b".to_owned()], next: Some("t".to_owned()) });
+        let read = tags(b"<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>");
+        assert_eq!(read.unwrap(), [("k".to_owned(), "v".to_owned())]);
     }
 
     #[test]
@@ -297,5 +339,9 @@ mod tests {
         assert_eq!(versioning(b"<VersioningConfiguration/>").unwrap(), None);
         let enabled = versioning(b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>");
         assert_eq!(enabled.unwrap().as_deref(), Some("Enabled"));
+        let other =
+            versioning(b"<GetBucketVersioningResponse><Status>Suspended</Status></GetBucketVersioningResponse>");
+        assert_eq!(other.unwrap().as_deref(), Some("Suspended"));
+        assert!(versioning(b"<html/>").is_err());
     }
 }

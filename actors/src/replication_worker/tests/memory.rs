@@ -51,6 +51,7 @@ struct Inner {
     filled: BTreeSet<QueueName>,
     rules: Arc<RuleSet>,
     settles: usize,
+    swept: Vec<Stamp>,
 }
 
 /// A node id with a default.
@@ -123,6 +124,11 @@ impl MemorySource {
 
     pub fn overflow(&self) {
         self.inner.lock().overflowed = true;
+    }
+
+    /// The times as of which it was swept.
+    pub fn swept(&self) -> Vec<Stamp> {
+        self.inner.lock().swept.clone()
     }
 
     pub fn dropped(&self) -> usize {
@@ -311,7 +317,8 @@ impl Source for MemorySource {
         Box::pin(async { Ok(()) })
     }
 
-    fn sweep(&self, _: Stamp) -> SourceFuture<'_, ()> {
+    fn sweep(&self, now: Stamp) -> SourceFuture<'_, ()> {
+        self.inner.lock().swept.push(now);
         Box::pin(async { Ok(()) })
     }
 

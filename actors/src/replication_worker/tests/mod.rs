@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::audit::{AuditLog, AuditQuery, AuditSettings, ChangeOrigin};
 use crate::bucket_config::ReplicationLimits;
-use crate::clock::{SharedClock, SystemClock};
+use crate::clock::{ManualClock, SharedClock, SystemClock};
 use crate::names::Stamp;
 use crate::seal::{Sealer, SecretKey};
 use crate::storage::{Slot, Versioning};
@@ -71,7 +71,10 @@ impl Node {
     }
 
     fn start(root: tempfile::TempDir, source: Arc<MemorySource>, peer: Arc<MemoryPeer>) -> Self {
-        let clock: SharedClock = Arc::new(SystemClock);
+        Self::start_at(root, source, peer, Arc::new(SystemClock))
+    }
+
+    fn start_at(root: tempfile::TempDir, source: Arc<MemorySource>, peer: Arc<MemoryPeer>, clock: SharedClock) -> Self {
         let settings = AuditSettings { folder: root.path().join("audit"), bytes_max: 1 << 20 };
         let audit = AuditLog::start(settings, Arc::clone(&clock));
         let [connections_path, rules_path, state_path] = Self::paths(&root);
@@ -454,4 +457,18 @@ async fn a_bucket_takes_its_rule_and_queue_along() {
     assert_eq!(node.client.rules().len(), 0);
     eventually("its queue is gone", || node.source.rows() == 0).await;
     node.client.bucket_deleted(bucket_name()).await.unwrap();
+}
+
+#[actix::test]
+async fn what_is_kept_for_a_time_is_swept_again_and_again() {
+    let clock = Arc::new(ManualClock::new(Stamp(1_700_000_000_000_000_000)));
+    let (source, peer) = (Arc::new(MemorySource::new(Versioning::Off)), Arc::new(MemoryPeer::new(true)));
+    let node = Node::start_at(tempfile::tempdir().unwrap(), source, peer, clock.clone());
+    eventually("it is swept at the start", || node.source.swept().len() == 1).await;
+    clock.advance(Duration::from_secs(30 * 86_400));
+    eventually("and later", || node.source.swept().len() > 2).await;
+    let swept = node.source.swept();
+    assert_eq!(swept[0], Stamp(1_700_000_000_000_000_000));
+    assert_eq!(swept.last().unwrap().0 - swept[0].0, 30 * 86_400_000_000_000, "as of the node's clock");
+    node.client.stop().await.unwrap();
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
 /// Opens `path`, which is relative to `folder` and never leaves it, nor any folder on its way: `a/../b` is no path.
-pub(super) fn open_beneath(folder: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+pub fn open_beneath(folder: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     if path.components().any(|part| matches!(part, Component::ParentDir)) {
         return Err(Errno::XDEV.into());
     }

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::{Timespec, Timestamps, XattrFlags};
+use rustix::fs::{Advice, Timespec, Timestamps, XattrFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::seam::{Act, Seam};
@@ -43,6 +44,11 @@ impl DiskFile {
         Self::new(file, &Seam::default())
     }
 
+    /// The file itself, for reading.
+    pub fn as_file(&self) -> &File {
+        &self.file
+    }
+
     /// Its size and modification time now.
     pub fn stamp(&self) -> io::Result<FileStamp> {
         Ok(FileStamp::of(&rustix::fs::fstat(&self.file)?))
@@ -69,6 +75,23 @@ impl DiskFile {
             }
         }
         Ok(Some(()))
+    }
+
+    /// Tells the system that this file is read once and in pieces: what it reads ahead would only take the place of other pages.
+    pub fn expect_no_more(&self) {
+        let _advice = rustix::fs::fadvise(&self.file, 0, None, Advice::Random);
+    }
+
+    /// Whether the byte at `offset` is in memory already.
+    pub fn is_cached(&self, offset: u64) -> bool {
+        matches!(self.read_cached(&mut [0], offset), Ok(Some(())))
+    }
+
+    /// Gives the pages of a range back to the system.
+    pub fn forget(&self, offset: u64, bytes: u64) {
+        if let Some(bytes) = NonZeroU64::new(bytes) {
+            let _advice = rustix::fs::fadvise(&self.file, offset, Some(bytes), Advice::DontNeed);
+        }
     }
 
     /// Writes all of `bytes` at `offset`.

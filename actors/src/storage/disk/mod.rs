@@ -13,17 +13,19 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use beneath::open_beneath;
+pub use beneath::open_beneath;
 pub(super) use file::{DiskFile, FileStamp};
 #[cfg(test)]
 pub(super) use seam::Watcher;
 pub(super) use seam::{Act, Seam};
 
+use super::format;
 use crate::names::Stamp;
 
 /// Folder of everything that is not an object's plain file.
@@ -36,6 +38,12 @@ pub(super) const TRASH_FOLDER: &str = ".myfsio.sys/trash";
 pub(super) const BUCKETS_FOLDER: &str = ".myfsio.sys/buckets";
 /// What was put aside since nothing names it, relative to the root.
 pub(super) const LOST_FOLDER: &str = ".myfsio.sys/lost+found";
+/// Files that a backup under way still needs, relative to the root.
+pub(super) const HELD_FOLDER: &str = ".myfsio.sys/held";
+/// Is there while a backup is restored into the directory, relative to the root.
+pub(super) const RESTORING: &str = ".myfsio.sys/restoring";
+/// Damaged files that were replaced by right ones, relative to the root.
+pub(super) const QUARANTINE_FOLDER: &str = ".myfsio.sys/quarantine";
 /// The journal's segments, relative to the root.
 pub(super) const JOURNAL_FOLDER: &str = ".myfsio.sys/journal";
 
@@ -73,12 +81,16 @@ pub(super) struct Disk {
     strict: bool,
     /// Folders held open, since opening one costs as much as making a file; see [`Disk::forget_folders`].
     folders: Mutex<HashMap<PathBuf, Arc<OwnedFd>>>,
+    /// Files that are no younger are moved aside instead of removed, for a backup; 0 while there is none.
+    held_until: AtomicU64,
     seam: Seam,
 }
 
 impl Disk {
-    /// Opens or creates the tree, locks it, and probes what its file system does to times.
+    /// Opens or creates the tree, locks it, and probes what its file system does to times. Errs: Unsupported when a newer program has
+    /// written it; then nothing is changed.
     pub fn open(root: &Path, strict: bool) -> io::Result<Self> {
+        format::check(root)?;
         Self::open_watched(root, strict, Seam::default())
     }
 
@@ -91,7 +103,9 @@ impl Disk {
         let root_fd = rustix::fs::open(root, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let (root, folders) = (root.to_owned(), Mutex::default());
         let (time_step, folds_case, keeps_tags) = (1, false, false);
-        let mut disk = Self { root, root_fd, _lock: lock, time_step, folds_case, keeps_tags, strict, folders, seam };
+        let held_until = AtomicU64::new(0);
+        let mut disk =
+            Self { root, root_fd, _lock: lock, time_step, folds_case, keeps_tags, strict, folders, held_until, seam };
         for folder in [STAGING_FOLDER, TRASH_FOLDER, BUCKETS_FOLDER, JOURNAL_FOLDER] {
             disk.make_folders(Path::new(folder))?;
         }
@@ -106,6 +120,21 @@ impl Disk {
     /// Whether acknowledged writes are synced.
     pub fn is_strict(&self) -> bool {
         self.strict
+    }
+
+    /// Begins to move aside what would be removed, whatever its age; answers whether nobody had begun before.
+    pub fn begin_holding(&self) -> bool {
+        self.held_until.compare_exchange(0, u64::MAX, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Holds only what is no younger than a stamp; or nothing any more.
+    pub fn hold_until(&self, stamp: Option<Stamp>) {
+        self.held_until.store(stamp.map_or(0, |stamp| stamp.0.max(1)), Ordering::SeqCst);
+    }
+
+    /// Up to which modification time files are held.
+    pub fn held_until(&self) -> Option<Stamp> {
+        Some(self.held_until.load(Ordering::SeqCst)).filter(|until| *until > 0).map(Stamp)
     }
 
     /// The root, for messages.
@@ -245,6 +274,14 @@ impl Disk {
         let (to_folder, to_name) = self.parent_and_name(to)?;
         let work = || Ok(rustix::fs::renameat(&*from_folder, from_name, &*to_folder, to_name)?);
         self.seam.change(&Act::Rename { from, to }, work)
+    }
+
+    /// Gives a file a second name, which must be free.
+    pub fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from_folder, from_name) = self.parent_and_name(from)?;
+        let (to_folder, to_name) = self.parent_and_name(to)?;
+        let work = || Ok(rustix::fs::linkat(&*from_folder, from_name, &*to_folder, to_name, AtFlags::empty())?);
+        self.seam.change(&Act::Link { from, to }, work)
     }
 
     /// Removes a file or link.

@@ -28,6 +28,10 @@ pub(in crate::storage) enum Act<'a> {
         from: &'a Path,
         to: &'a Path,
     },
+    Link {
+        from: &'a Path,
+        to: &'a Path,
+    },
     RemoveFile {
         path: &'a Path,
     },

@@ -14,12 +14,12 @@ use crate::storage::disk::{DiskFile, FileStamp, LOST_FOLDER, is_absent};
 use crate::storage::index::RowChange;
 use crate::storage::journal::ReadBatch;
 use crate::storage::keys::{self, RowKind};
-use crate::storage::messages::{Bucket, KeyUse, Usage, Versioning};
+use crate::storage::messages::{Bucket, KeyUse, QueueName, Usage, Versioning};
 use crate::storage::opened::Opened;
 use crate::storage::overlay::LiveRows;
 use crate::storage::plan::{adopted_row, marker, random};
 use crate::storage::progress::Position;
-use crate::storage::rows::{self, FileTag, KeyUseRow, ObjectRow, UsageRow};
+use crate::storage::rows::{self, FileTag, KeyUseRow, ObjectRow, QueueTotalsRow, UsageRow};
 use crate::storage::{StorageError, edits};
 
 /// Changes of rows that wait at most.
@@ -46,6 +46,8 @@ pub(super) struct Check<'a> {
     pub stamps: HashSet<(BucketId, Stamp)>,
     /// Overflow files that rows name.
     pub overflow: HashSet<PathBuf>,
+    /// Sums over queues to which something was added.
+    queues: HashMap<QueueName, QueueTotalsRow>,
     pub checked: Checked,
     observer: &'a mut dyn CheckObserver,
     clock: SharedClock,
@@ -73,6 +75,7 @@ impl<'a> Check<'a> {
             stamps: HashSet::new(),
             buckets: buckets.into_iter().map(|bucket| (bucket.id, bucket)).collect(),
             overflow: HashSet::new(),
+            queues: HashMap::new(),
             checked: Checked { replayed: recovered.replayed, ..Checked::default() },
             observer,
             clock,
@@ -156,7 +159,9 @@ impl<'a> Check<'a> {
             }
             _ => VersionId::Null,
         };
-        let row = adopted_row(previous, bucket, self.stamp_last, version_id, seen.size, &digests);
+        let is_null = version_id == VersionId::Null;
+        let mut row = adopted_row(previous, bucket, self.stamp_last, version_id, seen.size, &digests);
+        row.lineage = self.lineage_of_adopted(bucket, key, previous, is_null, self.stamp_last)?;
         let file = self.opened.disk.open_writable(path).map_err(|e| StorageError::io("open", path, e))?;
         set_tag(&file, &row)?;
         self.set_time(&file, path, &row)?;
@@ -165,6 +170,19 @@ impl<'a> Check<'a> {
             self.leave(bucket.id, row)?;
         }
         add(&mut self.usage, bucket.id, seen.size);
+        let version = (!is_null).then(|| row.clock().0);
+        self.send_later(bucket.id, key, version, &row)
+    }
+
+    /// Sums over a queue, with what was added.
+    pub(super) fn queue_totals(&self, queue: &QueueName) -> QueueTotalsRow {
+        let before = || self.opened.recovered.queues.get(queue).copied();
+        self.queues.get(queue).copied().or_else(before).unwrap_or_default()
+    }
+
+    pub(super) fn set_queue_totals(&mut self, queue: QueueName, totals: QueueTotalsRow) -> Result<(), StorageError> {
+        self.change(keys::queue_totals(&queue), Some(rows::encode(&totals)?))?;
+        self.queues.insert(queue, totals);
         Ok(())
     }
 

@@ -100,7 +100,9 @@ fn plain(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(),
         tell(check, "no object has it; reindex makes it one", false);
         return Ok(());
     }
-    if let Some((row, parts)) = told {
+    // What was deleted, and somebody put back, comes after its delete.
+    let is_buried = row_is_null(told.as_ref()) && check.is_buried(bucket.id, &key)?;
+    if let Some((row, parts)) = told.filter(|_| is_sealed || !is_buried) {
         enter(check, bucket, &key, &row, parts)?;
         tell(check, "it is an object again", true);
         return Ok(());
@@ -113,6 +115,10 @@ fn plain(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(),
         None => tell(check, "it is no regular file, or somebody is writing it", false),
     }
     Ok(())
+}
+
+fn row_is_null(told: Option<&(ObjectRow, PartListRow)>) -> bool {
+    told.is_some_and(|(row, _)| row.version.is_none())
 }
 
 /// An encrypted file of which nothing tells the data key: its bytes are nobody's, and must not become an object's.

@@ -8,6 +8,7 @@ mod check;
 mod files;
 mod key_counts;
 mod meters;
+mod outgoing;
 mod rebuild;
 mod replication;
 mod rows;

@@ -18,6 +18,7 @@ use crate::storage::StorageError;
 use crate::storage::disk::{BUCKETS_FOLDER, Disk};
 use crate::storage::edits::open_plain;
 use crate::storage::engine::StorageSettings;
+use crate::storage::format;
 use crate::storage::index::{Index, RowChange};
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, Versioning};
@@ -115,6 +116,11 @@ fn build(
     files::walk(&mut check)?;
     if let Some(salvage) = &salvage {
         salvage.apply(&mut check)?;
+        // Most of what waited to be sent went with the index.
+        let kept: Vec<_> = check.buckets.values().filter(|bucket| bucket.config.keeps_changes).map(|b| b.id).collect();
+        for bucket in kept {
+            check.send_all_later(bucket)?;
+        }
     }
     let versioned = check.buckets.values().filter(|bucket| bucket.versioning != Versioning::Off).cloned();
     for bucket in versioned.collect::<Vec<_>>() {
@@ -123,6 +129,7 @@ fn build(
     count_uploads(&mut check)?;
     check.finish()?;
     drop((opened, old));
+    format::claim(&disk)?;
     disk.rename(&path, &index_path()).map_err(|e| StorageError::io("put in place", &path, e))?;
     disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))
 }

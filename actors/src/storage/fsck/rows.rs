@@ -10,6 +10,7 @@ use crate::encryption::sealed_size;
 use crate::names::{BucketId, ObjectKey, PartNumber, Stamp, UploadId};
 use crate::storage::StorageError;
 use crate::storage::disk::FileStamp;
+use crate::storage::edits;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, KeyUse, Usage};
 use crate::storage::plan::{is_same, must_stay, place_of};
@@ -396,6 +397,14 @@ fn data(check: &mut Check<'_>, place: &Place, row: &ObjectRow, is_noncurrent: bo
         sealed::tag(check, place, row, is_noncurrent)?;
     }
     if !check.options.data {
+        if row.damaged.is_some() {
+            check.tell(
+                Difference::DamagedFile,
+                name(place),
+                "a scrub found other bytes in it; it is not served",
+                false,
+            );
+        }
         return Ok(());
     }
     match check.hash(&place.path()) {
@@ -434,7 +443,7 @@ fn other_file(
         if row.sealed.is_some() {
             sealed::tag(check, place, row, is_noncurrent)?;
         }
-    } else if let Some(reason) = stays(check, key, place, row) {
+    } else if let Some(reason) = stays(check, key, place, row, &there) {
         check.tell(Difference::DamagedFile, name(place), format!("{detail}; it is not served: {reason}"), false);
     } else if segments::is_sealed(&check.opened.disk, &path)? {
         check.tell(Difference::LostKey, name(place), segments::LOST_KEY, false);
@@ -448,9 +457,16 @@ fn other_file(
 }
 
 /// Why other bytes in the file are no new state of the object.
-fn stays(check: &Check<'_>, key: &ObjectKey, place: &Place, row: &ObjectRow) -> Option<&'static str> {
+fn stays(
+    check: &Check<'_>,
+    key: &ObjectKey,
+    place: &Place,
+    row: &ObjectRow,
+    there: &FileStamp,
+) -> Option<&'static str> {
     let elsewhere = (place.location != Location::Plain).then_some("it does not lie at its key's path");
-    must_stay(row, key, check.now().0 / 1_000_000).or(elsewhere)
+    let cut = edits::is_cut(&check.opened.disk, row, there).then_some(edits::CUT);
+    must_stay(row, key, check.now().0 / 1_000_000).or(elsewhere).or(cut)
 }
 
 fn no_file(

@@ -79,6 +79,18 @@ pub struct QueueName {
     pub target: TargetId,
 }
 
+impl QueueName {
+    /// Where changes of a bucket wait that were found while no node ran, for whoever it is replicated to.
+    pub(in crate::storage) fn of_anybody(bucket: BucketId) -> Self {
+        Self { bucket, target: TargetId(Arc::from("")) }
+    }
+
+    /// Whether nobody is named in it: it empties itself as soon as rules are known.
+    pub fn is_of_anybody(&self) -> bool {
+        self.target.as_str().is_empty()
+    }
+}
+
 /// What changes come to: the null version of a key with its deletes, or one of its other versions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot {

@@ -55,7 +55,10 @@ impl Mutation for Adopt {
         if let Some(row) = previous.as_ref().filter(|row| is_same(row, &self.seen, &self.digests)) {
             let place = place_of(&bucket, &self.key, row);
             planner.effects.push(Effect::BytesInPlace(Stamp(place.stamp), self.seen));
-            planner.step(Step::Adopt { place, size, modified, row: None });
+            // The right bytes, put back by somebody: it is served again.
+            let mended = row.damaged.map(|_| ObjectRow { damaged: None, ..row.clone() });
+            let row = mended.map(|row| rows::encode(&row)).transpose()?.map(|row| planner.change(row_key, Some(row)));
+            planner.step(Step::Adopt { place, size, modified, row });
             return Ok(Taken::Yes);
         }
         let now = planner.state.clock.now().0 / 1_000_000;

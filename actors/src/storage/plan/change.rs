@@ -57,7 +57,7 @@ impl Mutation for ChangeObject {
         }
         let beside = ObjectRow::of(&object, row.location, &bucket.owner);
         let lineage = if row.is_copy() { row.lineage.clone() } else { beside.lineage.clone() };
-        let changed = ObjectRow { noncurrent_since: row.noncurrent_since, lineage, ..beside };
+        let changed = ObjectRow { noncurrent_since: row.noncurrent_since, lineage, damaged: row.damaged, ..beside };
         let mut keys = KeyTally::default();
         keys.object(&row, -1);
         keys.object(&changed, 1);

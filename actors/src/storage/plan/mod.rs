@@ -14,10 +14,12 @@ mod key_use;
 mod lineage;
 mod multipart;
 mod object;
+mod pass_on;
 mod queue;
 mod quota;
 mod reencryption;
 mod replica;
+mod scrub;
 mod times;
 mod versions;
 
@@ -30,6 +32,8 @@ pub(super) use conflicts::{EndConflict, EndConflicts, ForgetTombstones};
 pub(super) use drop_replication::{DropLeftovers, DropQueue};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
+pub(super) use pass_on::PassOn;
+pub(super) use scrub::{KeepScrub, MarkDamaged, RepairObject};
 #[cfg(test)]
 pub(super) use times::kept;
 pub(super) use versions::marker;

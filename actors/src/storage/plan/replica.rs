@@ -366,7 +366,7 @@ fn merge_beside(
     }
     object.lineage = Some(Box::new(own));
     let beside = ObjectRow::of(&object, row.location, &bucket.owner);
-    let changed = ObjectRow { noncurrent_since: row.noncurrent_since, ..beside };
+    let changed = ObjectRow { noncurrent_since: row.noncurrent_since, damaged: row.damaged, ..beside };
     let change = planner.change(row_key, Some(rows::encode(&changed)?));
     planner.step(Step::Tag { place: place_of(bucket, key, &changed), row: change });
     let sent = (&object.attributes.tags[..], object.size);

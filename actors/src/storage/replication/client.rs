@@ -14,7 +14,7 @@ use crate::storage::messages::{
     ReplicationTray, ResolveConflict, SettleChanges, Slot, SlotPage, SlotState, WalkPosition,
 };
 use crate::storage::overlay::{LiveRows, Rows as _};
-use crate::storage::plan::{DropLeftovers, DropQueue, EndConflict, EndConflicts, ForgetTombstones};
+use crate::storage::plan::{DropLeftovers, DropQueue, EndConflict, EndConflicts, ForgetTombstones, PassOn};
 use crate::storage::rows::{self, QueueRow};
 use crate::storage::staging::StagedFile;
 
@@ -165,9 +165,22 @@ impl StorageClient {
         Ok((object, staged))
     }
 
-    /// Lets go of what is old: tombstones and conflicts whose time is over, and what is left of buckets that are gone. To be called now
-    /// and then; each commit of it is small.
+    /// Passes on what was found while no node ran to the queues of whoever its buckets are replicated to, by the rules in force; what
+    /// nobody replicates is forgotten.
+    async fn pass_on_changes(&self) -> Result<(), StorageError> {
+        let waiting: BTreeSet<_> = self.replication_queues().into_iter().filter(QueueName::is_of_anybody).collect();
+        for bucket in self.buckets() {
+            if waiting.contains(&QueueName::of_anybody(bucket.id)) {
+                while !self.commit(PassOn(Arc::clone(&bucket))).await? {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on what was found while no node ran, and lets go of what is old: tombstones and conflicts whose time is over, and what is
+    /// left of buckets that are gone. To be called now and then; each commit of it is small.
     pub async fn sweep_replication(&self, now: Stamp) -> Result<(), StorageError> {
+        self.pass_on_changes().await?;
         let limits = self.shared.replication.rules().limits;
         let before = |days: u32| Stamp(now.0.saturating_sub(u64::from(days).saturating_mul(86_400_000_000_000)));
         for bucket in self.buckets().into_iter().filter(|bucket| bucket.config.keeps_changes) {

@@ -1,5 +1,6 @@
 //! Storage as its client sees it.
 
+mod backup;
 mod crash;
 mod edits;
 mod envelopes;
@@ -12,6 +13,7 @@ mod node;
 mod peeked;
 mod quota;
 mod replication;
+mod scrub;
 mod sealed;
 mod sealed_edits;
 mod sealed_format;

@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_ENCODING, HeaderValue};
 use askama::Template;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::told::route;
 use crate::console::layout::Page;
@@ -59,7 +59,8 @@ pub fn show(visit: &Visit, made: Value) -> Outcome {
 /// Adds an access key.
 pub async fn add_key(visit: Visit) -> Outcome {
     let target = route(visit.parameter("user"), &["access-keys"]);
-    let made = visit.asker()?.json(Method::POST, &target, None).await?;
+    let wanted = visit.form.filled("expires").map(|day| json!({ "expires_at": day }));
+    let made = visit.asker()?.json(Method::POST, &target, wanted.as_ref()).await?;
     show(&visit, made)
 }
 

@@ -10,6 +10,7 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
+use crate::console::pages::groups::told::{Choice, name_of, offered, policy_page};
 use crate::console::route::Outcome;
 use crate::console::units::legible;
 use crate::console::visit::{Visit, read, render_with};
@@ -34,6 +35,8 @@ struct UserPage {
     problem: String,
     expires_day: String,
     groups: String,
+    attached: Vec<(String, String, String)>,
+    offered: Vec<Choice>,
 }
 
 struct KeyRow {
@@ -88,10 +91,10 @@ pub async fn show(visit: Visit) -> Outcome {
     let wanted = visit.query.text("template");
     let template = templates(&visit).into_iter().find(|(name, ..)| *name == wanted);
     let draft = template.map(|(.., policies)| Draft { text: pretty(&policies), problem: String::new() });
-    page(&visit, StatusCode::OK, user, draft)
+    page(&visit, StatusCode::OK, user, draft).await
 }
 
-fn page(visit: &Visit, status_code: StatusCode, user: User, draft: Option<Draft>) -> Outcome {
+async fn page(visit: &Visit, status_code: StatusCode, user: User, draft: Option<Draft>) -> Outcome {
     let words = &visit.t.iam;
     let own = |below: &str| links::link(&["iam", &user.user_id, below], &[]);
     let address = links::link(&["iam", &user.user_id], &[]);
@@ -116,6 +119,10 @@ fn page(visit: &Visit, status_code: StatusCode, user: User, draft: Option<Draft>
         problem,
         expires_day: day(user.expires_at.as_deref()),
         groups: user.groups.join(", "),
+        attached: (user.attached_policies.iter())
+            .map(|arn| (arn.clone(), legible(name_of(arn)), policy_page(arn)))
+            .collect(),
+        offered: offered(visit, &user.attached_policies).await,
         paths: Paths { policies: own("policies"), keys: own("keys"), delete: own("delete"), user: address },
         who: user,
     };
@@ -155,13 +162,13 @@ pub async fn set_policies(visit: Visit) -> Outcome {
     };
     let policies = match parse_policies(text) {
         Ok(policies) => policies,
-        Err(Failure::Input(problem)) => return again(user, problem),
+        Err(Failure::Input(problem)) => return again(user, problem).await,
         Err(failure) => return Err(failure),
     };
     let target = route(&user.user_id, &["policies"]);
     match visit.asker()?.json(Method::PUT, &target, Some(&policies)).await {
         Ok(_) => visit.done(Notice::good(visit.t.iam.policies_saved), &own_page(&user)),
-        Err(refusal) if refusal.status == StatusCode::BAD_REQUEST => again(user, legible(&refusal.message)),
+        Err(refusal) if refusal.status == StatusCode::BAD_REQUEST => again(user, legible(&refusal.message)).await,
         Err(refusal) => Err(refusal.into()),
     }
 }

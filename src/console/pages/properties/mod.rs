@@ -3,8 +3,11 @@
 //! Every form carries a mark of the setting as it was when the page was loaded: who saves over a change of somebody else is told
 //! so, and nothing is saved.
 
+mod access;
 mod change;
+mod cors;
 mod documents;
+mod events;
 mod lifecycle;
 mod show;
 
@@ -37,6 +40,17 @@ pub const ROWS: &[Row] = &[
     Row::post("/ui/buckets/{bucket}/lifecycle", ADMINS, |visit| Box::pin(lifecycle::add(visit))),
     Row::post("/ui/buckets/{bucket}/lifecycle/remove", ADMINS, |visit| Box::pin(lifecycle::remove(visit))),
     Row::post("/ui/buckets/{bucket}/lifecycle/preview", ADMINS, |visit| Box::pin(lifecycle::foresee(visit))),
+    Row::get("/ui/buckets/{bucket}/access", ADMINS, |visit| Box::pin(access::show(visit))),
+    Row::post("/ui/buckets/{bucket}/access/block", ADMINS, |visit| Box::pin(access::block(visit))),
+    Row::post("/ui/buckets/{bucket}/access/ownership", ADMINS, |visit| Box::pin(access::ownership(visit))),
+    Row::post("/ui/buckets/{bucket}/access/grant", ADMINS, |visit| Box::pin(access::grant(visit))),
+    Row::post("/ui/buckets/{bucket}/access/revoke", ADMINS, |visit| Box::pin(access::revoke(visit))),
+    Row::get("/ui/buckets/{bucket}/cors", ADMINS, |visit| Box::pin(cors::show(visit))),
+    Row::post("/ui/buckets/{bucket}/cors", ADMINS, |visit| Box::pin(cors::add(visit))),
+    Row::post("/ui/buckets/{bucket}/cors/remove", ADMINS, |visit| Box::pin(cors::remove_rule(visit))),
+    Row::get("/ui/buckets/{bucket}/notifications", ADMINS, |visit| Box::pin(events::show(visit))),
+    Row::post("/ui/buckets/{bucket}/notifications", ADMINS, |visit| Box::pin(events::add(visit))),
+    Row::post("/ui/buckets/{bucket}/notifications/remove", ADMINS, |visit| Box::pin(events::remove(visit))),
 ];
 
 /// A mark of one setting as it is now. `part`: a field of the bucket's configuration, or `versioning`.

@@ -272,10 +272,35 @@ fn documents(visit: &Visit, asker: &Asker, bucket: &Bucket) -> Vec<DocumentLink>
             lead: (kind.lead)(t),
             rules: rules.map(|rules| count(rules as u64)),
             address: match kind.name {
-                "lifecycle" => links::bucket(name, "lifecycle"),
+                "lifecycle" | "cors" => links::bucket(name, kind.name),
+                "notification" => links::bucket(name, "notifications"),
                 other => links::link(&["buckets", name, "document"], &[("name", other)]),
             },
         }
     };
-    seen.map(link).collect()
+    let access = access(visit, asker, bucket);
+    access.into_iter().chain(seen.map(link)).collect()
+}
+
+/// The page of public access and lists, with how many of its switches are on.
+fn access(visit: &Visit, asker: &Asker, bucket: &Bucket) -> Option<DocumentLink> {
+    let sees =
+        ["s3:GetBucketAcl", "s3:GetBucketPublicAccessBlock"].iter().any(|action| asker.may(action, Some(bucket), None));
+    let on = bucket.config.public_access_block.map(|block| {
+        let switches = [
+            block.block_public_acls,
+            block.ignore_public_acls,
+            block.block_public_policy,
+            block.restrict_public_buckets,
+        ];
+        format!("{}/4", switches.iter().filter(|is_on| **is_on).count())
+    });
+    let is_public = !super::access::public_by(visit, bucket).is_empty();
+    sees.then(|| DocumentLink {
+        icon: if is_public { "globe" } else { "lock" },
+        title: visit.t.access.title,
+        lead: visit.t.access.lead,
+        rules: if is_public { Some(visit.t.common.public.to_owned()) } else { on },
+        address: links::bucket(bucket.name.as_str(), "access"),
+    })
 }

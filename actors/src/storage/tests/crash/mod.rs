@@ -12,6 +12,7 @@ mod faults;
 mod oracle;
 mod power_loss;
 mod recorder;
+mod replicas;
 mod sealed;
 mod workload;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::super::envelopes;
 use super::super::fixtures::md5_of;
 use super::recorder::Note;
+use super::replicas::MIRRORED;
 use super::sealed::is_sealed;
 use super::workload::{Changes, Thing, Value};
 use crate::bucket_config::TargetId;
@@ -27,7 +28,7 @@ use crate::storage::{
 };
 
 /// Buckets whose changes are queued, and never settled: so each state has its entry, or there was a hole between the two.
-pub const REPLICATED: [&str; 4] = ["telling", "kept", "versions", "beta"];
+pub const REPLICATED: [&str; 6] = ["telling", "kept", "versions", "beta", MIRRORED[0], MIRRORED[1]];
 
 /// What each thing may be.
 #[derive(Debug, Clone, Default)]
@@ -124,6 +125,7 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
             Ok(true)
         })?;
         let mut histories: BTreeMap<String, BTreeMap<std::cmp::Reverse<u64>, Option<bytes::Bytes>>> = BTreeMap::new();
+        let mut copies: BTreeMap<String, Vec<Option<bytes::Bytes>>> = BTreeMap::new();
         for (kind, value) in found {
             match kind {
                 RowKind::Object(id, key) if id == bucket.id => {
@@ -154,6 +156,15 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
                     let bytes = bytes_of(opened, bucket, &key, &row);
                     let history = histories.entry(key.as_str().to_owned()).or_default();
                     history.insert(std::cmp::Reverse(row.clock().0), bytes);
+                }
+                // They come in their order. An empty row is a mark of a version.
+                RowKind::Conflict(id, key, ..) if id == bucket.id && !value.is_empty() => {
+                    let row: ObjectRow = rows::decode(&value)?;
+                    usage.versions += 1;
+                    usage.bytes += row.size;
+                    let key = ObjectKey::parse(&key).expect("a key");
+                    let bytes = bytes_of(opened, bucket, &key, &row);
+                    copies.entry(key.as_str().to_owned()).or_default().push(bytes);
                 }
                 RowKind::Event(queue, sequence, tray) if queue.bucket == bucket.id => {
                     assert_eq!(tray, Tray::Pending);
@@ -190,6 +201,9 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
         for (key, versions) in histories {
             let versions = versions.into_values().collect();
             things.insert(Thing::History(name.clone(), key), Value::Versions(versions));
+        }
+        for (key, lost) in copies {
+            things.insert(Thing::Copies(name.clone(), key), Value::Versions(lost));
         }
         let recorded = opened.recovered.usage.get(&bucket.id).copied().unwrap_or_default();
         assert_eq!(recorded, usage, "counters of {name}");

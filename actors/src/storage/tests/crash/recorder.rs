@@ -237,6 +237,8 @@ impl Watcher for Recorder {
                 state.notes.push(Note::MakeFolder { path: path.to_owned(), id });
             }
             Act::Rename { from, to } => state.notes.push(Note::Rename { from: from.to_owned(), to: to.to_owned() }),
+            // What is kept of damaged files beside the objects is no promise.
+            Act::Link { .. } => {}
             Act::RemoveFile { path } | Act::RemoveFolder { path } => {
                 state.notes.push(Note::Remove { path: path.to_owned() });
             }

@@ -29,6 +29,8 @@ pub enum Thing {
     History(String, String),
     /// The events of a key that its target was not told yet.
     Told(String, String),
+    /// What lost against other changes of a key and is kept beside it.
+    Copies(String, String),
     /// The master key under which an encrypted object's data key is wrapped.
     Wrapped(String, String),
 }
@@ -475,18 +477,13 @@ impl Client<'_> {
 
     pub async fn complete(&self, upload: Uploading) -> Result<(), StorageError> {
         let Thing::Upload(bucket, name) = &upload.thing else { unreachable!() };
-        let listed = upload.parts.iter().map(|(number, bytes)| CompletedPart {
-            number: PartNumber::new(u32::from(*number)).unwrap(),
-            etag: crate::names::ETag::single(md5_of(bytes)),
-            checksum: None,
-        });
         let whole: Vec<u8> = upload.parts.values().flat_map(|bytes| bytes.iter().copied()).collect();
         let mut changes = object(bucket, name, Some(whole.into()));
         if let (Some(master), Some((_, value))) = (&upload.master, changes.get_mut(1)) {
             *value = Value::Master(master.clone());
         }
         changes.push((upload.thing.clone(), Value::Absent));
-        let request = completion(&upload.bucket, &upload.upload, listed.collect());
+        let request = completion(&upload.bucket, &upload.upload, upload.completed());
         self.send(changes, self.storage.complete_upload(request)).await.map(drop)
     }
 
@@ -516,11 +513,23 @@ fn deletion(bucket: &Arc<Bucket>, name: &str, version: Option<VersionId>) -> Del
 /// An upload as its client knows it.
 pub struct Uploading {
     pub(super) bucket: Arc<Bucket>,
-    thing: Thing,
+    pub(super) thing: Thing,
     pub(super) upload: Arc<Upload>,
     parts: BTreeMap<u16, Bytes>,
     /// The master key to which it was wrapped anew.
     pub(super) master: Option<String>,
+}
+
+impl Uploading {
+    /// Its parts, as the request that completes it lists them.
+    pub(super) fn completed(&self) -> Vec<CompletedPart> {
+        let listed = self.parts.iter().map(|(number, bytes)| CompletedPart {
+            number: PartNumber::new(u32::from(*number)).unwrap(),
+            etag: crate::names::ETag::single(md5_of(bytes)),
+            checksum: None,
+        });
+        listed.collect()
+    }
 }
 
 /// Larger than what goes through the journal.
@@ -601,6 +610,7 @@ pub async fn one_by_one(client: &Client<'_>) {
     versions_one_by_one(client).await;
     events_one_by_one(client).await;
     super::sealed::one_by_one(client).await;
+    super::replicas::one_by_one(client).await;
     if let Ok(mut upload) = client.begin("alpha", "left/open").await {
         let _ = client.part(&mut upload, 1, body(50, 9000)).await;
         let _ = client.part(&mut upload, 5, body(51, 400)).await;

@@ -2,4 +2,6 @@
 
 mod convergence;
 pub mod courier;
+mod expiry;
 mod queue;
+mod repaired;

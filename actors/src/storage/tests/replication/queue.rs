@@ -12,18 +12,18 @@ fn limits() -> ReplicationLimits {
     ReplicationLimits { backlog_max: 3, tombstones_max: 2, ..ReplicationLimits::default() }
 }
 
-async fn replicated(node: &Node, limits: ReplicationLimits) -> (Arc<Bucket>, QueueName) {
+pub async fn replicated(node: &Node, limits: ReplicationLimits) -> (Arc<Bucket>, QueueName) {
     let there = bucket(&node.client, "shared").await;
     node.client.replication_rules(rules("shared", NodeId::new(7), limits));
     let queue = QueueName { bucket: there.id, target: TargetId(Arc::from("peer")) };
     (there, queue)
 }
 
-async fn waiting(node: &Node, queue: &QueueName, tray: ReplicationTray) -> Vec<QueuedChange> {
+pub async fn waiting(node: &Node, queue: &QueueName, tray: ReplicationTray) -> Vec<QueuedChange> {
     node.client.queued_changes(queue.clone(), tray, None, 100).await.unwrap()
 }
 
-async fn settle(node: &Node, queue: &QueueName, change: &QueuedChange, outcome: SettledChange) -> usize {
+pub async fn settle(node: &Node, queue: &QueueName, change: &QueuedChange, outcome: SettledChange) -> usize {
     let changes = vec![(change.slot.clone(), change.mark, outcome)];
     node.client.settle_changes(SettleChanges { queue: queue.clone(), changes }).await.unwrap()
 }
@@ -100,7 +100,7 @@ async fn what_grows_has_bounds() {
     assert_eq!(state("b"), SlotState::Gone);
 }
 
-fn replica(clock: u64, origin: u64) -> Option<Box<Replica>> {
+pub fn replica(clock: u64, origin: u64) -> Option<Box<Replica>> {
     let origin = NodeId::new(origin).unwrap();
     Some(Box::new(Replica {
         change: Change { clock, origin },
@@ -113,7 +113,12 @@ fn replica(clock: u64, origin: u64) -> Option<Box<Replica>> {
     }))
 }
 
-async fn put_replica(node: &Node, there: &Arc<Bucket>, name: &str, text: &str, clock: u64) -> Stored {
+pub async fn put_replica(node: &Node, there: &Arc<Bucket>, name: &str, text: &str, clock: u64) -> Stored {
+    put_as(node, there, name, text, replica(clock, 7)).await
+}
+
+/// The same, as whatever change.
+pub async fn put_as(node: &Node, there: &Arc<Bucket>, name: &str, text: &str, replica: Option<Box<Replica>>) -> Stored {
     let (key, owner) = (key(name), owner());
     let begin = BeginBody { bucket: there, key: &key, owner: &owner, size: Some(text.len() as u64) };
     let mut writer = node.client.begin_body(begin, DigestPlan::default(), None).unwrap();
@@ -127,7 +132,7 @@ async fn put_replica(node: &Node, there: &Arc<Bucket>, name: &str, text: &str, c
         body: writer.finish().await.unwrap(),
         checksum: None,
         conditions: WriteConditions::default(),
-        replica: replica(clock, 7),
+        replica,
     };
     node.client.put_object(message).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! How fast a connection sends: a bucket of bytes that fills at a steady rate. Pure.
+//! How fast bytes are sent or read: a bucket of bytes that fills at a steady rate. Pure.
 
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ const NANOS: u128 = 1_000_000_000;
 
 /// Lets so many bytes through per second, and a second's worth at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     bytes_per_second: u64,
     /// When everything that was let through would have been sent at this rate.
     sent_until: Stamp,
 }
 
 impl Pace {
+    /// A rate, of which a second's worth is free.
     pub fn new(bytes_per_second: u64, now: Stamp) -> Self {
         Self { bytes_per_second: bytes_per_second.max(1), sent_until: now }
     }
