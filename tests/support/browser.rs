@@ -206,9 +206,8 @@ fn chosen(select: ElementRef<'_>) -> String {
     chosen.and_then(|option| option.value().attr("value")).unwrap_or_default().to_owned()
 }
 
-/// What stands in it, with a space between what stands in different elements, as between cells.
 fn text_of(element: ElementRef<'_>) -> String {
-    element.text().collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+    element.text().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Fields as a form sends them.
