@@ -29,13 +29,21 @@ before(async () => {
   const rule = { target_connection_id: connection, target_bucket: "copy", mode: "new_only" };
   await put("/_myfsio/replication/rules/files", JSON.stringify(rule));
   const refused = await node.s3("GET", "/files/hello.txt", undefined, { "x-secret-key": "wrong" });
+  const { id: job } = await post("/_myfsio/jobs", { action: "tag", bucket: "files", prefixes: ["folder/"], tags: { a: "1" } });
+  await post("/_myfsio/iam/groups", { name: "team" });
+  const statement = { Effect: "Allow", Action: "s3:GetObject", Resource: "*" };
+  const { arn: policy } = await post("/_myfsio/iam/policies", { name: "read", document: { Version: "2012-10-17", Statement: [statement] } });
+  await put("/_myfsio/iam/groups/team/policies/own", JSON.stringify({ Version: "2012-10-17", Statement: [statement] }));
+  await put(`/_myfsio/iam/groups/team/attached/${encodeURIComponent(policy)}`);
   const bucket = "/ui/buckets/files";
   screens = ["/ui", "/ui/buckets", `${bucket}/browse`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
     `${bucket}/delete`, `${bucket}/properties`, `${bucket}/policy`, `${bucket}/lifecycle`, `${bucket}/document?name=cors`,
     `${bucket}/replication`, "/ui/buckets/copy/replication", "/ui/connections", `/ui/connections/${connection}`, "/ui/kms", `/ui/kms/${key}`,
     "/ui/iam", `/ui/iam/${user}`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",
     `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/guide",
-    "/ui/account", "/ui/none"];
+    "/ui/account", "/ui/none",
+    "/ui/jobs", `/ui/jobs/${job}`, `${bucket}/work`, `${bucket}/work?item=folder%2F`, `${bucket}/space`, `${bucket}/access`, `${bucket}/cors`,
+    `${bucket}/notifications`, "/ui/groups", "/ui/groups/team", "/ui/policies", `/ui/policies/policy?arn=${encodeURIComponent(policy)}`];
 });
 after(() => node.stop());
 
