@@ -39,7 +39,9 @@ pub fn check(config: &Config, as_json: bool) -> Result<(), String> {
     let in_use = is_locked(&root.join(".myfsio.sys/lock")).map_err(|error| wrong(&error))?;
     let verdict = match &found {
         _ if !root.join(".myfsio.sys").exists() => "there is no data yet; the first start makes it",
-        None => "it is of an early release that wrote no format; the first start looks at its rows",
+        None => {
+            "nothing tells its format: it was restored and not started yet, or is of an early release; the first start looks"
+        }
         Some(found) if found.format > own.format => "it can be opened; what the newer program added is not used",
         Some(_) => "it can be opened as it is",
     };

@@ -13,7 +13,8 @@ from test_commands import command
 pytestmark = pytest.mark.local
 FIXTURES = sorted((nodes.REPO / "tests" / "fixtures").glob("format-*"))
 OFFLINE = [["serve"], ["fsck"], ["fsck", "--repair"], ["fsck", "--explain", "plain/a.txt"], ["reindex"], ["reindex", "plain"], ["bucket", "list"],
-           ["bucket", "create", "more"], ["user", "list"], ["key", "reencrypt"], ["replication", "status"], ["upgrade", "--check"]]
+           ["bucket", "create", "more"], ["user", "list"], ["key", "reencrypt"], ["replication", "status"], ["scrub", "start"], ["backup", "create", "backups"],
+           ["upgrade", "--check"]]
 
 
 @pytest.fixture
@@ -75,6 +76,7 @@ def test_another_format_is_refused_and_not_touched(node, told):
         else:
             assert "format" in done.stderr, (words, done.stderr)
         assert everything_below(node.root) == before, words
+        assert not any(node.cwd.iterdir()), words
 
 
 def test_a_newer_format_may_leave_a_way_back(node):

@@ -52,9 +52,9 @@ def program(node, *words, **env):
     return subprocess.Popen([nodes.BINARY, *words], cwd=node.cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("over", ["socket", "url", "tls"])
+@pytest.mark.parametrize("over", ["socket", "url"])
 def test_top_and_trace(busy, over):
-    tls = {"TLS_CERT_PATH": TLS_FILES / "node.pem", "TLS_KEY_PATH": TLS_FILES / "node.key"} if over == "tls" else {}
+    tls = {"TLS_CERT_PATH": TLS_FILES / "node.pem", "TLS_KEY_PATH": TLS_FILES / "node.key"} if over == "url" else {}
     node = busy(**tls)
     where = [] if over == "socket" else ["--url", node.endpoint]
     env = {} if over == "socket" else {**KEYS, "SSL_CERT_FILE": str(TLS_FILES / "ca.pem")}
