@@ -3,6 +3,7 @@ kept for a time."""
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -46,22 +47,27 @@ def test_figures(way):
 
 
 def test_a_queue_that_is_full_fails_the_rule_until_all_is_sent_anew(way):
-    way = way(source={"REPLICATION_BACKLOG_MAX": "20"}).buckets()
+    way = way(source={"REPLICATION_BACKLOG_MAX": "1500"}).buckets()
     way.a.put_object(Bucket="orig", Key="first", Body=b"1")
     way.quiet()
     way.link.down = True
     way.link.cut()
-    for n in range(60):
-        way.a.put_object(Bucket="orig", Key=f"k{n:02}", Body=b"%d" % n)
+    clients = [way.source.client() for _ in range(4)]
+
+    def put(n):
+        clients[n % 4].put_object(Bucket="orig", Key=f"k{n:04}", Body=b"%d" % n)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, range(1600)))
     way.a.delete_object(Bucket="orig", Key="first")
     wait_until("the rule to fail", lambda: way.status()["state"] == "FAILED")
-    assert "more changes waited" in way.status()["reason"] and way.status()["pending"] <= 20
+    assert "more changes waited" in way.status()["reason"] and way.status()["pending"] <= 1500
     way.source.kill()
     way.source.start()
     way.a = way.source.client()
     way.link.down = False
-    keys = lambda: [o["Key"] for o in way.b.list_objects_v2(Bucket="copy").get("Contents", [])]
-    wait_until("all of it", lambda: keys() == [f"k{n:02}" for n in range(60)], 60)
+    keys = lambda: [o["Key"] for page in way.b.get_paginator("list_objects_v2").paginate(Bucket="copy") for o in page.get("Contents", [])]
+    wait_until("all of it", lambda: keys() == [f"k{n:04}" for n in range(1600)], 60)
     wait_until("the end", lambda: way.status()["state"] == "ACTIVE" and way.status()["pending"] == 0)
     assert way.status()["back_fill"]["is_resync"] and way.status()["parked"] == 0
 

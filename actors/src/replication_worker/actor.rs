@@ -209,6 +209,7 @@ impl ReplicationWorker {
             clock: Arc::clone(&self.tools.clock),
             board: Arc::clone(&seat.board),
             bell: Arc::clone(&seat.bell),
+            backlog_max: self.tools.limits.backlog_max,
             orders,
             worker: context.address(),
         };

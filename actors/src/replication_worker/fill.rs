@@ -13,7 +13,7 @@ use crate::storage::{
     WalkPosition,
 };
 
-/// A back-fill goes on only while fewer entries wait.
+/// A back-fill goes on only while fewer entries wait, and half as many as may.
 const FILL_BELOW: u64 = 1024;
 /// How often it is kept how far a back-fill is.
 const KEEP: Duration = Duration::from_secs(5);
@@ -36,14 +36,16 @@ impl Work {
             return;
         }
         let pending = self.lane.source.totals(&self.queue).map_or(u64::MAX, |totals| totals.pending);
-        if pending >= FILL_BELOW {
+        let (below, limit) = bounds(self.lane.backlog_max);
+        if pending >= below {
             return;
         }
         self.is_walking = true;
         let position = fill.position.as_deref().and_then(WalkPosition::parse);
         let (source, bucket, peer) = (Arc::clone(&self.lane.source), Arc::clone(&self.bucket), self.learned.peer);
         let since = (!self.order.rule.wants_existing()).then_some(self.order.rule.created_at);
-        self.tasks.push(Box::pin(async move { Event::Walked(step(&*source, bucket, position, peer, since).await) }));
+        self.tasks
+            .push(Box::pin(async move { Event::Walked(step(&*source, bucket, position, limit, peer, since).await) }));
     }
 
     pub(super) fn walked(&mut self, walked: Result<Walked, StorageError>) {
@@ -97,6 +99,14 @@ impl Work {
     }
 }
 
+/// Below how many entries a back-fill goes on, and how many slots a step of it looks at: together never more than a queue may hold, or
+/// it would overflow by itself.
+fn bounds(backlog_max: u64) -> (u64, usize) {
+    let half = (backlog_max / 2).max(1);
+    let page = usize::try_from(half).unwrap_or(usize::MAX).min(SettleChanges::CHANGES_MAX);
+    (FILL_BELOW.min(half), page)
+}
+
 /// What a step of a back-fill has come to.
 #[derive(Debug)]
 pub(super) struct Walked {
@@ -111,10 +121,11 @@ pub(super) async fn step(
     source: &dyn Source,
     bucket: Arc<Bucket>,
     position: Option<WalkPosition>,
+    limit: usize,
     peer: Option<NodeId>,
     since: Option<Stamp>,
 ) -> Result<Walked, StorageError> {
-    let page = source.walk(Arc::clone(&bucket), position, SettleChanges::CHANGES_MAX).await?;
+    let page = source.walk(Arc::clone(&bucket), position, limit).await?;
     let own = source.node_id();
     let mut slots: Vec<Slot> = Vec::with_capacity(page.slots.len());
     let looked_at = page.slots.len() as u64;
@@ -152,5 +163,20 @@ pub(super) async fn settle_parked(
         after = Some((last.since, last.slot.clone()));
         let changes = page.iter().map(|entry| (entry.slot.clone(), entry.mark, outcome.clone())).collect();
         settled += source.settle(SettleChanges { queue: queue.clone(), changes }).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_back_fill_never_overflows_its_queue() {
+        for backlog_max in [1, 2, 3, 20, 511, 1024, 2_000_000] {
+            let (below, page) = bounds(backlog_max);
+            assert!(below >= 1 && page >= 1);
+            assert!(below - 1 + page as u64 <= backlog_max, "{backlog_max}");
+        }
+        assert_eq!(bounds(2_000_000), (FILL_BELOW, SettleChanges::CHANGES_MAX));
     }
 }

@@ -66,6 +66,8 @@ pub(super) struct Lane {
     pub clock: SharedClock,
     pub board: Arc<Board>,
     pub bell: Arc<Bell>,
+    /// Most entries of its queue.
+    pub backlog_max: u64,
     /// None ends it.
     pub orders: watch::Receiver<Option<Order>>,
     pub worker: Addr<ReplicationWorker>,
