@@ -65,10 +65,13 @@ async function wrongOf(options, wrongOn) {
   const wrong = (await wrongOn(stranger.page)).map((finding) => `login: ${finding}`);
   await stranger.context.close();
   const { page, context } = await signedIn(node, { ...options, bypassCSP: true });
-  for (const screen of screens) {
-    await page.goto(node.console + screen);
-    for (const finding of await wrongOn(page)) wrong.push(`${screen}: ${finding}`);
-  }
+  // Two pages at once, each with every second screen.
+  await Promise.all([page, await context.newPage()].map(async (own, half) => {
+    for (const screen of screens.filter((_, at) => at % 2 === half)) {
+      await own.goto(node.console + screen);
+      for (const finding of await wrongOn(own)) wrong.push(`${screen}: ${finding}`);
+    }
+  }));
   await context.close();
   return wrong;
 }

@@ -9,10 +9,12 @@
 
 pub mod device;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -252,7 +254,7 @@ fn launch(mut command: Command, dir: &Path, port: u16, settings: &[(String, Stri
         .env("HOME", &cwd)
         .env("HOST", "127.0.0.1")
         .env("PORT", port.to_string())
-        .env("UI_PORT", free_port().to_string())
+        .env("UI_PORT", "0")
         .env("STORAGE_ROOT", dir.join("data"))
         .env("JOURNAL_SEGMENT_BYTES", "4194304")
         .env("LOG_LEVEL", "warn")
@@ -281,7 +283,14 @@ pub fn binary() -> String {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    // The system gives a port that was let go of to the next who asks; tests run side by side, so each gets one of its own.
+    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if TAKEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 /// An answer.

@@ -18,6 +18,8 @@ enum Verdict {
     PassedOver,
     Edited,
     Damaged(Damage),
+    /// The run is not at work any more: nothing is known of it.
+    Interrupted,
 }
 
 /// What a target was good for.
@@ -32,18 +34,18 @@ enum Help {
 }
 
 impl Worker {
-    /// Verifies something. Answers how many bytes were read. What goes wrong with this one alone is a finding. Errs: what concerns
-    /// more, and passes.
+    /// Verifies something. Answers how many bytes were read; none when it was interrupted. What goes wrong with this one alone is a
+    /// finding. Errs: what concerns more, and passes.
     pub(super) async fn verify_or_tell(
         &self,
         run: &ScrubRun,
         item: &ScrubItem,
         tempo: &mut Tempo,
-    ) -> Result<usize, StorageError> {
+    ) -> Result<Option<usize>, StorageError> {
         match self.verify(run, item, tempo).await {
             Err(StorageError::NoSuchBucket { .. }) => {
                 self.desk.update(run, |run, _| run.passed_over += 1);
-                Ok(0)
+                Ok(Some(0))
             }
             Err(
                 error @ (StorageError::Busy
@@ -53,14 +55,14 @@ impl Worker {
             ) => Err(error),
             Err(error) => {
                 let damage = Damage::new(DamageKind::Unreadable, error.to_string());
-                self.damaged(run, item, &damage, None).await.map(|()| 0)
+                self.damaged(run, item, &damage, None).await.map(|()| Some(0))
             }
             Ok(read) => Ok(read),
         }
     }
 
     /// Errs: whatever keeps it from being verified.
-    async fn verify(&self, run: &ScrubRun, item: &ScrubItem, tempo: &mut Tempo) -> Result<usize, StorageError> {
+    async fn verify(&self, run: &ScrubRun, item: &ScrubItem, tempo: &mut Tempo) -> Result<Option<usize>, StorageError> {
         let (key, mut read) = (self.data_key(item)?, 0);
         let mut verdict = self.examine(run, item, key.as_ref(), tempo, &mut read).await?;
         if let Verdict::Damaged(damage) = &verdict
@@ -82,9 +84,10 @@ impl Worker {
         match verdict {
             Verdict::Right | Verdict::Edited => self.right(run, item, matches!(verdict, Verdict::Edited)).await?,
             Verdict::PassedOver => drop(self.desk.update(run, |run, _| run.passed_over += 1)),
+            Verdict::Interrupted => return Ok(None),
             Verdict::Damaged(damage) => self.damaged(run, item, &damage, key.as_ref()).await?,
         }
-        Ok(read)
+        Ok(Some(read))
     }
 
     /// The data key of an encrypted object, where the node may open it. Without it, what is stored is verified as it is.
@@ -120,7 +123,7 @@ impl Worker {
                     *read = read.saturating_add(bytes);
                     self.desk.total(|totals| totals.bytes += bytes as u64);
                     if !self.desk.update(run, |run, _| run.bytes += bytes as u64) {
-                        return Ok(Verdict::PassedOver);
+                        return Ok(Verdict::Interrupted);
                     }
                     tempo.rest(bytes, started.elapsed()).await;
                 }

@@ -355,7 +355,7 @@ impl Worker {
         self.desk.update(run, |run, _| run.unreadable_rows += page.unreadable_rows);
         for item in &page.items {
             let started = Instant::now();
-            let read = self.verify_or_tell(run, item, tempo).await?;
+            let Some(read) = self.verify_or_tell(run, item, tempo).await? else { return Ok(Next::Interrupted) };
             if !self.desk.update(run, |run, _| run.reach(item.mark())) {
                 return Ok(Next::Interrupted);
             }
