@@ -32,8 +32,9 @@ const rule = (bucket, target) => put(`/_myfsio/replication/rules/${bucket}`, JSO
 await rule("photos", "copy");
 await rule("website", "not-there");
 const order = (body) => node.s3("POST", "/_myfsio/jobs", JSON.stringify(body)).then((answer) => answer.json());
+await put("/photos/gone.txt", "gone");
 const job = await order({ action: "copy", bucket: "photos", prefixes: ["2026/"], from: "2026/", to: "archive/2026/" });
-const denied = await order({ action: "delete", bucket: "photos", keys: ["readme.md"], versions: true });
+const denied = await order({ action: "delete", bucket: "photos", keys: ["gone.txt"], versions: true });
 await node.s3("POST", "/_myfsio/iam/groups", JSON.stringify({ name: "photographers" }));
 await put("/_myfsio/iam/groups/photographers/attached/arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess");
 const cors = "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>";
