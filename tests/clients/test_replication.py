@@ -469,10 +469,12 @@ def test_headers_of_replication_need_their_permission_and_signature(way):
     got = signed(way.target, "PUT", "/copy/m", b"x", chosen, access=way.key[0], secret=way.key[1])
     assert got[0] == 200, got
     assert way.b.head_object(Bucket="copy", Key="m")["LastModified"].timestamp() == 1_700_000_000
-    pair = {"X-Access-Key": plain[0], "X-Secret-Key": plain[1], **chosen}
-    pair.pop("x-amz-content-sha256")
-    got = send(way.target.endpoint, "PUT", "/copy/unsigned", b"x", pair)
+    chosen.pop("x-amz-content-sha256")
+    got = signed(way.target, "PUT", "/copy/unsigned", b"x", unsigned=chosen, **who)
     assert got[0] == 200 and "x-myfsio-applied" not in got[1], "what is not signed is not there"
+    pair = {"X-Access-Key": plain[0], "X-Secret-Key": plain[1], **chosen}
+    got = send(way.target.endpoint, "PUT", "/copy/pair", b"x", pair)
+    assert got[0] == 403 and code_of(got[2]) == "AccessDenied", "whoever sends the secret has written the rest of the request, too"
 
 
 def test_the_handshake(way):

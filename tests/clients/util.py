@@ -108,15 +108,15 @@ def send(endpoint, method, target, body=b"", headers=None):
         connection.close()
 
 
-def signed(server, method, target, body=b"", headers=None, access=None, secret=None):
-    """A raw request signed in its header (SigV4), for what boto3 hides or refuses to send."""
+def signed(server, method, target, body=b"", headers=None, access=None, secret=None, unsigned=None):
+    """A raw request signed in its header (SigV4), for what boto3 hides or refuses to send; `unsigned` headers are added after that."""
     access = access or getattr(server, "access", "localadmin")
     secret = secret or getattr(server, "secret", "localadmin")
     sign_ahead(getattr(server, "ahead", 0))
     request = AWSRequest(method=method, url=server.endpoint + target, data=body, headers=dict(headers or {}))
     S3SigV4Auth(Credentials(access, secret), "s3", "us-east-1").add_auth(request)
     prepared = {k: (v.decode() if isinstance(v, bytes) else v) for k, v in request.headers.items()}
-    return send(server.endpoint, method, target, body, prepared)
+    return send(server.endpoint, method, target, body, {**prepared, **(unsigned or {})})
 
 
 def code_of(body):
