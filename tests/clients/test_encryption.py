@@ -432,7 +432,8 @@ def until_asked_for_the_body(node, target, headers, access="localadmin", secret=
     while b"\r\n\r\n" not in answer and (some := connection.sock.recv(65536)):
         answer += some
     if not answer.startswith(b"HTTP/1.1 100"):
-        while some := connection.sock.recv(65536):
+        # Not until the end: the node leaves a refused client some seconds to hear of it.
+        while b"</Error>" not in answer and (some := connection.sock.recv(65536)):
             answer += some
     connection.close()
     return answer.split(b"\r\n")[0], answer
