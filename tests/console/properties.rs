@@ -59,7 +59,19 @@ async fn a_quota_is_seen_by_all_and_set_by_administrators() {
         assert!(page.texts("#quota form").is_empty(), "{role:?}");
     }
     assert_eq!(save(&admin, "quota", &[("max_mb", "x"), ("do", "update")]).await.status, 400);
+    // Well below it nobody is warned; from 80 % on all who see the bucket are.
+    assert!(!admin.get("/ui").await.text.contains("of the quota of objects"));
+    assert_eq!(save(&admin, "quota", &[("max_objects", "1"), ("do", "update")]).await.location(), PAGE);
+    for role in [Role::Admin, Role::Reader] {
+        let home = world::browser(&node, role).await.get("/ui").await;
+        assert!(
+            home.texts("li a").contains(&"shared: 100 % of the quota of objects is used".to_owned()),
+            "{}",
+            home.text
+        );
+    }
     assert_eq!(save(&admin, "quota", &[("do", "remove")]).await.location(), PAGE);
+    assert!(!admin.get("/ui").await.text.contains("of the quota of objects"));
     assert!(admin.get(PAGE).await.texts("#quota").join("").contains("no limit"));
 }
 

@@ -1,13 +1,18 @@
 //! The dashboard: is it well, how full is it, what is largest, how does one connect. Every figure is read from a counter that is
 //! kept with each commit; nothing is counted for the page.
 
+use std::sync::Arc;
+
 use askama::Template;
+use myfsio_actors::bucket_config::QuotaResource;
+use myfsio_actors::names::BucketId;
+use myfsio_actors::storage::{Bucket, QuotaScope};
 use rustix::fs::statvfs;
 
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
-use crate::console::units::{bytes, count, percent};
+use crate::console::units::{bytes, count, legible, percent};
 use crate::console::visit::{Visit, render};
 use crate::within::Asker;
 
@@ -77,6 +82,7 @@ async fn show(visit: Visit) -> Outcome {
             attention.push(Attention { text, address: links::bucket(name, "browse") });
         }
     }
+    attention.extend(full_quotas(&visit, asker, &buckets));
     sized.sort_by_key(|(_, usage)| std::cmp::Reverse(usage.bytes));
     let most = sized.first().map_or(0, |(_, usage)| usage.bytes);
     let largest = sized
@@ -104,6 +110,39 @@ async fn show(visit: Visit) -> Outcome {
         page: visit.page(visit.t.home.title),
     };
     render(&view)
+}
+
+/// Quotas that have reached a warning threshold: those of buckets that are seen, and for administrators those of users.
+fn full_quotas(visit: &Visit, asker: &Asker, buckets: &[Arc<Bucket>]) -> Vec<Attention> {
+    let (node, words) = (&visit.console.node, &visit.t.home);
+    let bucket_of = |id: BucketId| buckets.iter().find(|bucket| bucket.id == id).map(|bucket| bucket.name.as_str());
+    let mut full = Vec::new();
+    for (scope, account) in node.storage.quota_accounts() {
+        let (what, address) = match &scope {
+            QuotaScope::Bucket(id) => match bucket_of(*id) {
+                Some(name) => (name.to_owned(), links::bucket(name, "properties")),
+                None => continue,
+            },
+            QuotaScope::Prefix(id, prefix) => match bucket_of(*id) {
+                Some(name) => (format!("{name}/{}", legible(prefix)), links::bucket(name, "properties")),
+                None => continue,
+            },
+            QuotaScope::Owner(owner) if asker.is_administrator() => {
+                (node.access.owner_name(owner).unwrap_or_else(|| owner.to_string()), "/ui/iam".to_owned())
+            }
+            QuotaScope::Owner(_) => continue,
+        };
+        for (resource, word) in
+            [(QuotaResource::Bytes, words.quota_bytes), (QuotaResource::Objects, words.quota_objects)]
+        {
+            let limit = account.limits.of(resource).filter(|_| account.warning(resource).is_some());
+            let Some(limit) = limit else { continue };
+            let text = format!("{what}: {} % {word}", percent(account.used.of(resource), limit));
+            full.push(Attention { text, address: address.clone() });
+        }
+    }
+    full.sort_by(|a, b| a.text.cmp(&b.text));
+    full
 }
 
 /// How the node is; why, administrators learn.

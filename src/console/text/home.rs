@@ -22,6 +22,8 @@ texts! { Home {
     connect = "Connect a program",
     connect_hint = "Credentials stay with you: set them in the environment.",
     attention = "Worth a look",
+    quota_bytes = "of the storage quota is used",
+    quota_objects = "of the quota of objects is used",
     all_well = "Nothing needs your attention.",
     unfinished = "in parts of unfinished uploads",
 } }
