@@ -27,7 +27,7 @@ const PART_BYTES: u64 = 64 << 20;
 /// Bytes of an object of the backlog: nothing of what is measured depends on it.
 const TINY: u64 = 64;
 const TARGET: &str = "bench-target";
-const TOKEN: &str = "bench";
+const TOKEN: &str = "bench-of-replication";
 /// How often it is looked how much waits.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a backlog may take.
