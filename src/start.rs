@@ -368,6 +368,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         region: config.aws_region.clone(),
         service: config.aws_service.clone(),
         api_base_url,
+        base_domains: config.base_domains.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
         signing_keys: SigningKeys::default(),
     };

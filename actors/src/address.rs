@@ -8,15 +8,33 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Whether an address is on the public internet (IANA special-purpose address registries).
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
+        address if METADATA.contains(&address) => false,
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
     }
 }
 
 /// Whether an address is of this machine or of a private network (RFC 1918, 4193, 6598). Neither public nor that are, among others,
-/// link-local addresses, where clouds tell machines their secrets.
+/// link-local addresses, where clouds tell machines their secrets, and the few others where they do.
 pub fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
+    let address = address.to_canonical();
+    !METADATA.contains(&address) && is_of_private_network(address)
+}
+
+/// Whether an address may be asked where private networks are allowed.
+pub fn is_public_or_private(address: IpAddr) -> bool {
+    is_public(address) || is_private(address)
+}
+
+/// Where clouds tell machines their secrets, beside link-local addresses: AWS by IPv6, Alibaba Cloud, Azure's own host.
+const METADATA: [IpAddr; 3] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+];
+
+fn is_of_private_network(address: IpAddr) -> bool {
+    match address {
         IpAddr::V4(address) => {
             let [a, b, ..] = address.octets();
             address.is_loopback() || address.is_private() || (a == 100 && (64..128).contains(&b))
@@ -68,6 +86,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn where_clouds_tell_secrets_nobody_asks() {
+        for address in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "::ffff:169.254.169.254",
+            "fe80::a9fe:a9fe",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "::ffff:100.100.100.200",
+            "168.63.129.16",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+        ] {
+            assert!(!is_public_or_private(address.parse().unwrap()), "{address}");
+        }
+        assert!(is_private("fd00:ec2::253".parse().unwrap()) && is_private("100.100.100.201".parse().unwrap()));
+    }
 
     #[test]
     fn addresses() {

@@ -21,7 +21,7 @@ use crate::worker::{Tally, Worker};
 use crate::workload::{Operation, Stop, Workload};
 
 /// How often the server's memory is looked at.
-const MEMORY_EVERY: Duration = Duration::from_millis(250);
+const MEMORY_EVERY: Duration = Duration::from_millis(50);
 /// A server that has used no CPU for so long has done what it was asked to.
 const SETTLED: Duration = Duration::from_secs(1);
 /// A server that is still busy after this long never rests.

@@ -15,7 +15,7 @@ mod uploads;
 
 use std::net::IpAddr;
 
-use myfsio_actors::address::{is_private, is_public};
+use myfsio_actors::address::{is_public, is_public_or_private};
 use myfsio_actors::outgoing::Allowed;
 
 pub use client::{Ask, Download, Failure, Place, Remote, Reply, S3Client};
@@ -32,7 +32,7 @@ pub use uploads::{Remembered, Uploads, What as UploadOf};
 /// Which addresses connections may lead to. Link-local ones, where clouds tell machines their secrets, are never among them.
 pub fn allowed(private: bool) -> Allowed {
     let allows: fn(IpAddr) -> bool = match private {
-        true => |address| is_public(address) || is_private(address),
+        true => is_public_or_private,
         false => is_public,
     };
     Allowed { allows, refusal: "the endpoint's address is none that may be spoken to (see ALLOW_PRIVATE_ENDPOINTS)" }

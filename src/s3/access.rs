@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use myfsio_actors::iam::{IamClient, IamError, Principal};
+use myfsio_actors::iam::{COMMAND_LINE_KEY, IamClient, IamError, Principal};
 use myfsio_actors::names::{AccessKeyId, CanonicalId};
 use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, PolicyEngineClient, Reason, RequestContext};
 use myfsio_actors::seal::{SealError, SecretKey};
@@ -38,7 +39,7 @@ pub struct OwnKey {
 impl OwnKey {
     /// A new one. Errs: the system has no random numbers.
     pub fn random() -> Result<Self, SealError> {
-        let id = AccessKeyId::parse("myfsio-command-line").map_err(|_| SealError::Damaged)?;
+        let id = AccessKeyId::parse(COMMAND_LINE_KEY).map_err(|_| SealError::Damaged)?;
         Ok(Self { id, secret: SecretKey::random()? })
     }
 
@@ -80,7 +81,12 @@ impl Access {
     /// Takes in policies that were edited on disk since the last request. A broken edit leaves the last good state in
     /// force, so it is no reason to refuse.
     pub async fn refresh(&self) {
-        if let Err(error) = self.policy_engine.refresh().await {
+        self.refresh_since(Instant::now()).await;
+    }
+
+    /// The same, as far as they were edited before a request `arrived`: IAM looks after that, and often for both.
+    pub async fn refresh_since(&self, arrived: Instant) {
+        if let Err(error) = self.policy_engine.refresh(arrived).await {
             tracing::warn!(%error, "bucket policies could not be read again");
         }
     }
@@ -153,6 +159,9 @@ impl Credentials for Access {
         token: Option<&str>,
         exposed: bool,
     ) -> Result<Credential<Principal>, CredentialError> {
+        if self.own_key.is_of(id) {
+            return Err(CredentialError::NoSuchAccessKey);
+        }
         let found = self.iam.credential(id, token, exposed).await.map_err(refusal)?;
         Ok(Credential { secret: SecretText::new(found.secret.expose()), principal: found.principal })
     }
@@ -171,6 +180,10 @@ impl Credentials for Access {
         }
         if self.own_key.stands_for(id, token, secret) {
             return Ok(self.iam.credential(id, None, exposed).await.map_err(refusal)?.principal);
+        }
+        // Whatever a file says: the id stands for the command line, and no other secret is right for it.
+        if self.own_key.is_of(id) {
+            return Err(CredentialError::NoSuchAccessKey);
         }
         self.iam.verify_secret(id, token, secret, address, exposed).await.map_err(refusal)
     }

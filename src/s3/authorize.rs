@@ -16,6 +16,7 @@ mod open;
 use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::audit::ChangeOrigin;
@@ -200,14 +201,15 @@ fn compares(operation: Operation, headers: &HeaderMap) -> bool {
             || headers.contains_key("x-amz-if-match-last-modified-time"))
 }
 
-/// Asks for the permission of the request's own resource; answers the object, where that was looked up. Errs: AccessDenied; what is
-/// missing, to those who may list.
+/// Asks for the permission of the request's own resource, by the policies as they were when the request had `arrived` or later;
+/// answers the object, where that was looked up. Errs: AccessDenied; what is missing, to those who may list.
 pub async fn primary(
     node: &Node,
     auth: &Authenticated,
     primary: &Primary<'_>,
+    arrived: Instant,
 ) -> Result<Option<PeekedObject>, S3Error> {
-    node.access.refresh().await;
+    node.access.refresh_since(arrived).await;
     let version = primary.facts.query.get("versionId").map(VersionId::parse).transpose();
     let row = match (primary.bucket, primary.key, version) {
         (Some(bucket), Some(key), Ok(version)) => Some((bucket, key, version)),

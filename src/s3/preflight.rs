@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_http::RequestHead as HttpHead;
 use actix_http::error::PayloadError;
@@ -234,7 +235,8 @@ impl Caller {
         let query = Query::default();
         let facts = Facts { headers: &headers, query: &query, mechanism: Mechanism::SigV4Query, ..self.facts(node) };
         let (bucket_name, bucket, key) = (Some(bucket_name), Some(&*bucket), Some(key));
-        authorize::primary(node, &self.auth, &Primary { operation, facts, bucket_name, bucket, key }).await.map(drop)
+        let primary = Primary { operation, facts, bucket_name, bucket, key };
+        authorize::primary(node, &self.auth, &primary, Instant::now()).await.map(drop)
     }
 
     /// The request's body, which comes from `incoming`. Once. Errs: InvalidDigest, InvalidRequest for what is claimed of it.
@@ -287,7 +289,7 @@ pub async fn prepare(
     let operation = operation::resolve(&head.method, address.scope(), &query, &head.headers)?;
     exchange.asked_for(operation, &head.headers);
     exchange.came_from(client_of(node, head));
-    let received = node.clock.now();
+    let (received, arrived) = (node.clock.now(), Instant::now());
     let peer = head.peer_addr.map(|peer| peer.ip());
     let virtual_bucket = route::virtual_bucket(route::host(head).unwrap_or_default(), &node.settings.base_domains);
     let seen = request_head(head, virtual_bucket.as_deref(), peer);
@@ -318,7 +320,7 @@ pub async fn prepare(
     let peeked = match operation.authorized_by_spine() {
         true => {
             let (bucket_name, bucket, key) = (bucket_name.as_ref(), bucket.as_deref(), key.as_ref());
-            authorize::primary(node, &auth, &Primary { operation, facts, bucket_name, bucket, key }).await?
+            authorize::primary(node, &auth, &Primary { operation, facts, bucket_name, bucket, key }, arrived).await?
         }
         false => None,
     };
@@ -335,7 +337,7 @@ pub async fn prepare(
     }
     let (decoder, limits) = body_limits(node, &seen, operation.takes_content(), &auth)?;
     if !matches!(head.method, Method::GET | Method::HEAD)
-        && let Err(error) = node.replication.refresh().await
+        && let Err(error) = node.replication.refresh_since(arrived).await
     {
         tracing::warn!(%error, "edited rules of replication were not taken up");
     }

@@ -76,6 +76,7 @@ def test_chosen_keys_and_what_is_refused(node):
     for body, code, status in (
         ({"display_name": "x", "access_key": "chosen-key"}, "EntityAlreadyExists", 409),
         ({"display_name": "x", "user_name": "CHOSEN"}, "EntityAlreadyExists", 409),
+        ({"display_name": "x", "access_key": "MyFSIO-command-line"}, "InvalidArgument", 400),
         ({"display_name": " "}, "InvalidArgument", 400),
         ({}, "InvalidArgument", 400),
         ({"display_name": "x", "secret_key": "short"}, "InvalidArgument", 400),
@@ -348,6 +349,18 @@ def test_grants_of_single_actions(node):
     ask(node, "DELETE", "/Subject", expect=204, **deleter)
     for name in ("list_users", "rotate_key", "update_policy", "delete_user"):
         ask(node, "DELETE", "/" + name, expect=204)
+
+
+def test_the_key_of_the_command_line_is_nobody_elses(node_factory):
+    node = node_factory()
+    key, secret = "myfsio-command-line", "typed-by-somebody"
+    node.add_users({"access_key": key, "secret_key": secret, "display_name": "Somebody", "policies": [{"bucket": "*", "actions": ["*"]}]})
+    body = json.dumps({"directory": str(node.root.parent / "stolen")}).encode()
+    pair = {"X-Access-Key": key, "X-Secret-Key": secret}
+    status, _, answer = send(node.endpoint, "POST", "/_myfsio/backups", body, pair)
+    assert status == 403 and json.loads(answer)["error"]["code"] == "InvalidAccessKeyId", answer
+    with refused(403, "InvalidAccessKeyId"):
+        node.client(key, secret).list_buckets()
 
 
 def test_no_secret_in_the_log(node):

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, ArbiterHandle};
 use parking_lot::Mutex;
@@ -140,7 +140,7 @@ impl IamClient {
 
     /// Takes up a hand edit of the file, if there is one: one `stat` otherwise.
     pub async fn refresh(&self) -> Result<(), IamError> {
-        if self.shared.directory.load().is_current_for_request(&self.shared.path) {
+        if self.shared.directory.load().is_current_for_request(&self.shared.path, Instant::now()) {
             return Ok(());
         }
         Ok(self.door.call(Reload).await?)

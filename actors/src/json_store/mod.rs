@@ -211,12 +211,13 @@ impl<T> Published<T> {
     /// The same for requests, of which many come at once, and each of whose clients may have edited the file a moment ago. Where
     /// the kernel tells that nothing happened in the folder, that is all that is looked at; else the file is, in the folder that
     /// it was in, which is the cheaper half of following a path. Folders and links on the way, and what the kernel does not tell
-    /// (other hosts of a network's file system, memory maps), are looked at once a millisecond.
-    pub fn is_current_for_request(&self, path: &Path) -> bool {
+    /// (other hosts of a network's file system, memory maps), are looked at once a millisecond. What was looked at after the
+    /// request had `arrived` need not be looked at again.
+    pub fn is_current_for_request(&self, path: &Path, arrived: Instant) -> bool {
         let now = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
         let followed = self.followed.load(Ordering::Relaxed);
         let is_followed = followed != 0 && now.saturating_sub(followed) < FOLDER_NANOS;
-        let turn = self.watch.as_ref().and_then(|watch| watch.turn());
+        let turn = self.watch.as_ref().and_then(|watch| watch.turn(arrived));
         if let Some(folder) = self.folder.as_ref().filter(|_| is_followed) {
             let is_silent = turn.is_some_and(|turn| turn == self.turn.load(Ordering::Relaxed));
             let is_same = || FileStamp::of_name(folder, path).is_ok_and(|stamp| stamp == self.seen);
@@ -275,7 +276,7 @@ impl<S: Schema> JsonStore<S> {
             None => (empty.to_string(), None),
         };
         let (document, state) = compile(&schema, &text).map_err(|m| StoreError::Broken(problem(&path, m)))?;
-        let kept = Kept { formers: Formers::default(), watch: Watch::of(&path, None) };
+        let kept = Kept { formers: Formers::default(), watch: Watch::of(&path) };
         let published = Published::new(&path, Arc::new(state), None, seen, &kept);
         Ok(Self { path, schema, document, text, kept, published: Arc::new(ArcSwap::from_pointee(published)) })
     }
@@ -425,7 +426,7 @@ impl<S: Schema> JsonStore<S> {
     }
 
     fn publish(&mut self, state: Arc<S::State>, problem: Option<FileProblem>, seen: Option<Seen>) {
-        self.kept.watch = Watch::of(&self.path, self.kept.watch.as_ref());
+        self.kept.watch = Watch::of(&self.path);
         self.published.store(Arc::new(Published::new(&self.path, state, problem, seen, &self.kept)));
     }
 }

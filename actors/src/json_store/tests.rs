@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -160,14 +160,17 @@ fn the_next_request_sees_an_edit() {
     for n in 2..40_u64 {
         settle(&mut store);
         let published = store.snapshot().load_full();
-        assert!(published.is_current_for_request(&path) && published.is_current_for_request(&path));
+        assert!(
+            published.is_current_for_request(&path, Instant::now())
+                && published.is_current_for_request(&path, Instant::now())
+        );
         let other = folder.path().join("sub/edit");
         match n % 3 {
             0 => fs::write(&path, format!("{{\"n\": {n}}}")).unwrap(),
             1 => fs::remove_file(&path).unwrap(),
             _ => fs::write(&other, format!("{{\"n\": {n}}}")).and_then(|()| fs::rename(&other, &path)).unwrap(),
         }
-        assert!(!published.is_current_for_request(&path), "{n}");
+        assert!(!published.is_current_for_request(&path, Instant::now()), "{n}");
         store.reload(NOW);
         if n % 3 == 1 {
             add(&mut store, 1).unwrap();
@@ -185,13 +188,19 @@ fn while_nothing_happens_in_the_folder_only_the_kernel_is_asked() {
     settle(&mut store);
     let published = store.snapshot().load_full();
     let watch = published.watch.clone().expect("the kernel tells of folders here");
-    assert!(published.is_current_for_request(&path) && published.is_current_for_request(&path));
-    let turn = watch.turn();
+    assert!(
+        published.is_current_for_request(&path, Instant::now())
+            && published.is_current_for_request(&path, Instant::now())
+    );
+    let turn = watch.turn(Instant::now());
     assert_eq!(turn, Some(published.turn.load(Ordering::Relaxed)));
     // Another file of the folder: looked at once more, and current as before.
     fs::write(folder.path().join("other"), "x").unwrap();
-    assert!(published.is_current_for_request(&path) && published.is_current_for_request(&path));
-    assert!(watch.turn() > turn);
+    assert!(
+        published.is_current_for_request(&path, Instant::now())
+            && published.is_current_for_request(&path, Instant::now())
+    );
+    assert!(watch.turn(Instant::now()) > turn);
     // A folder in the place of the watched one has a watch of its own.
     fs::rename(folder.path(), folder.path().with_extension("former")).unwrap();
     fs::create_dir(folder.path()).unwrap();
@@ -203,6 +212,42 @@ fn while_nothing_happens_in_the_folder_only_the_kernel_is_asked() {
 }
 
 #[test]
+fn a_look_serves_those_who_had_arrived_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("file.json"), folder.path().join("other.json"));
+    let (mut store, mut further) = (open(&path), open(&other));
+    settle(&mut store);
+    settle(&mut further);
+    let (published, further) = (store.snapshot().load_full(), further.snapshot().load_full());
+    let watch = published.watch.clone().expect("the kernel tells of folders here");
+    assert!(Arc::ptr_eq(&watch, further.watch.as_ref().unwrap()), "one watch for the files of a folder");
+    while watch.turn(Instant::now()).is_none() {}
+    let arrived = Instant::now();
+    let turn = watch.turn(Instant::now());
+    assert!(turn.is_some());
+    fs::write(&path, r#"{"n": 7}"#).unwrap();
+    assert_eq!(watch.turn(arrived), turn, "the look after its arrival found nothing");
+    assert_eq!(watch.turn(Instant::now()), None);
+    assert!(!published.is_current_for_request(&path, Instant::now()));
+    assert!(further.is_current_for_request(&other, Instant::now()));
+}
+
+#[test]
+fn a_watch_of_a_folder_that_is_gone_is_nobodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub/file.json");
+    let store = open(&path);
+    let watch = store.snapshot().load().watch.clone().expect("the kernel tells of folders here");
+    fs::remove_dir_all(folder.path().join("sub")).unwrap();
+    // Whoever has the folder open holds its number.
+    drop(store);
+    assert_eq!(watch.turn(Instant::now()), None);
+    assert_eq!(watch.turn(Instant::now()), None, "nothing is told any more, so all is looked at");
+    // Most file systems give the number of the folder to the next one.
+    assert!(!Arc::ptr_eq(&watch, open(&path).snapshot().load().watch.as_ref().unwrap()));
+}
+
+#[test]
 fn an_edit_is_seen_by_all_threads_that_ask_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.json");
@@ -210,15 +255,18 @@ fn an_edit_is_seen_by_all_threads_that_ask_at_once() {
     for n in 2..30_u64 {
         settle(&mut store);
         let published = store.snapshot().load_full();
-        assert!(published.is_current_for_request(&path) && published.is_current_for_request(&path));
+        assert!(
+            published.is_current_for_request(&path, Instant::now())
+                && published.is_current_for_request(&path, Instant::now())
+        );
         let is_edited = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     while !is_edited.load(Ordering::SeqCst) {
-                        published.is_current_for_request(&path);
+                        published.is_current_for_request(&path, Instant::now());
                     }
-                    assert!(!published.is_current_for_request(&path), "{n}");
+                    assert!(!published.is_current_for_request(&path, Instant::now()), "{n}");
                 });
             }
             fs::write(&path, format!("{{\"n\": {n}}}")).unwrap();
@@ -236,10 +284,10 @@ fn a_folder_that_was_exchanged_is_seen_a_moment_later() {
     let mut store = open(&path);
     settle(&mut store);
     let published = store.snapshot().load_full();
-    assert!(published.is_current_for_request(&path));
+    assert!(published.is_current_for_request(&path, Instant::now()));
     fs::rename(folder.path().join("sub"), folder.path().join("former")).unwrap();
     std::thread::sleep(Duration::from_millis(2));
-    assert!(!published.is_current_for_request(&path));
+    assert!(!published.is_current_for_request(&path, Instant::now()));
 }
 
 #[test]

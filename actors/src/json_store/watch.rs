@@ -3,22 +3,31 @@
 //! An event stands in the queue before the call that caused it returns. So who edits a file and then asks the node finds that it
 //! was noticed, and asking whether the queue is empty costs a third of looking at the file.
 //!
+//! All files of a folder share its watch, and a look serves every request that had arrived before it: so a request asks the kernel
+//! once, whichever files it depends on.
+//!
 //! INVARIANT: between two looks that answer the same turn, no event was in the queue.
 
 use std::fs;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use parking_lot::Mutex;
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
 /// Bytes that are taken out of the queue at once; an event has 16 and a name.
 const EVENT_BYTES: usize = 4096;
-/// How often, before the rest waits for the next look.
-const READS_MAX: usize = 64;
+/// How many events are taken out at a look, before the rest waits for the next.
+const EVENTS_MAX: usize = 4096;
+
+/// The watches there are: the kernel has few to give, and one tells all.
+static WATCHES: Mutex<Vec<Weak<Watch>>> = Mutex::new(Vec::new());
 
 /// A folder that is watched.
 #[derive(Debug)]
@@ -28,40 +37,74 @@ pub(super) struct Watch {
     folder: (u64, u64),
     /// Grows with whatever is taken out of the queue; odd while it is.
     turn: AtomicU64,
+    /// Whether the folder is gone, so that the kernel tells nothing any more.
+    is_over: AtomicBool,
+    /// When it was made.
+    since: Instant,
+    /// When the queue was last found empty, in nanoseconds since `since`; 0 for never.
+    looked: AtomicU64,
 }
 
 impl Watch {
-    /// Watches the folder of the file at `path`, by `former` if that does. None where the kernel cannot, and for a link, whose
-    /// file lies elsewhere.
-    pub(super) fn of(path: &Path, former: Option<&Arc<Self>>) -> Option<Arc<Self>> {
+    /// The watch of the folder of the file at `path`. None where the kernel cannot, and for a link, whose file lies elsewhere.
+    pub(super) fn of(path: &Path) -> Option<Arc<Self>> {
         if path.is_symlink() {
             return None;
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let identity = identity(folder).ok()?;
-        if let Some(former) = former.filter(|former| former.folder == identity) {
-            return Some(Arc::clone(former));
+        let mut watches = WATCHES.lock();
+        watches.retain(|watch| watch.strong_count() > 0);
+        let found = watches.iter().filter_map(Weak::upgrade).find(|watch| watch.folder == identity && watch.goes_on());
+        if found.is_some() {
+            return found;
         }
-        let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
+        let watch = Arc::new(Self::new(folder, identity).ok()?);
+        watches.push(Arc::downgrade(&watch));
+        Some(watch)
+    }
+
+    fn new(folder: &Path, identity: (u64, u64)) -> io::Result<Self> {
+        let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let written = WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB;
         let named = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
         let itself = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
-        inotify::add_watch(&queue, folder, written | named | itself).ok()?;
-        Some(Arc::new(Self { queue, folder: identity, turn: AtomicU64::new(0) }))
+        inotify::add_watch(&queue, folder, written | named | itself)?;
+        let (turn, looked) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { queue, folder: identity, turn, is_over: AtomicBool::new(false), since: Instant::now(), looked })
     }
 
-    /// The present turn; none when something has just happened. What is looked at after this call, and found as it was, stays so
-    /// for as long as the turn is the same.
-    pub(super) fn turn(&self) -> Option<u64> {
-        match rustix::io::ioctl_fionread(&self.queue) {
-            Ok(0) => {}
-            Ok(_) => {
-                self.empty();
-                return None;
+    /// Whether the kernel still tells of the folder: the number of one that is gone may be another's by now.
+    fn goes_on(&self) -> bool {
+        self.turn(Instant::now());
+        !self.is_over.load(Ordering::Acquire)
+    }
+
+    /// The turn at a moment at which all has been told that happened before `arrived`; none when something has just happened. What
+    /// is looked at after this call, and found as it was, stays so for as long as the turn is the same.
+    pub(super) fn turn(&self, arrived: Instant) -> Option<u64> {
+        let looked = self.looked.load(Ordering::Acquire);
+        if looked == 0 || looked < nanos(self.since, arrived) {
+            // Before the question, since what happens after it may be untold.
+            let now = nanos(self.since, Instant::now()).max(1);
+            match rustix::io::ioctl_fionread(&self.queue) {
+                Ok(0) => {}
+                Ok(_) => {
+                    self.empty();
+                    return None;
+                }
+                Err(_) => return None,
             }
-            Err(_) => return None,
+            // SAFETY OF ORDER: after the queue. Who finds it empty because another has just emptied it, finds the turn odd or grown.
+            let turn = self.even_turn()?;
+            // SAFETY OF ORDER: after the turn. Who finds this look recent enough, finds this turn or a later one.
+            self.looked.fetch_max(now, Ordering::Release);
+            return Some(turn);
         }
-        // SAFETY OF ORDER: after the queue. Who finds it empty because another has just emptied it, finds the turn odd or grown.
+        self.even_turn()
+    }
+
+    fn even_turn(&self) -> Option<u64> {
         let turn = self.turn.load(Ordering::Acquire);
         turn.is_multiple_of(2).then_some(turn)
     }
@@ -73,14 +116,24 @@ impl Watch {
         if !is_mine {
             return;
         }
-        let mut events = [0; EVENT_BYTES];
-        for _ in 0..READS_MAX {
-            if !rustix::io::read(&self.queue, &mut events).is_ok_and(|bytes| bytes > 0) {
-                break;
+        let mut events = [MaybeUninit::uninit(); EVENT_BYTES];
+        let mut events = inotify::Reader::new(&self.queue, &mut events);
+        for _ in 0..EVENTS_MAX {
+            match events.next() {
+                Ok(event) if event.events().contains(ReadFlags::IGNORED) => self.is_over.store(true, Ordering::Release),
+                Ok(_) => {}
+                Err(_) => break,
             }
         }
-        self.turn.store(turn + 2, Ordering::Release);
+        // Of a folder that is gone it stays odd: all is looked at.
+        if !self.is_over.load(Ordering::Acquire) {
+            self.turn.store(turn + 2, Ordering::Release);
+        }
     }
+}
+
+fn nanos(since: Instant, at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(since).as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn identity(folder: &Path) -> io::Result<(u64, u64)> {

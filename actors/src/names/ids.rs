@@ -95,7 +95,10 @@ impl CanonicalId {
 
     /// The id of raw bytes, such as a digest.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Arc::from(hex::encode(bytes)))
+        let mut digits = [0; 64];
+        // Twice as long as the bytes; `hex::encode` goes character by character.
+        let _always_fits = hex::encode_to_slice(bytes, &mut digits);
+        Self(std::str::from_utf8(&digits).unwrap_or_default().into())
     }
 
     /// The raw bytes.

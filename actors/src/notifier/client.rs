@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, ArbiterHandle};
 
@@ -124,7 +124,7 @@ impl NotifierClient {
         if !validate || named.is_empty() {
             return Ok(());
         }
-        if !self.webhooks.load().is_current_for_request(&self.path) {
+        if !self.webhooks.load().is_current_for_request(&self.path, Instant::now()) {
             self.door.call(Reload).await?;
         }
         let webhooks = Arc::clone(&self.webhooks.load().state);

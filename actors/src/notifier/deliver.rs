@@ -8,7 +8,7 @@ use reqwest::{Client, StatusCode, Url};
 
 use super::schedule::Outcome;
 use super::webhooks::Webhook;
-use crate::address::is_public;
+use crate::address::{is_public, is_public_or_private};
 use crate::outgoing::{Allowed, why};
 
 /// How long a webhook may take, from the connection to its answer.
@@ -46,7 +46,8 @@ pub struct Deliverer {
 
 impl Deliverer {
     pub fn new(allow_private: bool) -> Self {
-        let allowed = Allowed { allows: if allow_private { |_| true } else { is_public }, refusal: NOT_PUBLIC };
+        let allowed =
+            Allowed { allows: if allow_private { is_public_or_private } else { is_public }, refusal: NOT_PUBLIC };
         let client = allowed.client().timeout(PATIENCE).pool_idle_timeout(IDLE).build();
         Self { client: client.map_err(why), allowed }
     }

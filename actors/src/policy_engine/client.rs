@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, ArbiterHandle};
 
@@ -83,10 +83,10 @@ impl PolicyEngineClient {
         Ok(Self { door, policies, iam, path: Arc::from(path) })
     }
 
-    /// Takes up a hand edit of the policy file, if there is one: one `stat` otherwise. To be called before the first
+    /// Takes up a hand edit of the policy file, if there is one from before `arrived`. To be called before the first
     /// [`Self::decide`] of a request.
-    pub async fn refresh(&self) -> Result<(), PolicyError> {
-        if self.policies.load().is_current_for_request(&self.path) {
+    pub async fn refresh(&self, arrived: Instant) -> Result<(), PolicyError> {
+        if self.policies.load().is_current_for_request(&self.path, arrived) {
             return Ok(());
         }
         Ok(self.door.call(Reload).await?)

@@ -526,7 +526,7 @@ impl Node {
 
     /// An anonymous GetObject in `photos`.
     async fn anonymous_reads(&self) -> bool {
-        self.engine.refresh().await.unwrap();
+        self.engine.refresh(std::time::Instant::now()).await.unwrap();
         let bucket = BucketName::parse("photos").unwrap();
         let owner = self.iam.directory().principal("localadmin").user_id.clone();
         let request = AccessRequest {
@@ -577,7 +577,7 @@ async fn policies_are_put_read_and_deleted() {
     assert!(node.engine.is_public(&bucket));
     let edited = fs::read_to_string(node.path()).unwrap().replacen("s3:GetObject", "s3:GetObjectVersion", 1);
     fs::write(node.path(), edited).unwrap();
-    node.engine.refresh().await.unwrap();
+    node.engine.refresh(std::time::Instant::now()).await.unwrap();
     assert!(node.engine.policy_text(&bucket).unwrap().contains("GetObjectVersion"), "a hand edit counts");
     node.engine.put_bucket_policy(put(public_policy())).await.unwrap();
     let malformed = node.engine.put_bucket_policy(put("{}".to_owned())).await;

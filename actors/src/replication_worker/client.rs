@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor as _, ArbiterHandle};
 
@@ -165,11 +165,16 @@ impl ReplicationClient {
         })
     }
 
-    /// Takes up hand edits, if there are any: two `stat`s otherwise.
+    /// Takes up hand edits, if there are any.
     pub async fn refresh(&self) -> Result<(), ReplicationError> {
+        self.refresh_since(Instant::now()).await
+    }
+
+    /// Takes up hand edits, if there are any from before `arrived`.
+    pub async fn refresh_since(&self, arrived: Instant) -> Result<(), ReplicationError> {
         let (connections, rules) = &*self.paths;
-        if self.connections.load().is_current_for_request(connections)
-            && self.rules.load().is_current_for_request(rules)
+        if self.connections.load().is_current_for_request(connections, arrived)
+            && self.rules.load().is_current_for_request(rules, arrived)
         {
             return Ok(());
         }

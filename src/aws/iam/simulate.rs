@@ -10,12 +10,15 @@ use myfsio_actors::policy_engine::{
     StatementRef, ask_policies, context_keys,
 };
 
+use tokio::task::spawn_blocking;
+
 use super::target::{arn_parameter, directory};
 use super::{DOCUMENT_MAX, write};
 use crate::aws::call::Call;
 use crate::aws::error::{ApiError, ErrorCode};
 use crate::aws::page::Page;
 use crate::aws::parameters::{Parameters, missing, pattern};
+use crate::s3::error::S3Error;
 use crate::s3::xml::XmlWriter;
 
 /// Most policies, actions, resources, condition keys and values of a request, and most questions that it asks.
@@ -25,8 +28,6 @@ const RESOURCES_MAX: usize = 128;
 const ENTRIES_MAX: usize = 128;
 const VALUES_MAX: usize = 32;
 const QUESTIONS_MAX: usize = 2048;
-/// Questions between two looks at what else the thread has to do.
-const QUESTIONS_AT_ONCE: usize = 32;
 const TEXT_MAX: usize = 2048;
 
 /// SimulateCustomPolicy.
@@ -36,7 +37,7 @@ pub async fn custom_policy(call: &Call, out: &mut XmlWriter) -> Result<(), ApiEr
         return Err(missing("PolicyInputList"));
     }
     let caller = call.parameters.get("CallerArn").map(|_| principal(call, "CallerArn")).transpose()?;
-    simulate(call, caller.as_deref(), &policies, out).await
+    simulate(call, caller, policies, out).await
 }
 
 /// SimulatePrincipalPolicy.
@@ -44,7 +45,7 @@ pub async fn principal_policy(call: &Call, out: &mut XmlWriter) -> Result<(), Ap
     let source = principal(call, "PolicySourceArn")?;
     let mut policies = source.policies.to_vec();
     policies.extend(drafts(&call.parameters, "PolicyInputList")?);
-    simulate(call, Some(&source), &policies, out).await
+    simulate(call, Some(source), policies, out).await
 }
 
 /// GetContextKeysForCustomPolicy.
@@ -65,8 +66,8 @@ pub fn context_keys_for_principal_policy(call: &Call, out: &mut XmlWriter) -> Re
 
 async fn simulate(
     call: &Call,
-    principal: Option<&Principal>,
-    policies: &[IdentityPolicy],
+    asker: Option<Arc<Principal>>,
+    policies: Vec<IdentityPolicy>,
     out: &mut XmlWriter,
 ) -> Result<(), ApiError> {
     let parameters = &call.parameters;
@@ -93,37 +94,39 @@ async fn simulate(
     let (context, given) = context(parameters, call.received)?;
     let lacking: Vec<_> = context_keys(policies.iter().chain(&boundaries))
         .into_iter()
-        .filter(|key| !given.iter().any(|name| name.eq_ignore_ascii_case(key)) && !is_always_known(key, principal))
+        .filter(|key| {
+            !given.iter().any(|name| name.eq_ignore_ascii_case(key)) && !is_always_known(key, asker.as_deref())
+        })
         .collect();
     let pairs = resources.iter().flat_map(|resource| actions.iter().map(|action| (*action, *resource)));
     // Only what the page tells is asked.
     let page = Page::of(parameters, pairs.enumerate(), |(place, _)| format!("{place:06}"))?;
-    let mut of_resource: Option<(&str, Option<DraftPolicy>)> = None;
-    out.open("EvaluationResults");
-    for (place, (action, resource)) in &page.items {
-        if place % QUESTIONS_AT_ONCE == 0 {
-            tokio::task::yield_now().await;
+    let mut resource_policies: Vec<(&str, Option<DraftPolicy>)> = Vec::new();
+    let mut pairs = Vec::new();
+    for (_, (action, resource)) in &page.items {
+        if resource_policies.last().is_none_or(|(last, _)| last != resource) {
+            resource_policies.push((resource, resource_policy(parameters, resource)?));
         }
-        if of_resource.as_ref().is_none_or(|(current, _)| current != resource) {
-            of_resource = Some((resource, resource_policy(parameters, resource)?));
-        }
-        let (decision, deciding) = ask_policies(&PolicyQuestion {
-            principal,
-            policies,
-            boundaries: &boundaries,
-            resource_policy: of_resource.as_ref().and_then(|(_, policy)| policy.as_ref()),
-            action,
-            resource,
-            context: &context,
+        pairs.push(Pair {
+            action: (*action).to_owned(),
+            resource: (*resource).to_owned(),
+            resource_policy: resource_policies.len() - 1,
         });
-        out.open("member").text("EvalActionName", action).text("EvalResourceName", resource);
+    }
+    let resource_policies = resource_policies.into_iter().map(|(_, policy)| policy).collect();
+    let asked = Questions { principal: asker, policies, boundaries, resource_policies, pairs, context };
+    let (asked, answers) = asked.answer(call).await?;
+    let principal = asked.principal.as_deref();
+    out.open("EvaluationResults");
+    for (pair, (decision, deciding)) in asked.pairs.iter().zip(&answers) {
+        out.open("member").text("EvalActionName", &pair.action).text("EvalResourceName", &pair.resource);
         let told = match decision {
             PolicyDecision::Allowed => "allowed",
             PolicyDecision::ExplicitDeny => "explicitDeny",
             PolicyDecision::ImplicitDeny => "implicitDeny",
         };
         out.text("EvalDecision", told).open("MatchedStatements");
-        for statement in &deciding {
+        for statement in deciding {
             let (id, kind) = policy_of(statement, principal);
             out.open("member").text("SourcePolicyId", &id).text("SourcePolicyType", kind).close();
         }
@@ -134,6 +137,50 @@ async fn simulate(
     out.close();
     page.end(out);
     Ok(())
+}
+
+/// An action on a resource, and which of the resources' policies is that of this one.
+struct Pair {
+    action: String,
+    resource: String,
+    resource_policy: usize,
+}
+
+/// What policies are asked by one request.
+struct Questions {
+    principal: Option<Arc<Principal>>,
+    policies: Vec<IdentityPolicy>,
+    boundaries: Vec<IdentityPolicy>,
+    resource_policies: Vec<Option<DraftPolicy>>,
+    pairs: Vec<Pair>,
+    context: RequestContext,
+}
+
+impl Questions {
+    /// Asks them, in their order. It may take a core for seconds, so it has one of few places, on a thread of its own. Errs:
+    /// Throttling while these are taken.
+    async fn answer(self, call: &Call) -> Result<(Self, Vec<(PolicyDecision, Vec<StatementRef>)>), ApiError> {
+        let place = Arc::clone(&call.node.simulations).try_acquire_owned();
+        let place = place.map_err(|_| ApiError::from(ErrorCode::Throttling))?;
+        let answered = spawn_blocking(move || {
+            let _place = place;
+            let answers = self.pairs.iter().map(|pair| self.ask(pair)).collect();
+            (self, answers)
+        });
+        answered.await.map_err(|error| S3Error::internal(error).into())
+    }
+
+    fn ask(&self, pair: &Pair) -> (PolicyDecision, Vec<StatementRef>) {
+        ask_policies(&PolicyQuestion {
+            principal: self.principal.as_deref(),
+            policies: &self.policies,
+            boundaries: &self.boundaries,
+            resource_policy: self.resource_policies.get(pair.resource_policy).and_then(Option::as_ref),
+            action: &pair.action,
+            resource: &pair.resource,
+            context: &self.context,
+        })
+    }
 }
 
 /// Id and type of the policy that a statement stands in.

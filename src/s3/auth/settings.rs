@@ -19,6 +19,8 @@ pub struct AuthSettings {
     pub service: String,
     /// Public URL of the API (`API_BASE_URL`).
     pub api_base_url: Option<PublicUrl>,
+    /// Domains whose subdomains are buckets (`BASE_DOMAINS`).
+    pub base_domains: Vec<String>,
     /// Proxies whose forwarded headers count (`TRUSTED_PROXIES`).
     pub trusted_proxies: TrustedProxies,
     /// Signing keys that were derived lately.
@@ -31,6 +33,7 @@ impl Default for AuthSettings {
             region: "us-east-1".to_owned(),
             service: "s3".to_owned(),
             api_base_url: None,
+            base_domains: Vec::new(),
             trusted_proxies: TrustedProxies::private_ranges(),
             signing_keys: SigningKeys::default(),
         }

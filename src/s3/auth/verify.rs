@@ -9,6 +9,7 @@ use super::settings::{AuthSettings, forwarded_host, forwarded_host_without_port}
 use super::signing::{SigningKey, same_secret};
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::request_head::RequestHead;
+use crate::s3::route::virtual_bucket;
 
 /// Longest canonical request whose bytes the error spells out in hexadecimal; three characters for each.
 const SPELLED_BYTES_MAX: usize = 8 * 1024;
@@ -21,12 +22,14 @@ pub fn matches(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, reading:
 }
 
 /// The hosts for which a signature is accepted: as received, then what a trusted proxy says the client used, then
-/// that of `API_BASE_URL`.
+/// that of `API_BASE_URL`. A host that names another bucket than the received one, by which the request is routed, is none of them:
+/// what was signed for one bucket would be done to another.
 fn accepted_hosts<'a>(head: &'a RequestHead<'_>, settings: &'a AuthSettings) -> impl Iterator<Item = Option<&'a str>> {
     let forwarded = [forwarded_host, forwarded_host_without_port];
     let forwarded = forwarded.into_iter().filter_map(|host| host(head, &settings.trusted_proxies));
     let of_url = settings.api_base_url.iter().map(|url| url.authority.as_str());
-    std::iter::once(None).chain(forwarded.chain(of_url).map(Some))
+    let is_same_bucket = |host: &&str| virtual_bucket(host, &settings.base_domains).as_deref() == head.virtual_bucket;
+    std::iter::once(None).chain(forwarded.chain(of_url).filter(is_same_bucket).map(Some))
 }
 
 /// Verifies the signature. Errs: SignatureDoesNotMatch with what the node computed, and a hint when a likely edit of a

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_http::RequestHead as HttpHead;
 use actix_web::HttpResponse;
@@ -242,7 +243,7 @@ impl<'a> Visit<'a> {
             bucket: Some(&self.bucket),
             key: Some(key),
         };
-        authorize::primary(self.node, &anonymous(), &primary).await
+        authorize::primary(self.node, &anonymous(), &primary, Instant::now()).await
     }
 
     fn call(&self, key: ObjectKey, headers: HeaderMap) -> Call {

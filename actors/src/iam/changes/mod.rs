@@ -28,5 +28,6 @@ pub use managed::{
 pub use providers::{AddClientId, CreateOidcProvider, DeleteOidcProvider, RemoveClientId, UpdateThumbprints};
 pub use roles::{CreateRole, DeleteRole, UpdateAssumeRolePolicy, UpdateRole};
 pub use tags::{Tag, Taggable, Untag};
+pub use taken::COMMAND_LINE_KEY;
 pub use user_quota::SetUserQuota;
 pub use users::{CreateUser, DeleteUser, NewUser, UpdateUser};

@@ -8,6 +8,9 @@ use crate::names::CanonicalId;
 
 const ID_CHARACTERS: usize = 64;
 
+/// The access key by which the node's own commands ask; nobody else's.
+pub const COMMAND_LINE_KEY: &str = "myfsio-command-line";
+
 fn others<'a>(directory: &'a Directory, own: Option<&'a CanonicalId>) -> impl Iterator<Item = &'a UserSummary> {
     directory.users().iter().filter(move |user| own != Some(&user.user_id))
 }
@@ -21,6 +24,9 @@ pub(super) fn check_access_key(
 ) -> Result<(), IamError> {
     if access_key.len() == ID_CHARACTERS && access_key.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(IamError::invalid("access_key", "must not look like the id of a user"));
+    }
+    if access_key.eq_ignore_ascii_case(COMMAND_LINE_KEY) {
+        return Err(IamError::invalid("access_key", "is the one of the command line"));
     }
     let is_it = |name: &str| name.eq_ignore_ascii_case(access_key);
     let is_of_user = others(directory, own).any(|user| is_it(&user.display_name) || is_it(&user.user_name));

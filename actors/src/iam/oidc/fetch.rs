@@ -11,7 +11,7 @@ use reqwest::{Client, Url};
 use serde_json::Value;
 
 use super::jwks::KeySet;
-use crate::address::{is_private, is_public};
+use crate::address::{is_public, is_public_or_private};
 use crate::outgoing::{Allowed, why};
 
 /// How long a provider may take for one answer. Two are needed.
@@ -78,7 +78,7 @@ enum Reach {
 impl Reach {
     fn allowed(self) -> Allowed {
         let allows = match self {
-            Self::Provider => |address| is_public(address) || is_private(address),
+            Self::Provider => is_public_or_private,
             Self::Public => is_public,
         };
         Allowed { allows, refusal: NOT_ALLOWED }

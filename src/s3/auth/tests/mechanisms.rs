@@ -233,6 +233,32 @@ fn forwarded_hosts_are_accepted_from_trusted_proxies() {
 }
 
 #[test]
+fn a_host_is_believed_only_where_it_names_the_bucket_that_is_addressed() {
+    // What is routed is the received host's; the signature may be for another one.
+    for (signed_for, received, virtual_bucket, is_accepted) in [
+        ("pub.s3.test", "payroll.s3.test", Some("payroll"), false),
+        ("pub.s3.test", "127.0.0.1:5000", None, false),
+        ("pub.s3.test", "s3.test", None, false),
+        ("s3.test", "payroll.s3.test", Some("payroll"), false),
+        ("127.0.0.1:5000", "payroll.s3.test", Some("payroll"), false),
+        ("pub.s3.test", "PUB.S3.test:5000", Some("pub"), true),
+        ("s3.test", "127.0.0.1:5000", None, true),
+        ("other.test", "127.0.0.1:5000", None, true),
+    ] {
+        let mut sent = Request::new("GET", "/2026.csv", "", &[("host", signed_for)]).sign();
+        sent.settings.base_domains = vec!["s3.test".to_owned()];
+        sent.virtual_bucket = virtual_bucket;
+        sent.set("host", received);
+        assert!(sent.run().is_err(), "{signed_for} {received}");
+        let mut told = sent.clone();
+        told.set("x-forwarded-host", signed_for);
+        assert_eq!(told.run().is_ok(), is_accepted, "{signed_for} {received}, by a proxy");
+        sent.settings.api_base_url = Some(format!("https://{signed_for}/").parse().unwrap());
+        assert_eq!(sent.run().is_ok(), is_accepted, "{signed_for} {received}, by API_BASE_URL");
+    }
+}
+
+#[test]
 fn hints_name_the_edit_of_a_proxy() {
     let signed =
         Request::new("GET", "/b/a%20b", "", &[("host", "example.com"), ("accept-encoding", "identity")]).sign();
