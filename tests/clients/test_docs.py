@@ -24,9 +24,9 @@ import pytest
 
 import earlier
 import node as nodes
+from debian import program
 from issuer import Issuer
 from test_replication import moto  # noqa: F401
-from util import MIB, data
 
 pytestmark = pytest.mark.local
 
@@ -130,7 +130,7 @@ class Desk:
         tools.mkdir()
         (tools / "myfsio").symlink_to(nodes.BINARY)
         curl = tools / "curl"
-        curl.write_text(CURL.format(curl=shutil.which("curl")))
+        curl.write_text(CURL.format(curl=program("curl", "usr/bin/curl")))
         curl.chmod(0o755)
         # A page's paths are those of the folder of the sources, in which the node was started.
         (work / "target/release").mkdir(parents=True)
@@ -203,9 +203,6 @@ def test_a_page(node_factory, tmp_path, page):
 
 
 def test_readme(node_factory, tmp_path):
-    (tmp_path / "big.iso").write_bytes(data(9 * MIB))
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos/a.jpg").write_bytes(b"a picture")
     (tmp_path / "safe").mkdir()
     node = prepared(node_factory, "README.md", tmp_path)
     printed = "".join(type_in("README.md", node, tmp_path, **{"/safe/place/": f"{tmp_path}/safe/"}))
