@@ -90,7 +90,8 @@ def blocks_of(path):
     return found
 
 
-BLOCKS = [block for path in [nodes.REPO / "README.md", *sorted(DOCS.glob("*.md"))] for block in blocks_of(path)]
+FILES = [nodes.REPO / "README.md", *sorted(DOCS.glob("*.md"))]
+BLOCKS = [block for path in FILES for block in blocks_of(path)]
 RUN = [block for block in BLOCKS if block.how.split(" ")[0] == "run"]
 PAGES = list(dict.fromkeys(block.page for block in RUN))
 
@@ -271,8 +272,32 @@ def test_moving_in(node_factory, tmp_path, moto):  # noqa: F811
     assert (new / "docs" / "a.txt").read_bytes() == b"alpha"
 
 
+def test_commands_within_sentences_are_there():
+    """`myfsio user rotate NAME` has a help, which knows the flags; `make deb` is a target."""
+    run = lambda *words: subprocess.run([nodes.BINARY, *words], capture_output=True, text=True, timeout=30)
+    commands = set(re.findall(r"^  ([a-z-]+) ", run("--help").stdout.split("Commands:")[1].split("\n\n")[0], re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (nodes.REPO / "Makefile").read_text(), re.MULTILINE))
+    assert "serve" in commands and "test-image" in targets
+    looked_at = 0
+    for file in FILES:
+        for command in re.findall(r"`((?:myfsio|make) [a-z][^`]*)`", file.read_text()):
+            program, first, *rest = command.split()
+            looked_at += first in commands | targets
+            if program == "make":
+                assert first in targets, f"{file.name}: {command}"
+            # Labels of keys begin with the same word, and end in their version.
+            elif first in commands and not re.search(r" v\d\b", command):
+                further = rest[0].split("|") if rest and re.fullmatch(r"[a-z][a-z|-]*", rest[0]) else [None]
+                for second in further:
+                    told = run(*filter(None, (first, second)), "--help")
+                    assert told.returncode == 0, f"{file.name}: {command}"
+                    flags = {word for word in rest if word.startswith("--")}
+                    assert flags <= set(re.findall(r"--[a-z-]+", told.stdout)), f"{file.name}: {command}"
+    assert looked_at > 20
+
+
 def test_what_the_pages_lead_to_is_there():
-    for file in [nodes.REPO / "README.md", *DOCS.glob("*.md")]:
+    for file in FILES:
         for target in re.findall(r"\]\(([^)#\s]+)", file.read_text()):
             if not re.match(r"[a-z]+:", target):
                 assert (file.parent / target).exists(), f"{file.name} leads to {target}"
