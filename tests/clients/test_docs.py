@@ -50,6 +50,8 @@ SETTINGS = {
     "backup.md": {"ENCRYPTION_ENABLED": "true"},
     "encryption.md": {"ENCRYPTION_ENABLED": "true"},
     "encryption-use.md": {"ENCRYPTION_ENABLED": "true", "KMS_ENABLED": "true"},
+    # So slow that a scrub which is not told to hurry is at work until it is stopped.
+    "scrub.md": {"SCRUB_BYTES_PER_SECOND": "1"},
 }
 # These pages tell themselves how a shell gets its keys, and make the buckets that they are about.
 FROM_NOTHING = {"README.md", "getting-started.md", "moving-in.md"}

@@ -172,8 +172,7 @@ impl Worker {
         damage: &Damage,
         key: Option<&DataKey>,
     ) -> Result<(), StorageError> {
-        let hides =
-            matches!(damage.kind, DamageKind::Checksum | DamageKind::Size) || item.kind() == ScrubKind::Part;
+        let hides = matches!(damage.kind, DamageKind::Checksum | DamageKind::Size) || item.kind() == ScrubKind::Part;
         if hides && !self.storage.scrub_mark(item, Some(damage)).await? {
             self.desk.update(run, |run, _| run.passed_over += 1);
             return Ok(());

@@ -204,12 +204,7 @@ impl StorageClient {
     }
 
     /// Whether a version of a key is still kept from being served.
-    pub fn is_marked(
-        &self,
-        bucket: &Bucket,
-        key: &ObjectKey,
-        version: VersionId,
-    ) -> bool {
+    pub fn is_marked(&self, bucket: &Bucket, key: &ObjectKey, version: VersionId) -> bool {
         let row = read::object_row(&self.shared.rows, bucket, key, Some(version));
         row.is_ok_and(|row| row.damaged.is_some())
     }
