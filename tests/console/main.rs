@@ -9,6 +9,7 @@ mod support;
 
 mod access;
 mod buckets;
+mod copies;
 mod forgery;
 mod groups;
 mod iam;
