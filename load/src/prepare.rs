@@ -68,7 +68,9 @@ async fn configure(site: &Site, query: &str, document: &[u8]) -> Result<(), Stri
     let mut request = Vec::new();
     site.write_request(&mut request, "PUT", &site.path(""), query, Some(payload.length));
     let answer = Connection::new(site.address).exchange(&mut request, payload, Wanted::default()).await;
-    answer.map(drop).map_err(|failure| format!("{}: cannot set {query} of {}: {failure}", site.endpoint.name, site.bucket))
+    answer
+        .map(drop)
+        .map_err(|failure| format!("{}: cannot set {query} of {}: {failure}", site.endpoint.name, site.bucket))
 }
 
 /// How many keys and common prefixes the first listing of a load answers.

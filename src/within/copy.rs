@@ -185,7 +185,8 @@ mod tests {
     /// Whether ranges are one behind the other, from the first byte to the last.
     fn covers(parts: &[Range<u64>], size: u64) -> bool {
         let mut at = 0;
-        parts.iter().all(|part| std::mem::replace(&mut at, part.end) == part.start && part.start < part.end) && at == size
+        parts.iter().all(|part| std::mem::replace(&mut at, part.end) == part.start && part.start < part.end)
+            && at == size
     }
 
     #[test]

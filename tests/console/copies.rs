@@ -136,8 +136,7 @@ async fn versions_come_back_and_pages_hand_them_to_jobs() {
 
 #[actix_rt::test]
 async fn what_a_crash_left_of_a_copy_is_removed_and_the_copy_made_anew() {
-    let mut node =
-        world::node_with(&settings(&[("KEY_REQUESTS_PER_SECOND", "10"), ("KEY_REQUESTS_BURST", "5")])).node;
+    let mut node = world::node_with(&settings(&[("KEY_REQUESTS_PER_SECOND", "10"), ("KEY_REQUESTS_BURST", "5")])).node;
     upload(&node, "/shared/folder/big", &[], &content());
     let order = json!({ "action": "move", "bucket": "shared", "keys": ["folder/big"], "to": "moved/" });
     let (status, job) = patient(&node, WRITER, "POST", "/_myfsio/jobs", &order.to_string());

@@ -1,7 +1,6 @@
 //! The console over a bucket with a million objects: how long each kind of page takes, and what a folder as one archive takes of
 //! memory.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::browser::Browser;
@@ -70,7 +69,7 @@ fn addresses(objects: u64) -> Vec<(String, String)> {
         ("lifecycle", "lifecycle".to_owned()),
         ("cors", "cors".to_owned()),
         ("notifications", "notifications".to_owned()),
-        ("document", "document?name=tagging".to_owned()),
+        ("document", "document?name=logging".to_owned()),
         ("replication", "replication".to_owned()),
         ("space, whole bucket", "space".to_owned()),
         ("space, 1000 folders", "space?prefix=wide%2F".to_owned()),
