@@ -38,14 +38,20 @@ pub async fn act(
                     (object.size, object.etag)
                 }
             };
+            // What the order names, too, must not be lost before its turn comes: folders that lead to folders of the same name.
+            let is_named = work.names(&copy.bucket, &to);
             let copying = Copying {
                 from: Place { bucket: name, key, version: None },
                 to: Place { bucket: &copy.bucket, key: &to, version: None },
                 etag: Some(etag),
-                keep_existing: copy.keep_existing,
+                keep_existing: copy.keep_existing || is_named,
             };
             match asker.copy_of_any_size(bucket, &copying, size, goes_on).await {
                 Err(refusal) if copy.keep_existing && is_there_already(&refusal) => return Ok(Came::Skipped),
+                Err(refusal) if is_there_already(&refusal) => {
+                    let message = "The new key is that of another object which the order names: it would be lost.";
+                    return Err(Refusal { message: message.to_owned(), ..refusal });
+                }
                 copied => copied?,
             }
             if copy.moves {
