@@ -22,6 +22,7 @@ mod links;
 mod notice;
 mod pages;
 pub mod route;
+mod screens;
 mod service;
 mod socket;
 mod store;

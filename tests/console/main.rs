@@ -9,6 +9,7 @@ mod support;
 
 mod access;
 mod buckets;
+mod commands;
 mod copies;
 mod forgery;
 mod groups;
