@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn screens_are_routes_and_their_names_stay_one_word() {
         for screen in SCREENS {
-            let is_screen = |path: &str| path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+            let is_screen =
+                |path: &'static str| path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
             let known = rows().any(|row| is_screen(row.path).eq(["", "ui"].into_iter().chain(screen.path.split('/'))));
             assert!(known, "{}", screen.path);
         }
