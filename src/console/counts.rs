@@ -12,9 +12,10 @@ use myfsio_actors::storage::{Bucket, ObjectPage};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::effort::LOOK_ROWS;
 use crate::within::{Asker, ObjectsWanted, Refusal, patiently};
 
+/// Rows that one look takes: each is a request, which the list of requests shows.
+const LOOK_ROWS: usize = 5_000;
 /// Folders that are told apart, at most; the rest is counted together.
 const FOLDERS_MAX: usize = 1_000;
 /// Counts at once, of all users; the one that was watched least recently makes room.
@@ -124,8 +125,10 @@ impl Counts {
         let access_key = asker.principal().access_key.clone();
         let subject = Subject { access_key, bucket: bucket.id, prefix: prefix.to_owned() };
         // Whether they may is asked each time, and the first rows come with the answer.
-        let first = look(asker, bucket, prefix, None).await?;
-        if let Some(known) = (!anew).then(|| self.known(&subject)).flatten() {
+        let known = (!anew).then(|| self.known(&subject)).flatten();
+        let rows = if known.is_some() { 1 } else { LOOK_ROWS };
+        let first = look(asker, bucket, prefix, None, rows).await?;
+        if let Some(known) = known {
             return Ok(known);
         }
         let mut sums = Sums::default();
@@ -194,14 +197,15 @@ impl Count {
     }
 }
 
-async fn look(asker: &Asker, bucket: &Arc<Bucket>, prefix: &str, after: Option<&str>) -> Result<ObjectPage, Refusal> {
-    let after = after.map(str::to_owned);
-    asker
-        .objects(
-            bucket,
-            ObjectsWanted { prefix: prefix.to_owned(), after, limit: LOOK_ROWS, ..ObjectsWanted::default() },
-        )
-        .await
+async fn look(
+    asker: &Asker,
+    bucket: &Arc<Bucket>,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<ObjectPage, Refusal> {
+    let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+    asker.objects(bucket, ObjectsWanted { prefix, after, limit, ..ObjectsWanted::default() }).await
 }
 
 /// Adds a page; answers where the next begins.
@@ -217,7 +221,7 @@ async fn go_on(count: Weak<Count>, asker: Asker, bucket: Arc<Bucket>, mut next: 
     loop {
         let Some(count) = count.upgrade().filter(|count| count.is_fresh()) else { return };
         let prefix = &count.subject.prefix;
-        match patiently(async || look(&asker, &bucket, prefix, Some(&next)).await).await {
+        match patiently(async || look(&asker, &bucket, prefix, Some(&next), LOOK_ROWS).await).await {
             Ok(page) => match take(&mut count.state.lock().sums, prefix, page) {
                 Some(after) => next = after,
                 None => break count.end(Stage::Done(Instant::now())),
