@@ -100,6 +100,25 @@ test("a folder is deleted and brought back, without scripts", async () => {
   await context.close();
 });
 
+test("a selection of what was deleted comes back, and then all of it", async () => {
+  const { page, context } = await signedIn(node);
+  for (const at of [3, 4, 5]) assert.equal((await node.s3("DELETE", `/kept/docs/${at}.txt`)).status, 204);
+  const trash = `${node.console}/ui/buckets/kept/browse?show=deleted`;
+  await page.goto(trash);
+  await page.check('input[value="docs/3.txt"]');
+  await page.check('input[value="docs/4.txt"]');
+  await page.click("button:has-text('Bring back selected')");
+  await page.waitForURL("**/ui/jobs/*");
+  await ended(page);
+  assert.equal((await keys("/kept?list-type=2")).length, 19);
+  await page.goto(trash);
+  await page.click("button:has-text('Bring back all')");
+  await page.waitForURL("**/ui/jobs/*");
+  await ended(page);
+  assert.equal((await keys("/kept?list-type=2")).length, 20);
+  await context.close();
+});
+
 test("a bucket is emptied for good, once its name is typed", async () => {
   const { page, context } = await signedIn(node);
   await page.goto(`${node.console}/ui/buckets/other/delete`);

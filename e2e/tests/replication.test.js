@@ -103,3 +103,43 @@ test("others do not see the tab, and a connection that is used stays", async () 
   assert.equal(await page.locator("#delete button").count(), 0);
   await context.close();
 });
+
+test("both sides of a conflict stand side by side, and one is chosen", async () => {
+  const links = "/_myfsio/replication";
+  for (const [here, there] of [[source, target], [target, source]]) {
+    assert.equal((await here.s3("PUT", "/shared")).status, 200);
+    const connection = { name: "the other side", endpoint_url: there.api, access_key: "localadmin", secret_key: "localadmin" };
+    const { id } = await (await here.s3("POST", `${links}/connections`, JSON.stringify(connection))).json();
+    const rule = { target_connection_id: id, target_bucket: "shared", mode: "new_only" };
+    assert.ok((await here.s3("PUT", `${links}/rules/shared`, JSON.stringify(rule))).ok);
+    assert.ok((await here.s3("POST", `${links}/rules/shared/pause`)).ok);
+  }
+  await source.s3("PUT", "/shared/plan.txt", "from here");
+  await target.s3("PUT", "/shared/plan.txt", "from there, later");
+  await target.s3("POST", `${links}/rules/shared/resume`);
+  const { page, context, quiet } = await signedIn(source);
+  const board = `${source.console}/ui/buckets/shared/replication`;
+  await eventually("the conflict is told", async () => {
+    await page.goto(board);
+    return (await page.locator(".conflict").count()) === 1;
+  });
+  assert.equal(await page.textContent(".conflict h3"), "plan.txt");
+  const [holds, lost] = await page.locator(".conflict .side-card").allTextContents();
+  assert.match(holds, /17.B/);
+  assert.match(lost, /9.B/);
+  assert.match(lost, /This node/i);
+  const sides = await page.locator(".conflict .side-card").evaluateAll((found) => found.map((side) => side.getBoundingClientRect().top));
+  assert.equal(sides[0], sides[1], "they stand side by side");
+  const version = await page.locator(".conflict .side-card:nth-of-type(2) a").getAttribute("href");
+  await page.goto(source.console + version);
+  assert.match(await page.textContent(".preview pre"), /from here/);
+  await page.goto(board);
+  await page.click(".conflict button[value=copy]");
+  await page.waitForSelector("#notices .good");
+  assert.equal(await page.locator(".conflict").count(), 0);
+  assert.equal(await (await source.s3("GET", "/shared/plan.txt")).text(), "from here");
+  await source.s3("POST", `${links}/rules/shared/resume`);
+  await eventually("the choice arrives", async () => (await (await target.s3("GET", "/shared/plan.txt")).text()) === "from here");
+  assert.deepEqual(quiet(), []);
+  await context.close();
+});

@@ -49,16 +49,28 @@ pub async fn create_bucket(site: &Site) -> Result<(), String> {
     }
 }
 
+/// Has the site's bucket keep versions (S3 API Reference, PutBucketVersioning). Errs when it does not.
+pub async fn set_versioning(site: &Site) -> Result<(), String> {
+    const STATUS: &[u8] = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    configure(site, "versioning=", STATUS).await
+}
+
 /// Has the site's bucket encrypt what is put into it, under the server's own key (S3 API Reference, PutBucketEncryption). Errs when
 /// it does not.
 pub async fn encrypt_bucket(site: &Site) -> Result<(), String> {
     const RULES: &[u8] = b"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>\
         <SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
-    let payload = Payload { pattern: RULES, length: RULES.len() as u64 };
+    configure(site, "encryption=", RULES).await
+}
+
+async fn configure(site: &Site, query: &str, document: &[u8]) -> Result<(), String> {
+    let payload = Payload { pattern: document, length: document.len() as u64 };
     let mut request = Vec::new();
-    site.write_request(&mut request, "PUT", &site.path(""), "encryption=", Some(payload.length));
+    site.write_request(&mut request, "PUT", &site.path(""), query, Some(payload.length));
     let answer = Connection::new(site.address).exchange(&mut request, payload, Wanted::default()).await;
-    answer.map(drop).map_err(|failure| format!("{}: cannot encrypt {}: {failure}", site.endpoint.name, site.bucket))
+    answer
+        .map(drop)
+        .map_err(|failure| format!("{}: cannot set {query} of {}: {failure}", site.endpoint.name, site.bucket))
 }
 
 /// How many keys and common prefixes the first listing of a load answers.

@@ -30,6 +30,12 @@ impl Process {
         Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 
+    /// Lets the most that was ever resident be what is resident now (proc_pid_clear_refs(5)). Errs: the process is gone.
+    pub fn forget_peak(self) -> Result<(), String> {
+        let path = format!("/proc/{}/clear_refs", self.pid);
+        std::fs::write(&path, "5").map_err(|error| format!("{path}: {error}"))
+    }
+
     /// Its memory now; `None` when the process is gone.
     pub fn memory(self) -> Option<Memory> {
         std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok().as_deref().and_then(memory)

@@ -16,6 +16,7 @@ use crate::jobs::{By, Job, NotTaken, Order, Unsound, Work, foresee, tell_end};
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::Caller;
+use crate::s3::query::Query;
 use crate::s3::respond::{Answer, RequestId, json, no_store};
 use crate::within::{Asker, Refusal, Whence};
 
@@ -87,7 +88,8 @@ pub async fn answer(
             let asker = asker(node, &principal, &whence).await?;
             if route == JobsRoute::Preview {
                 let bucket = asker.known_bucket(&work.bucket).map_err(Refusal::into_s3)?;
-                let count = foresee(&asker, &bucket, &work, FORESEEN_MAX).await.map_err(Refusal::into_s3)?;
+                let effort = (FORESEEN_MAX.0, patience(head.uri.query().unwrap_or_default())?);
+                let count = foresee(&asker, &bucket, &work, effort).await.map_err(Refusal::into_s3)?;
                 (StatusCode::OK, json!(count))
             } else {
                 let origin = caller.origin(request_id);
@@ -103,6 +105,15 @@ pub async fn answer(
         }
     };
     Ok(no_store(json(told.0, &told.1)))
+}
+
+/// How long a preview looks: as long as it may, or for fewer `milliseconds`. Errs: InvalidArgument.
+fn patience(query: &str) -> Result<Duration, S3Error> {
+    let query = Query::parse(query)?;
+    let Some(text) = query.get("milliseconds") else { return Ok(FORESEEN_MAX.1) };
+    let message = "milliseconds is a whole number.";
+    let asked = text.parse().map_err(|_| S3Error::invalid_argument("milliseconds", text, message))?;
+    Ok(Duration::from_millis(asked).min(FORESEEN_MAX.1))
 }
 
 /// As whom a job would ask. Errs: AccessDenied for credentials that a job cannot go on with.
@@ -171,6 +182,13 @@ impl From<NotTaken> for S3Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn previews_look_as_long_as_they_are_told_but_no_longer() {
+        let told = |query| patience(query).map(|time| time.as_millis()).map_err(|error| error.code());
+        assert_eq!((told(""), told("milliseconds=30"), told("milliseconds=9999")), (Ok(500), Ok(30), Ok(500)));
+        assert_eq!(told("milliseconds=soon"), Err(ErrorCode::InvalidArgument));
+    }
 
     #[test]
     fn routes() {

@@ -98,7 +98,7 @@ mod tests {
         let assets = Assets::load();
         let scripts: usize =
             assets.by_name.iter().filter(|(name, _)| name.ends_with(".js")).map(|(_, asset)| asset.gzipped.len()).sum();
-        assert!(scripts <= 40 * 1024, "{scripts} bytes of compressed scripts");
+        assert!(scripts <= 40_000, "{scripts} bytes of compressed scripts");
         let styles: usize = assets
             .by_name
             .iter()

@@ -99,20 +99,22 @@ pub fn of_node(endpoint: &str, region: &str) -> Vec<Command> {
     ])
 }
 
-fn curl(region: &str, options: &str, url: &str) -> String {
+/// A request signed by curl.
+pub fn curl(region: &str, options: &str, url: &str) -> String {
     format!(
         "curl --fail --aws-sigv4 aws:amz:{region}:s3 --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\" {options}{}",
         quoted(url)
     )
 }
 
-fn commands<const N: usize>(texts: [(&'static str, String); N]) -> Vec<Command> {
+/// Commands of programs, each named by its program.
+pub fn commands(texts: impl IntoIterator<Item = (&'static str, String)>) -> Vec<Command> {
     let command = |(program, text)| Command { program, id: format!("command-{program}"), text };
     texts.into_iter().map(command).collect()
 }
 
 /// A word as a shell reads it (POSIX, "Single-Quotes").
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:._-@%+=".contains(&byte);
     match !word.is_empty() && word.bytes().all(is_plain) {
         true => word.to_owned(),
@@ -121,7 +123,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// A text as Python reads it: JSON's strings are Python's.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

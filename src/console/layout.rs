@@ -2,6 +2,7 @@
 
 use myfsio_actors::storage::Bucket;
 
+use super::commands::Command;
 use super::links;
 use super::notice::Notice;
 use super::text::{Common, Text};
@@ -247,6 +248,8 @@ pub struct Page {
     pub notices: Vec<Notice>,
     /// What is wrong with the node, for those whom it concerns.
     pub warnings: Vec<String>,
+    /// What it shows, as programs ask for it; none where it shows its own commands.
+    pub commands: Vec<Command>,
     /// Address of this page, without the base, to come back to.
     pub here: String,
 }

@@ -10,7 +10,9 @@ mod address;
 mod assets;
 mod commands;
 mod cookies;
+mod counts;
 mod csrf;
+mod effort;
 mod failure;
 mod forms;
 pub mod front;
@@ -20,6 +22,7 @@ mod links;
 mod notice;
 mod pages;
 pub mod route;
+mod screens;
 mod service;
 mod socket;
 mod store;
@@ -60,13 +63,15 @@ pub struct Console {
     settings: ConsoleSettings,
     sessions: Sessions,
     assets: assets::Assets,
+    /// What folders take, as far as it is counted.
+    counts: counts::Counts,
 }
 
 impl Console {
     /// The console of a node. Sessions of the last run go on.
     pub fn new(node: Arc<Node>, settings: ConsoleSettings) -> Self {
         let sessions = Sessions::open(settings.sessions_path.clone(), node.clock.now());
-        Self { node, settings, sessions, assets: assets::Assets::load() }
+        Self { node, settings, sessions, assets: assets::Assets::load(), counts: counts::Counts::default() }
     }
 
     /// The node that it shows.

@@ -16,6 +16,7 @@ use super::forms::Fields;
 use super::layout::{Page, UserView, navigation};
 use super::notice::Notice;
 use super::route::Outcome;
+use super::screens::commands_of;
 use super::store::Session;
 use super::text::{ENGLISH, Text};
 use super::{Console, links};
@@ -111,6 +112,8 @@ impl Visit {
             _ => "auto",
         };
         let signed_in = self.signed_in.as_ref();
+        let endpoint = signed_in.map(|signed_in| signed_in.asker.endpoint()).unwrap_or_default();
+        let region = console.node.settings.region.clone();
         let user = signed_in.map(|signed_in| UserView {
             name: signed_in.asker.principal().display_name.clone(),
             access_key: signed_in.session.access_key.clone(),
@@ -122,8 +125,9 @@ impl Visit {
             assets: console.assets.address(""),
             theme,
             version: env!("CARGO_PKG_VERSION"),
-            endpoint: signed_in.map(|signed_in| signed_in.asker.endpoint()).unwrap_or_default(),
-            region: console.node.settings.region.clone(),
+            commands: user.as_ref().map(|_| commands_of(&endpoint, &region, path)).unwrap_or_default(),
+            endpoint,
+            region,
             user,
             nav: signed_in.map(|who| navigation(self.t, &who.asker, path)).unwrap_or_default(),
             tabs: Vec::new(),

@@ -19,6 +19,7 @@ mod xml;
 
 pub use crate::aws::fuzzing::query_protocol;
 pub use crate::config::fuzzing::config;
+pub use crate::jobs::fuzzing::job_order;
 pub use authenticate::authenticate;
 pub use body::{body_claims, object_headers};
 pub use canonical::canonical_request;
@@ -42,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("config", config),
     ("copy_source", copy_source),
     ("encryption_headers", encryption_headers),
+    ("job_order", job_order),
     ("listing_query", listing_query),
     ("object_headers", object_headers),
     ("post_form", post_form),

@@ -1,19 +1,14 @@
 //! What is done with one object: requests of the API, by whoever gave the order.
 
-use std::time::Duration;
-
-use actix_web::http::{Method, StatusCode};
-use myfsio_actors::names::{BucketName, ETag, ObjectKey};
-use myfsio_actors::storage::Bucket;
 use std::sync::Arc;
 
-use super::order::{Copy, Does, Work};
-use super::walk::Target;
-use crate::within::{Asker, Place, Refusal, Wish};
+use actix_web::http::StatusCode;
+use myfsio_actors::names::UploadId;
+use myfsio_actors::storage::Bucket;
 
-/// How often a busy node is asked again, and how long it is left alone before, first and at most.
-const ATTEMPTS_MAX: u32 = 10;
-const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+use super::order::{Does, Work};
+use super::walk::Target;
+use crate::within::{Asker, Copying, Place, Refusal, patiently};
 
 /// What came of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,78 +19,84 @@ pub enum Came {
     Skipped,
 }
 
-/// Asks for something until the node is not busy. Errs: what the last answer was.
-pub async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Refusal>) -> Result<T, Refusal> {
-    let mut wait = PATIENCE.0;
-    for _ in 1..ATTEMPTS_MAX {
-        match ask().await {
-            Err(refusal) if refusal.status == StatusCode::SERVICE_UNAVAILABLE => {}
-            answer => return answer,
+/// Does the work with a target. Errs: as the API refuses it. `goes_on`: see [`Asker::copy_of_any_size`].
+pub async fn act(
+    asker: &Asker,
+    bucket: &Arc<Bucket>,
+    work: &Work,
+    target: &Target,
+    goes_on: impl AsyncFn(Place<'_>, UploadId) -> bool,
+) -> Result<Came, Refusal> {
+    let name = &bucket.name;
+    match (&work.does, target) {
+        (Does::Copy(copy), Target::Object { key, size, etag }) => {
+            let to = copy.target(key.as_str()).map_err(|error| Refusal::invalid(error.to_string()))?;
+            let (size, etag) = match etag {
+                Some(etag) => (*size, *etag),
+                None => {
+                    let object = patiently(async || asker.object(bucket, key, None).await).await?;
+                    (object.size, object.etag)
+                }
+            };
+            // What the order names, too, must not be lost before its turn comes: folders that lead to folders of the same name.
+            let is_named = work.names(&copy.bucket, &to);
+            let copying = Copying {
+                from: Place { bucket: name, key, version: None },
+                to: Place { bucket: &copy.bucket, key: &to, version: None },
+                etag: Some(etag),
+                keep_existing: copy.keep_existing || is_named,
+            };
+            match asker.copy_of_any_size(bucket, &copying, size, goes_on).await {
+                Err(refusal) if copy.keep_existing && is_there_already(&refusal) => return Ok(Came::Skipped),
+                Err(refusal) if is_there_already(&refusal) => {
+                    let message = "The new key is that of another object which the order names: it would be lost.";
+                    return Err(Refusal { message: message.to_owned(), ..refusal });
+                }
+                copied => copied?,
+            }
+            if copy.moves {
+                // As long as it is what was copied.
+                patiently(async || asker.delete_matching(name, key, etag).await).await?;
+            }
+            Ok(Came::Done)
         }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(PATIENCE.1);
+        (_, Target::Older { key, version, size }) => {
+            let from = Place { bucket: name, key, version: Some(*version) };
+            let to = Place { bucket: name, key, version: None };
+            let copying = Copying { from, to, etag: None, keep_existing: false };
+            asker.copy_of_any_size(bucket, &copying, *size, goes_on).await?;
+            Ok(Came::Done)
+        }
+        _ => patiently(async || change(asker, bucket, work, target).await).await,
     }
-    ask().await
 }
 
-/// Does the work with a target. Errs: as the API refuses it.
-pub async fn act(asker: &Asker, bucket: &Arc<Bucket>, work: &Work, target: &Target) -> Result<Came, Refusal> {
-    let name = &bucket.name;
-    let place = |key, version| Place { bucket: name, key, version };
+/// Does what is no copy.
+async fn change(asker: &Asker, bucket: &Arc<Bucket>, work: &Work, target: &Target) -> Result<Came, Refusal> {
+    let place = |version| Place { bucket: &bucket.name, key: target.key(), version };
     match (&work.does, target) {
-        (_, Target::Upload { key, upload }) => {
-            let id = upload.to_string();
-            let query = [("uploadId", id.as_str())];
-            let (bucket, key) = (Some(name), Some(key));
-            asker.s3(Wish { method: Method::DELETE, bucket, key, query: &query, ..Wish::default() }).await?;
+        (_, Target::Upload { upload, .. }) => asker.abort_upload(place(None), *upload).await?,
+        (_, Target::Version { version, .. }) => {
+            asker.delete(place(Some(*version))).await?;
         }
-        (_, Target::Version { key, version, .. }) => {
-            asker.delete(place(key, Some(*version))).await?;
-        }
-        (_, Target::Hidden { key, markers, .. }) => {
+        (_, Target::Hidden { markers, .. }) => {
             for marker in markers {
-                asker.delete(place(key, Some(*marker))).await?;
+                asker.delete(place(Some(*marker))).await?;
             }
         }
-        (_, Target::Older { key, version, .. }) => asker.copy(place(key, Some(*version)), name, key, &[]).await?,
-        (Does::Copy(copy), Target::Object { key, etag, .. }) => {
-            let etag = match etag {
-                Some(etag) => *etag,
-                None => asker.object(bucket, key, None).await?.etag,
-            };
-            return copied(asker, name, key, etag, copy).await;
-        }
-        (Does::Tag { tags, replace }, Target::Object { key, .. }) => {
-            let mut all = if *replace { Vec::new() } else { asker.tags(place(key, None)).await? };
+        (Does::Tag { tags, replace }, Target::Object { .. }) => {
+            let mut all = if *replace { Vec::new() } else { asker.tags(place(None)).await? };
             all.retain(|(known, _)| tags.iter().all(|(name, _)| name != known));
             all.extend(tags.iter().cloned());
-            asker.set_tags(place(key, None), &all).await?;
+            asker.set_tags(place(None), &all).await?;
         }
-        (Does::Delete { .. } | Does::Restore { .. }, Target::Object { key, .. }) => {
-            asker.delete(place(key, None)).await?;
+        (Does::Delete { .. }, Target::Object { .. }) => {
+            asker.delete(place(None)).await?;
         }
-    }
-    Ok(Came::Done)
-}
-
-/// Copies an object; a move deletes it only as long as it is what was copied.
-async fn copied(asker: &Asker, bucket: &BucketName, key: &ObjectKey, etag: ETag, copy: &Copy) -> Result<Came, Refusal> {
-    let target = copy.target(key.as_str()).map_err(|error| Refusal::invalid(error.to_string()))?;
-    let etag = format!("\"{etag}\"");
-    let mut headers = vec![("x-amz-copy-source-if-match", etag.as_str())];
-    if copy.keep_existing {
-        headers.push(("if-none-match", "*"));
-    }
-    let source = Place { bucket, key, version: None };
-    match asker.copy(source, &copy.bucket, &target, &headers).await {
-        Ok(()) => {}
-        Err(refusal) if copy.keep_existing && is_there_already(&refusal) => return Ok(Came::Skipped),
-        Err(refusal) => return Err(refusal),
-    }
-    if copy.moves {
-        let headers = [("if-match", etag.as_str())];
-        let (bucket, key) = (Some(bucket), Some(key));
-        asker.s3(Wish { method: Method::DELETE, bucket, key, headers: &headers, ..Wish::default() }).await?;
+        // Copies, and what no walk of a restoration finds.
+        (Does::Copy(_) | Does::Restore { .. }, Target::Object { .. }) | (_, Target::Older { .. }) => {
+            return Ok(Came::Skipped);
+        }
     }
     Ok(Came::Done)
 }

@@ -98,6 +98,17 @@ impl Failure {
     }
 }
 
+/// An upload that a copy is made by, which is of no use once nobody goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// The bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+    /// The upload's id.
+    pub upload: String,
+}
+
 /// Objects and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
@@ -143,6 +154,9 @@ pub struct Progress {
     /// Everything before is done.
     #[serde(default)]
     pub position: Position,
+    /// Copies in parts that are under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<Unfinished>,
 }
 
 /// A job as its file has it.
@@ -187,6 +201,7 @@ impl Job {
             failures: Vec::new(),
             problem: None,
             position: Position::default(),
+            unfinished: Vec::new(),
         };
         Self::of(Kept { id, bucket_id, by, order, progress })
     }
@@ -346,7 +361,11 @@ pub(super) mod tests {
     #[test]
     fn what_is_kept_is_read_again() {
         let one = job("1", 1, 5);
-        one.note(|progress| progress.position.after = Some("a/b".to_owned()));
+        let (bucket, key, upload) = ("bbb".to_owned(), "c".to_owned(), "1".to_owned());
+        one.note(|progress| {
+            progress.position.after = Some("a/b".to_owned());
+            progress.unfinished.push(Unfinished { bucket, key, upload });
+        });
         let text = serde_json::to_string(&one.kept()).unwrap();
         let again = Job::of(serde_json::from_str(&text).unwrap());
         assert_eq!((again.progress(), again.order(), &again.by), (one.progress(), one.order(), &one.by));

@@ -6,6 +6,8 @@
 //! and requests under way are bounded, whatever is named; what could not be done is told key by key.
 
 mod act;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod fuzzing;
 mod job;
 mod order;
 mod run;

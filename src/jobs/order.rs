@@ -93,8 +93,15 @@ fn is_false(value: &bool) -> bool {
 #[error("{0}")]
 pub struct Unsound(pub String);
 
+/// Most characters of what is told: an order may hold names of any length.
+pub(super) const MESSAGE_CHARS_MAX: usize = 400;
+
 fn unsound(text: impl Into<String>) -> Unsound {
-    Unsound(text.into())
+    let text: String = text.into();
+    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
+        Some(_) => Unsound(text.chars().take(MESSAGE_CHARS_MAX - 1).chain(['…']).collect()),
+        None => Unsound(text),
+    }
 }
 
 /// An order that can be carried out.
@@ -165,6 +172,12 @@ impl Work {
     /// Whether listings of versions say what there is to do.
     pub fn looks_at_versions(&self) -> bool {
         matches!(self.does, Does::Delete { versions: true, .. } | Does::Restore { .. })
+    }
+
+    /// Whether an object of the bucket is one that the order names, by its key or a prefix.
+    pub fn names(&self, bucket: &BucketName, key: &ObjectKey) -> bool {
+        *bucket == self.bucket
+            && (self.keys.contains(key) || self.prefixes.iter().any(|prefix| key.as_str().starts_with(prefix)))
     }
 
     /// The bucket that copies go to, where it is another one.
@@ -330,6 +343,8 @@ mod tests {
             let told = work(&order).unwrap_err().to_string();
             assert!(told.to_lowercase().contains(&said.to_lowercase()), "{order}: {told}");
         }
+        let long = work(&delete(&format!(r#","keys":["{}"]"#, "ü".repeat(5000)))).unwrap_err().to_string();
+        assert_eq!((long.chars().count(), long.ends_with('…')), (MESSAGE_CHARS_MAX, true));
     }
 
     #[test]
@@ -350,6 +365,11 @@ mod tests {
         ] {
             assert!(!copy(prefix, from, to, "bbb"), "{prefix} {from} {to}");
         }
+        let up = work(r#"{"action":"move","bucket":"bbb","prefixes":["a/"],"keys":["b"],"to":"x"}"#).unwrap();
+        let named = |bucket: &str, key: &str| {
+            up.names(&BucketName::parse(bucket).unwrap(), &ObjectKey::parse(key.as_bytes()).unwrap())
+        };
+        assert!(named("bbb", "a/x") && named("bbb", "b") && !named("bbb", "b/a/") && !named("ccc", "b"));
         for (prefix, from, to) in [("a/", "a/", "b/"), ("a/b/", "a/", ""), ("a/", "", "b/"), ("a/", "a/", "")] {
             assert!(copy(prefix, from, to, "bbb"), "{prefix} {from} {to}");
         }

@@ -3,24 +3,25 @@
 //! INVARIANT: nothing is done for a job but requests of whoever gave the order, each decided when it is made. What stands before the
 //! position of a job is done; a page that a stop or a crash cut short is gone through again, which changes nothing that was done.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::Arbiter;
 use futures_util::stream::{self, StreamExt as _};
 use myfsio_actors::audit::AuditEntry;
-use myfsio_actors::names::{AccessKeyId, Stamp};
+use myfsio_actors::names::{AccessKeyId, BucketName, ObjectKey, Stamp, UploadId};
 use myfsio_actors::storage::Bucket;
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::act::{Came, act, patiently};
-use super::job::{Count, Failure, Job, Status};
+use super::act::{Came, act};
+use super::job::{Count, Failure, Job, Status, Unfinished};
 use super::order::Work;
 use super::walk::{Position, Target, Walk};
 use crate::node::Node;
-use crate::within::{Asker, Refusal};
+use crate::within::{Asker, Place, Refusal, patiently};
 
 /// Jobs at work at once, of one user and in all.
 const AT_WORK_MAX: (usize, usize) = (2, 4);
@@ -137,6 +138,7 @@ impl Working<'_> {
         let work = self.job.order().work().map_err(|error| Refusal::invalid(error.to_string()))?;
         let progress = self.job.progress();
         let until = Stamp(progress.created);
+        self.clear(&work, progress.unfinished).await?;
         if progress.total.is_none() {
             let total = self.count(&work, until).await?;
             self.job.note(|progress| progress.total = Some(total));
@@ -155,11 +157,28 @@ impl Working<'_> {
             self.job.note(|progress| progress.position = step.then);
             if kept.elapsed() >= KEEP {
                 kept = Instant::now();
-                if let Err(error) = self.node.jobs.keep(self.job).await {
-                    tracing::warn!(%error, job = self.job.id, "how far a job is could not be kept");
-                }
+                self.keep().await;
             }
         }
+    }
+
+    /// Removes what copies left that the last run was in the middle of. What cannot be removed stands among the unfinished uploads of
+    /// its bucket.
+    async fn clear(&self, work: &Work, unfinished: Vec<Unfinished>) -> Result<(), Ends> {
+        if unfinished.is_empty() {
+            return Ok(());
+        }
+        let (asker, _) = self.again(work).await?;
+        for left in &unfinished {
+            let bucket = BucketName::parse(&left.bucket).ok();
+            let (key, upload) = (ObjectKey::parse(left.key.as_bytes()).ok(), UploadId::parse(&left.upload).ok());
+            if let (Some(bucket), Some(key), Some(upload)) = (bucket, key, upload) {
+                let place = Place { bucket: &bucket, key: &key, version: None };
+                let _ = patiently(async || asker.abort_upload(place, upload).await).await;
+            }
+        }
+        self.job.note(|progress| progress.unfinished.retain(|left| !unfinished.contains(left)));
+        Ok(())
     }
 
     fn may_go_on(&self) -> Result<(), Ends> {
@@ -217,13 +236,38 @@ impl Working<'_> {
         if self.may_go_on().is_err() {
             return;
         }
-        match patiently(async || act(asker, bucket, work, target).await).await {
+        let begun = RefCell::new(None);
+        let came = act(asker, bucket, work, target, async |place: Place<'_>, upload| {
+            if begun.borrow().is_none() {
+                let (bucket, key) = (place.bucket.to_string(), place.key.as_str().to_owned());
+                let unfinished = Unfinished { bucket, key, upload: upload.to_string() };
+                *begun.borrow_mut() = Some(unfinished.clone());
+                self.job.note(|progress| progress.unfinished.push(unfinished));
+                // Known before the first of its parts is, so that no crash leaves it behind.
+                self.keep().await;
+            }
+            self.may_go_on().is_ok()
+        })
+        .await;
+        if let Some(begun) = begun.take() {
+            self.job.note(|progress| progress.unfinished.retain(|other| *other != begun));
+        }
+        match came {
             Ok(Came::Done) => self.job.note(|progress| {
                 progress.done.objects += 1;
                 progress.done.bytes += target.size();
             }),
             Ok(Came::Skipped) => self.job.note(|progress| progress.skipped += 1),
+            // A copy in parts was ended with the job, or is made anew by the next run.
+            Err(_) if self.may_go_on().is_err() => {}
             Err(refusal) => self.job.refused(Failure::of(target.key().as_str(), target.version(), &refusal)),
+        }
+    }
+
+    /// Writes down how far the job is.
+    async fn keep(&self) {
+        if let Err(error) = self.node.jobs.keep(self.job).await {
+            tracing::warn!(%error, job = self.job.id, "how far a job is could not be kept");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Changes of objects that take a document, or more than one request.
 
 use actix_web::http::Method;
-use myfsio_actors::names::{BucketName, ObjectKey, UploadId, VersionId};
+use myfsio_actors::names::{BucketName, ETag, ObjectKey, UploadId, VersionId};
 use myfsio_actors::storage::Bucket;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::s3::xml::XmlWriter;
 use crate::s3::xml::requests::tagging;
 
 /// Largest answer to a change, in bytes.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// An object, or one version of it.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,15 @@ impl Asker {
         Ok(header("x-amz-version-id").filter(|_| is_marker).map(str::to_owned))
     }
 
-    /// Copies an object, with further headers that say what changes. Errs: as CopyObject.
+    /// Deletes an object as long as it is what has this ETag. Errs: as DeleteObject.
+    pub async fn delete_matching(&self, bucket: &BucketName, key: &ObjectKey, etag: ETag) -> Result<(), Refusal> {
+        let etag = format!("\"{etag}\"");
+        let headers = [("if-match", etag.as_str())];
+        let (bucket, key) = (Some(bucket), Some(key));
+        self.s3(Wish { method: Method::DELETE, bucket, key, headers: &headers, ..Wish::default() }).await.map(drop)
+    }
+
+    /// Copies an object by one request, with further headers that say what changes. Errs: as CopyObject.
     pub async fn copy(
         &self,
         from: Place<'_>,
@@ -51,29 +59,22 @@ impl Asker {
         key: &ObjectKey,
         headers: &[(&str, &str)],
     ) -> Result<(), Refusal> {
-        let mut source = format!("{}/{}", from.bucket, encode(from.key.as_bytes(), true));
-        if let Some(version) = from.version {
-            source.push_str(&format!("?versionId={version}"));
-        }
+        let source = source_of(from);
         let mut all = vec![("x-amz-copy-source", source.as_str())];
         all.extend_from_slice(headers);
         let wish = Wish { method: Method::PUT, bucket: Some(bucket), key: Some(key), headers: &all, ..Wish::default() };
         // The answer may be long in coming, and says at its end whether it went well.
         let answer = collect(self.s3(wish).await?, ANSWER_BYTES_MAX).await?;
-        match element(&answer, "Code") {
-            Some(code) => Err(Refusal::told(&code, element(&answer, "Message").unwrap_or_default())),
-            None => Ok(()),
-        }
+        told(&answer)
     }
 
-    /// Begins an upload in parts. Errs: as CreateMultipartUpload.
+    /// Begins an upload in parts, with headers that say what the object will be. Errs: as CreateMultipartUpload.
     pub async fn begin_upload(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
-        content_type: &str,
+        headers: &[(&str, &str)],
     ) -> Result<UploadId, Refusal> {
-        let headers: &[_] = if content_type.is_empty() { &[] } else { &[("content-type", content_type)] };
         let wish = Wish {
             method: Method::POST,
             bucket: Some(bucket),
@@ -94,34 +95,65 @@ impl Asker {
         key: &ObjectKey,
         upload: UploadId,
     ) -> Result<(), Refusal> {
-        let mut document = XmlWriter::new("CompleteMultipartUpload");
-        let mut after = 0;
+        let (mut parts, mut after) = (Vec::new(), 0);
         loop {
-            let page = self.parts(bucket, key, upload, after).await?;
-            for part in &page.parts {
-                document.open("Part").value("PartNumber", part.number.get()).etag(part.etag).close();
-            }
+            let page = match self.parts(bucket, key, upload, after).await {
+                Ok(page) => page,
+                Err(refusal) => {
+                    // The object is made, and only the answer got lost: whoever asks again is told the same.
+                    let made = self.object(bucket, key, None).await.ok().and_then(|object| object.upload);
+                    return if made == Some(upload) { Ok(()) } else { Err(refusal) };
+                }
+            };
+            parts.extend(page.parts.iter().map(|part| (part.number.get().into(), part.etag)));
             match page.next {
                 Some(number) => after = u32::from(number.get()),
                 None => break,
             }
         }
+        self.complete_parts(Place { bucket: &bucket.name, key, version: None }, upload, &parts, &[]).await
+    }
+
+    /// Makes an object of these parts. Errs: as CompleteMultipartUpload.
+    pub(super) async fn complete_parts(
+        &self,
+        place: Place<'_>,
+        upload: UploadId,
+        parts: &[(u32, ETag)],
+        headers: &[(&str, &str)],
+    ) -> Result<(), Refusal> {
+        let mut document = XmlWriter::new("CompleteMultipartUpload");
+        for (number, etag) in parts {
+            document.open("Part").value("PartNumber", number).etag(etag).close();
+        }
         let id = upload.to_string();
         let document = document.finish();
         let length = document.len().to_string();
+        let mut all = vec![("content-length", length.as_str())];
+        all.extend_from_slice(headers);
         let wish = Wish {
             method: Method::POST,
-            bucket: Some(&bucket.name),
-            key: Some(key),
+            bucket: Some(place.bucket),
+            key: Some(place.key),
             query: &[("uploadId", id.as_str())],
-            headers: &[("content-length", length.as_str())],
+            headers: &all,
             payload: Some(body(document)),
         };
         let answer = collect(self.s3(wish).await?, ANSWER_BYTES_MAX).await?;
-        match element(&answer, "Code") {
-            Some(code) => Err(Refusal::told(&code, element(&answer, "Message").unwrap_or_default())),
-            None => Ok(()),
-        }
+        told(&answer)
+    }
+
+    /// Ends an upload, and removes its parts. Errs: as AbortMultipartUpload.
+    pub async fn abort_upload(&self, place: Place<'_>, upload: UploadId) -> Result<(), Refusal> {
+        let id = upload.to_string();
+        let wish = Wish {
+            method: Method::DELETE,
+            bucket: Some(place.bucket),
+            key: Some(place.key),
+            query: &[("uploadId", id.as_str())],
+            ..Wish::default()
+        };
+        self.s3(wish).await.map(drop)
     }
 
     /// The tags of an object, or one version of it. Errs: as GetObjectTagging.
@@ -197,8 +229,25 @@ impl Asker {
     }
 }
 
+/// What `x-amz-copy-source` says of a place.
+pub(super) fn source_of(from: Place<'_>) -> String {
+    let mut source = format!("{}/{}", from.bucket, encode(from.key.as_bytes(), true));
+    if let Some(version) = from.version {
+        source.push_str(&format!("?versionId={version}"));
+    }
+    source
+}
+
+/// What an answer that was long in coming says at its end. Errs: what was refused.
+pub(super) fn told(answer: &[u8]) -> Result<(), Refusal> {
+    let Some(code) = element(answer, "Code") else { return Ok(()) };
+    let mut refusal = Refusal::told(&code, element(answer, "Message").unwrap_or_default());
+    refusal.fields.extend(element(answer, "Condition").map(|condition| ("Condition", condition)));
+    Err(refusal)
+}
+
 /// The text of an element that has nothing to unescape, such as an id, from an answer of our own.
-fn element(document: &[u8], name: &str) -> Option<String> {
+pub(super) fn element(document: &[u8], name: &str) -> Option<String> {
     let text = std::str::from_utf8(document).ok()?;
     let (_, behind) = text.split_once(&format!("<{name}>"))?;
     behind.split_once('<').map(|(inside, _)| inside.to_owned())

@@ -7,6 +7,8 @@
 //! INVARIANT: nothing here answers for anybody but the asker. The console imports this room, and `s3` and `admin` only through it.
 
 mod changes;
+mod copy;
+mod patience;
 mod reads;
 mod recall;
 mod refusal;
@@ -30,6 +32,8 @@ use myfsio_actors::storage::Bucket;
 use serde_json::Value;
 
 pub use changes::Place;
+pub use copy::{CopyLimits, Copying};
+pub use patience::patiently;
 pub use reads::{ObjectsWanted, VersionsWanted};
 pub use recall::Whence;
 pub use refusal::Refusal;
@@ -278,7 +282,7 @@ impl Asker {
         let uri: Uri = target.parse().map_err(|_| Refusal::invalid("The request is too long."))?;
         let mut head = self.head(wish.method.clone(), uri);
         for (name, value) in wish.headers {
-            let pair = (HeaderName::try_from(*name), HeaderValue::from_str(value));
+            let pair = (HeaderName::try_from(*name), HeaderValue::from_bytes(value.as_bytes()));
             let (Ok(name), Ok(value)) = pair else {
                 return Err(Refusal::invalid(format!(
                     "{name} cannot have this value: it may hold no control characters."

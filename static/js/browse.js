@@ -26,6 +26,20 @@ if (selection) {
   }
 }
 
+// Where a page has looked as long as it may and found nothing yet, the next one is asked, until there is something to show.
+const looking = document.querySelector("[data-goes-on]");
+const lookOn = async () => {
+  for (let next = looking.dataset.goesOn; next;) {
+    const answer = await fetch(next, { headers: { accept: "application/json" } });
+    if (!answer.ok) return;
+    const told = await answer.json();
+    looking.querySelector("[data-looked]").textContent = told.looked_at;
+    if (told.rows > 0 || !told.next) location.replace(next);
+    next = told.rows > 0 ? null : told.next;
+  }
+};
+if (looking) lookOn();
+
 const form = document.querySelector("[data-upload]");
 const panel = document.querySelector("[data-transfers]");
 if (form && panel) {

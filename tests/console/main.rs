@@ -9,6 +9,8 @@ mod support;
 
 mod access;
 mod buckets;
+mod commands;
+mod copies;
 mod forgery;
 mod groups;
 mod iam;

@@ -8,7 +8,7 @@ use crate::world::{self, SHARED};
 const ROLES: [Role; 5] = [Role::Anonymous, Role::Reader, Role::Writer, Role::Replicator, Role::Admin];
 
 /// The path of a row, with the world's names in the places of its parameters.
-fn target(row: &Row) -> String {
+pub fn target(row: &Row) -> String {
     let parts = row.path.split('/').map(|part| match part {
         "{bucket}" => SHARED,
         part if part.starts_with('{') => "1",

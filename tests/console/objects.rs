@@ -272,3 +272,17 @@ async fn a_folder_comes_down_as_an_archive() {
     let none = reader.post("/ui/buckets/shared/archive", &[("csrf", token.as_str())]).await;
     assert_eq!(none.status, 400);
 }
+
+#[actix_rt::test]
+async fn looks_tell_scripts_how_far_they_came() {
+    let node = world::node();
+    let reader = world::browser(&node, Role::Reader).await;
+    let json = [("accept", "application/json")];
+    let told = reader.ask("GET", "/ui/buckets/shared/browse?q=A.TXT&seen=41", &json, None).await;
+    assert_eq!(told.text, r#"{"looked_at":"42","next":null,"rows":1}"#);
+    let page = reader.get("/ui/buckets/shared/browse?q=none&after=folder%2F").await;
+    assert!(page.text.contains("No key matches"), "also where it went on from another page");
+    assert!(page.attributes("[data-goes-on]", "data-goes-on").is_empty(), "there is nothing more");
+    let wrong = reader.get("/ui/buckets/shared/browse?at=soon").await;
+    assert_eq!(wrong.status, 400);
+}

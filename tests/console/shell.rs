@@ -33,19 +33,24 @@ async fn assets_are_kept_for_good_and_small() {
 #[actix_rt::test]
 async fn the_first_page_is_within_its_budget() {
     let node = world::node();
-    let admin = node.signed_in(ADMIN).await;
-    let gzip = [("accept-encoding", "gzip")];
-    let page = admin.get("/ui").await;
-    let mut bytes = 0;
-    let mut addresses = page.attributes("link[rel=stylesheet]", "href");
-    addresses.extend(page.attributes("script[src]", "src"));
-    addresses.push("/ui".to_owned());
-    for address in addresses {
-        let shown = admin.ask("GET", &address, &gzip, None).await;
-        assert_eq!(shown.header("content-encoding"), "gzip", "{address}");
-        bytes += shown.text.len();
+    let (stranger, admin) = (node.browser(), node.signed_in(ADMIN).await);
+    for (browser, first) in [(&stranger, "/ui/login"), (&admin, "/ui")] {
+        let page = browser.get(first).await;
+        let mut addresses = page.attributes("link[rel=stylesheet], link[rel=icon]", "href");
+        addresses.extend(page.attributes("script[src]", "src"));
+        addresses.extend(
+            page.attributes("svg use", "href").iter().take(1).map(|icon| icon.split('#').next().unwrap().to_owned()),
+        );
+        addresses.push(first.to_owned());
+        assert!(addresses.len() >= 4, "{addresses:?}");
+        let mut bytes = 0;
+        for address in addresses {
+            let shown = browser.ask("GET", &address, &[("accept-encoding", "gzip")], None).await;
+            assert_eq!((shown.status, shown.header("content-encoding")), (200, "gzip"), "{address}");
+            bytes += shown.bytes;
+        }
+        assert!(bytes <= 60_000, "{first}: {bytes} bytes");
     }
-    assert!(bytes <= 60 * 1024, "{bytes} bytes");
 }
 
 #[actix_rt::test]

@@ -56,6 +56,8 @@ pub struct Shown {
     pub headers: HeaderMap,
     /// Body as text.
     pub text: String,
+    /// Bytes of the body as they were sent.
+    pub bytes: usize,
 }
 
 impl Browser {
@@ -77,17 +79,19 @@ impl Browser {
     pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Shown {
         let answer = self.send(method, path, headers, body).await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Shown { status, headers, text: answer.text().await.unwrap_or_default() }
+        let body = answer.bytes().await.unwrap_or_default();
+        Shown { status, headers, text: String::from_utf8_lossy(&body).into_owned(), bytes: body.len() }
     }
 
     /// Asks for a stream; reads it until it holds this text, or ends.
     pub async fn follow(&self, path: &str, until: &str) -> Shown {
         let mut answer = self.send("GET", path, &[], None).await;
-        let mut shown =
-            Shown { status: answer.status().as_u16(), headers: answer.headers().clone(), text: String::new() };
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let mut shown = Shown { status, headers, text: String::new(), bytes: 0 };
         while !shown.text.contains(until) {
             let Some(chunk) = answer.chunk().await.unwrap() else { break };
             shown.text.push_str(&String::from_utf8_lossy(&chunk));
+            shown.bytes += chunk.len();
         }
         shown
     }

@@ -93,6 +93,12 @@ impl Node {
         launch(command, self.dir.path(), self.port, &self.settings)
     }
 
+    /// Ends it at once, as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Stops the node as an operator would; its directory stays until the node is dropped.
     pub fn stop(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -49,12 +49,13 @@ pub async fn run(suite: &mut Suite) -> Result<(), String> {
 }
 
 /// Half of the keys of a bucket: a thousand in each folder, or in a thousand folders.
-fn half(shape: KeyShape, objects: u64) -> Keys {
+pub fn half(shape: KeyShape, objects: u64) -> Keys {
     let prefix = if shape == KeyShape::Deep { "deep/" } else { "wide/" };
     Keys { shape, prefix: prefix.to_owned(), count: objects / 2 }
 }
 
-async fn fill(suite: &Suite, site: &Arc<Site>, objects: u64) -> Result<(), String> {
+/// Makes a bucket with so many objects.
+pub async fn fill(suite: &Suite, site: &Arc<Site>, objects: u64) -> Result<(), String> {
     create_bucket(site).await?;
     let workload = load(Put, OBJECT_BYTES, 64, 1, suite.write_time);
     for shape in [KeyShape::Deep, KeyShape::Wide] {

@@ -1,6 +1,8 @@
 //! The suite: the loads of `docs/benchmarks.md`, against nodes that it starts itself, each beside its reference in the same
 //! run, and the figures that are to be reached.
 
+mod browser;
+mod console;
 mod encrypted;
 mod large;
 mod machine;
@@ -52,6 +54,8 @@ enum Section {
     Million,
     /// Replication to a second node beside direct writes to that one
     Replication,
+    /// The console's pages over a million objects, and a folder as one archive
+    Console,
 }
 
 /// What the suite is told.
@@ -129,8 +133,15 @@ struct Suite {
 /// with whether every operation was good. Errs when a part could not be run.
 pub async fn run(arguments: &SuiteArguments, progress: &Arc<Progress>) -> Result<(String, bool), String> {
     let mut suite = Suite::new(arguments, progress)?;
-    let all =
-        [Section::Reads, Section::Writes, Section::Large, Section::Encrypted, Section::Million, Section::Replication];
+    let all = [
+        Section::Reads,
+        Section::Writes,
+        Section::Large,
+        Section::Encrypted,
+        Section::Million,
+        Section::Replication,
+        Section::Console,
+    ];
     let mut failed = false;
     for section in all.into_iter().filter(|section| arguments.only.is_empty() || arguments.only.contains(section)) {
         progress.part(&format!("{section:?}"));
@@ -141,6 +152,7 @@ pub async fn run(arguments: &SuiteArguments, progress: &Arc<Progress>) -> Result
             Section::Encrypted => encrypted::run(&mut suite).await,
             Section::Million => million::run(&mut suite).await,
             Section::Replication => replication::run(&mut suite).await,
+            Section::Console => console::run(&mut suite).await,
         };
         if let Err(reason) = done {
             failed = true;

@@ -27,6 +27,7 @@ pub struct Server {
     name: String,
     child: Child,
     port: u16,
+    console: u16,
     folder: PathBuf,
 }
 
@@ -48,7 +49,7 @@ impl Server {
             .env("STORAGE_ROOT", absolute(folder)?.join("data"))
             .env("LOG_LEVEL", "warn")
             .envs(settings.iter().copied());
-        Self::start(command, name, folder, port).await
+        Self::start(command, name, folder, (port, ui_port)).await
     }
 
     /// Starts nginx with one process that serves the files below `data`. Errs with what its log says.
@@ -61,17 +62,22 @@ impl Server {
         std::fs::write(&configuration, nginx_configuration(port, &folder, &data)).map_err(told)?;
         let mut command = Command::new(program);
         command.arg("-p").arg(&folder).arg("-c").arg(&configuration).arg("-e").arg(folder.join("log"));
-        Self::start(command, "nginx", &folder, port).await
+        Self::start(command, "nginx", &folder, (port, port)).await
     }
 
-    async fn start(mut command: Command, name: &str, folder: &Path, port: u16) -> Result<Self, String> {
+    async fn start(
+        mut command: Command,
+        name: &str,
+        folder: &Path,
+        (port, console): (u16, u16),
+    ) -> Result<Self, String> {
         let program = command.get_program().to_owned();
         let told = |error| format!("{}: {error}", Path::new(&program).display());
         std::fs::create_dir_all(folder).map_err(told)?;
         let log = File::create(folder.join("log")).map_err(told)?;
         let output = log.try_clone().map_err(told)?;
         let child = command.stdin(Stdio::null()).stdout(output).stderr(log).spawn().map_err(told)?;
-        let mut server = Self { name: name.to_owned(), child, port, folder: folder.to_owned() };
+        let mut server = Self { name: name.to_owned(), child, port, console, folder: folder.to_owned() };
         server.wait_until_ready().await?;
         Ok(server)
     }
@@ -137,6 +143,11 @@ impl Server {
         let wanted = Wanted { body: true, ..Wanted::default() };
         let answer = Connection::new(self.address()).exchange(&mut request, Payload::NONE, wanted).await;
         answer.map(|answer| answer.body).map_err(|failure| format!("{}: metrics: {failure}", self.name))
+    }
+
+    /// Where its console listens.
+    pub fn console(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.console).into()
     }
 
     fn address(&self) -> SocketAddr {

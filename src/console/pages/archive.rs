@@ -16,7 +16,7 @@ use crate::console::failure::Failure;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
 use crate::console::visit::{Visit, parse_key};
 use crate::console::zip::Archive;
-use crate::within::{Asker, ObjectsWanted, Wish};
+use crate::within::{Asker, ObjectsWanted, Wish, patiently};
 
 /// Routes.
 pub const ROWS: &[Row] = &[Row::post("/ui/buckets/{bucket}/archive", SIGNED_IN, |visit| Box::pin(archive(visit)))
@@ -89,8 +89,10 @@ async fn write(
     let send = async |bytes: Bytes| chunks.send(Ok(bytes)).await.map_err(|_| GONE);
     let mut archive = Archive::default();
     for key in keys {
-        let wish = Wish { bucket: Some(&bucket.name), key: Some(&key), ..Wish::default() };
-        let Ok(answer) = asker.s3(wish).await else { return Err("an object cannot be read") };
+        // The objects of a folder are more requests than one page usually makes.
+        let asked =
+            patiently(async || asker.s3(Wish { bucket: Some(&bucket.name), key: Some(&key), ..Wish::default() }).await);
+        let Ok(answer) = asked.await else { return Err("an object cannot be read") };
         let modified = answer.headers().get("last-modified").and_then(|date| date.to_str().ok());
         let modified = modified.and_then(|date| httpdate::parse_http_date(date).ok());
         let seconds = modified.map_or(0, |time| myfsio_actors::names::Stamp::from_system_time(time).seconds());

@@ -2,19 +2,20 @@
 //! bounded work with an address that can be kept and sent.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use askama::Template;
-use myfsio_actors::names::Stamp;
+use myfsio_actors::names::{Stamp, VersionId};
 use myfsio_actors::storage::{Bucket, ObjectPage, Versioning};
+use serde_json::json;
 
 use crate::console::commands::{self, Command};
+use crate::console::effort::{Effort, LOOK_ROWS};
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Role, Row, SIGNED_IN};
 use crate::console::units::{When, bytes, count, legible};
-use crate::console::visit::{Visit, render};
+use crate::console::visit::{Visit, json as answer, render};
 use crate::within::{Asker, ObjectsWanted, Refusal, VersionsWanted};
 
 /// Routes.
@@ -22,13 +23,6 @@ pub const ROWS: &[Row] = &[Row::get("/ui/buckets/{bucket}/browse", SIGNED_IN, |v
 
 /// Who may change objects, in the test's world.
 pub const CHANGERS: &[Role] = &[Role::Writer, Role::Admin];
-
-/// Rows of the index that one page looks at, at most, where what is shown is sparse.
-const LOOKED_AT_MAX: usize = 50_000;
-/// How long it looks, at most.
-const LOOKING_MAX: Duration = Duration::from_millis(400);
-/// Rows that one look takes.
-const LOOK_ROWS: usize = 1_000;
 
 /// What the page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +75,9 @@ struct BrowsePage {
     first: String,
     looked_at: Option<String>,
     may_write: bool,
-    may_delete: bool,
+    has_boxes: bool,
+    /// The time that a selection is brought back as of; empty brings back what was deleted last.
+    as_of: String,
     may_list: bool,
     keeps_versions: bool,
     objects: String,
@@ -106,20 +102,27 @@ async fn show(visit: Visit) -> Outcome {
     let name = bucket.name.as_str();
     let usage = visit.console.node.storage.usage(&bucket);
     let kept = kept(&visit, &prefix);
+    let looked_at = visit.query.number("seen").unwrap_or_default().unwrap_or(0).saturating_add(listed.looked_at as u64);
+    let is_sparse = matches!(mode, Mode::Search | Mode::Deleted | Mode::Past(_));
+    let mut next = listed.next;
+    if is_sparse && !next.is_empty() {
+        next.push(("seen", looked_at.to_string()));
+    }
     let address = |more: &[(&'static str, String)]| {
         let fields: Vec<(&str, &str)> =
             kept.iter().chain(more).map(|(field, value)| (*field, value.as_str())).collect();
         links::link(&["buckets", name, "browse"], &fields)
     };
-    let is_sparse = matches!(mode, Mode::Search | Mode::Deleted | Mode::Past(_));
+    let may = |action| asker.may(action, Some(&bucket), Some(&prefix));
+    let may_write = may("s3:PutObject");
     let view = BrowsePage {
         page: visit.page(name).for_bucket(asker, &bucket, "browse"),
         steps: steps(name, &prefix),
         up: parent(&prefix).map(|parent| links::browse(name, parent)),
-        next: (!listed.next.is_empty()).then(|| address(&listed.next)),
+        next: (!next.is_empty()).then(|| address(&next)),
         is_first: visit.query.raw("after").is_none(),
         first: address(&[]),
-        looked_at: is_sparse.then(|| count(listed.looked_at as u64)),
+        looked_at: is_sparse.then(|| count(looked_at)),
         rows: listed.entries,
         mode: match mode {
             Mode::Folders => "",
@@ -130,8 +133,13 @@ async fn show(visit: Visit) -> Outcome {
         },
         query: visit.query.text("q").to_owned(),
         at: visit.query.text("at").to_owned(),
-        may_write: asker.may("s3:PutObject", Some(&bucket), Some(&prefix)),
-        may_delete: asker.may("s3:DeleteObject", Some(&bucket), Some(&prefix)),
+        has_boxes: match mode {
+            Mode::Deleted => may("s3:DeleteObjectVersion"),
+            Mode::Past(_) => may_write,
+            _ => may("s3:DeleteObject"),
+        },
+        as_of: if let Mode::Past(at) = mode { at.rfc3339() } else { String::new() },
+        may_write,
         may_list,
         keeps_versions: bucket.versioning != Versioning::Off,
         objects: count(usage.objects),
@@ -144,6 +152,11 @@ async fn show(visit: Visit) -> Outcome {
         bucket: name.to_owned(),
         prefix,
     };
+    if visit.wants_json() {
+        // For a script that looks on where nothing was found yet.
+        let next = view.next.as_ref().map(|next| view.page.at(next));
+        return answer(&json!({ "rows": view.rows.len(), "looked_at": view.looked_at, "next": next }));
+    }
     render(&view)
 }
 
@@ -234,22 +247,6 @@ fn object_entry(bucket: &Bucket, prefix: &str, key: &str, size: u64, stamp: Stam
     }
 }
 
-/// How far a look has come, and whether it must end.
-struct Effort {
-    began: Instant,
-    looked_at: usize,
-}
-
-impl Effort {
-    fn new() -> Self {
-        Self { began: Instant::now(), looked_at: 0 }
-    }
-
-    fn is_spent(&self) -> bool {
-        self.looked_at >= LOOKED_AT_MAX || self.began.elapsed() >= LOOKING_MAX
-    }
-}
-
 /// Keys that contain a text, whatever the case of its letters.
 async fn search(
     asker: &Asker,
@@ -302,9 +299,10 @@ async fn past(
     limit: usize,
 ) -> Result<Listed, Refusal> {
     let (mut listed, mut effort) = (Listed::default(), Effort::new());
-    let mut after = visit.query.raw("after").map(|key| (key.to_owned(), None));
-    // The key whose answer is known, since its versions may go on on the next page.
-    let mut settled: Option<String> = None;
+    let within = visit.query.filled("after_version").and_then(|id| VersionId::parse(id).ok());
+    let mut after = visit.query.raw("after").map(|key| (key.to_owned(), within));
+    // Behind what all is known: a version, or a key with all of its versions.
+    let mut known: Option<(String, Option<VersionId>)> = None;
     loop {
         let wanted =
             VersionsWanted { prefix: prefix.to_owned(), in_folders: false, after: after.clone(), limit: LOOK_ROWS };
@@ -312,16 +310,21 @@ async fn past(
         for version in &page.entries {
             effort.looked_at += 1;
             let key = version.key.as_str();
-            if settled.as_deref() == Some(key) {
-                continue;
-            }
-            if listed.entries.len() >= limit || effort.is_spent() {
-                listed.looked_at = effort.looked_at;
-                listed.next = settled.map(|key| ("after", key)).into_iter().collect();
-                return Ok(listed);
+            match &known {
+                Some((settled, None)) if settled == key => continue,
+                Some((key, within)) if listed.entries.len() >= limit || effort.is_spent() => {
+                    listed.next = vec![("after", key.clone())];
+                    listed.next.extend(within.map(|version| ("after_version", version.to_string())));
+                    listed.looked_at = effort.looked_at;
+                    return Ok(listed);
+                }
+                _ => {}
             }
             match (mode, &version.object) {
-                (Mode::Past(at), _) if version.last_modified > at => continue,
+                (Mode::Past(at), _) if version.last_modified > at => {
+                    known = Some((key.to_owned(), Some(version.version_id)));
+                    continue;
+                }
                 (Mode::Past(_), Some(object)) => {
                     let id = version.version_id.to_string();
                     let mut entry = object_entry(bucket, prefix, key, object.size, version.last_modified);
@@ -338,13 +341,15 @@ async fn past(
                 }
                 _ => {}
             }
-            settled = Some(key.to_owned());
+            known = Some((key.to_owned(), None));
         }
         listed.looked_at = effort.looked_at;
-        match page.next {
-            None => return Ok(listed),
-            Some(next) => after = Some(next),
-        }
+        // Further versions of a key whose answer is known are not looked at.
+        after = match (page.next, &known) {
+            (None, _) => return Ok(listed),
+            (Some((next, _)), Some((settled, None))) if next == *settled => Some((next, None)),
+            (next, _) => next,
+        };
     }
 }
 

@@ -1,7 +1,9 @@
 //! Changes of objects: delete, bring back, copy, move, folders, tags, locks.
 
+use actix_web::http::Method;
 use askama::Template;
 use myfsio_actors::names::{BucketName, ObjectKey, VersionId};
+use serde_json::{Value, json};
 
 use super::browse::CHANGERS;
 use super::jobs::foresee_deletion;
@@ -12,8 +14,7 @@ use crate::console::notice::Notice;
 use crate::console::route::{ADMINS, Outcome, Row};
 use crate::console::units::{count, legible};
 use crate::console::visit::{Visit, parse_key, render};
-use crate::within::{ObjectsWanted, Place, Refusal, Wish};
-use actix_web::http::Method;
+use crate::within::{CopyLimits, Copying, ObjectsWanted, Place, Refusal, Wish};
 
 /// Routes.
 pub const ROWS: &[Row] = &[
@@ -176,8 +177,11 @@ async fn delete_version(visit: Visit) -> Outcome {
 /// Makes an older version the current one, by copying it onto its key: nothing is lost.
 async fn restore(visit: Visit) -> Outcome {
     let (bucket, key, version) = (visit.bucket().await?, visit.key()?, visit.version()?);
-    let headers = if version.is_some() { &[][..] } else { &[("x-amz-metadata-directive", "REPLACE")][..] };
-    visit.asker()?.copy(place(&bucket.name, &key, version), &bucket.name, &key, headers).await?;
+    let asker = visit.asker()?;
+    let object = asker.object(&bucket, &key, version).await?;
+    let (from, to) = (place(&bucket.name, &key, Some(object.version_id)), place(&bucket.name, &key, None));
+    let copying = Copying { from, to, etag: None, keep_existing: false };
+    asker.copy_of_any_size(&bucket, &copying, object.size, async |_, _| true).await?;
     let notice = Notice::good(format!("{} {}", legible(key.as_str()), visit.t.browse.restored));
     visit.done(notice, &links::object(bucket.name.as_str(), key.as_str(), ""))
 }
@@ -195,11 +199,28 @@ async fn copy(visit: Visit) -> Outcome {
         return Err(Failure::input(visit.t.browse.same_place));
     }
     let asker = visit.asker()?;
-    asker.copy(place(&bucket.name, &key, version), &to, &target, &[]).await?;
+    let object = asker.object(&bucket, &key, version).await?;
+    let moves = visit.form.is_on("move");
+    if version.is_none() && CopyLimits::of(&asker.node().settings).is_large(object.size) {
+        // It takes longer than anybody waits for a page.
+        let order = json!({ "action": if moves { "move" } else { "copy" }, "bucket": bucket.name.as_str(), "keys": [key.as_str()],
+                            "from": key.as_str(), "to": target.as_str(), "to_bucket": to.as_str() });
+        let told = asker.json(Method::POST, "/_myfsio/jobs", Some(&order)).await?;
+        let id = told.get("id").and_then(Value::as_str).unwrap_or_default();
+        return visit.go_to(&links::link(&["jobs", id], &[]));
+    }
+    let copying = Copying {
+        from: place(&bucket.name, &key, version),
+        to: place(&to, &target, None),
+        etag: Some(object.etag),
+        keep_existing: false,
+    };
+    asker.copy_of_any_size(&bucket, &copying, object.size, async |_, _| true).await?;
     let words = &visit.t.browse;
     let mut word = words.copied_to;
-    if visit.form.is_on("move") {
-        asker.delete(place(&bucket.name, &key, None)).await?;
+    if moves {
+        // What somebody wrote meanwhile stays.
+        asker.delete_matching(&bucket.name, &key, object.etag).await?;
         word = words.moved_to;
     }
     let notice = Notice::good(format!("{} {word} {to}/{}", legible(key.as_str()), legible(target.as_str())));

@@ -1,31 +1,18 @@
-//! What takes the space: bytes and objects of each folder below a prefix. Each page counts a part of the keys with bounded work, says
-//! how far it came, and leads to the next part.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+//! What takes the space: bytes and objects of each folder below a prefix. What is not counted at once is counted on behind the page,
+//! which shows what there is so far.
 
 use askama::Template;
-use myfsio_actors::storage::Bucket;
+use serde_json::json;
 
+use crate::console::counts::Sum;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
-use crate::console::units::{bytes, count, legible, percent};
-use crate::console::visit::{Visit, render};
-use crate::within::{Asker, ObjectsWanted, Refusal};
+use crate::console::units::{When, bytes, count, legible, percent};
+use crate::console::visit::{Visit, json, render};
 
 /// Routes.
 pub const ROWS: &[Row] = &[Row::get("/ui/buckets/{bucket}/space", SIGNED_IN, |visit| Box::pin(show(visit)))];
-
-/// Keys that one page counts, at most.
-const COUNTED_MAX: usize = 200_000;
-/// How long it counts, at most.
-const COUNTING_MAX: Duration = Duration::from_millis(500);
-/// Rows that one look takes.
-const LOOK_ROWS: usize = 1_000;
-/// Folders that are told apart, at most; the rest is counted together.
-const FOLDERS_MAX: usize = 2_000;
 
 #[derive(Template)]
 #[template(path = "browse/space.html")]
@@ -38,9 +25,9 @@ struct SpacePage {
     objects: String,
     stored: String,
     is_whole: bool,
-    is_first: bool,
-    first: String,
-    next: Option<(String, String)>,
+    at: When,
+    here: String,
+    anew: String,
 }
 
 struct Entry {
@@ -49,70 +36,6 @@ struct Entry {
     objects: String,
     stored: String,
     share: u8,
-    is_partial: bool,
-}
-
-/// Objects and bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sum {
-    objects: u64,
-    bytes: u64,
-}
-
-impl Sum {
-    fn add(&mut self, size: u64) {
-        self.objects += 1;
-        self.bytes += size;
-    }
-}
-
-/// What was counted.
-#[derive(Debug, Default)]
-struct Counted {
-    folders: BTreeMap<String, Sum>,
-    /// Folders that have no place any more.
-    others: Sum,
-    /// Objects right below the prefix.
-    own: Sum,
-    total: Sum,
-    /// The key behind which there is more.
-    next: Option<String>,
-}
-
-impl Counted {
-    fn take(&mut self, prefix: &str, key: &str, size: u64) {
-        self.total.add(size);
-        let rest = key.strip_prefix(prefix).unwrap_or(key);
-        let has_room = self.folders.len() < FOLDERS_MAX;
-        match rest.split_once('/') {
-            None => self.own.add(size),
-            Some((folder, _)) => match self.folders.get_mut(folder) {
-                Some(sum) => sum.add(size),
-                None if has_room => {
-                    self.folders.insert(folder.to_owned(), Sum { objects: 1, bytes: size });
-                }
-                None => self.others.add(size),
-            },
-        }
-    }
-}
-
-async fn counted(asker: &Asker, bucket: &Arc<Bucket>, prefix: &str, after: Option<String>) -> Result<Counted, Refusal> {
-    let (began, mut counted, mut rows) = (Instant::now(), Counted::default(), 0);
-    let mut after = after;
-    loop {
-        let wanted = ObjectsWanted { prefix: prefix.to_owned(), after, limit: LOOK_ROWS, ..ObjectsWanted::default() };
-        let page = asker.objects(bucket, wanted).await?;
-        rows += page.entries.len();
-        for entry in &page.entries {
-            counted.take(prefix, entry.key.as_str(), entry.object.size);
-        }
-        if page.next.is_none() || rows >= COUNTED_MAX || began.elapsed() >= COUNTING_MAX {
-            counted.next = page.next;
-            return Ok(counted);
-        }
-        after = page.next;
-    }
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -120,49 +43,38 @@ async fn show(visit: Visit) -> Outcome {
     let asker = visit.asker()?;
     let words = &visit.t.space;
     let prefix = visit.query.raw("prefix").unwrap_or_default().to_owned();
-    let after = visit.query.raw("after").filter(|after| !after.is_empty()).map(str::to_owned);
-    let counted = counted(asker, &bucket, &prefix, after.clone()).await?;
+    let counting = visit.console.counts.of(asker, &bucket, &prefix, visit.query.is_on("anew")).await?;
+    let (sums, is_whole) = counting.watch().await?;
+    if visit.wants_json() {
+        let status = if is_whole { "done" } else { "running" };
+        let (objects, stored) = (count(sums.total.objects), bytes(sums.total.bytes));
+        return json(&json!({ "jobs": [{ "id": "count", "status": status, "objects": objects, "stored": stored }] }));
+    }
     let name = bucket.name.as_str();
-    let here =
-        |prefix: &str, after: &str| links::link(&["buckets", name, "space"], &[("prefix", prefix), ("after", after)]);
-    // The folders at both ends of a part may have more in the parts beside it.
-    let folder_of = |key: &str| {
-        key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')).map(|(folder, _)| folder.to_owned())
-    };
-    let cut = [after.as_deref(), counted.next.as_deref()].map(|key| key.and_then(folder_of));
-    let entry = |name: String, address, sum: Sum, is_partial| Entry {
+    let here = |prefix: &str| links::link(&["buckets", name, "space"], &[("prefix", prefix)]);
+    let entry = |name: String, address, sum: Sum| Entry {
         name,
         address,
         objects: count(sum.objects),
         stored: bytes(sum.bytes),
-        share: percent(sum.bytes, counted.total.bytes),
-        is_partial,
+        share: percent(sum.bytes, sums.total.bytes),
     };
-    let mut sums: Vec<_> = counted.folders.iter().collect();
-    sums.sort_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then_with(|| a.0.cmp(b.0)));
-    let mut rows: Vec<Entry> = sums
+    let mut folders: Vec<_> = sums.folders.iter().collect();
+    folders.sort_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then_with(|| a.0.cmp(b.0)));
+    let folders = folders
         .into_iter()
-        .map(|(folder, sum)| {
-            let is_partial = cut.iter().flatten().any(|at| at == folder);
-            let address = here(&format!("{prefix}{folder}/"), "");
-            entry(legible(&format!("{folder}/")), Some(address), *sum, is_partial)
-        })
-        .collect();
-    let is_split = after.is_some() || counted.next.is_some();
-    for (word, sum) in [(words.own, counted.own), (words.others, counted.others)] {
-        if sum.objects > 0 {
-            rows.push(entry(word.to_owned(), None, sum, is_split));
-        }
-    }
+        .map(|(folder, sum)| entry(legible(&format!("{folder}/")), Some(here(&format!("{prefix}{folder}/"))), *sum));
+    let rest = [(words.own, sums.own), (words.others, sums.others)].into_iter().filter(|(_, sum)| sum.objects > 0);
+    let rows = folders.chain(rest.map(|(word, sum)| entry(word.to_owned(), None, sum))).collect();
     let view = SpacePage {
-        steps: steps(&prefix).into_iter().map(|(name, below)| (name, here(&below, ""))).collect(),
+        steps: steps(&prefix).into_iter().map(|(name, below)| (name, here(&below))).collect(),
         rows,
-        objects: count(counted.total.objects),
-        stored: bytes(counted.total.bytes),
-        is_whole: !is_split,
-        is_first: after.is_none(),
-        first: here(&prefix, ""),
-        next: counted.next.map(|key| (here(&prefix, &key), legible(&key))),
+        objects: count(sums.total.objects),
+        stored: bytes(sums.total.bytes),
+        is_whole,
+        at: When::of(counting.at),
+        here: here(&prefix),
+        anew: links::link(&["buckets", name, "space"], &[("prefix", &prefix), ("anew", "1")]),
         page: visit.page(words.title).for_bucket(asker, &bucket, "space"),
         bucket: name.to_owned(),
         prefix,
@@ -186,19 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_of_folders() {
-        let mut counted = Counted::default();
-        for (key, size) in [("a/x/1", 1), ("a/x/2", 2), ("a/y", 4), ("a//z", 8), ("a/", 16)] {
-            counted.take("a/", key, size);
-        }
-        let sum = |objects, bytes| Sum { objects, bytes };
-        let folders: Vec<_> = counted.folders.iter().map(|(name, sum)| (name.as_str(), *sum)).collect();
-        assert_eq!(folders, [("", sum(1, 8)), ("x", sum(2, 3))]);
-        assert_eq!((counted.own, counted.total), (sum(2, 20), sum(5, 31)));
-        for at in 0..FOLDERS_MAX + 3 {
-            counted.take("a/", &format!("a/{at}/k"), 1);
-        }
-        assert_eq!((counted.folders.len(), counted.others), (FOLDERS_MAX, sum(5, 5)));
+    fn the_way_down() {
         assert_eq!(steps("a/b"), [("a/".to_owned(), "a/".to_owned()), ("b".to_owned(), "a/b".to_owned())]);
     }
 }

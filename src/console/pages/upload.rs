@@ -19,7 +19,7 @@ use crate::console::route::{Body, Outcome, Row, SIGNED_IN};
 use crate::console::units::{When, bytes, legible};
 use crate::console::upload_form::{FormFile, read_to_file};
 use crate::console::visit::{Visit, json, parse_key, render};
-use crate::within::{Refusal, Wish};
+use crate::within::{Place, Refusal, Wish};
 
 /// Routes.
 pub const ROWS: &[Row] = &[
@@ -114,7 +114,9 @@ fn part_bytes(size: u64, max: u64) -> u64 {
 async fn begin(visit: Visit) -> Outcome {
     let (bucket, key) = (visit.bucket().await?, visit.key()?);
     let size = visit.form.number("size")?.unwrap_or(0);
-    let id = visit.asker()?.begin_upload(&bucket.name, &key, visit.form.text("type")).await?;
+    let kind = visit.form.text("type");
+    let headers: &[_] = if kind.is_empty() { &[] } else { &[("content-type", kind)] };
+    let id = visit.asker()?.begin_upload(&bucket.name, &key, headers).await?;
     let part = part_bytes(size, visit.console.node.settings.max_upload_size);
     json(&json!({ "upload": id.to_string(), "part_bytes": part }))
 }
@@ -162,15 +164,9 @@ async fn complete(visit: Visit) -> Outcome {
 }
 
 async fn abort(visit: Visit) -> Outcome {
-    let (bucket, key, id) = (visit.bucket().await?, visit.key()?, upload_id(&visit)?.to_string());
-    let wish = Wish {
-        method: Method::DELETE,
-        bucket: Some(&bucket.name),
-        key: Some(&key),
-        query: &[("uploadId", id.as_str())],
-        ..Wish::default()
-    };
-    visit.asker()?.s3(wish).await?;
+    let (bucket, key, id) = (visit.bucket().await?, visit.key()?, upload_id(&visit)?);
+    let place = Place { bucket: &bucket.name, key: &key, version: None };
+    visit.asker()?.abort_upload(place, id).await?;
     if visit.wants_json() {
         return json(&json!({}));
     }

@@ -16,6 +16,8 @@ use crate::console::units::legible;
 use crate::console::visit::{Visit, read, render};
 use crate::within::Asker;
 
+/// What an order would come to, as far as a page has the time to look.
+const PREVIEW: &str = "/_myfsio/jobs/preview?milliseconds=30";
 /// Items that the page shows by their names.
 const SHOWN_MAX: usize = 10;
 
@@ -65,7 +67,7 @@ fn order(action: &str, bucket: &Bucket, items: &[String]) -> Map<String, Value> 
 
 /// What an order would come to; none where the asker may not list it.
 pub async fn foresee(asker: &Asker, order: Map<String, Value>) -> Result<Option<Count>, Failure> {
-    match asker.json(Method::POST, "/_myfsio/jobs/preview", Some(&Value::Object(order))).await {
+    match asker.json(Method::POST, PREVIEW, Some(&Value::Object(order))).await {
         Ok(told) => read(told).map(Some),
         Err(refusal) if refusal.is_denial => Ok(None),
         Err(refusal) => Err(refusal.into()),
