@@ -7,6 +7,7 @@
 //! `docs/console.md` tells how a screen is added.
 
 mod address;
+mod agent;
 mod assets;
 mod commands;
 mod cookies;
@@ -19,6 +20,7 @@ mod layout;
 mod links;
 mod notice;
 mod pages;
+pub(crate) mod parquet;
 pub mod route;
 mod service;
 mod socket;

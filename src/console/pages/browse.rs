@@ -13,7 +13,7 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Role, Row, SIGNED_IN};
-use crate::console::units::{When, bytes, count, legible};
+use crate::console::units::{When, bytes, count, counted, legible};
 use crate::console::visit::{Visit, render};
 use crate::within::{Asker, ObjectsWanted, Refusal, VersionsWanted};
 
@@ -134,7 +134,7 @@ async fn show(visit: Visit) -> Outcome {
         may_delete: asker.may("s3:DeleteObject", Some(&bucket), Some(&prefix)),
         may_list,
         keeps_versions: bucket.versioning != Versioning::Off,
-        objects: count(usage.objects),
+        objects: counted(usage.objects, visit.t.common.objects_one, visit.t.common.objects_many),
         stored: bytes(usage.bytes),
         work: links::link(
             &["buckets", name, "work"],

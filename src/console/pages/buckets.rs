@@ -10,7 +10,7 @@ use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::route::{ADMINS, Outcome, Row, SIGNED_IN, WRITERS};
-use crate::console::units::{When, bytes, count, percent};
+use crate::console::units::{When, bytes, count, counted, percent};
 use crate::console::visit::{Visit, render};
 use crate::within::{Refusal, Wish};
 
@@ -157,12 +157,13 @@ async fn ask_delete(visit: Visit) -> Outcome {
     let asker = visit.asker()?;
     asker.ask("s3:DeleteBucket", &bucket).await?;
     let usage = visit.console.node.storage.usage(&bucket);
+    let words = &visit.t.common;
     let title = format!("{}: {}", visit.t.buckets.delete_title, bucket.name);
     let view = DeletePage {
         page: visit.page(title).for_bucket(asker, &bucket, ""),
         name: bucket.name.to_string(),
-        objects: count(usage.objects),
-        versions: count(usage.versions),
+        objects: counted(usage.objects, words.objects_one, words.objects_many),
+        versions: counted(usage.versions, words.versions_one, words.versions_many),
         stored: bytes(usage.bytes),
         is_empty: usage.objects == 0 && usage.versions == 0,
         has_uploads: usage.part_bytes > 0,

@@ -1,5 +1,5 @@
-//! The dashboard: is it well, how full is it, what is largest, how does one connect. Every figure is read from a counter that is
-//! kept with each commit; nothing is counted for the page.
+//! The dashboard: is it well, how full is it and how long will it last, what was asked of it, what is largest, how does one connect.
+//! Every figure is read from a counter that is kept with each commit, or from the node's own history; nothing is counted for the page.
 
 use std::sync::Arc;
 
@@ -9,10 +9,15 @@ use myfsio_actors::names::BucketId;
 use myfsio_actors::storage::{Bucket, QuotaScope};
 use rustix::fs::statvfs;
 
+use super::monitor::chart::Chart;
+use super::monitor::figures::{History, Range};
+use super::monitor::forecast::full_in;
+use super::monitor::requests::{RequestRow, listing};
+use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
-use crate::console::units::{bytes, count, legible, percent};
+use crate::console::units::{When, bytes, count, counted, lasting, legible, percent};
 use crate::console::visit::{Visit, render};
 use crate::within::Asker;
 
@@ -20,7 +25,9 @@ use crate::within::Asker;
 pub const ROWS: &[Row] = &[Row::get("/ui", SIGNED_IN, |visit| Box::pin(show(visit)))];
 
 /// Buckets in the list of the largest.
-const LARGEST_MAX: usize = 8;
+const LARGEST_MAX: usize = 6;
+/// Requests in the list of those that did not go well.
+const TROUBLES_MAX: usize = 6;
 
 #[derive(Template)]
 #[template(path = "home/home.html")]
@@ -36,6 +43,17 @@ struct HomePage {
     largest: Vec<Largest>,
     attention: Vec<Attention>,
     connect: String,
+    activity: Option<Activity>,
+}
+
+/// What was asked of the node, which administrators see.
+struct Activity {
+    ranges: Vec<(&'static str, String, bool)>,
+    charts: Vec<Chart>,
+    begin: When,
+    end: When,
+    /// The last requests that were refused or failed, the newest first.
+    troubles: Vec<RequestRow>,
 }
 
 struct Health {
@@ -49,6 +67,8 @@ struct Disk {
     free: String,
     size: String,
     used_percent: u8,
+    /// How long until nothing is free, if somebody can tell.
+    full_in: Option<String>,
 }
 
 struct Largest {
@@ -92,18 +112,20 @@ async fn show(visit: Visit) -> Outcome {
             name: bucket.name.to_string(),
             address: links::bucket(bucket.name.as_str(), "browse"),
             stored: bytes(usage.bytes),
-            objects: count(usage.objects),
+            objects: counted(usage.objects, visit.t.common.objects_one, visit.t.common.objects_many),
             share: percent(usage.bytes, most),
         })
         .collect();
+    let is_admin = asker.is_administrator();
     let view = HomePage {
         health: health(&visit, asker),
         objects: count(objects),
         versions: count(versions),
-        buckets: count(buckets.len() as u64),
+        buckets: counted(buckets.len() as u64, visit.t.home.bucket_one, visit.t.home.bucket_many),
         stored: bytes(stored),
         unfinished: (parts > 0).then(|| bytes(parts)),
-        disk: asker.is_administrator().then(|| disk(&visit)).flatten(),
+        disk: if is_admin { disk(&visit).await? } else { None },
+        activity: if is_admin { Some(activity(&visit).await?) } else { None },
         largest,
         attention,
         connect: format!("aws --endpoint-url {} s3 ls", asker.endpoint()),
@@ -156,8 +178,33 @@ fn health(visit: &Visit, asker: &Asker) -> Health {
     Health { word, tone, reason: if asker.is_administrator() { reason } else { String::new() } }
 }
 
-fn disk(visit: &Visit) -> Option<Disk> {
-    let found = statvfs(visit.console.settings.sessions_path.parent()?).ok()?;
+/// What was asked of the node in a span of time. Errs: as the routes.
+async fn activity(visit: &Visit) -> Result<Activity, Failure> {
+    let range = Range::of(visit);
+    let history = History::of(visit, range).await?;
+    let charts = match history.points.is_empty() {
+        true => Vec::new(),
+        false => vec![history.requests(), history.errors(), history.traffic(), history.stored()],
+    };
+    let (begin, end) = history.times();
+    let mut troubles = listing(visit, TROUBLES_MAX, "&status=5xx").await?;
+    troubles.extend(listing(visit, TROUBLES_MAX, "&status=4xx").await?);
+    troubles.sort_by(|a, b| b.time.cmp(&a.time));
+    troubles.truncate(TROUBLES_MAX);
+    let ranges = range.choices(&visit.t.monitor, |name| links::link(&[], &[("range", name)]));
+    Ok(Activity { ranges, charts, begin, end, troubles })
+}
+
+/// The device of the data directory; none where the system does not tell. Errs: as the route of the history.
+async fn disk(visit: &Visit) -> Result<Option<Disk>, Failure> {
+    let Some(Ok(found)) = visit.console.settings.sessions_path.parent().map(statvfs) else { return Ok(None) };
     let (size, free) = (found.f_blocks.saturating_mul(found.f_frsize), found.f_bavail.saturating_mul(found.f_frsize));
-    Some(Disk { free: bytes(free), size: bytes(size), used_percent: percent(size.saturating_sub(free), size) })
+    let month = History::of(visit, Range::Month).await?;
+    let past: Vec<_> = month.points.iter().map(|point| (point.at, point.device_free)).collect();
+    Ok(Some(Disk {
+        free: bytes(free),
+        size: bytes(size),
+        used_percent: percent(size.saturating_sub(free), size),
+        full_in: full_in(&past).map(lasting),
+    }))
 }

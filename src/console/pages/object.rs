@@ -9,7 +9,7 @@ use myfsio_actors::names::{ObjectKey, Stamp, VersionId};
 use myfsio_actors::storage::{Bucket, Object, Versioning};
 use serde_json::json;
 
-use super::bytes::{Kind, kind_of};
+use super::preview::{self, Preview, Subject};
 use crate::console::commands::{self, Command};
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
@@ -17,7 +17,7 @@ use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
 use crate::console::units::{When, bytes, count, legible};
 use crate::console::visit::{Visit, render};
-use crate::within::{Asker, Refusal, VersionsWanted, Wish, collect};
+use crate::within::{Asker, Refusal, VersionsWanted};
 
 /// Routes.
 pub const ROWS: &[Row] = &[
@@ -28,8 +28,6 @@ pub const ROWS: &[Row] = &[
 
 /// Versions on the page.
 const VERSIONS_MAX: usize = 100;
-/// Bytes of a text that are shown.
-const TEXT_BYTES_MAX: u64 = 256 * 1024;
 
 struct VersionRow {
     id: String,
@@ -39,14 +37,6 @@ struct VersionRow {
     modified: When,
     size: String,
     address: String,
-}
-
-enum Preview {
-    None,
-    Image(String),
-    Video(String),
-    Audio(String),
-    Text { text: String, is_cut: bool },
 }
 
 struct Lock {
@@ -161,6 +151,7 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
     }
     let endpoint = asker.endpoint();
     let region = &visit.console.node.settings.region;
+    let subject = Subject { bucket: &bucket, key: &key, version, object: &object };
     let view = ObjectPage {
         page: around,
         folder: key.as_str().rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default(),
@@ -177,7 +168,7 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
         tags: may("s3:GetObjectTagging").then_some(tags),
         lock: bucket.config.object_lock.as_ref().and(may("s3:GetObjectRetention").then(|| lock(&object))),
         versions,
-        preview: preview(visit, asker, &bucket, &key, version, &object, &address("view")).await?,
+        preview: preview::of(visit, &subject, &address("view")).await?,
         download: address("download"),
         may_write: may("s3:PutObject"),
         may_delete: may("s3:DeleteObject"),
@@ -235,44 +226,4 @@ fn lock(object: &Object) -> Lock {
         until: retention.map(|retention| When::of(Stamp(retention.until_millis.saturating_mul(1_000_000)))),
         is_held: object.controls.is_held(),
     }
-}
-
-/// What can be shown of an object without running anything of it.
-async fn preview(
-    visit: &Visit,
-    asker: &Asker,
-    bucket: &Arc<Bucket>,
-    key: &ObjectKey,
-    version: Option<VersionId>,
-    object: &Object,
-    address: &str,
-) -> Result<Preview, Failure> {
-    let address = format!("{}{address}", visit.console.settings.base());
-    let is_coded = object.attributes.content_encoding.is_some();
-    Ok(match kind_of(key.as_str(), object.attributes.content_type.as_deref()) {
-        _ if object.size == 0 || is_coded || !asker.may("s3:GetObject", Some(bucket), Some(key.as_str())) => {
-            Preview::None
-        }
-        Some(Kind::Image(_)) => Preview::Image(address),
-        Some(Kind::Video(_)) => Preview::Video(address),
-        Some(Kind::Audio(_)) => Preview::Audio(address),
-        Some(Kind::Text) => {
-            let last = object.size.min(TEXT_BYTES_MAX).saturating_sub(1);
-            let range = format!("bytes=0-{last}");
-            let id = version.map(|version| version.to_string());
-            let query: Vec<_> = id.as_deref().map(|id| ("versionId", id)).into_iter().collect();
-            let wish = Wish {
-                bucket: Some(&bucket.name),
-                key: Some(key),
-                query: &query,
-                headers: &[("range", range.as_str())],
-                ..Wish::default()
-            };
-            let Ok(answer) = asker.s3(wish).await else { return Ok(Preview::None) };
-            let read = collect(answer, usize::try_from(TEXT_BYTES_MAX).unwrap_or(usize::MAX)).await?;
-            let text = String::from_utf8_lossy(&read).replace('\0', "\u{2400}");
-            Preview::Text { text, is_cut: object.size > TEXT_BYTES_MAX }
-        }
-        None => Preview::None,
-    })
 }

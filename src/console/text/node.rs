@@ -16,6 +16,7 @@ texts! { NodePages {
     check_lead = "Whether this node is deployed as it should be. It was looked at just now.",
     again = "Look again",
     good = "Good",
+    good_ones = "What is as it should be",
     note = "To know",
     warn = "Better otherwise",
     bad = "Mend this",
