@@ -63,6 +63,8 @@ await put("/_myfsio/iam/groups/photographers/attached/arn%3Aaws%3Aiam%3A%3Aaws%3
 const cors = "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>";
 await put("/photos?cors", cors, { "content-md5": createHash("md5").update(cors).digest("base64") });
 
+await post("/_myfsio/scrub", {});
+
 const screens = {
   login: "/ui/login",
   dashboard: "/ui",
@@ -95,6 +97,7 @@ const screens = {
   settings: "/ui/settings",
   "self-check": "/ui/self-check",
   guide: "/ui/guide",
+  integrity: "/ui/integrity",
   trace: "/ui/trace",
   jobs: "/ui/jobs",
   job: `/ui/jobs/${job.id}`,

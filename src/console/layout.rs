@@ -139,6 +139,13 @@ pub const NAV: &[NavEntry] = &[
     },
     NavEntry {
         group: |common| common.node,
+        label: |text| text.node.integrity_title,
+        icon: "shield",
+        path: "/ui/integrity",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
         label: |text| text.node.settings_title,
         icon: "sliders",
         path: "/ui/settings",

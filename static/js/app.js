@@ -22,10 +22,14 @@ if (navigator.clipboard) {
     const copy = word.textContent;
     button.hidden = false;
     button.addEventListener("click", async () => {
-      const source = document.getElementById(button.dataset.copy);
+      const source = button.dataset.copy ? document.getElementById(button.dataset.copy) : button.previousElementSibling;
       await navigator.clipboard.writeText(source.value ?? source.textContent);
       word.textContent = word.dataset.copied;
-      setTimeout(() => { word.textContent = copy; }, 1500);
+      button.classList.add("done");
+      setTimeout(() => {
+        word.textContent = copy;
+        button.classList.remove("done");
+      }, 1500);
     });
   }
 }

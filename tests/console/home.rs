@@ -31,7 +31,12 @@ async fn what_was_asked_of_the_node_is_drawn() {
         let page = admin.get(&format!("/ui?range={range}")).await;
         assert_eq!(page.attributes("main .segments a[aria-current]", "href"), [format!("/ui?range={range}")]);
         let titles = page.texts(".chart h2");
-        assert_eq!(titles, ["Requests", "Errors", "Traffic", "Stored"], "{}", page.text);
+        assert_eq!(
+            titles,
+            ["Requests", "Errors", "Time to answer", "Traffic", "Stored", "Free on the device"],
+            "{}",
+            page.text
+        );
         assert!(page.texts(".chart figcaption span")[0].contains(most), "{:?}", page.texts(".chart figcaption"));
         assert!(page.attributes(".chart .line", "d").iter().all(|path| path.starts_with('M')));
         assert!(page.texts(".figure").join(" ").contains("it is full in 83 days"), "{:?}", page.texts(".figure"));

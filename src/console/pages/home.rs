@@ -3,22 +3,26 @@
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use askama::Template;
 use myfsio_actors::bucket_config::QuotaResource;
 use myfsio_actors::names::BucketId;
 use myfsio_actors::storage::{Bucket, QuotaScope};
 use rustix::fs::statvfs;
+use serde::Deserialize;
 
+use super::jobs;
 use super::monitor::chart::Chart;
 use super::monitor::figures::{History, Range};
 use super::monitor::forecast::full_in;
 use super::monitor::requests::{RequestRow, listing};
+use super::replication::Rule;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
 use crate::console::units::{When, bytes, count, counted, lasting, legible, percent};
-use crate::console::visit::{Visit, render};
+use crate::console::visit::{Visit, read, render};
 use crate::within::Asker;
 
 /// Routes.
@@ -26,6 +30,8 @@ pub const ROWS: &[Row] = &[Row::get("/ui", SIGNED_IN, |visit| Box::pin(show(visi
 
 /// Buckets in the list of the largest.
 const LARGEST_MAX: usize = 6;
+/// Jobs that are looked at, the newest first.
+const JOBS_MAX: usize = 20;
 /// Requests in the list of those that did not go well.
 const TROUBLES_MAX: usize = 6;
 
@@ -84,6 +90,16 @@ struct Attention {
     address: String,
 }
 
+#[derive(Deserialize)]
+struct Jobs {
+    jobs: Vec<jobs::Told>,
+}
+
+#[derive(Deserialize)]
+struct Rules {
+    rules: Vec<Rule>,
+}
+
 async fn show(visit: Visit) -> Outcome {
     let asker = visit.asker()?;
     let buckets = asker.buckets().await?;
@@ -103,6 +119,7 @@ async fn show(visit: Visit) -> Outcome {
         }
     }
     attention.extend(full_quotas(&visit, asker, &buckets));
+    attention.extend(under_way(&visit, asker).await?);
     sized.sort_by_key(|(_, usage)| std::cmp::Reverse(usage.bytes));
     let most = sized.first().map_or(0, |(_, usage)| usage.bytes);
     let largest = sized
@@ -167,6 +184,32 @@ fn full_quotas(visit: &Visit, asker: &Asker, buckets: &[Arc<Bucket>]) -> Vec<Att
     full
 }
 
+/// Jobs that are not over or went wrong of late, and, for administrators, replication that does not get on.
+async fn under_way(visit: &Visit, asker: &Asker) -> Result<Vec<Attention>, Failure> {
+    let words = &visit.t.home;
+    let Jobs { jobs } = read(asker.json(Method::GET, "/_myfsio/jobs", None).await?)?;
+    let rows: Vec<_> = jobs.iter().take(JOBS_MAX).map(|job| jobs::row(visit, job)).collect();
+    let open = rows.iter().filter(|row| !row.is_over || row.tone == "bad");
+    let mut items: Vec<_> = open
+        .map(|row| Attention { text: format!("{}: {}", row.title, row.word), address: row.address.clone() })
+        .collect();
+    if asker.is_administrator() {
+        let Rules { rules } = read(asker.json(Method::GET, "/_myfsio/replication/rules", None).await?)?;
+        for rule in rules {
+            let status = &rule.status;
+            let text = match status.state.as_str() {
+                "PAUSED" => words.replication_paused.to_owned(),
+                "ACTIVE" if status.parked > 0 => format!("{} {}", count(status.parked), words.replication_parked),
+                "ACTIVE" => continue,
+                _ => words.replication_failed.to_owned(),
+            };
+            let address = links::bucket(&rule.bucket_name, "replication");
+            items.push(Attention { text: format!("{}: {text}", rule.bucket_name), address });
+        }
+    }
+    Ok(items)
+}
+
 /// How the node is; why, administrators learn.
 fn health(visit: &Visit, asker: &Asker) -> Health {
     let (words, node) = (&visit.t.home, &visit.console.node);
@@ -184,7 +227,14 @@ async fn activity(visit: &Visit) -> Result<Activity, Failure> {
     let history = History::of(visit, range).await?;
     let charts = match history.points.is_empty() {
         true => Vec::new(),
-        false => vec![history.requests(), history.errors(), history.traffic(), history.stored()],
+        false => vec![
+            history.requests(),
+            history.errors(),
+            history.time_to_answer(),
+            history.traffic(),
+            history.stored(),
+            history.free(),
+        ],
     };
     let (begin, end) = history.times();
     let mut troubles = listing(visit, TROUBLES_MAX, "&status=5xx").await?;

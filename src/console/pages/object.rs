@@ -17,7 +17,7 @@ use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
 use crate::console::units::{When, bytes, count, legible};
 use crate::console::visit::{Visit, render};
-use crate::within::{Asker, Refusal, VersionsWanted};
+use crate::within::{Asker, Refusal, VersionsWanted, Wish};
 
 /// Routes.
 pub const ROWS: &[Row] = &[
@@ -61,6 +61,8 @@ struct ObjectPage {
     etag: String,
     content_type: String,
     encryption: &'static str,
+    /// What the API tells beside that.
+    facts: Vec<(&'static str, String)>,
     owner: String,
     headers: Vec<(&'static str, String)>,
     metadata: Vec<(String, String)>,
@@ -162,6 +164,7 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
         etag: object.etag.to_string(),
         content_type: legible(attributes.content_type.as_deref().unwrap_or("binary/octet-stream")),
         encryption: encryption(visit, &object),
+        facts: facts(visit, &subject).await?,
         owner: visit.console.node.access.owner_name(&object.owner).unwrap_or_default(),
         headers,
         metadata: attributes.user_metadata.iter().map(|(name, value)| (legible(name), legible(value))).collect(),
@@ -226,4 +229,34 @@ fn lock(object: &Object) -> Lock {
         until: retention.map(|retention| When::of(Stamp(retention.until_millis.saturating_mul(1_000_000)))),
         is_held: object.controls.is_held(),
     }
+}
+
+/// What the head of an answer tells of an object: checksums, key, replication, when it will expire. Nothing, where it may not be read, or
+/// only with its owner's key.
+async fn facts(visit: &Visit, subject: &Subject<'_>) -> Result<Vec<(&'static str, String)>, Failure> {
+    let t = &visit.t.object;
+    let told = [
+        ("x-amz-checksum-crc64nvme", "CRC64NVME"),
+        ("x-amz-checksum-crc32", "CRC32"),
+        ("x-amz-checksum-crc32c", "CRC32C"),
+        ("x-amz-checksum-sha1", "SHA1"),
+        ("x-amz-checksum-sha256", "SHA256"),
+        ("x-amz-server-side-encryption", t.algorithm),
+        ("x-amz-server-side-encryption-aws-kms-key-id", t.kms_key),
+        ("x-amz-replication-status", t.replication),
+        ("x-amz-expiration", t.expiration),
+    ];
+    let id = subject.version.map(|version| version.to_string());
+    let query: Vec<_> = id.as_deref().map(|id| ("versionId", id)).into_iter().collect();
+    let wish = Wish {
+        method: Method::HEAD,
+        bucket: Some(&subject.bucket.name),
+        key: Some(subject.key),
+        query: &query,
+        headers: &[("x-amz-checksum-mode", "ENABLED")],
+        ..Wish::default()
+    };
+    let Ok(answer) = visit.asker()?.s3(wish).await else { return Ok(Vec::new()) };
+    let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(legible);
+    Ok(told.into_iter().filter_map(|(name, word)| Some((word, text(name)?))).collect())
 }

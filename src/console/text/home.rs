@@ -31,6 +31,9 @@ texts! { Home {
     attention = "Worth a look",
     quota_bytes = "of the storage quota is used",
     quota_objects = "of the quota of objects is used",
+    replication_paused = "replication is paused",
+    replication_failed = "replication does not get through",
+    replication_parked = "changes were given up by replication",
     all_well = "Nothing needs your attention.",
     unfinished = "in parts of unfinished uploads",
 } }
