@@ -109,7 +109,11 @@ fn row(visit: &Visit, bucket: &Bucket) -> BucketRow {
 
 fn badges(visit: &Visit, bucket: &Bucket) -> Vec<Badge> {
     let (words, config) = (&visit.t.buckets, &bucket.config);
-    let is_public = visit.console.node.access.policy_engine.is_public(&bucket.name);
+    let node = &visit.console.node;
+    let is_public = node.access.policy_engine.is_public(&bucket.name);
+    // Whoever may not see how a bucket is replicated does not learn that it is.
+    let sees = |action| visit.asker().is_ok_and(|asker| asker.may(action, Some(bucket), None));
+    let is_replicated = node.replication.rule(&bucket.name).is_ok() && sees("s3:GetReplicationConfiguration");
     let versions = match bucket.versioning {
         Versioning::Off => None,
         Versioning::Enabled => Some(words.versions_on),
@@ -120,6 +124,7 @@ fn badges(visit: &Visit, bucket: &Bucket) -> Vec<Badge> {
         (versions, "plain"),
         (config.object_lock.as_ref().map(|_| words.locked), "plain"),
         (config.encryption.as_ref().map(|_| words.encrypted), "plain"),
+        (is_replicated.then_some(words.replicated), "plain"),
         (config.website.as_ref().map(|_| words.website), "plain"),
     ];
     marks.into_iter().filter_map(|(word, tone)| Some(Badge { word: word?, tone })).collect()

@@ -16,7 +16,7 @@ use super::monitor::chart::Chart;
 use super::monitor::figures::{History, Range};
 use super::monitor::forecast::full_in;
 use super::monitor::requests::{RequestRow, listing};
-use super::replication::Rule;
+use super::replication;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
@@ -93,11 +93,6 @@ struct Attention {
 #[derive(Deserialize)]
 struct Jobs {
     jobs: Vec<jobs::Told>,
-}
-
-#[derive(Deserialize)]
-struct Rules {
-    rules: Vec<Rule>,
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -194,8 +189,7 @@ async fn under_way(visit: &Visit, asker: &Asker) -> Result<Vec<Attention>, Failu
         .map(|row| Attention { text: format!("{}: {}", row.title, row.word), address: row.address.clone() })
         .collect();
     if asker.is_administrator() {
-        let Rules { rules } = read(asker.json(Method::GET, "/_myfsio/replication/rules", None).await?)?;
-        for rule in rules {
+        for rule in replication::rules(visit).await? {
             let status = &rule.status;
             let text = match status.state.as_str() {
                 "PAUSED" => words.replication_paused.to_owned(),

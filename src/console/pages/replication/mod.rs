@@ -9,7 +9,7 @@ mod connections;
 mod rule;
 mod told;
 
-pub use told::Rule;
+pub use told::rules;
 
 use crate::console::route::{ADMINS, REPLICATORS, Row};
 
