@@ -48,7 +48,8 @@ async fn nothing_is_given_away() {
     node.node.create_bucket("secret");
     let writer = world::browser(&node, Role::Writer).await;
     for query in ["secret", "secret/x", "secret properties", "metrics", "create", "reader", "users"] {
-        assert_eq!(found(&writer, query).await, [], "{query}");
+        let places = found(&writer, query).await;
+        assert!(places.is_empty(), "{query}: {places:?}");
     }
     let shared = found(&writer, "shared").await;
     assert!(addresses(&shared).contains(&"/ui/buckets/shared/browse"), "{shared:?}");
@@ -77,6 +78,15 @@ async fn hostile_names_are_shown_as_they_are() {
 #[actix_rt::test]
 async fn addresses_keep_what_stands_before_them() {
     let node = ConsoleNode::start(&[("UI_BASE_URL", "http://store.example/fsio")]);
-    let admin = node.signed_in(crate::support::ADMIN).await;
-    assert_eq!(addresses(&found(&admin, "metr").await), ["/fsio/ui/metrics"]);
+    let browser = node.browser();
+    let form = browser.get("/fsio/ui/login").await;
+    let (key, secret) = crate::support::ADMIN;
+    let sent = browser.submit(&form, "/fsio/ui/login", &[("access_key", key), ("secret_key", secret)]).await;
+    assert_eq!((sent.status, sent.location()), (303, "/fsio/ui"), "{}", sent.text);
+    let json = [("accept", "application/json")];
+    let told = browser.ask("GET", "/fsio/ui/go?q=metr", &json, None).await;
+    assert!(told.text.contains("\"/fsio/ui/metrics\""), "{}", told.text);
+    let page = browser.get("/fsio/ui/go?q=metr").await;
+    assert_eq!(page.attributes("main .settings a", "href"), ["/fsio/ui/metrics"]);
+    assert_eq!(page.attributes(".side a[data-go]", "href"), ["/fsio/ui/go"]);
 }

@@ -11,6 +11,7 @@ fn keep_history(root: &std::path::Path) {
     let series = [10, 240, 7_200].map(|step| {
         let point = |back: u64| {
             json!({ "at": now - back * step, "seconds": step, "requests": step * 5, "client_errors": step, "server_errors": 0,
+                "p50_ms": 1.5, "p95_ms": 3.5,
                 "received": step * 1024, "sent": step * 2048, "bytes": 1_000_000 - back, "device_free": 1_000_000_000 + back * 1_000_000 })
         };
         (1..350).rev().map(point).collect::<Vec<_>>()

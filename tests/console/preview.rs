@@ -68,7 +68,7 @@ async fn what_cannot_be_read_is_told() {
     let middle = damaged.len() - 1_000;
     damaged[middle..middle + 400].fill(0xff);
     let mut encrypted = PEOPLE.to_vec();
-    encrypted.splice(PEOPLE.len() - 4.., *b"PARE");
+    encrypted[PEOPLE.len() - 4..].copy_from_slice(b"PARE");
     let reader = world::browser(&node, Role::Reader).await;
     for (bytes, told) in [
         (&damaged[..], "is damaged"),
