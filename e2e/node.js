@@ -17,9 +17,10 @@ const freePort = () => new Promise((resolve) => {
   });
 });
 
-/** Starts a node and a browser. Stop both with `stop()`. */
-export async function start(settings = {}) {
+/** Starts a node and a browser. Stop both with `stop()`. `prepare` is given the node's folder before it starts. */
+export async function start(settings = {}, prepare = async () => {}) {
   const folder = await mkdtemp(join(tmpdir(), "myfsio-e2e-"));
+  await prepare(join(folder, "data"));
   const [port, uiPort] = [await freePort(), await freePort()];
   const environment = {
     HOME: folder, HOST: "127.0.0.1", PORT: `${port}`, UI_PORT: `${uiPort}`, STORAGE_ROOT: join(folder, "data"),

@@ -1,14 +1,34 @@
 // Pictures of every screen: 360 and 1440 pixels wide, light and dark. `node shots.js FOLDER`
 
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { signedIn, start } from "./node.js";
 
 const folder = process.argv[2] ?? "shots";
 const only = process.argv[3];
 await mkdir(folder, { recursive: true });
-const node = await start({ ENCRYPTION_ENABLED: "true", KMS_ENABLED: "true" });
+
+/** Thirty days in the life of a node, as it keeps them for its charts. */
+async function history(root) {
+  const now = Math.floor(Date.now() / 1000);
+  const series = [10, 240, 7200].map((seconds) => Array.from({ length: 358 }, (_, index) => {
+    const back = (358 - index) * seconds;
+    const day = 1 + Math.sin(((now - back) / 86_400) * 2 * Math.PI) / 2;
+    const wave = day * (1 + Math.sin(index / 7) / 5 + Math.sin(index * 2.7) / 9);
+    const days = 30 - back / 86_400;
+    return {
+      at: now - back, seconds, requests: Math.round(seconds * 40 * wave), client_errors: Math.round(seconds * 0.6 * wave * (1 + Math.sin(index / 3))),
+      server_errors: index % 90 === 41 ? seconds : 0, received: Math.round(seconds * 3e6 * wave), sent: Math.round(seconds * 9e6 * wave * day),
+      p50_ms: 0.8 * day, p95_ms: 4 * wave, cpu_seconds: seconds * 0.2 * wave, objects: Math.round(41_000 * (20 + days)),
+      bytes: Math.round(1.9e9 * (20 + days + Math.sin(days) / 2)), device_free: Math.round(9e10 - 1.9e9 * days), memory: Math.round(9e7 * (1 + wave / 9)),
+    };
+  }));
+  await mkdir(join(root, ".myfsio.sys"), { recursive: true });
+  await writeFile(join(root, ".myfsio.sys/metrics.json"), JSON.stringify({ series }));
+}
+
+const node = await start({ ENCRYPTION_ENABLED: "true", KMS_ENABLED: "true" }, history);
 const put = (path, body, headers) => node.s3("PUT", path, body, headers);
 await put("/photos");
 await put("/photos?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>");
@@ -20,6 +40,9 @@ await put("/photos/readme.md", "# Photos\n\nEverything by year, then by occasion
 await put("/photos/readme.md", "# Photos\n\nEverything by year, then by occasion, then by number.\n", { "content-type": "text/markdown" });
 await put("/photos/a rather long key that goes on/and on/and-never-seems-to-come-to-its-end.tar.zst", Buffer.alloc(9000));
 await put("/website/index.html", "<h1>Hello</h1>");
+await put("/photos/people.parquet", await readFile(join(import.meta.dirname, "../tests/fixtures/people.parquet")));
+await node.s3("GET", "/photos/none.jpg");
+await node.s3("GET", "/photos/readme.md", undefined, { "x-secret-key": "wrong" });
 
 const post = async (path, body) => (await node.s3("POST", path, JSON.stringify(body))).json();
 const { KeyMetadata: { KeyId: key } } = await post("/kms/keys", { alias: "photos", description: "Everything of the shop", tags: [{ TagKey: "team", TagValue: "photos" }] });
@@ -40,6 +63,8 @@ await put("/_myfsio/iam/groups/photographers/attached/arn%3Aaws%3Aiam%3A%3Aaws%3
 const cors = "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>";
 await put("/photos?cors", cors, { "content-md5": createHash("md5").update(cors).digest("base64") });
 
+await post("/_myfsio/scrub", {});
+
 const screens = {
   login: "/ui/login",
   dashboard: "/ui",
@@ -48,6 +73,8 @@ const screens = {
   folder: "/ui/buckets/photos/browse?prefix=2026%2Fholiday%2F",
   empty: "/ui/buckets/empty-bucket/browse",
   object: "/ui/buckets/photos/object?key=readme.md",
+  parquet: "/ui/buckets/photos/object?key=people.parquet",
+  go: "/ui/buckets",
   "delete-bucket": "/ui/buckets/empty-bucket/delete",
   error: "/ui/buckets/none/browse",
   account: "/ui/account",
@@ -70,6 +97,7 @@ const screens = {
   settings: "/ui/settings",
   "self-check": "/ui/self-check",
   guide: "/ui/guide",
+  integrity: "/ui/integrity",
   trace: "/ui/trace",
   jobs: "/ui/jobs",
   job: `/ui/jobs/${job.id}`,
@@ -93,6 +121,11 @@ for (const width of [360, 1440]) {
       if (only && !name.startsWith(only)) continue;
       if (name === "login") await context.clearCookies();
       await page.goto(node.console + address);
+      if (name === "go") {
+        await page.keyboard.press("Control+k");
+        await page.getByRole("combobox").fill("photos");
+        await page.getByRole("option", { name: "photos: Properties" }).waitFor();
+      }
       await page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}.png`), fullPage: true });
       if (name === "login") {
         await page.fill("[name=access_key]", "localadmin");

@@ -1,6 +1,8 @@
 // What axe finds on every screen, in light and dark.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
 import { open, signedIn, start } from "../node.js";
@@ -36,11 +38,12 @@ before(async () => {
   await put("/_myfsio/iam/groups/team/policies/own", JSON.stringify({ Version: "2012-10-17", Statement: [statement] }));
   await put(`/_myfsio/iam/groups/team/attached/${encodeURIComponent(policy)}`);
   const bucket = "/ui/buckets/files";
-  screens = ["/ui", "/ui/buckets", `${bucket}/browse`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
+  await put("/files/people.parquet", await readFile(join(import.meta.dirname, "../../tests/fixtures/people.parquet")));
+  screens = ["/ui", "/ui/go", "/ui/go?q=files", `${bucket}/object?key=people.parquet`, "/ui/buckets", `${bucket}/browse`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
     `${bucket}/delete`, `${bucket}/properties`, `${bucket}/policy`, `${bucket}/lifecycle`, `${bucket}/document?name=cors`,
     `${bucket}/replication`, "/ui/buckets/copy/replication", "/ui/connections", `/ui/connections/${connection}`, "/ui/kms", `/ui/kms/${key}`,
     "/ui/iam", `/ui/iam/${user}`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",
-    `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/guide",
+    `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/integrity", "/ui/guide",
     "/ui/account", "/ui/none",
     "/ui/jobs", `/ui/jobs/${job}`, `${bucket}/work`, `${bucket}/work?item=folder%2F`, `${bucket}/space`, `${bucket}/access`, `${bucket}/cors`,
     `${bucket}/notifications`, "/ui/groups", "/ui/groups/team", "/ui/policies", `/ui/policies/policy?arn=${encodeURIComponent(policy)}`];

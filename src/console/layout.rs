@@ -140,6 +140,13 @@ pub const NAV: &[NavEntry] = &[
     },
     NavEntry {
         group: |common| common.node,
+        label: |text| text.node.integrity_title,
+        icon: "shield",
+        path: "/ui/integrity",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
         label: |text| text.node.settings_title,
         icon: "sliders",
         path: "/ui/settings",
@@ -308,7 +315,8 @@ pub fn navigation(text: &'static Text, asker: &Asker, path: &str) -> Vec<Group> 
     groups
 }
 
-fn bucket_tabs(text: &'static Text, asker: &Asker, bucket: &Bucket, page: &str) -> Vec<Item> {
+/// The tabs of a bucket that somebody sees; `page`: of the one that is open.
+pub fn bucket_tabs(text: &'static Text, asker: &Asker, bucket: &Bucket, page: &str) -> Vec<Item> {
     let shown = BUCKET_TABS.iter().filter(|entry| (entry.shown)(asker, bucket));
     shown
         .map(|entry| Item {

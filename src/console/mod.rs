@@ -7,6 +7,7 @@
 //! `docs/console.md` tells how a screen is added.
 
 mod address;
+mod agent;
 mod assets;
 mod commands;
 mod cookies;
@@ -21,6 +22,7 @@ mod layout;
 mod links;
 mod notice;
 mod pages;
+pub(crate) mod parquet;
 pub mod route;
 mod screens;
 mod service;

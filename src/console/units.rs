@@ -34,7 +34,7 @@ pub fn count(number: u64) -> String {
 }
 
 /// A number of things, with the word for one and for many.
-fn counted(number: u64, one: &str, many: &str) -> String {
+pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{}\u{a0}{}", count(number), if number == 1 { one } else { many })
 }
 

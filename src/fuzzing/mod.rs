@@ -12,6 +12,7 @@ mod canonical;
 mod chunked;
 mod conditions;
 mod encryption;
+mod footers;
 mod forms;
 pub(crate) mod input;
 mod target;
@@ -26,6 +27,7 @@ pub use canonical::canonical_request;
 pub use chunked::aws_chunked;
 pub use conditions::conditions;
 pub use encryption::encryption_headers;
+pub use footers::parquet;
 pub use forms::{post_form, post_policy};
 pub use target::{copy_source, listing_query, request_target};
 pub use xml::xml_documents;
@@ -46,6 +48,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("job_order", job_order),
     ("listing_query", listing_query),
     ("object_headers", object_headers),
+    ("parquet", parquet),
     ("post_form", post_form),
     ("post_policy", post_policy),
     ("query_protocol", query_protocol),

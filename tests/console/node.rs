@@ -3,6 +3,7 @@
 use myfsio::console::route::Role;
 use serde_json::Value;
 
+use crate::browser::eventually;
 use crate::support::ADMIN;
 use crate::world;
 
@@ -55,6 +56,35 @@ async fn the_self_check_tells_what_is_wrong_and_what_to_do() {
         assert_eq!(node.node.ask_as(reader, "GET", path, &[], b"").status, 403, "{path}");
         assert_eq!(node.node.ask_as(Some(ADMIN), "POST", path, &[], b"").status, 405, "{path}");
     }
+}
+
+#[actix_rt::test]
+async fn what_is_stored_is_verified_and_damage_is_told() {
+    let node = world::node_with(&[("SCRUB_BYTES_PER_SECOND", "0")]);
+    let admin = world::browser(&node, Role::Admin).await;
+    let page = admin.get("/ui/integrity").await;
+    assert!(
+        page.text.contains("No damage was found") && page.text.contains("It runs every 30\u{a0}days"),
+        "{}",
+        page.text
+    );
+    node.node.put("/shared/big.bin", &[7; 200_000]);
+    let file = node.node.root().join("shared/big.bin");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+    bytes[100_000] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    std::fs::File::open(&file).unwrap().set_modified(modified).unwrap();
+    let begun = admin.submit(&page, "/ui/integrity", &[("bucket", "shared")]).await;
+    assert_eq!((begun.status, begun.location()), (303, "/ui/integrity"));
+    eventually("the run ends", || async { admin.get("/ui/integrity").await.texts("#findings tbody tr").len() == 1 })
+        .await;
+    eventually("it is told", || async { admin.get("/ui/integrity").await.text.contains("Damaged") }).await;
+    let page = admin.get("/ui/integrity").await;
+    assert!(page.texts("#findings").join("").contains("shared/big.bin"), "{}", page.text);
+    assert!(page.attributes("#findings a", "href")[0].starts_with("/ui/buckets/shared/object?key=big.bin"));
+    let figures = admin.ask("GET", "/ui/integrity", &[("accept", "application/json")], None).await;
+    assert!(figures.text.contains("\"stamp\""), "{}", figures.text);
 }
 
 #[actix_rt::test]

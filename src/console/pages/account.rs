@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::console::agent;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::notice::Notice;
@@ -19,7 +20,9 @@ pub const ROWS: &[Row] = &[
 
 struct SessionRow {
     handle: String,
+    /// In short, and as it stood in its requests.
     agent: String,
+    whole_agent: String,
     address: String,
     began: When,
     idle: String,
@@ -38,7 +41,8 @@ fn show(visit: Visit) -> Outcome {
     let now = visit.console.node.clock.now().seconds();
     let sessions = visit.console.sessions.of_key(&who.session.access_key);
     let row = |session: Session| SessionRow {
-        agent: legible(&session.agent),
+        agent: legible(&agent::name(&session.agent)),
+        whole_agent: legible(&session.agent),
         address: session.address.clone(),
         began: When::of_seconds(session.began),
         idle: lasting(now.saturating_sub(session.seen)),

@@ -14,7 +14,7 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Role, Row, SIGNED_IN};
-use crate::console::units::{When, bytes, count, legible};
+use crate::console::units::{When, bytes, counted, legible};
 use crate::console::visit::{Visit, json as answer, render};
 use crate::within::{Asker, ObjectsWanted, Refusal, VersionsWanted};
 
@@ -142,7 +142,7 @@ async fn show(visit: Visit) -> Outcome {
         may_write,
         may_list,
         keeps_versions: bucket.versioning != Versioning::Off,
-        objects: count(usage.objects),
+        objects: counted(usage.objects, visit.t.common.objects_one, visit.t.common.objects_many),
         stored: bytes(usage.bytes),
         work: links::link(
             &["buckets", name, "work"],

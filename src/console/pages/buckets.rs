@@ -10,7 +10,7 @@ use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::route::{ADMINS, Outcome, Row, SIGNED_IN, WRITERS};
-use crate::console::units::{When, bytes, count, percent};
+use crate::console::units::{When, bytes, count, counted, percent};
 use crate::console::visit::{Visit, render};
 use crate::within::{Refusal, Wish};
 
@@ -109,7 +109,11 @@ fn row(visit: &Visit, bucket: &Bucket) -> BucketRow {
 
 fn badges(visit: &Visit, bucket: &Bucket) -> Vec<Badge> {
     let (words, config) = (&visit.t.buckets, &bucket.config);
-    let is_public = visit.console.node.access.policy_engine.is_public(&bucket.name);
+    let node = &visit.console.node;
+    let is_public = node.access.policy_engine.is_public(&bucket.name);
+    // Whoever may not see how a bucket is replicated does not learn that it is.
+    let sees = |action| visit.asker().is_ok_and(|asker| asker.may(action, Some(bucket), None));
+    let is_replicated = node.replication.rule(&bucket.name).is_ok() && sees("s3:GetReplicationConfiguration");
     let versions = match bucket.versioning {
         Versioning::Off => None,
         Versioning::Enabled => Some(words.versions_on),
@@ -120,6 +124,7 @@ fn badges(visit: &Visit, bucket: &Bucket) -> Vec<Badge> {
         (versions, "plain"),
         (config.object_lock.as_ref().map(|_| words.locked), "plain"),
         (config.encryption.as_ref().map(|_| words.encrypted), "plain"),
+        (is_replicated.then_some(words.replicated), "plain"),
         (config.website.as_ref().map(|_| words.website), "plain"),
     ];
     marks.into_iter().filter_map(|(word, tone)| Some(Badge { word: word?, tone })).collect()
@@ -157,12 +162,13 @@ async fn ask_delete(visit: Visit) -> Outcome {
     let asker = visit.asker()?;
     asker.ask("s3:DeleteBucket", &bucket).await?;
     let usage = visit.console.node.storage.usage(&bucket);
+    let words = &visit.t.common;
     let title = format!("{}: {}", visit.t.buckets.delete_title, bucket.name);
     let view = DeletePage {
         page: visit.page(title).for_bucket(asker, &bucket, ""),
         name: bucket.name.to_string(),
-        objects: count(usage.objects),
-        versions: count(usage.versions),
+        objects: counted(usage.objects, words.objects_one, words.objects_many),
+        versions: counted(usage.versions, words.versions_one, words.versions_many),
         stored: bytes(usage.bytes),
         is_empty: usage.objects == 0 && usage.versions == 0,
         has_uploads: usage.part_bytes > 0,

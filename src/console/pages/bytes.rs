@@ -37,11 +37,13 @@ pub enum Kind {
     Audio(&'static str),
     /// As text, written by the page.
     Text,
+    /// As the schema of a Parquet file, written by the page.
+    Parquet,
 }
 
 /// Ends of keys, and how such objects can be shown. SVG is no image here, since it may hold scripts, nor is HTML text to be shown as
 /// such.
-const KINDS: [(&[&str], Kind); 12] = [
+const KINDS: [(&[&str], Kind); 13] = [
     (&["png"], Kind::Image("image/png")),
     (&["jpg", "jpeg"], Kind::Image("image/jpeg")),
     (&["gif"], Kind::Image("image/gif")),
@@ -53,6 +55,7 @@ const KINDS: [(&[&str], Kind); 12] = [
     (&["ogg", "oga", "opus"], Kind::Audio("audio/ogg")),
     (&["wav"], Kind::Audio("audio/wav")),
     (&["flac"], Kind::Audio("audio/flac")),
+    (&["parquet"], Kind::Parquet),
     (
         &[
             "txt", "md", "csv", "tsv", "json", "jsonl", "ndjson", "log", "xml", "yaml", "yml", "toml", "ini", "conf",
@@ -72,6 +75,7 @@ pub fn kind_of(key: &str, content_type: Option<&str>) -> Option<Kind> {
         KINDS.iter().map(|(_, kind)| *kind).find(|kind| match kind {
             Kind::Image(named) | Kind::Video(named) | Kind::Audio(named) => *named == given,
             Kind::Text => given.starts_with("text/") || given == "application/json",
+            Kind::Parquet => given == "application/vnd.apache.parquet",
         })
     })
 }
@@ -95,7 +99,7 @@ async fn view(visit: Visit) -> Outcome {
     let kind = match shown {
         Some(Kind::Image(kind) | Kind::Video(kind) | Kind::Audio(kind)) => kind,
         Some(Kind::Text) => "text/plain; charset=utf-8",
-        None => return Err(Failure::input(visit.t.object.no_preview)),
+        Some(Kind::Parquet) | None => return Err(Failure::input(visit.t.object.no_preview)),
     };
     let mut response = fetch(&visit).await?;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -147,6 +151,7 @@ mod tests {
         assert_eq!(kind_of("a.svg", Some("image/svg+xml")), Some(Kind::Text), "as its source");
         assert_eq!(kind_of("page", Some("text/html; charset=x")), Some(Kind::Text));
         assert_eq!(kind_of("photo", Some("image/jpeg")), Some(Kind::Image("image/jpeg")));
+        assert_eq!(kind_of("part-0", Some("application/vnd.apache.parquet")), Some(Kind::Parquet));
         for (key, kind) in [("a.pdf", None), ("a.bin", Some("image/svg+xml")), ("dir.png/a", None), ("", None)] {
             assert_eq!(kind_of(key, kind), None, "{key}");
         }

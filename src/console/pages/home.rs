@@ -1,26 +1,39 @@
-//! The dashboard: is it well, how full is it, what is largest, how does one connect. Every figure is read from a counter that is
-//! kept with each commit; nothing is counted for the page.
+//! The dashboard: is it well, how full is it and how long will it last, what was asked of it, what is largest, how does one connect.
+//! Every figure is read from a counter that is kept with each commit, or from the node's own history; nothing is counted for the page.
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use askama::Template;
 use myfsio_actors::bucket_config::QuotaResource;
 use myfsio_actors::names::BucketId;
 use myfsio_actors::storage::{Bucket, QuotaScope};
 use rustix::fs::statvfs;
+use serde::Deserialize;
 
+use super::jobs;
+use super::monitor::chart::Chart;
+use super::monitor::figures::{History, Range};
+use super::monitor::forecast::full_in;
+use super::monitor::requests::{RequestRow, listing};
+use super::replication;
+use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
-use crate::console::units::{bytes, count, legible, percent};
-use crate::console::visit::{Visit, render};
+use crate::console::units::{When, bytes, count, counted, lasting, legible, percent};
+use crate::console::visit::{Visit, read, render};
 use crate::within::Asker;
 
 /// Routes.
 pub const ROWS: &[Row] = &[Row::get("/ui", SIGNED_IN, |visit| Box::pin(show(visit)))];
 
 /// Buckets in the list of the largest.
-const LARGEST_MAX: usize = 8;
+const LARGEST_MAX: usize = 6;
+/// Jobs that are looked at, the newest first.
+const JOBS_MAX: usize = 20;
+/// Requests in the list of those that did not go well.
+const TROUBLES_MAX: usize = 6;
 
 #[derive(Template)]
 #[template(path = "home/home.html")]
@@ -36,6 +49,17 @@ struct HomePage {
     largest: Vec<Largest>,
     attention: Vec<Attention>,
     connect: String,
+    activity: Option<Activity>,
+}
+
+/// What was asked of the node, which administrators see.
+struct Activity {
+    ranges: Vec<(&'static str, String, bool)>,
+    charts: Vec<Chart>,
+    begin: When,
+    end: When,
+    /// The last requests that were refused or failed, the newest first.
+    troubles: Vec<RequestRow>,
 }
 
 struct Health {
@@ -49,6 +73,8 @@ struct Disk {
     free: String,
     size: String,
     used_percent: u8,
+    /// How long until nothing is free, if somebody can tell.
+    full_in: Option<String>,
 }
 
 struct Largest {
@@ -62,6 +88,11 @@ struct Largest {
 struct Attention {
     text: String,
     address: String,
+}
+
+#[derive(Deserialize)]
+struct Jobs {
+    jobs: Vec<jobs::Told>,
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -83,6 +114,7 @@ async fn show(visit: Visit) -> Outcome {
         }
     }
     attention.extend(full_quotas(&visit, asker, &buckets));
+    attention.extend(under_way(&visit, asker).await?);
     sized.sort_by_key(|(_, usage)| std::cmp::Reverse(usage.bytes));
     let most = sized.first().map_or(0, |(_, usage)| usage.bytes);
     let largest = sized
@@ -92,18 +124,20 @@ async fn show(visit: Visit) -> Outcome {
             name: bucket.name.to_string(),
             address: links::bucket(bucket.name.as_str(), "browse"),
             stored: bytes(usage.bytes),
-            objects: count(usage.objects),
+            objects: counted(usage.objects, visit.t.common.objects_one, visit.t.common.objects_many),
             share: percent(usage.bytes, most),
         })
         .collect();
+    let is_admin = asker.is_administrator();
     let view = HomePage {
         health: health(&visit, asker),
         objects: count(objects),
         versions: count(versions),
-        buckets: count(buckets.len() as u64),
+        buckets: counted(buckets.len() as u64, visit.t.home.bucket_one, visit.t.home.bucket_many),
         stored: bytes(stored),
         unfinished: (parts > 0).then(|| bytes(parts)),
-        disk: asker.is_administrator().then(|| disk(&visit)).flatten(),
+        disk: if is_admin { disk(&visit).await? } else { None },
+        activity: if is_admin { Some(activity(&visit).await?) } else { None },
         largest,
         attention,
         connect: format!("aws --endpoint-url {} s3 ls", asker.endpoint()),
@@ -145,6 +179,31 @@ fn full_quotas(visit: &Visit, asker: &Asker, buckets: &[Arc<Bucket>]) -> Vec<Att
     full
 }
 
+/// Jobs that are not over or went wrong of late, and, for administrators, replication that does not get on.
+async fn under_way(visit: &Visit, asker: &Asker) -> Result<Vec<Attention>, Failure> {
+    let words = &visit.t.home;
+    let Jobs { jobs } = read(asker.json(Method::GET, "/_myfsio/jobs", None).await?)?;
+    let rows: Vec<_> = jobs.iter().take(JOBS_MAX).map(|job| jobs::row(visit, job)).collect();
+    let open = rows.iter().filter(|row| !row.is_over || row.tone == "bad");
+    let mut items: Vec<_> = open
+        .map(|row| Attention { text: format!("{}: {}", row.title, row.word), address: row.address.clone() })
+        .collect();
+    if asker.is_administrator() {
+        for rule in replication::rules(visit).await? {
+            let status = &rule.status;
+            let text = match status.state.as_str() {
+                "PAUSED" => words.replication_paused.to_owned(),
+                "ACTIVE" if status.parked > 0 => format!("{} {}", count(status.parked), words.replication_parked),
+                "ACTIVE" => continue,
+                _ => words.replication_failed.to_owned(),
+            };
+            let address = links::bucket(&rule.bucket_name, "replication");
+            items.push(Attention { text: format!("{}: {text}", rule.bucket_name), address });
+        }
+    }
+    Ok(items)
+}
+
 /// How the node is; why, administrators learn.
 fn health(visit: &Visit, asker: &Asker) -> Health {
     let (words, node) = (&visit.t.home, &visit.console.node);
@@ -156,8 +215,40 @@ fn health(visit: &Visit, asker: &Asker) -> Health {
     Health { word, tone, reason: if asker.is_administrator() { reason } else { String::new() } }
 }
 
-fn disk(visit: &Visit) -> Option<Disk> {
-    let found = statvfs(visit.console.settings.sessions_path.parent()?).ok()?;
+/// What was asked of the node in a span of time. Errs: as the routes.
+async fn activity(visit: &Visit) -> Result<Activity, Failure> {
+    let range = Range::of(visit);
+    let history = History::of(visit, range).await?;
+    let charts = match history.points.is_empty() {
+        true => Vec::new(),
+        false => vec![
+            history.requests(),
+            history.errors(),
+            history.time_to_answer(),
+            history.traffic(),
+            history.stored(),
+            history.free(),
+        ],
+    };
+    let (begin, end) = history.times();
+    let mut troubles = listing(visit, TROUBLES_MAX, "&status=5xx").await?;
+    troubles.extend(listing(visit, TROUBLES_MAX, "&status=4xx").await?);
+    troubles.sort_by(|a, b| b.time.cmp(&a.time));
+    troubles.truncate(TROUBLES_MAX);
+    let ranges = range.choices(&visit.t.monitor, |name| links::link(&[], &[("range", name)]));
+    Ok(Activity { ranges, charts, begin, end, troubles })
+}
+
+/// The device of the data directory; none where the system does not tell. Errs: as the route of the history.
+async fn disk(visit: &Visit) -> Result<Option<Disk>, Failure> {
+    let Some(Ok(found)) = visit.console.settings.sessions_path.parent().map(statvfs) else { return Ok(None) };
     let (size, free) = (found.f_blocks.saturating_mul(found.f_frsize), found.f_bavail.saturating_mul(found.f_frsize));
-    Some(Disk { free: bytes(free), size: bytes(size), used_percent: percent(size.saturating_sub(free), size) })
+    let month = History::of(visit, Range::Month).await?;
+    let past: Vec<_> = month.points.iter().map(|point| (point.at, point.device_free)).collect();
+    Ok(Some(Disk {
+        free: bytes(free),
+        size: bytes(size),
+        used_percent: percent(size.saturating_sub(free), size),
+        full_in: full_in(&past).map(lasting),
+    }))
 }

@@ -7,6 +7,7 @@ pub mod buckets;
 pub mod bytes;
 pub mod change;
 pub mod error;
+pub mod go;
 pub mod groups;
 pub mod home;
 pub mod iam;
@@ -17,6 +18,7 @@ pub mod monitor;
 pub mod node;
 pub mod object;
 pub mod policy;
+pub mod preview;
 pub mod properties;
 pub mod replication;
 pub mod space;
@@ -28,6 +30,7 @@ use super::route::Row;
 pub const SCREENS: &[&[Row]] = &[
     login::ROWS,
     home::ROWS,
+    go::ROWS,
     buckets::ROWS,
     browse::ROWS,
     object::ROWS,

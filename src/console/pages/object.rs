@@ -9,7 +9,7 @@ use myfsio_actors::names::{ObjectKey, Stamp, VersionId};
 use myfsio_actors::storage::{Bucket, Object, Versioning};
 use serde_json::json;
 
-use super::bytes::{Kind, kind_of};
+use super::preview::{self, Preview, Subject};
 use crate::console::commands::{self, Command};
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
@@ -17,7 +17,7 @@ use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
 use crate::console::units::{When, bytes, count, legible};
 use crate::console::visit::{Visit, render};
-use crate::within::{Asker, Refusal, VersionsWanted, Wish, collect};
+use crate::within::{Asker, Refusal, VersionsWanted, Wish};
 
 /// Routes.
 pub const ROWS: &[Row] = &[
@@ -28,8 +28,6 @@ pub const ROWS: &[Row] = &[
 
 /// Versions on the page.
 const VERSIONS_MAX: usize = 100;
-/// Bytes of a text that are shown.
-const TEXT_BYTES_MAX: u64 = 256 * 1024;
 
 struct VersionRow {
     id: String,
@@ -39,14 +37,6 @@ struct VersionRow {
     modified: When,
     size: String,
     address: String,
-}
-
-enum Preview {
-    None,
-    Image(String),
-    Video(String),
-    Audio(String),
-    Text { text: String, is_cut: bool },
 }
 
 struct Lock {
@@ -71,6 +61,8 @@ struct ObjectPage {
     etag: String,
     content_type: String,
     encryption: &'static str,
+    /// What the API tells beside that.
+    facts: Vec<(&'static str, String)>,
     owner: String,
     headers: Vec<(&'static str, String)>,
     metadata: Vec<(String, String)>,
@@ -161,6 +153,7 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
     }
     let endpoint = asker.endpoint();
     let region = &visit.console.node.settings.region;
+    let subject = Subject { bucket: &bucket, key: &key, version, object: &object };
     let view = ObjectPage {
         page: around,
         folder: key.as_str().rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default(),
@@ -171,13 +164,14 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
         etag: object.etag.to_string(),
         content_type: legible(attributes.content_type.as_deref().unwrap_or("binary/octet-stream")),
         encryption: encryption(visit, &object),
+        facts: facts(visit, &subject).await?,
         owner: visit.console.node.access.owner_name(&object.owner).unwrap_or_default(),
         headers,
         metadata: attributes.user_metadata.iter().map(|(name, value)| (legible(name), legible(value))).collect(),
         tags: may("s3:GetObjectTagging").then_some(tags),
         lock: bucket.config.object_lock.as_ref().and(may("s3:GetObjectRetention").then(|| lock(&object))),
         versions,
-        preview: preview(visit, asker, &bucket, &key, version, &object, &address("view")).await?,
+        preview: preview::of(visit, &subject, &address("view")).await?,
         download: address("download"),
         may_write: may("s3:PutObject"),
         may_delete: may("s3:DeleteObject"),
@@ -237,42 +231,32 @@ fn lock(object: &Object) -> Lock {
     }
 }
 
-/// What can be shown of an object without running anything of it.
-async fn preview(
-    visit: &Visit,
-    asker: &Asker,
-    bucket: &Arc<Bucket>,
-    key: &ObjectKey,
-    version: Option<VersionId>,
-    object: &Object,
-    address: &str,
-) -> Result<Preview, Failure> {
-    let address = format!("{}{address}", visit.console.settings.base());
-    let is_coded = object.attributes.content_encoding.is_some();
-    Ok(match kind_of(key.as_str(), object.attributes.content_type.as_deref()) {
-        _ if object.size == 0 || is_coded || !asker.may("s3:GetObject", Some(bucket), Some(key.as_str())) => {
-            Preview::None
-        }
-        Some(Kind::Image(_)) => Preview::Image(address),
-        Some(Kind::Video(_)) => Preview::Video(address),
-        Some(Kind::Audio(_)) => Preview::Audio(address),
-        Some(Kind::Text) => {
-            let last = object.size.min(TEXT_BYTES_MAX).saturating_sub(1);
-            let range = format!("bytes=0-{last}");
-            let id = version.map(|version| version.to_string());
-            let query: Vec<_> = id.as_deref().map(|id| ("versionId", id)).into_iter().collect();
-            let wish = Wish {
-                bucket: Some(&bucket.name),
-                key: Some(key),
-                query: &query,
-                headers: &[("range", range.as_str())],
-                ..Wish::default()
-            };
-            let Ok(answer) = asker.s3(wish).await else { return Ok(Preview::None) };
-            let read = collect(answer, usize::try_from(TEXT_BYTES_MAX).unwrap_or(usize::MAX)).await?;
-            let text = String::from_utf8_lossy(&read).replace('\0', "\u{2400}");
-            Preview::Text { text, is_cut: object.size > TEXT_BYTES_MAX }
-        }
-        None => Preview::None,
-    })
+/// What the head of an answer tells of an object: checksums, key, replication, when it will expire. Nothing, where it may not be read, or
+/// only with its owner's key.
+async fn facts(visit: &Visit, subject: &Subject<'_>) -> Result<Vec<(&'static str, String)>, Failure> {
+    let t = &visit.t.object;
+    let told = [
+        ("x-amz-checksum-crc64nvme", "CRC64NVME"),
+        ("x-amz-checksum-crc32", "CRC32"),
+        ("x-amz-checksum-crc32c", "CRC32C"),
+        ("x-amz-checksum-sha1", "SHA1"),
+        ("x-amz-checksum-sha256", "SHA256"),
+        ("x-amz-server-side-encryption", t.algorithm),
+        ("x-amz-server-side-encryption-aws-kms-key-id", t.kms_key),
+        ("x-amz-replication-status", t.replication),
+        ("x-amz-expiration", t.expiration),
+    ];
+    let id = subject.version.map(|version| version.to_string());
+    let query: Vec<_> = id.as_deref().map(|id| ("versionId", id)).into_iter().collect();
+    let wish = Wish {
+        method: Method::HEAD,
+        bucket: Some(&subject.bucket.name),
+        key: Some(subject.key),
+        query: &query,
+        headers: &[("x-amz-checksum-mode", "ENABLED")],
+        ..Wish::default()
+    };
+    let Ok(answer) = visit.asker()?.s3(wish).await else { return Ok(Vec::new()) };
+    let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(legible);
+    Ok(told.into_iter().filter_map(|(name, word)| Some((word, text(name)?))).collect())
 }

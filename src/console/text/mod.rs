@@ -9,6 +9,7 @@ mod account;
 mod browse;
 mod buckets;
 mod common;
+mod go;
 mod groups;
 mod home;
 mod iam;
@@ -28,6 +29,7 @@ pub use account::Account;
 pub use browse::Browse;
 pub use buckets::Buckets;
 pub use common::Common;
+pub use go::Go;
 pub use groups::Groups;
 pub use home::Home;
 pub use iam::Iam;
@@ -70,6 +72,8 @@ pub struct Text {
     pub login: Login,
     /// The dashboard.
     pub home: Home,
+    /// The way to anywhere.
+    pub go: Go,
     /// Buckets.
     pub buckets: Buckets,
     /// Objects of a bucket.
@@ -108,6 +112,7 @@ pub static ENGLISH: Text = Text {
     common: Common::ENGLISH,
     login: Login::ENGLISH,
     home: Home::ENGLISH,
+    go: Go::ENGLISH,
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
     iam: Iam::ENGLISH,

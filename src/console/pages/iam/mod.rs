@@ -5,6 +5,8 @@ mod told;
 mod user;
 mod users;
 
+pub use told::User;
+
 use crate::console::route::{ADMINS, Row};
 
 /// Routes.

@@ -6,6 +6,7 @@ mod start;
 mod told;
 
 pub use start::foresee_deletion;
+pub use told::{Told, row};
 
 use super::browse::CHANGERS;
 use crate::console::route::{Row, SIGNED_IN};

@@ -17,6 +17,15 @@ pub struct Chart {
     pub lines: Vec<Line>,
 }
 
+impl Chart {
+    /// The same with other colours: its first line has this one.
+    #[must_use]
+    pub fn toned(mut self, first: usize) -> Self {
+        self.lines.iter_mut().for_each(|line| line.tone += first);
+        self
+    }
+}
+
 /// A line of a chart.
 #[derive(Debug)]
 pub struct Line {
@@ -28,6 +37,8 @@ pub struct Line {
     pub last: String,
     /// The path, as SVG has it (SVG 2, section 9.3).
     pub path: String,
+    /// The same as the edge of what lies below it; only of the first line.
+    pub area: Option<String>,
 }
 
 /// What a line is of: the word, and value by value when and how much. A value that is not there leaves a gap.
@@ -41,24 +52,22 @@ pub fn draw(title: &'static str, (begin, end): (u64, u64), all: Vec<Series>, tol
     let span = end.saturating_sub(begin).max(1) as f64;
     let lines = all.into_iter().enumerate().map(|(tone, (word, points))| {
         let last = points.last().and_then(|(_, value)| *value).map_or_else(|| "–".to_owned(), told);
-        let mut path = String::new();
-        let mut pen_is_up = true;
-        for (at, value) in points {
-            let Some(value) = value else {
-                pen_is_up = true;
-                continue;
-            };
-            let x = at.saturating_sub(begin) as f64 / span * WIDTH;
-            let y = HEIGHT - value / scale * HEIGHT;
+        let x = |at: u64| at.saturating_sub(begin) as f64 / span * WIDTH;
+        let (mut path, mut area) = (String::new(), String::new());
+        // What is known without a gap, one after the other.
+        for known in points.split(|(_, value)| value.is_none()).filter(|known| !known.is_empty()) {
+            let (first, last) = (known.first().map_or(0, |(at, _)| *at), known.last().map_or(0, |(at, _)| *at));
             // Writing into a string never fails.
-            let _ = write!(path, "{}{x:.1} {y:.1}", if pen_is_up { 'M' } else { 'L' });
-            if pen_is_up {
+            let _ = write!(area, "M{:.1} {HEIGHT}", x(first));
+            for (at, (when, value)) in known.iter().enumerate() {
+                let place = format!("{:.1} {:.1}", x(*when), HEIGHT - value.unwrap_or(0.0) / scale * HEIGHT);
                 // A point alone is a dot.
-                path.push_str("h.1");
+                let _ = if at == 0 { write!(path, "M{place}h.1") } else { write!(path, "L{place}") };
+                let _ = write!(area, "L{place}");
             }
-            pen_is_up = false;
+            let _ = write!(area, "L{:.1} {HEIGHT}z", x(last));
         }
-        Line { word, tone, last, path }
+        Line { word, tone, last, path, area: (tone == 0).then_some(area) }
     });
     Chart { title, most: told(most), lines: lines.collect() }
 }
@@ -73,6 +82,8 @@ mod tests {
         let chart = draw("t", (10, 40), vec![("w", points), ("none", Vec::new())], |value| format!("{value:.0}"));
         let [line, none] = &chart.lines[..] else { panic!("{chart:?}") };
         assert_eq!(line.path, "M0.0 60.0h.1M400.0 0.0h.1L600.0 120.0");
+        let area = "M0.0 120L0.0 60.0L0.0 120zM400.0 120L400.0 0.0L600.0 120.0L600.0 120z";
+        assert_eq!((line.area.as_deref(), none.area.as_deref()), (Some(area), None));
         assert_eq!((chart.most.as_str(), line.last.as_str(), none.last.as_str()), ("2", "0", "–"));
     }
 

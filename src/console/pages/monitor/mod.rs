@@ -1,9 +1,11 @@
 //! What the node does and did: figures over time, requests, changes, and why something was refused.
 
 mod audit;
-mod chart;
+pub mod chart;
+pub mod figures;
+pub mod forecast;
 mod metrics;
-mod requests;
+pub mod requests;
 mod trace;
 mod why;
 

@@ -13,8 +13,39 @@ use crate::console::visit::{Visit, read, render};
 
 /// Requests on the page.
 const ROWS: usize = 100;
-/// Fields of the search, as the route names them.
-const FIELDS: [&str; 7] = ["request_id", "bucket", "prefix", "user", "operation", "status", "min_ms"];
+
+/// What requests are asked for, as it was typed.
+pub struct Filter {
+    /// The bucket.
+    pub bucket: String,
+    /// How keys begin.
+    pub prefix: String,
+    /// A user or an access key.
+    pub user: String,
+    /// The operation.
+    pub operation: String,
+    /// Status of the answer, or its class.
+    pub status: String,
+    /// Milliseconds that they took at least.
+    pub min_ms: String,
+}
+
+impl Filter {
+    /// Its fields, as the route names them.
+    const FIELDS: [&str; 6] = ["bucket", "prefix", "user", "operation", "status", "min_ms"];
+
+    /// What a page is asked for.
+    pub fn of(visit: &Visit) -> Self {
+        let [bucket, prefix, user, operation, status, min_ms] =
+            Self::FIELDS.map(|field| visit.query.text(field).to_owned());
+        Self { bucket, prefix, user, operation, status, min_ms }
+    }
+
+    /// As the route reads it: each field with `&` before it.
+    pub fn query(visit: &Visit) -> String {
+        wanted(visit, &Self::FIELDS)
+    }
+}
 
 #[derive(Deserialize)]
 struct Listing {
@@ -54,12 +85,7 @@ struct RequestsPage {
     page: Page,
     rows: Vec<RequestRow>,
     request_id: String,
-    bucket: String,
-    prefix: String,
-    user_name: String,
-    operation: String,
-    status: String,
-    min_ms: String,
+    filter: Filter,
     is_filtered: bool,
 }
 
@@ -95,25 +121,19 @@ pub struct RequestRow {
 
 /// The page: those that the query wants.
 pub async fn show(visit: Visit) -> Outcome {
-    let filter = wanted(&visit, &FIELDS);
-    let field = |name| visit.query.text(name).to_owned();
+    let query = Filter::query(&visit) + &wanted(&visit, &["request_id"]);
     let view = RequestsPage {
-        rows: listing(&visit, ROWS, &filter).await?,
-        request_id: field("request_id"),
-        bucket: field("bucket"),
-        prefix: field("prefix"),
-        user_name: field("user"),
-        operation: field("operation"),
-        status: field("status"),
-        min_ms: field("min_ms"),
-        is_filtered: !filter.is_empty(),
+        rows: listing(&visit, ROWS, &query).await?,
+        request_id: visit.query.text("request_id").to_owned(),
+        filter: Filter::of(&visit),
+        is_filtered: !query.is_empty(),
         page: visit.page(visit.t.monitor.requests_title),
     };
     render(&view)
 }
 
-/// What the query asks of requests, as the route reads it: each field with `&` before it.
-pub fn wanted(visit: &Visit, fields: &[&str]) -> String {
+/// Fields of the query that are filled in, as the route reads them.
+fn wanted(visit: &Visit, fields: &[&str]) -> String {
     let filled = fields.iter().filter_map(|field| visit.query.filled(field).map(|text| (field, text)));
     filled.map(|(field, text)| format!("&{field}={}", links::encode(text))).collect()
 }

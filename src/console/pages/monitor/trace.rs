@@ -8,13 +8,11 @@ use actix_web::http::Method;
 use askama::Template;
 use futures_util::{StreamExt as _, stream};
 
-use super::requests::{RequestRow, listing, wanted};
+use super::requests::{Filter, RequestRow, listing};
 use crate::console::layout::Page;
 use crate::console::route::Outcome;
 use crate::console::visit::{Visit, render};
 
-/// Fields of the filter, as the route names them.
-const FIELDS: [&str; 6] = ["bucket", "prefix", "user", "operation", "status", "min_ms"];
 /// Requests that the page begins with.
 const ROWS: usize = 50;
 /// How often it is asked whether the session still lasts.
@@ -25,12 +23,7 @@ const ASKED_EVERY: Duration = Duration::from_secs(2);
 struct TracePage {
     page: Page,
     rows: Vec<RequestRow>,
-    bucket: String,
-    prefix: String,
-    user_name: String,
-    operation: String,
-    status: String,
-    min_ms: String,
+    filter: Filter,
     is_filtered: bool,
     /// Path and query of this page, and of its stream.
     again: String,
@@ -39,18 +32,12 @@ struct TracePage {
 
 /// The page.
 pub async fn show(visit: Visit) -> Outcome {
-    let filter = wanted(&visit, &FIELDS);
-    let field = |name| visit.query.text(name).to_owned();
+    let filter = Filter::query(&visit);
     let query = filter.strip_prefix('&').unwrap_or_default();
     let below = |path: &str| if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     let view = TracePage {
         rows: listing(&visit, ROWS, &filter).await?,
-        bucket: field("bucket"),
-        prefix: field("prefix"),
-        user_name: field("user"),
-        operation: field("operation"),
-        status: field("status"),
-        min_ms: field("min_ms"),
+        filter: Filter::of(&visit),
         is_filtered: !query.is_empty(),
         again: below("/ui/trace"),
         stream: below("/ui/trace/stream"),
@@ -61,7 +48,7 @@ pub async fn show(visit: Visit) -> Outcome {
 
 /// The stream of server-sent events, as long as the session lasts and its user administers the node.
 pub async fn follow(visit: Visit) -> Outcome {
-    let filter = wanted(&visit, &FIELDS);
+    let filter = Filter::query(&visit);
     let target = format!("/_myfsio/trace?{}", filter.strip_prefix('&').unwrap_or_default());
     let answer = visit.asker()?.answer(Method::GET, &target).await?;
     let (head, body) = HttpResponse::from(answer).into_parts();

@@ -1,6 +1,7 @@
 //! The node itself: its settings, whether it is well deployed, and how programs reach it.
 
 mod guide;
+mod integrity;
 mod self_check;
 mod settings;
 
@@ -10,5 +11,8 @@ use crate::console::route::{ADMINS, Row, SIGNED_IN};
 pub const ROWS: &[Row] = &[
     Row::get("/ui/settings", ADMINS, |visit| Box::pin(settings::show(visit))),
     Row::get("/ui/self-check", ADMINS, |visit| Box::pin(self_check::show(visit))),
+    Row::get("/ui/integrity", ADMINS, |visit| Box::pin(integrity::show(visit))),
+    Row::post("/ui/integrity", ADMINS, |visit| Box::pin(integrity::begin(visit))).tested_by("bucket=shared"),
+    Row::post("/ui/integrity/stop", ADMINS, |visit| Box::pin(integrity::stop(visit))),
     Row::get("/ui/guide", SIGNED_IN, |visit| Box::pin(guide::show(visit))),
 ];

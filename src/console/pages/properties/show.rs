@@ -13,7 +13,7 @@ use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::pages::kms::told::aliases;
 use crate::console::route::Outcome;
-use crate::console::units::{When, bytes, count, legible, percent};
+use crate::console::units::{When, bytes, count, counted, legible, percent};
 use crate::console::visit::{Visit, render};
 use crate::within::Asker;
 
@@ -134,8 +134,8 @@ pub(super) async fn show(visit: Visit) -> Outcome {
         website: sees("s3:GetBucketWebsite").then(|| website(asker, &bucket)),
         documents: documents(&visit, asker, &bucket),
         may_delete: sees("s3:DeleteBucket"),
-        objects: count(usage.objects),
-        versions: count(usage.versions),
+        objects: counted(usage.objects, visit.t.common.objects_one, visit.t.common.objects_many),
+        versions: counted(usage.versions, visit.t.common.versions_one, visit.t.common.versions_many),
         page: visit.page(visit.t.properties.title).for_bucket(asker, &bucket, "properties"),
     };
     render(&view)

@@ -9,6 +9,8 @@ mod connections;
 mod rule;
 mod told;
 
+pub use told::rules;
+
 use crate::console::route::{ADMINS, REPLICATORS, Row};
 
 /// Routes.
