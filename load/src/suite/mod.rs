@@ -3,12 +3,12 @@
 
 mod encrypted;
 mod large;
-mod machine;
+pub mod machine;
 mod million;
 mod reads;
 mod replication;
 mod results;
-mod servers;
+pub mod servers;
 mod writes;
 
 use std::path::{Path, PathBuf};
