@@ -51,6 +51,10 @@ impl Pair {
     pub async fn start(program: &Path, folder: &Path, day: Duration) -> Result<Self, String> {
         let (folders, day) = ([folder.join("source"), folder.join("target")], day.as_secs().max(1).to_string());
         let settings = [
+            // What is kept up to a bound is full soon, so that what grows afterwards grows without one.
+            ("INDEX_CACHE_BYTES", "4194304"),
+            ("EXPLAIN_BYTES", "1048576"),
+            ("REQUESTS_KEPT", "1000"),
             ("METRICS_TOKEN", TOKEN),
             ("LIFECYCLE_DAY_SECONDS", day.as_str()),
             ("MULTIPART_MIN_PART_SIZE", "65536"),
