@@ -19,7 +19,7 @@ FUZZ_SECONDS ?= 300
 FUZZ_TARGETS ?= $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
 FUZZ_CARGO ?= cargo +nightly
 
-.PHONY: help build release run test test-rust test-clients test-console crash bench test-image test-unit sbom deb fuzz check gates ci fmt clean-clients
+.PHONY: soak help build release run test test-rust test-clients test-console crash bench test-image test-unit sbom deb fuzz check gates ci fmt clean-clients
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -73,6 +73,12 @@ bench: ## all benchmarks with their targets: an hour, 40 GiB below target/; BENC
 	cargo build --release --locked -p myfsio -p myfsio-load
 	"$(TARGET)/release/myfsio-load" suite --node "$(TARGET)/release/myfsio" --nginx "$$(load/nginx "$(TARGET)/bench")" \
 	    --dir "$(TARGET)/bench" --json "$(TARGET)/bench/suite.json" $(BENCH_ARGS)
+
+soak: ## 256 clients that do everything and leave in the middle, for 20 minutes; SOAK_ARGS="--duration 2m" for less
+	cargo build --release --locked -p myfsio -p myfsio-load
+	mkdir -p "$(TARGET)/soak"
+	"$(TARGET)/release/myfsio-load" soak --node "$(TARGET)/release/myfsio" --dir "$(TARGET)/soak" \
+	    --json "$(TARGET)/soak/soak.json" $(SOAK_ARGS)
 
 test-image: build ## the container image: built without a registry, run in every way that the docs tell; installs podman
 	packaging/test-image "$(TARGET)/debug/myfsio"

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::connections::Place;
 use crate::s3::body::RATE_MIN;
 use crate::tls::Mark;
 
@@ -66,6 +67,8 @@ pub struct Connection<S> {
     patience: Patience,
     phase: Phase,
     mark: Option<Mark>,
+    /// What it takes of its client's share.
+    _place: Option<Place>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Bytes that the client took since the last request began.
     taken: u64,
@@ -79,7 +82,23 @@ impl<S> Connection<S> {
     /// A connection over `socket`.
     pub fn new(socket: S, patience: Patience) -> Self {
         let phase = Phase::default();
-        Self { socket, patience, phase, mark: None, timer: None, taken: 0, waited: Duration::ZERO, blocked: None }
+        Self {
+            socket,
+            patience,
+            phase,
+            mark: None,
+            _place: None,
+            timer: None,
+            taken: 0,
+            waited: Duration::ZERO,
+            blocked: None,
+        }
+    }
+
+    /// The same, which keeps a place as long as it is open.
+    #[must_use]
+    pub fn placed(self, place: Option<Place>) -> Self {
+        Self { _place: place, ..self }
     }
 
     /// The same, of which it is known how it is sealed to the client.

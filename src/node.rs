@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::access_log::{AccessLog, AccessLogSettings};
 use crate::backup::sources::Source;
 use crate::config::Secret;
+use crate::connections::Connections;
 use crate::decisions::DecisionLog;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
@@ -33,6 +34,7 @@ use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
 use crate::s3::request_rate::RequestRates;
 use crate::self_check::Deployment;
+use crate::spans::Spans;
 
 /// Most listeners to events at once.
 const LISTENERS_MAX: usize = 64;
@@ -64,6 +66,8 @@ pub struct NodeSettings {
     pub multipart_min_part_size: u64,
     /// Most requests under way at once.
     pub requests_max: usize,
+    /// Most connections open at once from one address; 0: as many as it likes.
+    pub connections_per_address_max: usize,
     /// How long a client may send nothing while a body is due.
     pub body_idle: Duration,
     /// How often an access key may ask; none: as often as it likes.
@@ -114,6 +118,8 @@ pub struct Clients {
     pub jobs: Arc<Jobs>,
     /// Everything that is counted.
     pub metrics: Arc<Metrics>,
+    /// Where requests become traces, if they do.
+    pub spans: Option<Spans>,
 }
 
 /// The node.
@@ -137,6 +143,10 @@ pub struct Node {
     pub history: Mutex<History>,
     /// The last requests.
     pub requests: RequestLog,
+    /// Where requests become traces, if they do.
+    pub spans: Option<Spans>,
+    /// Connections of all listeners.
+    pub connections: Arc<Connections>,
     /// Removes what is due by the rules of buckets.
     pub lifecycle: LifecycleClient,
     /// Who tells webhooks of events.
@@ -185,6 +195,7 @@ impl Node {
             audit,
             jobs,
             metrics,
+            spans,
         } = clients;
         let mut bytes = [0; 24];
         // Only a name in responses and logs: without random numbers it stays zero.
@@ -194,6 +205,7 @@ impl Node {
         let decisions = DecisionLog::new(settings.explain_bytes);
         let request_rates = RequestRates::new(settings.key_rate);
         let requests = RequestLog::new(settings.requests_kept);
+        let connections = Connections::new(settings.connections_per_address_max, settings.auth.trusted_proxies.clone());
         let listeners = Arc::new(Semaphore::new(LISTENERS_MAX));
         let simulations = Arc::new(Semaphore::new(SIMULATIONS_MAX));
         let (stopping, _) = watch::channel(false);
@@ -208,6 +220,8 @@ impl Node {
             metrics,
             history: Mutex::default(),
             requests,
+            spans,
+            connections,
             lifecycle,
             notifier,
             quotas,

@@ -127,7 +127,7 @@ pub fn serve(
                     let answered = Box::pin(answer(Arc::clone(&serving), door, request));
                     async move { Ok::<_, Infallible>(answered.await) }
                 }));
-            connections(patience, tls.clone(), draining.clone()).and_then(http)
+            connections(Arc::clone(&node), patience, tls.clone()).and_then(http)
         }
     };
     // What std asks for is short for a burst of clients.
@@ -144,10 +144,10 @@ pub fn serve(
     }
     if let Some((listener, console)) = console {
         rustix::net::listen(&listener, BACKLOG)?;
-        let (draining, tls) = (draining.clone(), settings.tls.clone());
+        let (node, draining, tls) = (Arc::clone(node), draining.clone(), settings.tls.clone());
         let service = move || {
             let http = of_console(&console, patience, &draining);
-            connections(patience, tls.clone(), draining.clone()).and_then(http)
+            connections(Arc::clone(&node), patience, tls.clone()).and_then(http)
         };
         server = server.listen("console", listener, service)?;
     }
@@ -256,7 +256,7 @@ async fn expect(node: Arc<Node>, door: Door, mut request: Request) -> Result<Req
         Ok(None) => Ok(request),
         Err(error) => {
             let (head, payload) = request.into_parts();
-            let hold = Hold::new(&node, request_id, payload, serving, exchange);
+            let hold = Hold::new(&node, request_id, payload, serving, exchange).traced(&head.headers);
             let mut refusal = refuse(&node, &head, request_id, &error, hold);
             // Also where there is no body: some clients take the next answer for one to this request else.
             refusal.head_mut().set_connection_type(ConnectionType::Close);
@@ -303,7 +303,7 @@ async fn answer(node: Arc<Node>, door: Door, mut request: Request) -> Response<B
     let request_id = stashed.as_ref().map_or_else(RequestId::random, |(prepared, _)| prepared.request_id);
     let (mut head, payload) = request.into_parts();
     adopt_headers(&mut head);
-    let mut hold = Hold::new(&node, request_id, payload, serving, Exchange::default());
+    let mut hold = Hold::new(&node, request_id, payload, serving, Exchange::default()).traced(&head.headers);
     if let Some((prepared, exchange)) = stashed {
         hold.exchange = exchange;
         return handle(&node, &mut head, prepared, hold).await;

@@ -52,6 +52,7 @@ use crate::s3::auth::signing_keys::SigningKeys;
 use crate::s3::authorize::{Access, OwnKey};
 use crate::self_check::Deployment;
 use crate::server::{self, ServerSettings};
+use crate::spans::{self, Exporter};
 use crate::telemetry;
 use crate::tls::{self, Tls};
 
@@ -198,6 +199,7 @@ struct Running {
     seeded: Option<SeededAdmin>,
     access_logs: access_log::Delivery,
     sampler: Sampler,
+    exporter: Option<Exporter>,
 }
 
 impl Running {
@@ -218,6 +220,7 @@ impl Running {
         let reencryption = ReencryptionClient::start(storage.clone(), kms.clone(), iam, Arc::clone(&clock), &of_jobs);
         let scrub = start_scrub(config, (&storage, &kms, &replication), &clock);
         let metrics = Arc::new(Metrics::new()?);
+        let (spans, exporter) = spans::start(config, &metrics).unzip();
         let jobs = Arc::new(Jobs::open(config.storage_root.join(".myfsio.sys/jobs")));
         let clients = Clients {
             storage,
@@ -232,12 +235,13 @@ impl Running {
             audit,
             jobs,
             metrics,
+            spans,
         };
         let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
         let under_way = Arc::downgrade(&node);
         node.scrub.watch_load(move || under_way.upgrade().map_or(0, |node| node.under_way()));
         let sampler = sampler::start(&node, &config.storage_root);
-        Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, node, seeded })
+        Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, exporter, node, seeded })
     }
 
     /// Tells the first administrator's secret if it was made for this command, and stops.
@@ -250,7 +254,10 @@ impl Running {
 
     /// Drains in reverse. Errs: storage failed while it ran, or cannot be sealed.
     async fn stop(self) -> Result<(), RunError> {
-        let Self { node, access_logs, sampler, .. } = self;
+        let Self { node, access_logs, sampler, exporter, .. } = self;
+        if let Some(exporter) = exporter {
+            exporter.stop().await;
+        }
         sampler.stop().await;
         access_logs.stop().await;
         if let Err(error) = node.scrub.stop().await {
@@ -387,6 +394,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         max_upload_size: config.max_upload_size,
         multipart_min_part_size: config.multipart_min_part_size,
         requests_max: config.requests_max,
+        connections_per_address_max: config.connections_per_address_max,
         body_idle: Duration::from_secs(config.request_timeout_seconds),
         key_rate: key_rate(config),
         customer_keys_over_http: config.sse_c_over_http,

@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -161,7 +162,7 @@ fn ten_thousand_idle_connections_are_held() {
     }
     setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }).unwrap();
     // The node raises its own limit.
-    let node = Node::start_limited("-Sn 1024", &[]);
+    let node = Node::start_limited("-Sn 1024", &[("CONNECTIONS_PER_ADDRESS_MAX", "0")]);
     node.create_bucket("bkt");
     assert_serves(&node);
     let memory = node.resident_bytes();
@@ -181,6 +182,138 @@ fn ten_thousand_idle_connections_are_held() {
     for wire in idle.iter_mut().step_by(7) {
         wire.write(head(&node, "HEAD", "/bkt/good") + "\r\n");
         assert_eq!(wire.read("HEAD").status, 200, "an idle connection was closed");
+    }
+}
+
+/// What the node tells of its connections, asked over one of them.
+fn open_connections(wire: &mut Wire) -> (u64, u64) {
+    wire.write("GET /_myfsio/metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a-token-for-scrapers\r\n\r\n");
+    let metrics = wire.read("GET").text();
+    let of = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.parse().ok()).expect(name);
+    (of("myfsio_connections_open "), of("myfsio_connections_refused_total "))
+}
+
+/// Bodies and answers that are under way move on a little, again and again: memory depends on how many there are, not on how far they are.
+#[test]
+fn slow_writers_and_readers_hold_no_memory() {
+    const STEP: usize = 128 << 10;
+    const STEPS: usize = 12;
+    let node = node(&[]);
+    node.put("/bkt/large", &vec![7; STEP * STEPS * 2]);
+    assert_serves(&node);
+    let memory = node.resident_bytes();
+    let mut writers: Vec<Wire> = (0..CLIENTS / 2).map(|_| node.open()).collect();
+    for (i, wire) in writers.iter_mut().enumerate() {
+        wire.write(head(&node, "PUT", &format!("/bkt/{i}")) + &format!("Content-Length: {}\r\n\r\n", STEP * STEPS));
+    }
+    let mut readers: Vec<Wire> = (0..CLIENTS / 2).map(|_| node.open()).collect();
+    for wire in &mut readers {
+        wire.narrow();
+        wire.write(head(&node, "GET", "/bkt/large") + "\r\n");
+    }
+    let step = vec![7; STEP];
+    for number in 0..STEPS {
+        writers.iter_mut().for_each(|wire| wire.write(&step));
+        readers.iter_mut().for_each(|wire| wire.take(STEP));
+        let sent = (CLIENTS * STEP * number) as u64;
+        assert_grew_less(&node, memory, 128 * MIB, &format!("slow bodies and answers after {sent} bytes"));
+    }
+    for wire in &mut writers {
+        assert_eq!(wire.read("PUT").status, 200);
+    }
+    assert_serves(&node);
+}
+
+#[test]
+fn a_stop_waits_for_what_is_under_way() {
+    let mut node = node(&[("SHUTDOWN_TIMEOUT_SECONDS", "60")]);
+    let body = vec![7; 3_000_000];
+    node.put("/bkt/large", &body);
+    let mut upload = node.open();
+    upload.write(head(&node, "PUT", "/bkt/late") + &format!("Content-Length: {}\r\n\r\n", body.len()));
+    upload.write(&body[..1_000_000]);
+    let mut download = node.open();
+    download.narrow();
+    download.write(head(&node, "GET", "/bkt/large") + "\r\n");
+    download.take(1000);
+    let mut idle = node.open();
+    idle.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(idle.read("GET").status, 200);
+    node.ask_to_stop();
+    assert!(idle.is_closed(), "an idle connection is not waited for");
+    let end = Instant::now() + GIVEN_UP;
+    while Wire::try_open(node.port).is_ok_and(|mut wire| !wire.is_closed()) {
+        assert!(Instant::now() < end, "new clients are let in");
+    }
+    upload.write(&body[1_000_000..]);
+    let reply = upload.read("PUT");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(download.read("GET").body.len(), body.len());
+    node.wait_for_end();
+    node.restart();
+    assert_eq!(node.ask("GET", "/bkt/late", &[], b"").body, body);
+}
+
+#[test]
+fn a_stop_waits_no_longer_than_it_is_told_to() {
+    let mut node = node(&[("SHUTDOWN_TIMEOUT_SECONDS", "1")]);
+    let mut stalled = node.open();
+    stalled.write(head(&node, "PUT", "/bkt/never") + "Content-Length: 3000000\r\n\r\n");
+    stalled.write(vec![7; 1_000_000]);
+    assert_serves(&node);
+    let start = Instant::now();
+    node.stop();
+    assert!(start.elapsed() < Duration::from_secs(20), "it waited {:?}", start.elapsed());
+    assert!(stalled.is_closed());
+    node.restart();
+    assert_eq!(node.status("/bkt/never"), 404);
+    assert_serves(&node);
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let node = node(&[("CONNECTIONS_PER_ADDRESS_MAX", "8"), ("METRICS_TOKEN", "a-token-for-scrapers")]);
+    let health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut held: Vec<Wire> = Vec::new();
+    let end = Instant::now() + GIVEN_UP;
+    while held.len() < 8 {
+        let mut wire = node.open();
+        wire.write(health);
+        match wire.try_read("GET") {
+            Some(reply) if reply.status == 200 => held.push(wire),
+            // Connections that were closed before may still be counted.
+            _ => assert!(Instant::now() < end, "{} connections get in", held.len()),
+        }
+    }
+    let mut refused = node.open();
+    let reply = refused.read("GET");
+    assert_eq!((reply.status, reply.code().as_str()), (503, "SlowDown"), "{reply:?}");
+    assert_eq!((reply.header("retry-after"), reply.header("connection")), (Some("1"), Some("close")), "{reply:?}");
+    assert!(refused.is_closed());
+    // Those of another address are not affected, nor those that are open.
+    let mut other = Wire::from(Ipv4Addr::new(127, 0, 0, 2), node.port);
+    let (open, refused) = open_connections(&mut other);
+    assert!(open == 9 && refused >= 1, "{open} open, {refused} refused");
+    for wire in &mut held {
+        wire.write(health);
+        assert_eq!(wire.read("GET").status, 200);
+    }
+    drop(held);
+    let end = Instant::now() + GIVEN_UP;
+    while open_connections(&mut other).0 > 1 {
+        assert!(Instant::now() < end, "connections that were closed are still counted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_serves(&node);
+}
+
+#[test]
+fn a_listed_proxy_may_have_as_many_connections_as_it_likes() {
+    let node = node(&[("CONNECTIONS_PER_ADDRESS_MAX", "2"), ("TRUSTED_PROXIES", "127.0.0.1")]);
+    let mut held: Vec<Wire> = (0..10).map(|_| node.open()).collect();
+    for wire in &mut held {
+        wire.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(wire.read("GET").status, 200);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::run::{Lane, Run};
 use crate::sign::Credentials;
 use crate::site::{Defaults, Endpoint, Site};
+use crate::soak::SoakArguments;
 use crate::suite::SuiteArguments;
 use crate::units::{size, time};
 use crate::workload::{Listing, Mix, Operation, Pages, Stop, Workload};
@@ -35,6 +36,8 @@ pub enum Command {
     Fill(RunArguments),
     /// Measures a node beside its references and says which targets it meets
     Suite(SuiteArguments),
+    /// Has many clients do everything for long, some of them leaving in the middle, and looks what is lost, left over or left open
+    Soak(SoakArguments),
 }
 
 /// Whom to drive.

@@ -5,7 +5,9 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -70,6 +72,8 @@ pub struct Wanted {
     pub etag: bool,
     /// Keep the body.
     pub body: bool,
+    /// Hash the body.
+    pub digest: bool,
 }
 
 /// A good answer (2xx).
@@ -81,6 +85,17 @@ pub struct Answer {
     pub etag: Option<String>,
     /// Its body where wanted.
     pub body: String,
+    /// SHA-256 of its body where wanted.
+    pub digest: Option<[u8; 32]>,
+}
+
+/// Where a client leaves in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// After so many bytes of the request's body, which are not all.
+    InBody(u64),
+    /// After the whole request and so many bytes of the answer, head included.
+    InAnswer(usize),
 }
 
 /// A request's body: `length` bytes, `pattern` over and over.
@@ -146,6 +161,45 @@ impl Connection {
             self.stream = Some(stream);
         }
         reply
+    }
+
+    /// Sends a request, whose head is `request`, and is gone in the middle of it: with a reset, or as a client that closes. The next
+    /// request makes a new connection. Errs: the connection cannot be made. What the server does after that is not looked at.
+    pub async fn leave(
+        &mut self,
+        request: &[u8],
+        payload: Payload<'_>,
+        cut: Cut,
+        with_reset: bool,
+    ) -> Result<(), Failure> {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => connect(self.address).await.map_err(|error| Failure::Connect(error.kind()))?,
+        };
+        if with_reset {
+            // A system that does not know it closes as usual.
+            let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+        }
+        let (length, mut wanted) = match cut {
+            Cut::InBody(length) => (length.min(payload.length), 0),
+            Cut::InAnswer(wanted) => (payload.length, wanted),
+        };
+        // The server may have gone first.
+        let sent = async {
+            stream.write_all(request).await?;
+            Payload { length, ..payload }.write(&mut stream).await
+        };
+        if sent.await.is_err() {
+            return Ok(());
+        }
+        while wanted > 0 {
+            let room = wanted.min(self.buffer.len());
+            match stream.read(self.buffer.get_mut(..room).unwrap_or_default()).await {
+                Ok(count) if count > 0 => wanted -= count,
+                _ => break,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -213,9 +267,12 @@ async fn receive(
     };
     let good = (200..300).contains(&head.status);
     let keep = if good { if wanted.body { usize::MAX } else { 0 } } else { ERROR_BYTES_MAX };
-    let (mut length, mut kept) = (0, Vec::new());
+    let (mut length, mut kept, mut hash) = (0, Vec::new(), wanted.digest.then(Sha256::new));
     let mut sink = |bytes: &[u8]| {
         length += bytes.len() as u64;
+        if let Some(hash) = &mut hash {
+            hash.update(bytes);
+        }
         kept.extend_from_slice(bytes.get(..keep.saturating_sub(kept.len()).min(bytes.len())).unwrap_or_default());
     };
     let mut body = head.body(wanted.to_head);
@@ -239,7 +296,8 @@ async fn receive(
     if wanted.to_head {
         length = head.content_length.unwrap_or(0);
     }
-    Ok((Ok(Answer { length, etag: head.etag, body: text.into_owned() }), close))
+    let digest = hash.map(|hash| hash.finalize().into());
+    Ok((Ok(Answer { length, etag: head.etag, body: text.into_owned(), digest }), close))
 }
 
 fn at_least_one(count: usize) -> Result<usize, Failure> {
@@ -281,9 +339,10 @@ mod tests {
         let mut connection = Connection::new(server(vec![answer, answer]));
         let plain = ask(&mut connection, Payload::NONE, Wanted::default()).await.unwrap();
         assert_eq!((plain.length, plain.etag, plain.body), (5, None, String::new()));
-        let wanted = Wanted { etag: true, body: true, to_head: false };
+        let wanted = Wanted { etag: true, body: true, to_head: false, digest: true };
         let kept = ask(&mut connection, Payload::NONE, wanted).await.unwrap();
         assert_eq!((kept.length, kept.etag.as_deref(), kept.body.as_str()), (5, Some("e"), "hello"));
+        assert_eq!(kept.digest, Some(Sha256::digest(b"hello").into()));
     }
 
     #[tokio::test]
@@ -325,5 +384,30 @@ mod tests {
         let failure = ask(&mut connection, payload, Wanted::default()).await.unwrap_err();
         assert_eq!(failure, Failure::Status(403, String::new()));
         assert!(connection.stream.is_none(), "half of a body is in it");
+    }
+
+    #[tokio::test]
+    async fn who_leaves_has_sent_as_much_as_told() {
+        for (cut, with_reset, expected) in
+            [(Cut::InBody(3), false, &b"HEAD\r\n\r\nabc"[..]), (Cut::InAnswer(0), true, b"HEAD\r\n\r\nabcabc")]
+        {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let (mut got, mut buffer) = (Vec::new(), [0; 64]);
+                // A reset takes with it what was not read yet.
+                while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                    got.extend_from_slice(&buffer[..count]);
+                }
+                got
+            });
+            let payload = Payload { pattern: b"abc", length: 6 };
+            let mut connection = Connection::new(address);
+            connection.leave(b"HEAD\r\n\r\n", payload, cut, with_reset).await.unwrap();
+            assert!(connection.stream.is_none());
+            let got = server.join().unwrap();
+            assert!(if with_reset { expected.starts_with(&got) } else { expected == got }, "{cut:?}: {got:?}");
+        }
     }
 }

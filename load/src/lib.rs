@@ -17,6 +17,7 @@ mod run;
 mod script;
 mod sign;
 mod site;
+mod soak;
 mod statistics;
 mod suite;
 mod table;
@@ -72,6 +73,10 @@ fn perform(command: Command, out: &mut impl Write) -> Result<bool, String> {
         Command::Suite(arguments) => {
             let progress = arguments.progress();
             runtime.block_on(with_progress(&progress, suite::run(&arguments, &progress)))?
+        }
+        Command::Soak(arguments) => {
+            let progress = arguments.progress();
+            runtime.block_on(with_progress(&progress, soak::run(&arguments, &progress)))?
         }
     };
     out.write_all(text.as_bytes()).map_err(|error| format!("cannot print: {error}"))?;

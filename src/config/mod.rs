@@ -23,4 +23,4 @@ pub use resolve::Values;
 pub use setting::{ConfigError, DefaultValue, Kind, Raw, Resolved, Setting, Source, ToldSetting};
 pub use settings::{Config, SETTINGS};
 pub use show::show;
-pub use types::{Durability, LogFormat, MASK, Network, Secret, TrustedProxies};
+pub use types::{Durability, LogFormat, MASK, Network, Secret, Share, TrustedProxies};

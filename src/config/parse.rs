@@ -7,13 +7,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use actix_web::http::Uri;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
 use super::setting::Raw;
-use super::types::{Durability, LogFormat, Network, Secret, TrustedProxies};
+use super::types::{Durability, LogFormat, Network, Secret, Share, TrustedProxies};
 use crate::tls::TlsVersion;
 
 /// The documented default of `SECRET_KEY`, which is no secret and counts as unset.
@@ -219,6 +220,41 @@ pub fn log_level(raw: Given<'_>) -> Parsed<String> {
     }
     EnvFilter::try_new(text).map_err(|error| format!("{text:?}: {error}"))?;
     Ok(text.to_owned())
+}
+
+/// Headers as the OpenTelemetry specification writes them ("Specifying headers via environment variables").
+pub fn otlp_headers(raw: Given<'_>) -> Parsed<Vec<(String, Secret)>> {
+    let elements = list(raw)?.unwrap_or_default();
+    let header = |element: &str| {
+        let (name, value) = element.split_once('=')?;
+        let value = percent_encoding::percent_decode_str(value.trim()).decode_utf8().ok()?;
+        let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+        HeaderValue::from_str(&value).ok()?;
+        Some((name.as_str().to_owned(), Secret::new(value)))
+    };
+    elements
+        .into_iter()
+        .map(|element| header(element).ok_or("has an element that is no name=value".to_owned()))
+        .collect()
+}
+
+/// A name for people and programs.
+pub fn service_name(raw: Given<'_>) -> Parsed<String> {
+    let text = text(raw)?.trim();
+    let good = (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is no name of 1 to 255 bytes without control characters"))
+    }
+}
+
+/// A share from 0 to 1.
+pub fn share(raw: Given<'_>) -> Parsed<Share> {
+    let text = text(raw)?.trim();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let share = text.parse().ok().filter(|_| is_plain).and_then(Share::of);
+    share.ok_or_else(|| format!("{text:?} is no number of 0 to 1"))
 }
 
 /// A word of a credential scope: letters, digits and dashes.

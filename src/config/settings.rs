@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use super::parse;
 use super::resolve::Values;
 use super::setting::{ConfigError, DefaultValue, Kind, Setting, ToldSetting};
-use super::types::{Durability, LogFormat, Secret, TrustedProxies};
+use super::types::{Durability, LogFormat, Secret, Share, TrustedProxies};
 use crate::tls::{Paths, TlsVersion};
 
 const KIB: u64 = 1024;
@@ -96,6 +96,8 @@ settings! {
             "Requests under way at once; more are answered 503 SlowDown.";
         "CONNECTIONS_MAX" connections_max: usize = Integer Text("16384"), parse::number::<usize, 1, 1_000_000>,
             "Connections open at once, idle ones included; more wait until one ends. Fewer when the limit of open files is too low, which the start warns of.";
+        "CONNECTIONS_PER_ADDRESS_MAX" connections_per_address_max: usize = Integer Text("4096"), parse::number::<usize, 0, 1_000_000>,
+            "Connections open at once from one client address, of IPv6 from one /64; more are refused with 503 SlowDown, over TLS by closing them. Proxies that TRUSTED_PROXIES lists have no limit, any other proxy counts as one client. 0: no limit.";
         "REQUEST_TIMEOUT_SECONDS" request_timeout_seconds: u64 = Integer Text("60"), parse::number::<u64, 1, 3_600>,
             "A client that sends nothing for this long while a body is due is refused with RequestTimeout; one that takes nothing of its answer for this long is cut off. The head of a request may take as long, but at most 30 seconds.";
         "SHUTDOWN_TIMEOUT_SECONDS" shutdown_timeout_seconds: u64 = Integer Text("30"), parse::number::<u64, 0, 3_600>,
@@ -204,6 +206,16 @@ settings! {
             "Former master keys: what they sealed is opened, and keys are sealed anew.";
         "SSE_C_OVER_HTTP" sse_c_over_http: bool = Boolean Text("false"), parse::boolean,
             "Whether keys of customers (SSE-C) are taken over plain HTTP from other machines too. Over TLS, also to a proxy of TRUSTED_PROXIES, and from this machine they always are.";
+    }
+    "Traces" {
+        "OTEL_EXPORTER_OTLP_ENDPOINT" otel_exporter_otlp_endpoint: Option<String> = Text Unset, parse::url_with_path,
+            "http or https URL of an OpenTelemetry collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`: every request becomes a trace there, sent to `/v1/traces` below it. Unset: none.";
+        "OTEL_EXPORTER_OTLP_HEADERS" otel_exporter_otlp_headers: Vec<(String, Secret)> = SecretList Unset, parse::otlp_headers,
+            "Headers that the collector wants, such as a token: `name=value`, separated by commas, values percent-encoded.";
+        "OTEL_SERVICE_NAME" otel_service_name: String = Text Text("myfsio"), parse::service_name,
+            "How the node is called in traces.";
+        "OTEL_TRACES_SAMPLER_ARG" otel_traces_sampler_arg: Share = Text Text("1"), parse::share,
+            "Share of the requests that become traces, from 0 to 1. Requests that belong to a trace already (`traceparent`) follow that one.";
     }
     "Logs" {
         "LOG_LEVEL" log_level: String = Text Text("info"), parse::log_level,

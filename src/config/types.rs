@@ -58,6 +58,24 @@ pub enum LogFormat {
     Json,
 }
 
+/// A share of things, exact to a millionth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share(u32);
+
+impl Share {
+    const WHOLE: u32 = 1_000_000;
+
+    /// A share from 0 to 1.
+    pub fn of(share: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&share).then(|| Self((share * f64::from(Self::WHOLE)).round() as u32))
+    }
+
+    /// Whether it takes a thing with this random number.
+    pub fn takes(self, number: u64) -> bool {
+        number % u64::from(Self::WHOLE) < u64::from(self.0)
+    }
+}
+
 /// A range of addresses (RFC 4632, RFC 4291 §2.3): those that share the first `prefix_bits` bits with `address`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
@@ -192,6 +210,15 @@ mod tests {
         let listed = TrustedProxies { networks: vec![Network::parse("203.0.113.9").unwrap()], explicit: true };
         assert!(listed.may_name_client(ip("203.0.113.9")));
         assert!(!listed.may_name_client(ip("127.0.0.1")));
+    }
+
+    #[test]
+    fn a_share_takes_its_share() {
+        for (share, taken) in [(0.0, 0), (0.25, 250_000), (1.0, 1_000_000)] {
+            let share = Share::of(share).unwrap();
+            assert_eq!((0..1_000_000).filter(|number| share.takes(*number)).count(), taken, "{share:?}");
+        }
+        assert!([-0.1, 1.1, f64::NAN].into_iter().all(|share| Share::of(share).is_none()));
     }
 
     #[test]

@@ -27,6 +27,24 @@ const SECONDS: [f64; 16] =
 #[error("metrics: {0}")]
 pub struct MetricsError(#[from] prometheus::Error);
 
+/// What became of a request that was to be told to a collector of traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceOutcome {
+    /// The collector has it.
+    Sent,
+    /// It was not told: the collector was too slow, away, or would not have it.
+    Dropped,
+}
+
+impl TraceOutcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 /// The registry, and what is counted of requests.
 #[derive(Debug)]
 pub struct Metrics {
@@ -37,6 +55,7 @@ pub struct Metrics {
     first_byte: Histogram,
     received: IntCounter,
     sent: IntCounter,
+    spans: IntCounterVec,
     gauges: NodeGauges,
     scrub: ScrubGauges,
 }
@@ -67,9 +86,16 @@ impl Metrics {
         registry.register(Box::new(received.clone()))?;
         registry.register(Box::new(sent.clone()))?;
         registry.register(Box::new(process_collector::ProcessCollector::for_self()))?;
+        let spans =
+            Opts::new("myfsio_traces_total", "Requests that were to be told to the collector of traces, by outcome");
+        let spans = IntCounterVec::new(spans, &["outcome"])?;
+        for outcome in [TraceOutcome::Sent, TraceOutcome::Dropped] {
+            spans.with_label_values(&[outcome.name()]);
+        }
+        registry.register(Box::new(spans.clone()))?;
         let gauges = NodeGauges::new(&registry)?;
         let scrub = ScrubGauges::new(&registry)?;
-        Ok(Self { registry, requests, errors, seconds, first_byte, received, sent, gauges, scrub })
+        Ok(Self { registry, requests, errors, seconds, first_byte, received, sent, spans, gauges, scrub })
     }
 
     /// Counts a request that has ended.
@@ -86,6 +112,11 @@ impl Metrics {
         self.first_byte.observe(times.to_answer().as_secs_f64());
         self.received.inc_by(request.received);
         self.sent.inc_by(request.sent);
+    }
+
+    /// Counts requests that were to be told to a collector of traces.
+    pub fn traced(&self, outcome: TraceOutcome, requests: usize) {
+        self.spans.with_label_values(&[outcome.name()]).inc_by(requests as u64);
     }
 
     /// Everything, as Prometheus text.

@@ -20,6 +20,8 @@ pub(super) const BUCKETS_MAX: usize = 500;
 pub(super) struct NodeGauges {
     under_way: IntGauge,
     places: IntGauge,
+    connections: IntGauge,
+    refused: IntCounter,
     healthy: IntGauge,
     degraded: IntGauge,
     buckets: IntGauge,
@@ -110,6 +112,11 @@ impl NodeGauges {
         Ok(Self {
             under_way: gauge("myfsio_requests_under_way", "Requests that are being answered")?,
             places: gauge("myfsio_requests_max", "Requests that may be under way at once")?,
+            connections: gauge("myfsio_connections_open", "Connections of clients that are open")?,
+            refused: counter(
+                "myfsio_connections_refused_total",
+                "Connections that were refused since their address had as many as it may",
+            )?,
             healthy: gauge("myfsio_healthy", "1 while writes are acknowledged, else 0")?,
             degraded: gauge("myfsio_degraded", "1 while something does not work though the node serves, else 0")?,
             buckets: gauge("myfsio_buckets", "Buckets")?,
@@ -141,6 +148,9 @@ impl NodeGauges {
         let free = node.admission.available_permits();
         self.places.set(signed(node.settings.requests_max as u64));
         self.under_way.set(signed(node.settings.requests_max.saturating_sub(free) as u64));
+        let connections = node.connections.figures();
+        self.connections.set(signed(connections.open));
+        self.refused.inc_by(connections.refused.saturating_sub(self.refused.get()));
         self.healthy.set(i64::from(node.storage.failure().is_none()));
         self.degraded.set(i64::from(node.trouble().is_some()));
         self.storage(node);

@@ -27,11 +27,10 @@ impl RequestLog {
     }
 
     /// Keeps a record, and tells who listens.
-    pub fn record(&self, record: RequestRecord) {
+    pub fn record(&self, record: Arc<RequestRecord>) {
         if self.max == 0 && self.told.receiver_count() == 0 {
             return;
         }
-        let record = Arc::new(record);
         if self.told.receiver_count() > 0 {
             // Nobody may listen any more by now.
             let _nobody = self.told.send(Arc::clone(&record));
@@ -66,7 +65,7 @@ mod tests {
     fn the_last_ones_are_kept() {
         let log = RequestLog::new(2);
         for status in [200, 201, 202] {
-            log.record(RequestRecord { status, ..RequestRecord::default() });
+            log.record(Arc::new(RequestRecord { status, ..RequestRecord::default() }));
         }
         let found: Vec<_> = log.find(&RequestFilter::default(), 10).iter().map(|record| record.status).collect();
         assert_eq!(found, [202, 201]);
@@ -77,7 +76,7 @@ mod tests {
     fn a_log_of_none_tells_all_the_same() {
         let log = RequestLog::new(0);
         let mut heard = log.listen();
-        log.record(RequestRecord { status: 200, ..RequestRecord::default() });
+        log.record(Arc::new(RequestRecord { status: 200, ..RequestRecord::default() }));
         assert_eq!(heard.try_recv().unwrap().status, 200);
         assert!(log.find(&RequestFilter::default(), 10).is_empty());
     }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::clock::Times;
 use crate::s3::respond::RequestId;
 use crate::s3::xml::write::time_into;
+use crate::spans::TraceContext;
 
 /// What a request was, and what became of it.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct RequestRecord {
     pub sent: u64,
     /// Where its time went.
     pub times: Times,
+    /// The trace that it belongs to, where requests become traces.
+    pub trace: Option<TraceContext>,
 }
 
 impl Default for RequestRecord {
@@ -60,6 +63,7 @@ impl Default for RequestRecord {
             received: 0,
             sent: 0,
             times: Times::default(),
+            trace: None,
         }
     }
 }
@@ -90,6 +94,7 @@ pub fn json(record: &RequestRecord) -> Value {
         "user": record.user(),
         "access_key": record.principal.as_ref().map(|principal| principal.access_key.as_str()),
         "address": record.address,
+        "trace_id": record.trace.map(|trace| trace.id.to_string()),
         "status": record.status,
         "code": record.code,
         "bytes_received": record.received,

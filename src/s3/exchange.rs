@@ -187,6 +187,7 @@ impl Exchange {
             received,
             sent,
             times,
+            trace: None,
         }
     }
 

@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::PayloadError;
 use actix_http::{Payload, Request};
+use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use futures_util::stream::Stream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connection::{Phase, Serving};
 use crate::node::Node;
+use crate::requests::RequestRecord;
 use crate::s3::exchange::Exchange;
 use crate::s3::respond::RequestId;
+use crate::spans::TraceContext;
 
 /// What a response keeps until its last byte is sent: the request's place, its body, and its turn on the connection.
 ///
@@ -35,6 +38,8 @@ pub(super) struct Hold {
     /// Whom it is told to.
     node: Option<Arc<Node>>,
     pub(super) request_id: RequestId,
+    /// The trace that it belongs to.
+    pub(super) trace: Option<TraceContext>,
     sent: u64,
 }
 
@@ -48,7 +53,14 @@ impl Hold {
     ) -> Self {
         let payload = SharedPayload::new(payload);
         let node = Some(Arc::clone(node));
-        Self { permit: None, payload, _serving: serving, exchange, node, request_id, sent: 0 }
+        Self { permit: None, payload, _serving: serving, exchange, node, request_id, trace: None, sent: 0 }
+    }
+
+    /// The same, which belongs to the trace that these headers tell of, or to one that begins with it.
+    pub(super) fn traced(mut self, headers: &HeaderMap) -> Self {
+        let spans = self.node.as_ref().and_then(|node| node.spans.as_ref());
+        self.trace = spans.map(|spans| spans.begin(headers, self.request_id));
+        self
     }
 
     /// Of a request that nobody is told of: what it asks of the node is told where it is asked.
@@ -67,6 +79,10 @@ impl Drop for Hold {
         exchange.watch.waited(received.1);
         let record = exchange.into_record(self.request_id, node.clock.now(), received.0, self.sent);
         node.metrics.observe(&record);
+        let record = Arc::new(RequestRecord { trace: self.trace, ..record });
+        if let Some(spans) = &node.spans {
+            spans.tell(&record);
+        }
         node.requests.record(record);
     }
 }

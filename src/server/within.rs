@@ -114,7 +114,7 @@ fn hold(node: &Arc<Node>, head: &RequestHead, route: &Route, payload: Payload) -
         Route::S3(address) => Exchange::begin(node, head, address, request_id),
         _ => begin_exchange(node, head, &Ok(route.clone()), request_id),
     };
-    let hold = Hold::new(node, request_id, payload, None, exchange);
+    let hold = Hold::new(node, request_id, payload, None, exchange).traced(&head.headers);
     if let Some(interface) = route.interface() {
         hold.exchange.asked_of(interface);
     }

@@ -11,7 +11,7 @@ pub mod device;
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -101,8 +101,18 @@ impl Node {
 
     /// Stops the node as an operator would; its directory stays until the node is dropped.
     pub fn stop(&mut self) {
+        self.ask_to_stop();
+        self.wait_for_end();
+    }
+
+    /// Asks the node to stop, as an operator would, and waits for nothing.
+    pub fn ask_to_stop(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits until a node that was asked to stop has ended.
+    pub fn wait_for_end(&mut self) {
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {}", self.log());
     }
@@ -340,12 +350,24 @@ pub struct Wire {
 }
 
 impl Wire {
-    fn try_open(port: u16) -> std::io::Result<Self> {
+    /// A connection; the error of one that is not let in.
+    pub fn try_open(port: u16) -> std::io::Result<Self> {
         let socket = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), Duration::from_secs(5))?;
         socket.set_read_timeout(Some(Duration::from_secs(15)))?;
         socket.set_write_timeout(Some(Duration::from_secs(15)))?;
         socket.set_nodelay(true)?;
         Ok(Self { socket, read: Vec::new() })
+    }
+
+    /// A connection that comes from another address of this machine.
+    pub fn from(source: Ipv4Addr, port: u16) -> Self {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from((source, 0))).unwrap();
+        connect(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap();
+        let socket = TcpStream::from(socket);
+        socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+        Self { socket, read: Vec::new() }
     }
 
     /// Sends bytes; false when the node takes no more.
@@ -391,6 +413,12 @@ impl Wire {
             Ok(n) => n == 0,
             Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
         }
+    }
+
+    /// Takes so many bytes of what the node sends, and keeps them as the beginning of the next answer.
+    pub fn take(&mut self, count: usize) {
+        let wanted = self.read.len() + count;
+        while self.read.len() < wanted && self.fill() {}
     }
 
     /// The next answer, an interim one (100) included; `None` when the connection ends or stays silent.

@@ -5,12 +5,12 @@ mod browser;
 mod console;
 mod encrypted;
 mod large;
-mod machine;
+pub mod machine;
 mod million;
 mod reads;
 mod replication;
 mod results;
-mod servers;
+pub mod servers;
 mod writes;
 
 use std::path::{Path, PathBuf};

@@ -180,7 +180,7 @@ pub fn run(program: &Path, folder: &Path, argument: &str) -> Result<(), String> 
 pub fn command(program: &Path, folder: &Path, arguments: &[&str], input: &str) -> Result<(), String> {
     let mut command = Command::new(absolute(program)?);
     command.current_dir(folder).env_clear().env("STORAGE_ROOT", absolute(folder)?.join("data")).args(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let told = |error: std::io::Error| format!("{}: {error}", arguments.join(" "));
     let mut child = command.spawn().map_err(told)?;
     if let Some(mut stdin) = child.stdin.take() {
@@ -190,7 +190,10 @@ pub fn command(program: &Path, folder: &Path, arguments: &[&str], input: &str) -
     let output = child.wait_with_output().map_err(told)?;
     match output.status.success() {
         true => Ok(()),
-        false => Err(format!("{}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim())),
+        false => {
+            let said = [output.stderr, output.stdout].concat();
+            Err(format!("{}: {}", arguments.join(" "), String::from_utf8_lossy(&said).trim()))
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Role, Row, SIGNED_IN};
-use crate::console::units::{When, bytes, counted, legible};
+use crate::console::units::{When, bytes, count, counted, legible};
 use crate::console::visit::{Visit, json as answer, render};
 use crate::within::{Asker, ObjectsWanted, Refusal, VersionsWanted};
 

@@ -18,4 +18,5 @@ mod sealed;
 mod sealed_edits;
 mod sealed_format;
 mod sealed_fsck;
+mod slow_disk;
 mod versions;
