@@ -45,6 +45,7 @@ struct Inner {
     pending: BTreeMap<(QueueName, Stamp, Slot), ()>,
     overflowed: bool,
     dropped: Vec<QueueName>,
+    refuses_drops: bool,
     /// Rows that were read and not settled yet.
     read: BTreeSet<(Stamp, Slot)>,
     read_max: usize,
@@ -100,7 +101,7 @@ impl MemorySource {
         let origin = NodeId::new(origin).unwrap();
         inner.states.insert(key(name), (bytes, now, NodeId2(origin)));
         let Some(rules) = inner.rules.buckets.get(&bucket_name()).cloned() else { return };
-        if rules.peer != Some(origin) {
+        if rules.peer != Some(origin) && !inner.overflowed {
             enqueue(&mut inner, &QueueName { bucket: BucketId(7), target: rules.target }, slot);
             self.bell.notify_one();
         }
@@ -124,6 +125,11 @@ impl MemorySource {
 
     pub fn overflow(&self) {
         self.inner.lock().overflowed = true;
+    }
+
+    /// Whether queues cannot be dropped for now.
+    pub fn refuse_drops(&self, refuses: bool) {
+        self.inner.lock().refuses_drops = refuses;
     }
 
     /// The times as of which it was swept.
@@ -311,6 +317,9 @@ impl Source for MemorySource {
 
     fn drop_queue(&self, queue: QueueName) -> SourceFuture<'_, ()> {
         let mut inner = self.inner.lock();
+        if inner.refuses_drops {
+            return Box::pin(async { Err(StorageError::Busy) });
+        }
         inner.rows.retain(|(of, _), _| *of != queue);
         inner.overflowed = false;
         inner.dropped.push(queue);

@@ -1,0 +1,58 @@
+//! A queue that was full: it is dropped, and all is sent anew, whatever happens meanwhile.
+
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use super::memory::*;
+use super::*;
+
+#[actix::test]
+async fn a_queue_that_was_too_long_is_dropped_and_all_is_sent_anew() {
+    let node = Node::replicating(MemoryPeer::new(true), Mode::All).await;
+    eventually("it was asked", || node.status().fill.is_some_and(|fill| fill.done)).await;
+    node.peer.behaviour.lock().away = true;
+    for at in 0..25 {
+        node.source.write(&format!("k{at}"), Some("1"));
+    }
+    node.source.overflow();
+    eventually("it is dropped", || node.source.dropped() == 1).await;
+    assert_eq!(node.peer.len(), 0);
+    node.peer.behaviour.lock().away = false;
+    eventually("all is sent", || node.peer.len() == 25 && node.source.rows() == 0).await;
+    eventually("all is well", || node.status().state == RuleState::Active).await;
+}
+
+/// Nothing is lost by a crash before it is noted that all is to be sent anew, or between that and the drop of the queue.
+#[actix::test]
+async fn a_crash_around_the_drop_of_a_queue_loses_nothing() {
+    for is_noted in [false, true] {
+        let node = Node::replicating(MemoryPeer::new(true), Mode::NewOnly).await;
+        eventually("it was asked", || node.peer.handshakes.load(Ordering::SeqCst) > 0).await;
+        node.peer.behaviour.lock().away = true;
+        node.source.write("queued", Some("1"));
+        let crashed = tempfile::tempdir().unwrap();
+        let leave = || {
+            for (from, to) in Node::paths(&node.root).iter().zip(Node::paths(&crashed)) {
+                fs::copy(from, to).unwrap();
+            }
+        };
+        eventually("it has learned who is there", || Node::paths(&node.root)[2].exists()).await;
+        leave();
+        node.source.refuse_drops(true);
+        node.source.overflow();
+        node.source.write("not queued", Some("1"));
+        eventually("that is noted", || node.read(2)["photos"]["fill"]["is_resync"] == true).await;
+        if is_noted {
+            leave();
+        }
+        assert_eq!((node.source.dropped(), node.source.rows()), (0, 1));
+        let Node { source, peer, client, .. } = node;
+        client.stop().await.unwrap();
+        source.refuse_drops(false);
+        peer.behaviour.lock().away = false;
+        let node = Node::start(crashed, source, peer);
+        eventually("all is sent", || node.peer.len() == 2 && node.source.rows() == 0).await;
+        assert_eq!(node.source.dropped(), 1);
+        eventually("all is well", || node.status().state == RuleState::Active).await;
+    }
+}
