@@ -57,6 +57,9 @@ mod tests {
             ("https://s3.example.com", true, true),
             ("http://169.254.169.254", false, false),
             ("http://[fe80::1]", false, false),
+            ("http://[fd00:ec2::254]", false, false),
+            ("http://0xa9fea9fe", false, false),
+            ("http://[::ffff:169.254.169.254]", false, false),
             ("http://0.0.0.0", false, false),
         ] {
             let taken = [true, false].map(|allow| check_endpoint(endpoint, allow).is_ok());

@@ -119,7 +119,7 @@ def test_random_changes_with_kills_and_cuts(node_factory, service, versions):
         client = Client(side, "orig", versions == "Enabled", seed, stop)
         client.start()
         while client.done < OPERATIONS and client.error is None:
-            time.sleep(choose.uniform(0.1, 0.8))
+            time.sleep(choose.uniform(0.05, 0.4))
             trouble(choose, side, link)
         stop.set()
         client.join(60)

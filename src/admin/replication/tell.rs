@@ -24,8 +24,7 @@ pub(super) fn connection(connection: &Connection) -> Value {
 
 pub(super) fn report(report: &ConnectionReport, with_bucket: bool) -> Value {
     let handshake = report.handshake.as_ref();
-    let problem = handshake.and_then(|handshake| handshake.problem.clone());
-    let problems: Vec<_> = report.error.iter().cloned().chain(problem).chain(report.missing.iter().cloned()).collect();
+    let problems: Vec<_> = report.error.iter().chain(&report.missing).collect();
     let state = match (report.is_usable(with_bucket), problems.is_empty()) {
         (true, true) => "ok",
         (true, false) => "limited",

@@ -67,7 +67,7 @@ async fn one_entry_a_key_and_what_changed_since_it_was_read_stays() {
     assert_eq!(status("b"), Some(ReplicationStatus::Completed));
     assert_eq!(node.client.replication_totals(&queue).unwrap(), QueueTotals::default());
     let slots = vec![Slot { key: key("a"), version: None }, Slot { key: key("b"), version: None }];
-    let message = EnqueueChanges { bucket: Arc::clone(&there), slots };
+    let message = EnqueueChanges { bucket: Arc::clone(&there), slots, is_repair: false };
     assert_eq!(node.client.enqueue_changes(message).await.unwrap(), 2, "an object and a tombstone");
 }
 
