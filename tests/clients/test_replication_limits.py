@@ -132,11 +132,11 @@ def test_no_faster_than_the_connection_may(way):
     admin(way.source, "PUT", f"/connections/{way.connection}", {"bytes_per_second": 2 * MIB})
     way.buckets()
     begin = time.monotonic()
-    for n in range(4):
+    for n in range(3):
         way.a.put_object(Bucket="orig", Key=f"k{n}", Body=data(2 * MIB, n))
     way.quiet(60)
     # A second's worth may go at once.
-    assert time.monotonic() - begin > 2.5 and way.link.bytes >= 8 * MIB
+    assert time.monotonic() - begin > 1.9 and way.link.bytes >= 6 * MIB
     assert way.status()["state"] == "ACTIVE"
 
 
@@ -168,23 +168,28 @@ def test_a_forged_origin_keeps_a_write_from_that_one_node(way):
 
 
 def test_a_comparison_gives_a_node_back_what_it_lost(pair):
+    """An old copy of a node's data is put back: what it wrote since, the other one has."""
     pair = pair().both(versions="Enabled")
-    made = pair.b.s3.put_object(Bucket="shared", Key="made/there", Body=b"1")["VersionId"]
+    pair.b.s3.put_object(Bucket="shared", Key="before", Body=b"0")
+    pair.quiet()
+    node, copy = pair.b.node, pair.b.node.dir / "copy"
+
+    def stopped(*command):
+        node.stop()
+        subprocess.run(command, check=True, timeout=60)
+        node.start()
+        pair.b.s3 = node.client()
+
+    stopped("cp", "-a", node.root, copy)
+    made = pair.b.s3.put_object(Bucket="shared", Key="made", Body=b"1")["VersionId"]
     pair.quiet()
     pair.same()
-    pair.b.node.wait_file("shared", "made/there", b"1")
-    pair.b.node.stop()
-    pair.b.node.file("shared", "made/there").unlink()
-    check = subprocess.run([BINARY, "fsck", "--repair"], capture_output=True, text=True, timeout=60,
-                           env={"STORAGE_ROOT": str(pair.b.node.root), "HOME": str(pair.b.node.cwd), "PATH": os.environ["PATH"]})
-    assert "made/there" in check.stdout, (check.stdout, check.stderr)
-    pair.b.node.start()
-    pair.b.s3 = pair.b.node.client()
+    stopped("sh", "-c", 'rm -r "$1" && mv "$2" "$1"', "sh", node.root, copy)
     assert comparison(pair.a.node, "shared")["missing"] == 1
     comparison(pair.a.node, "shared", repair=True)
-    wait_until("the repair", lambda: "Versions" in pair.b.s3.list_object_versions(Bucket="shared"))
+    wait_until("the repair", lambda: len(pair.b.s3.list_object_versions(Bucket="shared")["Versions"]) == 2)
     pair.quiet()
-    assert pair.same()["versions"]["made/there"][0][0] == made
+    assert pair.same()["versions"]["made"][0][0] == made
 
 
 def test_copies_are_kept_for_their_days(pair):
