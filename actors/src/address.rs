@@ -5,6 +5,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Where clouds tell machines their secrets, beside link-local addresses: those of AWS and Google by IPv6, Alibaba's, and Azure's.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+];
+
 /// Whether an address is on the public internet (IANA special-purpose address registries).
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
@@ -15,32 +23,21 @@ pub fn is_public(address: IpAddr) -> bool {
 }
 
 /// Whether an address is of this machine or of a private network (RFC 1918, 4193, 6598). Neither public nor that are, among others,
-/// link-local addresses, where clouds tell machines their secrets, and the few others where they do.
+/// link-local addresses, and wherever else clouds tell machines their secrets.
 pub fn is_private(address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    !METADATA.contains(&address) && is_of_private_network(address)
-}
-
-/// Whether an address may be asked where private networks are allowed.
-pub fn is_public_or_private(address: IpAddr) -> bool {
-    is_public(address) || is_private(address)
-}
-
-/// Where clouds tell machines their secrets, beside link-local addresses: AWS by IPv6, Alibaba Cloud, Azure's own host.
-const METADATA: [IpAddr; 3] = [
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-];
-
-fn is_of_private_network(address: IpAddr) -> bool {
-    match address {
+    match address.to_canonical() {
+        address if METADATA.contains(&address) => false,
         IpAddr::V4(address) => {
             let [a, b, ..] = address.octets();
             address.is_loopback() || address.is_private() || (a == 100 && (64..128).contains(&b))
         }
         IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
     }
+}
+
+/// Whether an address may be asked where private networks are allowed.
+pub fn is_public_or_private(address: IpAddr) -> bool {
+    is_public(address) || is_private(address)
 }
 
 /// What counts as one client where clients are counted: an IPv4 address, of IPv6 the /64 that one client usually has whole.
@@ -147,6 +144,22 @@ mod tests {
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
+    }
+
+    #[test]
+    fn what_tells_secrets_is_neither() {
+        for metadata in [
+            "169.254.169.254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "::ffff:169.254.169.254",
+        ] {
+            let address = metadata.parse().unwrap();
+            assert!(!is_public(address) && !is_private(address), "{metadata}");
+        }
+        assert!(is_private("100.100.100.201".parse().unwrap()) && is_private("fd00:ec2::253".parse().unwrap()));
     }
 
     #[test]

@@ -147,7 +147,7 @@ settings! {
         "REPLICATION_RULES_PATH" replication_rules_path: PathBuf = Path UnderStorageRoot(".myfsio.sys/config/replication_rules.json"), parse::path,
             "File that tells which buckets are replicated, and where to.";
         "ALLOW_PRIVATE_ENDPOINTS" allow_private_endpoints: bool = Boolean Text("true"), parse::boolean,
-            "Whether connections may lead to loopback and private addresses. Link-local addresses, where clouds tell machines their secrets, are never spoken to.";
+            "Whether connections may lead to loopback and private addresses. Link-local addresses, and others where clouds tell machines their secrets, are never spoken to.";
         "REPLICATION_BACKLOG_MAX" replication_backlog_max: u64 = Integer Text("2000000"), parse::number::<u64, 1, 1_000_000_000>,
             "Most changes of one bucket that wait to be sent. Beyond it no more are queued, and the bucket is compared as a whole with its target once that is back.";
         "REPLICATION_TOMBSTONES_MAX" replication_tombstones_max: u64 = Integer Text("1000000"), parse::number::<u64, 1, 1_000_000_000>,

@@ -139,6 +139,7 @@ pub enum Failure {
 
 fn told(status: u16, refusal: &Refusal) -> String {
     match (refusal.code.as_str(), refusal.message.as_str()) {
+        ("", _) if (300..400).contains(&status) => format!("answered {status}: redirects are not followed"),
         ("", _) => format!("answered {status}"),
         (code, "") => format!("answered {status} {code}"),
         (code, message) => format!("{message} ({code})"),
@@ -391,6 +392,7 @@ mod tests {
         assert_eq!(refusal_of(b"<html></html>"), Refusal::default());
         assert_eq!(told(403, &xml), "No. (AccessDenied)");
         assert_eq!(told(502, &Refusal::default()), "answered 502");
+        assert_eq!(told(307, &Refusal::default()), "answered 307: redirects are not followed");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The worker (`myfsio_actors::replication_worker`) decides what is sent and when; this says it in requests. What other nodes send
 //! comes in through the S3 API as any other request (`s3::replica`).
 
+mod bundle;
 mod client;
 mod content;
 mod fetch;
@@ -11,6 +12,7 @@ mod object;
 mod peer;
 mod sign;
 mod target;
+pub mod together;
 mod uploads;
 
 use std::net::IpAddr;
@@ -57,6 +59,9 @@ mod tests {
             ("https://s3.example.com", true, true),
             ("http://169.254.169.254", false, false),
             ("http://[fe80::1]", false, false),
+            ("http://[fd00:ec2::254]", false, false),
+            ("http://0xa9fea9fe", false, false),
+            ("http://[::ffff:169.254.169.254]", false, false),
             ("http://0.0.0.0", false, false),
         ] {
             let taken = [true, false].map(|allow| check_endpoint(endpoint, allow).is_ok());

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -15,7 +14,7 @@ use myfsio_actors::clock::SharedClock;
 use myfsio_actors::names::{ETag, VersionId};
 use myfsio_actors::outgoing::Allowed;
 use myfsio_actors::replication_worker::{
-    Deleting, Deletion, Destination, Handshake, ListPeer, Outgoing, Peer, PeerETag, PeerEntry, PeerError,
+    Connection, Deleting, Deletion, Destination, Handshake, ListPeer, Outgoing, Peer, PeerETag, PeerEntry, PeerError,
     PeerErrorKind, PeerFuture, PeerPage,
 };
 use myfsio_actors::storage::{Applied, Replica};
@@ -26,7 +25,7 @@ use super::content::Payload;
 use super::sign::Signer;
 use super::target::Endpoint;
 use super::uploads::Uploads;
-use super::{handshake, object};
+use super::{bundle, handshake, object};
 use crate::s3::auth::SecretText;
 use crate::s3::auth::signing_keys::SigningKeys;
 use crate::s3::replica::{self, APPLIED};
@@ -36,16 +35,19 @@ use crate::s3::xml::tagging::write_tagging;
 
 /// Entries of a page of a listing.
 const PAGE: &str = "1000";
-/// Endpoints whose clocks are remembered.
-const CLOCKS_MAX: usize = 1024;
+/// Connections of which it is remembered what was made of them.
+const REMOTES_MAX: usize = 1024;
+
+/// A connection, and what was made of it.
+type Made = (Arc<Connection>, Arc<Remote>);
 
 /// Speaks to targets over HTTP.
 #[derive(Debug)]
 pub struct HttpPeer {
     pub(super) client: S3Client,
     keys: SigningKeys,
-    /// How far the clocks of endpoints are ahead.
-    clocks: Mutex<HashMap<String, Arc<AtomicI64>>>,
+    /// What was made of connections, by their ids: of those of an endpoint, one clock.
+    remotes: Mutex<HashMap<Arc<str>, Made>>,
     pub(super) uploads: Uploads,
 }
 
@@ -56,32 +58,39 @@ impl HttpPeer {
             uploads: Uploads::open(uploads, Arc::clone(&clock)),
             client: S3Client::new(allowed, clock),
             keys: SigningKeys::default(),
-            clocks: Mutex::default(),
+            remotes: Mutex::default(),
         }
     }
 
-    fn remote(&self, to: &Destination) -> Result<Remote, PeerError> {
+    fn remote(&self, to: &Destination) -> Result<Arc<Remote>, PeerError> {
         let connection = &to.connection;
+        let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, remote)) = remotes.get(&connection.id)
+            && Arc::ptr_eq(of, connection)
+        {
+            return Ok(Arc::clone(remote));
+        }
         let permanent = |reason: String| PeerError::new(PeerErrorKind::Permanent, reason);
         let endpoint = Endpoint::parse(&connection.endpoint_url).map_err(permanent)?;
-        let ahead_seconds = {
-            let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
-            if clocks.len() >= CLOCKS_MAX {
-                clocks.clear();
-            }
-            Arc::clone(clocks.entry(connection.endpoint_url.clone()).or_default())
-        };
         let signer = Signer {
             access_key_id: connection.access_key.clone(),
             secret: SecretText::new(connection.secret_key.expose()),
             region: connection.region.clone(),
             keys: self.keys.clone(),
         };
-        Ok(Remote { endpoint, signer: Some(signer), ahead_seconds })
+        let same_place = |remote: &Arc<Remote>| remote.endpoint == endpoint;
+        let known = remotes.values().map(|(_, remote)| remote).find(|remote| same_place(remote));
+        let ahead_seconds = known.map(|remote| Arc::clone(&remote.ahead_seconds)).unwrap_or_default();
+        let remote = Arc::new(Remote { endpoint, signer: Some(signer), ahead_seconds });
+        if remotes.len() >= REMOTES_MAX {
+            remotes.clear();
+        }
+        remotes.insert(Arc::clone(&connection.id), (Arc::clone(connection), Arc::clone(&remote)));
+        Ok(remote)
     }
 
     /// The target, with the bucket that is meant.
-    pub(super) fn bucket<'a>(&self, to: &'a Destination) -> Result<(Remote, &'a str), PeerError> {
+    pub(super) fn bucket<'a>(&self, to: &'a Destination) -> Result<(Arc<Remote>, &'a str), PeerError> {
         let none = || PeerError::new(PeerErrorKind::Permanent, "no target bucket is named");
         Ok((self.remote(to)?, to.bucket.as_deref().ok_or_else(none)?))
     }
@@ -195,6 +204,14 @@ impl Peer for HttpPeer {
         Box::pin(object::put(self, to, object))
     }
 
+    fn put_together<'a>(
+        &'a self,
+        to: &'a Destination,
+        objects: &'a [Outgoing],
+    ) -> PeerFuture<'a, Vec<Result<Applied, PeerError>>> {
+        Box::pin(bundle::put(self, to, objects))
+    }
+
     fn change_tags<'a>(&'a self, to: &'a Destination, object: &'a Outgoing) -> PeerFuture<'a, Applied> {
         let document = write_tagging(&object.object.attributes.tags);
         Box::pin(async move { Ok(applied(&self.change(to, object, "tagging", document).await?)) })
@@ -230,7 +247,11 @@ pub(super) fn told(to: &Destination, replica: Option<&Replica>) -> Vec<(String, 
 
 /// What a node says became of a change; other services always take it.
 pub(super) fn applied(reply: &Reply) -> Applied {
-    let name = reply.header(APPLIED).unwrap_or_default();
+    applied_of(reply.header(APPLIED).unwrap_or_default())
+}
+
+/// The same by its name.
+pub(super) fn applied_of(name: &str) -> Applied {
     let known = [Applied::Known, Applied::Lost].into_iter().find(|applied| applied.name() == name);
     known.unwrap_or(Applied::Applied)
 }

@@ -68,9 +68,9 @@ impl Endpoint {
 
     /// The URL of a path and query, both percent-encoded already. None when it would not be sent as it is written.
     pub fn url_of(&self, path: &str, query: &str) -> Option<Url> {
-        let separator = if query.is_empty() { "" } else { "?" };
-        let text = format!("{}://{}{path}{separator}{query}", self.url.scheme(), self.authority);
-        let url = Url::parse(&text).ok()?;
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
         (url.path() == path && url.query().unwrap_or_default() == query).then_some(url)
     }
 }

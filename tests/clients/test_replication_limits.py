@@ -3,6 +3,7 @@ kept for a time."""
 
 import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +13,7 @@ from replication import admin, wait_until
 from test_metrics import metrics
 from test_replication import Way, way  # noqa: F401: a fixture
 from test_replication_pair import at, pair  # noqa: F401: a fixture
-from util import signed
+from util import MIB, data, signed
 
 pytestmark = pytest.mark.local
 
@@ -124,6 +125,71 @@ def test_files_that_a_person_changes_are_sent(way):
     wait_until("what fsck found", lambda: read("later") == b"while it was down")
     way.quiet()
     assert way.status()["parked"] == 0
+
+
+def test_no_faster_than_the_connection_may(way):
+    way = way()
+    admin(way.source, "PUT", f"/connections/{way.connection}", {"bytes_per_second": 2 * MIB})
+    way.buckets()
+    begin = time.monotonic()
+    for n in range(3):
+        way.a.put_object(Bucket="orig", Key=f"k{n}", Body=data(2 * MIB, n))
+    way.quiet(60)
+    # A second's worth may go at once.
+    assert time.monotonic() - begin > 1.9 and way.link.bytes >= 6 * MIB
+    assert way.status()["state"] == "ACTIVE"
+
+
+def comparison(node, bucket, repair=False):
+    admin(node, "POST", f"/rules/{bucket}/compare" + ("/repair" if repair else ""))
+    return wait_until("the report", lambda: (r := admin(node, "GET", f"/rules/{bucket}/compare"))["state"] == "done" and r)
+
+
+def test_a_forged_origin_keeps_a_write_from_that_one_node(way):
+    way = way().buckets()
+    peer = admin(way.target, "GET", "/rules")["node_id"]
+    way.source.add_users({"access_key": "writer", "secret_key": "writer-secret", "display_name": "w",
+                          "policies": [{"bucket": "orig", "actions": ["write"]}]})
+    # Until the source has asked who is there, it sends this, too.
+    way.a.put_object(Bucket="orig", Key="first", Body=b"1")
+    way.quiet()
+    for name, origin in (("forged", peer), ("other", "00000000000000ab")):
+        got = signed(way.source, "PUT", f"/orig/{name}", b"x", {"x-myfsio-origin": origin, "x-myfsio-clock": "1700000000000000000"},
+                     access="writer", secret="writer-secret")
+        assert got[0] == 200, got
+    way.quiet()
+    there = lambda: sorted(o["Key"] for o in way.b.list_objects_v2(Bucket="copy")["Contents"])
+    assert there() == ["first", "other"]
+    report = comparison(way.source, "orig")
+    assert (report["missing"], report["different"], report["extra"]) == (1, 0, 0), report
+    assert [(sample["difference"], sample["key"]) for sample in report["samples"]] == [("missing", "forged")]
+    comparison(way.source, "orig", repair=True)
+    wait_until("the repair", lambda: there() == ["first", "forged", "other"])
+
+
+def test_a_comparison_gives_a_node_back_what_it_lost(pair):
+    """An old copy of a node's data is put back: what it wrote since, the other one has."""
+    pair = pair().both(versions="Enabled")
+    pair.b.s3.put_object(Bucket="shared", Key="before", Body=b"0")
+    pair.quiet()
+    node, copy = pair.b.node, pair.b.node.dir / "copy"
+
+    def stopped(*command):
+        node.stop()
+        subprocess.run(command, check=True, timeout=60)
+        node.start()
+        pair.b.s3 = node.client()
+
+    stopped("cp", "-a", node.root, copy)
+    made = pair.b.s3.put_object(Bucket="shared", Key="made", Body=b"1")["VersionId"]
+    pair.quiet()
+    pair.same()
+    stopped("sh", "-c", 'rm -r "$1" && mv "$2" "$1"', "sh", node.root, copy)
+    assert comparison(pair.a.node, "shared")["missing"] == 1
+    comparison(pair.a.node, "shared", repair=True)
+    wait_until("the repair", lambda: len(pair.b.s3.list_object_versions(Bucket="shared")["Versions"]) == 2)
+    pair.quiet()
+    assert pair.same()["versions"]["made"][0][0] == made
 
 
 def test_copies_are_kept_for_their_days(pair):

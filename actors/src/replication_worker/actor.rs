@@ -36,6 +36,8 @@ use crate::storage::QueueName;
 
 /// How often files are looked at, also while nobody asks for anything.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long after new entries it is listened again: each commit brings some.
+const HEAR_AGAIN: Duration = Duration::from_millis(2);
 /// How often queues are looked for that belong to no rule, and what is only kept for a time.
 const SWEEP: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 /// How long a test of a connection may take.
@@ -241,7 +243,7 @@ impl ReplicationWorker {
                     running.seat.bell.ring();
                 }
             }
-            worker.hear(context);
+            context.run_later(HEAR_AGAIN, Self::hear);
         }));
     }
 

@@ -315,7 +315,7 @@ impl Comparer {
             return Ok(());
         }
         for slots in slots.chunks(SettleChanges::CHANGES_MAX) {
-            let message = EnqueueChanges { bucket: Arc::clone(&self.bucket), slots: slots.to_vec() };
+            let message = EnqueueChanges { bucket: Arc::clone(&self.bucket), slots: slots.to_vec(), is_repair: true };
             let queued = self.source.enqueue(message).await?;
             self.job.found.lock().queued += queued as u64;
         }

@@ -58,7 +58,10 @@ pub(super) fn drafted(
 
 /// What is missing for replication to work in full.
 pub(super) fn missing(handshake: &Handshake, bucket: Option<&str>, skew_millis: Option<i64>) -> Vec<String> {
-    let mut missing: Vec<String> = handshake.problem.iter().cloned().collect();
+    if let Some(problem) = &handshake.problem {
+        return vec![problem.clone()];
+    }
+    let mut missing = Vec::new();
     if let Some(skew) = skew_millis.filter(|skew| skew.unsigned_abs() > SKEW_MILLIS_MAX) {
         missing.push(format!("the clocks are {} seconds apart", skew.unsigned_abs() / 1000));
     }

@@ -143,7 +143,7 @@ pub(super) async fn step(
     }
     let mut queued = 0;
     for slots in slots.chunks(SettleChanges::CHANGES_MAX) {
-        let message = EnqueueChanges { bucket: Arc::clone(&bucket), slots: slots.to_vec() };
+        let message = EnqueueChanges { bucket: Arc::clone(&bucket), slots: slots.to_vec(), is_repair: false };
         queued += source.enqueue(message).await? as u64;
     }
     Ok(Walked { next: page.next, looked_at, queued })

@@ -27,6 +27,7 @@ mod line;
 mod messages;
 mod peer;
 mod retry;
+mod rule_document;
 mod rules;
 mod schedule;
 mod source;
@@ -46,5 +47,6 @@ pub use peer::{
     Content, ContentStream, Deleting, Deletion, Destination, Handshake, ListPeer, Outgoing, Peer, PeerBucket, PeerETag,
     PeerEntry, PeerError, PeerErrorKind, PeerFuture, PeerNode, PeerPage, PeerRights,
 };
+pub use rule_document::RuleDocument;
 pub use rules::{Mode, RULE_ID_BYTES_MAX, RULES_MAX, Rule};
 pub use schedule::FailingChange;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::audit;
+use super::rule_document::RuleDocument;
 use crate::audit::{AuditLog, ChangeOrigin};
 use crate::bucket_config::{ReplicationFilter, ReplicationRule, TargetId};
 use crate::json_store::{Mistake, Schema, Version};
@@ -134,48 +135,9 @@ struct Record {
     id: Option<String>,
     replicate_deletes: Option<bool>,
     delete_versions: Option<bool>,
-    rules: Option<Vec<RuleRecord>>,
+    rules: Option<Vec<RuleDocument>>,
     role: Option<String>,
     destination: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RuleRecord {
-    id: String,
-    #[serde(default)]
-    priority: u32,
-    #[serde(default = "yes")]
-    enabled: bool,
-    #[serde(default)]
-    prefix: String,
-    #[serde(default)]
-    tags: Vec<(String, String)>,
-    #[serde(default)]
-    delete_markers: bool,
-    #[serde(default)]
-    delete_versions: bool,
-    #[serde(default)]
-    existing: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl From<RuleRecord> for ReplicationRule {
-    fn from(record: RuleRecord) -> Self {
-        let RuleRecord { id, priority, enabled, prefix, tags, delete_markers, delete_versions, existing } = record;
-        let filter = ReplicationFilter { prefix, tags };
-        Self { id, priority, enabled, filter, delete_markers, delete_versions, existing }
-    }
-}
-
-impl From<&ReplicationRule> for RuleRecord {
-    fn from(rule: &ReplicationRule) -> Self {
-        let ReplicationRule { id, priority, enabled, filter, delete_markers, delete_versions, existing } = rule.clone();
-        let ReplicationFilter { prefix, tags } = filter;
-        Self { id, priority, enabled, prefix, tags, delete_markers, delete_versions, existing }
-    }
 }
 
 /// How the file is read.
@@ -296,7 +258,7 @@ pub(super) fn put(document: &mut Value, rule: &Rule) {
 
 fn records_of(rules: &[ReplicationRule]) -> Value {
     // Texts, numbers and truth values always serialise.
-    serde_json::to_value(rules.iter().map(RuleRecord::from).collect::<Vec<_>>()).unwrap_or_default()
+    serde_json::to_value(rules.iter().map(RuleDocument::from).collect::<Vec<_>>()).unwrap_or_default()
 }
 
 /// Pauses or resumes a rule, and changes nothing else.
@@ -386,6 +348,7 @@ mod tests {
             ("created_at", json!("soon"), "created_at"),
             ("rules", json!([]), "rules"),
             ("rules", json!([{"id": "a"}, {"id": "a"}]), "one id"),
+            ("rules", json!([{"id": "a", "prefx": "logs/"}]), "prefx"),
         ] {
             let mut document = typed();
             document["photos"][field] = value;

@@ -16,7 +16,7 @@ use super::line::Line;
 use super::peer::{Destination, Handshake, PeerError, PeerErrorKind};
 use super::retry::{Retry, Waits};
 use super::schedule::{Place, Schedule, Verdict};
-use super::transfer::{Courier, Ended};
+use super::transfer::{Courier, Ended, is_light};
 use crate::names::Stamp;
 use crate::storage::{Bucket, QueueName, QueuedChange, ReplicationTray, SettleChanges, SettledChange, StorageError};
 
@@ -28,11 +28,17 @@ const TICK: Duration = Duration::from_secs(1);
 const GREET: Duration = Duration::from_secs(60);
 /// The same while something is refused.
 const GREET_SOON: Duration = Duration::from_secs(5);
+/// How many changes that were sent are worth a commit, and how long one waits for others. A crash has those sent again, no more.
+const SETTLED_AT_ONCE: usize = 64;
+const SETTLE_WITHIN: Duration = Duration::from_millis(50);
+/// Most small objects that are sent together, and most bytes of them.
+const TOGETHER_MAX: usize = 16;
+const TOGETHER_BYTES_MAX: u64 = 256 * 1024;
 /// Waits after a target could not even be asked, or Storage was busy.
 const WAITS: Waits = Waits { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 /// What a task of the work has come to.
 pub(super) enum Event {
-    Sent(Place, Ended, OwnedSemaphorePermit),
+    Sent(Vec<(Place, Ended)>, OwnedSemaphorePermit),
     Read(Result<Vec<QueuedChange>, StorageError>),
     Settled(Vec<(Place, Stamp, SettledChange)>, Result<usize, StorageError>),
     Walked(Result<Walked, StorageError>),
@@ -61,6 +67,8 @@ pub(super) struct Work {
     pub(super) tasks: FuturesUnordered<LocalBoxFuture<'static, Event>>,
     /// What is to be settled.
     pub(super) unsettled: Vec<(Place, Stamp, SettledChange)>,
+    /// Since when some of it waits.
+    pub(super) unsettled_since: Instant,
     pub(super) is_settling: bool,
     pub(super) waits_for_place: bool,
     /// A place on the line that is not used yet.
@@ -73,6 +81,8 @@ pub(super) struct Work {
     /// Until when Storage, or the target as a whole, is left alone.
     pub(super) rests_until: Option<Instant>,
     pub(super) is_walking: bool,
+    /// The queue is incomplete: nothing of it is sent any more before it is dropped.
+    pub(super) is_full: bool,
     pub(super) kept: Instant,
     pub(super) ticked: Instant,
 }
@@ -89,6 +99,7 @@ impl Work {
             schedule: Schedule::default(),
             tasks: FuturesUnordered::new(),
             unsettled: Vec::new(),
+            unsettled_since: Instant::now(),
             is_settling: false,
             waits_for_place: false,
             place: None,
@@ -98,6 +109,7 @@ impl Work {
             storage_retry: Retry::new(WAITS),
             rests_until: None,
             is_walking: false,
+            is_full: false,
             kept: Instant::now(),
             ticked: Instant::now(),
         }
@@ -152,7 +164,9 @@ impl Work {
         let finish = async {
             while let Some(event) = tasks.next().await {
                 match event {
-                    Event::Sent(place, ended, _) => note(schedule, unsettled, place, ended, now),
+                    Event::Sent(sent, _) => {
+                        sent.into_iter().for_each(|(place, ended)| note(schedule, unsettled, place, ended, now));
+                    }
                     Event::Settled(changes, Err(_)) => unsettled.extend(changes),
                     _ => {}
                 }
@@ -185,7 +199,9 @@ impl Work {
         if let Some(until) = self.rests_until {
             return until.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), TICK);
         }
-        [released, freed].into_iter().flatten().fold(TICK, Duration::min)
+        let settles = !self.unsettled.is_empty() && !self.is_settling;
+        let settled = settles.then(|| SETTLE_WITHIN.saturating_sub(self.unsettled_since.elapsed()));
+        [released, freed, settled].into_iter().flatten().fold(TICK, Duration::min)
     }
 
     /// Looks at what should always hold: nothing is queued that nobody sends, and nothing was left out of the queue.
@@ -199,29 +215,38 @@ impl Work {
         let totals = self.lane.source.totals(&self.queue).map_err(|error| error.to_string())?;
         if totals.overflowed && !self.is_walking {
             self.lane.board.overflow(true);
-            self.learned.fill = Some(Fill { is_resync: true, ..Fill::default() });
-            self.schedule = Schedule::default();
-            self.is_walking = true;
-            let (source, queue) = (Arc::clone(&self.lane.source), self.queue.clone());
-            let (worker, message) = (self.lane.worker.clone(), self.message());
-            self.tasks.push(Box::pin(async move {
-                // SAFETY OF ORDER: that everything is to be sent is kept before the queue goes, or a crash in between would lose it.
-                Event::Dropped(match worker.send(message).await {
-                    Ok(Ok(())) => source.drop_queue(queue).await,
-                    Ok(Err(_)) | Err(_) => Err(StorageError::Busy),
-                })
-            }));
+            self.is_full = true;
+            // A key that is under way must not be sent beside that.
+            if self.schedule.under_way() == 0 {
+                self.begin_anew();
+            }
         } else if totals.pending > 0 && self.schedule.is_idle() && self.unsettled.is_empty() {
             self.schedule.rewind();
         }
         Ok(())
     }
 
+    /// Drops the queue, and walks over everything after that.
+    fn begin_anew(&mut self) {
+        self.learned.fill = Some(Fill { is_resync: true, ..Fill::default() });
+        self.schedule = Schedule::default();
+        self.is_walking = true;
+        let (source, queue) = (Arc::clone(&self.lane.source), self.queue.clone());
+        let (worker, message) = (self.lane.worker.clone(), self.message());
+        self.tasks.push(Box::pin(async move {
+            // SAFETY OF ORDER: that everything is to be sent is kept before the queue goes, or a crash in between would lose it.
+            Event::Dropped(match worker.send(message).await {
+                Ok(Ok(())) => source.drop_queue(queue).await,
+                Ok(Err(_)) | Err(_) => Err(StorageError::Busy),
+            })
+        }));
+    }
+
     /// Does whatever can be done now.
     fn pump(&mut self) {
         self.settle();
         let now = Instant::now();
-        if self.rests_until.is_some_and(|until| until > now) {
+        if self.rests_until.is_some_and(|until| until > now) || self.is_full {
             return;
         }
         self.rests_until = None;
@@ -261,7 +286,10 @@ impl Work {
                     Err(_) => return self.wait_for_place(),
                 },
             };
-            let Some(entry) = self.schedule.next() else { return };
+            let entries = match self.terms.as_ref().is_some_and(|terms| terms.together) {
+                true => self.schedule.next_together(TOGETHER_MAX, TOGETHER_BYTES_MAX, is_light),
+                false => self.schedule.next().into_iter().collect(),
+            };
             let courier = Courier {
                 source: Arc::clone(&self.lane.source),
                 peer: Arc::clone(&self.lane.peer),
@@ -274,8 +302,9 @@ impl Work {
                 to: to.clone(),
             };
             self.tasks.push(Box::pin(async move {
-                let ended = courier.send(&entry).await;
-                Event::Sent((entry.since, entry.slot.clone()), ended, place)
+                let ended = courier.send_all(&entries).await;
+                let places = entries.iter().map(|entry| (entry.since, entry.slot.clone()));
+                Event::Sent(places.zip(ended).collect(), place)
             }));
         }
     }
@@ -304,8 +333,12 @@ impl Work {
         SettleChanges { queue: self.queue.clone(), changes }
     }
 
+    /// Has what was sent settled, many in one commit, unless nothing more is under way that could be among them.
     fn settle(&mut self) {
-        if self.is_settling || self.unsettled.is_empty() {
+        let is_worth_it = self.unsettled.len() >= SETTLED_AT_ONCE
+            || self.unsettled_since.elapsed() >= SETTLE_WITHIN
+            || (self.schedule.under_way() == 0 && !self.schedule.is_ready());
+        if self.is_settling || self.unsettled.is_empty() || !is_worth_it {
             return;
         }
         self.is_settling = true;
@@ -324,12 +357,19 @@ impl Work {
 
     fn hear(&mut self, event: Event) {
         match event {
-            Event::Sent(place, ended, permit) => {
+            Event::Sent(sent, permit) => {
                 self.place = Some(permit);
-                if ended.is_refusal && matches!(self.greeting, Greeting::Since(time) if time.elapsed() >= GREET_SOON) {
+                let is_refusal = sent.iter().any(|(_, ended)| ended.is_refusal);
+                if is_refusal && matches!(self.greeting, Greeting::Since(time) if time.elapsed() >= GREET_SOON) {
                     self.greeting = Greeting::Due;
                 }
-                note(&mut self.schedule, &mut self.unsettled, place, ended, self.lane.clock.now());
+                if self.unsettled.is_empty() {
+                    self.unsettled_since = Instant::now();
+                }
+                let now = self.lane.clock.now();
+                for (place, ended) in sent {
+                    note(&mut self.schedule, &mut self.unsettled, place, ended, now);
+                }
                 if !self.schedule.is_ready() {
                     self.place = None;
                 }
@@ -361,7 +401,7 @@ impl Work {
                 self.place = place.filter(|_| self.schedule.is_ready());
             }
             Event::Dropped(dropped) => {
-                self.is_walking = false;
+                (self.is_walking, self.is_full) = (false, false);
                 if let Err(error) = dropped {
                     self.rest(&error);
                 }

@@ -16,6 +16,7 @@ use super::disk::{Disk, FileStamp};
 use super::edits::Quarantine;
 use super::feed::EventFeed;
 use super::figures::Figures;
+use super::index::last_states;
 use super::io_pool::IoPool;
 use super::journal::{Journal, JournalBytes};
 use super::md5::Md5Thread;
@@ -379,8 +380,7 @@ fn apply(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>) {
     while let Ok(first) = batches.recv() {
         let mut group = vec![first];
         group.extend(batches.try_iter().take(BATCHES_MAX));
-        let entries = group.iter().flat_map(|batch| &batch.entries);
-        let changes: Vec<_> = entries.flat_map(|entry| entry.changes.iter().cloned()).collect();
+        let changes = last_states(group.iter().flat_map(|batch| &batch.entries).flat_map(|entry| &entry.changes));
         if let Err(error) = shared.rows.index.apply(&changes) {
             if shared.is_stopping() {
                 tracing::error!(%error, "the index does not follow; the next start replays the journal");

@@ -17,6 +17,14 @@ const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows"
 /// A row, or its removal.
 pub(super) type RowChange = (Vec<u8>, Option<Arc<[u8]>>);
 
+/// Of each row the last change, in the order of keys: counters are in every transaction, and neighbours are cheap to change together.
+pub(super) fn last_states<'a>(changes: impl DoubleEndedIterator<Item = &'a RowChange>) -> Vec<RowChange> {
+    let mut last: Vec<_> = changes.rev().collect();
+    last.sort_by(|a, b| a.0.cmp(&b.0));
+    last.dedup_by(|earlier, later| earlier.0 == later.0);
+    last.into_iter().cloned().collect()
+}
+
 /// Takes key and value of one row; answers whether to go on.
 pub(super) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError> + 'a;
 
@@ -157,5 +165,27 @@ impl Snapshot for RedbSnapshot {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Applied one after the other, changes leave what their last states say.
+        #[test]
+        fn the_last_state_of_each_row_counts(changes in prop::collection::vec((0u8..9, any::<Option<u8>>()), 0..40)) {
+            let change = |(key, value): &(u8, Option<u8>)| -> RowChange { (vec![*key], value.map(|value| Arc::from([value]))) };
+            let changes: Vec<RowChange> = changes.iter().map(change).collect();
+            let one_by_one: BTreeMap<_, _> = changes.iter().cloned().collect();
+            let at_once = last_states(changes.iter());
+            prop_assert!(at_once.is_sorted_by(|a, b| a.0 < b.0));
+            prop_assert_eq!(at_once.into_iter().collect::<BTreeMap<_, _>>(), one_by_one);
+        }
     }
 }

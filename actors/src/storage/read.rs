@@ -524,6 +524,10 @@ pub struct ObjectPart {
 
 /// The parts of an assembled object; none for one written by a single request.
 pub(super) fn object_parts(rows: &dyn Rows, bucket: &Bucket, object: &Object) -> Result<Vec<ObjectPart>, StorageError> {
+    // Only an assembled one has such an ETag.
+    if object.etag.parts.is_none() {
+        return Ok(Vec::new());
+    }
     let Some(row) = rows.get(&keys::part_list(bucket.id, object.stamp))? else { return Ok(Vec::new()) };
     let list: rows::PartListRow = rows::decode(&row)?;
     let algorithm = list.algorithm()?;

@@ -1,7 +1,6 @@
 //! Documents of requests. A field that is not known is refused: it would seem to be obeyed.
 
-use myfsio_actors::bucket_config::{ReplicationFilter, ReplicationRule};
-use myfsio_actors::replication_worker::{ConnectionDraft, Mode};
+use myfsio_actors::replication_worker::{ConnectionDraft, Mode, RuleDocument};
 use myfsio_actors::seal::SecretKey;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -84,28 +83,7 @@ pub(super) struct RuleBody {
     #[serde(default)]
     pub delete_versions: bool,
     /// More than that.
-    pub rules: Option<Vec<PartBody>>,
-}
-
-/// A rule with priority, filter and options of its own.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PartBody {
-    id: String,
-    #[serde(default)]
-    priority: u32,
-    #[serde(default = "yes")]
-    enabled: bool,
-    #[serde(default)]
-    prefix: String,
-    #[serde(default)]
-    tags: Vec<(String, String)>,
-    #[serde(default)]
-    delete_markers: bool,
-    #[serde(default)]
-    delete_versions: bool,
-    #[serde(default)]
-    existing: bool,
+    pub rules: Option<Vec<RuleDocument>>,
 }
 
 fn yes() -> bool {
@@ -114,14 +92,6 @@ fn yes() -> bool {
 
 fn new_only() -> Mode {
     Mode::NewOnly
-}
-
-impl From<PartBody> for ReplicationRule {
-    fn from(body: PartBody) -> Self {
-        let PartBody { id, priority, enabled, prefix, tags, delete_markers, delete_versions, existing } = body;
-        let filter = ReplicationFilter { prefix, tags };
-        Self { id, priority, enabled, filter, delete_markers, delete_versions, existing }
-    }
 }
 
 /// Which failures are meant.

@@ -1,9 +1,8 @@
 //! What answers tell. Never a secret.
 
-use myfsio_actors::bucket_config::ReplicationRule;
 use myfsio_actors::replication_worker::{
     Circuit, Comparison, ComparisonState, Connection, ConnectionReport, DifferenceKind, Fill, Mode, ParkedReason, Rule,
-    RuleStatus,
+    RuleDocument, RuleStatus,
 };
 use myfsio_actors::storage::{Conflict, QueuedChange, Slot};
 use serde_json::{Value, json};
@@ -25,8 +24,7 @@ pub(super) fn connection(connection: &Connection) -> Value {
 
 pub(super) fn report(report: &ConnectionReport, with_bucket: bool) -> Value {
     let handshake = report.handshake.as_ref();
-    let problem = handshake.and_then(|handshake| handshake.problem.clone());
-    let problems: Vec<_> = report.error.iter().cloned().chain(problem).chain(report.missing.iter().cloned()).collect();
+    let problems: Vec<_> = report.error.iter().chain(&report.missing).collect();
     let state = match (report.is_usable(with_bucket), problems.is_empty()) {
         (true, true) => "ok",
         (true, false) => "limited",
@@ -70,20 +68,7 @@ fn rule(rule: &Rule) -> Value {
         "id": rule.id,
         "replicate_deletes": rule.replicate_deletes,
         "delete_versions": rule.delete_versions,
-        "rules": rule.rules.as_ref().map(|rules| rules.iter().map(part).collect::<Vec<_>>()),
-    })
-}
-
-fn part(rule: &ReplicationRule) -> Value {
-    json!({
-        "id": rule.id,
-        "priority": rule.priority,
-        "enabled": rule.enabled,
-        "prefix": rule.filter.prefix,
-        "tags": rule.filter.tags,
-        "delete_markers": rule.delete_markers,
-        "delete_versions": rule.delete_versions,
-        "existing": rule.existing,
+        "rules": rule.rules.as_ref().map(|rules| rules.iter().map(RuleDocument::from).collect::<Vec<_>>()),
     })
 }
 

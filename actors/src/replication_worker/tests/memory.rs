@@ -45,6 +45,7 @@ struct Inner {
     pending: BTreeMap<(QueueName, Stamp, Slot), ()>,
     overflowed: bool,
     dropped: Vec<QueueName>,
+    refuses_drops: bool,
     /// Rows that were read and not settled yet.
     read: BTreeSet<(Stamp, Slot)>,
     read_max: usize,
@@ -100,7 +101,7 @@ impl MemorySource {
         let origin = NodeId::new(origin).unwrap();
         inner.states.insert(key(name), (bytes, now, NodeId2(origin)));
         let Some(rules) = inner.rules.buckets.get(&bucket_name()).cloned() else { return };
-        if rules.peer != Some(origin) {
+        if rules.peer != Some(origin) && !inner.overflowed {
             enqueue(&mut inner, &QueueName { bucket: BucketId(7), target: rules.target }, slot);
             self.bell.notify_one();
         }
@@ -124,6 +125,11 @@ impl MemorySource {
 
     pub fn overflow(&self) {
         self.inner.lock().overflowed = true;
+    }
+
+    /// Whether queues cannot be dropped for now.
+    pub fn refuse_drops(&self, refuses: bool) {
+        self.inner.lock().refuses_drops = refuses;
     }
 
     /// The times as of which it was swept.
@@ -311,6 +317,9 @@ impl Source for MemorySource {
 
     fn drop_queue(&self, queue: QueueName) -> SourceFuture<'_, ()> {
         let mut inner = self.inner.lock();
+        if inner.refuses_drops {
+            return Box::pin(async { Err(StorageError::Busy) });
+        }
         inner.rows.retain(|(of, _), _| *of != queue);
         inner.overflowed = false;
         inner.dropped.push(queue);
@@ -395,6 +404,8 @@ pub struct Behaviour {
     pub is_node: bool,
     pub has_bucket: bool,
     pub may_delete: bool,
+    /// Whether it takes small objects together.
+    pub together: bool,
     /// What it refuses everything with.
     pub problem: Option<&'static str>,
 }
@@ -410,6 +421,8 @@ pub struct MemoryPeer {
     pub requests: AtomicUsize,
     pub handshakes: AtomicUsize,
     pub out_of_order: AtomicUsize,
+    /// How many objects came together, each time.
+    pub bundles: Mutex<Vec<usize>>,
     /// Changes in the order of their arrival.
     pub log: Mutex<Vec<(String, u64)>>,
 }
@@ -426,6 +439,7 @@ impl MemoryPeer {
             requests: AtomicUsize::new(0),
             handshakes: AtomicUsize::new(0),
             out_of_order: AtomicUsize::new(0),
+            bundles: Mutex::default(),
             log: Mutex::default(),
         }
     }
@@ -517,6 +531,7 @@ impl Peer for MemoryPeer {
                 bucket: it.has_bucket.then_some(bucket),
                 rights,
                 version: "memory".to_owned(),
+                together: it.together,
                 problem: it.problem.map(str::to_owned),
             })
         })
@@ -538,6 +553,22 @@ impl Peer for MemoryPeer {
                 .await?;
             self.objects.lock().insert(object.key.as_str().to_owned(), bytes);
             Ok(Applied::Applied)
+        })
+    }
+
+    fn put_together<'a>(
+        &'a self,
+        to: &'a Destination,
+        objects: &'a [Outgoing],
+    ) -> PeerFuture<'a, Vec<Result<Applied, PeerError>>> {
+        Box::pin(async move {
+            self.meet(None).await?;
+            self.bundles.lock().push(objects.len());
+            let mut results = Vec::new();
+            for object in objects {
+                results.push(self.put(to, object).await);
+            }
+            Ok(results)
         })
     }
 

@@ -2,6 +2,8 @@
 //! by hand; a stop in the middle.
 
 mod memory;
+mod overflow;
+mod together;
 
 use std::fs;
 use std::path::PathBuf;
@@ -297,22 +299,6 @@ async fn what_was_there_before_is_sent_if_it_is_asked_for() {
     assert_eq!(node.peer.log.lock().len(), before, "once is enough");
     node.client.resync(bucket_name()).await.unwrap();
     eventually("it is sent anew", || node.peer.log.lock().len() == before + 96).await;
-}
-
-#[actix::test]
-async fn a_queue_that_was_too_long_is_dropped_and_all_is_sent_anew() {
-    let node = Node::replicating(MemoryPeer::new(true), Mode::All).await;
-    eventually("it was asked", || node.status().fill.is_some_and(|fill| fill.done)).await;
-    node.peer.behaviour.lock().away = true;
-    for at in 0..25 {
-        node.source.write(&format!("k{at}"), Some("1"));
-    }
-    node.source.overflow();
-    eventually("it is dropped", || node.source.dropped() == 1).await;
-    assert_eq!(node.peer.len(), 0);
-    node.peer.behaviour.lock().away = false;
-    eventually("all is sent", || node.peer.len() == 25 && node.source.rows() == 0).await;
-    eventually("all is well", || node.status().state == RuleState::Active).await;
 }
 
 #[actix::test]

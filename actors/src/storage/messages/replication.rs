@@ -199,6 +199,8 @@ pub struct EnqueueChanges {
     pub bucket: Arc<Bucket>,
     /// Which slots.
     pub slots: Vec<Slot>,
+    /// Whether also what the target made itself: it says that it does not have it any more.
+    pub is_repair: bool,
 }
 
 /// Sums over a queue. Always exact: they are part of each commit.

@@ -75,10 +75,8 @@ impl Mutation for Adopt {
         let keeps_changes = planner.keeps_changes(&bucket)?;
         if keeps_changes {
             let is_null = version == VersionId::Null;
-            row.lineage = lineage_row(planner.change_of_own(&bucket, &self.key, is_null, stamp)?, stamp, planner.own());
-            if is_null {
-                planner.exhume(bucket.id, &self.key, None)?;
-            }
+            let change = planner.change_of_own(&bucket, &self.key, previous.as_ref(), is_null, stamp)?;
+            row.lineage = lineage_row(change, stamp, planner.own());
         }
         let row = match (&previous, bucket.config.object_lock.and_then(|lock| lock.default)) {
             (None, Some(default)) => {

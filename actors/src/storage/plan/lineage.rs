@@ -82,10 +82,17 @@ impl Planner<'_> {
     }
 
     /// The state of the null version of a key.
-    pub(super) fn null_state(&self, bucket: BucketId, key: &ObjectKey) -> Result<NullState, StorageError> {
-        if let Some(found) = find_version(self.rows, bucket, key, VersionId::Null)? {
-            return Ok(NullState::Row(found));
-        }
+    pub(super) fn null_state(&self, bucket: &Bucket, key: &ObjectKey) -> Result<NullState, StorageError> {
+        let found = match bucket.versioning {
+            // Here it is all there is.
+            Versioning::Off => current_row(self.rows, bucket.id, key)?,
+            Versioning::Enabled | Versioning::Suspended => find_version(self.rows, bucket.id, key, VersionId::Null)?,
+        };
+        found.map_or_else(|| self.buried_null(bucket.id, key), |found| Ok(NullState::Row(found)))
+    }
+
+    /// The same, where there is no row of it.
+    fn buried_null(&self, bucket: BucketId, key: &ObjectKey) -> Result<NullState, StorageError> {
         match self.rows.get(&keys::tombstone(bucket, key.as_bytes(), None))? {
             Some(row) => Ok(NullState::Tombstone(rows::decode::<TombstoneRow>(&row)?.into_lineage()?)),
             None => Ok(NullState::Nothing),
@@ -101,35 +108,47 @@ impl Planner<'_> {
         }
     }
 
-    /// The newest version or delete marker of a key, but for the one whose row has the key `except`.
+    /// The newest version or delete marker of a key, but for the one whose row has the key `except`. None where there are no versions.
     pub(super) fn newest(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
         except: Option<&[u8]>,
     ) -> Result<Option<Keyed>, StorageError> {
+        if bucket.versioning == Versioning::Off {
+            return Ok(None);
+        }
         match current_row(self.rows, bucket.id, key)?.filter(|(row_key, _)| Some(row_key.as_slice()) != except) {
             Some(current) => Ok(Some(current)),
-            None if bucket.versioning == Versioning::Off => Ok(None),
             None => newest_noncurrent(self.rows, bucket.id, key, except),
         }
     }
 
-    /// The lineage of a change that is made here at `stamp`: of the null version, or of a new one.
+    /// The lineage of a change that is made here at `stamp`, after the `current` object, if there is one: of the null version, or of a
+    /// new one. What tells that the null version was deleted goes.
     pub(super) fn change_of_own(
-        &self,
+        &mut self,
         bucket: &Bucket,
         key: &ObjectKey,
+        current: Option<&ObjectRow>,
         is_null: bool,
         stamp: Stamp,
     ) -> Result<Lineage, StorageError> {
         let mut ancestry = Ancestry::default();
-        if let Some((_, newest)) = self.newest(bucket, key, None)? {
+        if let Some(current) = current {
+            ancestry.after(&self.lineage_of(current)?);
+        } else if let Some((_, newest)) = self.newest(bucket, key, None)? {
             ancestry.after(&self.lineage_of(&newest)?);
         }
-        if is_null {
-            let state = self.null_state(bucket.id, key)?;
+        if is_null && current.is_none_or(|current| current.version.is_some()) {
+            let state = match bucket.versioning {
+                Versioning::Off => self.buried_null(bucket.id, key)?,
+                Versioning::Enabled | Versioning::Suspended => self.null_state(bucket, key)?,
+            };
             self.lineage_of_null(&state)?.iter().for_each(|state| ancestry.after(state));
+            if let NullState::Tombstone(_) = state {
+                self.exhume(bucket.id, key, None)?;
+            }
         }
         let mut change = ancestry.change(stamp, self.own(), random()?);
         // A clock that is ahead may be that of a version which was deleted for good, and must not come back.

@@ -82,10 +82,8 @@ impl ObjectWrite<'_> {
         let keeps_changes = planner.keeps_changes(bucket)?;
         if keeps_changes {
             let is_null = bucket.versioning != Versioning::Enabled;
-            object.lineage = kept(planner.change_of_own(bucket, key, is_null, stamp)?, stamp, planner.own());
-            if is_null {
-                planner.exhume(bucket.id, key, None)?;
-            }
+            let lineage = planner.change_of_own(bucket, key, previous.as_ref(), is_null, stamp)?;
+            object.lineage = kept(lineage, stamp, planner.own());
         }
         let clock = object.lineage.as_ref().map_or(stamp, |lineage| Stamp(lineage.change.clock));
         object.version_id = versions::version_id(bucket.versioning, clock)?;
@@ -310,11 +308,9 @@ impl DeleteObject {
         let stamp = planner.stamp(after);
         let mut lineage = None;
         if keeps_changes {
-            let is_null = bucket.versioning == Versioning::Suspended;
-            lineage = lineage_row(planner.change_of_own(bucket, key, is_null, stamp)?, stamp, planner.own());
-            if is_null {
-                planner.exhume(bucket.id, key, None)?;
-            }
+            let (before, is_null) = (current.as_ref().map(|(_, row)| row), bucket.versioning == Versioning::Suspended);
+            let change = planner.change_of_own(bucket, key, before, is_null, stamp)?;
+            lineage = lineage_row(change, stamp, planner.own());
         }
         if bucket.versioning == Versioning::Suspended {
             versions::drop_null(planner, &mut tally, bucket, key)?;

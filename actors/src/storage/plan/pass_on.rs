@@ -24,7 +24,7 @@ impl Mutation for PassOn {
         let changes = first_of(planner, &queue)?;
         if !changes.is_empty() {
             let slots = changes.iter().map(|(slot, ..)| slot.clone()).collect();
-            EnqueueChanges { bucket, slots }.plan(planner)?;
+            EnqueueChanges { bucket, slots, is_repair: false }.plan(planner)?;
             SettleChanges { queue, changes }.plan(planner)?;
             return Ok(false);
         }

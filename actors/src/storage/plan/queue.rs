@@ -210,7 +210,7 @@ impl Mutation for EnqueueChanges {
                 }
                 SlotState::Gone => continue,
             };
-            let known_to = [Some(origin).filter(|origin| *origin != own), None];
+            let known_to = [Some(origin).filter(|origin| *origin != own && !self.is_repair), None];
             let send = ToSend { key, version: *version, what, kinds, bytes, known_to };
             queued += usize::from(planner.queue_change(&bucket, &send)?);
         }

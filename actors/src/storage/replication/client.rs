@@ -261,9 +261,7 @@ fn queued_changes(
     after: Option<&(Stamp, Slot)>,
     limit: usize,
 ) -> Result<Vec<QueuedChange>, StorageError> {
-    let (slots_start, slots_end) = keys::all_queued(queue);
     let (start, end) = keys::queued_by_time(queue, tray);
-    let view = live.view_of(&[(&slots_start, &slots_end), (&start, &end)])?;
     let start = match after {
         Some((since, slot)) => {
             let mut row_key = keys::queued_since(queue, tray, *since, slot.key.as_bytes(), slot.version);
@@ -272,18 +270,17 @@ fn queued_changes(
         }
         None => start,
     };
-    let mut slots = Vec::new();
-    view.scan(&start, &end, &mut |row_key, _| {
-        if let Some(RowKind::QueuedSince(_, _, _, key, version)) = keys::kind(row_key) {
-            slots.push((key, version));
+    let mut found = Vec::new();
+    live.scan(&start, &end, &mut |row_key, _| {
+        let Some(RowKind::QueuedSince(_, _, since, key, version)) = keys::kind(row_key) else { return Ok(true) };
+        let Some(row) = live.get(&keys::queued(queue, &key, version))? else { return Ok(true) };
+        let row = rows::decode::<QueueRow>(&row)?;
+        // One that has moved since the view was taken has another place.
+        if row.since == since.0 && row.parked.is_some() == (tray == ReplicationTray::Parked) {
+            let key = ObjectKey::parse(&key).map_err(|error| StorageError::Index(format!("malformed key: {error}")))?;
+            found.push(row.into_change(key, version));
         }
-        Ok(slots.len() < limit)
+        Ok(found.len() < limit)
     })?;
-    let mut found = Vec::with_capacity(slots.len());
-    for (key, version) in slots {
-        let Some(row) = view.get(&keys::queued(queue, &key, version))? else { continue };
-        let key = ObjectKey::parse(&key).map_err(|error| StorageError::Index(format!("malformed key: {error}")))?;
-        found.push(rows::decode::<QueueRow>(&row)?.into_change(key, version));
-    }
     Ok(found)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::fixtures::*;
+use super::super::fsck::run;
 use super::courier::rules;
 use crate::bucket_config::{ReplicationLimits, TargetId};
 use crate::names::{Change, NodeId, Seen, Stamp, VersionId};
@@ -66,7 +67,7 @@ async fn one_entry_a_key_and_what_changed_since_it_was_read_stays() {
     assert_eq!(status("b"), Some(ReplicationStatus::Completed));
     assert_eq!(node.client.replication_totals(&queue).unwrap(), QueueTotals::default());
     let slots = vec![Slot { key: key("a"), version: None }, Slot { key: key("b"), version: None }];
-    let message = EnqueueChanges { bucket: Arc::clone(&there), slots };
+    let message = EnqueueChanges { bucket: Arc::clone(&there), slots, is_repair: false };
     assert_eq!(node.client.enqueue_changes(message).await.unwrap(), 2, "an object and a tombstone");
 }
 
@@ -98,6 +99,28 @@ async fn what_grows_has_bounds() {
     let later = Stamp(u64::MAX);
     node.client.sweep_replication(later).await.unwrap();
     assert_eq!(state("b"), SlotState::Gone);
+}
+
+#[actix::test]
+async fn a_drop_that_a_crash_broke_off_goes_on() {
+    let before = node();
+    let (there, queue) = replicated(&before, ReplicationLimits::default()).await;
+    for at in 0..12 {
+        put(&before.client, &there, &format!("k{at:02}"), body(1, 10)).await;
+    }
+    assert!(!before.client.drop_replication(queue.clone()).await.unwrap(), "it takes several commits");
+    let root = crashed_copy(&before);
+    let node = Node { client: open(root.path()), root };
+    let there = node.client.bucket(&there.name).unwrap();
+    node.client.replication_rules(rules("shared", NodeId::new(7), ReplicationLimits::default()));
+    assert!(node.client.replication_totals(&queue).unwrap().overflowed, "it must not be trusted");
+    delete(&node.client, &there, "k03").await;
+    while !node.client.drop_replication(queue.clone()).await.unwrap() {}
+    assert_eq!(node.client.replication_totals(&queue).unwrap(), QueueTotals::default());
+    let page = node.client.walk_slots(Arc::clone(&there), None, 100).await.unwrap();
+    assert_eq!(page.slots.len(), 12, "with what was deleted meanwhile");
+    let root = stop(node).await;
+    assert_eq!(run(root.path(), Mend::Nothing, true).1, []);
 }
 
 pub fn replica(clock: u64, origin: u64) -> Option<Box<Replica>> {
