@@ -333,7 +333,12 @@ fn begin_exchange(node: &Node, head: &RequestHead, route: &Result<Route, S3Error
         Err(_) if route::speaks_json(route::host(head), head.uri.path(), &node.settings.base_domains) => {
             Exchange::of_json_route(head)
         }
-        Ok(Route::Health | Route::Website(_) | Route::Aws) | Err(_) => Exchange::default(),
+        // A browser is told of the refusal only where the bucket's rules let it read the answer.
+        Err(_) => match route::bucket_of(route::host(head), head.uri.path(), &node.settings.base_domains) {
+            Some(bucket) => Exchange::with_bucket(node, head, &bucket, None, request_id),
+            None => Exchange::default(),
+        },
+        Ok(Route::Health | Route::Website(_) | Route::Aws) => Exchange::default(),
     }
 }
 

@@ -37,6 +37,7 @@ fn request(row: &Row) -> (String, Vec<(&'static str, &'static str)>) {
         (Scope::Object, Operation::DeleteObject) => "/bkt/deleted",
         (Scope::Object, Operation::PutObject | Operation::CopyObject) => "/bkt/written",
         (Scope::Object, _) => "/bkt/source",
+        (Scope::ObjectLambda, _) => "/WriteGetObjectResponse",
         (Scope::Control, _) => "/v20180820/tags/arn%3Aaws%3As3%3A%3A%3Abkt",
     };
     (if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }, headers)

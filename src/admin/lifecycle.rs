@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use myfsio_actors::bucket_config::{Lifecycle, LifecycleKind};
 use myfsio_actors::lifecycle::LifecycleError;
-use myfsio_actors::names::{BucketName, Stamp};
+use myfsio_actors::names::BucketName;
 use myfsio_actors::storage::{Bucket, Foreseen};
 use serde_json::{Value, json};
 
@@ -17,7 +17,8 @@ use crate::s3::preflight::Caller;
 use crate::s3::respond::{self, Answer};
 use crate::s3::xml::Element;
 use crate::s3::xml::lifecycle::{LIFECYCLE_BYTES_MAX, lifecycle, lifecycle_configuration};
-use crate::s3::xml::write::iso_time;
+use crate::s3::xml::time_text;
+use crate::s3::xml::write::seconds_text;
 
 /// The bucket, if the caller administers the node or may set the bucket's rules. Errs: NoSuchBucket, AccessDenied.
 pub async fn bucket(node: &Arc<Node>, caller: &Caller, name: &BucketName) -> Result<Arc<Bucket>, S3Error> {
@@ -60,14 +61,14 @@ pub fn report(node: &Arc<Node>, bucket: &Bucket) -> Answer {
         "bucket": bucket.name.as_str(),
         "rules": rules.iter().map(rule_json).collect::<Vec<_>>(),
         "indexed": report.is_complete,
-        "looked_at": report.looked_at.map(iso_time),
-        "looks_next": report.looks_next.map(iso_time),
+        "looked_at": report.looked_at.map(time_text),
+        "looks_next": report.looks_next.map(time_text),
         "runs": report.runs.iter().map(run).collect::<Vec<_>>(),
     }))
 }
 
 fn time_of_millis(millis: u64) -> String {
-    iso_time(Stamp(millis.saturating_mul(1_000_000)))
+    seconds_text(millis / 1000)
 }
 
 /// A rule with the names that the AWS command line gives its parts.
@@ -97,7 +98,7 @@ fn expiration_json(expiration: myfsio_actors::bucket_config::Expiration) -> Valu
     use myfsio_actors::bucket_config::Expiration;
     match expiration {
         Expiration::Days(days) => json!({ "Days": days }),
-        Expiration::Date(seconds) => json!({ "Date": iso_time(Stamp(seconds.saturating_mul(1_000_000_000))) }),
+        Expiration::Date(seconds) => json!({ "Date": seconds_text(seconds) }),
         Expiration::ExpiredDeleteMarker(marker) => json!({ "ExpiredObjectDeleteMarker": marker }),
     }
 }
@@ -133,7 +134,7 @@ fn foreseen_json(foreseen: &Foreseen, with_sample: bool) -> Value {
             },
             "key": entry.key,
             "size": entry.size,
-            "due": iso_time(entry.at),
+            "due": time_text(entry.at),
             "rule": entry.rule,
         })
     };

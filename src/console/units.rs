@@ -1,6 +1,8 @@
 //! Numbers and times as people read them.
 
 use myfsio_actors::names::Stamp;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Bytes in units of 1024, three digits at least: `1.44 MiB`.
 pub fn bytes(bytes: u64) -> String {
@@ -59,15 +61,15 @@ pub struct When {
 impl When {
     /// Of a stamp.
     pub fn of(stamp: Stamp) -> Self {
-        let seconds = Stamp(stamp.seconds().saturating_mul(1_000_000_000));
-        let iso = seconds.rfc3339();
-        let text = iso.replace('T', " ").replace('Z', " UTC");
-        Self { iso, text }
+        Self::of_seconds(stamp.seconds())
     }
 
-    /// Of seconds since 1970.
+    /// Of seconds since 1970, before the year 10000.
     pub fn of_seconds(seconds: u64) -> Self {
-        Self::of(Stamp(seconds.saturating_mul(1_000_000_000)))
+        let time = i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+        let iso = time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default();
+        let text = iso.replace('T', " ").replace('Z', " UTC");
+        Self { iso, text }
     }
 }
 
@@ -128,6 +130,7 @@ mod tests {
     fn times() {
         let when = When::of_seconds(1_764_144_000);
         assert_eq!((when.iso.as_str(), when.text.as_str()), ("2025-11-26T08:00:00Z", "2025-11-26 08:00:00 UTC"));
+        assert_eq!(When::of_seconds(253_402_300_799).iso, "9999-12-31T23:59:59Z");
         assert_eq!(lasting(7_200), "2\u{a0}hours");
     }
 

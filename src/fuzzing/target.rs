@@ -20,7 +20,7 @@ pub fn request_target(data: &[u8]) -> bool {
     let head = request.head();
     let domains = ["example.com".to_owned(), "s3.example.com".to_owned()];
     let address = match route::find(Some(head.host()), request.uri.path(), &domains) {
-        Ok(Route::S3(Address::Control(_))) => return true,
+        Ok(Route::S3(Address::Control(_) | Address::ObjectLambda)) => return true,
         Ok(Route::S3(address)) => address,
         Ok(
             Route::Website(_)

@@ -74,7 +74,8 @@ fn again<T: PartialEq + std::fmt::Debug>(
 
 fn write_configuration(configuration: &CreateBucketConfiguration) -> String {
     let mut out = XmlWriter::new("CreateBucketConfiguration");
-    out.text_if("LocationConstraint", configuration.location_constraint.as_deref());
+    out.text_if("LocationConstraint", configuration.location_constraint.as_deref()).open("Tags");
+    push_tags(&mut out, &configuration.tags);
     out.finish()
 }
 
@@ -104,8 +105,12 @@ fn write_parts(parts: &[RequestedPart]) -> String {
 fn write_tags(tags: &[(String, String)]) -> String {
     let mut out = XmlWriter::new("Tagging");
     out.open("TagSet");
+    push_tags(&mut out, tags);
+    out.finish()
+}
+
+fn push_tags(out: &mut XmlWriter, tags: &[(String, String)]) {
     for (key, value) in tags {
         out.open("Tag").text("Key", key).text("Value", value).close();
     }
-    out.finish()
 }

@@ -19,9 +19,7 @@ use super::uploads::{Remembered, What};
 use crate::s3::auth::canonical::encode;
 use crate::s3::checksum::crc64nvme;
 use crate::s3::xml::client::{self as documents, ListedPart};
-use crate::s3::xml::object_lock::mode_name;
-use crate::s3::xml::time_text;
-use myfsio_actors::names::Stamp;
+use crate::s3::xml::object_lock::{mode_name, until_text};
 
 /// Parts of one object that are sent at the same time.
 const PARTS_AT_ONCE: usize = 4;
@@ -96,9 +94,8 @@ fn attributes(to: &Destination, object: &Object) -> Vec<(String, String)> {
     let locks = to.terms.as_ref().and_then(|terms| terms.bucket).is_some_and(|bucket| bucket.object_lock);
     if locks {
         if let Some(retention) = object.controls.retention {
-            let until = Stamp(retention.until_millis.saturating_mul(1_000_000));
             put("x-amz-object-lock-mode", Some(mode_name(retention.mode)));
-            put("x-amz-object-lock-retain-until-date", Some(&time_text(until)));
+            put("x-amz-object-lock-retain-until-date", Some(&until_text(&retention)));
         }
         put("x-amz-object-lock-legal-hold", object.controls.legal_hold.map(|is_on| if is_on { "ON" } else { "OFF" }));
     }

@@ -567,32 +567,37 @@ pub fn would_list(call: &Call, bucket: &Bucket, key: &str) -> bool {
 
 /// Asks for a permission on a bucket that the caller is about to create. Errs: AccessDenied.
 pub fn on_new_bucket(call: &Call, action: &str, name: &BucketName, owner: &CanonicalId) -> Result<(), S3Error> {
+    ask_of_new_bucket(call, action, name, Some(owner), Asks::Nothing)
+}
+
+/// Asks whether the caller may give these tags to a bucket that it is about to create. Errs: AccessDenied.
+pub fn tags_of_new_bucket(call: &Call, name: &BucketName, owner: &CanonicalId, tags: &[Tag]) -> Result<(), S3Error> {
+    ask_of_new_bucket(call, Operation::TagResource.action(false), name, Some(owner), Asks::BucketTags(tags))
+}
+
+/// Asks whether the caller may create a bucket, in this region if it names one, with these tags. Errs: AccessDenied.
+pub fn creation(call: &Call, name: &BucketName, region: Option<&str>, tags: &[Tag]) -> Result<(), S3Error> {
+    ask_of_new_bucket(call, call.operation.action(false), name, None, Asks::NewBucket(region, tags))
+}
+
+fn ask_of_new_bucket(
+    call: &Call,
+    action: &str,
+    name: &BucketName,
+    owner: Option<&CanonicalId>,
+    asks: Asks<'_>,
+) -> Result<(), S3Error> {
     let question = Question {
         principal: call.auth.principal.as_deref(),
         action,
         bucket: Some(name),
-        bucket_owner: Some(owner),
+        bucket_owner: owner,
         config: None,
         key: None,
         version: None,
         facts: facts(call),
     };
-    ask(&call.node, &question, &Subject::default(), Asks::Nothing)
-}
-
-/// Asks whether the caller may create a bucket, in this region if it names one. Errs: AccessDenied.
-pub fn creation(call: &Call, name: &BucketName, region: Option<&str>) -> Result<(), S3Error> {
-    let question = Question {
-        principal: call.auth.principal.as_deref(),
-        action: call.operation.action(false),
-        bucket: Some(name),
-        bucket_owner: None,
-        config: None,
-        key: None,
-        version: None,
-        facts: facts(call),
-    };
-    ask(&call.node, &question, &Subject::default(), region.map_or(Asks::Nothing, Asks::Region))
+    ask(&call.node, &question, &Subject::default(), asks)
 }
 
 /// What decisions about a call depend on. Of a batch, no more refusals are explained than are kept.

@@ -13,7 +13,7 @@ use myfsio_actors::storage::{DigestPlan, Digests};
 
 use super::auth::chunked::declared_trailers;
 use super::error::{ErrorCode, S3Error};
-use super::headers::text;
+use super::headers::{not_implemented, text};
 
 /// Trailers of a request, names in lower case.
 pub type Trailers = Vec<(String, String)>;
@@ -52,7 +52,7 @@ pub struct BodyChecks {
 
 impl BodyChecks {
     /// Reads the claims. Errs: InvalidDigest for a malformed Content-MD5, BadDigest for a malformed checksum,
-    /// InvalidRequest for an unknown algorithm, or more than one.
+    /// InvalidRequest for an unknown algorithm, or more than one, NotImplemented for one of S3 that is not built.
     pub fn parse(headers: &HeaderMap, sha256: Option<[u8; 32]>) -> Result<Self, S3Error> {
         Ok(Self { content_md5: content_md5(headers)?, sha256, checksum: checksum_claim(headers)? })
     }
@@ -156,7 +156,31 @@ fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, S3Error> {
     }
 }
 
+/// Beginning of headers that tell a checksum, or something of checksums.
+const PREFIX: &str = "x-amz-checksum-";
+/// Those that tell something of checksums.
+const ABOUT: [&str; 3] = ["algorithm", "mode", "type"];
+/// Algorithms that S3 has besides (S3 User Guide, "Checking object integrity").
+const UNBUILT: [&str; 5] = ["md5", "sha512", "xxhash128", "xxhash3", "xxhash64"];
+
+/// Refuses checksums that nobody would compare. Errs: NotImplemented for those of S3, InvalidRequest for others.
+fn refuse_unknown(headers: &HeaderMap) -> Result<(), S3Error> {
+    for name in headers.keys() {
+        let Some(kind) = name.as_str().strip_prefix(PREFIX) else { continue };
+        let is_built = ChecksumAlgorithm::ALL.iter().any(|algorithm| algorithm.header() == name.as_str());
+        if UNBUILT.contains(&kind) {
+            return Err(not_implemented(name.as_str(), &text(headers, name.as_str()).unwrap_or_default()));
+        }
+        if !is_built && !ABOUT.contains(&kind) {
+            let message = "The algorithm type you specified in x-amz-checksum- header is invalid.";
+            return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
+        }
+    }
+    Ok(())
+}
+
 fn checksum_claim(headers: &HeaderMap) -> Result<Option<ChecksumClaim>, S3Error> {
+    refuse_unknown(headers)?;
     let mut claims = Vec::new();
     for algorithm in ChecksumAlgorithm::ALL {
         for value in headers.get_all(algorithm.header()) {
@@ -264,6 +288,19 @@ mod tests {
             code(&[("x-amz-sdk-checksum-algorithm", "crc32"), ("x-amz-checksum-sha1", "2jmj7l5rSw0yVb/vlWAYkK/YBwk=")]),
             None
         );
+    }
+
+    #[test]
+    fn what_nobody_would_compare_is_refused() {
+        for kind in UNBUILT {
+            let name = HeaderName::from_bytes(format!("{PREFIX}{kind}").as_bytes()).unwrap();
+            let headers = HeaderMap::from_iter([(name, HeaderValue::from_static("AAAA"))]);
+            assert_eq!(BodyChecks::parse(&headers, None).unwrap_err().code(), ErrorCode::NotImplemented, "{kind}");
+        }
+        assert_eq!(code(&[("x-amz-checksum-crc7", "AAAA")]), Some(ErrorCode::InvalidRequest));
+        let about = [("x-amz-checksum-mode", "ENABLED"), ("x-amz-checksum-algorithm", "CRC32")];
+        assert_eq!(code(&about), None);
+        assert_eq!(code(&[("x-amz-checksum-type", "COMPOSITE")]), None);
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Exchange {
                 Self { tells_json: asks_json(head), ..Self::with_bucket(node, head, bucket, None, request_id) }
             }
             Address::Object(bucket, key) => Self::with_bucket(node, head, bucket, Some(key), request_id),
-            Address::Service | Address::Control(_) => Self::default(),
+            Address::Service | Address::ObjectLambda | Address::Control(_) => Self::default(),
         }
     }
 

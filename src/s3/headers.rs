@@ -98,13 +98,32 @@ pub fn website_redirect(headers: &HeaderMap) -> Result<Option<String>, S3Error> 
     ))
 }
 
+/// Headers of features that are not built, with the values that ask for nothing else than what happens anyhow.
+const UNBUILT: [(&str, &[&str]); 4] = [
+    ("x-amz-write-offset-bytes", &[]),
+    ("x-amz-bucket-namespace", &["global"]),
+    ("x-amz-if-match-initiated-time", &[]),
+    // No object has annotations.
+    ("x-amz-object-annotation-directive", &["COPY", "EXCLUDE"]),
+];
+/// What of a lock there is; what else S3 has or will have would seem to protect and not do it.
+const LOCK_PREFIX: &str = "x-amz-object-lock-";
+const LOCK_HEADERS: [&str; 3] =
+    ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold"];
+
 /// Refuses headers of features that are not built. Errs: NotImplemented.
 pub fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), S3Error> {
-    const UNBUILT: &str = "x-amz-write-offset-bytes";
-    match text(headers, UNBUILT) {
-        Some(value) => Err(not_implemented(UNBUILT, &value)),
-        None => Ok(()),
+    for (name, value) in headers {
+        let name = name.as_str();
+        let allowed = match UNBUILT.iter().find(|(unbuilt, _)| *unbuilt == name) {
+            Some((_, harmless)) => harmless.iter().any(|harmless| value.as_bytes() == harmless.as_bytes()),
+            None => !name.starts_with(LOCK_PREFIX) || LOCK_HEADERS.contains(&name),
+        };
+        if !allowed {
+            return Err(not_implemented(name, &value_text(value)));
+        }
     }
+    Ok(())
 }
 
 /// The refusal of a header whose feature is not built.
@@ -337,5 +356,17 @@ mod tests {
         let code = |pairs: &[(&'static str, &[u8])]| refuse_unbuilt(&headers(pairs)).map_err(|e| e.code());
         assert_eq!(code(&[("x-amz-acl", b"public-read"), ("content-type", b"a/b")]), Ok(()));
         assert_eq!(code(&[("x-amz-write-offset-bytes", b"7")]), Err(ErrorCode::NotImplemented));
+        assert_eq!(code(&[("x-amz-object-lock-mode", b"GOVERNANCE"), ("x-amz-object-lock-legal-hold", b"ON")]), Ok(()));
+        for name in ["event-hold", "event-hold-duration-days", "event-hold-duration-years", "whatever"] {
+            let name = HeaderName::from_bytes(format!("x-amz-object-lock-{name}").as_bytes()).unwrap();
+            let headers = HeaderMap::from_iter([(name, HeaderValue::from_static("ON"))]);
+            assert_eq!(refuse_unbuilt(&headers).unwrap_err().code(), ErrorCode::NotImplemented, "{headers:?}");
+        }
+        assert_eq!(
+            code(&[("x-amz-bucket-namespace", b"global"), ("x-amz-object-annotation-directive", b"COPY")]),
+            Ok(())
+        );
+        assert_eq!(code(&[("x-amz-bucket-namespace", b"account-regional")]), Err(ErrorCode::NotImplemented));
+        assert_eq!(code(&[("x-amz-object-annotation-directive", b"MOVE")]), Err(ErrorCode::NotImplemented));
     }
 }

@@ -4,11 +4,13 @@
 //! must be present. INVARIANT: a parameter that is a mark of any row is either a mark of the row that was chosen or named
 //! as its modifier; else the request is refused, so that `PUT /bucket/key?acl` can never become a PutObject.
 
-use actix_web::http::Method;
+mod resolve;
+
 use actix_web::http::header::HeaderMap;
 
-use super::error::{ErrorCode, S3Error};
 use super::query::Query;
+
+pub use resolve::{is_sub_resource, resolve};
 
 /// What a request addresses, and so the shape of the resource that its permission is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +21,8 @@ pub enum Scope {
     Bucket,
     /// An object key in a bucket.
     Object,
+    /// What a function of Object Lambda answers in place of an object: `/WriteGetObjectResponse`.
+    ObjectLambda,
     /// A bucket, by its ARN, in S3 Control's tag operations.
     Control,
 }
@@ -29,6 +33,7 @@ impl Scope {
             Self::Service => "SERVICE",
             Self::Bucket => "BUCKET",
             Self::Object => "OBJECT",
+            Self::ObjectLambda => "OBJECT_LAMBDA",
             Self::Control => "TAGS",
         }
     }
@@ -115,6 +120,7 @@ use Mark::{Header as H, Query as Q, QueryIs, With};
 // Of several rows that fit a request, the one with the most marks is meant.
 operation_table! {
     ListBuckets GET Service [] "s3:ListAllMyBuckets" "s3:ListAllMyBuckets" true;
+    ListDirectoryBuckets GET Service [Q("max-directory-buckets")] "s3:ListAllMyBuckets" "s3:ListAllMyBuckets" false;
 
     CreateBucket PUT Bucket [] "s3:CreateBucket" "s3:CreateBucket" true;
     HeadBucket HEAD Bucket [] "s3:HeadBucket" "s3:HeadBucket" true;
@@ -191,6 +197,7 @@ operation_table! {
     CreateBucketMetadataTableConfiguration POST Bucket [Q("metadataTable")] "s3:CreateBucketMetadataTableConfiguration" "s3:CreateBucketMetadataTableConfiguration" false;
     GetBucketMetadataTableConfiguration GET Bucket [Q("metadataTable")] "s3:GetBucketMetadataTableConfiguration" "s3:GetBucketMetadataTableConfiguration" false;
     DeleteBucketMetadataTableConfiguration DELETE Bucket [Q("metadataTable")] "s3:DeleteBucketMetadataTableConfiguration" "s3:DeleteBucketMetadataTableConfiguration" false;
+    UpdateBucketMetadataAnnotationTableConfiguration PUT Bucket [Q("metadataAnnotationTable")] "s3:UpdateBucketMetadataAnnotationTableConfiguration" "s3:UpdateBucketMetadataAnnotationTableConfiguration" false;
     UpdateBucketMetadataInventoryTableConfiguration PUT Bucket [Q("metadataInventoryTable")] "s3:UpdateBucketMetadataInventoryTableConfiguration" "s3:UpdateBucketMetadataInventoryTableConfiguration" false;
     UpdateBucketMetadataJournalTableConfiguration PUT Bucket [Q("metadataJournalTable")] "s3:UpdateBucketMetadataJournalTableConfiguration" "s3:UpdateBucketMetadataJournalTableConfiguration" false;
     GetBucketAbac GET Bucket [Q("abac")] "s3:GetBucketAbac" "s3:GetBucketAbac" false;
@@ -221,11 +228,17 @@ operation_table! {
     PutObjectRetention PUT Object [Q("retention")] "s3:PutObjectRetention" "s3:PutObjectRetention" true;
     GetObjectLegalHold GET Object [Q("legal-hold")] "s3:GetObjectLegalHold" "s3:GetObjectLegalHold" true;
     PutObjectLegalHold PUT Object [Q("legal-hold")] "s3:PutObjectLegalHold" "s3:PutObjectLegalHold" true;
+    ListObjectAnnotations GET Object [Q("annotation")] "s3:ListObjectAnnotations" "s3:ListObjectAnnotations" false;
+    GetObjectAnnotation GET Object [Q("annotation"), With("annotationName")] "s3:GetObjectAnnotation" "s3:GetObjectAnnotation" false;
+    PutObjectAnnotation PUT Object [Q("annotation")] "s3:PutObjectAnnotation" "s3:PutObjectAnnotation" false;
+    DeleteObjectAnnotation DELETE Object [Q("annotation")] "s3:DeleteObjectAnnotation" "s3:DeleteObjectAnnotation" false;
     GetObjectTorrent GET Object [Q("torrent")] "s3:GetObjectTorrent" "s3:GetObjectVersionTorrent" false;
     RestoreObject POST Object [Q("restore")] "s3:RestoreObject" "s3:RestoreObject" false;
     SelectObjectContent POST Object [Q("select")] "s3:GetObject" "s3:GetObject" false;
     RenameObject PUT Object [Q("renameObject")] "s3:PutObject" "s3:PutObject" false;
     UpdateObjectEncryption PUT Object [Q("encryption")] "s3:UpdateObjectEncryption" "s3:UpdateObjectEncryption" true;
+
+    WriteGetObjectResponse POST ObjectLambda [] "s3:GetObject" "s3:GetObject" false;
 
     ListTagsForResource GET Control [] "s3:ListTagsForResource" "s3:ListTagsForResource" true;
     TagResource POST Control [] "s3:TagResource" "s3:TagResource" true;
@@ -300,154 +313,5 @@ impl Operation {
     /// Whether its body is the content of an object or part, limited by `MAX_UPLOAD_SIZE`; other bodies are documents.
     pub fn takes_content(self) -> bool {
         matches!(self, Self::PutObject | Self::UploadPart | Self::PostObject)
-    }
-}
-
-/// Finds the operation that a request asks for. Errs: MethodNotAllowed when the resource or sub-resource has no such
-/// method, InvalidArgument when two sub-resources contradict each other or an upload parameter is missing.
-pub fn resolve(method: &Method, scope: Scope, query: &Query, headers: &HeaderMap) -> Result<Operation, S3Error> {
-    let rows = || Operation::ALL.iter().map(|op| op.row()).filter(|row| row.scope == scope);
-    let fits =
-        |row: &&Row| row.method == method.as_str() && row.marks.iter().all(|mark| mark.is_present(query, headers));
-    let Some(row) = rows().filter(fits).max_by_key(|row| row.marks.len()) else {
-        return Err(method_not_allowed(method, scope, query));
-    };
-    for name in sub_resources(method, scope, query) {
-        if !row.marks.contains(&Q(name)) {
-            return Err(unclaimed(row, name, method, scope, query));
-        }
-    }
-    if matches!(method.as_str(), "PUT" | "POST") && query.has("partNumber") && !row.marks.contains(&With("partNumber"))
-    {
-        return Err(S3Error::invalid_argument(
-            "uploadId",
-            query.get("uploadId").unwrap_or_default(),
-            "This operation takes partNumber and uploadId together.",
-        ));
-    }
-    Ok(row.operation)
-}
-
-/// Names in the query that mark a row: of the same scope for reads, of any scope for writes, so that a slip in the path
-/// never turns a configuration into an object.
-fn sub_resources<'a>(method: &Method, scope: Scope, query: &'a Query) -> impl Iterator<Item = &'static str> + 'a {
-    let reads = matches!(method.as_str(), "GET" | "HEAD");
-    Operation::ALL
-        .iter()
-        .map(|op| op.row())
-        .filter(move |row| !reads || row.scope == scope)
-        .flat_map(|row| row.marks)
-        .filter_map(|mark| if let Q(name) = mark { Some(*name) } else { None })
-        .filter(|name| query.has(name))
-}
-
-/// Whether a parameter of this name selects an operation.
-pub fn is_sub_resource(name: &str) -> bool {
-    Operation::ALL.iter().flat_map(|op| op.row().marks).any(|mark| matches!(mark, Q(marked) if *marked == name))
-}
-
-fn unclaimed(row: &Row, name: &'static str, method: &Method, scope: Scope, query: &Query) -> S3Error {
-    let claimed = row.marks.iter().find_map(|mark| if let Q(claimed) = mark { Some(*claimed) } else { None });
-    match claimed {
-        Some(claimed) => S3Error::with_message(
-            ErrorCode::InvalidArgument,
-            format!("Conflicting query string parameters: {claimed}, {name}"),
-        )
-        .field("ArgumentName", "ResourceType")
-        .field("ArgumentValue", claimed),
-        // UploadPart without its part number.
-        None if name == "uploadId" => {
-            S3Error::invalid_argument("partNumber", "", "This operation takes partNumber and uploadId together.")
-        }
-        None => method_not_allowed(method, scope, query),
-    }
-}
-
-fn method_not_allowed(method: &Method, scope: Scope, query: &Query) -> S3Error {
-    let asked = sub_resources(&Method::GET, scope, query).next();
-    let mut allowed: Vec<&str> = Operation::ALL
-        .iter()
-        .map(|op| op.row())
-        .filter(|row| row.scope == scope)
-        .filter(|row| asked.is_none_or(|name| row.marks.contains(&Q(name))))
-        .map(|row| row.method)
-        .collect();
-    allowed.sort_unstable();
-    allowed.dedup();
-    let resource_type = asked.map_or_else(|| scope.name().to_owned(), str::to_ascii_uppercase);
-    S3Error::new(ErrorCode::MethodNotAllowed)
-        .field("Method", method.as_str())
-        .field("ResourceType", resource_type)
-        .header("allow", &allowed.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::http::header::{HeaderName, HeaderValue};
-
-    fn request_of(row: &Row) -> (Method, Query, HeaderMap) {
-        let mut headers = HeaderMap::new();
-        let mut query = vec!["x-id=Anything".to_owned(), "versionId=null".to_owned()];
-        for mark in row.marks {
-            match mark {
-                Q(name) | With(name) => query.push(format!("{name}=1")),
-                QueryIs(name, value) => query.push(format!("{name}={value}")),
-                H(name) => {
-                    headers.insert(HeaderName::from_static(name), HeaderValue::from_static("/b/k"));
-                }
-            };
-        }
-        (row.method.parse().unwrap(), Query::parse(&query.join("&")).unwrap(), headers)
-    }
-
-    #[test]
-    fn every_row_resolves_to_itself() {
-        for operation in Operation::ALL {
-            let row = operation.row();
-            let (method, query, headers) = request_of(row);
-            assert_eq!(resolve(&method, row.scope, &query, &headers).unwrap(), *operation);
-            assert!(row.action.contains(':') && row.version_action.contains(':'), "{}", operation.name());
-        }
-    }
-
-    #[test]
-    fn nothing_falls_through() {
-        let methods = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"];
-        let mut names: Vec<_> = Operation::ALL.iter().flat_map(|op| op.row().marks).collect();
-        names.dedup();
-        for mark in names {
-            let Q(name) = mark else { continue };
-            for scope in [Scope::Service, Scope::Bucket, Scope::Object] {
-                for method in methods {
-                    let query = Query::parse(name).unwrap();
-                    let Ok(operation) = resolve(&method.parse().unwrap(), scope, &query, &HeaderMap::new()) else {
-                        continue;
-                    };
-                    let row = operation.row();
-                    assert_eq!((row.method, row.scope), (method, scope));
-                    let ignorable = matches!(method, "GET" | "HEAD")
-                        && !Operation::ALL.iter().any(|op| op.row().scope == scope && op.row().marks.contains(mark));
-                    assert!(row.marks.contains(mark) || ignorable, "{method} {scope:?} ?{name}: {}", operation.name());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn contradictions_are_refused() {
-        let code = |method: Method, scope, query: &str| {
-            resolve(&method, scope, &Query::parse(query).unwrap(), &HeaderMap::new()).map_err(|e| e.code())
-        };
-        assert_eq!(code(Method::GET, Scope::Bucket, "acl&policy"), Err(ErrorCode::InvalidArgument));
-        assert_eq!(code(Method::PUT, Scope::Object, "uploadId=1"), Err(ErrorCode::InvalidArgument));
-        assert_eq!(code(Method::PUT, Scope::Object, "partNumber=1"), Err(ErrorCode::InvalidArgument));
-        assert_eq!(code(Method::GET, Scope::Object, "partNumber=1"), Ok(Operation::GetObject));
-        assert_eq!(code(Method::GET, Scope::Bucket, "list-type=2&prefix=a"), Ok(Operation::ListObjectsV2));
-        assert_eq!(code(Method::GET, Scope::Bucket, "list-type=1"), Ok(Operation::ListObjects));
-        assert_eq!(code(Method::DELETE, Scope::Object, "acl"), Err(ErrorCode::MethodNotAllowed));
-        assert_eq!(code(Method::PATCH, Scope::Object, ""), Err(ErrorCode::MethodNotAllowed));
-        assert_eq!(code(Method::PUT, Scope::Service, ""), Err(ErrorCode::MethodNotAllowed));
-        assert_eq!(code(Method::PUT, Scope::Object, "versioning"), Err(ErrorCode::MethodNotAllowed));
     }
 }

@@ -15,8 +15,7 @@ use super::handlers::object_copy::CopySource;
 use super::handlers::object_lock::lock_of_headers;
 use super::headers::{text, value_text};
 use super::query::Query;
-use super::xml::object_lock::mode_name;
-use super::xml::time_text;
+use super::xml::object_lock::{mode_name, until_text};
 use crate::tls::client_version;
 
 /// What a decision may depend on beside principal, action and resource: the sources of policy condition keys.
@@ -90,8 +89,8 @@ pub enum Asks<'a> {
     BucketTags(&'a [Tag]),
     /// The request takes the tags of these keys from its bucket.
     BucketTagKeys(&'a [&'a str]),
-    /// The request makes a bucket in this region.
-    Region(&'a str),
+    /// The request makes a bucket, in this region if it names one, with these tags.
+    NewBucket(Option<&'a str>, &'a [Tag]),
     /// The request goes on with an upload that was begun with these headers, which say the same of its object.
     Begun(&'a [(&'static str, String)]),
 }
@@ -111,8 +110,7 @@ impl AskedLock {
         if let Some(retention) = self.retention {
             let left = retention.until_millis.saturating_sub(now.0 / 1_000_000);
             context.add("s3:object-lock-mode", mode_name(retention.mode));
-            let until = time_text(Stamp(retention.until_millis.saturating_mul(1_000_000)));
-            context.add("s3:object-lock-retain-until-date", until);
+            context.add("s3:object-lock-retain-until-date", until_text(&retention));
             context.add("s3:object-lock-remaining-retention-days", left.div_ceil(86_400_000).to_string());
         }
         if let Some(is_on) = self.legal_hold {
@@ -150,15 +148,17 @@ impl Facts<'_> {
                     context.add("s3:RequestObjectTagKeys", key.as_str());
                 }
             }
-            Asks::BucketTags(tags) => {
+            Asks::BucketTags(tags) | Asks::NewBucket(_, tags) => {
                 for (key, value) in tags {
                     context.add(format!("aws:RequestTag/{key}"), value.as_str());
                     context.add("aws:TagKeys", key.as_str());
                 }
             }
             Asks::BucketTagKeys(keys) => keys.iter().for_each(|key| context.add("aws:TagKeys", *key)),
-            Asks::Region(region) => context.add("s3:LocationConstraint", region),
             Asks::Nothing | Asks::Listing(_) | Asks::Lock(_) | Asks::Begun(_) => {}
+        }
+        if let Asks::NewBucket(Some(region), _) = asks {
+            context.add("s3:LocationConstraint", region);
         }
         match asks {
             Asks::Lock(lock) => lock.tell(&mut context, self.now),

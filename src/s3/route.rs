@@ -13,6 +13,8 @@ use super::website::Site;
 
 /// First path segment of S3 Control: the version of its API.
 const CONTROL: &str = "v20180820";
+/// Path of WriteGetObjectResponse (S3 API Reference); no name of a bucket, which has no capitals.
+const OBJECT_LAMBDA: &str = "WriteGetObjectResponse";
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub enum Address {
     Bucket(BucketName),
     /// A key in a bucket.
     Object(BucketName, ObjectKey),
+    /// What a function of Object Lambda answers.
+    ObjectLambda,
     /// A bucket, by its ARN, in S3 Control's tag operations.
     Control(BucketName),
     /// A document that belongs to a bucket, by a path of its own; errors are told as JSON.
@@ -98,6 +102,7 @@ impl Address {
             Self::Service => Scope::Service,
             Self::Bucket(_) | Self::Document(..) => Scope::Bucket,
             Self::Object(..) => Scope::Object,
+            Self::ObjectLambda => Scope::ObjectLambda,
             Self::Control(_) => Scope::Control,
         }
     }
@@ -105,11 +110,22 @@ impl Address {
     /// Bucket and key.
     pub fn into_parts(self) -> (Option<BucketName>, Option<ObjectKey>) {
         match self {
-            Self::Service => (None, None),
+            Self::Service | Self::ObjectLambda => (None, None),
             Self::Bucket(bucket) | Self::Control(bucket) | Self::Document(_, bucket) => (Some(bucket), None),
             Self::Object(bucket, key) => (Some(bucket), Some(key)),
         }
     }
+}
+
+/// The bucket that a request is about, also where the rest of its path cannot be read.
+pub fn bucket_of(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> Option<BucketName> {
+    let of_host = host.and_then(|host| virtual_bucket(host, base_domains));
+    let of_path = || {
+        let path = raw_path.strip_prefix('/').unwrap_or(raw_path);
+        let decoded = decode(path.split('/').next().unwrap_or_default()).ok()?;
+        String::from_utf8(decoded).ok()
+    };
+    BucketName::parse(&of_host.or_else(of_path)?).ok()
 }
 
 /// The host that a request names: its `Host` header, else that of its target.
@@ -136,6 +152,7 @@ pub fn find(host: Option<&str>, raw_path: &str, base_domains: &[String]) -> Resu
         "bucket-policy" => document(Document::Policy, rest.unwrap_or_default()),
         "bucket" => document(Document::Quota, rest.unwrap_or_default()),
         CONTROL => control(rest.unwrap_or_default()),
+        OBJECT_LAMBDA if rest.is_none() => Ok(Route::S3(Address::ObjectLambda)),
         "" if rest.is_none() => Ok(Route::S3(Address::Service)),
         bucket => address(Some(bucket), rest.unwrap_or_default()).map(Route::S3),
     }
@@ -291,6 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_cannot_be_read_names_its_bucket() {
+        let domains = ["example.com".to_owned()];
+        let of = |host: &str, path: &str| bucket_of(Some(host), path, &domains).map(|bucket| bucket.to_string());
+        assert_eq!(of("localhost", "/abc/%zz").as_deref(), Some("abc"));
+        assert_eq!(of("localhost", "/a%62c").as_deref(), Some("abc"));
+        assert_eq!(of("abc.example.com", "/%zz").as_deref(), Some("abc"));
+        for path in ["/", "/Abc/%zz", "/%zz/abc", "/ab%/k"] {
+            assert_eq!(of("localhost", path), None, "{path}");
+        }
+    }
+
+    #[test]
     fn own_routes_are_no_buckets() {
         assert_eq!(find_path("/healthz"), Ok(Route::Health));
         assert_eq!(find_path("/_myfsio/metrics"), Ok(Route::Admin));
@@ -301,6 +330,7 @@ mod tests {
             assert_eq!(find_path(path), Ok(Route::Unbuilt), "{path}");
         }
         assert_eq!(find_path("/presigned/k"), object("presigned", "k"));
+        assert_eq!(find_path("/WriteGetObjectResponse"), Ok(Route::S3(Address::ObjectLambda)));
     }
 
     #[test]

@@ -129,6 +129,89 @@ def test_known_sub_resources_never_fall_through(server, s3, bucket, method, targ
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
+@pytest.mark.parametrize("query", [
+    "annotation&annotationName=note", "annotation=&annotationName=note", "annotation&annotationName=note&x-id=PutObjectAnnotation",
+    "append&position=0", "of-tomorrow", "of-tomorrow=",
+])
+def test_what_nobody_knows_of_an_object_never_becomes_the_object(server, s3, bucket, query):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"precious")
+    for method, body in (("PUT", b"hi"), ("DELETE", b""), ("POST", b"")):
+        status, _, answer = signed(server, method, f"/{bucket}/k?{query}", body)
+        assert status in (405, 501) and (status == 501 or method == "POST"), (method, status, answer)
+    assert signed(server, "PUT", f"/{bucket}-new?{query}")[0] in (405, 501)
+    assert signed(server, "DELETE", f"/{bucket}?{query}")[0] in (405, 501)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"precious"
+    assert f"{bucket}-new" not in [b["Name"] for b in s3.list_buckets()["Buckets"]]
+
+
+def test_operations_of_other_endpoints_are_known(server, bucket):
+    for method, target in (
+        ("GET", f"/{bucket}/k?annotation"), ("GET", f"/{bucket}/k?annotation&annotationName=a"), ("PUT", f"/{bucket}?metadataAnnotationTable"),
+        ("POST", "/WriteGetObjectResponse"), ("GET", "/?max-directory-buckets=10"),
+    ):
+        status, _, body = signed(server, method, target, b"<x/>" if method != "GET" else b"")
+        assert (status, code_of(body)) == (501, "NotImplemented"), (target, body)
+
+
+@pytest.mark.parametrize("target", [
+    *("/{b}?" + name for name in ("torrent", "restore", "select", "retention", "legal-hold", "attributes", "uploadId=1", "renameObject", "annotation")),
+    "/?acl", "/?versioning", "/?uploads",
+])
+def test_no_listing_stands_for_what_is_not_there(server, bucket, target):
+    status, headers, body = signed(server, "GET", target.format(b=bucket))
+    assert (status, code_of(body)) == (405, "MethodNotAllowed"), body
+    assert "allow" in headers and f"<ResourceType>{target.split('?')[1].split('=')[0].upper()}</ResourceType>".encode() in body
+
+
+def test_pages_link_to_objects_with_parameters_of_their_own(server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="page.html", Body=b"page")
+    for query in ("location=here", "inventory", "session=7", "of-tomorrow"):
+        assert signed(server, "GET", f"/{bucket}/page.html?{query}")[2] == b"page", query
+
+
+def test_buckets_are_created_with_tags(server, s3, bucket_name):
+    tags = [{"Key": "team", "Value": "red"}, {"Key": "cost centre", "Value": "7"}]
+    s3.create_bucket(Bucket=bucket_name, CreateBucketConfiguration={"Tags": tags})
+    assert s3.get_bucket_tagging(Bucket=bucket_name)["TagSet"] == sorted(tags, key=lambda tag: tag["Key"])
+    # Again, in another order, and with other tags.
+    s3.create_bucket(Bucket=bucket_name, CreateBucketConfiguration={"Tags": tags[::-1]})
+    s3.create_bucket(Bucket=bucket_name)
+    with refused(409, "BucketAlreadyExists"):
+        s3.create_bucket(Bucket=bucket_name, CreateBucketConfiguration={"Tags": tags[:1]})
+    assert len(s3.get_bucket_tagging(Bucket=bucket_name)["TagSet"]) == 2
+    for bad, code in (
+        ([{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}], "InvalidTag"), ([{"Key": "aws:a", "Value": "1"}], "InvalidTag"),
+        ([{"Key": f"k{i}", "Value": ""} for i in range(51)], "BadRequest"),
+    ):
+        with refused(400, code):
+            s3.create_bucket(Bucket=f"{bucket_name}-bad", CreateBucketConfiguration={"Tags": bad})
+    s3.create_bucket(Bucket=f"{bucket_name}-full", CreateBucketConfiguration={"Tags": [{"Key": f"k{i}" + "x" * 120, "Value": "v" * 256} for i in range(50)]})
+    assert [b["Name"] for b in s3.list_buckets()["Buckets"] if b["Name"].startswith(f"{bucket_name}-")] == [f"{bucket_name}-full"]
+    for name in (f"{bucket_name}-full", bucket_name):
+        s3.delete_bucket(Bucket=name)
+
+
+def test_who_may_create_buckets_with_tags(node_factory):
+    node = node_factory()
+    allow = lambda action, **more: {"Effect": "Allow", "Action": action, "Resource": "*", **more}
+    policy = lambda *statements: [{"PolicyName": "p", "Version": "2012-10-17", "Statement": list(statements)}]
+    red = {"Condition": {"StringEquals": {"aws:RequestTag/team": "red"}}}
+    user = lambda name, *statements: {"access_key": name, "secret_key": "secret", "display_name": name, "account_id": "111122223333", "policies": policy(*statements)}
+    node.add_users(
+        {"access_key": "chief", "secret_key": "secret", "display_name": "chief", "account_id": "111122223333", "root": True, "policies": []},
+        user("maker", allow("s3:CreateBucket")), user("tagger", allow("s3:CreateBucket"), allow("s3:TagResource", **red)),
+        user("reds", allow("s3:CreateBucket", **red), allow("s3:TagResource")))
+    make = lambda who, name, team: node.client(who, "secret").create_bucket(
+        Bucket=name, **({"CreateBucketConfiguration": {"Tags": [{"Key": "team", "Value": team}]}} if team else {}))
+    make("maker", "plain", None)
+    for who, name, team in (("maker", "tagged", "red"), ("tagger", "tagged", "blue"), ("reds", "tagged", "blue"), ("reds", "tagged", None)):
+        with refused(403, "AccessDenied"):
+            make(who, name, team)
+    make("tagger", "by-tagger", "red")
+    make("reds", "by-reds", "red")
+    assert {b["Name"] for b in node.client().list_buckets()["Buckets"]} == {"plain", "by-tagger", "by-reds"}
+
+
 def test_unknown_query_parameters_are_ignored(server, bucket):
     assert signed(server, "PUT", f"/{bucket}/k?x-id=PutObject&foo=bar", b"x")[0] == 200
     assert signed(server, "GET", f"/{bucket}/k?x-id=GetObject&foo=bar")[2] == b"x"

@@ -130,6 +130,15 @@ def test_answers_are_told_to_the_origin(server, s3, shared):
     assert got == 403 and headers["access-control-allow-origin"] == "https://a.example.org"
 
 
+def test_refusals_of_paths_that_cannot_be_read_are_told_to_the_origin(server, shared):
+    for key, code in (("%zz", "InvalidURI"), ("%ff", "InvalidURI"), ("k" * 1100, "KeyTooLongError")):
+        for ask in (send, lambda _, *request, **more: signed(server, *request, **more)):
+            status, headers, body = ask(server.endpoint, "GET", f"/{shared}/{key}", headers={"Origin": ORIGIN})
+            assert (status, code_of(body), headers["vary"]) == (400, code, VARY)
+            assert headers["access-control-allow-origin"] == ORIGIN and "ETag" in headers["access-control-expose-headers"]
+    assert not allowed(send(server.endpoint, "GET", "/no-such-bucket-here/%zz", headers={"Origin": ORIGIN})[1])
+
+
 def test_other_origins_are_told_nothing(server, s3, shared):
     s3.put_object(Bucket=shared, Key="k", Body=b"x")
     for headers in ({}, {"Origin": "https://other.example"}, {"Origin": ORIGIN, "Access-Control-Request-Method": "DELETE"}):

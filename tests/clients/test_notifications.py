@@ -277,6 +277,17 @@ def test_every_change_is_told(node, hook):
     wait_for(lambda: only(node, "told") is None)
 
 
+def test_retentions_are_told(node, hook):
+    s3 = node.client()
+    s3.create_bucket(Bucket="kept", ObjectLockEnabledForBucket=True)
+    configure(s3, "kept", queue(events=["s3:ObjectRetention:Put", "s3:ObjectAnnotation:*"]))
+    version = s3.put_object(Bucket="kept", Key="k", Body=b"x")["VersionId"]
+    s3.put_object_legal_hold(Bucket="kept", Key="k", LegalHold={"Status": "OFF"})
+    s3.put_object_retention(Bucket="kept", Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": "2099-01-01T00:00:00Z"})
+    [record] = hook.wait(1)
+    assert (record["eventName"], record["s3"]["object"]["versionId"]) == ("ObjectRetention:Put", version)
+
+
 def test_only_what_fits_the_filter_is_told(node, hook):
     s3 = node.client()
     s3.create_bucket(Bucket="some")

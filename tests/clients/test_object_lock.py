@@ -1,10 +1,11 @@
 """Object Lock, through boto3."""
 
 import datetime
+import hashlib
 import json
 
 import pytest
-from util import refused
+from util import b64, code_of, refused, signed
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 LATER = (NOW + datetime.timedelta(days=2)).replace(microsecond=0)
@@ -151,3 +152,50 @@ def test_policies_see_the_lock_that_is_asked_for(s3, lockable):
         lock(s3, lockable, until=NOW + datetime.timedelta(days=100))
     s3.put_object_retention(Bucket=lockable, Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": LATER})
     lock(s3, lockable)
+
+
+def send_lock(server, target, document):
+    body = document.encode()
+    return signed(server, "PUT", target, body, {"Content-MD5": b64(hashlib.md5(body).digest())})
+
+
+def test_dates_are_told_to_the_end_of_the_calendar(server, s3, lockable):
+    for date in ("2554-07-22T00:00:00", "2999-01-01T00:00:00", "9999-12-31T23:59:59"):
+        version = s3.put_object(Bucket=lockable, Key="k", Body=b"")["VersionId"]
+        target = f"/{lockable}/k?retention&versionId={version}"
+        document = f"<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>{date}Z</RetainUntilDate></Retention>"
+        assert send_lock(server, target, document)[0] == 200
+        assert f"<RetainUntilDate>{date}.000Z<".encode() in signed(server, "GET", target)[2]
+        told = signed(server, "HEAD", f"/{lockable}/k")[1]
+        assert told["x-amz-object-lock-retain-until-date"] == f"{date}.000Z"
+
+
+def test_documents_that_contradict_themselves_are_refused(server, s3, lockable):
+    rule = "<Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>{}</Days></DefaultRetention></Rule>"
+    document = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>{}</ObjectLockConfiguration>"
+    s3.put_object(Bucket=lockable, Key="k", Body=b"")
+    until = "<RetainUntilDate>2099-01-01T00:00:00Z</RetainUntilDate>"
+    for target, body in (
+        (f"/{lockable}?object-lock", document.format(rule.format(1) + rule.format(2))),
+        (f"/{lockable}?object-lock", document.format(rule.format("1</Days><Days>2"))),
+        (f"/{lockable}/k?retention", f"<Retention><Mode>GOVERNANCE</Mode><Mode>COMPLIANCE</Mode>{until}</Retention>"),
+        (f"/{lockable}?versioning", "<VersioningConfiguration><Status>Enabled</Status><Status>Enabled</Status></VersioningConfiguration>"),
+    ):
+        status, _, answer = send_lock(server, target, body)
+        assert (status, code_of(answer)) == (400, "MalformedXML"), body
+    assert "Rule" not in s3.get_object_lock_configuration(Bucket=lockable)["ObjectLockConfiguration"]
+
+
+def test_holds_that_end_with_an_event_are_never_taken_and_forgotten(server, s3, lockable):
+    held = {"x-amz-object-lock-event-hold": "ON"}
+    s3.put_object(Bucket=lockable, Key="source", Body=b"")
+    for headers in (held, {**held, "x-amz-object-lock-event-hold-duration-days": "10"}, {"x-amz-object-lock-of-tomorrow": "x"}):
+        for method, target, more in (
+            ("PUT", f"/{lockable}/k", {}), ("PUT", f"/{lockable}/k", {"x-amz-copy-source": f"/{lockable}/source"}), ("POST", f"/{lockable}/k?uploads", {}),
+        ):
+            status, _, body = signed(server, method, target, headers={**headers, **more})
+            assert (status, code_of(body)) == (501, "NotImplemented"), (headers, target, more)
+    document = "<Retention><EventHold>ON</EventHold><EventHoldDuration><Days>1</Days></EventHoldDuration></Retention>"
+    status, _, body = send_lock(server, f"/{lockable}/source?retention", document)
+    assert (status, code_of(body)) == (501, "NotImplemented")
+    assert s3.list_objects_v2(Bucket=lockable)["KeyCount"] == 1

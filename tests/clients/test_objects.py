@@ -361,6 +361,16 @@ def test_too_large_is_refused_early(node_factory):
         s3.head_object(Bucket="bkt", Key="big")
 
 
+@pytest.mark.parametrize("name, status, code", [
+    *((name, 501, "NotImplemented") for name in ("md5", "sha512", "xxhash3", "xxhash64", "xxhash128")),
+    ("crc7", 400, "InvalidRequest"), ("crc32", 400, "BadDigest"),
+])
+def test_no_checksum_is_passed_over(server, s3, bucket, name, status, code):
+    got, _, body = signed(server, "PUT", f"/{bucket}/k", b"hello", {f"x-amz-checksum-{name}": "AAAAAA=="})
+    assert (got, code_of(body)) == (status, code)
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
 def test_attributes(s3, bucket):
     body = data(1000)
     s3.put_object(Bucket=bucket, Key="k", Body=body)

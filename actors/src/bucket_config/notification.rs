@@ -54,6 +54,9 @@ const PATTERNS: &[&str] = &[
     "s3:LifecycleExpiration:DeleteMarkerCreated",
     "s3:LifecycleTransition",
     "s3:ObjectAcl:Put",
+    "s3:ObjectAnnotation:*",
+    "s3:ObjectAnnotation:Delete",
+    "s3:ObjectAnnotation:Put",
     "s3:ObjectCreated:*",
     "s3:ObjectCreated:CompleteMultipartUpload",
     "s3:ObjectCreated:Copy",
@@ -66,6 +69,7 @@ const PATTERNS: &[&str] = &[
     "s3:ObjectRestore:Completed",
     "s3:ObjectRestore:Delete",
     "s3:ObjectRestore:Post",
+    "s3:ObjectRetention:Put",
     "s3:ObjectTagging:*",
     "s3:ObjectTagging:Delete",
     "s3:ObjectTagging:Put",
@@ -156,12 +160,18 @@ events! {
     Tagged 8 "s3:ObjectTagging:Put";
     Untagged 9 "s3:ObjectTagging:Delete";
     AclChanged 10 "s3:ObjectAcl:Put";
+    RetentionChanged 11 "s3:ObjectRetention:Put";
 }
 
 impl EventKind {
     /// The kind of this number.
     pub fn of_code(code: u8) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.code() == code)
+    }
+
+    /// Whether S3 tells the event bus of it (S3 User Guide, "Using EventBridge").
+    pub fn is_told_to_the_bus(self) -> bool {
+        self != Self::RetentionChanged
     }
 }
 

@@ -67,6 +67,8 @@ pub fn bus_message(event: &ObjectEvent, region: &str) -> Value {
         EventKind::Tagged => ("Object Tags Added", "PutObjectTagging", None),
         EventKind::Untagged => ("Object Tags Deleted", "DeleteObjectTagging", None),
         EventKind::AclChanged => ("Object ACL Updated", "PutObjectAcl", None),
+        // The bus is not told of it; the name is there for whoever asks.
+        EventKind::RetentionChanged => ("Object Retention Updated", "PutObjectRetention", None),
     };
     let mut object = json!({ "key": event.key.as_str() });
     if let Value::Object(object) = &mut object {
@@ -144,7 +146,8 @@ fn version(kind: EventKind) -> &'static str {
         | EventKind::ExpiredByMarker
         | EventKind::Tagged
         | EventKind::Untagged
-        | EventKind::AclChanged => "2.3",
+        | EventKind::AclChanged
+        | EventKind::RetentionChanged => "2.3",
     }
 }
 

@@ -129,12 +129,13 @@ action_table! {
     Read:
         "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes",
         "s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:GetObjectTorrent", "s3:GetObjectVersionTorrent",
+        "s3:GetObjectAnnotation", "s3:ListObjectAnnotations",
         "s3:GetObjectVersionForReplication", "s3:GetBucketLocation", "s3:GetBucketVersioning",
         "s3:HeadObject" => "s3:GetObject",
         "s3:HeadBucket" => "s3:ListBucket",
         "s3:SelectObjectContent" => "s3:GetObject";
     Write:
-        "s3:PutObject", "s3:AbortMultipartUpload", "s3:RestoreObject",
+        "s3:PutObject", "s3:PutObjectAnnotation", "s3:AbortMultipartUpload", "s3:RestoreObject",
         "s3:CreateMultipartUpload" => "s3:PutObject",
         "s3:UploadPart" => "s3:PutObject",
         "s3:UploadPartCopy" => "s3:PutObject",
@@ -146,6 +147,7 @@ action_table! {
     Tagging: "s3:PutObjectTagging", "s3:PutObjectVersionTagging";
     Delete:
         "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging",
+        "s3:DeleteObjectAnnotation",
         "s3:DeleteObjects" => "s3:DeleteObject";
     DeleteBucket: "s3:DeleteBucket";
     Share:
@@ -164,7 +166,8 @@ action_table! {
         "s3:GetIntelligentTieringConfiguration", "s3:PutIntelligentTieringConfiguration",
         "s3:CreateBucketMetadataTableConfiguration", "s3:GetBucketMetadataTableConfiguration",
         "s3:DeleteBucketMetadataTableConfiguration", "s3:UpdateBucketMetadataInventoryTableConfiguration",
-        "s3:UpdateBucketMetadataJournalTableConfiguration", "s3:GetBucketQuota",
+        "s3:UpdateBucketMetadataJournalTableConfiguration", "s3:UpdateBucketMetadataAnnotationTableConfiguration",
+        "s3:GetBucketQuota",
         "s3:TagResource", "s3:UntagResource", "s3:ListTagsForResource",
         "s3:GetPublicAccessBlock" => "s3:GetBucketPublicAccessBlock",
         "s3:PutPublicAccessBlock" => "s3:PutBucketPublicAccessBlock",

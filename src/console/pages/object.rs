@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use askama::Template;
 use myfsio_actors::bucket_config::RetentionMode;
-use myfsio_actors::names::{ObjectKey, Stamp, VersionId};
+use myfsio_actors::names::{ObjectKey, VersionId};
 use myfsio_actors::storage::{Bucket, Object, Versioning};
 use serde_json::json;
 
@@ -226,7 +226,7 @@ fn lock(object: &Object) -> Lock {
             Some(RetentionMode::Compliance) => "COMPLIANCE",
             None => "",
         },
-        until: retention.map(|retention| When::of(Stamp(retention.until_millis.saturating_mul(1_000_000)))),
+        until: retention.map(|retention| When::of_seconds(retention.until_millis / 1000)),
         is_held: object.controls.is_held(),
     }
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use myfsio_actors::bucket_config::ObjectLock;
+use myfsio_actors::bucket_config::{ObjectLock, Tag};
 use myfsio_actors::storage::{BucketChange, CreateBucket, StorageError};
 
-use crate::s3::authorize::{creation, on_new_bucket};
+use crate::s3::authorize::{creation, on_new_bucket, tags_of_new_bucket};
 use crate::s3::context::Call;
 use crate::s3::controls::of_new_bucket;
 use crate::s3::encryption::asked::refuse_all;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::handlers::bucket_policy::drop_policy;
-use crate::s3::headers::{refuse_unbuilt, text};
+use crate::s3::headers::{check_bucket_tags, refuse_unbuilt, text};
 use crate::s3::respond::{Answer, empty, set_header, xml};
-use crate::s3::xml::requests::{CREATE_BUCKET_BYTES_MAX, create_bucket_configuration};
+use crate::s3::xml::requests::{CREATE_BUCKET_BYTES_MAX, CreateBucketConfiguration, create_bucket_configuration};
 use crate::s3::xml::versioning::{versioning_configuration, write_versioning};
 
 /// The region whose buckets have an empty location constraint, and where creating one's own bucket again succeeds.
@@ -23,22 +23,30 @@ const CLASSIC_REGION: &str = "us-east-1";
 /// Largest VersioningConfiguration in bytes.
 const VERSIONING_BYTES_MAX: usize = 16 * 1024;
 
-/// S3 API Reference, CreateBucket. The permission may depend on the region, so it is asked for once that is known.
+/// S3 API Reference, CreateBucket. The permission may depend on the region and the tags, so it is asked for once they are known.
 pub async fn create_bucket(mut call: Call) -> Answer {
     let name = call.bucket_name.clone().ok_or(ErrorCode::InvalidBucketName)?;
     let document = call.body.collect(CREATE_BUCKET_BYTES_MAX).await?;
     let asked = match document.is_empty() {
-        true => Ok(None),
-        false => create_bucket_configuration(&document).map(|asked| asked.location_constraint),
+        true => Ok(CreateBucketConfiguration::default()),
+        false => create_bucket_configuration(&document),
     };
     // The spine asks for no permission here, so it has not taken in edited policies either.
     call.node.access.refresh().await;
-    creation(&call, &name, asked.as_ref().ok().and_then(|region| region.as_deref()))?;
+    let (region, tags) =
+        asked.as_ref().map_or((None, &[][..]), |asked| (asked.location_constraint.as_deref(), &asked.tags));
+    creation(&call, &name, region, tags)?;
     refuse_unbuilt(&call.headers)?;
     refuse_all(&call.headers)?;
-    check_location(asked?.as_deref(), &call.node.settings.region)?;
+    let CreateBucketConfiguration { location_constraint, tags } = asked?;
+    check_location(location_constraint.as_deref(), &call.node.settings.region)?;
     let owner = call.owner_id();
     let mut config = of_new_bucket(&call.node, &owner, &call.headers)?;
+    if !tags.is_empty() {
+        tags_of_new_bucket(&call, &name, &owner, &tags)?;
+        check_bucket_tags(&tags)?;
+        config.tags = Some(tags.clone());
+    }
     config.object_lock = asked_object_lock(&call)?;
     if config.object_lock.is_some() {
         on_new_bucket(&call, "s3:PutBucketObjectLockConfiguration", &name, &owner)?;
@@ -63,7 +71,8 @@ pub async fn create_bucket(mut call: Call) -> Answer {
             let holds = Arc::clone(&call.storage().bucket(&name)?.config);
             let same = holds.acl == acl
                 && (ownership.is_none() || holds.ownership == ownership)
-                && (!locks || holds.object_lock.is_some());
+                && (!locks || holds.object_lock.is_some())
+                && (tags.is_empty() || are_same(&tags, holds.tags.as_deref().unwrap_or_default()));
             if !same {
                 return Err(S3Error::new(ErrorCode::BucketAlreadyExists).field("BucketName", name.as_str()));
             }
@@ -76,6 +85,11 @@ pub async fn create_bucket(mut call: Call) -> Answer {
     let mut response = empty(StatusCode::OK);
     set_header(&mut response, "location", &format!("/{name}"));
     Ok(response)
+}
+
+/// Whether two sets of tags are the same: tags have no order.
+fn are_same(one: &[Tag], other: &[Tag]) -> bool {
+    one.len() == other.len() && one.iter().all(|tag| other.contains(tag))
 }
 
 /// `x-amz-bucket-object-lock-enabled`. Errs: InvalidArgument unless it is `true` or `false`.
@@ -152,6 +166,13 @@ pub async fn put_bucket_versioning(mut call: Call) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tags_have_no_order() {
+        let tags = |keys: &str| keys.chars().map(|key| (key.to_string(), String::new())).collect::<Vec<_>>();
+        assert!(are_same(&tags("ab"), &tags("ba")) && are_same(&[], &[]));
+        assert!(!are_same(&tags("ab"), &tags("a")) && !are_same(&tags("a"), &tags("b")));
+    }
 
     #[test]
     fn location_constraints() {

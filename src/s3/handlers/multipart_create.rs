@@ -45,8 +45,9 @@ pub async fn create_multipart_upload(call: Call) -> Answer {
     Ok(response)
 }
 
-/// S3 API Reference, AbortMultipartUpload. Errs: NoSuchUpload.
+/// S3 API Reference, AbortMultipartUpload. Errs: NoSuchUpload, NotImplemented.
 pub async fn abort_multipart_upload(call: Call) -> Answer {
+    refuse_unbuilt(&call.headers)?;
     let message = AbortUpload { bucket: call.bucket()?, key: call.key()?, upload: upload_id(&call.query)? };
     call.storage().abort_upload(message).await?;
     Ok(empty(StatusCode::NO_CONTENT))

@@ -19,7 +19,6 @@ use crate::s3::headers::text;
 use crate::s3::replica::{self, Does, Received, may_replicate};
 use crate::s3::respond::{Answer, empty, set_header, xml};
 use crate::s3::xml::object_lock as documents;
-use crate::s3::xml::time_text;
 
 /// Largest document of Object Lock in bytes.
 const DOCUMENT_BYTES_MAX: usize = 16 * 1024;
@@ -268,7 +267,7 @@ pub fn authorize_lock(call: &Call, bucket: &Bucket, key: &str, controls: &Contro
 pub fn set_lock(response: &mut HttpResponse, object: &Object, may: &impl Fn(&str) -> bool) {
     if let Some(retention) = object.controls.retention.filter(|_| may("s3:GetObjectRetention")) {
         set_header(response, MODE, documents::mode_name(retention.mode));
-        set_header(response, UNTIL, &time_text(Stamp(retention.until_millis.saturating_mul(1_000_000))));
+        set_header(response, UNTIL, &documents::until_text(&retention));
     }
     if let Some(is_on) = shown_hold(object).filter(|_| may("s3:GetObjectLegalHold")) {
         set_header(response, HOLD, if is_on { "ON" } else { "OFF" });

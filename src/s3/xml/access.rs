@@ -209,7 +209,7 @@ pub fn write_ownership_controls(setting: ObjectOwnership) -> String {
 pub fn public_access_block(body: &[u8]) -> Result<Option<PublicAccessBlock>, MalformedXml> {
     let root = read::parse(body, "PublicAccessBlockConfiguration")?;
     let mut block = PublicAccessBlock::default();
-    for child in root.branch()? {
+    for child in root.fields()? {
         let setting = match child.name.as_str() {
             "BlockPublicAcls" => &mut block.block_public_acls,
             "IgnorePublicAcls" => &mut block.ignore_public_acls,

@@ -3,7 +3,7 @@
 //! What other services add to their answers is passed over; what is needed and missing is an error.
 
 use super::read::{self, Element, MalformedXml};
-use super::write::{XmlWriter, iso_time};
+use super::write::XmlWriter;
 use crate::s3::conditional::date_seconds;
 use myfsio_actors::bucket_config::Retention;
 use myfsio_actors::names::Stamp;
@@ -202,8 +202,8 @@ pub fn versioning(body: &[u8]) -> Result<Option<String>, MalformedXml> {
 pub fn write_retention_request(retention: Option<&Retention>) -> String {
     let mut document = XmlWriter::new("Retention");
     if let Some(retention) = retention {
-        let until = Stamp(retention.until_millis.saturating_mul(1_000_000));
-        document.text("Mode", super::object_lock::mode_name(retention.mode)).text("RetainUntilDate", &iso_time(until));
+        let until = super::object_lock::until_text(retention);
+        document.text("Mode", super::object_lock::mode_name(retention.mode)).text("RetainUntilDate", &until);
     }
     document.finish()
 }

@@ -21,7 +21,7 @@ pub fn encryption_configuration(body: &[u8]) -> Result<BucketEncryption, S3Error
         return Err(rule.unexpected().into());
     }
     let mut encryption = BucketEncryption::default();
-    for child in rule.branch()? {
+    for child in rule.fields()? {
         match child.name.as_str() {
             "ApplyServerSideEncryptionByDefault" => encryption.default = Some(by_default(child)?),
             "BucketKeyEnabled" => encryption.bucket_key = boolean(child)?,
@@ -37,7 +37,7 @@ pub fn encryption_configuration(body: &[u8]) -> Result<BucketEncryption, S3Error
 
 fn by_default(element: &Element) -> Result<DefaultEncryption, S3Error> {
     let (mut algorithm, mut key) = (None, None);
-    for child in element.branch()? {
+    for child in element.fields()? {
         match child.name.as_str() {
             "SSEAlgorithm" => algorithm = Some(child.leaf()?.trim()),
             "KMSMasterKeyID" => key = Some(child.leaf()?.trim()).filter(|key| !key.is_empty()),
@@ -99,7 +99,7 @@ pub fn object_encryption(body: &[u8]) -> Result<AskedKey, MalformedXml> {
         return Err(kms.unexpected());
     }
     let (mut arn, mut bucket_key) = (None, false);
-    for child in kms.branch()? {
+    for child in kms.fields()? {
         match child.name.as_str() {
             "KMSKeyArn" => arn = Some(child.leaf()?.trim()),
             "BucketKeyEnabled" => bucket_key = boolean(child)?,

@@ -66,7 +66,7 @@ fn rule(element: &Element) -> Result<LifecycleRule, S3Error> {
     let (mut status, mut prefix, mut filter, mut transition) = (None, None, None, None);
     for child in element.branch()? {
         match child.name.as_str() {
-            "ID" => rule.id = id(child)?,
+            "ID" if rule.id.is_empty() => rule.id = id(child)?,
             "Status" if status.is_none() => status = Some(enabled(child)?),
             "Prefix" if prefix.is_none() => prefix = Some(self::prefix(child)?),
             "Filter" if filter.is_none() => filter = Some(self::filter(child)?),

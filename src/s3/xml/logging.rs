@@ -30,7 +30,7 @@ pub fn bucket_logging_status(body: &[u8]) -> Result<Option<AskedLogging>, Malfor
 
 fn logging_enabled(element: &Element) -> Result<AskedLogging, MalformedXml> {
     let (mut bucket, mut prefix, mut grants, mut format) = (None, None, Vec::new(), None);
-    for child in element.branch()? {
+    for child in element.fields()? {
         match child.name.as_str() {
             "TargetBucket" => bucket = Some(child.leaf()?.trim().to_owned()),
             "TargetPrefix" => prefix = Some(child.leaf()?.to_owned()),

@@ -1,10 +1,9 @@
 //! Documents of Object Lock: `ObjectLockConfiguration`, `Retention`, `LegalHold` (S3 API Reference).
 
 use myfsio_actors::bucket_config::{DefaultRetention, ObjectLock, Retention, RetentionMode, RetentionPeriod};
-use myfsio_actors::names::Stamp;
 
 use super::read::{self, Element, MalformedXml};
-use super::write::XmlWriter;
+use super::write::{XmlWriter, seconds_text};
 use crate::s3::conditional::date_seconds;
 use crate::s3::error::{ErrorCode, S3Error};
 
@@ -16,7 +15,7 @@ const YEARS_MAX: u32 = 100;
 pub fn object_lock_configuration(body: &[u8]) -> Result<ObjectLock, S3Error> {
     let root = read::parse(body, "ObjectLockConfiguration")?;
     let (mut is_enabled, mut lock) = (false, ObjectLock::default());
-    for child in root.branch()? {
+    for child in root.fields()? {
         match child.name.as_str() {
             "ObjectLockEnabled" if child.leaf()?.trim() == "Enabled" => is_enabled = true,
             "Rule" => lock.default = Some(rule(child)?),
@@ -32,11 +31,12 @@ fn rule(element: &Element) -> Result<DefaultRetention, S3Error> {
         return Err(retention.unexpected().into());
     }
     let (mut mode, mut days, mut years) = (None, None, None);
-    for child in retention.branch()? {
+    for child in retention.fields()? {
         match child.name.as_str() {
             "Mode" => mode = Some(retention_mode(child)?),
             "Days" => days = Some(period(child, DAYS_MAX)?),
             "Years" => years = Some(period(child, YEARS_MAX)?),
+            "DefaultEventHold" => return Err(unbuilt(child)),
             _ => return Err(child.unexpected().into()),
         }
     }
@@ -47,6 +47,11 @@ fn rule(element: &Element) -> Result<DefaultRetention, S3Error> {
     };
     let mode = mode.ok_or_else(|| MalformedXml::new("no Mode"))?;
     Ok(DefaultRetention { mode, period })
+}
+
+/// Holds that end with an event are not built: what they would keep must not be thought to be kept.
+fn unbuilt(element: &Element) -> S3Error {
+    S3Error::with_message(ErrorCode::NotImplemented, format!("{} is not implemented.", element.name))
 }
 
 fn period(element: &Element, max: u32) -> Result<u32, S3Error> {
@@ -85,24 +90,25 @@ pub fn mode_name(mode: RetentionMode) -> &'static str {
     }
 }
 
-/// Reads `Retention`; none for an empty one, which removes it. Errs: MalformedXML.
-pub fn retention(body: &[u8]) -> Result<Option<Retention>, MalformedXml> {
+/// Reads `Retention`; none for an empty one, which removes it. Errs: MalformedXML; NotImplemented for holds that end with an event.
+pub fn retention(body: &[u8]) -> Result<Option<Retention>, S3Error> {
     let root = read::parse(body, "Retention")?;
     let (mut mode, mut until) = (None, None);
-    for child in root.branch()? {
+    for child in root.fields()? {
         match child.name.as_str() {
             "Mode" => mode = Some(retention_mode(child)?),
             "RetainUntilDate" => {
                 let seconds = date_seconds(child.leaf()?);
                 until = Some(seconds.ok_or_else(|| MalformedXml::new("RetainUntilDate is no time"))?);
             }
-            _ => return Err(child.unexpected()),
+            "EventHold" | "EventHoldDuration" => return Err(unbuilt(child)),
+            _ => return Err(child.unexpected().into()),
         }
     }
     match (mode, until) {
         (None, None) => Ok(None),
         (Some(mode), Some(seconds)) => Ok(Some(Retention { mode, until_millis: seconds.saturating_mul(1000) })),
-        _ => Err(MalformedXml::new("Mode and RetainUntilDate go together")),
+        _ => Err(MalformedXml::new("Mode and RetainUntilDate go together").into()),
     }
 }
 
@@ -132,11 +138,17 @@ pub fn write_object_lock(lock: &ObjectLock) -> String {
     document.finish()
 }
 
+/// Until when a version is kept, as documents and headers tell it. Not by way of a [`Stamp`](myfsio_actors::names::Stamp), whose
+/// nanoseconds end in 2554.
+pub fn until_text(retention: &Retention) -> String {
+    seconds_text(retention.until_millis / 1000)
+}
+
 /// The document of a version's retention.
 pub fn write_retention(retention: &Retention) -> String {
     let mut document = XmlWriter::new("Retention");
     document.text("Mode", mode_name(retention.mode));
-    document.time("RetainUntilDate", Stamp(retention.until_millis.saturating_mul(1_000_000)));
+    document.text("RetainUntilDate", &until_text(retention));
     document.finish()
 }
 
@@ -160,9 +172,20 @@ mod tests {
             }
         }
         let kept = Retention { mode: RetentionMode::Governance, until_millis: 1_900_000_000_000 };
-        assert_eq!(retention(write_retention(&kept).as_bytes()), Ok(Some(kept)));
-        assert_eq!(retention(b"<Retention/>"), Ok(None));
+        assert_eq!(retention(write_retention(&kept).as_bytes()).unwrap(), Some(kept));
+        assert_eq!(retention(b"<Retention/>").unwrap(), None);
         assert_eq!(legal_hold(write_legal_hold(true).as_bytes()), Ok(true));
+    }
+
+    #[test]
+    fn dates_are_told_to_the_end_of_their_calendar() {
+        for date in ["2554-07-22T00:00:00.000Z", "2999-01-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z"] {
+            let body =
+                format!("<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>{date}</RetainUntilDate></Retention>");
+            let kept = retention(body.as_bytes()).unwrap().unwrap();
+            assert_eq!(until_text(&kept), date);
+            assert!(write_retention(&kept).contains(date));
+        }
     }
 
     #[test]
@@ -182,7 +205,16 @@ mod tests {
         assert_eq!(rule("<Mode>GOVERNANCE</Mode><Days>1</Days><Years>1</Years>"), ErrorCode::MalformedXML);
         assert_eq!(rule("<Mode>governance</Mode><Days>1</Days>"), ErrorCode::MalformedXML);
         assert_eq!(rule("<Mode>GOVERNANCE</Mode><Days>36501</Days>"), ErrorCode::InvalidArgument);
-        assert!(retention(b"<Retention><Mode>GOVERNANCE</Mode></Retention>").is_err());
+        assert_eq!(rule("<Mode>GOVERNANCE</Mode><Mode>COMPLIANCE</Mode><Days>1</Days>"), ErrorCode::MalformedXML);
+        let held = "<Mode>GOVERNANCE</Mode><Days>1</Days><DefaultEventHold><Days>1</Days></DefaultEventHold>";
+        assert_eq!(rule(held), ErrorCode::NotImplemented);
+        let one = "<Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule>";
+        let two = format!("<ObjectLockEnabled>Enabled</ObjectLockEnabled>{one}{}", one.replace("<Days>1", "<Days>9"));
+        assert_eq!(code(&two), ErrorCode::MalformedXML);
+        let refused =
+            |inside: &str| retention(format!("<Retention>{inside}</Retention>").as_bytes()).unwrap_err().code();
+        assert_eq!(refused("<Mode>GOVERNANCE</Mode>"), ErrorCode::MalformedXML);
+        assert_eq!(refused("<EventHold>ON</EventHold>"), ErrorCode::NotImplemented);
         assert!(legal_hold(b"<LegalHold><Status>on</Status></LegalHold>").is_err());
     }
 }

@@ -18,6 +18,8 @@ pub const DEPTH_MAX: usize = 20;
 pub const ELEMENTS_MAX: usize = 100_000;
 /// Most attributes of an element; duplicates among them are looked for pairwise.
 const ATTRIBUTES_MAX: usize = 16;
+/// More children than any element has of which each may stand once.
+const FIELDS_MAX: usize = 32;
 
 /// Why a body is not a document that S3 takes. The client sees `MalformedXML`; the reason goes to the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +74,18 @@ impl Element {
             Ok(&self.children)
         } else {
             Err(MalformedXml::new(format!("text directly inside {}", self.name)))
+        }
+    }
+
+    /// The same where each may stand once, so that of two that contradict each other none is passed over.
+    pub fn fields(&self) -> Result<&[Element], MalformedXml> {
+        let fields = self.branch()?;
+        let stands_again =
+            |at: usize, field: &Element| fields.iter().skip(at + 1).any(|other| other.name == field.name);
+        match fields.iter().take(FIELDS_MAX).enumerate().find(|(at, field)| stands_again(*at, field)) {
+            None if fields.len() <= FIELDS_MAX => Ok(fields),
+            None => Err(MalformedXml::new(format!("too many elements inside {}", self.name))),
+            Some((_, field)) => Err(MalformedXml::new(format!("{} stands twice inside {}", field.name, self.name))),
         }
     }
 

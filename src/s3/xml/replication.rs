@@ -194,7 +194,7 @@ fn switch(element: &Element) -> Result<bool, MalformedXml> {
 
 /// Encrypted objects are replicated as any others, and so are changes of replicas: nothing depends on what is said here.
 fn source_selection(element: &Element) -> Result<(), MalformedXml> {
-    for child in element.branch()? {
+    for child in element.fields()? {
         match child.name.as_str() {
             "SseKmsEncryptedObjects" | "ReplicaModifications" => drop(switch(child)?),
             _ => return Err(child.unexpected()),

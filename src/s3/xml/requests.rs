@@ -13,8 +13,8 @@ use crate::s3::error::{ErrorCode, S3Error};
 pub const DELETE_OBJECTS_MAX: usize = 1000;
 /// Most parts of a Complete request.
 pub const PARTS_MAX: usize = 10_000;
-/// Largest CreateBucketConfiguration in bytes.
-pub const CREATE_BUCKET_BYTES_MAX: usize = 64 * 1024;
+/// Largest CreateBucketConfiguration in bytes: all tags that a bucket may have fit, each character written as a reference.
+pub const CREATE_BUCKET_BYTES_MAX: usize = 256 * 1024;
 /// Largest Delete document in bytes: 1000 keys of 1024 bytes, each byte written as a reference, fit.
 pub const DELETE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Largest CompleteMultipartUpload document in bytes.
@@ -25,19 +25,22 @@ pub const COMPLETE_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub struct CreateBucketConfiguration {
     /// The region asked for; none when absent or empty.
     pub location_constraint: Option<String>,
+    /// The bucket's tags, in their order; their number and characters are the caller's business.
+    pub tags: Vec<(String, String)>,
 }
 
-/// Reads `CreateBucketConfiguration`. Errs: MalformedXML; NotImplemented for directory buckets and bucket tags.
+/// Reads `CreateBucketConfiguration`. Errs: MalformedXML; NotImplemented for directory buckets.
 pub fn create_bucket_configuration(body: &[u8]) -> Result<CreateBucketConfiguration, S3Error> {
     let root = read::parse(body, "CreateBucketConfiguration")?;
     let mut configuration = CreateBucketConfiguration::default();
-    for child in root.branch()? {
+    for child in root.fields()? {
         match child.name.as_str() {
             "LocationConstraint" => {
                 let region = child.leaf()?.trim();
                 configuration.location_constraint = (!region.is_empty()).then(|| region.to_owned());
             }
-            "Location" | "Bucket" | "Tags" => {
+            "Tags" => configuration.tags = child.branch()?.iter().map(tag).collect::<Result<_, _>>()?,
+            "Location" | "Bucket" => {
                 let message = format!("{} in CreateBucketConfiguration is not implemented.", child.name);
                 return Err(S3Error::with_message(ErrorCode::NotImplemented, message));
             }
@@ -90,7 +93,7 @@ pub fn delete(body: &[u8]) -> Result<Delete, MalformedXml> {
 
 fn object_identifier(element: &Element) -> Result<ObjectIdentifier, MalformedXml> {
     let mut object = ObjectIdentifier::default();
-    for child in element.branch()? {
+    for child in element.fields()? {
         let text = child.leaf()?;
         match child.name.as_str() {
             "Key" => object.key = text.to_owned(),
@@ -149,7 +152,7 @@ pub fn complete_multipart_upload(body: &[u8]) -> Result<Vec<RequestedPart>, S3Er
 
 fn requested_part(element: &Element) -> Result<RequestedPart, S3Error> {
     let (mut part_number, mut etag, mut checksums) = (None, None, Vec::new());
-    for child in element.branch()? {
+    for child in element.fields()? {
         let text = child.leaf()?;
         let checksum = child.name.strip_prefix("Checksum").and_then(|name| {
             // The names of elements are upper case: no other spelling is one.
@@ -233,8 +236,22 @@ mod tests {
         let body =
             "<CreateBucketConfiguration><Location><Type>AvailabilityZone</Type></Location></CreateBucketConfiguration>";
         assert_eq!(read(body).unwrap_err().code(), ErrorCode::NotImplemented);
-        let body = "<CreateBucketConfiguration><Other/></CreateBucketConfiguration>";
-        assert_eq!(read(body).unwrap_err().code(), ErrorCode::MalformedXML);
+        let region = "<LocationConstraint>eu-west-1</LocationConstraint>";
+        for inside in
+            ["<Other/>", &region.repeat(2), "<Tags><Tag><Key>a</Key></Tag></Tags>", "<Tags><Key>a</Key></Tags>"]
+        {
+            let body = format!("<CreateBucketConfiguration>{inside}</CreateBucketConfiguration>");
+            assert_eq!(read(&body).unwrap_err().code(), ErrorCode::MalformedXML, "{inside}");
+        }
+    }
+
+    #[test]
+    fn tags_of_new_buckets() {
+        let tag = |key: &str| format!("<Tag><Key>{key}</Key><Value>v</Value></Tag>");
+        let body =
+            format!("<CreateBucketConfiguration><Tags>{}{}</Tags></CreateBucketConfiguration>", tag("b"), tag("a"));
+        let tags = create_bucket_configuration(body.as_bytes()).unwrap().tags;
+        assert_eq!(tags, ["b", "a"].map(|key| (key.to_owned(), "v".to_owned())));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::s3::error::{ErrorCode, S3Error};
 pub fn versioning_configuration(body: &[u8]) -> Result<Versioning, S3Error> {
     let root = read::parse(body, "VersioningConfiguration")?;
     let mut status = None;
-    for child in root.branch()? {
+    for child in root.fields()? {
         match (child.name.as_str(), child.leaf()?.trim()) {
             ("Status", "Enabled") => status = Some(Versioning::Enabled),
             ("Status", "Suspended") => status = Some(Versioning::Suspended),

@@ -15,7 +15,7 @@ const RULES_MAX: usize = 50;
 pub fn website_configuration(body: &[u8]) -> Result<Website, S3Error> {
     let root = read::parse(body, "WebsiteConfiguration")?;
     let (mut website, mut has_rules) = (Website::default(), false);
-    for child in root.branch()? {
+    for child in root.fields()? {
         match child.name.as_str() {
             "IndexDocument" => website.index_suffix = Some(only(child, "Suffix")?),
             "ErrorDocument" => website.error_key = Some(only(child, "Key")?),
@@ -68,7 +68,7 @@ fn invalid(message: impl Into<String>) -> S3Error {
 
 fn redirect_all(element: &Element) -> Result<RedirectAll, S3Error> {
     let (mut host_name, mut protocol) = (None, None);
-    for child in element.branch()? {
+    for child in element.fields()? {
         match child.name.as_str() {
             "HostName" => host_name = Some(child.leaf()?.trim().to_owned()),
             "Protocol" => protocol = Some(protocol_of(child)?),
@@ -119,7 +119,7 @@ fn routing_rule(element: &Element) -> Result<RoutingRule, S3Error> {
         return Err(element.unexpected().into());
     }
     let (mut condition_of_rule, mut redirect_of_rule) = (None, None);
-    for child in element.branch()? {
+    for child in element.fields()? {
         match child.name.as_str() {
             "Condition" => condition_of_rule = Some(condition(child)?),
             "Redirect" => redirect_of_rule = Some(redirect(child)?),
@@ -132,7 +132,7 @@ fn routing_rule(element: &Element) -> Result<RoutingRule, S3Error> {
 
 fn condition(element: &Element) -> Result<RoutingCondition, S3Error> {
     let mut condition = RoutingCondition::default();
-    for child in element.branch()? {
+    for child in element.fields()? {
         match child.name.as_str() {
             "KeyPrefixEquals" => condition.key_prefix = Some(child.leaf()?.to_owned()),
             "HttpErrorCodeReturnedEquals" => condition.error_code = Some(error_code(child.leaf()?.trim())?),
@@ -156,7 +156,7 @@ fn error_code(text: &str) -> Result<u16, S3Error> {
 
 fn redirect(element: &Element) -> Result<Redirect, S3Error> {
     let mut redirect = Redirect::default();
-    for child in element.branch()? {
+    for child in element.fields()? {
         let text = child.leaf()?;
         match child.name.as_str() {
             "HostName" => {

@@ -149,13 +149,6 @@ impl XmlWriter {
     }
 }
 
-/// A time as [`XmlWriter::time`] writes it.
-pub fn iso_time(time: Stamp) -> String {
-    let mut out = String::with_capacity(24);
-    time_into(&mut out, time);
-    out
-}
-
 /// Appends `text` with markup escaped and characters illegal in XML 1.0 as references. A carriage return is escaped
 /// too: a reader would turn a plain one into a line feed.
 pub fn escape_into(out: &mut String, text: &str) {
@@ -194,7 +187,17 @@ pub fn time_text(time: Stamp) -> String {
 
 /// Appends a time as `YYYY-MM-DDThh:mm:ss.000Z`. Whole seconds, so that it equals the `Last-Modified` header.
 pub fn time_into(out: &mut String, time: Stamp) {
-    let seconds = time.seconds();
+    seconds_into(out, time.seconds());
+}
+
+/// The same of seconds since the Unix epoch, which tell of times beyond those of a stamp.
+pub fn seconds_text(seconds: u64) -> String {
+    let mut out = String::with_capacity(24);
+    seconds_into(&mut out, seconds);
+    out
+}
+
+fn seconds_into(out: &mut String, seconds: u64) {
     let (year, month, day) = civil_from_days(seconds / 86_400);
     let in_day = seconds % 86_400;
     let (hour, minute, second) = (in_day / 3600, in_day / 60 % 60, in_day % 60);

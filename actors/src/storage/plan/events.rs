@@ -67,16 +67,14 @@ impl Change<'_> {
     }
 }
 
-/// The event of a change beside the bytes; S3 has none of locks and keys.
+/// The event of a change beside the bytes; S3 has none of legal holds and keys.
 pub(super) fn kind_of(change: &ObjectChange) -> Option<EventKind> {
     match change {
         ObjectChange::Tags(tags) if tags.is_empty() => Some(EventKind::Untagged),
         ObjectChange::Tags(_) => Some(EventKind::Tagged),
         ObjectChange::Acl(_) => Some(EventKind::AclChanged),
-        ObjectChange::Retention { .. }
-        | ObjectChange::LegalHold(_)
-        | ObjectChange::Rewrap { .. }
-        | ObjectChange::MoveToKey { .. } => None,
+        ObjectChange::Retention { .. } => Some(EventKind::RetentionChanged),
+        ObjectChange::LegalHold(_) | ObjectChange::Rewrap { .. } | ObjectChange::MoveToKey { .. } => None,
     }
 }
 
@@ -95,7 +93,7 @@ impl Planner<'_> {
         let kind = change.kind(origin.cause);
         let told = notification.into_iter().flat_map(|notification| {
             let targets = notification.targets.iter().filter(|target| target.is_told(kind, key.as_str()));
-            let bus = notification.event_bridge.then_some((EVENT_BUS, ""));
+            let bus = (notification.event_bridge && kind.is_told_to_the_bus()).then_some((EVENT_BUS, ""));
             targets.map(|target| (target.arn.as_str(), target.id.as_str())).chain(bus)
         });
         let told: Vec<_> = told.collect();
