@@ -136,7 +136,7 @@ pub async fn answer(
             only_administrators(node, &caller)?;
             scrub::answer(node, caller, request_id, route, incoming).await
         }
-        AdminRoute::Replication(route) => replication::answer(node, caller, request_id, route, incoming).await,
+        AdminRoute::Replication(route) => replication::answer(node, head, caller, request_id, route, incoming).await,
         AdminRoute::Explain => explain::explain(node, &caller),
         AdminRoute::Simulate => {
             let body = caller.body(incoming)?;

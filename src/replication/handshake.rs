@@ -28,6 +28,9 @@ pub struct Answer {
     pub bucket: Option<AnsweredBucket>,
     /// What the caller may do in it.
     pub rights: Rights,
+    /// Whether it takes small objects together ([`super::together`]); earlier versions do not say.
+    #[serde(default)]
+    pub together: bool,
 }
 
 /// What a node says of a bucket.
@@ -129,6 +132,7 @@ fn of_node(answer: Answer) -> Result<Handshake, Failure> {
         bucket,
         rights: PeerRights { read, write, delete, replicate },
         version: format!("MyFSIO {}", answer.version),
+        together: answer.together,
         problem: None,
     })
 }

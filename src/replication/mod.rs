@@ -3,6 +3,7 @@
 //! The worker (`myfsio_actors::replication_worker`) decides what is sent and when; this says it in requests. What other nodes send
 //! comes in through the S3 API as any other request (`s3::replica`).
 
+mod bundle;
 mod client;
 mod content;
 mod fetch;
@@ -11,6 +12,7 @@ mod object;
 mod peer;
 mod sign;
 mod target;
+pub mod together;
 mod uploads;
 
 use std::net::IpAddr;

@@ -25,6 +25,8 @@ use myfsio_actors::names::Stamp;
 
 /// Parts of one object that are sent at the same time.
 const PARTS_AT_ONCE: usize = 4;
+/// How the target tells that it encrypts.
+const ENCRYPTION: &str = "x-amz-server-side-encryption";
 
 /// Stores an object at a target.
 pub(super) async fn put(peer: &HttpPeer, to: &Destination, object: &Outgoing) -> Result<Applied, PeerError> {
@@ -37,20 +39,25 @@ pub(super) async fn put(peer: &HttpPeer, to: &Destination, object: &Outgoing) ->
 async fn put_single(peer: &HttpPeer, to: &Destination, outgoing: &Outgoing) -> Result<Applied, PeerError> {
     let (remote, bucket) = peer.bucket(to)?;
     let object = &outgoing.object;
-    let mut headers = attributes(to, object);
-    headers.extend(told(to, outgoing.replica.as_ref()));
-    headers.extend(integrity(to, object));
     let ask = Ask {
         method: Method::PUT,
         place: Place::Key(bucket, outgoing.key.as_str()),
         query: &[],
-        headers,
+        headers: headers_of(to, outgoing),
         payload: payload(outgoing, 0..object.size)?,
     };
     let reply = peer.client.send(&remote, ask).await?;
     let applied = applied(&reply);
-    check_etag(object, reply.header("etag"), &reply, applied)?;
+    check_etag(object, reply.header("etag"), reply.header(ENCRYPTION), applied)?;
     Ok(applied)
+}
+
+/// The headers of an object that is sent by one request: what goes with it, where it comes from, and by what it is verified.
+pub(super) fn headers_of(to: &Destination, outgoing: &Outgoing) -> Vec<(String, String)> {
+    let mut headers = attributes(to, &outgoing.object);
+    headers.extend(told(to, outgoing.replica.as_ref()));
+    headers.extend(integrity(to, &outgoing.object));
+    headers
 }
 
 fn payload(outgoing: &Outgoing, range: std::ops::Range<u64>) -> Result<Payload, PeerError> {
@@ -117,9 +124,15 @@ fn tells_md5(object: &Object) -> bool {
     }
 }
 
-/// Whether the target has the same bytes, as far as its ETag tells. Errs: Refused, so that it is tried again.
-fn check_etag(object: &Object, told: Option<&str>, reply: &Reply, applied: Applied) -> Result<(), PeerError> {
-    let sealed = reply.header("x-amz-server-side-encryption").is_some_and(|method| method.starts_with("aws:"));
+/// Whether the target has the same bytes, as far as its ETag tells, and what it says of their encryption. Errs: Unreachable, so that it is
+/// tried again.
+pub(super) fn check_etag(
+    object: &Object,
+    told: Option<&str>,
+    encryption: Option<&str>,
+    applied: Applied,
+) -> Result<(), PeerError> {
+    let sealed = encryption.is_some_and(|method| method.starts_with("aws:"));
     if !tells_md5(object) || sealed || applied != Applied::Applied {
         return Ok(());
     }
@@ -276,7 +289,7 @@ impl Multipart<'_> {
             Err(refusal) => return Err(Failure::Refused { status: 400, refusal, retry_after: None }.into()),
         };
         let applied = applied(&reply);
-        check_etag(object, Some(&etag), &reply, applied)?;
+        check_etag(object, Some(&etag), reply.header(ENCRYPTION), applied)?;
         Ok(applied)
     }
 

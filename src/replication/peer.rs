@@ -25,7 +25,7 @@ use super::content::Payload;
 use super::sign::Signer;
 use super::target::Endpoint;
 use super::uploads::Uploads;
-use super::{handshake, object};
+use super::{bundle, handshake, object};
 use crate::s3::auth::SecretText;
 use crate::s3::auth::signing_keys::SigningKeys;
 use crate::s3::replica::{self, APPLIED};
@@ -204,6 +204,14 @@ impl Peer for HttpPeer {
         Box::pin(object::put(self, to, object))
     }
 
+    fn put_together<'a>(
+        &'a self,
+        to: &'a Destination,
+        objects: &'a [Outgoing],
+    ) -> PeerFuture<'a, Vec<Result<Applied, PeerError>>> {
+        Box::pin(bundle::put(self, to, objects))
+    }
+
     fn change_tags<'a>(&'a self, to: &'a Destination, object: &'a Outgoing) -> PeerFuture<'a, Applied> {
         let document = write_tagging(&object.object.attributes.tags);
         Box::pin(async move { Ok(applied(&self.change(to, object, "tagging", document).await?)) })
@@ -239,7 +247,11 @@ pub(super) fn told(to: &Destination, replica: Option<&Replica>) -> Vec<(String, 
 
 /// What a node says became of a change; other services always take it.
 pub(super) fn applied(reply: &Reply) -> Applied {
-    let name = reply.header(APPLIED).unwrap_or_default();
+    applied_of(reply.header(APPLIED).unwrap_or_default())
+}
+
+/// The same by its name.
+pub(super) fn applied_of(name: &str) -> Applied {
     let known = [Applied::Known, Applied::Lost].into_iter().find(|applied| applied.name() == name);
     known.unwrap_or(Applied::Applied)
 }

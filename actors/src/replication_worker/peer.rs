@@ -29,6 +29,14 @@ pub trait Peer: fmt::Debug + Send + Sync {
     /// Stores an object with everything that it has, and sees to it that the target has these very bytes.
     fn put<'a>(&'a self, to: &'a Destination, object: &'a Outgoing) -> PeerFuture<'a, Applied>;
 
+    /// Stores small objects of different keys, each as [`Self::put`] would, at a node that takes them together
+    /// ([`Handshake::together`]). Answers of each in its turn; errs where nothing is known of any.
+    fn put_together<'a>(
+        &'a self,
+        to: &'a Destination,
+        objects: &'a [Outgoing],
+    ) -> PeerFuture<'a, Vec<Result<Applied, PeerError>>>;
+
     /// Stores the tags of an object alone. Errs: Refused with `NoSuchKey` or `NoSuchVersion` where the object is not there.
     fn change_tags<'a>(&'a self, to: &'a Destination, object: &'a Outgoing) -> PeerFuture<'a, Applied>;
 
@@ -77,6 +85,8 @@ pub struct Handshake {
     pub rights: PeerRights,
     /// Its version, or what it calls itself.
     pub version: String,
+    /// Whether it takes small objects together.
+    pub together: bool,
     /// What is wrong, such as refused credentials; none while nothing is.
     pub problem: Option<String>,
 }

@@ -200,6 +200,31 @@ impl Schedule {
         Some(Arc::clone(&entry.change))
     }
 
+    /// The next entry, and as many of those right behind it as may go along: all are `light`, and together not more than `bytes`.
+    pub fn next_together(
+        &mut self,
+        most: usize,
+        bytes: u64,
+        light: impl Fn(&QueuedChange) -> bool,
+    ) -> Vec<Arc<QueuedChange>> {
+        let mut taken: Vec<_> = self.next().into_iter().collect();
+        let mut left = bytes;
+        while let Some(last) = taken.last().filter(|last| light(last)) {
+            left = left.saturating_sub(last.bytes);
+            let next = self.ready.first().and_then(|place| self.entries.get(place));
+            let fits = next.is_some_and(|entry| light(&entry.change) && entry.change.bytes <= left);
+            match self.next_if(fits && taken.len() < most) {
+                Some(next) => taken.push(next),
+                None => break,
+            }
+        }
+        taken
+    }
+
+    fn next_if(&mut self, may: bool) -> Option<Arc<QueuedChange>> {
+        if may { self.next() } else { None }
+    }
+
     /// Whether there is one to be sent.
     pub fn is_ready(&self) -> bool {
         !self.ready.is_empty()

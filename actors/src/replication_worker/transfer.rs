@@ -14,6 +14,9 @@ use crate::storage::{
     Applied, Bucket, Kinds, Object, Permits, QueueName, QueuedChange, Replica, Slot, SlotState, StorageError,
 };
 
+/// Largest object that is sent together with others, in bytes.
+const LIGHT_BYTES_MAX: u64 = 64 * 1024;
+
 /// What a transfer works with.
 #[derive(Debug, Clone)]
 pub(super) struct Courier {
@@ -48,28 +51,88 @@ pub(super) struct Ended {
     pub is_refusal: bool,
 }
 
+/// What is sent of an entry.
+#[derive(Debug)]
+enum Parcel {
+    Nothing,
+    Object(Box<Outgoing>),
+    Deletion(Deletion),
+}
+
+/// Whether an entry seems to be of an object that is worth sending together with others.
+pub(super) fn is_light(entry: &QueuedChange) -> bool {
+    entry.kinds.has(Kinds::CONTENT) && (1..=LIGHT_BYTES_MAX).contains(&entry.bytes)
+}
+
 impl Courier {
-    /// Sends what the slot of an entry holds now.
-    pub async fn send(&self, entry: &QueuedChange) -> Ended {
-        // It may have changed since it was read: then this is all of it.
-        let entry = match self.source.entry(&self.queue, &entry.slot) {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return Ended { attempt: Attempt::Done, mark: entry.mark, is_refusal: false },
-            Err(error) => return self.failed(entry, &error.into()),
+    /// Sends what the slots of entries, which are of different keys, hold now: small objects together, if there are several. Answers how
+    /// each ended.
+    pub async fn send_all(&self, entries: &[Arc<QueuedChange>]) -> Vec<Ended> {
+        let mut ended: Vec<Option<Ended>> = Vec::with_capacity(entries.len());
+        let (mut light, mut objects) = (Vec::new(), Vec::new());
+        for (at, entry) in entries.iter().enumerate() {
+            // It may have changed since it was read: then this is all of it.
+            let entry = match self.source.entry(&self.queue, &entry.slot) {
+                Ok(Some(entry)) => entry,
+                Ok(None) => {
+                    ended.push(Some(Ended { attempt: Attempt::Done, mark: entry.mark, is_refusal: false }));
+                    continue;
+                }
+                Err(error) => {
+                    ended.push(Some(self.ended(entry, Err(error.into()))));
+                    continue;
+                }
+            };
+            ended.push(match self.pack(&entry).await {
+                Ok(Parcel::Object(object)) if entries.len() > 1 && is_light_object(&entry, &object) => {
+                    light.push((at, entry));
+                    objects.push(*object);
+                    None
+                }
+                Ok(parcel) => {
+                    let carried = self.carry(&entry, parcel).await;
+                    Some(self.ended(&entry, carried))
+                }
+                Err(error) => Some(self.ended(&entry, Err(error))),
+            });
+        }
+        let mut note = |at: &usize, of: Ended| {
+            if let Some(ended) = ended.get_mut(*at) {
+                *ended = Some(of);
+            }
         };
-        match self.try_send(&entry).await {
+        match (self.carry_together(&objects).await, light.split_first()) {
+            (Ok(carried), _) => {
+                let each = light.iter().zip(carried);
+                each.for_each(|((at, entry), carried)| note(at, self.ended(entry, carried.map(Some))));
+            }
+            // All met the same, which is told once.
+            (Err(error), Some(((first, entry), others))) => {
+                for (at, entry) in others {
+                    note(at, Ended { attempt: judge(&error), mark: entry.mark, is_refusal: false });
+                }
+                note(first, self.ended(entry, Err(error)));
+            }
+            (Err(_), None) => {}
+        }
+        // One of which nothing was told is tried again.
+        let untold =
+            |entry: &Arc<QueuedChange>| Ended { attempt: Attempt::Untried, mark: entry.mark, is_refusal: false };
+        ended.into_iter().zip(entries).map(|(ended, entry)| ended.unwrap_or_else(|| untold(entry))).collect()
+    }
+
+    /// How an attempt ended; none when there was nothing to send.
+    fn ended(&self, entry: &QueuedChange, carried: Result<Option<Applied>, PeerError>) -> Ended {
+        let error = match carried {
             Ok(applied) => {
                 if let Some(applied) = applied {
                     self.line.answered();
                     self.board.sent(applied, self.clock.now());
                 }
-                Ended { attempt: Attempt::Done, mark: entry.mark, is_refusal: false }
+                return Ended { attempt: Attempt::Done, mark: entry.mark, is_refusal: false };
             }
-            Err(error) => self.failed(&entry, &error),
-        }
-    }
-
-    fn failed(&self, entry: &QueuedChange, error: &PeerError) -> Ended {
+            Err(error) => error,
+        };
         self.board.failure();
         tracing::debug!(bucket = %self.bucket.name, key = %entry.slot.key, %error, "a change could not be sent");
         let is_refusal = matches!(error.kind, PeerErrorKind::Refused { .. });
@@ -79,27 +142,44 @@ impl Courier {
             PeerErrorKind::Refused { .. } => self.line.answered(),
             PeerErrorKind::Permanent | PeerErrorKind::Ours => {}
         }
-        Ended { attempt: judge(error), mark: entry.mark, is_refusal }
+        Ended { attempt: judge(&error), mark: entry.mark, is_refusal }
     }
 
-    /// Answers none when there was nothing to send.
-    async fn try_send(&self, entry: &QueuedChange) -> Result<Option<Applied>, PeerError> {
+    /// What is to be sent of an entry.
+    async fn pack(&self, entry: &QueuedChange) -> Result<Parcel, PeerError> {
         let errand = match self.to.takes_replicas() {
             true => self.errand_of_slot(entry)?,
             false => self.errand_of_key(entry)?,
         };
         match errand {
-            Errand::Nothing => Ok(None),
+            Errand::Nothing => Ok(Parcel::Nothing),
             Errand::Refuse(reason) => Err(PeerError::new(PeerErrorKind::Permanent, reason)),
             Errand::Delete(what, change, seen, modified) => {
                 let version = match what {
                     Deleting::Marker(version) | Deleting::Version(version) => version,
                 };
                 let replica = self.replica(version, change, seen, modified);
-                let deletion = Deletion { key: entry.slot.key.clone(), what, replica };
-                self.peer.delete(&self.to, &deletion).await.map(Some)
+                Ok(Parcel::Deletion(Deletion { key: entry.slot.key.clone(), what, replica }))
             }
-            Errand::Store(object) => self.store(entry, object).await,
+            Errand::Store(object) => Ok(Parcel::Object(Box::new(self.opened(entry, object).await?))),
+        }
+    }
+
+    /// Sends it by itself. Answers none when there was nothing to send.
+    async fn carry(&self, entry: &QueuedChange, parcel: Parcel) -> Result<Option<Applied>, PeerError> {
+        match parcel {
+            Parcel::Nothing => Ok(None),
+            Parcel::Deletion(deletion) => self.peer.delete(&self.to, &deletion).await.map(Some),
+            Parcel::Object(object) => self.store(entry, &object).await.map(Some),
+        }
+    }
+
+    /// Sends small objects together. Errs where nothing is known of any of them.
+    async fn carry_together(&self, objects: &[Outgoing]) -> Result<Vec<Result<Applied, PeerError>>, PeerError> {
+        match objects {
+            [] => Ok(Vec::new()),
+            [one] => Ok(vec![self.peer.put(&self.to, one).await]),
+            several => self.peer.put_together(&self.to, several).await,
         }
     }
 
@@ -161,7 +241,7 @@ impl Courier {
         Ok(Errand::Delete(Deleting::Marker(VersionId::Null), change, seen, None))
     }
 
-    async fn store(&self, entry: &QueuedChange, object: Arc<Object>) -> Result<Option<Applied>, PeerError> {
+    async fn opened(&self, entry: &QueuedChange, object: Arc<Object>) -> Result<Outgoing, PeerError> {
         let (content, parts) = match self.source.open(&self.bucket, &entry.slot.key, &object).await? {
             Opened::Content(content, parts) => (content, parts),
             // What it is now has an entry of its own, or this one was renewed.
@@ -174,15 +254,18 @@ impl Courier {
             (replica.tags_change, replica.lock_change) = (object.tags_change(), object.lock_change());
         }
         let content = self.line.paced(content, Arc::clone(&self.board.meter));
-        let outgoing = Outgoing { key: entry.slot.key.clone(), object, replica, parts, content };
+        Ok(Outgoing { key: entry.slot.key.clone(), object, replica, parts, content })
+    }
+
+    async fn store(&self, entry: &QueuedChange, outgoing: &Outgoing) -> Result<Applied, PeerError> {
         if !entry.kinds.has(Kinds::CONTENT) {
-            match self.change_parts(entry.kinds, &outgoing).await {
+            match self.change_parts(entry.kinds, outgoing).await {
                 // It never came there, so it is sent whole.
                 Err(error) if error.is_missing() => {}
-                other => return other.map(Some),
+                other => return other,
             }
         }
-        self.peer.put(&self.to, &outgoing).await.map(Some)
+        self.peer.put(&self.to, outgoing).await
     }
 
     /// Sends tags and locks alone.
@@ -215,6 +298,10 @@ impl Courier {
     fn own(&self) -> NodeId {
         self.source.node_id()
     }
+}
+
+fn is_light_object(entry: &QueuedChange, object: &Outgoing) -> bool {
+    entry.kinds.has(Kinds::CONTENT) && object.parts.is_empty() && object.object.size <= LIGHT_BYTES_MAX
 }
 
 /// What an error means for the entry. What will not become another for waiting is refused; so is what is said of the bucket or the

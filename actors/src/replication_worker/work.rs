@@ -16,7 +16,7 @@ use super::line::Line;
 use super::peer::{Destination, Handshake, PeerError, PeerErrorKind};
 use super::retry::{Retry, Waits};
 use super::schedule::{Place, Schedule, Verdict};
-use super::transfer::{Courier, Ended};
+use super::transfer::{Courier, Ended, is_light};
 use crate::names::Stamp;
 use crate::storage::{Bucket, QueueName, QueuedChange, ReplicationTray, SettleChanges, SettledChange, StorageError};
 
@@ -31,11 +31,14 @@ const GREET_SOON: Duration = Duration::from_secs(5);
 /// How many changes that were sent are worth a commit, and how long one waits for others. A crash has those sent again, no more.
 const SETTLED_AT_ONCE: usize = 64;
 const SETTLE_WITHIN: Duration = Duration::from_millis(50);
+/// Most small objects that are sent together, and most bytes of them.
+const TOGETHER_MAX: usize = 16;
+const TOGETHER_BYTES_MAX: u64 = 256 * 1024;
 /// Waits after a target could not even be asked, or Storage was busy.
 const WAITS: Waits = Waits { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 /// What a task of the work has come to.
 pub(super) enum Event {
-    Sent(Place, Ended, OwnedSemaphorePermit),
+    Sent(Vec<(Place, Ended)>, OwnedSemaphorePermit),
     Read(Result<Vec<QueuedChange>, StorageError>),
     Settled(Vec<(Place, Stamp, SettledChange)>, Result<usize, StorageError>),
     Walked(Result<Walked, StorageError>),
@@ -161,7 +164,9 @@ impl Work {
         let finish = async {
             while let Some(event) = tasks.next().await {
                 match event {
-                    Event::Sent(place, ended, _) => note(schedule, unsettled, place, ended, now),
+                    Event::Sent(sent, _) => {
+                        sent.into_iter().for_each(|(place, ended)| note(schedule, unsettled, place, ended, now));
+                    }
                     Event::Settled(changes, Err(_)) => unsettled.extend(changes),
                     _ => {}
                 }
@@ -281,7 +286,10 @@ impl Work {
                     Err(_) => return self.wait_for_place(),
                 },
             };
-            let Some(entry) = self.schedule.next() else { return };
+            let entries = match self.terms.as_ref().is_some_and(|terms| terms.together) {
+                true => self.schedule.next_together(TOGETHER_MAX, TOGETHER_BYTES_MAX, is_light),
+                false => self.schedule.next().into_iter().collect(),
+            };
             let courier = Courier {
                 source: Arc::clone(&self.lane.source),
                 peer: Arc::clone(&self.lane.peer),
@@ -294,8 +302,9 @@ impl Work {
                 to: to.clone(),
             };
             self.tasks.push(Box::pin(async move {
-                let ended = courier.send(&entry).await;
-                Event::Sent((entry.since, entry.slot.clone()), ended, place)
+                let ended = courier.send_all(&entries).await;
+                let places = entries.iter().map(|entry| (entry.since, entry.slot.clone()));
+                Event::Sent(places.zip(ended).collect(), place)
             }));
         }
     }
@@ -348,15 +357,19 @@ impl Work {
 
     fn hear(&mut self, event: Event) {
         match event {
-            Event::Sent(place, ended, permit) => {
+            Event::Sent(sent, permit) => {
                 self.place = Some(permit);
-                if ended.is_refusal && matches!(self.greeting, Greeting::Since(time) if time.elapsed() >= GREET_SOON) {
+                let is_refusal = sent.iter().any(|(_, ended)| ended.is_refusal);
+                if is_refusal && matches!(self.greeting, Greeting::Since(time) if time.elapsed() >= GREET_SOON) {
                     self.greeting = Greeting::Due;
                 }
                 if self.unsettled.is_empty() {
                     self.unsettled_since = Instant::now();
                 }
-                note(&mut self.schedule, &mut self.unsettled, place, ended, self.lane.clock.now());
+                let now = self.lane.clock.now();
+                for (place, ended) in sent {
+                    note(&mut self.schedule, &mut self.unsettled, place, ended, now);
+                }
                 if !self.schedule.is_ready() {
                     self.place = None;
                 }

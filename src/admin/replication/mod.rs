@@ -7,6 +7,7 @@
 
 mod body;
 mod connections;
+mod objects;
 mod peer;
 pub mod route;
 mod rules;
@@ -14,6 +15,7 @@ mod tell;
 
 use std::sync::Arc;
 
+use actix_http::RequestHead;
 use actix_http::error::PayloadError;
 use bytes::Bytes;
 use futures_util::Stream;
@@ -33,6 +35,7 @@ const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Answers a request below `/_myfsio/replication`. Errs: AccessDenied, InvalidArgument, and what replication refuses.
 pub async fn answer(
     node: &Arc<Node>,
+    head: &RequestHead,
     mut caller: Caller,
     request_id: RequestId,
     route: ReplicationRoute,
@@ -42,6 +45,7 @@ pub async fn answer(
     let by = caller.origin(request_id);
     match route {
         ReplicationRoute::Peer => return peer::answer(node, &caller).await,
+        ReplicationRoute::Objects => return objects::put(node, head, &caller, &body).await,
         ReplicationRoute::Of(name, route) => {
             let bucket = permitted(node, &caller, &name, route).await?;
             return rules::answer(node, by, &name, bucket, route, (caller.query(), &body)).await;
@@ -56,7 +60,9 @@ pub async fn answer(
         ReplicationRoute::RemoveConnection(name) => connections::remove(node, by, &name).await,
         ReplicationRoute::TestConnection(name) => connections::test(node, &name, &body).await,
         ReplicationRoute::Overview => rules::overview(node).await,
-        ReplicationRoute::Rules | ReplicationRoute::Peer | ReplicationRoute::Of(..) => rules::list(node).await,
+        ReplicationRoute::Rules | ReplicationRoute::Peer | ReplicationRoute::Objects | ReplicationRoute::Of(..) => {
+            rules::list(node).await
+        }
     }
 }
 

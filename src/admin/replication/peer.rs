@@ -18,9 +18,7 @@ const ANY_KEY: &str = "*";
 /// Answers every signed caller, of the bucket that the query names. What it may not do is told as such; a bucket in which it may do
 /// nothing seems to be missing. Errs: AccessDenied without credentials, InvalidBucketName.
 pub async fn answer(node: &Arc<Node>, caller: &Caller) -> Answer {
-    if caller.principal().is_none() {
-        return Err(ErrorCode::AccessDenied.into());
-    }
+    let principal = caller.principal().ok_or_else(|| S3Error::from(ErrorCode::AccessDenied))?;
     node.access.refresh().await;
     let name = caller.query().get("bucket").map(BucketName::parse).transpose();
     let name = name.map_err(|_| S3Error::from(ErrorCode::InvalidBucketName))?;
@@ -41,6 +39,7 @@ pub async fn answer(node: &Arc<Node>, caller: &Caller) -> Answer {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         bucket,
         rights,
+        together: principal.session.is_none(),
     };
     let body = serde_json::to_value(&told).map_err(S3Error::internal)?;
     Ok(no_store(json(StatusCode::OK, &body)))

@@ -13,6 +13,8 @@ pub enum ReplicationRoute {
     Overview,
     /// `GET peer`; for every signed caller.
     Peer,
+    /// `POST objects`; for every signed caller, who needs the permission to write each of them.
+    Objects,
     /// `GET connections`
     Connections,
     /// `POST connections`
@@ -73,6 +75,7 @@ pub fn find(method: &Method, segments: &[&str]) -> Result<ReplicationRoute, S3Er
     match (segments, method.as_str()) {
         ([], "GET") => Ok(R::Overview),
         (["peer"], "GET") => Ok(R::Peer),
+        (["objects"], "POST") => Ok(R::Objects),
         (["connections"], "GET") => Ok(R::Connections),
         (["connections"], "POST") => Ok(R::AddConnection),
         (["connections", connection], "GET") => Ok(R::Connection(decoded(connection)?)),
@@ -87,7 +90,7 @@ pub fn find(method: &Method, segments: &[&str]) -> Result<ReplicationRoute, S3Er
         ([] | ["peer"] | ["rules"], _) => refused("GET"),
         (["connections"], _) => refused("GET, POST"),
         (["connections", _], _) => refused("GET, PUT, DELETE"),
-        (["connections", _, "test"], _) => refused("POST"),
+        (["objects"] | ["connections", _, "test"], _) => refused("POST"),
         _ => Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
     }
 }
@@ -127,6 +130,7 @@ mod tests {
         let bucket = || BucketName::parse("photos").unwrap();
         for (method, path, route) in [
             (Method::GET, "peer", R::Peer),
+            (Method::POST, "objects", R::Objects),
             (Method::POST, "connections", R::AddConnection),
             (Method::PUT, "connections/Secondary%20Site", R::SetConnection("Secondary Site".to_owned())),
             (Method::POST, "connections/c1/test", R::TestConnection("c1".to_owned())),

@@ -404,6 +404,8 @@ pub struct Behaviour {
     pub is_node: bool,
     pub has_bucket: bool,
     pub may_delete: bool,
+    /// Whether it takes small objects together.
+    pub together: bool,
     /// What it refuses everything with.
     pub problem: Option<&'static str>,
 }
@@ -419,6 +421,8 @@ pub struct MemoryPeer {
     pub requests: AtomicUsize,
     pub handshakes: AtomicUsize,
     pub out_of_order: AtomicUsize,
+    /// How many objects came together, each time.
+    pub bundles: Mutex<Vec<usize>>,
     /// Changes in the order of their arrival.
     pub log: Mutex<Vec<(String, u64)>>,
 }
@@ -435,6 +439,7 @@ impl MemoryPeer {
             requests: AtomicUsize::new(0),
             handshakes: AtomicUsize::new(0),
             out_of_order: AtomicUsize::new(0),
+            bundles: Mutex::default(),
             log: Mutex::default(),
         }
     }
@@ -526,6 +531,7 @@ impl Peer for MemoryPeer {
                 bucket: it.has_bucket.then_some(bucket),
                 rights,
                 version: "memory".to_owned(),
+                together: it.together,
                 problem: it.problem.map(str::to_owned),
             })
         })
@@ -547,6 +553,22 @@ impl Peer for MemoryPeer {
                 .await?;
             self.objects.lock().insert(object.key.as_str().to_owned(), bytes);
             Ok(Applied::Applied)
+        })
+    }
+
+    fn put_together<'a>(
+        &'a self,
+        to: &'a Destination,
+        objects: &'a [Outgoing],
+    ) -> PeerFuture<'a, Vec<Result<Applied, PeerError>>> {
+        Box::pin(async move {
+            self.meet(None).await?;
+            self.bundles.lock().push(objects.len());
+            let mut results = Vec::new();
+            for object in objects {
+                results.push(self.put(to, object).await);
+            }
+            Ok(results)
         })
     }
 

@@ -3,6 +3,7 @@
 
 mod memory;
 mod overflow;
+mod together;
 
 use std::fs;
 use std::path::PathBuf;

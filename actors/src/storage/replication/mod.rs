@@ -1,5 +1,5 @@
 //! Replication as Storage has it: which change of a key wins (`lineage`), what waits to be sent to whom (`queue`), and what the
-//! client answers of it. The changes themselves are planned with all others (`plan/replication`).
+//! client answers of it. The changes themselves are planned with all others (`plan/replica`, `plan/queue`).
 //!
 //! INVARIANT: an entry of a queue is committed with the change that it is about, and removed only by who says that he has sent it as it
 //! is: so a change can be late, and is never lost.
