@@ -12,7 +12,7 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::names::{Change, NodeId, Stamp, VersionId};
-use myfsio_actors::storage::{Applied, Replica};
+use myfsio_actors::storage::{Applied, Permits, Replica};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -122,6 +122,7 @@ impl NodeApi {
             modified: Some(Stamp(version.modified.0.min(now))),
             tags_change: None,
             lock_change: None,
+            permits: Permits::default(),
         };
         let headers = replica::describe(&replica, true);
         headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

@@ -1,14 +1,16 @@
 //! Changes that another node sends: the headers by which it says where they come from, read and written in one place.
 //!
 //! Only headers that are signed count. Origin, clock and what was seen keep a change from going round in circles, and need no more
-//! than the request itself: who forges them keeps his own write from one node. To choose version ids and times, or to mark and delete
-//! under given ids, takes `s3:ReplicateObject`, `s3:ReplicateTags` or `s3:ReplicateDelete`.
+//! than the request itself, as they do no more: where versions are kept, the change is a version of this node. To choose version ids,
+//! also that of the null version, and times takes `s3:ReplicateObject`, `s3:ReplicateTags` or `s3:ReplicateDelete`. None of these takes
+//! off a lock: that takes what it takes from everybody.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{Change, NodeId, ObjectKey, Seen, Stamp, VersionId};
-use myfsio_actors::storage::{Applied, Bucket, Replica};
+use myfsio_actors::storage::{Applied, Bucket, ChangeBeside, Permits, Replica};
 
+use super::authorize::Further;
 use super::context::Call;
 use super::error::S3Error;
 use super::respond::set_header;
@@ -35,7 +37,12 @@ pub const APPLIED: &str = "x-myfsio-applied";
 pub const USER_AGENT: &str = concat!("S3ReplicationAgent/", env!("CARGO_PKG_VERSION"));
 
 /// How far a clock may be ahead of the node's own: beyond, later changes of this node would seem to be earlier ones for too long.
-const AHEAD_NANOS_MAX: u64 = 30 * 86_400 * 1_000_000_000;
+const AHEAD_NANOS_MAX: u64 = 30 * DAY_NANOS;
+
+/// The same for who chooses nothing: until then, nothing else counts that the node which he names sends of the key.
+const AHEAD_NANOS_MAX_OF_OTHERS: u64 = DAY_NANOS;
+
+const DAY_NANOS: u64 = 86_400 * 1_000_000_000;
 
 /// What a request does with its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,23 +76,42 @@ pub struct Received {
 
 impl Received {
     /// The change of the tags, and who sends it.
-    pub fn tags_change(&self) -> (Change, NodeId) {
-        (self.replica.tags_change.unwrap_or(self.replica.change), self.replica.sender)
+    pub fn tags_change(&self) -> ChangeBeside {
+        self.beside(self.replica.tags_change)
     }
 
     /// The change of retention or legal hold, and who sends it.
-    pub fn lock_change(&self) -> (Change, NodeId) {
-        (self.replica.lock_change.unwrap_or(self.replica.change), self.replica.sender)
+    pub fn lock_change(&self) -> ChangeBeside {
+        self.beside(self.replica.lock_change)
+    }
+
+    fn beside(&self, change: Option<Change>) -> ChangeBeside {
+        let Replica { change: of_object, sender, permits, .. } = &self.replica;
+        ChangeBeside { change: change.unwrap_or(*of_object), sender: *sender, lifts_hold: permits.lifts_hold }
     }
 }
 
 /// Reads the headers of a request that changes an object, if they say that another node made the change. Errs: InvalidArgument;
 /// AccessDenied for what only replication may.
 pub fn received(call: &Call, bucket: &Bucket, key: &ObjectKey, does: Does) -> Result<Option<Received>, S3Error> {
-    let Some(replica) = parse(&call.headers, &call.auth.signed_headers, call.received)? else { return Ok(None) };
+    let Some(mut replica) = parse(&call.headers, &call.auth.signed_headers, call.received)? else { return Ok(None) };
+    let version = call.version()?;
+    if let Some(version) = version {
+        refuse_ahead("versionId", version, latest(call.received, AHEAD_NANOS_MAX))?;
+    }
     let may_replicate = chooses(&replica);
     if may_replicate {
         call.authorize(does.action(), bucket, Some(key.as_str()))?;
+    }
+    let version = version.or(Some(replica.version).filter(|_| replica.permits.chooses));
+    let may = |action| {
+        let further = Further { key: Some(key.as_str()), version, ..Further::default() };
+        call.authorize_further(action, bucket, further).is_ok()
+    };
+    // Without Object Lock there is nothing to lift.
+    if bucket.config.object_lock.is_some() {
+        replica.permits.bypasses_governance = may("s3:BypassGovernanceRetention");
+        replica.permits.lifts_hold = may("s3:PutObjectLegalHold");
     }
     Ok(Some(Received { replica, may_replicate }))
 }
@@ -97,7 +123,7 @@ pub fn may_replicate(received: Option<&Received>) -> bool {
 
 /// Whether a change chooses what the node else chooses itself.
 fn chooses(replica: &Replica) -> bool {
-    replica.version != VersionId::Null
+    replica.permits.chooses
         || replica.modified.is_some()
         || replica.tags_change.is_some()
         || replica.lock_change.is_some()
@@ -114,16 +140,19 @@ pub fn parse(headers: &HeaderMap, signed: &[String], now: Stamp) -> Result<Optio
     let Some(origin) = fields.read::<NodeId>(ORIGIN)? else { return Ok(None) };
     let clock = fields.number(CLOCK)?.ok_or_else(|| malformed(CLOCK, "", "A change has a clock."))?;
     let change = Change { clock, origin };
+    let version = fields.version()?;
     let replica = Replica {
         change,
         seen: fields.read::<Seen>(SEEN)?.unwrap_or_default(),
         sender: fields.read::<NodeId>(SENDER)?.unwrap_or(origin),
-        version: fields.version()?,
+        version: version.unwrap_or(VersionId::Null),
         modified: fields.number(LAST_MODIFIED)?.map(Stamp),
         tags_change: fields.read::<Change>(TAGS_CHANGE)?,
         lock_change: fields.read::<Change>(LOCK_CHANGE)?,
+        permits: Permits { chooses: version.is_some(), ..Permits::default() },
     };
-    let latest = now.0.saturating_add(AHEAD_NANOS_MAX);
+    let latest = latest(now, if chooses(&replica) { AHEAD_NANOS_MAX } else { AHEAD_NANOS_MAX_OF_OTHERS });
+    refuse_ahead(VERSION_ID, replica.version, latest)?;
     let clocks = [(CLOCK, Some(clock)), (LAST_MODIFIED, replica.modified.map(|modified| modified.0))];
     let changes = [(TAGS_CHANGE, replica.tags_change), (LOCK_CHANGE, replica.lock_change)];
     let all = clocks.into_iter().chain(changes.map(|(name, change)| (name, change.map(|change| change.clock))));
@@ -137,6 +166,20 @@ pub fn parse(headers: &HeaderMap, signed: &[String], now: Stamp) -> Result<Optio
         return Err(malformed(SEEN, &replica.seen.to_string(), "A change is later than what it has seen."));
     }
     Ok(Some(replica))
+}
+
+fn latest(now: Stamp, ahead: u64) -> u64 {
+    now.0.saturating_add(ahead)
+}
+
+/// Refuses a version whose clock is too far ahead: what comes after it has to be later still. Errs: InvalidArgument.
+fn refuse_ahead(name: &str, version: VersionId, latest: u64) -> Result<(), S3Error> {
+    match version {
+        VersionId::Unique { stamp, .. } if stamp.0 > latest => {
+            Err(malformed(name, &version.to_string(), "The clock is too far ahead."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The headers by which a change is sent. `chooses`: whether the target lets the sender choose ids and times.
@@ -193,10 +236,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn version(&self) -> Result<VersionId, S3Error> {
+    fn version(&self) -> Result<Option<VersionId>, S3Error> {
         let unreadable = |text| malformed(VERSION_ID, text, "Invalid version id specified");
-        let text = self.text(VERSION_ID)?;
-        text.map_or(Ok(VersionId::Null), |text| VersionId::parse(text).map_err(|_| unreadable(text)))
+        self.text(VERSION_ID)?.map(|text| VersionId::parse(text).map_err(|_| unreadable(text))).transpose()
     }
 }
 
@@ -238,6 +280,7 @@ mod tests {
         let replica = of(&[ORIGIN, CLOCK]).unwrap();
         assert_eq!((replica.change.clock, replica.modified), (7, None));
         assert!(!chooses(&replica), "so it needs no permission of its own");
+        assert!(chooses(&read(&[(ORIGIN, NODE), (CLOCK, "7"), (VERSION_ID, "null")]).unwrap().unwrap()));
         assert_eq!(of(&[ORIGIN, CLOCK, LAST_MODIFIED]).unwrap().modified, Some(Stamp(5)));
     }
 
@@ -245,14 +288,22 @@ mod tests {
     fn what_is_refused() {
         let far = (NOW.0 + AHEAD_NANOS_MAX + 1).to_string();
         let near = (NOW.0 + AHEAD_NANOS_MAX).to_string();
-        assert!(read(&[(ORIGIN, NODE), (CLOCK, &near)]).is_ok());
+        let near_of_others = (NOW.0 + AHEAD_NANOS_MAX_OF_OTHERS).to_string();
+        let far_of_others = (NOW.0 + AHEAD_NANOS_MAX_OF_OTHERS + 1).to_string();
+        let id = |stamp: u64| VersionId::Unique { stamp: Stamp(stamp), random: 1 }.to_string();
+        assert!(read(&[(ORIGIN, NODE), (CLOCK, &near_of_others)]).is_ok());
+        assert!(read(&[(ORIGIN, NODE), (CLOCK, &near), (VERSION_ID, "null")]).is_ok());
+        assert!(read(&[(ORIGIN, NODE), (CLOCK, "1"), (VERSION_ID, &id(NOW.0 + AHEAD_NANOS_MAX))]).is_ok());
         for headers in [
             &[(ORIGIN, NODE)][..],
             &[(ORIGIN, "ab"), (CLOCK, "1")],
             &[(ORIGIN, NODE), (ORIGIN, NODE), (CLOCK, "1")],
             &[(ORIGIN, NODE), (CLOCK, "")],
             &[(ORIGIN, NODE), (CLOCK, "+1")],
-            &[(ORIGIN, NODE), (CLOCK, &far)],
+            &[(ORIGIN, NODE), (CLOCK, &far_of_others)],
+            &[(ORIGIN, NODE), (CLOCK, &far), (VERSION_ID, "null")],
+            &[(ORIGIN, NODE), (CLOCK, "1"), (VERSION_ID, &id(NOW.0 + AHEAD_NANOS_MAX + 1))],
+            &[(ORIGIN, NODE), (CLOCK, "1"), (VERSION_ID, &id(u64::MAX))],
             &[(ORIGIN, NODE), (CLOCK, "18446744073709551616")],
             &[(ORIGIN, NODE), (CLOCK, "1"), (LAST_MODIFIED, &far)],
             &[(ORIGIN, NODE), (CLOCK, "1"), (VERSION_ID, "x")],
@@ -290,6 +341,7 @@ mod tests {
                 modified: modified.map(Stamp),
                 tags_change,
                 lock_change,
+                permits: Permits { chooses: true, ..Permits::default() },
             }
         }
     }

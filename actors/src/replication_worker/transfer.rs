@@ -10,7 +10,9 @@ use super::source::{Opened, Source};
 use crate::bucket_config::{BucketReplication, ReplicatedChange};
 use crate::clock::SharedClock;
 use crate::names::{Change, NodeId, Seen, Stamp, VersionId};
-use crate::storage::{Applied, Bucket, Kinds, Object, QueueName, QueuedChange, Replica, Slot, SlotState, StorageError};
+use crate::storage::{
+    Applied, Bucket, Kinds, Object, Permits, QueueName, QueuedChange, Replica, Slot, SlotState, StorageError,
+};
 
 /// Largest object that is sent together with others, in bytes.
 const LIGHT_BYTES_MAX: u64 = 64 * 1024;
@@ -281,7 +283,16 @@ impl Courier {
     fn replica(&self, version: VersionId, change: Change, seen: Seen, modified: Option<Stamp>) -> Option<Replica> {
         self.to.node()?;
         let sender = self.own();
-        Some(Replica { change, seen, sender, version, modified, tags_change: None, lock_change: None })
+        Some(Replica {
+            change,
+            seen,
+            sender,
+            version,
+            modified,
+            tags_change: None,
+            lock_change: None,
+            permits: Permits::default(),
+        })
     }
 
     fn own(&self) -> NodeId {

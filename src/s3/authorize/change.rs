@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use myfsio_actors::names::{Change, NodeId};
-use myfsio_actors::storage::{Bucket, ChangeObject, Object, ObjectChange, StorageError};
+use myfsio_actors::storage::{Bucket, ChangeBeside, ChangeObject, Object, ObjectChange, StorageError};
 
 use super::{TRIES_MAX, missing};
 use crate::s3::context::Call;
@@ -25,12 +24,12 @@ pub async fn change(
     change_of(call, bucket, permitted, None, ask, change).await
 }
 
-/// The same of a change that another node made, and the node that sends it.
+/// The same of a change that another node made.
 pub async fn change_of(
     call: &Call,
     bucket: &Arc<Bucket>,
     permitted: Option<Arc<Object>>,
-    replica: Option<(Change, NodeId)>,
+    replica: Option<ChangeBeside>,
     ask: impl Fn(&Arc<Object>) -> Result<(), S3Error>,
     change: impl Fn(&Arc<Object>) -> Result<Option<ObjectChange>, S3Error>,
 ) -> Result<Arc<Object>, S3Error> {

@@ -10,7 +10,7 @@ use super::object_lock::bypasses_governance;
 use crate::s3::authorize::deletion::delete;
 use crate::s3::conditional::delete_conditions;
 use crate::s3::context::Call;
-use crate::s3::replica::{self, Does, may_replicate};
+use crate::s3::replica::{self, Does};
 use crate::s3::respond::{Answer, empty, set_header};
 
 /// S3 API Reference, DeleteObject.
@@ -20,9 +20,9 @@ pub async fn delete_object(call: Call) -> Answer {
     let conditions = delete_conditions(&call.headers)?;
     let owner = call.owner_id();
     let received = replica::received(&call, &bucket, &key, Does::Delete)?;
-    // Where it was deleted first, somebody had the permission to.
-    let bypass_governance =
-        may_replicate(received.as_ref()) || bypasses_governance(&call, &bucket, key.as_str(), version, None);
+    // Who replicates need not ask for it: that was done where it was deleted first.
+    let bypass_governance = received.as_ref().is_some_and(|received| received.replica.permits.bypasses_governance)
+        || bypasses_governance(&call, &bucket, key.as_str(), version, None);
     let replica = received.map(|received| Box::new(received.replica));
     let told = replica.is_some();
     let deleted = delete(&call, &bucket, &key, version, || DeleteObject {

@@ -61,7 +61,8 @@ pub async fn put_object_retention(mut call: Call) -> Answer {
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
     let received = received(&call)?;
     let change_of = |object: &_| {
-        let bypass_governance = may_replicate(received.as_ref())
+        // Who replicates need not ask for it: that was done where the retention was changed first.
+        let bypass_governance = received.as_ref().is_some_and(|received| received.replica.permits.bypasses_governance)
             || bypasses_governance(&call, &bucket, key.as_str(), version, Some(object));
         ObjectChange::Retention { retention, bypass_governance }
     };
@@ -116,7 +117,7 @@ fn received(call: &Call) -> Result<Option<Received>, S3Error> {
 }
 
 fn ask(call: &Call, lock: AskedLock, object: Option<&Arc<Object>>) -> Result<(), S3Error> {
-    // Who may replicate the object may replicate its lock.
+    // Who may replicate the object may replicate its lock, as far as that takes off none.
     if may_replicate(received(call)?.as_ref()) {
         return Ok(());
     }

@@ -60,7 +60,8 @@ impl Check<'_> {
             self.flush()?;
             ancestry.after(&row.into_lineage()?);
         }
-        let lineage = kept(ancestry.change(stamp, own, random()?), stamp, own);
+        let change = ancestry.change(stamp, own, random()?).unwrap_or_else(|| Lineage::last(own));
+        let lineage = kept(change, stamp, own);
         Ok(lineage.map(|lineage| LineageRow::of(&lineage)))
     }
 

@@ -34,7 +34,7 @@ pub use object::{
 pub use quota::{CountMeter, LimitOwners, Quantity, QuotaAccount, QuotaScope, QuotaWarning};
 pub use reencryption::{KeepReencryption, RewriteObject};
 pub use replication::{
-    Applied, Conflict, ConflictChoice, EnqueueChanges, Kinds, Lineage, QueueName, QueueTotals, QueuedChange, Replica,
-    ReplicationStatus, ReplicationTray, ResolveConflict, SettleChanges, SettledChange, Slot, SlotPage, SlotState,
-    WalkPosition,
+    Applied, ChangeBeside, Conflict, ConflictChoice, EnqueueChanges, Kinds, Lineage, Permits, QueueName, QueueTotals,
+    QueuedChange, Replica, ReplicationStatus, ReplicationTray, ResolveConflict, SettleChanges, SettledChange, Slot,
+    SlotPage, SlotState, WalkPosition,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::replication::{Applied, Lineage, Replica};
+use super::replication::{Applied, ChangeBeside, Lineage, Replica};
 use crate::bucket_config::{Acl, Retention};
 use crate::encryption::Encryption;
 use crate::names::{CanonicalId, Checksum, ChecksumKind, ETag, ObjectKey, Stamp, UploadId, VersionId};
@@ -215,8 +215,8 @@ pub struct ChangeObject {
     pub of: Option<Stamp>,
     /// What changes.
     pub change: ObjectChange,
-    /// The change and who sends it, if it is another node's: it counts if it is later than the last one that is known here.
-    pub replica: Option<(Change, NodeId)>,
+    /// Where it comes from, if it is another node's: it counts if it is later than the last one that is known here.
+    pub replica: Option<ChangeBeside>,
 }
 
 /// A change of a version.

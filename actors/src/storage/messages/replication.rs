@@ -45,6 +45,35 @@ pub struct Replica {
     pub tags_change: Option<Change>,
     /// The same of its retention or legal hold.
     pub lock_change: Option<Change>,
+    /// What its sender may. Decided where it is received, whatever is sent.
+    pub permits: Permits,
+}
+
+/// What the sender of another node's change may do with it here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permits {
+    /// Choose the version, also the null version: else it is one of this node's where versions are kept.
+    pub chooses: bool,
+    /// Shorten or lift a governance retention.
+    pub bypasses_governance: bool,
+    /// Take off a legal hold.
+    pub lifts_hold: bool,
+}
+
+impl Permits {
+    /// All of it.
+    pub const ALL: Self = Self { chooses: true, bypasses_governance: true, lifts_hold: true };
+}
+
+/// A change of another node that stands beside the bytes of a version: tags or a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeBeside {
+    /// The change.
+    pub change: Change,
+    /// The node that sends it.
+    pub sender: NodeId,
+    /// Whether a legal hold may be taken off.
+    pub lifts_hold: bool,
 }
 
 /// What became of a change.

@@ -88,7 +88,7 @@ impl Mutation for Adopt {
         };
         let mut tally = Tally::default();
         match &previous {
-            Some(previous) => tally.remove_object(previous),
+            Some(previous) => tally.remove_object(planner.unlocked(&self.key, previous, false)?),
             None if version == VersionId::Null => versions::drop_null(planner, &mut tally, &bucket, &self.key)?,
             None => {}
         }
@@ -121,7 +121,7 @@ pub(in crate::storage) fn must_stay(row: &ObjectRow, key: &ObjectKey, now_millis
     if row.version.is_some() {
         return Some("it is a version, which never changes");
     }
-    versions::check_unlocked(row, key, now_millis, false).is_err().then_some("it is locked")
+    versions::unlocked(row, key, now_millis, false).is_err().then_some("it is locked")
 }
 
 /// Whether a file's bytes are still those of a row.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::events::{Change, kind_of};
 use super::key_use::KeyTally;
-use super::lineage::slot_of;
+use super::lineage::{no_later_clock, slot_of};
 use super::object::place_of;
 use super::queue::ToSend;
 use super::{Mutation, Planner, random};
-use crate::bucket_config::ReplicatedChange;
+use crate::bucket_config::{ReplicatedChange, Retention};
 use crate::encryption::Encryption;
-use crate::names::{Change as Clocked, ObjectKey, Stamp};
+use crate::names::{Change as Clocked, ObjectKey, Stamp, VersionId};
 use crate::storage::StorageError;
 use crate::storage::messages::{Bucket, ChangeObject, Kinds, Lineage, Object, ObjectChange};
 use crate::storage::read::find_row;
@@ -33,14 +33,21 @@ impl Mutation for ChangeObject {
         // Copies of what lost are nobody else's.
         let kinds = replicated(&self.change).filter(|_| !row.is_copy());
         let change = match (self.replica, kinds) {
-            (Some((change, _)), Some(kinds)) => match accept(&object, planner.lineage_of(&row)?, self.change, change) {
-                Some(accepted) => {
-                    planner.keep_changes(&bucket)?;
-                    object.lineage = Some(Box::new(with_change(planner.lineage_of(&row)?, kinds, change)));
-                    accepted
+            (Some(replica), Some(kinds)) => {
+                let lineage = planner.lineage_of(&row)?;
+                let Some(accepted) = accept(&object, &lineage, self.change, replica.change, now) else {
+                    return Ok(Arc::new(object));
+                };
+                if matches!(accepted, ObjectChange::LegalHold(false))
+                    && object.controls.is_held()
+                    && !replica.lifts_hold
+                {
+                    return Err(cannot_lift(self.key, object.version_id));
                 }
-                None => return Ok(Arc::new(object)),
-            },
+                planner.keep_changes(&bucket)?;
+                object.lineage = Some(Box::new(with_change(lineage, kinds, replica.change)));
+                accepted
+            }
             (None, Some(kinds)) if planner.keeps_changes(&bucket)? => {
                 let change = planner.change_beside(&row)?;
                 object.lineage = Some(Box::new(with_change(planner.lineage_of(&row)?, kinds, change)));
@@ -48,13 +55,7 @@ impl Mutation for ChangeObject {
             }
             _ => self.change,
         };
-        match apply(&mut object, change, &bucket, &self.key, now) {
-            // A lock that may not give way stays, whoever says otherwise.
-            Err(StorageError::ObjectLocked { .. }) if self.replica.is_some() => {
-                return row.into_object(&bucket.owner).map(Arc::new);
-            }
-            other => other?,
-        }
+        apply(&mut object, change, &bucket, &self.key, now)?;
         let beside = ObjectRow::of(&object, row.location, &bucket.owner);
         let lineage = if row.is_copy() { row.lineage.clone() } else { beside.lineage.clone() };
         let changed = ObjectRow { noncurrent_since: row.noncurrent_since, lineage, damaged: row.damaged, ..beside };
@@ -70,7 +71,8 @@ impl Mutation for ChangeObject {
         if let Some(kinds) = kinds.filter(|_| object.lineage.is_some()) {
             let (key, version) = (&self.key, slot_of(object.version_id));
             let what = ReplicatedChange::Object(&object.attributes.tags);
-            let known_to = self.replica.map_or([None; 2], |(change, sender)| [Some(change.origin), Some(sender)]);
+            let known_to =
+                self.replica.map_or([None; 2], |replica| [Some(replica.change.origin), Some(replica.sender)]);
             planner.queue_change(&bucket, &ToSend { key, version, what, kinds, bytes: 0, known_to })?;
         }
         Ok(Arc::new(object))
@@ -94,18 +96,32 @@ fn with_change(mut lineage: Lineage, kinds: Kinds, change: Clocked) -> Lineage {
     lineage
 }
 
-/// What is to be done of another node's change: none when what is here is later. A retention and a legal hold that were changed together
-/// come one after the other, with one clock; and where two nodes have locked a version, both locks hold.
-fn accept(object: &Object, local: Lineage, change: ObjectChange, of: Clocked) -> Option<ObjectChange> {
+/// What answers another node that takes off a legal hold, and may not.
+pub(super) fn cannot_lift(key: ObjectKey, version: VersionId) -> StorageError {
+    let reason = "a legal hold is on it, and taking it off takes s3:PutObjectLegalHold";
+    StorageError::ObjectLocked { key, version, reason }
+}
+
+/// What is to be done of another node's change: none when what is here is later, or a lock that gives way to nobody. A retention and a
+/// legal hold that were changed together come one after the other, with one clock; and where two nodes have locked a version, both locks
+/// hold.
+fn accept(
+    object: &Object,
+    local: &Lineage,
+    change: ObjectChange,
+    of: Clocked,
+    now_millis: u64,
+) -> Option<ObjectChange> {
     let is_news = match change {
         ObjectChange::Retention { .. } | ObjectChange::LegalHold(_) => of >= local.lock(),
         _ => of > local.tags(),
     };
     match change {
-        ObjectChange::Retention { retention, .. } => {
+        ObjectChange::Retention { retention, bypass_governance } => {
             let is_longer = retention
                 .is_some_and(|new| object.controls.retention.is_none_or(|old| new.until_millis > old.until_millis));
-            (is_news || is_longer).then_some(ObjectChange::Retention { retention, bypass_governance: true })
+            let may = may_become(object.controls.retention.as_ref(), retention.as_ref(), now_millis, true);
+            ((is_news || is_longer) && may).then_some(ObjectChange::Retention { retention, bypass_governance })
         }
         ObjectChange::LegalHold(hold) => {
             (is_news || (hold && object.controls.legal_hold.is_none())).then_some(ObjectChange::LegalHold(hold))
@@ -120,7 +136,20 @@ impl Planner<'_> {
         let stamp = self.stamp(None);
         let mut ancestry = Ancestry::default();
         ancestry.after(&self.lineage_of(row)?);
-        Ok(ancestry.change(stamp, self.own(), random()?).change)
+        Ok(ancestry.change(stamp, self.own(), random()?).ok_or_else(no_later_clock)?.change)
+    }
+}
+
+/// Whether a retention may become another one, or none.
+pub(super) fn may_become(
+    current: Option<&Retention>,
+    new: Option<&Retention>,
+    now_millis: u64,
+    bypass_governance: bool,
+) -> bool {
+    match new {
+        Some(new) => new.may_replace(current, now_millis, bypass_governance),
+        None => current.is_none_or(|current| current.may_be_lifted(now_millis, bypass_governance)),
     }
 }
 
@@ -157,11 +186,7 @@ fn apply(
         ObjectChange::Retention { retention, bypass_governance } => {
             lockable()?;
             let current = object.controls.retention.as_ref();
-            let may = match &retention {
-                Some(retention) => retention.may_replace(current, now_millis, bypass_governance),
-                None => current.is_none_or(|current| current.may_be_lifted(now_millis, bypass_governance)),
-            };
-            if !may {
+            if !may_become(current, retention.as_ref(), now_millis, bypass_governance) {
                 let reason = "its retention may not be shortened or lifted";
                 return Err(StorageError::ObjectLocked { key: key.clone(), version: object.version_id, reason });
             }

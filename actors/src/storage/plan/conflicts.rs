@@ -19,7 +19,7 @@ use crate::storage::steps::Step;
 /// Rows of one commit.
 const ROWS_MAX: usize = if cfg!(test) { 3 } else { 200 };
 
-/// Ends a conflict: the copy goes, or a version is not marked any more.
+/// Ends a conflict: the copy goes, or a version is not marked any more. Errs: ObjectLocked for a copy that is locked.
 pub(in crate::storage) struct EndConflict {
     pub bucket: Arc<Bucket>,
     pub key: ObjectKey,
@@ -79,7 +79,7 @@ fn end(
         return tally.count(planner, bucket.id);
     }
     if let Some((row_key, row)) = version {
-        planner.unmark(bucket.id, key, &row);
+        planner.unmark(bucket.id, key, &row)?;
         let lineage = row.lineage.clone().map(|lineage| LineageRow { is_conflict: None, ..lineage });
         let row = ObjectRow { lineage, ..row };
         let change = planner.change(row_key, Some(rows::encode(&row)?));
@@ -88,7 +88,8 @@ fn end(
     Ok(())
 }
 
-/// Lets go of conflicts, a few in each commit: those that are older than `before`, or all copies of a bucket that is about to go.
+/// Lets go of conflicts, a few in each commit: those that are older than `before`, or all copies of a bucket that is about to go. A copy
+/// that is locked stays.
 pub(in crate::storage) struct EndConflicts {
     pub bucket: Arc<Bucket>,
     /// Where to go on.
@@ -118,7 +119,10 @@ impl Mutation for EndConflicts {
             if !row.is_empty() {
                 let row: ObjectRow = rows::decode(&row)?;
                 if Stamp(row.stamp) < self.before {
-                    planner.drop_copy(&mut tally, &bucket, &key, &(row_key, row))?;
+                    match planner.drop_copy(&mut tally, &bucket, &key, &(row_key, row)) {
+                        Err(StorageError::ObjectLocked { .. }) => {}
+                        other => other?,
+                    }
                 }
                 continue;
             }
@@ -150,7 +154,8 @@ impl Mutation for ForgetTombstones {
     }
 }
 
-/// The copies of a bucket that goes. They do not keep it from being deleted. Errs: Busy when they are many; those go beforehand.
+/// The copies of a bucket that goes. They do not keep it from being deleted, unless they are locked. Errs: BucketNotEmpty; Busy when they
+/// are many, which go beforehand.
 pub(super) fn drop_copies(planner: &mut Planner<'_>, bucket: &Bucket, limit: usize) -> Result<(), StorageError> {
     let (start, end) = keys::conflicts(bucket.id);
     let mut found = Vec::new();
@@ -166,7 +171,13 @@ pub(super) fn drop_copies(planner: &mut Planner<'_>, bucket: &Bucket, limit: usi
         let Some(RowKind::Conflict(_, key, ..)) = keys::kind(&row_key) else { continue };
         match ObjectKey::parse(&key) {
             Ok(key) if !row.is_empty() => {
-                planner.drop_copy(&mut tally, bucket, &key, &(row_key, rows::decode(&row)?))?;
+                let copy = (row_key, rows::decode(&row)?);
+                planner.drop_copy(&mut tally, bucket, &key, &copy).map_err(|error| match error {
+                    StorageError::ObjectLocked { .. } => {
+                        StorageError::BucketNotEmpty { bucket: bucket.name.clone(), unknown_file: None }
+                    }
+                    other => other,
+                })?;
             }
             _ => drop(planner.change(row_key, None)),
         }

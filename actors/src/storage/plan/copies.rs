@@ -5,11 +5,11 @@
 
 use super::lineage::Keyed;
 use super::object::{choose_location, drop_previous, place_of};
-use super::versions::Tally;
+use super::versions::{Tally, Unlocked};
 use super::{Effect, Growth, Planner};
 use crate::names::{BucketId, ObjectKey, Stamp, VersionId};
 use crate::storage::body::BodyPlace;
-use crate::storage::messages::{Bucket, Lineage, Object};
+use crate::storage::messages::{Applied, Bucket, Lineage, Object};
 use crate::storage::quota::Reserved;
 use crate::storage::rows::{self, LineageRow, Location, ObjectRow};
 use crate::storage::steps::{Source, Step};
@@ -39,6 +39,11 @@ fn copy_of(bucket: BucketId, key: &ObjectKey, row: &ObjectRow, lineage: &Lineage
     (keys::conflict(bucket, key.as_bytes(), lineage.change.clock, random), copy)
 }
 
+/// What answers a change that another node places where a version is.
+pub(super) fn clock_taken() -> StorageError {
+    StorageError::InvalidBucketState { reason: "another version of the key has this clock" }
+}
+
 /// Whether there is anything in it to be kept.
 fn has_content(row: &ObjectRow) -> bool {
     matches!(row.location, Location::Plain | Location::Overflow)
@@ -52,29 +57,30 @@ impl Planner<'_> {
         tally: &mut Tally,
         bucket: &Bucket,
         key: &ObjectKey,
-        (row_key, row): &Keyed,
+        (row_key, unlocked): (&[u8], Unlocked<'_>),
         leaves: Leaves,
         is_replaced: bool,
     ) -> Result<(), StorageError> {
+        let row = unlocked.row();
         let is_current = *row_key == keys::object(bucket.id, key.as_bytes());
         if !is_replaced || !is_current {
-            self.change(row_key.clone(), None);
+            self.change(row_key.to_vec(), None);
         }
         if is_current {
-            tally.remove_object(row);
+            tally.remove_object(unlocked);
         } else {
-            tally.remove_version(row);
+            tally.remove_version(unlocked);
             if row.version.is_none() {
                 self.change(keys::null_version(bucket.id, key.as_bytes()), None);
             }
         }
-        self.unmark(bucket.id, key, row);
+        self.unmark(bucket.id, key, row)?;
         let place = place_of(bucket, key, row);
         if leaves == Leaves::AsCopy && has_content(row) {
             let lineage = self.lineage_of(row)?;
             let (copy_key, copy) = copy_of(bucket.id, key, row, &lineage);
             tally.add_version(&copy);
-            let change = self.change(copy_key, Some(rows::encode(&copy)?));
+            let change = self.put_anew(copy_key, &copy)?;
             self.step(match is_current {
                 true => Step::Archive { place, row: change, leaves: !is_replaced },
                 false => Step::Tag { place, row: change },
@@ -97,17 +103,16 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Keeps an object that lost when it came as a copy. Answers its row's id.
+    /// Keeps an object that lost when it came as a copy, unless it is one already. Answers it with the id of its row.
     pub(super) fn keep_copy(
         &mut self,
         bucket: &Bucket,
         key: &ObjectKey,
         mut object: Object,
         (bytes, reserved): (BodyPlace, Option<Reserved>),
-        mut tally: Tally,
-    ) -> Result<Object, StorageError> {
+    ) -> Result<(Object, Applied), StorageError> {
         let lineage = object.lineage.as_deref().cloned();
-        let Some(lineage) = lineage else { return Ok(object) };
+        let Some(lineage) = lineage else { return Ok((object, Applied::Lost)) };
         let location = match choose_location(self, bucket.id, key, object.size, None)? {
             Location::Folder => Location::Folder,
             _ => Location::Overflow,
@@ -115,16 +120,19 @@ impl Planner<'_> {
         let row = ObjectRow::of(&object, location, &bucket.owner);
         let (copy_key, copy) = copy_of(bucket.id, key, &row, &lineage);
         object.version_id = copy.version_id();
-        if !has_content(&copy) || self.planned_row(&copy_key)?.is_some() {
-            tally.count(self, bucket.id)?;
-            return Ok(object);
+        if !has_content(&copy) {
+            return Ok((object, Applied::Lost));
         }
+        if self.planned_row(&copy_key)?.is_some() {
+            return Ok((object, Applied::Known));
+        }
+        let mut tally = Tally::default();
         tally.add_version(&copy);
         let change = self.change(copy_key, Some(rows::encode(&copy)?));
         tally.count(self, bucket.id)?;
         self.charge(reserved, Growth::Within)?;
         self.write_aside(bucket, key, &copy, change, bytes);
-        Ok(object)
+        Ok((object, Applied::Lost))
     }
 
     /// Writes the file of a row that is no current object.
@@ -167,19 +175,47 @@ impl Planner<'_> {
     ) -> Result<ObjectRow, StorageError> {
         let Some(random) = row.version.filter(|_| !row.is_marker()) else { return Ok(row.clone()) };
         let lineage = Lineage { is_conflict: true, ..self.lineage_of(row)? };
-        self.change_again(keys::conflict(bucket, key.as_bytes(), lineage.change.clock, random), Vec::new());
+        self.mark(bucket, key, lineage.change.clock, random)?;
         Ok(ObjectRow { lineage: Some(LineageRow::of(&lineage)), ..row.clone() })
     }
 
+    /// Has conflicts tell a version that lost. A copy of the same name stays: it is told already.
+    pub(super) fn mark(
+        &mut self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        clock: u64,
+        random: u64,
+    ) -> Result<(), StorageError> {
+        let row_key = keys::conflict(bucket, key.as_bytes(), clock, random);
+        if self.planned_row(&row_key)?.is_none() {
+            self.change(row_key, Some(Vec::new()));
+        }
+        Ok(())
+    }
+
     /// Takes the mark of a version away that goes, or that nobody needs to look at any more.
-    pub(super) fn unmark(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) {
+    pub(super) fn unmark(&mut self, bucket: BucketId, key: &ObjectKey, row: &ObjectRow) -> Result<(), StorageError> {
         let is_marked = row.lineage.as_ref().is_some_and(|lineage| lineage.is_conflict == Some(true));
         if let (VersionId::Unique { stamp, random }, true) = (row.version_id(), is_marked && !row.is_copy()) {
-            self.change(keys::conflict(bucket, key.as_bytes(), stamp.0, random), None);
+            let row_key = keys::conflict(bucket, key.as_bytes(), stamp.0, random);
+            if self.planned_row(&row_key)?.is_some_and(|mark| mark.is_empty()) {
+                self.change(row_key, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a row where none of a version or copy may be: what other nodes send names the place itself, and nothing gives way to it
+    /// unseen. Errs: InvalidBucketState.
+    pub(super) fn put_anew(&mut self, row_key: Vec<u8>, row: &ObjectRow) -> Result<u32, StorageError> {
+        match self.planned_row(&row_key)?.is_some_and(|there| !there.is_empty()) {
+            true => Err(clock_taken()),
+            false => Ok(self.change(row_key, Some(rows::encode(row)?))),
         }
     }
 
-    /// Removes a copy for good.
+    /// Removes a copy for good. Errs: ObjectLocked, like for any version.
     pub(super) fn drop_copy(
         &mut self,
         tally: &mut Tally,
@@ -187,11 +223,12 @@ impl Planner<'_> {
         key: &ObjectKey,
         (copy_key, copy): &Keyed,
     ) -> Result<(), StorageError> {
+        let unlocked = self.unlocked(key, copy, false)?;
         self.change(copy_key.clone(), None);
         if copy.parts.is_some() {
             self.change(keys::part_list(bucket.id, Stamp(copy.stamp)), None);
         }
-        tally.remove_version(copy);
+        tally.remove_version(unlocked);
         self.step(Step::Remove { place: place_of(bucket, key, copy) });
         Ok(())
     }

@@ -36,6 +36,13 @@ pub(super) fn lineage_row(lineage: Lineage, stamp: Stamp, own: NodeId) -> Option
     kept(lineage, stamp, own).map(|lineage| LineageRow::of(&lineage))
 }
 
+/// What answers a change of a key whose clock is at its end.
+pub(super) fn no_later_clock() -> StorageError {
+    StorageError::InvalidBucketState {
+        reason: "a version of the key has a clock that none can be later than; delete it first",
+    }
+}
+
 /// The slot of a version in queues and tombstones.
 pub(super) fn slot_of(version: VersionId) -> Option<u64> {
     match version {
@@ -150,13 +157,14 @@ impl Planner<'_> {
                 self.exhume(bucket.id, key, None)?;
             }
         }
-        let mut change = ancestry.change(stamp, self.own(), random()?);
+        let mut change = ancestry.change(stamp, self.own(), random()?).ok_or_else(no_later_clock)?;
         // A clock that is ahead may be that of a version which was deleted for good, and must not come back.
         while !is_null
             && change.change.clock != stamp.0
             && self.rows.get(&keys::tombstone(bucket.id, key.as_bytes(), Some(change.change.clock)))?.is_some()
         {
-            change.change.clock = change.change.clock.saturating_add(1 + random()? % 0x1_0000);
+            let later = change.change.clock.checked_add(1 + random()? % 0x1_0000);
+            change.change.clock = later.ok_or_else(no_later_clock)?;
         }
         Ok(change)
     }
@@ -166,7 +174,9 @@ impl Planner<'_> {
         let stamp = self.stamp(None);
         let mut ancestry = Ancestry::default();
         ancestry.after(&self.lineage_of(row)?);
-        Ok((stamp, ancestry.change(stamp, self.own(), random()?)))
+        // What has the last clock of all can be deleted, or nothing could ever be written here again.
+        let change = ancestry.change(stamp, self.own(), random()?);
+        Ok((stamp, change.unwrap_or_else(|| Lineage::last(self.own()))))
     }
 
     fn count_tombstones(&mut self, bucket: BucketId, by: i64) -> Result<u64, StorageError> {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::copies::Leaves;
 use super::events::Change;
 use super::lineage::lineage_row;
-use super::versions::{self, Tally};
+use super::versions::{self, Tally, Unlocked};
 use super::{Effect, Growth, Mutation, Planner, replica};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::body::{BodyPlace, ObjectBody};
 use crate::storage::messages::{
-    Applied, Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Replica, Stored, Versioning,
+    Applied, Bucket, DeleteObject, Deleted, ETagCondition, Judged, Object, PutObject, Replica, Stored, Versioning,
     WriteConditions,
 };
 use crate::storage::quota::Reserved;
@@ -69,20 +69,29 @@ pub(in crate::storage) struct ObjectWrite<'a> {
 impl ObjectWrite<'_> {
     /// Plans row, counters and file of the object; the stamp is decided here.
     pub fn plan(mut self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
-        if let Some(replica) = self.replica.take() {
-            return replica::write(self, &replica, planner);
+        let replica = self.replica.take();
+        if let Some(replica) = replica.as_deref().filter(|replica| replica::places_write(replica, self.bucket)) {
+            return replica::write(self, replica, planner);
         }
         let (bucket, key) = (self.bucket, self.key);
         let previous = current_row(planner.rows, bucket.id, key)?.map(|(_, row)| row);
         check_conditions(self.conditions, key, previous.as_ref())?;
+        if let Some(replica) = &replica {
+            planner.keep_changes(bucket)?;
+            if replica::is_known(planner, bucket, key, previous.as_ref(), replica)? {
+                let object = previous.map(|row| row.into_object(&bucket.owner)).transpose()?;
+                return Ok(replica::stored(bucket, object.unwrap_or(self.object), Applied::Known));
+            }
+        }
         let stamp = planner.stamp(previous.as_ref().map(|p| Stamp(p.stamp)));
         let mut object = self.object;
         object.stamp = stamp;
         object.lineage = None;
-        let keeps_changes = planner.keeps_changes(bucket)?;
+        let keeps_changes = replica.is_some() || planner.keeps_changes(bucket)?;
         if keeps_changes {
             let is_null = bucket.versioning != Versioning::Enabled;
-            let lineage = planner.change_of_own(bucket, key, previous.as_ref(), is_null, stamp)?;
+            let mut lineage = planner.change_of_own(bucket, key, previous.as_ref(), is_null, stamp)?;
+            replica.iter().for_each(|replica| lineage.won.insert(replica.change));
             object.lineage = kept(lineage, stamp, planner.own());
         }
         let clock = object.lineage.as_ref().map_or(stamp, |lineage| Stamp(lineage.change.clock));
@@ -94,7 +103,7 @@ impl ObjectWrite<'_> {
         let mut replaced = None;
         match previous {
             Some(previous) if versions::replaces(bucket.versioning, &previous) => {
-                tally.remove_object(&previous);
+                tally.remove_object(planner.unlocked(key, &previous, false)?);
                 replaced = Some(previous);
             }
             Some(previous) => versions::archive(planner, &mut tally, bucket, key, previous, false)?,
@@ -115,13 +124,9 @@ impl ObjectWrite<'_> {
         planner.tell(bucket, key, Change::Created(&object))?;
         if keeps_changes {
             let sent = (&object.attributes.tags[..], object.size);
-            planner.send_object(bucket, key, object.version_id, sent, [None; 2])?;
+            planner.send_object(bucket, key, object.version_id, sent, replica::known_to(replica.as_deref()))?;
         }
-        Ok(Stored {
-            object: Arc::new(object),
-            versioned: bucket.versioning != Versioning::Off,
-            applied: Applied::default(),
-        })
+        Ok(replica::stored(bucket, object, Applied::Applied))
     }
 }
 
@@ -271,7 +276,10 @@ impl Mutation for DeleteObject {
     fn plan(self, planner: &mut Planner<'_>) -> Result<Deleted, StorageError> {
         let bucket = planner.live(&self.bucket)?;
         let mut message = self;
-        if let Some(replica) = message.replica.take() {
+        if let Some(replica) =
+            message.replica.take_if(|replica| replica::places_delete(replica, &bucket, message.version))
+        {
+            message.check_replica(planner, &bucket)?;
             return replica::delete(message, &replica, planner, &bucket);
         }
         match message.version {
@@ -288,8 +296,15 @@ impl DeleteObject {
         let current = current_row(planner.rows, bucket.id, key)?;
         self.check_judged(current.as_ref().map(|(_, row)| row))?;
         check_conditions(&self.conditions, key, current.as_ref().map(|(_, row)| row))?;
+        let before = current.as_ref().map(|(_, row)| row);
+        if let Some(replica) = &self.replica {
+            planner.keep_changes(bucket)?;
+            if replica::is_known(planner, bucket, key, before, replica)? {
+                return Ok(Deleted { applied: Applied::Known, ..Deleted::default() });
+            }
+        }
         let mut tally = Tally::default();
-        let keeps_changes = planner.keeps_changes(bucket)?;
+        let keeps_changes = self.replica.is_some() || planner.keeps_changes(bucket)?;
         if bucket.versioning == Versioning::Off {
             let Some((row_key, row)) = current else { return Ok(Deleted::default()) };
             if keeps_changes {
@@ -297,8 +312,8 @@ impl DeleteObject {
                 planner.bury(bucket, key, VersionId::Null, stamp, &lineage)?;
                 planner.send_delete(bucket, key, None, [None; 2])?;
             }
+            tally.remove_object(planner.unlocked(key, &row, false)?);
             planner.change(row_key, None);
-            tally.remove_object(&row);
             tally.count(planner, bucket.id)?;
             drop_previous(planner, bucket, key, &row, None);
             planner.tell(bucket, key, Change::Removed(VersionId::Null))?;
@@ -308,8 +323,9 @@ impl DeleteObject {
         let stamp = planner.stamp(after);
         let mut lineage = None;
         if keeps_changes {
-            let (before, is_null) = (current.as_ref().map(|(_, row)| row), bucket.versioning == Versioning::Suspended);
-            let change = planner.change_of_own(bucket, key, before, is_null, stamp)?;
+            let is_null = bucket.versioning == Versioning::Suspended;
+            let mut change = planner.change_of_own(bucket, key, before, is_null, stamp)?;
+            self.replica.iter().for_each(|replica| change.won.insert(replica.change));
             lineage = lineage_row(change, stamp, planner.own());
         }
         if bucket.versioning == Versioning::Suspended {
@@ -318,7 +334,7 @@ impl DeleteObject {
         if let Some((row_key, row)) = current {
             planner.change(row_key, None);
             if versions::replaces(bucket.versioning, &row) {
-                tally.remove_object(&row);
+                tally.remove_object(planner.unlocked(key, &row, false)?);
                 drop_previous(planner, bucket, key, &row, None);
             } else {
                 versions::archive(planner, &mut tally, bucket, key, row, true)?;
@@ -328,9 +344,23 @@ impl DeleteObject {
         tally.count(planner, bucket.id)?;
         planner.tell(bucket, key, Change::Hidden(marker))?;
         if keeps_changes {
-            planner.send_delete(bucket, key, Some(marker), [None; 2])?;
+            planner.send_delete(bucket, key, Some(marker), replica::known_to(self.replica.as_deref()))?;
         }
         Ok(Deleted { version_id: Some(marker), delete_marker: true, applied: Applied::default() })
+    }
+
+    /// What is asked of a request holds for what other nodes send, too. Errs: Overtaken, NoSuchKey, PreconditionFailed.
+    fn check_replica(&self, planner: &Planner<'_>, bucket: &Bucket) -> Result<(), StorageError> {
+        if self.of == Judged::Unseen && self.conditions == WriteConditions::default() {
+            return Ok(());
+        }
+        let found = match self.version {
+            None => current_row(planner.rows, bucket.id, &self.key)?,
+            Some(version) => find_version(planner.rows, bucket.id, &self.key, version)?,
+        };
+        let object = found.as_ref().map(|(_, row)| row).filter(|row| !row.is_marker());
+        self.check_judged(object)?;
+        check_conditions(&self.conditions, &self.key, object)
     }
 
     /// Errs: Overtaken.
@@ -356,11 +386,10 @@ impl DeleteObject {
         let mut outcome = Deleted { version_id: Some(version), delete_marker: false, applied: Applied::default() };
         let Some((row_key, row)) = found else { return Ok(outcome) };
         outcome.delete_marker = row.is_marker();
-        let now = planner.state.clock.now().0 / 1_000_000;
-        versions::check_unlocked(&row, key, now, self.bypass_governance)?;
         let mut tally = Tally::default();
         let there = (row_key, row);
-        planner.take_away(&mut tally, bucket, key, &there, Leaves::ForGood, false)?;
+        let unlocked = planner.unlocked(key, &there.1, self.bypass_governance)?;
+        planner.take_away(&mut tally, bucket, key, (&there.0, unlocked), Leaves::ForGood, false)?;
         replica::promote(planner, &mut tally, bucket, key, &there)?;
         tally.count(planner, bucket.id)?;
         planner.tell(bucket, key, Change::Removed(version))?;
@@ -412,12 +441,12 @@ impl Mutation for Relocate {
                 let is_current = row_key == keys::object(bucket, place.key.as_bytes());
                 planner.change(row_key, None);
                 if !is_current {
-                    tally.remove_version(&row);
+                    tally.remove_version(Unlocked::lost(&row));
                     if row.version.is_none() {
                         planner.change(keys::null_version(bucket, place.key.as_bytes()), None);
                     }
                 } else {
-                    tally.remove_object(&row);
+                    tally.remove_object(Unlocked::lost(&row));
                     if let (Some(live), Ok(key)) = (live, ObjectKey::parse(place.key.as_bytes())) {
                         versions::promote_next(planner, &mut tally, &live, &key, Some(&row), None)?;
                     }

@@ -33,7 +33,8 @@ impl Tally {
         self.keys.object(row, 1);
     }
 
-    pub fn remove_object(&mut self, row: &ObjectRow) {
+    /// The current object goes.
+    pub fn remove_object(&mut self, Unlocked(row): Unlocked<'_>) {
         self.objects -= 1;
         self.bytes = self.bytes.saturating_sub_unsigned(row.size);
         self.keys.object(row, -1);
@@ -50,8 +51,15 @@ impl Tally {
         self.markers += 1;
     }
 
-    /// A noncurrent version, or a delete marker.
-    pub fn remove_version(&mut self, row: &ObjectRow) {
+    /// The current object becomes a noncurrent version, or that the current object.
+    fn moved(&mut self, becomes_current: bool) {
+        let by = if becomes_current { 1 } else { -1 };
+        self.objects += by;
+        self.versions -= by;
+    }
+
+    /// A noncurrent version, a copy of what lost, or a delete marker goes.
+    pub fn remove_version(&mut self, Unlocked(row): Unlocked<'_>) {
         self.versions -= 1;
         self.markers -= i64::from(row.is_marker());
         self.bytes = self.bytes.saturating_sub_unsigned(row.size);
@@ -113,8 +121,7 @@ pub(super) fn archive(
         planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(clock)));
     }
     let change = planner.change(keys::version(bucket.id, key.as_bytes(), clock), Some(rows::encode(&row)?));
-    tally.remove_object(&row);
-    tally.add_version(&row);
+    tally.moved(false);
     if matches!(place.location, Location::Plain | Location::Overflow) {
         planner.step(Step::Archive { place, row: change, leaves });
     }
@@ -132,7 +139,8 @@ pub(super) fn drop_noncurrent(
     bucket: &Bucket,
     key: &ObjectKey,
     row: &ObjectRow,
-) {
+) -> Result<(), StorageError> {
+    let unlocked = planner.unlocked(key, row, false)?;
     planner.change(keys::version(bucket.id, key.as_bytes(), row.clock()), None);
     if row.version.is_none() {
         planner.change(keys::null_version(bucket.id, key.as_bytes()), None);
@@ -140,10 +148,11 @@ pub(super) fn drop_noncurrent(
     if row.parts.is_some() {
         planner.change(keys::part_list(bucket.id, Stamp(row.stamp)), None);
     }
-    tally.remove_version(row);
+    tally.remove_version(unlocked);
     if row.location == Location::Overflow {
         planner.step(Step::Remove { place: place_of(bucket, key, row) });
     }
+    Ok(())
 }
 
 /// Removes the null version, if it is among the versions: another is about to take its place.
@@ -156,7 +165,7 @@ pub(super) fn drop_null(
     let Some(stamp) = planner.rows.get(&keys::null_version(bucket.id, key.as_bytes()))? else { return Ok(()) };
     let row_key = keys::version(bucket.id, key.as_bytes(), rows::decode_stamp(&stamp)?);
     if let Some(row) = planner.rows.get(&row_key)? {
-        drop_noncurrent(planner, tally, bucket, key, &rows::decode(&row)?);
+        drop_noncurrent(planner, tally, bucket, key, &rows::decode(&row)?)?;
     }
     Ok(())
 }
@@ -224,8 +233,7 @@ pub(super) fn promote_next(
     row.location = choose_location(planner, bucket.id, key, row.size, removed)?;
     row.noncurrent_since = None;
     let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
-    tally.remove_version(&row);
-    tally.add_object(&row);
+    tally.moved(true);
     let place = place_of(bucket, key, &row);
     if key.as_str().ends_with('/') {
         let (bucket_id, bucket, key) = (place.bucket_id, place.bucket.clone(), place.key.clone());
@@ -238,19 +246,47 @@ pub(super) fn promote_next(
     Ok(())
 }
 
-/// Refuses to remove a version that is locked.
-pub(in crate::storage) fn check_unlocked(
-    row: &ObjectRow,
+/// A version that may go. [`Tally`] takes off nothing else, so no plan can let a version go without its lock being looked at.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::storage) struct Unlocked<'a>(&'a ObjectRow);
+
+impl<'a> Unlocked<'a> {
+    /// One whose bytes are gone from the disk already: no lock brings them back.
+    pub fn lost(row: &'a ObjectRow) -> Self {
+        Self(row)
+    }
+
+    /// What goes, or becomes a copy.
+    pub fn row(self) -> &'a ObjectRow {
+        self.0
+    }
+}
+
+impl Planner<'_> {
+    /// A version that may be taken away, or replaced. Errs: ObjectLocked.
+    pub(super) fn unlocked<'a>(
+        &self,
+        key: &ObjectKey,
+        row: &'a ObjectRow,
+        bypass_governance: bool,
+    ) -> Result<Unlocked<'a>, StorageError> {
+        unlocked(row, key, self.state.clock.now().0 / 1_000_000, bypass_governance)
+    }
+}
+
+/// The same at a time in milliseconds since 1970.
+pub(in crate::storage) fn unlocked<'a>(
+    row: &'a ObjectRow,
     key: &ObjectKey,
     now_millis: u64,
     bypass_governance: bool,
-) -> Result<(), StorageError> {
-    let Some(controls) = row.controls.clone().map(Controls::try_from).transpose()? else { return Ok(()) };
+) -> Result<Unlocked<'a>, StorageError> {
+    let Some(controls) = row.controls.clone().map(Controls::try_from).transpose()? else { return Ok(Unlocked(row)) };
     let lifted = |retention: &Retention| retention.may_be_lifted(now_millis, bypass_governance);
     let reason = match (controls.is_held(), controls.retention) {
         (true, _) => "a legal hold is on it",
         (false, Some(retention)) if !lifted(&retention) => "its retention has not ended",
-        _ => return Ok(()),
+        _ => return Ok(Unlocked(row)),
     };
     Err(StorageError::ObjectLocked { key: key.clone(), version: row.version_id(), reason })
 }

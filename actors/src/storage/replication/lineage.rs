@@ -45,6 +45,11 @@ impl Lineage {
         Self::new(Change { clock: stamp.0, origin: own }, Seen::default())
     }
 
+    /// The last one of all, for what has to be recorded whatever came before.
+    pub(in crate::storage) fn last(own: NodeId) -> Self {
+        Self::of_own(Stamp(u64::MAX), own)
+    }
+
     /// That of a replica.
     pub(in crate::storage) fn of_replica(replica: &Replica) -> Self {
         Self {
@@ -122,10 +127,11 @@ impl Ancestry {
 
     /// The change of a commit at `stamp`: later than everything that was seen, whatever the clocks of other nodes say.
     /// A clock that is ahead is exceeded by a `step`, which is random: two nodes that write after the same state do not choose the same.
-    pub fn change(&self, stamp: Stamp, own: NodeId, step: u64) -> Lineage {
+    /// None when no clock is later than what was seen: a change that seems to be as old would take the place of another.
+    pub fn change(&self, stamp: Stamp, own: NodeId, step: u64) -> Option<Lineage> {
         let is_ahead = self.highest >= stamp.0;
-        let clock = if is_ahead { self.highest.saturating_add(1 + step % CLOCK_STEPS) } else { stamp.0 };
-        Lineage::new(Change { clock, origin: own }, self.seen.clone().without(own))
+        let clock = if is_ahead { self.highest.checked_add(1 + step % CLOCK_STEPS)? } else { stamp.0 };
+        Some(Lineage::new(Change { clock, origin: own }, self.seen.clone().without(own)))
     }
 }
 
@@ -153,7 +159,7 @@ mod tests {
         fn write(&mut self, clock: u64, own: NodeId) -> Lineage {
             let mut ancestry = Ancestry::default();
             self.state.iter().for_each(|state| ancestry.after(state));
-            let written = ancestry.change(Stamp(clock), own, 0);
+            let written = ancestry.change(Stamp(clock), own, 0).unwrap();
             self.state = Some(written.clone());
             written
         }
@@ -236,11 +242,13 @@ mod tests {
         let ahead = Lineage::of_own(Stamp(1 << 62), a);
         let mut ancestry = Ancestry::default();
         ancestry.after(&ahead);
-        let later = ancestry.change(Stamp(5), b, 2);
+        let later = ancestry.change(Stamp(5), b, 2).unwrap();
         assert_eq!(later.change, Change { clock: (1 << 62) + 3, origin: b });
         assert_eq!(ahead.judge(&later), Verdict::Follows);
         assert_eq!(later.judge(&ahead), Verdict::Known);
         assert_eq!(kept(Lineage::of_own(Stamp(5), b), Stamp(5), b), None);
         assert!(kept(later, Stamp(5), b).is_some());
+        ancestry.after(&Lineage::of_own(Stamp(u64::MAX), a));
+        assert_eq!(ancestry.change(Stamp(5), b, 2), None, "nothing comes after the end of time");
     }
 }

@@ -5,6 +5,7 @@ use crate::names::{Change as Clocked, ObjectKey};
 use crate::storage::StorageError;
 use crate::storage::messages::{Bucket, Lineage, Object, Replica};
 use crate::storage::plan::Planner;
+use crate::storage::plan::change::{cannot_lift, may_become};
 use crate::storage::plan::lineage::Keyed;
 use crate::storage::plan::object::place_of;
 use crate::storage::rows::{self, ObjectRow};
@@ -52,7 +53,7 @@ pub(super) fn merge_beside(
         own.tags_change = lineage.tags_change;
     }
     if has_locks && bucket.config.object_lock.is_some() {
-        merge_lock(planner, &mut object, sent);
+        merge_lock(planner, key, &mut object, sent, replica)?;
         own.lock_change = lineage.lock_change;
     }
     if !has_tags && !has_locks {
@@ -64,20 +65,33 @@ pub(super) fn merge_beside(
     let change = planner.change(row_key, Some(rows::encode(&changed)?));
     planner.step(Step::Tag { place: place_of(bucket, key, &changed), row: change });
     let sent = (&object.attributes.tags[..], object.size);
-    planner.send_object(bucket, key, object.version_id, sent, known_to(replica))?;
+    planner.send_object(bucket, key, object.version_id, sent, known_to(Some(replica)))?;
     Ok(object)
 }
 
-/// A retention gives way only to what may take its place.
-fn merge_lock(planner: &Planner<'_>, object: &mut Object, sent: &Object) {
+/// A retention gives way only to what may take its place, and what only some may lift stays for others. Errs: ObjectLocked for the latter.
+fn merge_lock(
+    planner: &Planner<'_>,
+    key: &ObjectKey,
+    object: &mut Object,
+    sent: &Object,
+    replica: &Replica,
+) -> Result<(), StorageError> {
     let now = planner.state.clock.now().0 / 1_000_000;
-    let current = object.controls.retention;
-    let may = match &sent.controls.retention {
-        Some(retention) => retention.may_replace(current.as_ref(), now, true),
-        None => current.is_none_or(|current| current.may_be_lifted(now, true)),
-    };
-    if may {
-        object.controls.retention = sent.controls.retention;
+    let (current, new) = (object.controls.retention, sent.controls.retention);
+    let may = |bypass| may_become(current.as_ref(), new.as_ref(), now, bypass);
+    if may(true) {
+        if !may(replica.permits.bypasses_governance) {
+            let reason = "its retention may not be shortened or lifted";
+            return Err(StorageError::ObjectLocked { key: key.clone(), version: object.version_id, reason });
+        }
+        object.controls.retention = new;
     }
-    object.controls.legal_hold = sent.controls.legal_hold.or(object.controls.legal_hold);
+    if let Some(hold) = sent.controls.legal_hold {
+        if object.controls.is_held() && !hold && !replica.permits.lifts_hold {
+            return Err(cannot_lift(key.clone(), object.version_id));
+        }
+        object.controls.legal_hold = Some(hold);
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! A delete of another node: of the null version, of a version for good, or a delete marker of its own.
 
 use super::place::{Around, newer_than};
-use super::{check_unlocked, known_to, lose};
+use super::{known_to, lose};
 use crate::names::{CanonicalId, ObjectKey, Seen, Stamp, VersionId};
 use crate::storage::messages::{Applied, Bucket, DeleteObject, Deleted, Lineage, Replica, Slot, Versioning};
 use crate::storage::plan::Planner;
@@ -20,6 +20,8 @@ struct Removal<'a> {
     replica: &'a Replica,
     /// Who owns its delete marker.
     owner: CanonicalId,
+    /// Whether a governance retention does not hold.
+    bypass_governance: bool,
     lineage: Lineage,
 }
 
@@ -31,8 +33,9 @@ pub(in crate::storage::plan) fn delete(
     bucket: &Bucket,
 ) -> Result<Deleted, StorageError> {
     planner.keep_changes(bucket)?;
-    let DeleteObject { key, version, owner, .. } = message;
-    let mut removal = Removal { bucket, key: &key, replica, owner, lineage: Lineage::of_replica(replica) };
+    let DeleteObject { key, version, owner, bypass_governance, .. } = message;
+    let lineage = Lineage::of_replica(replica);
+    let mut removal = Removal { bucket, key: &key, replica, owner, bypass_governance, lineage };
     let keeps_versions = bucket.versioning != Versioning::Off;
     match (version, replica.version) {
         (None, id @ VersionId::Unique { .. }) if keeps_versions => removal.mark_version(planner, id),
@@ -68,7 +71,7 @@ impl Removal<'_> {
         if is_buried || slot_row(planner.rows, bucket, &slot)?.is_some() {
             return Ok(done(Applied::Known));
         }
-        let mut around = Around::of(planner.newest(bucket, key, None)?, clock);
+        let mut around = Around::of(planner.newest(bucket, key, None)?, clock)?;
         if let Some((_, newest)) = &mut around.newest
             && planner.lineage_of(newest)?.judge(&self.lineage) == Verdict::Wins
         {
@@ -101,11 +104,11 @@ impl Removal<'_> {
         if row.version.is_none() {
             planner.change_again(keys::null_version(bucket.id, key.as_bytes()), rows::encode_stamp(row.clock()));
         }
-        planner.change(keys::version(bucket.id, key.as_bytes(), row.clock()), Some(rows::encode(&row)?));
+        planner.put_anew(keys::version(bucket.id, key.as_bytes(), row.clock()), &row)?;
         tally.add_marker();
         tally.count(planner, bucket.id)?;
         planner.tell(bucket, key, Change::Hidden(id))?;
-        planner.send_delete(bucket, key, Some(id), known_to(replica))
+        planner.send_delete(bucket, key, Some(id), known_to(Some(replica)))
     }
 
     /// The null version is deleted, or hidden behind a delete marker that takes its place.
@@ -132,8 +135,8 @@ impl Removal<'_> {
             NullState::Nothing => {}
             NullState::Tombstone(_) => planner.exhume(bucket.id, key, None)?,
             NullState::Row(there) => {
-                check_unlocked(planner, key, &there.1)?;
-                planner.take_away(&mut tally, bucket, key, &there, leaves, false)?;
+                let unlocked = planner.unlocked(key, &there.1, self.bypass_governance)?;
+                planner.take_away(&mut tally, bucket, key, (&there.0, unlocked), leaves, false)?;
                 removed = Some(there);
             }
         }
@@ -141,7 +144,7 @@ impl Removal<'_> {
             let except = removed.as_ref().map(|(row_key, _)| row_key.as_slice());
             let newest = planner.newest(bucket, key, except)?;
             // If the newest was removed, this takes its place, as it is later: no other becomes current.
-            let around = Around::of(newest, self.lineage.change.clock);
+            let around = Around::of(newest, self.lineage.change.clock)?;
             self.put_marker(planner, tally, VersionId::Null, &around)?;
             return Ok(done(Applied::Applied));
         }
@@ -152,7 +155,7 @@ impl Removal<'_> {
             planner.tell(bucket, key, Change::Removed(VersionId::Null))?;
         }
         tally.count(planner, bucket.id)?;
-        planner.send_version_delete(bucket, key, VersionId::Null, known_to(replica))?;
+        planner.send_version_delete(bucket, key, VersionId::Null, known_to(Some(replica)))?;
         Ok(done(Applied::Applied))
     }
 
@@ -165,23 +168,21 @@ impl Removal<'_> {
             return Ok(done);
         }
         let there = slot_row(planner.rows, bucket, &slot)?;
-        if let Some((_, row)) = &there {
-            if row.version_id() != version {
+        if let Some(there) = &there {
+            if there.1.version_id() != version {
                 return Ok(done);
             }
-            check_unlocked(planner, key, row)?;
-            done.delete_marker = row.is_marker();
-        }
-        if let Some(there) = &there {
+            done.delete_marker = there.1.is_marker();
+            let unlocked = planner.unlocked(key, &there.1, self.bypass_governance)?;
             let mut tally = Tally::default();
-            planner.take_away(&mut tally, bucket, key, there, Leaves::ForGood, false)?;
+            planner.take_away(&mut tally, bucket, key, (&there.0, unlocked), Leaves::ForGood, false)?;
             promote(planner, &mut tally, bucket, key, there)?;
             tally.count(planner, bucket.id)?;
             planner.tell(bucket, key, Change::Removed(version))?;
         }
         let stamp = planner.stamp(None);
         planner.bury(bucket, key, version, stamp, &self.lineage)?;
-        planner.send_version_delete(bucket, key, version, known_to(replica))?;
+        planner.send_version_delete(bucket, key, version, known_to(Some(replica)))?;
         done.applied = Applied::Applied;
         Ok(done)
     }

@@ -1,10 +1,12 @@
 //! Putting an object of another node at its place among the versions of its key.
 
+use std::cmp::Ordering;
+
 use super::known_to;
 use super::write::Incoming;
 use crate::names::{ObjectKey, Stamp};
 use crate::storage::messages::{Applied, Bucket, Stored};
-use crate::storage::plan::copies::Leaves;
+use crate::storage::plan::copies::{Leaves, clock_taken};
 use crate::storage::plan::events::Change;
 use crate::storage::plan::lineage::Keyed;
 use crate::storage::plan::object::{choose_location, drop_previous, lock, place_of, plan_file};
@@ -24,9 +26,13 @@ pub(super) struct Around {
 }
 
 impl Around {
-    pub fn of(newest: Option<Keyed>, clock: u64) -> Self {
-        let is_newest = newest.as_ref().is_none_or(|(_, row)| row.clock().0 < clock);
-        Self { newest, is_newest, replaced: None }
+    /// Errs: InvalidBucketState when the newest has this clock: each clock of a key is of one version.
+    pub fn of(newest: Option<Keyed>, clock: u64) -> Result<Self, StorageError> {
+        let order = newest.as_ref().map(|(_, row)| row.clock().0.cmp(&clock));
+        match order {
+            Some(Ordering::Equal) => Err(clock_taken()),
+            _ => Ok(Self { newest, is_newest: order != Some(Ordering::Greater), replaced: None }),
+        }
     }
 
     /// The current object, if it stays one of the key's versions.
@@ -76,7 +82,7 @@ impl Incoming<'_> {
                 planner.change_again(keys::null_version(bucket.id, key.as_bytes()), place);
             }
             let row_key = keys::version(bucket.id, key.as_bytes(), row.clock());
-            let change = planner.change(row_key, Some(rows::encode(&row)?));
+            let change = planner.put_anew(row_key, &row)?;
             tally.add_version(&row);
             tally.count(planner, bucket.id)?;
             planner.charge(reserved, Growth::Within)?;
@@ -84,7 +90,7 @@ impl Incoming<'_> {
         }
         planner.tell(bucket, key, Change::Created(&object))?;
         let sent = (&object.attributes.tags[..], object.size);
-        planner.send_object(bucket, key, object.version_id, sent, known_to(replica))?;
+        planner.send_object(bucket, key, object.version_id, sent, known_to(Some(replica)))?;
         Ok(super::write::stored(bucket, object, Applied::Applied))
     }
 }

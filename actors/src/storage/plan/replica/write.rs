@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::beside::{keep_beside, merge_beside};
+use super::lose;
 use super::place::Around;
-use super::{check_unlocked, lose};
 use crate::names::{ObjectKey, VersionId};
 use crate::storage::body::BodyPlace;
 use crate::storage::messages::{Applied, Bucket, Lineage, Object, Replica, Slot, Stored, Versioning};
@@ -29,7 +29,7 @@ pub(super) struct Incoming<'a> {
     pub reserved: Option<Reserved>,
 }
 
-pub(super) fn stored(bucket: &Bucket, object: Object, applied: Applied) -> Stored {
+pub(in crate::storage::plan) fn stored(bucket: &Bucket, object: Object, applied: Applied) -> Stored {
     Stored { object: Arc::new(object), versioned: bucket.versioning != Versioning::Off, applied }
 }
 
@@ -39,7 +39,12 @@ pub(in crate::storage::plan) fn write(
     replica: &Replica,
     planner: &mut Planner<'_>,
 ) -> Result<Stored, StorageError> {
-    let ObjectWrite { bucket, key, object, bytes, reserved, .. } = write;
+    let ObjectWrite { bucket, key, conditions, object, bytes, reserved, .. } = write;
+    // What is asked of a request holds for what other nodes send, too.
+    if *conditions != WriteConditions::default() {
+        let current = current_row(planner.rows, bucket.id, key)?.map(|(_, row)| row);
+        check_conditions(conditions, key, current.as_ref())?;
+    }
     planner.keep_changes(bucket)?;
     let lineage = Lineage::of_replica(replica);
     let mut incoming = Incoming { bucket, key, replica, object, lineage, bytes, reserved };
@@ -70,8 +75,8 @@ impl Incoming<'_> {
         let Self { bucket, key, mut object, lineage, bytes, reserved, .. } = self;
         object.stamp = planner.stamp(None);
         object.lineage = Some(Box::new(lineage));
-        let object = planner.keep_copy(bucket, key, object, (bytes, reserved), Tally::default())?;
-        Ok(stored(bucket, object, Applied::Lost))
+        let (object, applied) = planner.keep_copy(bucket, key, object, (bytes, reserved))?;
+        Ok(stored(bucket, object, applied))
     }
 
     /// A version of its own.
@@ -97,12 +102,17 @@ impl Incoming<'_> {
             if random(there.1.version_id()) > random(self.object.version_id) || there.1.is_marker() {
                 return self.into_copy(planner);
             }
+            // But what is locked stays where it is found, whoever comes.
+            let unlocked = match planner.unlocked(key, &there.1, false) {
+                Err(StorageError::ObjectLocked { .. }) => return self.into_copy(planner),
+                other => other?,
+            };
             let is_replaced = there.0 == keys::object(bucket.id, key.as_bytes());
-            planner.take_away(&mut tally, bucket, key, &there, Leaves::AsCopy, is_replaced)?;
-            let around = Around::of(planner.newest(bucket, key, Some(&there.0))?, clock);
+            planner.take_away(&mut tally, bucket, key, (&there.0, unlocked), Leaves::AsCopy, is_replaced)?;
+            let around = Around::of(planner.newest(bucket, key, Some(&there.0))?, clock)?;
             return self.put(planner, tally, &around);
         }
-        let mut around = Around::of(planner.newest(bucket, key, None)?, clock);
+        let mut around = Around::of(planner.newest(bucket, key, None)?, clock)?;
         if let Some((_, newest)) = &mut around.newest {
             match planner.lineage_of(newest)?.judge(&self.lineage) {
                 Verdict::Wins => *newest = planner.mark_conflict(bucket.id, key, newest)?,
@@ -113,7 +123,7 @@ impl Incoming<'_> {
         if self.lineage.is_conflict
             && let VersionId::Unique { random, .. } = self.object.version_id
         {
-            planner.change_again(keys::conflict(bucket.id, key.as_bytes(), clock, random), Vec::new());
+            planner.mark(bucket.id, key, clock, random)?;
         }
         self.put(planner, tally, &around)
     }
@@ -150,18 +160,18 @@ impl Incoming<'_> {
             NullState::Nothing => {}
             NullState::Tombstone(_) => planner.exhume(bucket.id, key, None)?,
             NullState::Row(there) => {
-                check_unlocked(planner, key, &there.1)?;
+                let unlocked = planner.unlocked(key, &there.1, false)?;
                 if !there.1.is_marker() {
                     keep_beside(planner, &there.1, &mut self.object, &mut self.lineage)?;
                 }
                 let is_current = there.0 == keys::object(bucket.id, key.as_bytes());
-                planner.take_away(&mut tally, bucket, key, &there, leaves, is_current)?;
+                planner.take_away(&mut tally, bucket, key, (&there.0, unlocked), leaves, is_current)?;
                 except = Some(there.0);
                 replaced = is_current.then_some((there.1, leaves));
             }
         }
         let newest = planner.newest(bucket, key, except.as_deref())?;
-        let around = Around { replaced, ..Around::of(newest, self.lineage.change.clock) };
+        let around = Around { replaced, ..Around::of(newest, self.lineage.change.clock)? };
         self.put(planner, tally, &around)
     }
 }

@@ -65,6 +65,7 @@ fn change_of(origin: u64, clock: u64) -> Replica {
         modified: Some(Stamp(77)),
         tags_change: None,
         lock_change: None,
+        permits: Permits::ALL,
     }
 }
 

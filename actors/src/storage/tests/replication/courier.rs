@@ -169,6 +169,7 @@ impl Ring {
             modified,
             tags_change: None,
             lock_change: None,
+            permits: Permits::ALL,
         };
         match peer.client.slot_state(&peer.bucket(), &change.slot).unwrap() {
             SlotState::Object(object) => {
@@ -201,7 +202,8 @@ impl Ring {
             Parcel::Object { key, object, bytes, replica, only_tags } => {
                 if only_tags {
                     let change = ObjectChange::Tags(object.attributes.tags.clone());
-                    let replica = Some((replica.tags_change.unwrap(), replica.sender));
+                    let (change_of, sender) = (replica.tags_change.unwrap(), replica.sender);
+                    let replica = Some(ChangeBeside { change: change_of, sender, lifts_hold: true });
                     let version = Some(object.version_id);
                     let (bucket, key) = (Arc::clone(&bucket), key.clone());
                     let message = ChangeObject { bucket, key, version, of: None, change, replica };

@@ -3,5 +3,6 @@
 mod convergence;
 pub mod courier;
 mod expiry;
+mod locks;
 mod queue;
 mod repaired;

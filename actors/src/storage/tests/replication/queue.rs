@@ -133,6 +133,7 @@ pub fn replica(clock: u64, origin: u64) -> Option<Box<Replica>> {
         modified: Some(Stamp(77)),
         tags_change: None,
         lock_change: None,
+        permits: Permits::ALL,
     }))
 }
 
