@@ -7,12 +7,14 @@ use super::lose;
 use super::place::Around;
 use crate::names::{ObjectKey, VersionId};
 use crate::storage::body::BodyPlace;
-use crate::storage::messages::{Applied, Bucket, Lineage, Object, Replica, Slot, Stored, Versioning};
+use crate::storage::messages::{Applied, Bucket, Lineage, Object, Replica, Slot, Stored, Versioning, WriteConditions};
 use crate::storage::plan::copies::Leaves;
 use crate::storage::plan::lineage::NullState;
+use crate::storage::plan::object::check_conditions;
 use crate::storage::plan::versions::Tally;
 use crate::storage::plan::{ObjectWrite, Planner};
 use crate::storage::quota::Reserved;
+use crate::storage::read::current_row;
 use crate::storage::replication::{Verdict, slot_row};
 use crate::storage::{StorageError, keys};
 
