@@ -9,6 +9,9 @@ use crate::console::text::Monitor;
 use crate::console::units::{When, bytes, count};
 use crate::console::visit::{Visit, read};
 
+/// A line of a chart: its word, and what it is of each point.
+type Line = (&'static str, fn(&Point) -> Option<f64>);
+
 /// A point of the history.
 #[derive(Debug, Deserialize)]
 pub struct Point {
@@ -116,15 +119,8 @@ impl History {
         self.points.iter().map(of).fold(0, u64::saturating_add)
     }
 
-    fn chart<const N: usize>(
-        &self,
-        title: &'static str,
-        lines: [(&'static str, fn(&Point) -> Option<f64>); N],
-        told: fn(f64) -> String,
-    ) -> Chart {
-        let line = |(word, of): (&'static str, fn(&Point) -> Option<f64>)| {
-            (word, self.points.iter().map(|point| (point.at, of(point))).collect())
-        };
+    fn chart<const N: usize>(&self, title: &'static str, lines: [Line; N], told: fn(f64) -> String) -> Chart {
+        let line = |(word, of): Line| (word, self.points.iter().map(|point| (point.at, of(point))).collect());
         draw(title, self.span(), lines.into_iter().map(line).collect(), told)
     }
 
