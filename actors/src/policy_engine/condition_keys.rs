@@ -217,7 +217,7 @@ mod tests {
                 assert!(has_key(action, &key));
             }
         }
-        assert_eq!(limited, S3_KEYS.len() + 2 - 10, "all but those of access points, signatures and connections");
+        assert_eq!(limited, S3_KEYS.len() + 2 - 9, "all but those of access points, signatures and connections");
         assert!(has_key("s3:ListBucket", "s3:prefix") && !has_key("s3:GetObject", "s3:prefix"));
         assert!(has_key("s3:GetObject", "aws:sourceip") && has_key("s3:GetObject", "s3:authtype"));
         assert!(!has_key("kms:Decrypt", "s3:x-amz-server-side-encryption") && !has_key("iam:GetUser", "s3:prefix"));

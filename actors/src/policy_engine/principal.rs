@@ -166,9 +166,10 @@ impl PrincipalClause {
     pub fn tie(&mut self, ids: &PrincipalIds) {
         for name in &mut self.names {
             let Some(id) = name.text().and_then(|text| ids.get(&text)).cloned() else { continue };
-            let (session, by_arn) = match name {
-                Name::RoleSession { session, .. } => (Some(std::mem::take(session)), true),
-                other => (None, !matches!(other, Name::Bare(_))),
+            let by_arn = !matches!(name, Name::Bare(_));
+            let session = match name {
+                Name::RoleSession { session, .. } => Some(std::mem::take(session)),
+                _ => None,
             };
             *name = Name::Tied { id, session, by_arn };
         }

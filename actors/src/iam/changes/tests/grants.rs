@@ -78,7 +78,8 @@ fn an_accounts_root_is_changed_by_itself_or_by_a_grant() {
     let policy_arn = "arn:aws:iam::aws:policy/IAMFullAccess".to_owned();
     let attach = AttachPolicy { holder: Holder::User(user("root")), policy_arn };
     let told = |caller: &str| {
-        let (keys, lives) = (taken(&file, caller, &key), [taken(&file, caller, &end), taken(&file, caller, &off)].concat());
+        let (keys, lives) =
+            (taken(&file, caller, &key), [taken(&file, caller, &end), taken(&file, caller, &off)].concat());
         let tags = [taken(&file, caller, &tag), taken(&file, caller, &untag)].concat();
         [keys, lives, tags, taken(&file, caller, &attach)].concat()
     };
