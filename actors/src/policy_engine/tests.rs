@@ -267,7 +267,7 @@ fn short_grants() {
         ("admin|GetObject|ann-data/x|deny all", false),
         ("admin|GetBucketPolicy|ann-data|deny all", true),
         ("admin|DeleteBucketPolicy|ann-data|deny all", true),
-        ("bob|DeleteBucketPolicy|bob-data|deny all", true),
+        ("bob|DeleteBucketPolicy|bob-data|deny all", false),
         ("bob|DeleteBucketPolicy|ann-data|deny all", false),
         ("gus|DeleteBucketPolicy|ann-data|deny all", false),
         ("hal|PutBucketPolicy|ann-data|deny all", false),
