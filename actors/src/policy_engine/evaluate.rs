@@ -1,10 +1,10 @@
 //! The decision: what identity policies, bucket policy and ownership say together. Pure: no I/O, clock or async.
 //!
 //! In this order: an explicit deny refuses (only the root of the bucket's account and the node's administrators always reach the
-//! bucket's policy, so that they can repair it, and what that denies does not keep its creator from it); ownership, a short-form grant, or, inside one account, either kind
-//! of policy permits; across accounts it takes the identity policy and the bucket's side together (IAM User Guide, "Policy
-//! evaluation logic"). The bucket's side is its policy and the access control lists, as far as ownership controls and public
-//! access block let them count.
+//! bucket's policy, so that they can repair it, and what that denies does not keep its creator from it); ownership, a short-form
+//! grant, or, inside one account, either kind of policy permits; across accounts it takes the identity policy and the bucket's side
+//! together (IAM User Guide, "Policy evaluation logic"). The bucket's side is its policy and the access control lists, as far as
+//! ownership controls and public access block let them count.
 //!
 //! Temporary credentials may be bounded by session policies: those allow nothing by themselves, but what they do not allow is
 //! refused, unless the bucket's policy names the very session.
