@@ -23,8 +23,8 @@ pub fn ask_for_grants(call: &Call, change: &impl IamChange) -> Result<(), ApiErr
     for Permission { action, resource } in change.takes_by_grant(&target::directory(call), &caller.user_id) {
         if !ask(call, action, &resource)?.is_grant() {
             let message = format!(
-                "User: {} is not authorized to perform: {action} on resource: {resource} because grants of the short form are \
-                 concerned, and no such grant allows the {action} action",
+                "User: {} is not authorized to perform: {action} on resource: {resource} because grants of the short form, or \
+                 the root of an account, are concerned, and no such grant allows the {action} action",
                 caller.caller_arn()
             );
             return Err(ApiError::with_message(ErrorCode::AccessDenied, message));

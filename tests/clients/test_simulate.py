@@ -285,7 +285,13 @@ def random_statement(rng):
     if rng.random() < 0.15:
         statement["NotAction"] = statement.pop("Action")
     if rng.random() < 0.5:
-        statement["Condition"] = rng.choice(conditions)
+        condition = rng.choice(conditions)
+        # A key of S3 has its place beside an action that has it.
+        needs = {"s3:prefix": "s3:ListBucket", "s3:ExistingObjectTag/team": "s3:GetObject"}
+        needed = [action for key, action in needs.items() if key in str(condition)]
+        if needed:
+            statement["Action"] = [*(statement.pop("NotAction", None) or statement["Action"]), *needed]
+        statement["Condition"] = condition
     return statement
 
 

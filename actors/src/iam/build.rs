@@ -293,7 +293,13 @@ fn role(
     }
     let trust = match &record.assume_role_policy {
         None => Err(InvalidPolicy::new("assume_role_policy", "is missing")),
-        Some(document) => TrustPolicy::parse(document, "assume_role_policy"),
+        Some(document) => {
+            let parsed = TrustPolicy::parse(document, "assume_role_policy");
+            parsed.and_then(|trust| match &record.assume_role_principals {
+                None => Ok(trust),
+                Some(ids) => trust.tied(ids),
+            })
+        }
     };
     let held = Held {
         who: format!("who has role `{name}`"),

@@ -45,9 +45,11 @@ pub(super) fn add_users(directory: &mut Directory, file: &FileRecord, ids: &Ids)
         }
         warn_of_names(user, &directory.by_name, &directory.by_id, place, &mut directory.warnings);
     }
+    // Who is left of several is nobody's root: else whoever may delete users would come to be it.
     let mut members: HashMap<String, usize> = HashMap::new();
-    for user in &directory.users {
-        *members.entry(user.account_id.clone()).or_default() += 1;
+    let former = file.former_users.iter().filter(|former| !former.role).map(|former| &former.account_id);
+    for account_id in directory.users.iter().map(|user| &user.account_id).chain(former) {
+        *members.entry(account_id.clone()).or_default() += 1;
     }
     for user in &mut directory.users {
         user.is_root |= members.get(&user.account_id) == Some(&1);

@@ -323,6 +323,24 @@ impl Directory {
         &self.roles
     }
 
+    /// The id of the user or role whom a principal of a policy means: by its ARN, by that of a session of the role, or by what a user
+    /// alone goes by.
+    pub fn id_of_principal(&self, text: &str) -> Option<&CanonicalId> {
+        if let Some((account_id, path, name)) = Kind::User.parse_arn(text) {
+            let user = self.user(&WhichUser::Named(Named::new(account_id, name))).ok()?;
+            return (user.path == path && user.user_name == name).then_some(&user.user_id);
+        }
+        if let Some((account_id, rest)) = text.strip_prefix("arn:aws:sts::").and_then(|rest| rest.split_once(':')) {
+            let (name, _) = rest.strip_prefix("assumed-role/")?.split_once('/')?;
+            let role = self.role(account_id, name).ok().filter(|role| role.name == name);
+            return role.map(|role| &role.canonical_id);
+        }
+        match text.starts_with("arn:") {
+            true => self.role_by_arn(text).map(|role| &role.canonical_id),
+            false => self.find(text).map(|(_, user)| &user.user_id),
+        }
+    }
+
     /// An identity provider by its ARN. Errs: NoSuchEntity.
     pub fn provider(&self, arn: &str) -> Result<&OidcProvider, IamError> {
         let place = self.provider_places.get(arn);

@@ -168,9 +168,19 @@ pub(super) fn remove_from(record: &mut Map<String, Value>, list: &str, unwanted:
     }
 }
 
+/// What there was, and is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Former {
+    User,
+    Role,
+}
+
 /// Keeps the id of a user or role that goes, so that nobody else gets it and its account keeps what it owns.
-pub(super) fn remember(document: &mut Value, id: &CanonicalId, account_id: &str, display_name: &str) {
-    let former = json!({"user_id": id.as_str(), "account_id": account_id, "display_name": display_name});
+pub(super) fn remember(document: &mut Value, what: Former, id: &CanonicalId, account_id: &str, display_name: &str) {
+    let mut former = json!({"user_id": id.as_str(), "account_id": account_id, "display_name": display_name});
+    if let (Former::Role, Value::Object(former)) = (what, &mut former) {
+        former.insert("role".to_owned(), Value::Bool(true));
+    }
     if let Value::Object(document) = document {
         append(document, "former_users", former);
     }

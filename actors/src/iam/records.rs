@@ -70,6 +70,9 @@ pub(super) struct KeyRecord {
 pub(super) struct FormerUserRecord {
     pub user_id: String,
     pub account_id: String,
+    /// Whether it was a role.
+    #[serde(default)]
+    pub role: bool,
 }
 
 /// A group. Without an account it is every account's.
@@ -126,6 +129,8 @@ pub(super) struct RoleRecord {
     pub role_id: Option<String>,
     pub canonical_id: Option<String>,
     pub assume_role_policy: Option<Value>,
+    /// The users and roles that the trust policy named when it was put.
+    pub assume_role_principals: Option<Value>,
     #[serde(default)]
     pub policies: Vec<Value>,
     #[serde(default)]

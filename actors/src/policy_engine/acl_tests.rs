@@ -303,7 +303,9 @@ fn tags_of_the_object_are_asked_for_only_where_a_policy_does() {
     let owner = world.id("ann");
     let tagged = |value: &str| vec![("Team".to_owned(), value.to_owned())];
     world.policy = Some(allow("s3:ExistingObjectTag/team"));
-    for (action, depends) in [("s3:GetObjectTagging", true), ("s3:DeleteObject", true), ("s3:PutObject", false)] {
+    for (action, depends) in
+        [("s3:GetObjectTagging", true), ("s3:PutObjectAcl", true), ("s3:DeleteObject", false), ("s3:PutObject", false)]
+    {
         let unseen = world.ask_with("-", action, ObjectState::Unseen).reason;
         assert_eq!(unseen == Reason::DependsOnObject, depends, "{action}");
     }

@@ -4,10 +4,11 @@ use actix::{Actor, Context, Handler};
 use serde_json::{Map, Value};
 
 use super::changes;
+use super::document::Document;
 use super::error::{InvalidPolicy, PolicyError};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::parse::parse_bucket_policy;
-use super::policies::{AS_PUT, PolicyFile};
+use super::policies::{AS_PUT, PRINCIPALS, PolicyFile};
 use crate::audit::ChangeOrigin;
 use crate::clock::SharedClock;
 use crate::iam::IamClient;
@@ -29,13 +30,12 @@ impl PolicyEngine {
     fn put(&mut self, message: &PutBucketPolicy) -> Result<(), PolicyError> {
         let malformed = |source| PolicyError::Malformed { bucket: message.bucket.clone(), source };
         let (value, document) = parse_bucket_policy(&message.text, &message.bucket).map_err(malformed)?;
-        for (index, statement) in document.statements.iter().enumerate() {
-            let mut names = statement.principals.iter().flat_map(|principals| principals.bare_names());
-            if let Some(name) = names.find(|name| !self.iam.is_known(name)) {
-                let place = format!("Statement[{index}].Principal");
-                return Err(malformed(InvalidPolicy::new(place, format!("`{name}` is no principal of this node"))));
-            }
+        if let Some((index, key)) = document.idle_condition() {
+            let reason =
+                format!("Conditions do not apply to combination of actions and resources in statement: `{key}`");
+            return Err(malformed(InvalidPolicy::new(format!("Statement[{index}].Condition"), reason)));
         }
+        let ids = self.ids_of_principals(&document).map_err(malformed)?;
         if message.refuse_public && document.is_public() {
             return Err(PolicyError::Public { bucket: message.bucket.clone() });
         }
@@ -46,8 +46,26 @@ impl PolicyEngine {
             edit_member(file, "policies", |policies| {
                 policies.insert(name.to_owned(), value.clone());
             });
-            set_as_put(file, name, as_put.clone());
+            set_beside(file, AS_PUT, name, as_put.clone());
+            set_beside(file, PRINCIPALS, name, ids.clone());
         })
+    }
+
+    /// The canonical ids of the users and roles that a policy names, by name; none of none. Errs: a name that means nobody.
+    fn ids_of_principals(&self, document: &Document) -> Result<Option<Value>, InvalidPolicy> {
+        let directory = self.iam.directory();
+        let mut ids = Map::new();
+        for (index, text) in document.principals() {
+            let Some(id) = directory.id_of_principal(&text) else {
+                let place = format!("Statement[{index}].Principal");
+                return Err(InvalidPolicy::new(
+                    place,
+                    format!("Invalid principal in policy: `{text}` is nobody on this node"),
+                ));
+            };
+            ids.insert(text, Value::from(id.as_str()));
+        }
+        Ok((!ids.is_empty()).then_some(Value::Object(ids)))
     }
 
     fn delete(&mut self, message: &DeleteBucketPolicy) -> Result<(), PolicyError> {
@@ -61,7 +79,9 @@ impl PolicyEngine {
             edit_member(file, "policies", |policies| {
                 policies.shift_remove(message.bucket.as_str());
             });
-            set_as_put(file, message.bucket.as_str(), None);
+            for beside in [AS_PUT, PRINCIPALS] {
+                set_beside(file, beside, message.bucket.as_str(), None);
+            }
         })
     }
 
@@ -89,15 +109,15 @@ fn edit_member(file: &mut Value, name: &str, change: impl FnOnce(&mut Map<String
     }
 }
 
-/// Keeps the text of a policy where it is not simply the compact form of what stands in `policies`; drops an earlier one.
-fn set_as_put(file: &mut Value, bucket: &str, text: Option<Value>) {
-    let is_there = file.get(AS_PUT).is_some();
-    match text {
-        Some(text) => edit_member(file, AS_PUT, |texts| {
-            texts.insert(bucket.to_owned(), text);
+/// Keeps what goes with a bucket's policy in another object of the file, or drops what was kept there.
+fn set_beside(file: &mut Value, member: &str, bucket: &str, kept: Option<Value>) {
+    let is_there = file.get(member).is_some();
+    match kept {
+        Some(kept) => edit_member(file, member, |all| {
+            all.insert(bucket.to_owned(), kept);
         }),
-        None if is_there => edit_member(file, AS_PUT, |texts| {
-            texts.shift_remove(bucket);
+        None if is_there => edit_member(file, member, |all| {
+            all.shift_remove(bucket);
         }),
         None => {}
     }

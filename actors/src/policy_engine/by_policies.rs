@@ -51,8 +51,9 @@ pub enum PolicyDecision {
 pub fn ask_policies(question: &PolicyQuestion<'_>) -> (PolicyDecision, Vec<StatementRef>) {
     let PolicyQuestion { principal, policies, boundaries, resource_policy, action, resource, context } = *question;
     let row = find_action(action);
-    let asked = Asked::new(row.map_or(action, |row| row.checks), resource);
-    let facts = Facts::new(principal, context, None, &[]);
+    let action = row.map_or(action, |row| row.checks);
+    let asked = Asked::new(action, resource);
+    let facts = Facts::new(principal, action, context, None, &[]);
     let path = resource.strip_prefix("arn:aws:s3:::");
     let wish = row.map(|row| Wish {
         capability: row.capability,

@@ -164,7 +164,7 @@ impl PolicyEngineClient {
             return false;
         };
         let resource = format!("arn:aws:s3:::{bucket}/{key}");
-        let facts = Facts::new(None, context, None, &[]);
+        let facts = Facts::new(None, action, context, None, &[]);
         let effort = Effort::begin();
         let allows = document.allows(|clause| clause.means_service(service), Asked::new(action, &resource), &facts);
         allows && !effort.is_spent()
@@ -192,7 +192,7 @@ impl PolicyEngineClient {
 
     /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users` by a grant.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
-        let facts = Facts::new(Some(principal), context, None, &[]);
+        let facts = Facts::new(Some(principal), "iam:ListUsers", context, None, &[]);
         evaluate::is_administrator(principal, &facts)
     }
 

@@ -199,7 +199,9 @@ mod tests {
         for (key, value) in values {
             context.add(*key, *value);
         }
-        let facts = Facts::new(None, &context, None, &[]);
+        let is_write = condition.to_string().contains("s3:RequestObjectTag");
+        let action = if is_write { "s3:PutObject" } else { "s3:ListBucket" };
+        let facts = Facts::new(None, action, &context, None, &[]);
         Condition::parse_all(condition, "Condition", DIALECT).unwrap().iter().all(|c| c.holds(&facts))
     }
 

@@ -260,13 +260,18 @@ fn network(text: &str) -> Option<(IpAddr, u8)> {
         Some((address, bits)) => (address, Some(bits)),
     };
     let address: IpAddr = address.parse().ok()?;
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    match bits {
-        None => Some((address, width)),
+    let width: u8 = if address.is_ipv4() { 32 } else { 128 };
+    let bits = match bits {
+        None => width,
         Some(bits) if !bits.is_empty() && bits.len() <= 3 && bits.bytes().all(|b| b.is_ascii_digit()) => {
-            bits.parse().ok().filter(|bits| *bits <= width).map(|bits| (address, bits))
+            bits.parse().ok().filter(|bits| *bits <= width)?
         }
-        Some(_) => None,
+        Some(_) => return None,
+    };
+    // Callers are known by their IPv4 address, however it reached the node.
+    match (address, address.to_canonical()) {
+        (IpAddr::V6(_), IpAddr::V4(mapped)) => Some((IpAddr::V4(mapped), bits.checked_sub(96)?)),
+        (address, _) => Some((address, bits)),
     }
 }
 
@@ -347,6 +352,10 @@ mod tests {
             (Test::IpAddress, "10.0.0.0/8", "10.255.0.1", true),
             (Test::IpAddress, "10.0.0.0/8", "11.0.0.1", false),
             (Test::IpAddress, "10.0.0.0/8", "::ffff:10.0.0.1", true),
+            (Test::IpAddress, "::ffff:10.0.0.0/104", "10.255.0.1", true),
+            (Test::IpAddress, "::ffff:10.0.0.0/104", "11.0.0.1", false),
+            (Test::IpAddress, "::ffff:127.0.0.1", "127.0.0.1", true),
+            (Test::IpAddress, "::ffff:0.0.0.0/96", "203.0.113.9", true),
             (Test::IpAddress, "192.0.2.1", "192.0.2.1", true),
             (Test::IpAddress, "0.0.0.0/0", "203.0.113.9", true),
             (Test::IpAddress, "0.0.0.0/0", "::1", false),
@@ -389,6 +398,7 @@ mod tests {
             (Test::IpAddress, "10.0.0.0/"),
             (Test::IpAddress, "10.0.0.0/+8"),
             (Test::IpAddress, "2001:db8::/129"),
+            (Test::IpAddress, "::ffff:10.0.0.0/95"),
             (Test::Binary, "***"),
             (Test::Arn, "user/ann"),
             (Test::Arn, "a:b:c:d:e:f"),

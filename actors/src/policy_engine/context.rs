@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
+use super::condition_keys::has_key;
 use crate::bucket_config::Tag;
 use crate::iam::Principal;
 use crate::names::Stamp;
@@ -103,6 +104,8 @@ impl<'a> Found<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Facts<'a> {
     pub principal: Option<&'a Principal>,
+    /// What is asked for, by its canonical name: of what the request says, conditions see what this action has.
+    action: &'a str,
     pub context: &'a RequestContext,
     /// Account that owns the bucket.
     pub resource_account: Option<&'a str>,
@@ -119,17 +122,18 @@ impl<'a> Facts<'a> {
     /// The facts of a decision.
     pub fn new(
         principal: Option<&'a Principal>,
+        action: &'a str,
         context: &'a RequestContext,
         resource_account: Option<&'a str>,
         object_tags: &'a [Tag],
     ) -> Self {
-        Self { principal, context, resource_account, object_tags, principal_arn: OnceCell::new() }
+        Self { principal, action, context, resource_account, object_tags, principal_arn: OnceCell::new() }
     }
 
     /// The values of a condition key, given in lower case; none when the request does not have it.
     pub fn values<'s>(&'s self, lower: &str) -> impl Iterator<Item = Found<'s>> {
         let derived = self.derived(lower);
-        let is_open = derived.is_none();
+        let is_open = derived.is_none() && has_key(self.action, lower);
         let tag = lower.strip_prefix(OBJECT_TAG_PREFIX).filter(|_| is_open);
         let added = Some(lower).filter(|_| is_open && tag.is_none());
         let tags = tag.into_iter().flat_map(|tag| self.tags(tag));
@@ -167,7 +171,8 @@ impl<'a> Facts<'a> {
             "aws:principalisawsservice" => Some(truth(false)),
             "aws:resourceaccount" | "s3:resourceaccount" => self.resource_account.map(Found::borrowed),
             "aws:username" => {
-                let user = self.principal.filter(|principal| principal.role.is_none());
+                // The root of an account has none (IAM User Guide, "Where you can use policy variables").
+                let user = self.principal.filter(|principal| principal.role.is_none() && !principal.is_named_root);
                 user.map(|principal| Found::borrowed(&principal.user_name))
             }
             "aws:userid" => Some(Found::Text(self.principal.map_or(Cow::Borrowed("anonymous"), Principal::unique_id))),

@@ -2,10 +2,11 @@
 
 use super::action_set::{ActionSet, Place};
 use super::condition::Condition;
+use super::condition_keys::actions_with;
 use super::context::{Facts, OBJECT_TAG_PREFIX};
 use super::evaluate::Source;
 use super::pattern::Pattern;
-use super::principal::{Meant, PrincipalClause};
+use super::principal::{Meant, PrincipalClause, PrincipalIds};
 use super::trace::Watch;
 use crate::iam::Principal;
 
@@ -133,6 +134,34 @@ impl Document {
     pub fn new(statements: Vec<Statement>) -> Self {
         let asks_object_tags = statements.iter().any(Statement::asks_object_tags);
         Self { statements, asks_object_tags }
+    }
+
+    /// The names of users and roles in `Principal` and `NotPrincipal`, with the place of the statement.
+    pub fn principals(&self) -> impl Iterator<Item = (usize, String)> {
+        let clauses = self.statements.iter().enumerate();
+        clauses.flat_map(|(index, statement)| {
+            statement.principals.iter().flat_map(move |clause| clause.texts().map(move |text| (index, text)))
+        })
+    }
+
+    /// Ties those names to whom they meant when the document was put.
+    pub fn tie(&mut self, ids: &PrincipalIds) {
+        self.statements
+            .iter_mut()
+            .filter_map(|statement| statement.principals.as_mut())
+            .for_each(|clause| clause.tie(ids));
+    }
+
+    /// The first condition on a key that no action of its statement has: the statement, and the key.
+    pub fn idle_condition(&self) -> Option<(usize, &str)> {
+        self.statements.iter().enumerate().find_map(|(index, statement)| {
+            let is_about = |action: &str| statement.about.is_about(&statement.actions, action, Place::of(action));
+            let is_idle = |condition: &&Condition| {
+                actions_with(condition.lower_key())
+                    .is_some_and(|actions| !actions.iter().any(|&action| is_about(action)))
+            };
+            statement.conditions.iter().find(is_idle).map(|condition| (index, condition.key()))
+        })
     }
 
     /// Whether a statement names the principal, its role or its session by its ARN.

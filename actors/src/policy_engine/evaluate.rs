@@ -1,10 +1,10 @@
 //! The decision: what identity policies, bucket policy and ownership say together. Pure: no I/O, clock or async.
 //!
-//! In this order: an explicit deny refuses (only who owns the bucket, its account's root and the node's administrators always
-//! reach the bucket's policy, so that they can repair it); ownership, a short-form grant, or, inside one account, either kind
-//! of policy permits; across accounts it takes the identity policy and the bucket's side together (IAM User Guide, "Policy
-//! evaluation logic"). The bucket's side is its policy and the access control lists, as far as ownership controls and public
-//! access block let them count.
+//! In this order: an explicit deny refuses (only the root of the bucket's account and the node's administrators always reach the
+//! bucket's policy, so that they can repair it, and what that denies does not keep its creator from it); ownership, a short-form
+//! grant, or, inside one account, either kind of policy permits; across accounts it takes the identity policy and the bucket's side
+//! together (IAM User Guide, "Policy evaluation logic"). The bucket's side is its policy and the access control lists, as far as
+//! ownership controls and public access block let them count.
 //!
 //! Temporary credentials may be bounded by session policies: those allow nothing by themselves, but what they do not allow is
 //! refused, unless the bucket's policy names the very session.
@@ -13,6 +13,7 @@
 
 use super::acl::{AclOf, GrantRef, Grantees, is_object_owners, right_of, writes_object_acl};
 use super::actions::{ActionRow, Capability, find_action};
+use super::condition_keys::has_existing_tags;
 use super::context::{Facts, RequestContext};
 use super::document::{Asked, Document, Effect};
 use super::effort::Effort;
@@ -205,7 +206,7 @@ fn decide_watched<W: Watch>(request: &AccessRequest<'_>, around: &Surroundings<'
     };
     let effort = Effort::begin();
     let is_unseen = request.key.is_some() && matches!(request.object, ObjectState::Unseen);
-    if is_unseen && is_about_existing(row.checks) && asks_object_tags(request, around) {
+    if is_unseen && has_existing_tags(row.checks) && asks_object_tags(request, around) {
         return refuse(Reason::DependsOnObject);
     }
     // Unseen, an object is taken for one that neither caller nor bucket owns, and that nobody was granted.
@@ -221,11 +222,6 @@ fn decide_watched<W: Watch>(request: &AccessRequest<'_>, around: &Surroundings<'
         true => refuse(Reason::DependsOnObject),
         false => decision,
     }
-}
-
-/// Whether an action is about an object that is there, rather than one that is written.
-fn is_about_existing(action: &str) -> bool {
-    !matches!(action, "s3:PutObject" | "s3:AbortMultipartUpload" | "s3:ListMultipartUploadParts")
 }
 
 fn asks_object_tags(request: &AccessRequest<'_>, around: &Surroundings<'_>) -> bool {
@@ -244,7 +240,7 @@ fn judge<W: Watch>(row: &ActionRow, request: &AccessRequest<'_>, around: &Surrou
         ObjectState::Found(object) => object.tags,
         ObjectState::Unseen | ObjectState::Missing => &[],
     };
-    let facts = Facts::new(request.principal, request.context, around.bucket_account, object_tags);
+    let facts = Facts::new(request.principal, row.checks, request.context, around.bucket_account, object_tags);
     let decision = judge_unbounded(row, request, around, asked, &facts, watch);
     let Some(principal) = request.principal else { return decision };
     // Across accounts the caller's side has to allow it too, and that is within its bounds.
@@ -335,13 +331,19 @@ fn judge_unbounded<W: Watch>(
         IdentityVerdict::Broken(mistake) => return refuse(Reason::BrokenIdentityPolicy(mistake)),
         IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_) | IdentityVerdict::Silent => {}
     }
-    if is_policy_repair(row.checks) && (caller.is_owning_root || caller.is_creator || is_node_administrator(principal))
-    {
+    let is_repair = is_policy_repair(row.checks);
+    if is_repair && (caller.is_owning_root || is_node_administrator(principal)) {
         return allow(Reason::PolicyRepair);
     }
-    if let BucketVerdict::Denied(statement) = bucket_verdict {
-        return refuse(Reason::ExplicitDeny(statement));
-    }
+    let bucket_verdict = match bucket_verdict {
+        // Whoever created the bucket must not be locked out by its policy; that is no permission yet.
+        BucketVerdict::Denied(_) if is_repair && caller.is_creator => {
+            watch.note("what the bucket's policy denies does not keep its creator from changing it");
+            BucketVerdict::Silent
+        }
+        BucketVerdict::Denied(statement) => return refuse(Reason::ExplicitDeny(statement)),
+        BucketVerdict::Allowed(_) | BucketVerdict::AllowedToAccount(_) | BucketVerdict::Silent => bucket_verdict,
+    };
     if let Some(Err(mistake)) = around.policy
         && !(caller.is_owning_root || caller.is_creator || is_administrator(principal, facts))
     {
@@ -495,9 +497,11 @@ fn decide_signed(
     if caller.is_creator && caller.is_bound {
         return allow(Reason::BucketCreator);
     }
-    // Who is bound by grants needs one to give others access, also to what it owns.
-    let follows_from_owning = is_owners && !(caller.is_bound && writes_object_acl(checks));
-    if caller.owns_object && follows_from_owning {
+    // To give others access is the account's to decide: its root may, others by a policy. Who is bound by grants needs one, also
+    // for what it owns.
+    let gives_access = writes_object_acl(checks);
+    let follows_from_owning = is_owners && !(caller.is_bound && gives_access);
+    if caller.owns_object && follows_from_owning && (caller.is_root || !gives_access) {
         return allow(Reason::ObjectOwner);
     }
     let identity = match identity {
@@ -538,7 +542,7 @@ fn decide_across(
 /// Whether the bucket belongs in a listing of the buckets that the caller may see, for another reason than owning it.
 pub(super) fn may_list(principal: &Principal, bucket: &BucketName, context: &RequestContext) -> bool {
     let effort = Effort::begin();
-    let facts = Facts::new(Some(principal), context, None, &[]);
+    let facts = Facts::new(Some(principal), "s3:ListBucket", context, None, &[]);
     let resource = format!("arn:aws:s3:::{bucket}");
     let asked = Asked::new("s3:ListBucket", &resource);
     let lists = |policies: &[IdentityPolicy]| {

@@ -64,7 +64,8 @@ impl Grant {
             let place = format!("{place}.{name}");
             move |reason: String| InvalidPolicy::new(place, reason)
         };
-        let bucket = Pattern::parse(text("bucket")?.unwrap_or("*"), Syntax::WILDCARDS).map_err(invalid("bucket"))?;
+        let bucket = text("bucket")?.ok_or_else(|| invalid("bucket")("is missing".to_owned()))?;
+        let bucket = Pattern::parse(bucket, Syntax::WILDCARDS).map_err(invalid("bucket"))?;
         let prefix = match text("prefix")? {
             None | Some("" | "*") => None,
             Some(prefix) => Some(Prefix::parse(prefix).map_err(invalid("prefix"))?),

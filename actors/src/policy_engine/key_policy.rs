@@ -120,7 +120,7 @@ fn judge<W: Watch>(request: &KeyRequest<'_>, watch: &mut W) -> Decision {
     let Some(row) = find_action(request.action) else { return refuse(Reason::UnknownAction) };
     let Some(principal) = request.principal else { return refuse(Reason::Anonymous) };
     let effort = Effort::begin();
-    let facts = Facts::new(Some(principal), request.context, Some(request.account_id), &[]);
+    let facts = Facts::new(Some(principal), row.checks, request.context, Some(request.account_id), &[]);
     let asked = Asked::new(row.checks, request.resource);
     let decision = judge_unbounded(row.name, principal, request, asked, &facts, watch);
     let is_inside = principal.account_id == request.account_id;
@@ -195,7 +195,7 @@ fn judge_unbounded<W: Watch>(
         true => KeySide::of(request, principal, asked, facts, watch),
         false => {
             let member = Principal { is_root, ..principal.clone() };
-            let facts = Facts::new(Some(&member), request.context, Some(request.account_id), &[]);
+            let facts = Facts::new(Some(&member), action, request.context, Some(request.account_id), &[]);
             KeySide::of(request, &member, asked, &facts, watch)
         }
     };

@@ -1,7 +1,10 @@
-//! `bucket_policies.json`: `{"policies": {"<bucket>": {…}}, "as_put": {"<bucket>": "…"}}`, compiled.
+//! `bucket_policies.json`: `{"policies": {"<bucket>": {…}}, "as_put": {"<bucket>": "…"}, "principals": {"<bucket>": {…}}}`, compiled.
 //!
 //! What stands in `policies` is in force. `as_put` keeps the text that a client sent, since GetBucketPolicy gives that back
 //! to the letter; it counts only while it says the same as `policies`, so a hand edit need not know of it.
+//!
+//! `principals` tells the canonical ids of the users and roles that a policy named when it was put: whoever goes by one of those names
+//! later is not meant. A name that was typed by hand means whoever goes by it.
 //!
 //! A policy with a mistake stays in the file and in the state, as a broken one: leaving it out would open what it closes.
 
@@ -14,6 +17,7 @@ use super::changes;
 use super::document::Document;
 use super::error::InvalidPolicy;
 use super::parse::{Kind, parse_document};
+use super::principal::{PrincipalIds, principal_ids};
 use super::unambiguous::refuse_ambiguous;
 use crate::audit::{AuditLog, ChangeOrigin};
 use crate::json_store::{Mistake, Schema, Version};
@@ -21,6 +25,9 @@ use crate::names::{BucketName, Stamp};
 
 /// Name of the object that holds policies as they were put.
 pub(super) const AS_PUT: &str = "as_put";
+
+/// Name of the object that holds the canonical ids of those whom policies named when they were put, by their names.
+pub(super) const PRINCIPALS: &str = "principals";
 
 /// A bucket's policy.
 #[derive(Debug)]
@@ -70,19 +77,31 @@ impl Schema for PolicyFile {
         refuse_ambiguous(text)?;
         let map = document.as_object().ok_or_else(|| Mistake::near(text, "", "must be a JSON object".to_owned()))?;
         let policies = match map.get("policies") {
-            None => return Ok(BucketPolicies::default()),
+            None if map.is_empty() => return Ok(BucketPolicies::default()),
+            // A name that is not quite `policies` would open what it was to close.
+            None => return Err(Mistake::near(text, "{", "`policies` is missing".to_owned())),
             Some(Value::Object(policies)) => policies,
             Some(_) => return Err(Mistake::near(text, "policies", "`policies` must be a JSON object".to_owned())),
         };
-        let texts = match map.get(AS_PUT) {
-            None | Some(Value::Object(_)) => map.get(AS_PUT),
-            Some(_) => return Err(Mistake::near(text, AS_PUT, format!("`{AS_PUT}` must be a JSON object"))),
+        let beside = |member: &'static str| match map.get(member) {
+            None | Some(Value::Object(_)) => Ok(map.get(member)),
+            Some(_) => Err(Mistake::near(text, member, format!("`{member}` must be a JSON object"))),
         };
+        let (texts, principals) = (beside(AS_PUT)?, beside(PRINCIPALS)?);
         let mut by_bucket = HashMap::with_capacity(policies.len());
         for (name, value) in policies {
             let bucket = BucketName::parse(name)
                 .map_err(|error| Mistake::near(text, name, format!("`{name}` is no bucket name: {error}")))?;
-            let document = parse_document(value, Kind::Bucket(&bucket));
+            let ids = match principals.and_then(|all| all.get(name)) {
+                None => PrincipalIds::new(),
+                Some(ids) => principal_ids(ids).ok_or_else(|| {
+                    Mistake::near(text, PRINCIPALS, format!("`{PRINCIPALS}` must tell a canonical id of each name"))
+                })?,
+            };
+            let mut document = parse_document(value, Kind::Bucket(&bucket));
+            if let Ok(document) = &mut document {
+                document.tie(&ids);
+            }
             let says_the_same = |text: &&str| serde_json::from_str::<Value>(text).is_ok_and(|put| put == *value);
             let as_put = texts.and_then(|texts| texts.get(name)).and_then(Value::as_str).filter(says_the_same);
             let text = as_put.map_or_else(|| Arc::from(value.to_string()), Arc::from);

@@ -1,7 +1,10 @@
 //! Whom a statement of a bucket policy means (IAM User Guide, "AWS JSON policy elements: Principal").
 //!
 //! Naming an account (`123456789012` or `arn:aws:iam::123456789012:root`) gives its root the right, and lets the account
-//! give it on to its users; naming a user gives it to that user. A deny for an account is one for everybody in it.
+//! give it on to its users; naming a user gives it to that user. A deny for an account is one for everybody in it; as an exception
+//! from a deny an account stands for its root alone, so that each user or role that is to be spared has to be named itself.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -11,6 +14,15 @@ use crate::names::CanonicalId;
 
 /// Most principals of one statement.
 const NAMES_MAX: usize = 1000;
+
+/// Canonical ids of users and roles by the names that a policy has for them.
+pub(super) type PrincipalIds = BTreeMap<String, CanonicalId>;
+
+/// Those ids as files keep them: an object of texts. None for anything else.
+pub(super) fn principal_ids(value: &Value) -> Option<PrincipalIds> {
+    let entry = |(name, id): (&String, &Value)| Some((name.clone(), CanonicalId::parse(id.as_str()?).ok()?));
+    value.as_object()?.iter().map(entry).collect()
+}
 
 /// How a caller is meant by a statement, in ascending strength.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +56,14 @@ enum Name {
         account: String,
         role: String,
         session: String,
+    },
+    /// A user or role that another name meant when the policy was put, whoever goes by that name since.
+    Tied {
+        id: CanonicalId,
+        /// The session of the role that alone is meant.
+        session: Option<String>,
+        /// Whether the name was an ARN.
+        by_arn: bool,
     },
     /// Who is known to this identity provider, by its ARN or name; for trust policies of roles.
     Federated(String),
@@ -87,14 +107,18 @@ impl PrincipalClause {
         let strongest = self.names.iter().map(|name| name.means(caller)).max().unwrap_or(Meant::Not);
         match (self.negated, strongest) {
             (false, meant) => meant,
-            (true, Meant::Not) => Meant::Directly,
-            (true, _) => Meant::Not,
+            (true, Meant::Directly) => Meant::Not,
+            (true, Meant::Not | Meant::ByAccount) => Meant::Directly,
         }
     }
 
     /// Whether it names the caller, its role or its session by its ARN.
     pub fn names(&self, caller: &Principal) -> bool {
-        let is_arn = |name: &Name| matches!(name, Name::User { .. } | Name::Role { .. } | Name::RoleSession { .. });
+        let is_arn = |name: &Name| match name {
+            Name::User { .. } | Name::Role { .. } | Name::RoleSession { .. } => true,
+            Name::Tied { by_arn, .. } => *by_arn,
+            _ => false,
+        };
         self.names.iter().any(|name| is_arn(name) && name.means(Some(caller)) != Meant::Not)
     }
 
@@ -115,8 +139,10 @@ impl PrincipalClause {
 
     /// Whether it names one session of a role, and this caller is that.
     pub fn names_session(&self, caller: &Principal) -> bool {
-        let is_session =
-            |name: &Name| matches!(name, Name::RoleSession { .. }) && name.means(Some(caller)) != Meant::Not;
+        let is_session = |name: &Name| {
+            let names_one = matches!(name, Name::RoleSession { .. } | Name::Tied { session: Some(_), .. });
+            names_one && name.means(Some(caller)) != Meant::Not
+        };
         !self.negated && self.names.iter().any(is_session)
     }
 
@@ -131,6 +157,24 @@ impl PrincipalClause {
         self.negated != self.names.iter().any(named)
     }
 
+    /// The names that users and roles go by, and others may go by later, each as one text.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        self.names.iter().filter_map(Name::text)
+    }
+
+    /// Ties names to whom they meant when the policy was put: `ids` has their canonical ids by [`Self::texts`].
+    pub fn tie(&mut self, ids: &PrincipalIds) {
+        for name in &mut self.names {
+            let Some(id) = name.text().and_then(|text| ids.get(&text)).cloned() else { continue };
+            let by_arn = !matches!(name, Name::Bare(_));
+            let session = match name {
+                Name::RoleSession { session, .. } => Some(std::mem::take(session)),
+                _ => None,
+            };
+            *name = Name::Tied { id, session, by_arn };
+        }
+    }
+
     /// Names that are neither ARNs nor ids of accounts, and so must be known to the node.
     pub fn bare_names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().filter_map(|name| match name {
@@ -141,6 +185,19 @@ impl PrincipalClause {
 }
 
 impl Name {
+    /// As one text, where it is the name of a user or role.
+    fn text(&self) -> Option<String> {
+        match self {
+            Self::User { account, path_and_name } => Some(format!("arn:aws:iam::{account}:user/{path_and_name}")),
+            Self::Role { account, path_and_name } => Some(format!("arn:aws:iam::{account}:role/{path_and_name}")),
+            Self::RoleSession { account, role, session } => {
+                Some(format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"))
+            }
+            Self::Bare(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
     fn means(&self, caller: Option<&Principal>) -> Meant {
         let Some(caller) = caller else {
             return if *self == Self::Everyone { Meant::Directly } else { Meant::Not };
@@ -170,6 +227,10 @@ impl Name {
                     && caller.role.as_ref().is_some_and(|own| own.session_name == *session),
             ),
             Self::Canonical(id) => directly(*id == caller.user_id),
+            Self::Tied { id, session, .. } => {
+                let own = caller.role.as_ref().map(|role| &role.session_name);
+                directly(*id == caller.user_id && session.as_ref().is_none_or(|session| own == Some(session)))
+            }
             Self::Bare(text) => directly(caller.is_called(text)),
             Self::Federated(_) | Self::Service(_) | Self::Other => Meant::Not,
         }
@@ -302,6 +363,16 @@ mod tests {
         ] {
             assert!(PrincipalClause::parse(&value, false, "Principal").is_ok(), "{value}");
         }
+    }
+
+    #[test]
+    fn names_of_users_and_roles_are_told_as_texts() {
+        let value = json!({"AWS": ["*", "123456789012", "arn:aws:iam::123456789012:root", "arn:aws-cn:iam::123456789012:user/a/ann",
+            "arn:aws:iam::123456789012:role/r", "arn:aws:sts::123456789012:assumed-role/r/s", "localadmin", "arn:aws:iam:::user/bob"]});
+        let texts: Vec<String> = PrincipalClause::parse(&value, false, "P").unwrap().texts().collect();
+        let of = |kind: &str| format!("arn:aws:iam::123456789012:{kind}");
+        let session = "arn:aws:sts::123456789012:assumed-role/r/s".to_owned();
+        assert_eq!(texts, [of("user/a/ann"), of("role/r"), session, "localadmin".to_owned(), "bob".to_owned()]);
     }
 
     #[test]

@@ -352,7 +352,7 @@ proptest! {
                 let _ = TrustPolicy::parse(&value, "trust");
             }
             let context = RequestContext::default();
-            let _ = Facts::new(None, &context, None, &[]).variable(text);
+            let _ = Facts::new(None, "s3:ListBucket", &context, None, &[]).variable(text);
         }
     }
 

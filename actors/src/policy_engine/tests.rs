@@ -267,7 +267,7 @@ fn short_grants() {
         ("admin|GetObject|ann-data/x|deny all", false),
         ("admin|GetBucketPolicy|ann-data|deny all", true),
         ("admin|DeleteBucketPolicy|ann-data|deny all", true),
-        ("bob|DeleteBucketPolicy|bob-data|deny all", true),
+        ("bob|DeleteBucketPolicy|bob-data|deny all", false),
         ("bob|DeleteBucketPolicy|ann-data|deny all", false),
         ("gus|DeleteBucketPolicy|ann-data|deny all", false),
         ("hal|PutBucketPolicy|ann-data|deny all", false),
@@ -587,6 +587,13 @@ async fn policies_are_put_read_and_deleted() {
     let known = public_policy().replace("\"*\"", "{\"AWS\":\"localadmin\"}");
     node.engine.put_bucket_policy(put(known)).await.unwrap();
     assert!(!node.anonymous_reads().await);
+    let kept: serde_json::Value = serde_json::from_str(&fs::read_to_string(node.path()).unwrap()).unwrap();
+    assert!(kept["principals"]["photos"]["localadmin"].is_string(), "whom it meant is kept beside it");
+    let strange = public_policy().replace("\"*\"", "{\"AWS\":\"arn:aws:iam::111111111111:user/nobody\"}");
+    assert!(matches!(node.engine.put_bucket_policy(put(strange)).await, Err(PolicyError::Malformed { .. })));
+    let idle = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*","Condition":{"StringLike":{"s3:prefix":"a*"}}}}"#;
+    let refused = node.engine.put_bucket_policy(put(idle.to_owned())).await;
+    assert!(refused.unwrap_err().to_string().contains("Conditions do not apply"));
     node.engine.delete_bucket_policy(DeleteBucketPolicy { bucket: bucket.clone(), by: None }).await.unwrap();
     assert_eq!(node.engine.policy_text(&bucket), None);
     assert!(fs::read_to_string(node.path()).unwrap().contains("policies"));

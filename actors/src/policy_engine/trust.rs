@@ -12,6 +12,7 @@ use super::error::InvalidPolicy;
 use super::evaluate::{Decision, Reason, Source, allow, names_session, refuse, within_session};
 use super::grant::Wish;
 use super::parse::{Kind, parse_document};
+use super::principal::principal_ids;
 use super::trace::{Trace, Watch};
 use super::verdict::{IdentityVerdict, statement_ref};
 use crate::iam::Principal;
@@ -41,6 +42,19 @@ impl TrustPolicy {
         Ok(Self(document))
     }
 
+    /// The names of users and roles that it trusts.
+    pub fn principals(&self) -> impl Iterator<Item = String> {
+        self.0.principals().map(|(_, text)| text)
+    }
+
+    /// The same policy, with those names tied to whom they meant when it was put: `ids` has the canonical id of each. Errs: they
+    /// are none.
+    pub fn tied(mut self, ids: &Value) -> Result<Self, InvalidPolicy> {
+        let place = || InvalidPolicy::new("assume_role_principals", "must tell a canonical id of each name");
+        self.0.tie(&principal_ids(ids).ok_or_else(place)?);
+        Ok(self)
+    }
+
     /// Whether a signed caller may, and why; with what was considered.
     pub fn decide(&self, principal: &Principal, request: TrustRequest<'_>) -> (Decision, Trace) {
         let mut trace = Trace::default();
@@ -50,7 +64,7 @@ impl TrustPolicy {
 
     fn judge<W: Watch>(&self, principal: &Principal, request: TrustRequest<'_>, watch: &mut W) -> Decision {
         let effort = Effort::begin();
-        let facts = Facts::new(Some(principal), request.context, Some(request.account_id), &[]);
+        let facts = Facts::new(Some(principal), request.action, request.context, Some(request.account_id), &[]);
         let asked = Asked::new(request.action, request.role_arn);
         let named = |index| statement_ref(&self.0, index, Source::Trust);
         let trust = self.0.verdict(asked, &facts, &|| Source::Trust, watch);
@@ -82,7 +96,7 @@ impl TrustPolicy {
 
     /// Whether whoever shows a token of this identity provider may. `provider` is its ARN.
     pub fn allows_federated(&self, provider: &str, request: TrustRequest<'_>) -> bool {
-        let facts = Facts::new(None, request.context, Some(request.account_id), &[]);
+        let facts = Facts::new(None, request.action, request.context, Some(request.account_id), &[]);
         let asked = Asked::new(request.action, request.role_arn);
         self.0.allows(|clause| clause.means_federated(provider), asked, &facts)
     }

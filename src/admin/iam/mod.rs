@@ -152,8 +152,8 @@ impl Call<'_> {
         for Permission { action, resource } in message.takes_by_grant(&self.directory, &self.principal()?.user_id) {
             if !self.ask(action, &resource)?.is_grant() {
                 let message = format!(
-                    "This concerns policies of the form {{\"bucket\", \"actions\"}}, which count in every account; only who holds \
-                     {action} by one of these may do it."
+                    "This concerns an account's root, or policies of the form {{\"bucket\", \"actions\"}}, which count in every \
+                     account; only who holds {action} by one of these may do it."
                 );
                 return Err(S3Error::with_message(ErrorCode::AccessDenied, message));
             }

@@ -107,7 +107,7 @@ pub async fn update(call: &Call<'_>, name: String, body: &[u8]) -> Answer {
 }
 
 fn ask_for_groups(call: &Call<'_>, user: &UserSummary, wanted: &[String]) -> Result<(), S3Error> {
-    for GroupChange { permission, .. } in call.directory.group_changes(user, wanted) {
+    for GroupChange { permission, .. } in call.directory.group_changes(user, wanted, &call.principal()?.user_id) {
         call.ask(permission.action, &permission.resource)?;
     }
     Ok(())

@@ -35,8 +35,8 @@ impl IamChange for AttachPolicy {
         }
     }
 
-    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
-        directory.to_change_holder(self.action(), &self.holder)
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -85,8 +85,8 @@ impl IamChange for DetachPolicy {
         }
     }
 
-    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
-        directory.to_change_holder(self.action(), &self.holder)
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {

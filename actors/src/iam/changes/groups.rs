@@ -213,8 +213,8 @@ impl IamChange for AddUserToGroup {
         "iam:AddUserToGroup"
     }
 
-    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
-        directory.to_change_group(self.action(), &self.group, &self.user)
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_group(self.action(), &self.group, &self.user, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -250,8 +250,8 @@ impl IamChange for RemoveUserFromGroup {
         "iam:RemoveUserFromGroup"
     }
 
-    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
-        directory.to_change_group(self.action(), &self.group, &self.user)
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_group(self.action(), &self.group, &self.user, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {

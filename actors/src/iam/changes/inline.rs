@@ -118,8 +118,8 @@ impl IamChange for PutInlinePolicy {
         }
     }
 
-    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
-        directory.to_change_holder(self.action(), &self.holder)
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -172,8 +172,8 @@ impl IamChange for DeleteInlinePolicy {
         }
     }
 
-    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
-        directory.to_change_holder(self.action(), &self.holder)
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_holder(self.action(), &self.holder, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
@@ -205,8 +205,8 @@ impl IamChange for SetPolicies {
         "iam:PutUserPolicy"
     }
 
-    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
-        directory.to_set_policies(&self.user, &self.policies)
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_set_policies(&self.user, &self.policies, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {

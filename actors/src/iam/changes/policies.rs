@@ -1,7 +1,8 @@
 //! What a policy must be before it is stored.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::iam::directory::Directory;
 use crate::iam::error::IamError;
 use crate::policy_engine::{IdentityPolicy, InvalidPolicy, TrustPolicy, refuse_ambiguous};
 
@@ -62,9 +63,16 @@ pub(super) fn identity_document(text: &str, characters_max: usize, what: &'stati
     Ok(document)
 }
 
-/// Reads the text of a trust policy. Errs: MalformedPolicyDocument, LimitExceeded.
-pub(super) fn trust_document(text: &str) -> Result<Value, IamError> {
+/// Reads the text of a trust policy; gives the ids of the users and roles that it names beside it, if any. Errs:
+/// MalformedPolicyDocument, also for a name that is nobody's; LimitExceeded.
+pub(super) fn trust_document(text: &str, directory: &Directory) -> Result<(Value, Option<Value>), IamError> {
     let document = json(text, TRUST_CHARACTERS_MAX, "ACLSizePerRole")?;
-    TrustPolicy::parse(&document, "AssumeRolePolicyDocument")?;
-    Ok(document)
+    let trust = TrustPolicy::parse(&document, "AssumeRolePolicyDocument")?;
+    let mut ids = Map::new();
+    for name in trust.principals() {
+        let unknown = || malformed(format!("Invalid principal in policy: \"AWS\":\"{name}\""));
+        let id = directory.id_of_principal(&name).ok_or_else(unknown)?;
+        ids.insert(name, Value::from(id.as_str()));
+    }
+    Ok((document, (!ids.is_empty()).then_some(Value::Object(ids))))
 }

@@ -8,7 +8,7 @@ use super::tags::tags_value;
 use super::users::check_former;
 use crate::iam::build::SESSION_SECONDS;
 use crate::iam::directory::Directory;
-use crate::iam::document::{append_record, fields, record, remember, remove_record, set};
+use crate::iam::document::{Former, append_record, fields, record, remember, remove_record, set};
 use crate::iam::entries::{Named, Tags, inline_policies};
 use crate::iam::error::IamError;
 use crate::iam::grants::Permission;
@@ -57,7 +57,7 @@ impl IamChange for CreateRole {
         check_description(self.description.as_deref())?;
         let seconds = checked_duration(self.max_session_duration)?;
         draft.target = Kind::Role.arn(account_id, path, name);
-        let trust = trust_document(&self.assume_role_policy)?;
+        let (trust, principals) = trust_document(&self.assume_role_policy, draft.directory)?;
         if draft.directory.role(account_id, name).is_ok() {
             return Err(IamError::EntityAlreadyExists(format!("Role with name {name} already exists.")));
         }
@@ -72,6 +72,7 @@ impl IamChange for CreateRole {
             ("role_id", Some(Value::from(unique_id("AROA")?))),
             ("canonical_id", Some(Value::from(random_canonical_id()?.as_str()))),
             ("assume_role_policy", Some(trust)),
+            ("assume_role_principals", principals),
             ("policies", Some(json!([]))),
             ("max_session_duration", Some(Value::from(seconds))),
             ("description", self.description.as_deref().map(Value::from)),
@@ -145,8 +146,10 @@ impl IamChange for UpdateAssumeRolePolicy {
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let role = draft.directory.role(&self.role.account_id, &self.role.name)?;
         draft.target = role.arn();
-        let trust = trust_document(&self.document)?;
-        set(record(draft.document, "roles", role.place)?, "assume_role_policy", Some(trust));
+        let (trust, principals) = trust_document(&self.document, draft.directory)?;
+        let record = record(draft.document, "roles", role.place)?;
+        set(record, "assume_role_policy", Some(trust));
+        set(record, "assume_role_principals", principals);
         Ok(())
     }
 }
@@ -180,7 +183,7 @@ impl IamChange for DeleteRole {
             return Err(IamError::DeleteConflict("Cannot delete entity, must detach all policies first."));
         }
         remove_record(draft.document, "roles", role.place);
-        remember(draft.document, &role.canonical_id, &role.account_id, &role.name);
+        remember(draft.document, Former::Role, &role.canonical_id, &role.account_id, &role.name);
         Ok(())
     }
 }

@@ -3,10 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::managed::own_policy;
+use crate::iam::directory::Directory;
 use crate::iam::document::{record, set};
 use crate::iam::entries::{Named, Tags, WhichUser};
 use crate::iam::error::IamError;
+use crate::iam::grants::Permission;
 use crate::iam::messages::{Draft, IamChange};
+use crate::names::CanonicalId;
 
 /// Most tags of one thing, and the longest of their texts (IAM User Guide, "Tags for IAM resources").
 const TAGS_MAX: usize = 50;
@@ -101,6 +104,15 @@ impl Taggable {
         }
     }
 
+    /// What its tags say may decide what its policies allow, so they are changed as those are.
+    fn takes_by_grant(&self, action: &'static str, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        match self {
+            Self::User(which) => directory.to_change_user(action, which, caller),
+            Self::Role(role) => directory.to_change_role(action, role),
+            Self::Policy { .. } | Self::Provider { .. } => Vec::new(),
+        }
+    }
+
     fn quota(&self) -> &'static str {
         match self {
             Self::User(_) => "TagsPerUser",
@@ -133,6 +145,10 @@ impl IamChange for Tag {
         }
     }
 
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        self.what.takes_by_grant(self.action(), directory, caller)
+    }
+
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {
         let found = self.what.find(draft)?;
         let tags = tags_value(found.tags, &self.tags, self.what.quota())?;
@@ -162,6 +178,10 @@ impl IamChange for Untag {
             Taggable::Policy { .. } => "iam:UntagPolicy",
             Taggable::Provider { .. } => "iam:UntagOpenIDConnectProvider",
         }
+    }
+
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        self.what.takes_by_grant(self.action(), directory, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<(), IamError> {

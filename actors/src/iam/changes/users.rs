@@ -7,7 +7,7 @@ use super::policies::check_policies;
 use super::tags::tags_value;
 use super::taken::check_name;
 use crate::iam::directory::Directory;
-use crate::iam::document::{append_record, fields, fill_in_ids, record, remember, remove_record, set};
+use crate::iam::document::{Former, append_record, fields, fill_in_ids, record, remember, remove_record, set};
 use crate::iam::entries::{Tags, UserSummary, WhichUser, inline_policies};
 use crate::iam::error::IamError;
 use crate::iam::grants::{Permission, has_grants, needed};
@@ -271,13 +271,13 @@ impl IamChange for UpdateUser {
         "iam:UpdateUser"
     }
 
-    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
         let mut needed = match self.says_more_than_groups() {
-            true => directory.to_change_user(self.action(), &self.user),
+            true => directory.to_change_user(self.action(), &self.user, caller),
             false => Vec::new(),
         };
         if let (Some(groups), Ok(user)) = (&self.groups, directory.user(&self.user)) {
-            let changes = directory.group_changes(user, groups);
+            let changes = directory.group_changes(user, groups, caller);
             needed.extend(changes.into_iter().filter(|change| change.by_grant).map(|change| change.permission));
         }
         needed
@@ -354,8 +354,8 @@ impl IamChange for DeleteUser {
         "iam:DeleteUser"
     }
 
-    fn takes_by_grant(&self, directory: &Directory, _caller: &CanonicalId) -> Vec<Permission> {
-        directory.to_change_user(self.action(), &self.user)
+    fn takes_by_grant(&self, directory: &Directory, caller: &CanonicalId) -> Vec<Permission> {
+        directory.to_change_user(self.action(), &self.user, caller)
     }
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<UserSummary, IamError> {
@@ -375,7 +375,7 @@ impl IamChange for DeleteUser {
             return Err(IamError::DeleteConflict(what));
         }
         remove_record(draft.document, "users", place);
-        remember(draft.document, &user.user_id, &user.account_id, &user.display_name);
+        remember(draft.document, Former::User, &user.user_id, &user.account_id, &user.display_name);
         Ok(user.clone())
     }
 }

@@ -72,6 +72,10 @@ impl SessionRequest {
             check_length("tags.member.value", value, 0, 256)?;
             check_letters("tags.member.key", key)?;
             check_letters("tags.member.value", value)?;
+            if key.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("aws:")) {
+                let message = "System tags cannot be added/updated by requester: tag keys must not begin with aws:.";
+                return Err(SessionError::Validation(message.to_owned()));
+            }
             if tags.iter().any(|tag| tag.key.eq_ignore_ascii_case(key)) {
                 let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
                 return Err(SessionError::Validation(message.to_owned()));

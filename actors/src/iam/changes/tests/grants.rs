@@ -66,6 +66,43 @@ fn keys_of_whoever_holds_a_grant() {
 }
 
 #[test]
+fn an_accounts_root_is_changed_by_itself_or_by_a_grant() {
+    let file = file();
+    let arn = format!("arn:aws:iam::{ONE}:root");
+    let key = CreateAccessKey { user: user("root"), access_key: None, secret_key: None, expires_at: None };
+    let end = DeleteUser { user: user("root"), force: true };
+    let off = UpdateUser { enabled: Some(false), ..UpdateUser::new(user("root")) };
+    let what = Taggable::User(user("root"));
+    let tag = Tag { what: what.clone(), tags: vec![("team".to_owned(), "red".to_owned())] };
+    let untag = Untag { what, keys: vec!["team".to_owned()] };
+    let policy_arn = "arn:aws:iam::aws:policy/IAMFullAccess".to_owned();
+    let attach = AttachPolicy { holder: Holder::User(user("root")), policy_arn };
+    let told = |caller: &str| {
+        let (keys, lives) =
+            (taken(&file, caller, &key), [taken(&file, caller, &end), taken(&file, caller, &off)].concat());
+        let tags = [taken(&file, caller, &tag), taken(&file, caller, &untag)].concat();
+        [keys, lives, tags, taken(&file, caller, &attach)].concat()
+    };
+    let actions = ["CreateAccessKey", "DeleteUser", "UpdateUser", "TagUser", "UntagUser", "AttachUserPolicy"];
+    assert_eq!(told("reader"), actions.map(|action| format!("iam:{action} {arn}")));
+    assert!(told("root").is_empty());
+}
+
+#[test]
+fn who_is_left_of_several_is_nobodys_root() {
+    let left = |former: Value| {
+        let user = json!({"access_key": "ann", "secret_key": "typed by hand", "account_id": ONE});
+        let file = File::new(json!({"users": [user], "former_users": former}));
+        file.directory().users()[0].is_root
+    };
+    let id = "0".repeat(64);
+    assert!(left(json!([])));
+    assert!(left(json!([{"user_id": id, "account_id": ONE, "role": true}])));
+    assert!(left(json!([{"user_id": id, "account_id": "999999999999"}])));
+    assert!(!left(json!([{"user_id": id, "account_id": ONE}])));
+}
+
+#[test]
 fn policies_names_and_lives_of_users() {
     let file = file();
     let policy_name = || "p".to_owned();
