@@ -105,8 +105,8 @@ test("a selection of what was deleted comes back, and then all of it", async () 
   for (const at of [3, 4, 5]) assert.equal((await node.s3("DELETE", `/kept/docs/${at}.txt`)).status, 204);
   const trash = `${node.console}/ui/buckets/kept/browse?show=deleted`;
   await page.goto(trash);
-  await page.check('input[value="docs/3.txt"]');
-  await page.check('input[value="docs/4.txt"]');
+  await page.check('input[name=item][value="docs/3.txt"]');
+  await page.check('input[name=item][value="docs/4.txt"]');
   await page.click("button:has-text('Bring back selected')");
   await page.waitForURL("**/ui/jobs/*");
   await ended(page);

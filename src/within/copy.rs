@@ -11,6 +11,7 @@ use super::changes::{ANSWER_BYTES_MAX, element, source_of, told};
 use super::{Asker, Place, Refusal, Wish, collect, patiently};
 use crate::node::NodeSettings;
 use crate::s3::auth::canonical::encode;
+use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight::CONTENT_BYTES_MAX;
 
 /// What is to be copied where.
@@ -108,6 +109,13 @@ impl Asker {
                 etag.as_deref().map(|etag| ("x-amz-copy-source-if-match", etag)).into_iter().collect();
             headers.extend(copying.keep_existing.then_some(("if-none-match", "*")));
             return patiently(async || self.copy(from, to.bucket, to.key, &headers).await).await;
+        }
+        if copying.keep_existing
+            && let Ok(there) = self.known_bucket(to.bucket)
+            && self.object(&there, to.key, None).await.is_ok()
+        {
+            // The end of the upload would find out, once all was copied for nothing.
+            return Err(S3Error::new(ErrorCode::PreconditionFailed).field("Condition", "If-None-Match").into());
         }
         let object = patiently(async || self.object(bucket, from.key, from.version).await).await?;
         let copying = Copying { etag: copying.etag.or(Some(object.etag)), ..*copying };

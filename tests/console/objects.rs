@@ -279,7 +279,7 @@ async fn looks_tell_scripts_how_far_they_came() {
     let reader = world::browser(&node, Role::Reader).await;
     let json = [("accept", "application/json")];
     let told = reader.ask("GET", "/ui/buckets/shared/browse?q=A.TXT&seen=41", &json, None).await;
-    assert_eq!(told.text, r#"{"looked_at":"42","next":null,"rows":1}"#);
+    assert_eq!(told.text, r#"{"rows":1,"looked_at":"42","next":null}"#);
     let page = reader.get("/ui/buckets/shared/browse?q=none&after=folder%2F").await;
     assert!(page.text.contains("No key matches"), "also where it went on from another page");
     assert!(page.attributes("[data-goes-on]", "data-goes-on").is_empty(), "there is nothing more");
