@@ -37,7 +37,7 @@ for (const colorScheme of ["light", "dark"]) {
     // By the protocol of the debugger, which the page's policy does not concern.
     await page.evaluate(axe.source);
     await page.keyboard.press("Control+k");
-    await page.getByRole("option").first().waitFor();
+    await page.getByRole("dialog").getByRole("option").first().waitFor();
     const found = await page.evaluate(() => globalThis.axe.run(document.querySelector("dialog")));
     assert.deepEqual(found.violations.map((violation) => `${violation.id}: ${violation.help}`), []);
     assert.deepEqual(quiet(), []);

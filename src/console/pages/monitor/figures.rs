@@ -84,6 +84,9 @@ impl Range {
     }
 }
 
+/// A line of a chart: what it is of, and its value at a point.
+type Figure = (&'static str, fn(&Point) -> Option<f64>);
+
 /// What is known of a span of time.
 pub struct History {
     words: &'static Monitor,
@@ -116,15 +119,8 @@ impl History {
         self.points.iter().map(of).fold(0, u64::saturating_add)
     }
 
-    fn chart<const N: usize>(
-        &self,
-        title: &'static str,
-        lines: [(&'static str, fn(&Point) -> Option<f64>); N],
-        told: fn(f64) -> String,
-    ) -> Chart {
-        let line = |(word, of): (&'static str, fn(&Point) -> Option<f64>)| {
-            (word, self.points.iter().map(|point| (point.at, of(point))).collect())
-        };
+    fn chart<const N: usize>(&self, title: &'static str, lines: [Figure; N], told: fn(f64) -> String) -> Chart {
+        let line = |(word, of): Figure| (word, self.points.iter().map(|point| (point.at, of(point))).collect());
         draw(title, self.span(), lines.into_iter().map(line).collect(), told)
     }
 
