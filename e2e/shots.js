@@ -123,7 +123,7 @@ for (const width of [360, 1440]) {
       await page.goto(node.console + address);
       if (name === "go") {
         await page.keyboard.press("Control+k");
-        await page.getByRole("combobox").fill("photos");
+        await page.getByRole("combobox", { name: "Where to?" }).fill("photos");
         await page.getByRole("option", { name: "photos: Properties" }).waitFor();
       }
       await page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}.png`), fullPage: true });

@@ -37,7 +37,7 @@ for (const colorScheme of ["light", "dark"]) {
     // By the protocol of the debugger, which the page's policy does not concern.
     await page.evaluate(axe.source);
     await page.keyboard.press("Control+k");
-    await page.getByRole("option").first().waitFor();
+    await page.getByRole("dialog").getByRole("option").first().waitFor();
     const found = await page.evaluate(() => globalThis.axe.run(document.querySelector("dialog")));
     assert.deepEqual(found.violations.map((violation) => `${violation.id}: ${violation.help}`), []);
     assert.deepEqual(quiet(), []);
@@ -48,7 +48,7 @@ for (const colorScheme of ["light", "dark"]) {
 test("Escape and a second press close it, and nothing that is found says so", async () => {
   const { page, context } = await signedIn(node);
   await page.click(".side a[data-go]");
-  await page.getByRole("combobox").fill("no such thing");
+  await page.getByRole("combobox", { name: "Where to?" }).fill("no such thing");
   await page.getByText("Nothing is called that").waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "hidden" });
@@ -63,10 +63,10 @@ test("it finds what its user may see", async () => {
   const who = await addUser(node, "Ann", [{ bucket: "photos", actions: ["list", "read"] }]);
   const { page, context } = await signedIn(node, {}, who);
   await page.keyboard.press("Control+k");
-  await page.getByRole("combobox").fill("p");
+  await page.getByRole("combobox", { name: "Where to?" }).fill("p");
   await page.getByRole("option", { name: "photos", exact: false }).first().waitFor();
   assert.equal(await page.getByRole("option", { name: "private" }).count(), 0);
-  await page.getByRole("combobox").fill("private");
+  await page.getByRole("combobox", { name: "Where to?" }).fill("private");
   await page.getByText("Nothing is called that").waitFor();
   await context.close();
 });

@@ -99,7 +99,7 @@ pub const NAV: &[NavEntry] = &[
     NavEntry {
         group: |common| common.access,
         label: |text| text.monitor.why_title,
-        icon: "shield",
+        icon: "info",
         path: "/ui/why",
         shown: EVERYBODY,
     },

@@ -85,7 +85,7 @@ function build() {
     autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "1200", placeholder: words.field,
   });
   list = node("div", { role: "listbox", id: "go-list", "aria-label": words.title });
-  dialog = node("dialog", { class: "palette", "aria-label": words.title }, input, list, node("p", { class: "muted", "data-none": "", role: "status", hidden: "" }, words.none));
+  dialog = node("dialog", { class: "palette", "aria-label": words.title }, input, list, node("p", { class: "muted", "data-none": "", role: "status", hidden: "" }, words.nothing));
   input.addEventListener("keydown", key);
   let wait;
   input.addEventListener("input", () => {

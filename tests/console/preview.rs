@@ -17,22 +17,28 @@ async fn the_schema_of_a_file_is_shown() {
     node.node.put("/shared/people.parquet", PEOPLE);
     let reader = world::browser(&node, Role::Reader).await;
     let page = object(&reader, "people.parquet").await;
-    let rows = page.texts(".preview tbody tr");
+    let columns: Vec<_> =
+        page.texts(".preview tbody th").into_iter().zip(page.texts(".preview tbody td code")).collect();
     let expected = [
-        "id int64 always",
-        "name string may be null",
-        "born date may be null",
-        "seen timestamp(µs, UTC) may be null",
-        "balance decimal(10, 2) may be null",
-        "age uint8 may be null",
-        "address group may be null",
-        "street string may be null",
-        "floor int16 may be null",
-        "tags list may be null",
-        "list group repeated",
-        "element string may be null",
+        ("id", "int64"),
+        ("name", "string"),
+        ("born", "date"),
+        ("seen", "timestamp(µs, UTC)"),
+        ("balance", "decimal(10, 2)"),
+        ("age", "uint8"),
+        ("address", "group"),
+        ("street", "string"),
+        ("floor", "int16"),
+        ("tags", "list"),
+        ("list", "group"),
+        ("element", "string"),
     ];
-    assert_eq!(rows, expected);
+    assert_eq!(columns, expected.map(|(name, kind)| (name.to_owned(), kind.to_owned())));
+    let presence = page.texts(".preview tbody td.muted");
+    assert_eq!(
+        (presence[0].as_str(), presence[1].as_str(), presence[10].as_str()),
+        ("always", "may be null", "repeated")
+    );
     let figures = page.texts(".preview dd");
     assert_eq!((&figures[..3], figures[4].as_str()), (&["10".to_owned(), "9".into(), "3".into()][..], "Zstandard"));
     assert!(figures[5].starts_with("parquet-cpp-arrow"), "{figures:?}");

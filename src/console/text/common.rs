@@ -18,7 +18,7 @@ texts! { Common {
     signed_in_as = "Signed in as",
     sign_out = "Sign out",
     theme = "Colours",
-    theme_auto = "Colours as the system",
+    theme_auto = "System colours",
     theme_light = "Light colours",
     theme_dark = "Dark colours",
     apply = "Apply",

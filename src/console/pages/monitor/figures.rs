@@ -9,9 +9,6 @@ use crate::console::text::Monitor;
 use crate::console::units::{When, bytes, count};
 use crate::console::visit::{Visit, read};
 
-/// A line of a chart: its word, and what it is of each point.
-type Line = (&'static str, fn(&Point) -> Option<f64>);
-
 /// A point of the history.
 #[derive(Debug, Deserialize)]
 pub struct Point {
@@ -87,6 +84,9 @@ impl Range {
     }
 }
 
+/// A line of a chart: what it is of, and its value at a point.
+type Figure = (&'static str, fn(&Point) -> Option<f64>);
+
 /// What is known of a span of time.
 pub struct History {
     words: &'static Monitor,
@@ -119,8 +119,8 @@ impl History {
         self.points.iter().map(of).fold(0, u64::saturating_add)
     }
 
-    fn chart<const N: usize>(&self, title: &'static str, lines: [Line; N], told: fn(f64) -> String) -> Chart {
-        let line = |(word, of): Line| (word, self.points.iter().map(|point| (point.at, of(point))).collect());
+    fn chart<const N: usize>(&self, title: &'static str, lines: [Figure; N], told: fn(f64) -> String) -> Chart {
+        let line = |(word, of): Figure| (word, self.points.iter().map(|point| (point.at, of(point))).collect());
         draw(title, self.span(), lines.into_iter().map(line).collect(), told)
     }
 
