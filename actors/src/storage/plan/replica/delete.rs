@@ -89,7 +89,7 @@ impl Removal<'_> {
         id: VersionId,
         around: &Around,
     ) -> Result<(), StorageError> {
-        let Self { bucket, key, replica, owner, lineage } = self;
+        let Self { bucket, key, replica, owner, lineage, .. } = self;
         let own = planner.own();
         let current = around.current(bucket, key).cloned();
         let stamp = planner.stamp(around.newest.as_ref().map(|(_, row)| Stamp(row.stamp)));
