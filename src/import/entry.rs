@@ -24,7 +24,7 @@ impl Entry {
     pub fn settle(&mut self) {
         let mut last = 0;
         for version in &mut self.versions {
-            let stamp = version.modified.0.max(last + 1);
+            let stamp = version.modified.0.max(last.saturating_add(1));
             if let Name::Unique(name) = &version.name {
                 version.id = match VersionId::parse(name) {
                     // What another node made keeps the id that it has there.
@@ -36,6 +36,7 @@ impl Entry {
                 VersionId::Unique { stamp, .. } => stamp.0,
                 VersionId::Null => stamp,
             };
+            version.clock = last;
         }
     }
 }
@@ -71,6 +72,8 @@ pub struct Version {
     pub name: Name,
     /// How it will be called here.
     pub id: VersionId,
+    /// Its place among the versions: no two of a key have the same.
+    pub clock: u64,
     /// When it was written.
     pub modified: Stamp,
     /// Its size in bytes, as far as the source tells without opening it.
@@ -82,7 +85,7 @@ pub struct Version {
 impl Version {
     /// A version whose id is still to be settled.
     pub fn new(name: Name, modified: Stamp, size: u64, what: What) -> Self {
-        Self { name, id: VersionId::Null, modified, size, what }
+        Self { name, id: VersionId::Null, clock: modified.0, modified, size, what }
     }
 
     /// Its size, if it is what a reader gets: of an encrypted file that shows only when it is opened.
@@ -154,12 +157,16 @@ impl Content {
 mod tests {
     use super::*;
 
-    fn entry(versions: &[(&str, u64)]) -> Vec<VersionId> {
+    fn settled(versions: &[(&str, u64)]) -> Vec<Version> {
         let version =
             |(name, modified): &(&str, u64)| Version::new(Name::of(Some(name)), Stamp(*modified), 0, What::Marker);
         let mut entry = Entry { key: "k".to_owned(), versions: versions.iter().map(version).collect() };
         entry.settle();
-        entry.versions.iter().map(|version| version.id).collect()
+        entry.versions
+    }
+
+    fn entry(versions: &[(&str, u64)]) -> Vec<VersionId> {
+        settled(versions).iter().map(|version| version.id).collect()
     }
 
     #[test]
@@ -169,6 +176,8 @@ mod tests {
         };
         let ids = entry(&[("a", 1000), ("b", 1000), ("null", 1000), ("c", 2000)]);
         assert_eq!(stamps(&ids), [1000, 1001, 0, 2000]);
+        let clocks = settled(&[("a", 1000), ("null", 1000), ("b", 1000)]);
+        assert_eq!(clocks.iter().map(|version| version.clock).collect::<Vec<_>>(), [1000, 1001, 1002]);
         assert_eq!(ids, entry(&[("a", 1000), ("b", 1000), ("null", 1000), ("c", 2000)]));
         assert_ne!(ids[0], entry(&[("x", 1000)])[0]);
     }

@@ -111,7 +111,7 @@ impl NodeApi {
         let now = self.clock.now().0;
         let clock = match version.id {
             VersionId::Unique { stamp, .. } => stamp.0,
-            VersionId::Null => version.modified.0.min(now),
+            VersionId::Null => version.clock.min(now),
         };
         let replica = Replica {
             change: Change { clock, origin: self.id },

@@ -110,7 +110,8 @@ pub fn received(call: &Call, bucket: &Bucket, key: &ObjectKey, does: Does) -> Re
     };
     // Without Object Lock there is nothing to lift.
     if bucket.config.object_lock.is_some() {
-        replica.permits.bypasses_governance = may("s3:BypassGovernanceRetention");
+        // Others ask for it by the header that everybody asks by.
+        replica.permits.bypasses_governance = may_replicate && may("s3:BypassGovernanceRetention");
         replica.permits.lifts_hold = may("s3:PutObjectLegalHold");
     }
     Ok(Some(Received { replica, may_replicate }))

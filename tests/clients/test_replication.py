@@ -154,7 +154,7 @@ def test_deletes_in_buckets_without_versions(way):
 
 
 def test_tags_and_locks_that_change_later(way):
-    way = way().buckets(lock=True)
+    way = way(actions=("write", "read", "list", "delete", "replication", "object_lock")).buckets(lock=True)
     version = way.a.put_object(Bucket="orig", Key="k", Body=b"1")["VersionId"]
     way.quiet()
     way.a.put_object_tagging(Bucket="orig", Key="k", Tagging={"TagSet": [{"Key": "x", "Value": "y"}]})

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from node import Node
 from util import code_of, signed
 
 pytestmark = pytest.mark.local
@@ -31,11 +32,17 @@ USERS = {
 
 
 @pytest.fixture(scope="module")
-def node(module_node_factory):
-    node = module_node_factory()
-    node.add_users(*({"access_key": name, "secret_key": f"{name}-secret", "display_name": name, "policies": policies}
-                     for name, policies in USERS.items()))
-    return node
+def node():
+    """One node for all tests here, with somebody for each way to get through."""
+    node = Node()
+    try:
+        node.start()
+        node.add_users(*({"access_key": name, "secret_key": f"{name}-secret", "display_name": name, "policies": policies}
+                         for name, policies in USERS.items()))
+        yield node
+        node.stop()
+    finally:
+        node.close()
 
 
 @pytest.fixture(scope="module")

@@ -163,9 +163,7 @@ pub(super) fn drop_copies(planner: &mut Planner<'_>, bucket: &Bucket, limit: usi
         found.push((row_key.to_vec(), row.to_vec()));
         Ok(found.len() <= limit)
     })?;
-    if found.len() > limit {
-        return Err(StorageError::Busy);
-    }
+    let are_many = found.len() > limit;
     let mut tally = Tally::default();
     for (row_key, row) in found {
         let Some(RowKind::Conflict(_, key, ..)) = keys::kind(&row_key) else { continue };
@@ -181,6 +179,9 @@ pub(super) fn drop_copies(planner: &mut Planner<'_>, bucket: &Bucket, limit: usi
             }
             _ => drop(planner.change(row_key, None)),
         }
+    }
+    if are_many {
+        return Err(StorageError::Busy);
     }
     // Its other counters go with it.
     tally.count_keys(planner)

@@ -51,7 +51,8 @@ fn has_content(row: &ObjectRow) -> bool {
 
 impl Planner<'_> {
     /// Takes the row of an object or delete marker away, as one that is deleted or, if it `is_replaced`, whose
-    /// place another object takes, which then drops its file.
+    /// place another object takes, which then drops its file. Answers what becomes of it: where the same change is kept as a copy
+    /// already, that one stays.
     pub(super) fn take_away(
         &mut self,
         tally: &mut Tally,
@@ -60,7 +61,7 @@ impl Planner<'_> {
         (row_key, unlocked): (&[u8], Unlocked<'_>),
         leaves: Leaves,
         is_replaced: bool,
-    ) -> Result<(), StorageError> {
+    ) -> Result<Leaves, StorageError> {
         let row = unlocked.row();
         let is_current = *row_key == keys::object(bucket.id, key.as_bytes());
         if !is_replaced || !is_current {
@@ -79,13 +80,15 @@ impl Planner<'_> {
         if leaves == Leaves::AsCopy && has_content(row) {
             let lineage = self.lineage_of(row)?;
             let (copy_key, copy) = copy_of(bucket.id, key, row, &lineage);
-            tally.add_version(&copy);
-            let change = self.put_anew(copy_key, &copy)?;
-            self.step(match is_current {
-                true => Step::Archive { place, row: change, leaves: !is_replaced },
-                false => Step::Tag { place, row: change },
-            });
-            return Ok(());
+            if self.planned_row(&copy_key)?.is_none_or(|there| there.is_empty()) {
+                tally.add_version(&copy);
+                let change = self.change(copy_key, Some(rows::encode(&copy)?));
+                self.step(match is_current {
+                    true => Step::Archive { place, row: change, leaves: !is_replaced },
+                    false => Step::Tag { place, row: change },
+                });
+                return Ok(Leaves::AsCopy);
+            }
         }
         match is_current {
             // The file of what comes instead takes its place.
@@ -100,7 +103,7 @@ impl Planner<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(Leaves::ForGood)
     }
 
     /// Keeps an object that lost when it came as a copy, unless it is one already. Answers it with the id of its row.
@@ -206,10 +209,10 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Puts a row where none of a version or copy may be: what other nodes send names the place itself, and nothing gives way to it
+    /// Puts the row of a version where there must be none: what other nodes send names the place itself, and nothing gives way to it
     /// unseen. Errs: InvalidBucketState.
     pub(super) fn put_anew(&mut self, row_key: Vec<u8>, row: &ObjectRow) -> Result<u32, StorageError> {
-        match self.planned_row(&row_key)?.is_some_and(|there| !there.is_empty()) {
+        match self.planned_row(&row_key)?.is_some() {
             true => Err(clock_taken()),
             false => Ok(self.change(row_key, Some(rows::encode(row)?))),
         }

@@ -9,6 +9,27 @@ mod delete;
 mod place;
 mod write;
 
+pub(super) use delete::{delete, promote};
+pub(super) use write::{stored, write};
+
+use super::Planner;
+use super::lineage::NullState;
+use super::object::place_of;
+use crate::names::{NodeId, ObjectKey, Stamp, VersionId};
+use crate::storage::messages::{Bucket, Lineage, Replica, Versioning};
+use crate::storage::rows::{self, LineageRow, ObjectRow, TombstoneRow};
+use crate::storage::steps::Step;
+use crate::storage::{StorageError, keys};
+
+/// Nodes that know what is sent, if it came from another one: who sends it, and who made all of it.
+pub(super) fn known_to(replica: Option<&Replica>) -> [Option<NodeId>; 2] {
+    let Some(replica) = replica else { return [None; 2] };
+    let origin = replica.change.origin;
+    let beside = [replica.tags_change, replica.lock_change];
+    let is_all_its_own = beside.iter().flatten().all(|change| change.origin == origin);
+    [Some(origin).filter(|_| is_all_its_own), Some(replica.sender)]
+}
+
 /// Whether a write is put at its own place among the versions of its key. Where versions are kept, one whose sender chooses none is a
 /// version of this node on top of all others, so that it takes nothing away.
 pub(super) fn places_write(replica: &Replica, bucket: &Bucket) -> bool {
@@ -37,27 +58,6 @@ pub(super) fn is_known(
         None => planner.newest(bucket, key, None)?.map(|(_, row)| planner.lineage_of(&row)).transpose()?,
     };
     Ok(newest.is_some_and(|newest| newest.knows(replica.change)))
-}
-
-pub(super) use delete::{delete, promote};
-pub(super) use write::{stored, write};
-
-use super::Planner;
-use super::lineage::NullState;
-use super::object::place_of;
-use crate::names::{NodeId, ObjectKey, Stamp, VersionId};
-use crate::storage::messages::{Bucket, Lineage, Replica, Versioning};
-use crate::storage::rows::{self, LineageRow, ObjectRow, TombstoneRow};
-use crate::storage::steps::Step;
-use crate::storage::{StorageError, keys};
-
-/// Nodes that know what is sent, if it came from another one: who sends it, and who made all of it.
-pub(super) fn known_to(replica: Option<&Replica>) -> [Option<NodeId>; 2] {
-    let Some(replica) = replica else { return [None; 2] };
-    let origin = replica.change.origin;
-    let beside = [replica.tags_change, replica.lock_change];
-    let is_all_its_own = beside.iter().flatten().all(|change| change.origin == origin);
-    [Some(origin).filter(|_| is_all_its_own), Some(replica.sender)]
 }
 
 /// The local state has won: it remembers that.

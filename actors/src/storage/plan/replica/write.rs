@@ -12,7 +12,7 @@ use crate::storage::plan::copies::Leaves;
 use crate::storage::plan::lineage::NullState;
 use crate::storage::plan::object::check_conditions;
 use crate::storage::plan::versions::Tally;
-use crate::storage::plan::{ObjectWrite, Planner};
+use crate::storage::plan::{ObjectWrite, Planner, check_conditions};
 use crate::storage::quota::Reserved;
 use crate::storage::read::current_row;
 use crate::storage::replication::{Verdict, slot_row};
@@ -110,8 +110,11 @@ impl Incoming<'_> {
                 other => other?,
             };
             let is_replaced = there.0 == keys::object(bucket.id, key.as_bytes());
-            planner.take_away(&mut tally, bucket, key, (&there.0, unlocked), Leaves::AsCopy, is_replaced)?;
-            let around = Around::of(planner.newest(bucket, key, Some(&there.0))?, clock)?;
+            let at = (there.0.as_slice(), unlocked);
+            let leaves = planner.take_away(&mut tally, bucket, key, at, Leaves::AsCopy, is_replaced)?;
+            let newest = planner.newest(bucket, key, Some(&there.0))?;
+            let replaced = is_replaced.then_some((there.1, leaves));
+            let around = Around { replaced, ..Around::of(newest, clock)? };
             return self.put(planner, tally, &around);
         }
         let mut around = Around::of(planner.newest(bucket, key, None)?, clock)?;
@@ -167,7 +170,8 @@ impl Incoming<'_> {
                     keep_beside(planner, &there.1, &mut self.object, &mut self.lineage)?;
                 }
                 let is_current = there.0 == keys::object(bucket.id, key.as_bytes());
-                planner.take_away(&mut tally, bucket, key, (&there.0, unlocked), leaves, is_current)?;
+                let at = (there.0.as_slice(), unlocked);
+                let leaves = planner.take_away(&mut tally, bucket, key, at, leaves, is_current)?;
                 except = Some(there.0);
                 replaced = is_current.then_some((there.1, leaves));
             }
