@@ -7,6 +7,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::s3::replica;
+
 /// The route of a node that takes them.
 pub const ROUTE: &str = "/_myfsio/replication/objects";
 /// Most objects of one request.
@@ -32,7 +34,7 @@ const HEADERS: [&str; 13] = [
     "x-amz-tagging",
     "x-amz-website-redirect-location",
 ];
-const PREFIXES: [&str; 3] = ["x-amz-checksum-", "x-amz-meta-", "x-myfsio-"];
+const PREFIXES: [&str; 2] = ["x-amz-checksum-", "x-amz-meta-"];
 
 /// What stands in front of an object's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +95,9 @@ pub fn parse(body: &Bytes) -> Result<Vec<(Head, Bytes)>, String> {
 }
 
 fn is_taken(name: &str) -> bool {
-    HEADERS.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    HEADERS.contains(&name)
+        || replica::HEADERS.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -138,6 +142,7 @@ mod tests {
             (r#"{"key":"a","size":2,"headers":[["x-amz-copy-source","b/k"]]}"#, "ab"),
             (r#"{"key":"a","size":2,"headers":[["authorization",""]]}"#, "ab"),
             (r#"{"key":"a","size":2,"headers":[["Host","a"]]}"#, "ab"),
+            (r#"{"key":"a","size":2,"headers":[["x-myfsio-tls","1.3 x"]]}"#, "ab"),
         ] {
             assert!(of(head, bytes).is_err(), "{head}");
         }

@@ -31,6 +31,8 @@ pub const LAST_MODIFIED: &str = "x-myfsio-last-modified";
 pub const TAGS_CHANGE: &str = "x-myfsio-tags-change";
 /// The last change of its retention or legal hold.
 pub const LOCK_CHANGE: &str = "x-myfsio-lock-change";
+/// All headers that say something of a change.
+pub const HEADERS: [&str; 8] = [ORIGIN, CLOCK, SEEN, SENDER, VERSION_ID, LAST_MODIFIED, TAGS_CHANGE, LOCK_CHANGE];
 /// What became of it, in the answer.
 pub const APPLIED: &str = "x-myfsio-applied";
 /// What replication names itself; for logs and policies, nothing else depends on it.

@@ -71,7 +71,7 @@ def test_the_route_asks_for_each_object_what_a_request_of_its_own_would(way):
     assert way.b.list_objects_v2(Bucket="copy")["KeyCount"] == 2
     assert [o["applied"] for o in json.loads(ask(way.key, bundle(("m", b"3", chosen), ("m2", b"", chosen)))[2])] == ["applied", "applied"]
     assert way.b.head_object(Bucket="copy", Key="m")["LastModified"].timestamp() == 1_700_000_000
-    for wrong in (b"x", bundle(("a", b"1", [["x-access-key", "localadmin"]])), bundle(("a", b"1", [["authorization", "x"]])), body[:-1] + b"",
+    for wrong in (b"x", bundle(("a", b"1", [["x-access-key", "localadmin"]])), bundle(("a", b"1", [["authorization", "x"]])), bundle(("a", b"1", [["x-myfsio-tls", "1.3 X"]])), body[:-1] + b"",
                   bundle(*[("k", b"", [])] * 65)):
         got = ask(plain, wrong)
         assert got[0] == 400 and code_of(got[2]) == "InvalidArgument", got
