@@ -1,4 +1,4 @@
-"""Requests as OpenTelemetry traces, told to a collector that keeps what it got."""
+"""Requests as OpenTelemetry traces (docs/metrics.md), told to a collector that keeps what it got."""
 
 import contextlib
 import http.server
