@@ -29,10 +29,10 @@ use post::Post;
 const WAITING_MAX: usize = 2048;
 /// Requests that are told at a time (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
 const BATCH: usize = 512;
-/// How long a request waits for others (`OTEL_BSP_SCHEDULE_DELAY`).
-const GATHERING: Duration = Duration::from_secs(5);
+/// How long a request waits for others (`OTEL_BSP_SCHEDULE_DELAY`, which is longer where each export costs a connection).
+const GATHERING: Duration = Duration::from_secs(1);
 /// Waits between the tries of a batch that the collector does not take at once.
-const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
+const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
 /// How long a stop waits for what is still to be told.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
 

@@ -1,6 +1,5 @@
-"""Requests as OpenTelemetry traces, told to a collector that keeps what it got."""
+"""Requests as OpenTelemetry traces (docs/metrics.md), told to a collector that keeps what it got."""
 
-import contextlib
 import http.server
 import json
 import threading
@@ -60,10 +59,9 @@ class Answering(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def collector():
     server = Collector()
-    with contextlib.closing(server):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
     server.server_close()
 
 
