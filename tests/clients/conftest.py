@@ -11,6 +11,8 @@ import uuid
 import pytest
 
 import node as nodes
+from replication import wait_until
+from service import Service
 
 ENDPOINT = os.environ.get("S3_ENDPOINT")
 _numbers = itertools.count(1)
@@ -103,3 +105,20 @@ def empty(s3, bucket):
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         for item in page.get("Versions", []) + page.get("DeleteMarkers", []):
             s3.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
+
+
+@pytest.fixture
+def service():
+    """Another S3 implementation."""
+    made = Service()
+    try:
+        wait_until("the service", made.is_ready, 60)
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def moto(service):
+    """Its endpoint and a client of it."""
+    return service.endpoint, service.s3

@@ -26,7 +26,6 @@ import earlier
 import node as nodes
 from debian import program
 from issuer import Issuer
-from test_replication import moto  # noqa: F401
 
 pytestmark = pytest.mark.local
 
@@ -247,7 +246,7 @@ def test_the_vector_of_kms(node_factory, tmp_path):
     assert printed == vector
 
 
-def test_moving_in(node_factory, tmp_path, moto):  # noqa: F811
+def test_moving_in(node_factory, tmp_path, moto):
     endpoint, there = moto
     there.create_bucket(Bucket="photos")
     for key in ("2024/a.jpg", "2025/b.jpg"):

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 import earlier
 import node as nodes
 from test_commands import command
-from test_replication import moto  # noqa: F401
 from util import MIB, data, md5, refused
 
 pytestmark = pytest.mark.local
@@ -249,7 +248,7 @@ def test_a_plain_folder_with_hostile_names(node, tmp_path):
 AWS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 
-def test_another_server_with_versions(node, moto):  # noqa: F811
+def test_another_server_with_versions(node, moto):
     endpoint, there = moto
     there.create_bucket(Bucket="orig")
     there.put_bucket_versioning(Bucket="orig", VersioningConfiguration={"Status": "Enabled"})
@@ -298,7 +297,7 @@ def test_another_server_with_versions(node, moto):  # noqa: F811
     assert listing(s3, "flat")["v"] == [b"new"] and "gone" not in listing(s3, "flat")
 
 
-def test_an_import_that_is_broken_off_goes_on(node, moto):  # noqa: F811
+def test_an_import_that_is_broken_off_goes_on(node, moto):
     """Killed while it works: objects that came are not sent again, and of a large one the parts that came are not, either."""
     endpoint, there = moto
     there.create_bucket(Bucket="orig")
@@ -369,7 +368,7 @@ def test_wrong_bytes_are_not_taken(node, tmp_path):
     assert "BadDigest" in found["bbb/rotten"][0][1]
 
 
-def test_what_is_refused_is_told(node, moto, tmp_path):  # noqa: F811
+def test_what_is_refused_is_told(node, moto, tmp_path):
     endpoint, there = moto
     status, _, told = run(node, "--from", "s3://none", "--endpoint", endpoint, AWS_SHARED_CREDENTIALS_FILE=str(tmp_path / "none"))
     assert status == 1 and "AWS_ACCESS_KEY_ID" in told and "testing" not in told

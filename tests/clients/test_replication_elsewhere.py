@@ -6,48 +6,17 @@ OTHER_OPERATIONS makes the random test longer; it prints its seed, which OTHER_S
 
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
-from node import free_port, make_client
 from replication import Link, admin, connect, replicate, status, wait_empty, wait_until
 from test_replication_pair import Client, Side
 from util import MIB, complete, data, md5, upload_parts
 
 pytestmark = pytest.mark.local
 OPERATIONS = int(os.environ.get("OTHER_OPERATIONS", "300"))
-
-
-class Service:
-    """A server of moto. What it has is gone with it, so it is never killed; the link to it is."""
-
-    def __init__(self):
-        self.port = free_port()
-        self.process = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.s3 = make_client(self.endpoint, "testing", "testing")
-
-    def is_ready(self):
-        try:
-            return self.s3.list_buckets() is not None
-        except Exception:
-            return False
-
-
-@pytest.fixture
-def service():
-    made = Service()
-    try:
-        wait_until("the service", made.is_ready, 60)
-        yield made
-    finally:
-        made.process.kill()
-        made.process.wait(10)
 
 
 @pytest.mark.parametrize("versions", [False, True])
