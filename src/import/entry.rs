@@ -22,7 +22,7 @@ impl Entry {
     /// Gives each version the id that it will have. Ids of a key ascend with their time, so those that the source dates alike follow each
     /// other by a nanosecond; the same versions have the same ids whenever they are imported.
     pub fn settle(&mut self) {
-        let mut last = 0;
+        let mut last = 0_u64;
         for version in &mut self.versions {
             let stamp = version.modified.0.max(last.saturating_add(1));
             if let Name::Unique(name) = &version.name {

@@ -10,7 +10,6 @@ use crate::storage::body::BodyPlace;
 use crate::storage::messages::{Applied, Bucket, Lineage, Object, Replica, Slot, Stored, Versioning, WriteConditions};
 use crate::storage::plan::copies::Leaves;
 use crate::storage::plan::lineage::NullState;
-use crate::storage::plan::object::check_conditions;
 use crate::storage::plan::versions::Tally;
 use crate::storage::plan::{ObjectWrite, Planner, check_conditions};
 use crate::storage::quota::Reserved;
