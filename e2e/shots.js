@@ -67,7 +67,7 @@ await post("/_myfsio/scrub", {});
 
 const screens = {
   login: "/ui/login",
-  dashboard: "/ui",
+  dashboard: "/ui?range=30d",
   buckets: "/ui/buckets",
   browse: "/ui/buckets/photos/browse",
   folder: "/ui/buckets/photos/browse?prefix=2026%2Fholiday%2F",

@@ -43,7 +43,7 @@ function row(told) {
   status.append(node("span", `${told.status}`, `badge ${tone}`));
   if (told.code) status.append(" ", node("span", told.code, "muted"));
   if (told.status === 403) status.append(" ", link(words.why, told.request_id, words.whyWord));
-  line.append(when, operation, node("td", legible(what), "name"), node("td", legible(told.user ?? words.nobody), "wide-only who"),
+  line.append(when, operation, node("td", legible(what), "name"), node("td", legible(told.user ?? words.nobody), "wide-only by"),
     status, node("td", told.milliseconds.toFixed(1), "number"));
   return line;
 }

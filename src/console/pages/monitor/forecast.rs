@@ -49,6 +49,6 @@ mod tests {
         assert_eq!(full_in(&points(24, |_| 1_000)), None, "nothing changes");
         assert_eq!(full_in(&points(24, |at| 1_000 + at)), None, "it becomes more");
         assert_eq!(full_in(&points(24, |at| u64::MAX / 2 - at)), None, "it is far away");
-        assert_eq!(full_in(&vec![(5, 10); 24]), None, "all at once");
+        assert_eq!(full_in(&[(5, 10); 24]), None, "all at once");
     }
 }
