@@ -208,7 +208,6 @@ fn slow_writers_and_readers_hold_no_memory() {
     }
     let mut readers: Vec<Wire> = (0..CLIENTS / 2).map(|_| node.open()).collect();
     for wire in &mut readers {
-        wire.narrow();
         wire.write(head(&node, "GET", "/bkt/large") + "\r\n");
     }
     let step = vec![7; STEP];
@@ -233,7 +232,6 @@ fn a_stop_waits_for_what_is_under_way() {
     upload.write(head(&node, "PUT", "/bkt/late") + &format!("Content-Length: {}\r\n\r\n", body.len()));
     upload.write(&body[..1_000_000]);
     let mut download = node.open();
-    download.narrow();
     download.write(head(&node, "GET", "/bkt/large") + "\r\n");
     download.take(1000);
     let mut idle = node.open();

@@ -14,7 +14,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use crate::connection::{Connection, Patience};
 use crate::node::Node;
 use crate::s3::error::ErrorCode;
-use crate::s3::respond::{Asked, RequestId, error_response};
+use crate::s3::respond::{Asked, RequestId, add_common_headers, error_response};
 use crate::tls::{self, Socket, Tls};
 
 /// What makes connections of sockets, with the handshake of TLS where there is a certificate. It runs in the connection's own task, so
@@ -75,7 +75,9 @@ fn refuse(node: &Node, socket: &TcpStream) {
         is_head: false,
         as_json: false,
     };
-    let (head, body) = error_response(&ErrorCode::SlowDown.into(), asked).into_parts();
+    let mut response = error_response(&ErrorCode::SlowDown.into(), asked);
+    add_common_headers(response.headers_mut(), asked.request_id, &node.host_id);
+    let (head, body) = response.into_parts();
     let body = body.try_into_bytes().unwrap_or_default();
     let mut answer = format!("HTTP/1.1 {}\r\nConnection: close\r\nContent-Length: {}\r\n", head.status(), body.len());
     for (name, value) in head.headers() {
