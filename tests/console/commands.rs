@@ -7,8 +7,16 @@ use crate::world;
 
 /// Screens that show nothing which a program would ask for in one request, or what only their query names, or whose commands are the
 /// screen.
-const WITHOUT: &[&str] =
-    &["/ui", "/ui/account", "/ui/buckets/{bucket}/document", "/ui/guide", "/ui/login", "/ui/simulate", "/ui/why"];
+const WITHOUT: &[&str] = &[
+    "/ui",
+    "/ui/account",
+    "/ui/buckets/{bucket}/document",
+    "/ui/go",
+    "/ui/guide",
+    "/ui/login",
+    "/ui/simulate",
+    "/ui/why",
+];
 
 #[actix_rt::test]
 async fn screens_show_commands_and_their_requests_are_answered() {

@@ -70,6 +70,7 @@ async fn what_is_stored_is_verified_and_damage_is_told() {
     );
     node.node.put("/shared/big.bin", &[7; 200_000]);
     let file = node.node.root().join("shared/big.bin");
+    eventually("the file is at its place", || async { file.exists() }).await;
     let mut bytes = std::fs::read(&file).unwrap();
     let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
     bytes[100_000] ^= 1;
