@@ -1,5 +1,6 @@
-# `make test` needs a Rust toolchain, Python 3 with venv, and a network or cache for crates and Python packages; everything
-# else it installs itself, below target/ and tests/clients/.venv.
+# `make test` needs a Rust toolchain with a C compiler, Python 3, and a network or cache for crates and packages. Everything else it installs
+# itself and says so: below target/, tests/clients/.venv and e2e/node_modules, and as root python3-venv and chromium, if they are missing. Where it
+# cannot, what needs it is skipped, and that is said, too.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -60,6 +61,8 @@ endif
 
 $(VENV_READY): tests/clients/requirements.txt
 	@echo "Setting up $(VENV): a Python environment with the pinned clients of tests/clients/requirements.txt"
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3-venv is missing: installing it"; \
+	    apt-get install --yes --quiet python3-venv >/dev/null || { apt-get update --quiet && apt-get install --yes --quiet python3-venv; } >/dev/null; }
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt

@@ -1,4 +1,4 @@
-//! The load generator against a live node: what it reports is what happened.
+//! The load generator against a live node, as docs/development.md runs it: what it reports is what happened.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;

@@ -77,6 +77,12 @@ impl From<StorageError> for S3Error {
             StorageError::InvalidPart { part, etag } => {
                 Self::new(ErrorCode::InvalidPart).field("PartNumber", part.to_string()).field("ETag", etag.to_string())
             }
+            StorageError::DamagedPart { part, etag } => Self::with_message(
+                ErrorCode::InvalidPart,
+                "The stored bytes of this part do not match its checksum. Upload the part again.",
+            )
+            .field("PartNumber", part.to_string())
+            .field("ETag", etag.to_string()),
             StorageError::InvalidPartOrder => ErrorCode::InvalidPartOrder.into(),
             StorageError::PartTooSmall { part, etag, size, size_min } => Self::new(ErrorCode::EntityTooSmall)
                 .field("ProposedSize", size.to_string())

@@ -6,10 +6,8 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import stat
 import subprocess
-import sys
 
 import pytest
 
@@ -19,11 +17,10 @@ from util import data
 DOCUMENT = (nodes.REPO / "docs" / "client-encryption.md").read_text()
 RUST = nodes.REPO / "client-encryption" / "examples" / "encrypted_objects.rs"
 EXAMPLE = pathlib.Path(nodes.BINARY).parent / "examples" / "encrypted_objects"
-AWS = shutil.which("aws", path=os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
 CHUNK = 65536
 
 PYTHON = {}
-exec(compile(re.search(r"```python\n(.*?)```", DOCUMENT, re.DOTALL).group(1), "docs/client-encryption.md", "exec"), PYTHON)
+exec(compile(re.search(r"```python run\n(.*?)```", DOCUMENT, re.DOTALL).group(1), "docs/client-encryption.md", "exec"), PYTHON)
 
 
 def cli(*arguments, ok=True, status=None, stdin=b"", key=None):
@@ -258,20 +255,3 @@ def test_refusals_are_one_line_with_their_status(tmp_path):
     cli("decrypt", "-", tmp_path / "out", key=key, status=2)
     cli(status=2)
     assert [path.name for path in tmp_path.iterdir()] == ["meta"]
-
-
-@pytest.mark.skipif(AWS is None, reason="the aws cli is not installed")
-def test_with_the_aws_cli_as_the_documentation_shows(server, s3, bucket, tmp_path):
-    (tmp_path / "a.jpg").write_bytes(data(200_000))
-    script = re.search(r"```sh\n(metadata=.*?)```", DOCUMENT, re.DOTALL).group(1)
-    script = script.replace("s3://photos/", f"s3://{bucket}/").replace("--bucket photos", f"--bucket {bucket}")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "myfsio").symlink_to(nodes.BINARY)
-    env = {"PATH": f"{tmp_path / 'bin'}:{os.path.dirname(AWS)}:{os.environ['PATH']}", "HOME": str(tmp_path), "AWS_ENDPOINT_URL": server.endpoint,
-           "AWS_ACCESS_KEY_ID": getattr(server, "access", nodes.ACCESS), "AWS_SECRET_ACCESS_KEY": getattr(server, "secret", nodes.SECRET),
-           "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
-    script = "set -e\nmyfsio client-encryption generate-key --output photos.key\n" + script
-    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "copy.jpg").read_bytes() == data(200_000)
-    assert s3.get_object(Bucket=bucket, Key="2024/a.jpg")["Body"].read() == (tmp_path / "a.jpg.enc").read_bytes()

@@ -15,7 +15,7 @@ from util import MIB, data
 pytestmark = pytest.mark.local
 DOCUMENT = (nodes.REPO / "docs" / "encryption.md").read_text()
 PYTHON = {}
-exec(compile(re.search(r"```python\n(.*?)```", DOCUMENT, re.DOTALL).group(1), "docs/encryption.md", "exec"), PYTHON)
+exec(compile(re.search(r"```python run\n(.*?)```", DOCUMENT, re.DOTALL).group(1), "docs/encryption.md", "exec"), PYTHON)
 CONTEXT = {"team": "ops", "Ä": "ö"}
 
 

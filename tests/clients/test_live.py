@@ -1,4 +1,4 @@
-"""`myfsio top` and `myfsio trace`, at the admin socket and by URL, and the completions of shells."""
+"""`myfsio top` and `myfsio trace` (docs/metrics.md), at the admin socket and by URL, and the completions of shells."""
 
 import json
 import os

@@ -19,7 +19,7 @@ PAGE = (REPO / "docs" / "replication.md").read_text()
 def commands(heading):
     """The blocks of commands below a heading, in order."""
     section = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", PAGE, re.S | re.M).group(1)
-    return [re.sub(r"^ +(?=myfsio)", "", block, flags=re.M) for block in re.findall(r"```sh\n(.*?)```", section, re.S)]
+    return [re.sub(r"^ +(?=myfsio)", "", block, flags=re.M) for block in re.findall(r"```sh by [^\n]*\n(.*?)```", section, re.S)]
 
 
 class Desk:

@@ -90,7 +90,7 @@ def test_damage_is_found_and_not_served(node_factory):
         s3.put_object(Bucket="plain", Key=key, Body=body)
     upload, parts = upload_parts(s3, "plain", "parts", {1: data(5 * MIB, 7), 2: data(MIB, 8)})
     complete(s3, "plain", "parts", upload, parts)
-    open_upload, _ = upload_parts(s3, "plain", "open", {1: data(5 * MIB, 9)})
+    open_upload, open_parts = upload_parts(s3, "plain", "open", {1: data(5 * MIB, 9)})
     first = s3.put_object(Bucket="versions", Key="v", Body=data(250_000, 10))["VersionId"]
     s3.put_object(Bucket="versions", Key="v", Body=data(260_000, 11))
     for key, body in bodies.items():
@@ -121,7 +121,7 @@ def test_damage_is_found_and_not_served(node_factory):
     assert found == {
         "small": ("checksum-mismatch", "quarantined"), "large": ("checksum-mismatch", "quarantined"),
         "parts": ("checksum-mismatch", "quarantined"), "v": ("checksum-mismatch", "quarantined"),
-        "cut": ("wrong-size", "quarantined"), "gone": ("missing-file", "reported"), "part": ("checksum-mismatch", "reported"),
+        "cut": ("wrong-size", "quarantined"), "gone": ("missing-file", "reported"), "part": ("checksum-mismatch", "quarantined"),
     }
     of = {finding.get("key"): finding for finding in report["findings"]}
     assert of["v"]["version_id"] == first and of[None]["upload_id"] == open_upload and of[None]["part_number"] == 1
@@ -162,7 +162,19 @@ def test_damage_is_found_and_not_served(node_factory):
     assert s3.get_object(Bucket="plain", Key="large")["Body"].read() == bodies["large"]
     outcomes = {finding.get("key"): finding["outcome"] for finding in report["findings"]}
     assert outcomes == {"small": "lifted", "cut": "lifted", "v": "lifted", "large": "lifted", "parts": "quarantined",
-                        "gone": "reported", None: "reported"}
+                        "gone": "reported", None: "quarantined"}
+
+    # A damaged part does not become an object, and who goes on with the upload learns that it is to be sent again.
+    with pytest.raises(ClientError) as refused:
+        complete(s3, "plain", "open", open_upload, open_parts)
+    error = refused.value.response["Error"]
+    assert (error["Code"], error["PartNumber"]) == ("InvalidPart", "1") and "Upload the part again" in error["Message"], error
+    assert "Parts" not in s3.list_parts(Bucket="plain", Key="open", UploadId=open_upload)
+    etag = s3.upload_part(Bucket="plain", Key="open", UploadId=open_upload, PartNumber=1, Body=data(5 * MIB, 9))["ETag"]
+    assert [part["ETag"] for part in s3.list_parts(Bucket="plain", Key="open", UploadId=open_upload)["Parts"]] == [etag]
+    complete(s3, "plain", "open", open_upload, open_parts)
+    assert s3.get_object(Bucket="plain", Key="open")["Body"].read() == data(5 * MIB, 9)
+    assert {finding.get("key"): finding["outcome"] for finding in ask(node, "GET")["findings"]}[None] == "lifted"
 
 
 def test_encrypted_objects_are_verified_with_and_without_their_key():

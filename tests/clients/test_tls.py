@@ -1,4 +1,4 @@
-"""TLS on the node's own listeners: clients, the certificate that changes while they work, and those who never finish a handshake."""
+"""TLS on the node's own listeners (docs/tls.md): clients, the certificate that changes while they work, and those who never finish a handshake."""
 
 import contextlib
 import http.client

@@ -150,7 +150,7 @@ impl Worker {
     async fn right(&self, run: &ScrubRun, item: &ScrubItem, is_edited: bool) -> Result<(), StorageError> {
         let is_lifted = item.is_marked() && self.storage.scrub_mark(item, None).await?;
         if is_lifted {
-            tracing::info!(place = %place(item), "an object that was damaged is right again, and is served");
+            tracing::info!(place = %place(item), "what was damaged is right again, and is served");
         }
         self.desk.total(|totals| totals.items += 1);
         self.desk.update(run, |run, _| {
@@ -172,7 +172,7 @@ impl Worker {
         damage: &Damage,
         key: Option<&DataKey>,
     ) -> Result<(), StorageError> {
-        let hides = matches!(damage.kind, DamageKind::Checksum | DamageKind::Size) && item.kind() != ScrubKind::Part;
+        let hides = matches!(damage.kind, DamageKind::Checksum | DamageKind::Size) || item.kind() == ScrubKind::Part;
         if hides && !self.storage.scrub_mark(item, Some(damage)).await? {
             self.desk.update(run, |run, _| run.passed_over += 1);
             return Ok(());

@@ -14,7 +14,7 @@ use super::replicas::Replicas;
 use super::report::{FindingOutcome, ScrubOrder, ScrubReport, ScrubRun, ScrubState};
 use crate::clock::SharedClock;
 use crate::kms::KmsClient;
-use crate::names::{BucketName, ObjectKey, Stamp, VersionId};
+use crate::names::{BucketName, ObjectKey, PartNumber, Stamp, UploadId, VersionId};
 use crate::pace::Pace;
 use crate::storage::{Bucket, StorageClient, StorageError};
 
@@ -112,10 +112,14 @@ impl Desk {
 
     fn is_marked(&self, finding: &super::report::ScrubFinding) -> bool {
         let bucket = BucketName::parse(&finding.bucket).ok().and_then(|name| self.storage.bucket(&name).ok());
+        let Some(bucket) = bucket else { return false };
         let key = finding.key.as_deref().and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
         let version = finding.version_id.as_deref().and_then(|version| VersionId::parse(version).ok());
-        match (bucket, key, version) {
-            (Some(bucket), Some(key), Some(version)) => self.storage.is_marked(&bucket, &key, version),
+        let upload = finding.upload_id.as_deref().and_then(|upload| UploadId::parse(upload).ok());
+        let number = finding.part_number.and_then(|number| PartNumber::new(number.into()).ok());
+        match (key.zip(version), upload.zip(number)) {
+            (Some((key, version)), _) => self.storage.is_marked(&bucket, &key, version),
+            (_, Some((upload, number))) => self.storage.is_part_marked(&bucket, upload, number),
             _ => false,
         }
     }

@@ -107,6 +107,14 @@ pub enum StorageError {
         /// The ETag given.
         etag: ETag,
     },
+    /// A scrub found that the bytes of a part of a Complete request are not those that were sent.
+    #[error("the stored bytes of part {part} are damaged; it must be sent again")]
+    DamagedPart {
+        /// The first such part.
+        part: PartNumber,
+        /// Its ETag.
+        etag: ETag,
+    },
     /// The parts of a Complete request are not in ascending order.
     #[error("the list of parts is not in ascending order")]
     InvalidPartOrder,

@@ -83,7 +83,7 @@ pub(super) fn check(root: &Path) -> io::Result<()> {
     }
 }
 
-/// Says that the directory, which was opened and replayed, has this program's format.
+/// Says that the directory, which was opened and replayed or just made of a backup, has this program's format.
 pub(super) fn claim(disk: &Disk) -> Result<(), StorageError> {
     let (path, staged) = (Path::new(FORMAT_FILE), Path::new(STAGING_FOLDER).join("format"));
     let text = serde_json::to_vec(&Format::current())

@@ -182,7 +182,8 @@ pub(super) fn list_uploads(view: &dyn Rows, query: &ListUploads) -> Result<Uploa
     Ok(UploadPage { entries, common_prefixes: walked.common_prefixes, next })
 }
 
-/// A page of the parts of `upload`.
+/// A page of the parts of `upload`. What a scrub has found damaged is as good as never sent, so that who goes on with the upload sends it
+/// again.
 pub(super) fn list_parts(view: &dyn Rows, query: &ListParts, upload: Arc<Upload>) -> Result<PartPage, StorageError> {
     let (first, end) = keys::parts(query.bucket.id, query.upload);
     let mut page = PartPage { upload, parts: Vec::new(), next: None };
@@ -195,11 +196,15 @@ pub(super) fn list_parts(view: &dyn Rows, query: &ListParts, upload: Arc<Upload>
         if u32::from(number.get()) <= query.number_after {
             return Ok(true);
         }
+        let row = rows::decode::<PartRow>(value)?;
+        if row.damaged.is_some() {
+            return Ok(true);
+        }
         if page.parts.len() == query.limit {
             more = true;
             return Ok(false);
         }
-        page.parts.push(rows::decode::<PartRow>(value)?.to_part(number)?);
+        page.parts.push(row.to_part(number)?);
         Ok(true)
     })?;
     page.next = if more { page.parts.last().map(|p| p.number) } else { None };

@@ -49,6 +49,9 @@ pub(super) fn assemble(
             p.part.etag == wanted.etag && wanted.checksum.is_none_or(|checksum| p.part.checksum == Some(checksum))
         });
         let part = matching.ok_or(StorageError::InvalidPart { part: wanted.number, etag: wanted.etag })?;
+        if part.row.damaged.is_some() {
+            return Err(StorageError::DamagedPart { part: wanted.number, etag: wanted.etag });
+        }
         parts.push(part.clone());
     }
     let all_but_last = parts.split_last().map(|(_, rest)| rest).unwrap_or_default();
@@ -231,6 +234,7 @@ mod tests {
             grid,
             left_grid: None,
             sealed: None,
+            damaged: None,
         };
         row.set_checksum(checksum);
         StoredPart { number, part: row.to_part(number).unwrap(), row }
@@ -300,6 +304,10 @@ mod tests {
         let mut other = request(&parts, 1);
         other.parts[0].etag.md5[0] ^= 1;
         assert!(matches!(assemble(&other, &plain, &parts), Err(StorageError::InvalidPart { .. })));
+        let mut damaged = parts.clone();
+        damaged[1].row.damaged = Some(1);
+        let refused = assemble(&request(&parts, 1), &plain, &damaged);
+        assert!(matches!(refused, Err(StorageError::DamagedPart { part, .. }) if part.get() == 2), "{refused:?}");
         let small = assemble(&request(&parts, 6), &plain, &parts);
         assert!(matches!(small, Err(StorageError::PartTooSmall { size: 5, .. })));
         let mut sized = request(&parts, 1);

@@ -233,6 +233,9 @@ pub(super) struct PartRow {
     /// Size and CRC-64/NVME of the bytes on disk, when they are sealed.
     #[n(10)]
     pub sealed: Option<(u64, u64)>,
+    /// When a scrub found that the bytes are not those that were sent.
+    #[n(11)]
+    pub damaged: Option<u64>,
 }
 
 /// A part of an assembled object.

@@ -25,7 +25,7 @@ use crate::storage::rows::{
 };
 use crate::storage::space::Space;
 use crate::storage::steps::{Place, config_path, is_plain_path};
-use crate::storage::{StorageError, tags};
+use crate::storage::{StorageError, format, tags};
 
 /// Rows that are entered at a time.
 const CHANGES_MAX: usize = 4096;
@@ -105,6 +105,8 @@ pub fn restore(settings: &StorageSettings, from: &Path, progress: &BackupProgres
         disk.sync_everything()
     };
     finish().map_err(|e| BackupError::io("put in place", &settings.root, e))?;
+    // Before a node starts from it, so that a program that does not know it learns so at once.
+    format::claim(&disk)?;
     Ok(restored)
 }
 

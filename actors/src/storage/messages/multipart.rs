@@ -125,7 +125,7 @@ pub struct CompletedPart {
 }
 
 /// Makes one object of the listed parts. Repeating the same request after success answers the same object.
-/// Errs: NoSuchUpload, InvalidPart, InvalidPartOrder, PartTooSmall, ObjectTooLarge, CompletedMismatch,
+/// Errs: NoSuchUpload, InvalidPart, DamagedPart, InvalidPartOrder, PartTooSmall, ObjectTooLarge, CompletedMismatch,
 /// PreconditionFailed, NoSuchKey (If-Match), QuotaExceeded.
 #[derive(Debug, Clone)]
 pub struct CompleteUpload {

@@ -33,7 +33,7 @@ pub(super) use drop_replication::{DropLeftovers, DropQueue};
 pub(super) use multipart::{EndUpload, Finish, FinishedFile, NewPart, NewUpload};
 pub(super) use object::{ObjectWrite, Relocate, check_conditions, place_of};
 pub(super) use pass_on::PassOn;
-pub(super) use scrub::{KeepScrub, MarkDamaged, RepairObject};
+pub(super) use scrub::{KeepScrub, MarkDamaged, MarkDamagedPart, RepairObject};
 #[cfg(test)]
 pub(super) use times::kept;
 pub(super) use versions::marker;

@@ -95,6 +95,7 @@ impl Mutation for NewPart {
                 None => p.left_grid.clone(),
             }),
             sealed,
+            damaged: None,
         };
         row.set_checksum(checksum);
         let part = row.to_part(number)?;
@@ -140,7 +141,12 @@ impl Mutation for Finish {
         let stored = stored_parts(planner, bucket.id, *id)?;
         for listed in &self.assembly.parts {
             if !stored.contains(listed) {
-                return Err(StorageError::InvalidPart { part: listed.number, etag: listed.part.etag });
+                let (part, etag) = (listed.number, listed.part.etag);
+                let is_marked = |p: &StoredPart| p.number == part && p.row.stamp == listed.row.stamp;
+                return Err(match stored.iter().any(is_marked) {
+                    true => StorageError::DamagedPart { part, etag },
+                    false => StorageError::InvalidPart { part, etag },
+                });
             }
         }
         // Its data key may have been wrapped anew while the parts were put together.

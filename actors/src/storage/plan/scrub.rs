@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{Mutation, Planner};
-use crate::names::{ObjectKey, Stamp, VersionId};
+use crate::names::{ObjectKey, PartNumber, Stamp, UploadId, VersionId};
 use crate::storage::body::BodyPlace;
 use crate::storage::disk::FileStamp;
 use crate::storage::messages::Bucket;
 use crate::storage::read::find_row;
-use crate::storage::rows::{self, DamagedRow, ObjectRow};
+use crate::storage::rows::{self, DamagedRow, ObjectRow, PartRow};
 use crate::storage::staging::StagedFile;
 use crate::storage::{StorageError, keys};
 
@@ -21,6 +21,16 @@ pub(in crate::storage) struct MarkDamaged {
     pub of: Stamp,
     /// What its file was; none to take the mark away.
     pub seen: Option<FileStamp>,
+}
+
+/// Marks a part of an upload as damaged, or takes the mark away. Answers whether it was still there.
+pub(in crate::storage) struct MarkDamagedPart {
+    pub bucket: Arc<Bucket>,
+    pub upload: UploadId,
+    pub number: PartNumber,
+    /// The stamp of what was looked at.
+    pub of: Stamp,
+    pub is_damaged: bool,
 }
 
 /// Puts right bytes in the place of damaged ones. Answers whether the version was still there.
@@ -66,6 +76,21 @@ impl Mutation for MarkDamaged {
         let now = planner.state.clock.now();
         let row = ObjectRow { damaged: self.seen.map(|seen| DamagedRow::of(now, seen)), ..row };
         planner.change(row_key, Some(rows::encode(&row)?));
+        Ok(true)
+    }
+}
+
+impl Mutation for MarkDamagedPart {
+    type Output = bool;
+
+    fn plan(self, planner: &mut Planner<'_>) -> Result<bool, StorageError> {
+        let bucket = planner.live(&self.bucket)?;
+        let row_key = keys::part(bucket.id, self.upload, self.number);
+        let row = planner.rows.get(&row_key)?.map(|row| rows::decode::<PartRow>(&row)).transpose()?;
+        let Some(row) = row.filter(|row| row.stamp == self.of.0) else { return Ok(false) };
+        let now = planner.state.clock.now();
+        let damaged = self.is_damaged.then_some(now.0);
+        planner.change(row_key, Some(rows::encode(&PartRow { damaged, ..row })?));
         Ok(true)
     }
 }

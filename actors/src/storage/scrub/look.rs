@@ -7,12 +7,16 @@ use std::time::Duration;
 use super::examine::Examination;
 use super::walk::{ItemRow, ScrubItem};
 use crate::encryption::DataKey;
-use crate::names::Stamp;
+use crate::names::{ObjectKey, PartNumber, Stamp, UploadId, VersionId};
 use crate::storage::client::StorageClient;
 use crate::storage::disk::{DiskFile, FileStamp, is_absent};
 use crate::storage::edits;
 use crate::storage::engine::Shared;
+use crate::storage::messages::Bucket;
+use crate::storage::overlay::Rows as _;
+use crate::storage::plan::{KeepScrub, MarkDamaged, MarkDamagedPart};
 use crate::storage::read;
+use crate::storage::rows::{self, PartRow};
 use crate::storage::{StorageError, keys};
 
 /// How often a file that is not there is looked for, and how long between: it may be on its way from one place to the other.
@@ -180,37 +184,44 @@ fn look(shared: &Shared, item: &ScrubItem) -> Result<Found, StorageError> {
 }
 
 impl StorageClient {
-    /// Keeps what was found damaged from being served, or ends that. Answers whether it was still the same.
+    /// Keeps what was found damaged from being served, and a part from becoming an object's, or ends that. Answers whether it was still the same.
     pub async fn scrub_mark(&self, item: &ScrubItem, damage: Option<&Damage>) -> Result<bool, StorageError> {
-        let ItemRow::Object(key, row) = &item.row else { return Ok(false) };
+        let (key, row) = match &item.row {
+            ItemRow::Object(key, row) => (key, row),
+            ItemRow::Part(upload, number, row) => {
+                let (bucket, of, is_damaged) = (Arc::clone(&item.bucket), Stamp(row.stamp), damage.is_some());
+                let mark = MarkDamagedPart { bucket, upload: *upload, number: *number, of, is_damaged };
+                return self.commit(mark).await;
+            }
+        };
         let seen = damage.and_then(|damage| damage.seen);
         if damage.is_some() && seen.is_none() {
             return Ok(false);
         }
         let (bucket, key, of) = (Arc::clone(&item.bucket), key.clone(), Stamp(row.stamp));
-        let mark = crate::storage::plan::MarkDamaged { bucket, key, version: row.version_id(), of, seen };
+        let mark = MarkDamaged { bucket, key, version: row.version_id(), of, seen };
         self.commit(mark).await
     }
 
     /// Whether a version of a key is still kept from being served.
-    pub fn is_marked(
-        &self,
-        bucket: &crate::storage::Bucket,
-        key: &crate::names::ObjectKey,
-        version: crate::names::VersionId,
-    ) -> bool {
+    pub fn is_marked(&self, bucket: &Bucket, key: &ObjectKey, version: VersionId) -> bool {
         let row = read::object_row(&self.shared.rows, bucket, key, Some(version));
         row.is_ok_and(|row| row.damaged.is_some())
     }
 
+    /// Whether a part of an upload is still kept from becoming an object's.
+    pub fn is_part_marked(&self, bucket: &Bucket, upload: UploadId, number: PartNumber) -> bool {
+        let row = self.shared.rows.get(&keys::part(bucket.id, upload, number)).ok().flatten();
+        row.and_then(|row| rows::decode::<PartRow>(&row).ok()).is_some_and(|row| row.damaged.is_some())
+    }
+
     /// Keeps how far a scrub is, for the next start.
     pub async fn keep_scrub(&self, kept: Vec<u8>) -> Result<(), StorageError> {
-        self.commit(crate::storage::plan::KeepScrub(kept)).await
+        self.commit(KeepScrub(kept)).await
     }
 
     /// What was kept of it.
     pub fn kept_scrub(&self) -> Result<Option<Vec<u8>>, StorageError> {
-        use crate::storage::overlay::Rows as _;
         Ok(self.shared.rows.get(keys::META_SCRUB)?.map(|row| row.to_vec()))
     }
 }

@@ -105,7 +105,10 @@ impl ScrubItem {
 
     /// Whether an earlier scrub has found it damaged.
     pub fn is_marked(&self) -> bool {
-        matches!(&self.row, ItemRow::Object(_, row) if row.damaged.is_some())
+        match &self.row {
+            ItemRow::Object(_, row) => row.damaged.is_some(),
+            ItemRow::Part(_, _, row) => row.damaged.is_some(),
+        }
     }
 
     /// Whether a person's edit of its file would be a new state of the object.

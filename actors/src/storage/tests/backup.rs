@@ -94,6 +94,7 @@ async fn what_is_gone_since_the_moment_is_in_the_backup() {
     assert!(exported.shared_files >= 4, "all versions; more where files can be cloned: {exported:?}");
 
     let root = restored(&first);
+    assert_eq!(Format::of(root.path()).unwrap(), Some(Format::current()), "before a node was there");
     check(root.path(), &[Difference::WrongCounters, Difference::OrphanRow]);
     check(root.path(), &[]);
     let reopened = open(root.path());

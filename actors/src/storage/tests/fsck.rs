@@ -190,6 +190,7 @@ async fn rows_that_agree_with_nothing_are_named_and_mended() {
         grid: None,
         left_grid: None,
         sealed: None,
+        damaged: None,
     };
     let number = crate::names::PartNumber::new(1).unwrap();
     let lost = crate::names::UploadId { stamp: Stamp(5), random: 5 };

@@ -151,6 +151,68 @@ async fn a_damaged_object_is_not_served_until_it_is_written_again() {
 }
 
 #[actix::test]
+async fn a_damaged_part_is_as_good_as_never_sent() {
+    let node = node();
+    let bucket = bucket(&node.client, "parts").await;
+    let upload = begin(&node.client, &bucket, "k").await;
+    let mut sent = Vec::new();
+    for number in 1..4 {
+        sent.push(part(&node.client, &bucket, &upload, number, body(number as usize, 60_000)).await);
+    }
+    settle(&node);
+    let found = items(&node).await;
+    let path = node.root.path().join(found[1].path());
+    flip(&path, 60_000 + 17);
+    for item in &found {
+        let damage = match verdict(&node, item, None).await {
+            Examined::Damaged(damage) => Some(damage),
+            _ => None,
+        };
+        assert!(node.client.scrub_mark(item, damage.as_ref()).await.unwrap());
+    }
+    let second = sent[1].number;
+    let listed = |client: StorageClient, after: u32, limit: usize| {
+        let query = ListParts {
+            bucket: Arc::clone(&bucket),
+            key: upload.key.clone(),
+            upload: upload.id,
+            number_after: after,
+            limit,
+        };
+        async move {
+            let page = client.list_parts(query).await.unwrap();
+            (page.parts.iter().map(|part| part.number.get()).collect::<Vec<_>>(), page.next.map(|number| number.get()))
+        }
+    };
+    // The mark outlives a restart.
+    let copy = crashed_copy(&node);
+    for client in [open(copy.path()), node.client.clone()] {
+        assert!(client.is_part_marked(&bucket, upload.id, second));
+        assert_eq!(listed(client.clone(), 0, 1).await, (vec![1], Some(1)));
+        assert_eq!(listed(client.clone(), 1, 1).await, (vec![3], None));
+        let refused = client.complete_upload(completion(&bucket, &upload, sent.clone())).await;
+        assert!(matches!(refused, Err(StorageError::DamagedPart { part, .. }) if part == second), "{refused:?}");
+    }
+    // Right bytes are back; then they rot again, and the part is sent again.
+    flip(&path, 60_000 + 17);
+    for item in items(&node).await.iter().filter(|item| item.is_marked()) {
+        assert_eq!(verdict(&node, item, None).await, Examined::Right);
+        assert!(node.client.scrub_mark(item, None).await.unwrap());
+    }
+    assert_eq!(listed(node.client.clone(), 0, 9).await, (vec![1, 2, 3], None));
+    flip(&path, 60_000 + 17);
+    let item = items(&node).await.swap_remove(1);
+    let found = verdict(&node, &item, None).await;
+    assert!(node.client.scrub_mark(&item, Some(damage(&found))).await.unwrap());
+    sent[1] = part(&node.client, &bucket, &upload, 2, body(2, 60_000)).await;
+    assert!(!node.client.scrub_mark(&item, Some(damage(&found))).await.unwrap(), "it is another part");
+    assert!(!node.client.is_part_marked(&bucket, upload.id, second));
+    node.client.complete_upload(completion(&bucket, &upload, sent)).await.unwrap();
+    let whole: Vec<u8> = (1..4).flat_map(|number| body(number, 60_000)).collect();
+    assert_eq!(get(&node.client, &bucket, "k").await.unwrap(), whole);
+}
+
+#[actix::test]
 async fn a_file_that_is_cut_without_being_written_is_no_edit() {
     let node = node();
     let bucket = bucket(&node.client, "cut").await;
