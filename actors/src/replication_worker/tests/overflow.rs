@@ -1,7 +1,6 @@
 //! A queue that was full: it is dropped, and all is sent anew, whatever happens meanwhile.
 
 use std::fs;
-use std::sync::atomic::Ordering;
 
 use super::memory::*;
 use super::*;
@@ -26,8 +25,8 @@ async fn a_queue_that_was_too_long_is_dropped_and_all_is_sent_anew() {
 #[actix::test]
 async fn a_crash_around_the_drop_of_a_queue_loses_nothing() {
     for is_noted in [false, true] {
-        let node = Node::replicating(MemoryPeer::new(true), Mode::NewOnly).await;
-        eventually("it was asked", || node.peer.handshakes.load(Ordering::SeqCst) > 0).await;
+        let node = Node::replicating(MemoryPeer::new(true), Mode::All).await;
+        eventually("it was asked", || node.status().fill.is_some_and(|fill| fill.done)).await;
         node.peer.behaviour.lock().away = true;
         node.source.write("queued", Some("1"));
         let crashed = tempfile::tempdir().unwrap();
@@ -36,12 +35,17 @@ async fn a_crash_around_the_drop_of_a_queue_loses_nothing() {
                 fs::copy(from, to).unwrap();
             }
         };
-        eventually("it has learned who is there", || Node::paths(&node.root)[2].exists()).await;
+        let fill = || {
+            serde_json::from_str::<Value>(&fs::read_to_string(&Node::paths(&node.root)[2]).unwrap_or_default())
+                .map(|read| read["photos"]["fill"].clone())
+                .unwrap_or_default()
+        };
+        eventually("that is noted", || fill()["done"] == true).await;
         leave();
         node.source.refuse_drops(true);
         node.source.overflow();
         node.source.write("not queued", Some("1"));
-        eventually("that is noted", || node.read(2)["photos"]["fill"]["is_resync"] == true).await;
+        eventually("it is noted", || fill()["is_resync"] == true).await;
         if is_noted {
             leave();
         }

@@ -111,7 +111,8 @@ async fn a_drop_that_a_crash_broke_off_goes_on() {
     assert!(!before.client.drop_replication(queue.clone()).await.unwrap(), "it takes several commits");
     let root = crashed_copy(&before);
     let node = Node { client: open(root.path()), root };
-    let (there, _) = replicated(&node, ReplicationLimits::default()).await;
+    let there = node.client.bucket(&there.name).unwrap();
+    node.client.replication_rules(rules("shared", NodeId::new(7), ReplicationLimits::default()));
     assert!(node.client.replication_totals(&queue).unwrap().overflowed, "it must not be trusted");
     delete(&node.client, &there, "k03").await;
     while !node.client.drop_replication(queue.clone()).await.unwrap() {}
