@@ -147,6 +147,11 @@ fn told(status: u16, refusal: &Refusal) -> String {
 }
 
 impl Failure {
+    /// That of a key which has no path.
+    pub fn unsayable() -> Self {
+        Self::Impossible("no URL can hold this key".to_owned())
+    }
+
     /// The code of a refusal.
     pub fn code(&self) -> &str {
         match self {
@@ -238,10 +243,9 @@ impl S3Client {
             Place::Key(bucket, key) => remote.endpoint.path_of(bucket, Some(key)),
             Place::Route(route) => Some(remote.endpoint.path(route)),
         };
-        let unsayable = || Failure::Impossible("no URL can hold this key".to_owned());
-        let path = path.ok_or_else(unsayable)?;
+        let path = path.ok_or_else(Failure::unsayable)?;
         let query = query(ask.query);
-        let url = remote.endpoint.url_of(&path, &query).ok_or_else(unsayable)?;
+        let url = remote.endpoint.url_of(&path, &query).ok_or_else(Failure::unsayable)?;
         let headers = self.signed_headers(remote, &ask, &path, &query)?;
         let Sending { body, failure } = ask.payload.into_sending(Arc::clone(progress));
         // The HTTP client says nothing of a body that is not there, which S3 asks for.

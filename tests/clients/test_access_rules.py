@@ -155,14 +155,15 @@ def test_a_role_trusts_whom_it_trusted(node):
     iam = service(node, "iam", "boss")
     trust = json.dumps(document({"Effect": "Allow", "Principal": {"AWS": arn("ghost")}, "Action": "sts:AssumeRole"}))
     assert code(iam.create_role, RoleName="haunted", AssumeRolePolicyDocument=trust) == "MalformedPolicyDocument"
-    node.add_users(person("ghost"), person("renamer", allow("iam:UpdateUser")))
+    # A name that is somebody's access key is nobody else's anyway.
+    node.add_users({**person("ghost"), "access_key": "key-of-ghost"}, person("renamer", allow("iam:UpdateUser")))
     iam.create_role(RoleName="haunted", AssumeRolePolicyDocument=trust)
     assume = lambda access: code(service(node, "sts", access).assume_role, RoleArn=f"arn:aws:iam::{ONE}:role/haunted", RoleSessionName="boo")
-    assert (assume("ghost"), assume("renamer")) == ("OK", "AccessDenied")
+    assert (assume("key-of-ghost"), assume("renamer")) == ("OK", "AccessDenied")
     renamer = service(node, "iam", "renamer")
     renamer.update_user(UserName="ghost", NewUserName="ghost2")
     renamer.update_user(UserName="renamer", NewUserName="ghost")
-    assert (assume("ghost"), assume("renamer")) == ("OK", "AccessDenied")
+    assert (assume("key-of-ghost"), assume("renamer")) == ("OK", "AccessDenied")
 
 
 def test_nobody_in_an_account_gets_hold_of_its_root(node):

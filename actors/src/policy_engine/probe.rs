@@ -120,7 +120,10 @@ mod tests {
     fn actions() {
         let of = |statement: Value| actions_in(&[&json!({"Statement": statement})]);
         assert_eq!(of(json!({"Action": "s3:getobject"})), ["s3:GetObject"]);
-        assert_eq!(of(json!([{"Action": ["s3:HeadBucket", "s3:PutObjectA*"]}])), ["s3:ListBucket", "s3:PutObjectAcl"]);
+        assert_eq!(
+            of(json!([{"Action": ["s3:HeadBucket", "s3:PutObjectA*"]}])),
+            ["s3:ListBucket", "s3:PutObjectAnnotation", "s3:PutObjectAcl"]
+        );
         assert_eq!(of(json!({"Action": "*"})).len(), s3_actions().count());
         assert_eq!(of(json!({"NotAction": "s3:GetObject"})).len(), s3_actions().count());
         assert_eq!(of(json!({"Action": "iam:*"})).len(), 0);
