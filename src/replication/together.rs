@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::s3::headers::OBJECT_HEADERS;
 use crate::s3::replica;
 
 /// The route of a node that takes them.
@@ -19,21 +20,8 @@ pub const OBJECT_BYTES_MAX: u64 = 64 * 1024;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Headers that an object may bring: what goes with it, and where it comes from. Nothing that says who asks, or how.
-const HEADERS: [&str; 13] = [
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-md5",
-    "content-type",
-    "expires",
-    "x-amz-object-lock-legal-hold",
-    "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date",
-    "x-amz-storage-class",
-    "x-amz-tagging",
-    "x-amz-website-redirect-location",
-];
+const LOCK_HEADERS: [&str; 3] =
+    ["x-amz-object-lock-legal-hold", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"];
 const PREFIXES: [&str; 2] = ["x-amz-checksum-", "x-amz-meta-"];
 
 /// What stands in front of an object's bytes.
@@ -95,7 +83,8 @@ pub fn parse(body: &Bytes) -> Result<Vec<(Head, Bytes)>, String> {
 }
 
 fn is_taken(name: &str) -> bool {
-    HEADERS.contains(&name)
+    OBJECT_HEADERS.contains(&name)
+        || LOCK_HEADERS.contains(&name)
         || replica::HEADERS.contains(&name)
         || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

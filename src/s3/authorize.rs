@@ -9,6 +9,7 @@
 //!
 //! INVARIANT: what a handler opens, changes or deletes is the very object that the permission was asked for, or one that it was asked for anew.
 
+mod apart;
 mod change;
 pub mod deletion;
 mod open;
@@ -40,6 +41,7 @@ use super::storage_error::refused_read;
 use crate::decisions::FURTHER_MAX;
 use crate::node::Node;
 
+pub use apart::{may, may_anew, on_bucket, on_resource, on_resource_telling};
 pub use change::{change, change_of};
 pub use open::{ask_again, missing, open, open_further};
 
@@ -442,120 +444,6 @@ pub fn list_of_new_object(call: &Call, bucket: &Bucket, key: &str, owner: &Canon
     match decision.reason {
         Reason::Anonymous => Ok(()),
         _ => verdict(&call.node, &question, &decision, ObjectState::Found(object), &context),
-    }
-}
-
-/// Asks for a permission on a bucket, where there is no [`Call`]. Errs: AccessDenied.
-pub fn on_bucket(
-    node: &Node,
-    principal: Option<&Principal>,
-    action: &str,
-    bucket: &Bucket,
-    facts: Facts<'_>,
-) -> Result<(), S3Error> {
-    let question = Question {
-        principal,
-        action,
-        bucket: Some(&bucket.name),
-        bucket_owner: Some(&bucket.owner),
-        config: Some(&bucket.config),
-        key: None,
-        version: None,
-        facts,
-    };
-    ask(node, &question, &Subject::default(), Asks::Nothing)
-}
-
-/// Whether a permission is there, as far as that can be told without a look at the object; where the object decides, it is.
-/// A refusal is neither told nor kept.
-pub fn may(
-    node: &Node,
-    principal: Option<&Principal>,
-    action: &str,
-    bucket: Option<&Bucket>,
-    key: Option<&str>,
-    facts: Facts<'_>,
-) -> bool {
-    let decision = foresee(node, principal, action, (bucket, key), facts, ObjectState::Unseen);
-    decision.allowed || decision.reason == Reason::DependsOnObject
-}
-
-/// The same, where no object is there to decide.
-pub fn may_anew(
-    node: &Node,
-    principal: Option<&Principal>,
-    action: &str,
-    bucket: &Bucket,
-    key: Option<&str>,
-    facts: Facts<'_>,
-) -> bool {
-    foresee(node, principal, action, (Some(bucket), key), facts, ObjectState::Missing).allowed
-}
-
-fn foresee(
-    node: &Node,
-    principal: Option<&Principal>,
-    action: &str,
-    (bucket, key): (Option<&Bucket>, Option<&str>),
-    facts: Facts<'_>,
-    object: ObjectState<'_>,
-) -> Decision {
-    let question = Question {
-        principal,
-        action,
-        bucket: bucket.map(|bucket| &bucket.name),
-        bucket_owner: bucket.map(|bucket| &bucket.owner),
-        config: bucket.map(|bucket| &*bucket.config),
-        key,
-        version: None,
-        facts,
-    };
-    let context = question.context(Asks::Nothing);
-    node.access.policy_engine.decide(&question.request(object, &context))
-}
-
-/// Asks for a permission on what is no bucket, by its ARN and tags; answers why the caller may. Errs: AccessDenied.
-pub fn on_resource(
-    node: &Node,
-    principal: Option<&Principal>,
-    action: &str,
-    (resource, tags): (&str, &[(String, String)]),
-    facts: Facts<'_>,
-) -> Result<Reason, S3Error> {
-    let keys = |(key, value): &(String, String)| {
-        ["iam", "aws"].map(|service| (format!("{service}:ResourceTag/{key}"), value.clone()))
-    };
-    let told: Vec<_> = tags.iter().flat_map(keys).collect();
-    on_resource_telling(node, principal, action, (resource, &told), facts)
-}
-
-/// The same, with what conditions may ask for beside the request itself. Errs: AccessDenied.
-pub fn on_resource_telling(
-    node: &Node,
-    principal: Option<&Principal>,
-    action: &str,
-    (resource, told): (&str, &[(String, String)]),
-    facts: Facts<'_>,
-) -> Result<Reason, S3Error> {
-    let mut context = facts.context(Asks::Nothing);
-    for (key, value) in told {
-        context.add(key.clone(), value.as_str());
-    }
-    let request = AccessRequest {
-        principal,
-        action,
-        bucket: None,
-        bucket_owner: None,
-        config: None,
-        key: None,
-        resource: Some(resource),
-        object: ObjectState::Missing,
-        context: &context,
-    };
-    let decision = node.access.policy_engine.decide(&request);
-    match decision.allowed {
-        true => Ok(decision.reason),
-        false => Err(node.access.denied(&request, &decision, facts.explains)),
     }
 }
 

@@ -13,6 +13,20 @@ use myfsio_actors::storage::Attributes;
 use super::error::{ErrorCode, S3Error};
 use super::query::Query;
 
+/// What a writer says of an object by headers, or by fields of a form, of these names (S3 API Reference, PutObject).
+pub const OBJECT_HEADERS: [&str; 10] = [
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-md5",
+    "content-type",
+    "expires",
+    "x-amz-storage-class",
+    "x-amz-tagging",
+    "x-amz-website-redirect-location",
+];
+
 /// Most bytes of all user metadata names and values together (S3 User Guide, "Working with object metadata").
 pub const METADATA_BYTES_MAX: usize = 2048;
 /// Most tags of an object.

@@ -1,7 +1,6 @@
 """Changes of objects whose client takes its time with the body: what was written meanwhile is not the object that it may change."""
 
 import http.client
-import threading
 from urllib.parse import urlsplit
 
 import pytest

@@ -23,8 +23,8 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
 /// Bytes that are taken out of the queue at once; an event has 16 and a name.
 const EVENT_BYTES: usize = 4096;
-/// How many events are taken out at a look, before the rest waits for the next.
-const EVENTS_MAX: usize = 4096;
+/// Most events that are taken out at a look: more than the kernel keeps (`max_queued_events`, 16384 by default).
+const EVENTS_MAX: usize = 1 << 16;
 
 /// The watches there are: the kernel has few to give, and one tells all.
 static WATCHES: Mutex<Vec<Weak<Watch>>> = Mutex::new(Vec::new());
@@ -118,12 +118,14 @@ impl Watch {
         }
         let mut events = [MaybeUninit::uninit(); EVENT_BYTES];
         let mut events = inotify::Reader::new(&self.queue, &mut events);
-        for _ in 0..EVENTS_MAX {
-            match events.next() {
-                Ok(event) if event.events().contains(ReadFlags::IGNORED) => self.is_over.store(true, Ordering::Release),
-                Ok(_) => {}
-                Err(_) => break,
-            }
+        // Where events were dropped, or are left over, the end of the folder may be among them.
+        let ends = ReadFlags::IGNORED | ReadFlags::QUEUE_OVERFLOW;
+        let told = (0..EVENTS_MAX).find_map(|_| match events.next() {
+            Ok(event) => event.events().intersects(ends).then_some(true),
+            Err(_) => Some(false),
+        });
+        if told.unwrap_or(true) {
+            self.is_over.store(true, Ordering::Release);
         }
         // Of a folder that is gone it stays odd: all is looked at.
         if !self.is_over.load(Ordering::Acquire) {

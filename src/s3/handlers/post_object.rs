@@ -29,7 +29,7 @@ use crate::s3::encryption::asked::Asked;
 use crate::s3::encryption::settings::refuse_exposed_key;
 use crate::s3::encryption::told;
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::headers::{attributes, check_tags, refuse_unbuilt, text};
+use crate::s3::headers::{OBJECT_HEADERS, attributes, check_tags, refuse_unbuilt, text};
 use crate::s3::request_head::RequestHead;
 use crate::s3::respond::{Answer, set_header, xml};
 use crate::s3::route::parse_key;
@@ -198,27 +198,16 @@ impl FormUpload {
     }
 }
 
-/// Fields that PutObject takes as headers of the same name.
-const HEADER_FIELDS: [&str; 12] = [
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-md5",
-    "content-type",
-    "expires",
-    "x-amz-acl",
-    "x-amz-request-payer",
-    "x-amz-storage-class",
-    "x-amz-tagging",
-    "x-amz-website-redirect-location",
-];
+/// Fields that PutObject takes as headers of the same name, beside those of the object itself.
+const HEADER_FIELDS: [&str; 2] = ["x-amz-acl", "x-amz-request-payer"];
 /// Beginnings of further such fields.
 const HEADER_PREFIXES: [&str; 5] =
     ["x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"];
 
 fn describes_object(header: &str) -> bool {
-    HEADER_FIELDS.contains(&header) || HEADER_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
+    OBJECT_HEADERS.contains(&header)
+        || HEADER_FIELDS.contains(&header)
+        || HEADER_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
 }
 
 /// Puts what the form says of the object in place of what the request's own headers say: conditions of policies must judge

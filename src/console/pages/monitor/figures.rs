@@ -8,39 +8,7 @@ use crate::console::failure::Failure;
 use crate::console::text::Monitor;
 use crate::console::units::{When, bytes, count};
 use crate::console::visit::{Visit, read};
-
-/// A point of the history.
-#[derive(Debug, Deserialize)]
-pub struct Point {
-    /// Its end, in seconds since 1970.
-    pub at: u64,
-    /// Its length.
-    pub seconds: f64,
-    /// Requests that ended.
-    pub requests: u64,
-    /// Those of them that were refused.
-    pub client_errors: u64,
-    /// Those of them that failed.
-    pub server_errors: u64,
-    /// Bytes of requests.
-    pub received: u64,
-    /// Bytes of answers.
-    pub sent: u64,
-    /// Milliseconds within which half of them were answered.
-    pub p50_ms: Option<f64>,
-    /// The same of 95 %.
-    pub p95_ms: Option<f64>,
-    /// CPU time of the process.
-    pub cpu_seconds: f64,
-    /// Objects that were there.
-    pub objects: u64,
-    /// Bytes that were stored.
-    pub bytes: u64,
-    /// What was free on the device.
-    pub device_free: u64,
-    /// Memory of the process.
-    pub memory: u64,
-}
+use crate::metrics::history::Point;
 
 #[derive(Deserialize)]
 struct Told {

@@ -5,12 +5,13 @@ use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use askama::Template;
 
 use super::chart::Chart;
-use super::figures::{History, Point, Range};
+use super::figures::{History, Range};
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::Outcome;
 use crate::console::units::{When, bytes, count};
 use crate::console::visit::{Visit, render};
+use crate::metrics::history::Point;
 
 #[derive(Template)]
 #[template(path = "monitor/metrics.html")]
