@@ -41,7 +41,12 @@ struct Keys;
 impl Credentials for Keys {
     type Principal = ();
 
-    async fn credential(&self, _: &AccessKeyId, _: Option<&str>, _: bool) -> Result<Credential<()>, CredentialError> {
+    async fn credential(
+        &self,
+        _: &AccessKeyId,
+        _: Option<&str>,
+        _: impl FnOnce() -> bool,
+    ) -> Result<Credential<()>, CredentialError> {
         Ok(Credential { secret: SecretText::new(SECRET), principal: Arc::new(()) })
     }
 
@@ -51,7 +56,7 @@ impl Credentials for Keys {
         _: Option<&str>,
         _: &str,
         _: Option<IpAddr>,
-        _: bool,
+        _: impl FnOnce() -> bool,
     ) -> Result<Arc<()>, CredentialError> {
         Err(CredentialError::WrongSecret)
     }

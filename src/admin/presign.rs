@@ -59,7 +59,7 @@ pub async fn answer(
     // Temporary credentials came with their token, and the URL has to come with it too.
     let token = principal.session.as_ref().and_then(|_| seen.session_token());
     // The caller was let in with this key, exposed or not.
-    let credential = node.access.credential(&principal.access_key, token.as_deref(), false).await;
+    let credential = node.access.credential(&principal.access_key, token.as_deref(), || false).await;
     let credential = credential.map_err(|error| error.into_s3(&principal.access_key))?;
     let signer =
         Signer { access_key_id: &principal.access_key, secret: &credential.secret, session_token: token.as_deref() };

@@ -56,7 +56,12 @@ struct Keys;
 impl Credentials for Keys {
     type Principal = ();
 
-    async fn credential(&self, id: &AccessKeyId, _: Option<&str>, _: bool) -> Result<Credential<()>, CredentialError> {
+    async fn credential(
+        &self,
+        id: &AccessKeyId,
+        _: Option<&str>,
+        _: impl FnOnce() -> bool,
+    ) -> Result<Credential<()>, CredentialError> {
         match id.as_str() == ID {
             true => Ok(Credential { secret: SecretText::new(SECRET), principal: Arc::new(()) }),
             false => Err(CredentialError::NoSuchAccessKey),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::iam::{COMMAND_LINE_KEY, IamClient, IamError, Principal};
@@ -86,7 +86,7 @@ impl Access {
 
     /// The same, as far as they were edited before a request `arrived`: IAM looks after that, and often for both.
     pub async fn refresh_since(&self, arrived: Instant) {
-        if let Err(error) = self.policy_engine.refresh(arrived).await {
+        if let Err(error) = self.policy_engine.refresh(lately_before(arrived)).await {
             tracing::warn!(%error, "bucket policies could not be read again");
         }
     }
@@ -157,12 +157,13 @@ impl Credentials for Access {
         &self,
         id: &AccessKeyId,
         token: Option<&str>,
-        exposed: bool,
+        exposed: impl FnOnce() -> bool,
     ) -> Result<Credential<Principal>, CredentialError> {
         if self.own_key.is_of(id) {
             return Err(CredentialError::NoSuchAccessKey);
         }
-        let found = self.iam.credential(id, token, exposed).await.map_err(refusal)?;
+        let found =
+            self.iam.credential_since(lately_before(Instant::now()), id, token, exposed).await.map_err(refusal)?;
         Ok(Credential { secret: SecretText::new(found.secret.expose()), principal: found.principal })
     }
 
@@ -179,7 +180,7 @@ impl Credentials for Access {
             return Ok(Arc::new(self.iam.directory().node_administrator(id.clone())));
         }
         if self.own_key.stands_for(id, token, secret) {
-            return Ok(self.iam.credential(id, None, exposed).await.map_err(refusal)?.principal);
+            return Ok(self.iam.credential(id, None, || exposed).await.map_err(refusal)?.principal);
         }
         // Whatever a file says: the id stands for the command line, and no other secret is right for it.
         if self.own_key.is_of(id) {
@@ -187,6 +188,14 @@ impl Credentials for Access {
         }
         self.iam.verify_secret(id, token, secret, address, exposed).await.map_err(refusal)
     }
+}
+
+/// Where many requests come at once, a look at the files of users and policies serves those of this long after it: less than a client
+/// takes from saving a file to a request that is read here.
+const LOOK_LASTS: Duration = Duration::from_micros(100);
+
+fn lately_before(arrived: Instant) -> Instant {
+    arrived.checked_sub(LOOK_LASTS).unwrap_or(arrived)
 }
 
 fn refusal(error: IamError) -> CredentialError {

@@ -182,7 +182,7 @@ impl Caller {
     pub async fn is_still_administrator(&self, node: &Node) -> bool {
         let Some(access_key) = &self.auth.access_key_id else { return false };
         let token = self.auth.session_token.as_ref().map(SecretText::expose);
-        let Ok(credential) = node.access.iam.credential(access_key, token, false).await else { return false };
+        let Ok(credential) = node.access.iam.credential(access_key, token, || false).await else { return false };
         node.access.is_administrator(&credential.principal, &Facts { now: node.clock.now(), ..self.facts(node) })
     }
 

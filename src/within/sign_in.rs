@@ -48,7 +48,7 @@ pub async fn sign_in(node: &Node, head: &RequestHead, access_key: &str, secret: 
 /// Who has an access key that was proven before. Errs: it may not be used any more.
 pub async fn resume(node: &Node, head: &RequestHead, access_key: &AccessKeyId) -> Result<Identity, Refusal> {
     let seen = preflight::request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
-    let credential = node.access.credential(access_key, None, exposed(&seen)).await;
+    let credential = node.access.credential(access_key, None, || exposed(&seen)).await;
     let credential = credential.map_err(|error| error.into_s3(access_key))?;
     Ok(Identity { principal: credential.principal, secret: credential.secret })
 }

@@ -66,7 +66,7 @@ fn own_arn(user: &UserSummary) -> String {
 fn warn_of_names(
     user: &UserSummary,
     by_name: &HashMap<String, Means>,
-    by_id: &HashMap<CanonicalId, Owner>,
+    by_id: &foldhash::HashMap<CanonicalId, Owner>,
     place: usize,
     warnings: &mut Vec<String>,
 ) {

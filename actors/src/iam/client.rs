@@ -140,22 +140,38 @@ impl IamClient {
 
     /// Takes up a hand edit of the file, if there is one: one `stat` otherwise.
     pub async fn refresh(&self) -> Result<(), IamError> {
-        if self.shared.directory.load().is_current_for_request(&self.shared.path, Instant::now()) {
+        self.refresh_since(Instant::now()).await
+    }
+
+    /// The same, as far as the file was edited before `arrived`.
+    pub async fn refresh_since(&self, arrived: Instant) -> Result<(), IamError> {
+        if self.shared.directory.load().is_current_for_request(&self.shared.path, arrived) {
             return Ok(());
         }
         Ok(self.door.call(Reload).await?)
     }
 
-    /// The secret and user of an access key; `token` comes with temporary ones. `exposed`: the request carries a forwarded
-    /// header or a Host that is not loopback. Errs: NoSuchAccessKey, Disabled, Expired, WellKnownRefused, InvalidToken,
-    /// ExpiredToken.
+    /// The secret and user of an access key; `token` comes with temporary ones. `exposed`, asked only where it matters: whether the
+    /// request carries a forwarded header or a Host that is not loopback. Errs: NoSuchAccessKey, Disabled, Expired,
+    /// WellKnownRefused, InvalidToken, ExpiredToken.
     pub async fn credential(
         &self,
         id: &AccessKeyId,
         token: Option<&str>,
-        exposed: bool,
+        exposed: impl FnOnce() -> bool,
     ) -> Result<Credential, IamError> {
-        self.refresh().await?;
+        self.credential_since(Instant::now(), id, token, exposed).await
+    }
+
+    /// The same; hand edits count as far as they were made before `arrived`.
+    pub async fn credential_since(
+        &self,
+        arrived: Instant,
+        id: &AccessKeyId,
+        token: Option<&str>,
+        exposed: impl FnOnce() -> bool,
+    ) -> Result<Credential, IamError> {
+        self.refresh_since(arrived).await?;
         if let Some(token) = token {
             return Ok(self.session(id, token)?.credential.clone());
         }
@@ -201,7 +217,7 @@ impl IamClient {
         }
         self.shared.lockout.lock().prove(id, address, now);
         if let Some(entry) = entry {
-            self.check(id, entry, exposed)?;
+            self.check(id, entry, || exposed)?;
         }
         Ok(Arc::clone(principal))
     }
@@ -259,9 +275,9 @@ impl IamClient {
         sessions::federate(&self.directory(), self.shared.sessions.sealer(), request, claims, context)
     }
 
-    fn check(&self, id: &AccessKeyId, entry: &KeyEntry, exposed: bool) -> Result<(), IamError> {
-        let by_operator = self.shared.well_known_by_operator.as_deref() == Some(id.as_str());
-        if exposed && entry.is_well_known && !by_operator {
+    fn check(&self, id: &AccessKeyId, entry: &KeyEntry, exposed: impl FnOnce() -> bool) -> Result<(), IamError> {
+        let by_operator = || self.shared.well_known_by_operator.as_deref() == Some(id.as_str());
+        if entry.is_well_known && !by_operator() && exposed() {
             return Err(IamError::WellKnownRefused(id.clone()));
         }
         if !entry.is_enabled {

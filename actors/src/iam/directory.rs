@@ -66,14 +66,14 @@ pub struct Directory {
     pub(super) users: Vec<UserSummary>,
     /// Of each user, with its first key.
     pub(super) principals: Vec<Arc<Principal>>,
-    pub(super) keys: HashMap<String, KeyEntry>,
-    pub(super) by_id: HashMap<CanonicalId, Owner>,
+    pub(super) keys: foldhash::HashMap<String, KeyEntry>,
+    pub(super) by_id: foldhash::HashMap<CanonicalId, Owner>,
     pub(super) by_name: HashMap<String, Means>,
     /// By [`scope`], as are the other indexes.
     pub(super) by_user_name: HashMap<String, Means>,
     /// Users whose ARN is another's, too.
     pub(super) shared_arns: HashSet<usize>,
-    pub(super) former_accounts: HashMap<CanonicalId, String>,
+    pub(super) former_accounts: foldhash::HashMap<CanonicalId, String>,
     pub(super) groups: Vec<GroupEntry>,
     pub(super) group_places: HashMap<String, usize>,
     /// Users in each group.

@@ -106,9 +106,9 @@ async fn the_first_start_on_loopback_seeds_the_well_known_admin() {
     assert_eq!(user["policies"], json!([{"bucket": "*", "actions": actions}]));
 
     let key = id("localadmin");
-    let credential = start.client.credential(&key, None, false).await.unwrap();
+    let credential = start.client.credential(&key, None, || false).await.unwrap();
     assert!(credential.principal.is_root);
-    assert!(matches!(start.client.credential(&key, None, true).await, Err(IamError::WellKnownRefused(_))));
+    assert!(matches!(start.client.credential(&key, None, || true).await, Err(IamError::WellKnownRefused(_))));
     let refused = start.client.verify_secret(&key, None, "localadmin", None, true).await;
     assert!(matches!(refused, Err(IamError::WellKnownRefused(_))));
     assert!(node.start().unwrap().seeded.is_none(), "only the first start seeds");
@@ -122,7 +122,7 @@ async fn on_other_addresses_the_secret_is_random_and_sealed() {
     let seeded = start.seeded.unwrap();
     assert!(!seeded.well_known && seeded.secret_key.expose().len() == 40);
     assert!(!node.text().contains(seeded.secret_key.expose()));
-    let credential = start.client.credential(&seeded.access_key, None, true).await.unwrap();
+    let credential = start.client.credential(&seeded.access_key, None, || true).await.unwrap();
     assert_eq!(credential.secret.expose(), seeded.secret_key.expose());
 }
 
@@ -132,14 +132,14 @@ async fn the_operator_may_choose_the_admin_even_the_well_known_one() {
     node.settings.admin_access_key = Some("chief".to_owned());
     node.settings.admin_secret_key = Some(SecretKey::new("long enough"));
     let start = node.start().unwrap();
-    assert_eq!(start.client.credential(&id("chief"), None, true).await.unwrap().secret.expose(), "long enough");
+    assert_eq!(start.client.credential(&id("chief"), None, || true).await.unwrap().secret.expose(), "long enough");
     assert!(!node.text().contains("long enough"));
 
     let mut node = Node::new();
     node.settings.host_is_loopback = false;
     node.settings.admin_secret_key = Some(SecretKey::new("localadmin"));
     let client = node.client();
-    assert!(client.credential(&id("localadmin"), None, true).await.is_ok());
+    assert!(client.credential(&id("localadmin"), None, || true).await.is_ok());
 }
 
 #[actix::test]
@@ -147,7 +147,7 @@ async fn absent_ids_are_written_back_and_never_given_on() {
     let user = |key: &str| json!({"access_key": key, "secret_key": "secret", "display_name": key, "color": "red"});
     let node = Node::with_file(&users(json!([user("ann")])));
     let client = node.client();
-    let ann = client.credential(&id("ann"), None, true).await.unwrap().principal.user_id.clone();
+    let ann = client.credential(&id("ann"), None, || true).await.unwrap().principal.user_id.clone();
     assert_eq!(ann.as_str(), ANN_ID);
     assert_eq!(node.document()["users"][0]["user_id"], ann.as_str());
     assert!(!node.text().contains("\"secret\""), "what was typed is sealed with the first write");
@@ -158,8 +158,8 @@ async fn absent_ids_are_written_back_and_never_given_on() {
     document["users"][0]["access_key"] = json!("ann2");
     document["users"].as_array_mut().unwrap().push(user("ann"));
     node.write(&document.to_string());
-    assert_eq!(client.credential(&id("ann2"), None, true).await.unwrap().principal.user_id, ann);
-    let other = client.credential(&id("ann"), None, true).await.unwrap().principal.user_id.clone();
+    assert_eq!(client.credential(&id("ann2"), None, || true).await.unwrap().principal.user_id, ann);
+    let other = client.credential(&id("ann"), None, || true).await.unwrap().principal.user_id.clone();
     assert_ne!(other, ann);
     assert_eq!(node.document()["users"][1]["user_id"], other.as_str());
 
@@ -181,11 +181,11 @@ async fn hand_edits_count_at_once_and_broken_ones_never() {
     };
     let node = Node::with_file(&user(true));
     let client = node.client();
-    assert!(client.credential(&id("ann"), None, true).await.is_ok());
+    assert!(client.credential(&id("ann"), None, || true).await.is_ok());
     node.write(&user(false).to_string());
-    assert!(matches!(client.credential(&id("ann"), None, true).await, Err(IamError::Disabled(_))));
+    assert!(matches!(client.credential(&id("ann"), None, || true).await, Err(IamError::Disabled(_))));
     node.write(&user(true).to_string());
-    assert!(client.credential(&id("ann"), None, true).await.is_ok());
+    assert!(client.credential(&id("ann"), None, || true).await.is_ok());
 
     for broken in [
         "{\"users\": [\n\n{]}",
@@ -200,7 +200,7 @@ async fn hand_edits_count_at_once_and_broken_ones_never() {
         "{\"users\": [{\"access_key\": \"ann\", \"secret_key_sealed\": \"v1:00000000:AAAA\"}]}",
     ] {
         node.write(broken);
-        assert!(client.credential(&id("ann"), None, true).await.is_ok(), "{broken}");
+        assert!(client.credential(&id("ann"), None, || true).await.is_ok(), "{broken}");
         assert!(client.problem().unwrap().to_string().contains("iam.json, line "), "{broken}");
         let create = CreateUser { display_name: Some("Bob".to_owned()), ..Default::default() };
         assert!(matches!(client.change(by(), create).await, Err(IamError::Store(_))), "{broken}");
@@ -208,9 +208,9 @@ async fn hand_edits_count_at_once_and_broken_ones_never() {
         assert!(matches!(node.start(), Err(IamError::Store(_))), "{broken}");
     }
     fs::remove_file(node.path()).unwrap();
-    assert!(client.credential(&id("ann"), None, true).await.is_ok());
+    assert!(client.credential(&id("ann"), None, || true).await.is_ok());
     node.write(&users(json!([])).to_string());
-    assert!(matches!(client.credential(&id("ann"), None, true).await, Err(IamError::NoSuchAccessKey(_))));
+    assert!(matches!(client.credential(&id("ann"), None, || true).await, Err(IamError::NoSuchAccessKey(_))));
     assert!(client.problem().is_none());
 }
 
@@ -221,10 +221,10 @@ async fn a_policy_with_a_mistake_is_told_of_and_leaves_the_file_in_force() {
         {"access_key": "bob", "secret_key": "s", "policies": [{"bucket": "*", "actions": ["list"]}]},
     ])));
     let client = node.client();
-    let principal = client.credential(&id("ann"), None, true).await.unwrap().principal;
+    let principal = client.credential(&id("ann"), None, || true).await.unwrap().principal;
     assert!(principal.policies.iter().any(|policy| policy.mistake().is_some_and(|found| found.place.contains("[1]"))));
     assert!(client.directory().warnings().iter().any(|text| text.contains("`ann` may do nothing")));
-    assert!(client.credential(&id("bob"), None, true).await.is_ok());
+    assert!(client.credential(&id("bob"), None, || true).await.is_ok());
 }
 
 #[actix::test]
@@ -238,7 +238,7 @@ async fn ends_and_further_keys() {
         ],
     }])));
     let client = node.client();
-    let look = async |key: &str| client.credential(&id(key), None, true).await;
+    let look = async |key: &str| client.credential(&id(key), None, || true).await;
     assert!(look("k1").await.is_ok() && look("k3").await.is_ok());
     assert!(matches!(look("k2").await, Err(IamError::Disabled(_))));
     node.clock.set(Stamp(60_000_000_000));
@@ -271,7 +271,7 @@ async fn users_are_created_listed_changed_and_deleted() {
     let new = made.credential.unwrap();
     assert!(!node.text().contains(new.secret_key.expose()));
     let principal = client.verify_secret(&new.access_key, None, new.secret_key.expose(), None, true).await.unwrap();
-    let admin = client.credential(&id("localadmin"), None, false).await.unwrap().principal;
+    let admin = client.credential(&id("localadmin"), None, || false).await.unwrap().principal;
     assert_eq!(principal.account_id, admin.account_id, "it joins its creator's account");
     assert!(!principal.is_root && admin.is_root);
     assert_eq!((&principal.user_id, &made.user_id), (&new.user_id, &new.user_id));
@@ -308,7 +308,7 @@ async fn users_are_created_listed_changed_and_deleted() {
     let delete = || DeleteUser { user: new.access_key.as_str().into(), force: true };
     let gone = client.change(by(), delete()).await.unwrap();
     assert_eq!(gone.user_id, new.user_id);
-    assert!(matches!(client.credential(&new.access_key, None, true).await, Err(IamError::NoSuchAccessKey(_))));
+    assert!(matches!(client.credential(&new.access_key, None, || true).await, Err(IamError::NoSuchAccessKey(_))));
     assert!(matches!(client.change(by(), delete()).await, Err(IamError::NoSuchEntity(_))));
     assert_eq!(node.document()["former_users"][0]["user_id"], new.user_id.as_str());
 }
@@ -326,7 +326,7 @@ async fn a_change_keeps_hand_edits_that_nobody_has_looked_at_yet() {
     let after = node.document();
     assert_eq!(after["groups"], json!([{"name": "g"}]));
     assert_eq!((after["users"][1]["access_key"].as_str(), after["users"][1]["x"].as_i64()), (Some("typed"), Some(1)));
-    assert_eq!(client.credential(&id("typed"), None, true).await.unwrap().secret.expose(), "by hand");
+    assert_eq!(client.credential(&id("typed"), None, || true).await.unwrap().secret.expose(), "by hand");
     assert_eq!(client.fresh().await.unwrap().users().len(), 3);
 }
 
@@ -342,7 +342,7 @@ async fn five_wrong_secrets_lock_the_key_for_the_address() {
     let until = Stamp(crate::clock::Clock::now(node.clock.as_ref()).0 + 15 * 60 * 1_000_000_000);
     assert!(matches!(try_it("right", here).await, Err(IamError::LockedOut { until: end, .. }) if end == until));
     assert!(try_it("right", there).await.is_ok());
-    assert!(client.credential(&id("ann"), None, true).await.is_ok(), "signatures are not locked");
+    assert!(client.credential(&id("ann"), None, || true).await.is_ok(), "signatures are not locked");
     node.clock.advance(Duration::from_secs(15 * 60));
     assert!(try_it("right", here).await.is_ok());
     for _ in 0..20 {
@@ -370,7 +370,10 @@ async fn sealed_secrets_need_their_key_and_move_to_the_new_one() {
     assert!(error.contains("iam.json, line ") && error.contains(sealer("key one", &[]).key_id()), "{error}");
     assert_eq!(node.text(), sealed, "a start that cannot unseal changes nothing");
     node.settings.sealer = sealer("key two", &["key one"]);
-    assert_eq!(node.client().credential(&id("localadmin"), None, true).await.unwrap().secret.expose(), secret.expose());
+    assert_eq!(
+        node.client().credential(&id("localadmin"), None, || true).await.unwrap().secret.expose(),
+        secret.expose()
+    );
     assert!(!node.text().contains(sealer("key one", &[]).key_id()));
     node.settings.sealer = sealer("key two", &[]);
     assert!(node.start().is_ok());
@@ -385,7 +388,7 @@ async fn accounts_and_names() {
         {"access_key": "dan", "secret_key": "s", "display_name": "Same"},
     ])));
     let client = node.client();
-    let look = async |key: &str| client.credential(&id(key), None, true).await.unwrap().principal;
+    let look = async |key: &str| client.credential(&id(key), None, || true).await.unwrap().principal;
     let (ann, bob, cat, dan) = (look("ann").await, look("bob").await, look("cat").await, look("dan").await);
     assert_eq!([ann.is_root, bob.is_root, cat.is_root, dan.is_root], [true, false, true, true]);
     assert_eq!(ann.arn(), "arn:aws:iam::111111111111:root");
@@ -419,14 +422,14 @@ async fn accounts_and_names() {
 async fn temporary_credentials_end() {
     let node = Node::new();
     let client = node.client();
-    let admin = client.credential(&id("localadmin"), None, false).await.unwrap().principal;
+    let admin = client.credential(&id("localadmin"), None, || false).await.unwrap().principal;
     let given = client.session_token(&admin, Some(900)).unwrap();
     let (key, token) = (given.access_key.clone(), given.token.expose());
-    let session = client.credential(&key, Some(token), true).await.unwrap();
+    let session = client.credential(&key, Some(token), || true).await.unwrap();
     assert_eq!((session.secret.expose(), &session.principal.user_id), (given.secret_key.expose(), &admin.user_id));
-    assert!(matches!(client.credential(&key, None, true).await, Err(IamError::NoSuchAccessKey(_))));
-    assert!(matches!(client.credential(&id("localadmin"), Some(token), true).await, Err(IamError::InvalidToken)));
-    assert!(matches!(client.credential(&key, Some("token"), true).await, Err(IamError::InvalidToken)));
+    assert!(matches!(client.credential(&key, None, || true).await, Err(IamError::NoSuchAccessKey(_))));
+    assert!(matches!(client.credential(&id("localadmin"), Some(token), || true).await, Err(IamError::InvalidToken)));
+    assert!(matches!(client.credential(&key, Some("token"), || true).await, Err(IamError::InvalidToken)));
     assert!(client.verify_secret(&key, Some(token), given.secret_key.expose(), None, true).await.is_ok());
     for _ in 0..5 {
         let wrong = client.verify_secret(&key, Some(token), "wrong", None, true).await;
@@ -435,7 +438,7 @@ async fn temporary_credentials_end() {
     let locked = client.verify_secret(&key, Some(token), given.secret_key.expose(), None, true).await;
     assert!(matches!(locked, Err(IamError::LockedOut { .. })));
     node.clock.advance(Duration::from_secs(899));
-    assert!(client.credential(&key, Some(token), true).await.is_ok());
+    assert!(client.credential(&key, Some(token), || true).await.is_ok());
     node.clock.advance(Duration::from_secs(1));
-    assert!(matches!(client.credential(&key, Some(token), true).await, Err(IamError::ExpiredToken)));
+    assert!(matches!(client.credential(&key, Some(token), || true).await, Err(IamError::ExpiredToken)));
 }

@@ -5,7 +5,6 @@
 //! capabilities can be granted alone and come with their coarse action. Names that AWS does not check itself (HeadObject,
 //! UploadPart, ListParts …) are aliases: they check the AWS action in the third column.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The coarse actions of the short policy form.
@@ -277,9 +276,9 @@ action_table! {
         "kms:UpdateKeyDescription", "kms:UpdatePrimaryRegion", "kms:Verify", "kms:VerifyMac";
 }
 
-static BY_NAME: LazyLock<HashMap<String, &'static ActionRow>> =
+static BY_NAME: LazyLock<foldhash::HashMap<String, &'static ActionRow>> =
     LazyLock::new(|| ACTIONS.iter().map(|row| (row.name.to_ascii_lowercase(), row)).collect());
-static BY_EXACT_NAME: LazyLock<HashMap<&'static str, &'static ActionRow>> =
+static BY_EXACT_NAME: LazyLock<foldhash::HashMap<&'static str, &'static ActionRow>> =
     LazyLock::new(|| ACTIONS.iter().map(|row| (row.name, row)).collect());
 
 /// The row of an action, by its name with service, in any letter case.

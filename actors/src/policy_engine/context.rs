@@ -11,6 +11,9 @@ use crate::bucket_config::Tag;
 use crate::iam::Principal;
 use crate::names::Stamp;
 
+/// How many values there is room for at once: a usual request has fewer.
+const VALUES_USUAL: usize = 8;
+
 /// Condition keys and their values, as the request gives them. Keys are compared without regard to letter case.
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext {
@@ -26,7 +29,7 @@ pub struct RequestContext {
 impl RequestContext {
     /// A context without further values.
     pub fn new(now: Stamp, source_ip: Option<IpAddr>, secure_transport: bool) -> Self {
-        Self { now, source_ip, secure_transport, values: Vec::new() }
+        Self { now, source_ip, secure_transport, values: Vec::with_capacity(VALUES_USUAL) }
     }
 
     /// Adds a value of a key such as `s3:prefix`, `aws:UserAgent` or `s3:RequestObjectTag/team`; a key may have several.

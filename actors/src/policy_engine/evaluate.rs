@@ -587,8 +587,8 @@ fn is_policy_repair(action: &str) -> bool {
 
 fn resource_arn(request: &AccessRequest<'_>) -> String {
     match (request.bucket, request.key, request.resource) {
-        (Some(bucket), Some(key), _) => format!("arn:aws:s3:::{bucket}/{key}"),
-        (Some(bucket), None, _) => format!("arn:aws:s3:::{bucket}"),
+        (Some(bucket), Some(key), _) => ["arn:aws:s3:::", bucket.as_str(), "/", key].concat(),
+        (Some(bucket), None, _) => ["arn:aws:s3:::", bucket.as_str()].concat(),
         (None, _, Some(resource)) => resource.to_owned(),
         (None, _, None) if request.action.starts_with("s3:") => "arn:aws:s3:::*".to_owned(),
         (None, _, None) => "*".to_owned(),

@@ -8,7 +8,6 @@
 //!
 //! A policy with a mistake stays in the file and in the state, as a broken one: leaving it out would open what it closes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -41,7 +40,7 @@ pub(super) struct BucketPolicy {
 /// The compiled policies of all buckets.
 #[derive(Debug, Default)]
 pub(super) struct BucketPolicies {
-    by_bucket: HashMap<String, BucketPolicy>,
+    by_bucket: foldhash::HashMap<String, BucketPolicy>,
 }
 
 impl BucketPolicies {
@@ -88,7 +87,7 @@ impl Schema for PolicyFile {
             Some(_) => Err(Mistake::near(text, member, format!("`{member}` must be a JSON object"))),
         };
         let (texts, principals) = (beside(AS_PUT)?, beside(PRINCIPALS)?);
-        let mut by_bucket = HashMap::with_capacity(policies.len());
+        let mut by_bucket = foldhash::HashMap::with_capacity_and_hasher(policies.len(), Default::default());
         for (name, value) in policies {
             let bucket = BucketName::parse(name)
                 .map_err(|error| Mistake::near(text, name, format!("`{name}` is no bucket name: {error}")))?;

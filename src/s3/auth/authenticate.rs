@@ -11,7 +11,6 @@ use super::chunked::ChunkSigner;
 use super::claim::{Claim, session_token};
 use super::credentials::{Credentials, SecretText};
 use super::payload::{DeclaredPayload, PayloadSigning};
-use super::query_signs::QuerySigns;
 use super::settings::{AuthSettings, client_address, exposed};
 use super::signing::seconds_of;
 use super::{header_pair, presigned, sigv2, sigv4, verify};
@@ -66,7 +65,8 @@ pub async fn authenticate<C: Credentials>(
     now: Stamp,
 ) -> Result<Authenticated<C::Principal>, S3Error> {
     let authorization = authorization(head)?;
-    let QuerySigns { version_4: is_presigned, version_2: is_version_2, .. } = QuerySigns::of(head.query);
+    let in_query = presigned::Parameters::of(head);
+    let (is_presigned, is_version_2) = (in_query.is_version_4(), in_query.is_version_2);
     let pair = header_pair::find(head)?;
     let used = [authorization.is_some(), is_presigned, is_version_2, pair.is_some()];
     if used.iter().filter(|used| **used).count() > 1 {
@@ -82,7 +82,7 @@ pub async fn authenticate<C: Credentials>(
         return verified(head, settings, credentials, claim, Mechanism::SigV4Header).await;
     }
     if is_presigned {
-        let claim = presigned::parse(head, settings, now_seconds)?;
+        let claim = presigned::parse(head, in_query, settings, now_seconds)?;
         return verified(head, settings, credentials, claim, Mechanism::SigV4Query).await;
     }
     if is_version_2 {
@@ -157,7 +157,7 @@ async fn verified<C: Credentials>(
     mechanism: Mechanism,
 ) -> Result<Authenticated<C::Principal>, S3Error> {
     let token = claim.session_token.as_ref().map(SecretText::expose);
-    let found = credentials.credential(&claim.access_key_id, token, exposed(head)).await;
+    let found = credentials.credential(&claim.access_key_id, token, || exposed(head)).await;
     let credential = found.map_err(|error| error.into_s3(&claim.access_key_id))?;
     let key = verify::verify(head, &claim, credential.secret.expose(), settings)?;
     let payload = match claim.payload {
@@ -189,7 +189,7 @@ async fn verified_version_2<C: Credentials>(
 ) -> Result<Authenticated<C::Principal>, S3Error> {
     let payload = unsigned_payload(head)?;
     let token = claim.session_token.as_ref().map(SecretText::expose);
-    let found = credentials.credential(&claim.access_key_id, token, exposed(head)).await;
+    let found = credentials.credential(&claim.access_key_id, token, || exposed(head)).await;
     let credential = found.map_err(|error| error.into_s3(&claim.access_key_id))?;
     sigv2::verify(head, &claim, credential.secret.expose())?;
     Ok(Authenticated {

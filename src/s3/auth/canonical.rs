@@ -113,21 +113,25 @@ fn is_canonical(part: &[u8]) -> bool {
 /// The canonical query: every pair but `leave_out`, decoded, encoded with the AWS set, sorted by encoded name and then
 /// value; a parameter without `=` gets one.
 pub fn canonical_query(query: &str, leave_out: Option<&str>) -> String {
+    let mut out = Vec::with_capacity(query.len() + 8);
+    push_canonical_query(&mut out, query, leave_out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn push_canonical_query(out: &mut Vec<u8>, query: &str, leave_out: Option<&str>) {
     let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = pairs(query)
         .map(|(name, value)| (canonical_query_part(name), canonical_query_part(value)))
         .filter(|(name, _)| leave_out.is_none_or(|left_out| left_out != name))
         .collect();
     pairs.sort_unstable();
-    let mut out = String::with_capacity(query.len() + pairs.len());
     for (i, (name, value)) in pairs.iter().enumerate() {
         if i > 0 {
-            out.push('&');
+            out.push(b'&');
         }
-        out.push_str(name);
-        out.push('=');
-        out.push_str(value);
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        out.extend_from_slice(value.as_bytes());
     }
-    out
 }
 
 /// The value of a header in the canonical request: trimmed, inner white space collapsed, repeats joined with a comma.
@@ -180,13 +184,13 @@ pub struct Signed {
 
 /// The canonical request.
 pub fn canonical_request(head: &RequestHead<'_>, signed: &Signed, reading: &Reading<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
+    let mut out = Vec::with_capacity(512 + head.query.len());
     out.extend_from_slice(reading.method.unwrap_or(head.method).as_bytes());
     out.push(b'\n');
     let path = reading.path.map_or_else(|| canonical_path(head.path), Cow::Borrowed);
     out.extend_from_slice(path.as_bytes());
     out.push(b'\n');
-    out.extend_from_slice(canonical_query(head.query, signed.leave_out).as_bytes());
+    push_canonical_query(&mut out, head.query, signed.leave_out);
     out.push(b'\n');
     for name in &signed.headers {
         out.extend_from_slice(name.as_bytes());

@@ -130,13 +130,13 @@ pub trait Credentials {
     /// Who a key belongs to.
     type Principal;
 
-    /// The secret and the owner of an access key; `token` comes with temporary ones. `exposed`: the request shows that the
-    /// node is reachable from elsewhere.
+    /// The secret and the owner of an access key; `token` comes with temporary ones. `exposed`, asked only where it matters: whether
+    /// the request shows that the node is reachable from elsewhere.
     fn credential(
         &self,
         id: &AccessKeyId,
         token: Option<&str>,
-        exposed: bool,
+        exposed: impl FnOnce() -> bool,
     ) -> impl Future<Output = Result<Credential<Self::Principal>, CredentialError>>;
 
     /// Compares a secret in constant time and counts wrong ones against key and address.

@@ -66,7 +66,7 @@ pub async fn authenticate_form<C: Credentials>(
     };
     let token = field(fields, SECURITY_TOKEN).filter(|token| !token.is_empty());
     let (access_key_id, signature) = parse(fields, settings)?;
-    let found = credentials.credential(&access_key_id, token, exposed(head)).await;
+    let found = credentials.credential(&access_key_id, token, || exposed(head)).await;
     let credential = found.map_err(|error| error.into_s3(&access_key_id))?;
     if !is_valid(&signature, credential.secret.expose(), policy_text) {
         let (Signature::Version4 { hex: provided, .. } | Signature::Version2 { base64: provided }) = signature;

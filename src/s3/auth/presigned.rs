@@ -3,6 +3,8 @@
 //! `X-Amz-Expires` outside 1 to 604800 is refused with 403, as ceph/s3-tests expects; a value that is no number at
 //! all is a malformed query, 400.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::canonical::Signed;
@@ -20,17 +22,20 @@ use crate::s3::request_head::{RequestHead, query_pairs};
 /// Longest life of a presigned URL, in seconds: a week.
 pub const EXPIRES_SECONDS_MAX: i64 = 604_800;
 
-/// The parameters, each exactly once.
+/// What a query says of a signature, gathered in one look: every request is looked at, and few have any.
 #[derive(Default)]
-struct Parameters {
-    algorithm: Option<String>,
-    credential: Option<String>,
-    date: Option<String>,
-    expires: Option<String>,
-    signed_headers: Option<String>,
-    signature: Option<String>,
-    content_sha256: Option<String>,
-    security_token: Option<String>,
+pub struct Parameters<'a> {
+    /// A parameter of Signature Version 2 is there.
+    pub is_version_2: bool,
+    is_twice: bool,
+    algorithm: Option<Cow<'a, str>>,
+    credential: Option<Cow<'a, str>>,
+    date: Option<Cow<'a, str>>,
+    expires: Option<Cow<'a, str>>,
+    signed_headers: Option<Cow<'a, str>>,
+    signature: Option<Cow<'a, str>>,
+    content_sha256: Option<Cow<'a, str>>,
+    security_token: Option<Cow<'a, str>>,
 }
 
 /// Makes headers of the `x-amz-*` parameters that some SDKs sign into the query in place of headers (metadata, ACL, storage
@@ -68,10 +73,48 @@ pub(super) fn is_own_parameter(name: &str) -> bool {
     OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
+impl<'a> Parameters<'a> {
+    /// Of the decoded names: whoever bears a URL could hide a signature in other spellings.
+    pub fn of(head: &RequestHead<'a>) -> Self {
+        let mut parameters = Self::default();
+        for (name, value) in head.query_pairs() {
+            let slot = match &*name {
+                "X-Amz-Algorithm" => &mut parameters.algorithm,
+                "X-Amz-Credential" => &mut parameters.credential,
+                "X-Amz-Date" => &mut parameters.date,
+                "X-Amz-Expires" => &mut parameters.expires,
+                "X-Amz-SignedHeaders" => &mut parameters.signed_headers,
+                "X-Amz-Signature" => &mut parameters.signature,
+                "X-Amz-Content-Sha256" => &mut parameters.content_sha256,
+                "X-Amz-Security-Token" => &mut parameters.security_token,
+                "AWSAccessKeyId" | "Signature" => {
+                    parameters.is_version_2 = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            parameters.is_twice |= slot.replace(value).is_some();
+        }
+        parameters
+    }
+
+    /// Whether a parameter of Signature Version 4 is there that nothing else has.
+    pub fn is_version_4(&self) -> bool {
+        self.algorithm.is_some() || self.credential.is_some() || self.signature.is_some()
+    }
+}
+
 /// Parses and checks all that needs no secret. Errs: AuthorizationQueryParametersError, AccessDenied (expired, not yet
 /// valid, `X-Amz-Expires` out of range, unsigned headers), InvalidToken, and the errors of `x-amz-content-sha256`.
-pub fn parse(head: &RequestHead<'_>, settings: &AuthSettings, now_seconds: i64) -> Result<Claim, S3Error> {
-    let parameters = collect(head)?;
+pub fn parse(
+    head: &RequestHead<'_>,
+    parameters: Parameters<'_>,
+    settings: &AuthSettings,
+    now_seconds: i64,
+) -> Result<Claim, S3Error> {
+    if parameters.is_twice {
+        return Err(malformed("An authentication query parameter is given twice."));
+    }
     let (Some(algorithm), Some(credential), Some(date), Some(expires), Some(signed_headers), Some(signature)) = (
         parameters.algorithm,
         parameters.credential,
@@ -98,32 +141,12 @@ pub fn parse(head: &RequestHead<'_>, settings: &AuthSettings, now_seconds: i64) 
     check_signed_headers(head, &headers, declared.exempt.then_some(CONTENT_SHA256))?;
     let session_token = session_token(head, parameters.security_token.as_deref())?;
     let signed = Signed { headers, payload: declared.line, leave_out: Some("X-Amz-Signature") };
+    let signature = signature.into_owned();
     Ok(Claim { access_key_id, scope, date, signed, signature, payload: declared.payload, session_token })
 }
 
 fn malformed(message: &'static str) -> S3Error {
     S3Error::with_message(ErrorCode::AuthorizationQueryParametersError, message)
-}
-
-fn collect(head: &RequestHead<'_>) -> Result<Parameters, S3Error> {
-    let mut parameters = Parameters::default();
-    for (name, value) in head.query_pairs() {
-        let slot = match &*name {
-            "X-Amz-Algorithm" => &mut parameters.algorithm,
-            "X-Amz-Credential" => &mut parameters.credential,
-            "X-Amz-Date" => &mut parameters.date,
-            "X-Amz-Expires" => &mut parameters.expires,
-            "X-Amz-SignedHeaders" => &mut parameters.signed_headers,
-            "X-Amz-Signature" => &mut parameters.signature,
-            "X-Amz-Content-Sha256" => &mut parameters.content_sha256,
-            "X-Amz-Security-Token" => &mut parameters.security_token,
-            _ => continue,
-        };
-        if slot.replace(value.into_owned()).is_some() {
-            return Err(malformed("An authentication query parameter is given twice."));
-        }
-    }
-    Ok(parameters)
 }
 
 /// Refuses a URL that is not yet valid, has expired, or claims a life out of range.

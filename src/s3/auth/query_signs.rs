@@ -1,4 +1,4 @@
-//! Which signatures the names of a query speak of. One look tells all of them: every request is looked at, and few have any.
+//! Which signatures the names of a query speak of, as far as that decides which of its parameters stand for headers.
 
 use actix_web::http::header::HeaderMap;
 
@@ -10,8 +10,6 @@ use crate::s3::request_head::query_names;
 pub struct QuerySigns {
     /// A parameter of Signature Version 2.
     pub version_2: bool,
-    /// A parameter of Signature Version 4.
-    pub version_4: bool,
     /// The very signature of Version 4.
     pub signature_4: bool,
     /// A parameter that does not belong to a signature of Version 4.
@@ -25,9 +23,8 @@ impl QuerySigns {
         for name in query_names(query) {
             match &*name {
                 "AWSAccessKeyId" | "Signature" => (signs.version_2, signs.others) = (true, true),
-                "X-Amz-Signature" => (signs.version_4, signs.signature_4) = (true, true),
-                "X-Amz-Algorithm" | "X-Amz-Credential" => signs.version_4 = true,
-                "X-Amz-Date" | "X-Amz-Expires" | "X-Amz-SignedHeaders" => {}
+                "X-Amz-Signature" => signs.signature_4 = true,
+                "X-Amz-Algorithm" | "X-Amz-Credential" | "X-Amz-Date" | "X-Amz-Expires" | "X-Amz-SignedHeaders" => {}
                 other => signs.others |= !presigned::is_own_parameter(other),
             }
         }
@@ -49,18 +46,18 @@ mod tests {
     #[test]
     fn names_are_decoded_and_have_their_case() {
         let signs = |query| {
-            let QuerySigns { version_2, version_4, signature_4, others } = QuerySigns::of(query);
-            [version_2, version_4, signature_4, others]
+            let QuerySigns { version_2, signature_4, others } = QuerySigns::of(query);
+            [version_2, signature_4, others]
         };
         for (query, found) in [
-            ("", [false; 4]),
-            ("acl&x=X-Amz-Signature", [false, false, false, true]),
-            ("X-Amz-Algorithm=a&X-Amz-Date=b", [false, true, false, false]),
-            ("X-Amz-Signature=a&x-id=GetObject", [false, true, true, true]),
-            ("%58-Amz-Signature=a", [false, true, true, false]),
-            ("x-amz-signature=a", [false, false, false, false]),
-            ("Signature=a&X-Amz-Credential=b", [true, true, false, true]),
-            ("AWSAccessKeyI%64", [true, false, false, true]),
+            ("", [false; 3]),
+            ("acl&x=X-Amz-Signature", [false, false, true]),
+            ("X-Amz-Algorithm=a&X-Amz-Date=b", [false; 3]),
+            ("X-Amz-Signature=a&x-id=GetObject", [false, true, true]),
+            ("%58-Amz-Signature=a", [false, true, false]),
+            ("x-amz-signature=a", [false; 3]),
+            ("Signature=a&X-Amz-Credential=b", [true, false, true]),
+            ("AWSAccessKeyI%64", [true, false, true]),
         ] {
             assert_eq!(signs(query), found, "{query}");
         }

@@ -167,12 +167,14 @@ pub fn public_url(head: &RequestHead<'_>, settings: &AuthSettings) -> Option<Pub
 /// Whether the request shows that the node can be reached from elsewhere: a forwarded header, a `Host` that is not
 /// loopback, or a peer that is not. The well-known secret is refused on such a request.
 pub fn exposed(head: &RequestHead<'_>) -> bool {
-    let forwarded = head.headers.keys().any(|name| {
-        let name = name.as_str();
-        name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip" | "via")
-    });
     let distant = head.peer.is_some_and(|peer| !peer.to_canonical().is_loopback());
-    forwarded || distant || !is_loopback_host(head.host())
+    let forwarded = || {
+        head.headers.keys().any(|name| {
+            let name = name.as_str();
+            name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip" | "via")
+        })
+    };
+    distant || !is_loopback_host(head.host()) || forwarded()
 }
 
 /// Splits a `Host` value into name and port. The brackets of an IPv6 address stay.
@@ -188,11 +190,14 @@ pub fn split_port(host: &str) -> (&str, Option<&str>) {
 }
 
 fn is_loopback_host(host: &str) -> bool {
-    let name = split_port(host).0.to_ascii_lowercase();
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&name);
+    let name = split_port(host).0;
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     match bare.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => bare == "localhost" || bare.ends_with(".localhost"),
+        Err(_) => {
+            let name = bare.to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
     }
 }
 

@@ -181,7 +181,7 @@ async fn mistakes_of_the_shape_leave_the_last_good_state_in_force() {
         let mut document = json!({"users": [admin(json!({}))]});
         document[list] = entries;
         node.write(&document.to_string());
-        assert!(client.credential(&id("admin"), None, true).await.is_ok());
+        assert!(client.credential(&id("admin"), None, || true).await.is_ok());
         let problem = client.problem().unwrap_or_else(|| panic!("{document} was taken"));
         assert!(problem.to_string().contains(words) && problem.line.is_some(), "{problem}");
     }

@@ -55,9 +55,9 @@ impl Credentials for Keys {
         &self,
         id: &AccessKeyId,
         token: Option<&str>,
-        exposed: bool,
+        exposed: impl FnOnce() -> bool,
     ) -> Result<Credential<String>, CredentialError> {
-        self.check(id, token, exposed)?;
+        self.check(id, token, exposed())?;
         Ok(Credential { secret: SecretText::new(SECRET), principal: Arc::new("example".to_owned()) })
     }
 

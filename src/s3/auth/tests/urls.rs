@@ -77,6 +77,15 @@ fn a_url_is_for_one_method_and_time() {
 }
 
 #[test]
+fn a_parameter_given_twice_in_any_spelling_is_refused() {
+    let url = url_to("k", "http://localhost:5000", None);
+    for again in ["X-Amz-Date=20130524T000000Z", "X-Amz-%44ate=1", "X-Amz-Signature="] {
+        let error = request(&format!("{url}&{again}")).run().unwrap_err();
+        assert_eq!(error.code(), ErrorCode::AuthorizationQueryParametersError, "{again}");
+    }
+}
+
+#[test]
 fn a_proxy_may_change_the_host() {
     let url = url_to("k", "https://s3.example.com", None);
     let mut used = request(&url);
