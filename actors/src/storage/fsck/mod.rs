@@ -26,14 +26,14 @@ use super::disk::Disk;
 use super::engine::StorageSettings;
 use super::journal;
 use super::opened::Opened;
-use super::recovery::Holes;
+use super::recovery::{Holes, Lost};
 use crate::clock::SharedClock;
 use crate::names::BucketName;
 
 /// How index and files disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
-    /// The journal holds batches behind its end: the disk lost acknowledged writes.
+    /// The journal holds batches behind its end, or was cut: the disk lost acknowledged writes.
     JournalHole,
     /// A row that cannot be read.
     UnreadableRow,
@@ -187,14 +187,14 @@ pub fn fsck(
     options: &CheckOptions,
     observer: &mut dyn CheckObserver,
 ) -> Result<Checked, StorageError> {
-    let mut behind = Vec::new();
+    let mut lost = Lost::default();
     let holes = match options.mend {
         Mend::Nothing => Holes::Refuse,
-        Mend::Safely | Mend::FromFiles => Holes::Drop(&mut behind),
+        Mend::Safely | Mend::FromFiles => Holes::Drop(&mut lost),
     };
     let opened = Opened::new(open_disk(settings)?, settings, holes)?;
     let mut check = Check::new(&opened, clock, options, observer)?;
-    check.journal(&behind);
+    check.journal(&lost);
     walk(check)
 }
 
