@@ -180,22 +180,32 @@ pub struct Checked {
 }
 
 /// Checks a data directory that no node has open. Errs: Io when one has, Unavailable when the journal has a hole and nothing may
-/// be mended, NoSuchBucket.
+/// be mended, Index when that is damaged, NoSuchBucket.
 pub fn fsck(
     settings: &StorageSettings,
     clock: SharedClock,
     options: &CheckOptions,
     observer: &mut dyn CheckObserver,
 ) -> Result<Checked, StorageError> {
-    let mut lost = Lost::default();
-    let holes = match options.mend {
-        Mend::Nothing => Holes::Refuse,
-        Mend::Safely | Mend::FromFiles => Holes::Drop(&mut lost),
-    };
-    let opened = Opened::new(open_disk(settings)?, settings, holes)?;
-    let mut check = Check::new(&opened, clock, options, observer)?;
-    check.journal(&lost);
-    walk(check)
+    guarded(|| {
+        let mut lost = Lost::default();
+        let holes = match options.mend {
+            Mend::Nothing => Holes::Refuse,
+            Mend::Safely | Mend::FromFiles => Holes::Drop(&mut lost),
+        };
+        let opened = Opened::new(open_disk(settings)?, settings, holes)?;
+        let mut check = Check::new(&opened, clock, options, observer)?;
+        check.journal(&lost);
+        walk(check)
+    })
+}
+
+/// Does what reads an index that may be damaged: its engine panics at a page that is none. Errs: Index then.
+fn guarded<T>(work: impl FnOnce() -> Result<T, StorageError>) -> Result<T, StorageError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let reason = "a page of the index is damaged; `myfsio reindex` makes a new index of the files";
+        Err(StorageError::Index(reason.to_owned()))
+    })
 }
 
 fn walk(mut check: Check<'_>) -> Result<Checked, StorageError> {

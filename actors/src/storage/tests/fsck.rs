@@ -376,6 +376,44 @@ async fn a_journal_that_was_cut_is_told_and_goes_on_only_when_asked_to() {
     }
 }
 
+/// Whatever page of the index is lost: a check says so and goes on living, and the files give all of it back.
+#[actix::test]
+async fn a_lost_page_of_the_index_is_no_dead_end() {
+    let node = node();
+    let bucket = bucket(&node.client, "pages").await;
+    let mut wanted = Vec::new();
+    for n in 0..150 {
+        let name = format!("folder{}/object-{n:04}", n % 7);
+        put(&node.client, &bucket, &name, body(n, 200)).await;
+        wanted.push((name, body(n, 200).to_vec()));
+    }
+    wanted.sort();
+    let stopped = stop(node).await;
+    let root = stopped.path();
+    let path = root.join(".myfsio.sys/index.redb");
+    let whole = std::fs::read(&path).unwrap();
+    let mut refused = 0;
+    for page in whole.chunks(4096).enumerate().filter(|(_, page)| page.iter().any(|byte| *byte != 0)).map(|(n, _)| n) {
+        let mut damaged = whole.clone();
+        damaged[page * 4096..][..4096].fill(0);
+        std::fs::write(&path, &damaged).unwrap();
+        let options = CheckOptions { mend: Mend::Nothing, data: false, bucket: None };
+        let check = || fsck::fsck(&settings(root), Arc::new(SystemClock), &options, &mut Heard::default());
+        let checked = unlocked(|| match check() {
+            Err(error @ StorageError::Io { .. }) if error.to_string().contains("another process") => Err(error),
+            other => Ok(other),
+        });
+        refused += u32::from(checked.is_err());
+        std::fs::write(&path, &damaged).unwrap();
+        rebuild(root);
+        let client = open(root);
+        let found = client.bucket(&bucket.name).unwrap();
+        expect(&client, &found, &wanted).await;
+        close(client).await;
+    }
+    assert!(refused > 3, "{refused}");
+}
+
 /// The journal still holds steps that were done long ago: they must not be done again to what came later.
 #[actix::test]
 async fn a_new_index_does_nothing_of_the_journal_twice() {
