@@ -329,6 +329,45 @@ fn without_a_ballast_the_node_waits_and_reads_go_on() {
     known.check(&node);
 }
 
+/// A delete marker frees nothing, and there may be very many.
+#[test]
+fn delete_markers_leave_the_ballast_to_deletes() {
+    let Some(device) = Device::mount(64, 16_384) else { return };
+    let root = device.path().join("data");
+    let node = start(&device, &[]);
+    node.create_bucket("bkt");
+    let enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    assert_eq!(node.ask("PUT", "/bkt?versioning", &[], enabled.as_bytes()).status, 200);
+    let versions: Vec<String> = (0..200)
+        .map(|n| {
+            let reply = node.ask("PUT", &target(&n.to_string()), &[], &bytes(n, 3_000));
+            reply.header("x-amz-version-id").expect("a version").to_owned()
+        })
+        .collect();
+    let whole = ballast_bytes(&root);
+    device.fill();
+    wait_until_degraded(&node);
+    let hide = |n: usize| node.ask("DELETE", &target(&(n % 200).to_string()), &[], b"").status;
+    let refused = (0..100_000).find(|n| match hide(*n) {
+        204 => false,
+        507 => true,
+        status => panic!("marker {n}: {status}"),
+    });
+    assert!(refused.is_some_and(|n| n > 200), "{refused:?}");
+    let left = ballast_bytes(&root);
+    assert!(left >= whole / 4 && left < whole, "{left} of {whole} bytes");
+    let tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+    let tagged = node.ask("PUT", &format!("/bkt/0?tagging&versionId={}", versions[0]), &[], tags.as_bytes());
+    assert_eq!((tagged.status, tagged.code().as_str()), (507, "InsufficientStorage"), "{tagged:?}");
+    for (n, version) in versions.iter().enumerate() {
+        let reply = node.ask("DELETE", &format!("/bkt/{n}?versionId={version}"), &[], b"");
+        assert_eq!(reply.status, 204, "{n}: {reply:?}");
+    }
+    std::fs::remove_file(device.path().join("filler")).unwrap();
+    wait_for("space", &node, || node.ask("PUT", "/bkt/later", &[], &bytes(5, 70_000)).status == 200);
+    assert_eq!(hide(0), 204);
+}
+
 #[test]
 fn no_more_files() {
     let Some(device) = Device::mount(128, 700) else { return };

@@ -162,7 +162,7 @@ fn ten_thousand_idle_connections_are_held() {
     }
     setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }).unwrap();
     // The node raises its own limit.
-    let node = Node::start_limited("-Sn 1024", &[("CONNECTIONS_PER_ADDRESS_MAX", "0")]);
+    let node = Node::start_limited("-Sn 1024", &[]);
     node.create_bucket("bkt");
     assert_serves(&node);
     let memory = node.resident_bytes();

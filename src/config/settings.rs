@@ -96,7 +96,7 @@ settings! {
             "Requests under way at once; more are answered 503 SlowDown.";
         "CONNECTIONS_MAX" connections_max: usize = Integer Text("16384"), parse::number::<usize, 1, 1_000_000>,
             "Connections open at once, idle ones included; more wait until one ends. Fewer when the limit of open files is too low, which the start warns of.";
-        "CONNECTIONS_PER_ADDRESS_MAX" connections_per_address_max: usize = Integer Text("4096"), parse::number::<usize, 0, 1_000_000>,
+        "CONNECTIONS_PER_ADDRESS_MAX" connections_per_address_max: usize = Integer Text("12288"), parse::number::<usize, 0, 1_000_000>,
             "Connections open at once from one client address, of IPv6 from one /64; more are refused with 503 SlowDown, over TLS by closing them. Proxies that TRUSTED_PROXIES lists have no limit, any other proxy counts as one client. 0: no limit.";
         "REQUEST_TIMEOUT_SECONDS" request_timeout_seconds: u64 = Integer Text("60"), parse::number::<u64, 1, 3_600>,
             "A client that sends nothing for this long while a body is due is refused with RequestTimeout; one that takes nothing of its answer for this long is cut off. The head of a request may take as long, but at most 30 seconds.";

@@ -50,6 +50,11 @@ impl Ballast {
         self.target
     }
 
+    /// Whether no more than half of it is left.
+    pub fn is_thin(&self) -> bool {
+        self.bytes.saturating_mul(2) <= self.target && self.target > 0
+    }
+
     /// Bytes of one step.
     pub fn step(&self) -> u64 {
         self.step

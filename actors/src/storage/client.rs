@@ -134,6 +134,7 @@ impl StorageClient {
 
     /// See [`ConfigureBucket`].
     pub async fn configure_bucket(&self, message: ConfigureBucket) -> Result<Configured, StorageError> {
+        self.shared.space.check_change()?;
         self.commit(message).await
     }
 
@@ -317,11 +318,15 @@ impl StorageClient {
 
     /// See [`DeleteObject`].
     pub async fn delete_object(&self, message: DeleteObject) -> Result<Deleted, StorageError> {
+        if message.version.is_none() && message.bucket.versioning != Versioning::Off {
+            self.shared.space.check_change()?;
+        }
         self.commit(message).await
     }
 
     /// See [`ChangeObject`].
     pub async fn change_object(&self, message: ChangeObject) -> Result<Arc<Object>, StorageError> {
+        self.shared.space.check_change()?;
         self.commit(message).await
     }
 

@@ -112,7 +112,11 @@ impl Committer {
                 let Ok(next) = self.proposals.try_recv() else { break };
                 self.plan(&mut batch, next);
             }
-            while let Ok(relocation) = self.relocations.try_recv() {
+            // There may be as many as the whole journal has objects; what is left comes with the next batches.
+            let most = batch.bytes + self.batch_bytes_max() / 2;
+            while batch.bytes < most
+                && let Ok(relocation) = self.relocations.try_recv()
+            {
                 self.plan(&mut batch, Proposal::new(relocation, None).0);
             }
             self.commit(batch);

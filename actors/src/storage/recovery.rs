@@ -42,13 +42,22 @@ pub(super) struct Recovered {
     pub replayed: u64,
 }
 
-/// What is to be done when the journal holds batches behind its end: the disk lost acknowledged writes in between.
+/// What is to be done when the journal holds batches behind its end, or a piece of it was cut off: the disk lost acknowledged writes.
 #[derive(Debug)]
 pub(super) enum Holes<'a> {
     /// Start nothing.
     Refuse,
-    /// Go on at the end of the journal, and hand over what lies behind the hole.
-    Drop(&'a mut Vec<ReadBatch>),
+    /// Go on at the end of the journal, and hand over what is known of the rest.
+    Drop(&'a mut Lost),
+}
+
+/// What is known of what a journal has lost.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    /// Which segment was cut, for people.
+    pub cut: Option<String>,
+    /// The batches behind its end.
+    pub behind: Vec<ReadBatch>,
 }
 
 /// Replays the journal over `index` and files, checkpoints, and reads what the node keeps in memory.
@@ -67,14 +76,26 @@ pub(super) fn recover(
     }
     let saved = read::<CheckpointRow>(rows, keys::META_CHECKPOINT)?.unwrap_or_default();
     let replay = Replay::open(disk, saved.generation)?;
+    let cut = replay.cut(&saved);
+    if let (Some(cut), Holes::Refuse) = (&cut, &holes) {
+        let message = format!(
+            "the journal was cut: {cut}, and what was acknowledged may be lost with the rest; restore the data directory from a \
+             backup, or let `myfsio fsck --repair` go on with what is left"
+        );
+        return Err(StorageError::Unavailable { reason: message });
+    }
     let mut position =
         Position { sequence: saved.sequence, next: (saved.segment, saved.offset), stamp: Stamp(saved.stamp) };
+    if replay.is_new() {
+        // The next one may have smaller segments.
+        position.next = (0, 0);
+    }
     let mut doomed = HashSet::new();
     for_each_batch(&replay, &mut position, &mut |batch| apply(&*rows.index, batch, &mut doomed))?;
     let highest = replay.highest_sequence()?;
     let end = position.sequence;
     match holes {
-        _ if highest <= end => {}
+        _ if highest <= end && cut.is_none() => {}
         Holes::Refuse if !saved.relaxed => {
             let message = format!(
                 "the journal ends at batch {end} but holds batch {highest}: the disk lost acknowledged writes between \
@@ -86,9 +107,9 @@ pub(super) fn recover(
             let why = "the journal has a hole, as DURABILITY=relaxed allows; what follows it is dropped";
             tracing::warn!(end, highest, "{why}");
         }
-        Holes::Drop(behind) => {
-            *behind = replay.behind(end)?;
-            keep(disk, behind, saved.generation)?;
+        Holes::Drop(lost) => {
+            *lost = Lost { cut, behind: replay.behind(end)? };
+            keep(disk, &lost.behind, saved.generation)?;
         }
     }
     let buckets = load_buckets(rows)?;

@@ -47,6 +47,8 @@ pub(super) struct Space {
     is_short: AtomicBool,
     /// The ballast is used up and did not suffice.
     exhausted: AtomicBool,
+    /// No more than half of the ballast is left: that is for what frees space.
+    is_thin: AtomicBool,
     /// Whether it is of use to wait for space: not at the start, and not when the node stops.
     patient: AtomicBool,
 }
@@ -78,6 +80,7 @@ impl Space {
             shortage: RwLock::new(None),
             is_short: AtomicBool::new(false),
             exhausted: AtomicBool::new(false),
+            is_thin: AtomicBool::new(false),
             patient: AtomicBool::new(false),
             disk,
         };
@@ -101,6 +104,13 @@ impl Space {
         let files = self.files.load(Ordering::Relaxed);
         let fits = left.saturating_sub(signed(bytes)) >= self.margin && files > 0;
         if fits && !self.is_short.load(Ordering::Relaxed) { Ok(()) } else { Err(StorageError::NoSpace) }
+    }
+
+    /// Whether a change may be made that takes little space and frees none: a delete marker, tags, a setting. There may be very
+    /// many of them. Errs: NoSpace.
+    pub fn check_change(&self) -> Result<(), StorageError> {
+        let refused = self.is_short.load(Ordering::Relaxed) && self.is_thin.load(Ordering::Relaxed);
+        if refused { Err(StorageError::NoSpace) } else { Ok(()) }
     }
 
     /// Claims room for a new body. Errs: NoSpace.
@@ -137,6 +147,7 @@ impl Space {
         let no_files = self.disk.free_space().is_ok_and(|there| there.files_total > 0 && there.files == 0);
         let released = !no_files && ballast.release();
         self.exhausted.store(!released, Ordering::SeqCst);
+        self.is_thin.store(ballast.is_thin(), Ordering::SeqCst);
         let left = mib(signed(ballast.bytes()));
         drop(ballast);
         if released {
@@ -194,6 +205,7 @@ impl Space {
             there.bytes = there.bytes.saturating_sub(ballast.bytes() - before);
         }
         let whole = ballast.bytes() >= ballast.target();
+        self.is_thin.store(ballast.is_thin(), Ordering::SeqCst);
         let step = signed(ballast.step().max(STEP_BYTES_MIN));
         let has_steps = ballast.bytes() > 0;
         drop(ballast);
@@ -360,6 +372,9 @@ mod tests {
         assert!(space.shortage().unwrap().contains("full"));
         assert!(matches!(space.claim(1), Err(StorageError::NoSpace)));
         assert!(!space.is_exhausted());
+        space.check_change().unwrap();
+        assert!(space.give_way() && space.give_way());
+        assert!(matches!(space.check_change(), Err(StorageError::NoSpace)), "half of it is for what frees space");
         let never: Result<(), _> = space.sparing(|| Err(StorageError::NoSpace));
         assert!(matches!(never, Err(StorageError::NoSpace)));
         assert_eq!(ballast_file(&root), 0);
@@ -367,6 +382,7 @@ mod tests {
         space.tend();
         assert_eq!(ballast_file(&root), 8 << 20);
         assert!(space.shortage().is_none() && !space.is_exhausted());
+        space.check_change().unwrap();
         space.claim(1).unwrap();
     }
 

@@ -1,16 +1,16 @@
 //! Takes the aws-chunked framing off a body (S3 API Reference, "Signature Calculations for the Authorization Header:
 //! Transferring Payload in Multiple Chunks" and "… Including Trailing Headers").
 //!
-//! No I/O: bytes go in as they arrive, verified bytes come out as slices of them.
-//! INVARIANT: a byte of a signed chunk leaves only after the chunk's signature was verified, so a chunk is held whole
-//! and its size is bounded. Each signature covers the one before, hence chunks cannot be replayed, reordered or left
-//! out.
+//! No I/O: bytes go in as they arrive, and come out as slices of them. Nothing is held until it is verified: a chunk may be as
+//! large as its body, and a client that stops within one must cost no more than another.
+//! INVARIANT: a body ends well only when every chunk's signature was verified, so whoever takes the bytes keeps them from others
+//! until then. Each signature covers the one before, hence chunks cannot be replayed, reordered or left out.
 //!
 //! Tolerated, since clients do it: a blank line between the last chunk and the trailers, trailer lines that end in a
 //! bare line feed, and a missing line end at the very end. None of them can change what was signed.
 
 use actix_web::http::header::HeaderMap;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::payload::PayloadSigning;
@@ -18,16 +18,12 @@ use super::signing::{AmzDate, EMPTY_SHA256, Scope, SigningKey, same_secret, sha2
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::request_head::RequestHead;
 
-/// Largest signed chunk, in bytes: it is held in memory until verified.
-pub const SIGNED_CHUNK_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Longest line in front of a chunk, in bytes.
 pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
 /// All trailer lines together, in bytes.
 pub const TRAILER_BYTES_MAX: usize = 16 * 1024;
 /// Most declared trailers.
 pub const TRAILERS_MAX: usize = 32;
-/// Pieces shorter than this are copied together, so that a client that sends single bytes costs no more than its bytes.
-const SMALL_PIECE_BYTES: usize = 4 * 1024;
 
 const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature";
 
@@ -104,35 +100,6 @@ enum State {
     Failed,
 }
 
-/// The bytes of one signed chunk while its signature is not yet known to be right.
-#[derive(Debug, Default)]
-struct Held {
-    pieces: Vec<Bytes>,
-    small: BytesMut,
-}
-
-impl Held {
-    fn push(&mut self, piece: Bytes) {
-        if piece.len() < SMALL_PIECE_BYTES {
-            self.small.extend_from_slice(&piece);
-            return;
-        }
-        self.flush();
-        self.pieces.push(piece);
-    }
-
-    fn flush(&mut self) {
-        if !self.small.is_empty() {
-            self.pieces.push(self.small.split().freeze());
-        }
-    }
-
-    fn release_into(&mut self, out: &mut Vec<Bytes>) {
-        self.flush();
-        out.append(&mut self.pieces);
-    }
-}
-
 /// The decoder of one body.
 #[derive(Debug)]
 pub struct ChunkedDecoder {
@@ -147,7 +114,6 @@ pub struct ChunkedDecoder {
     /// Signature of the chunk under way.
     signature: String,
     digest: Sha256,
-    held: Held,
     trailers: Trailers,
     trailer_bytes: usize,
     trailers_signed: bool,
@@ -171,7 +137,6 @@ impl ChunkedDecoder {
             line: Vec::new(),
             signature: String::new(),
             digest: Sha256::new(),
-            held: Held::default(),
             trailers: Vec::new(),
             trailer_bytes: 0,
             trailers_signed: false,
@@ -196,9 +161,9 @@ impl ChunkedDecoder {
         Ok(Some(Self::new(kind, decoded_length(head)?, declared)))
     }
 
-    /// Takes the next bytes of the body and returns those that are decoded and verified, in order. Errs:
-    /// SignatureDoesNotMatch, IncompleteBody, InvalidRequest, EntityTooLarge, MalformedTrailerError; after an error the
-    /// decoder takes no more.
+    /// Takes the next bytes of the body and returns those that are decoded, in order; that they are what was signed shows when
+    /// [`ChunkedDecoder::finish`] says so. Errs: SignatureDoesNotMatch, IncompleteBody, InvalidRequest, MalformedTrailerError; after
+    /// an error the decoder takes no more.
     pub fn feed(&mut self, input: Bytes) -> Result<Vec<Bytes>, S3Error> {
         let mut out = Vec::new();
         let result = self.advance(input, &mut out);
@@ -286,12 +251,6 @@ impl ChunkedDecoder {
             let signature = extensions.split(';').find_map(|extension| extension.strip_prefix("chunk-signature="));
             let signature = signature.ok_or_else(|| malformed("a chunk has no chunk-signature"))?;
             signature.clone_into(&mut self.signature);
-            if size > SIGNED_CHUNK_BYTES_MAX {
-                let message = "A signed chunk may have at most 16 MiB.";
-                return Err(S3Error::with_message(ErrorCode::EntityTooLarge, message)
-                    .field("ProposedSize", size.to_string())
-                    .field("MaxSizeAllowed", SIGNED_CHUNK_BYTES_MAX.to_string()));
-            }
         }
         if size > self.decoded_length - self.decoded {
             return Err(incomplete("The chunks have more bytes than x-amz-decoded-content-length says."));
@@ -314,14 +273,11 @@ impl ChunkedDecoder {
         self.decoded += taken;
         if self.signer.is_some() {
             self.digest.update(&part);
-            self.held.push(part);
-        } else {
-            out.push(part);
         }
+        out.push(part);
         self.state = State::Data { left: left - taken };
         if left == taken {
             self.accept_chunk()?;
-            self.held.release_into(out);
             self.state = State::DataEnd;
         }
         Ok(())

@@ -10,15 +10,15 @@ use crate::clock::SharedClock;
 use crate::names::{BucketId, ObjectKey, Stamp, VersionId};
 use crate::storage::checkpoint::seal;
 use crate::storage::digest::Digests;
-use crate::storage::disk::{DiskFile, FileStamp, LOST_FOLDER, is_absent};
+use crate::storage::disk::{DiskFile, FileStamp, JOURNAL_FOLDER, LOST_FOLDER, is_absent};
 use crate::storage::index::RowChange;
-use crate::storage::journal::ReadBatch;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, KeyUse, QueueName, Usage, Versioning};
 use crate::storage::opened::Opened;
 use crate::storage::overlay::LiveRows;
 use crate::storage::plan::{adopted_row, marker, random};
 use crate::storage::progress::Position;
+use crate::storage::recovery::Lost;
 use crate::storage::rows::{self, FileTag, KeyUseRow, ObjectRow, QueueTotalsRow, UsageRow};
 use crate::storage::{StorageError, edits};
 
@@ -325,9 +325,14 @@ impl<'a> Check<'a> {
     }
 
     /// Tells of what the disk lost of the journal.
-    pub fn journal(&mut self, behind: &[ReadBatch]) {
+    pub fn journal(&mut self, lost: &Lost) {
         let end = self.opened.recovered.position.sequence;
-        for batch in behind {
+        if let Some(cut) = &lost.cut {
+            let detail = format!("{cut}; what was acknowledged after batch {end} is lost");
+            // Mended as far as that goes: a new journal is made.
+            self.tell(Difference::JournalHole, JOURNAL_FOLDER, detail, true);
+        }
+        for batch in &lost.behind {
             let detail = format!("lost with batch {}, since the journal ends at {end}", batch.sequence);
             for (key, _) in batch.entries.iter().flat_map(|entry| &entry.changes) {
                 if let Some(RowKind::Object(bucket, key)) = keys::kind(key) {

@@ -26,14 +26,14 @@ use super::disk::Disk;
 use super::engine::StorageSettings;
 use super::journal;
 use super::opened::Opened;
-use super::recovery::Holes;
+use super::recovery::{Holes, Lost};
 use crate::clock::SharedClock;
 use crate::names::BucketName;
 
 /// How index and files disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
-    /// The journal holds batches behind its end: the disk lost acknowledged writes.
+    /// The journal holds batches behind its end, or was cut: the disk lost acknowledged writes.
     JournalHole,
     /// A row that cannot be read.
     UnreadableRow,
@@ -180,22 +180,32 @@ pub struct Checked {
 }
 
 /// Checks a data directory that no node has open. Errs: Io when one has, Unavailable when the journal has a hole and nothing may
-/// be mended, NoSuchBucket.
+/// be mended, Index when that is damaged, NoSuchBucket.
 pub fn fsck(
     settings: &StorageSettings,
     clock: SharedClock,
     options: &CheckOptions,
     observer: &mut dyn CheckObserver,
 ) -> Result<Checked, StorageError> {
-    let mut behind = Vec::new();
-    let holes = match options.mend {
-        Mend::Nothing => Holes::Refuse,
-        Mend::Safely | Mend::FromFiles => Holes::Drop(&mut behind),
-    };
-    let opened = Opened::new(open_disk(settings)?, settings, holes)?;
-    let mut check = Check::new(&opened, clock, options, observer)?;
-    check.journal(&behind);
-    walk(check)
+    guarded(|| {
+        let mut lost = Lost::default();
+        let holes = match options.mend {
+            Mend::Nothing => Holes::Refuse,
+            Mend::Safely | Mend::FromFiles => Holes::Drop(&mut lost),
+        };
+        let opened = Opened::new(open_disk(settings)?, settings, holes)?;
+        let mut check = Check::new(&opened, clock, options, observer)?;
+        check.journal(&lost);
+        walk(check)
+    })
+}
+
+/// Does what reads an index that may be damaged: its engine panics at a page that is none. Errs: Index then.
+fn guarded<T>(work: impl FnOnce() -> Result<T, StorageError>) -> Result<T, StorageError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let reason = "a page of the index is damaged; `myfsio reindex` makes a new index of the files";
+        Err(StorageError::Index(reason.to_owned()))
+    })
 }
 
 fn walk(mut check: Check<'_>) -> Result<Checked, StorageError> {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use super::check::Check;
 use super::salvage::Salvage;
-use super::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, files, fsck, open_disk};
+use super::{
+    CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, files, fsck, guarded, open_disk,
+};
 use crate::clock::SharedClock;
 use crate::names::{BucketId, BucketName, CanonicalId, ObjectKey, Stamp};
 use crate::storage::StorageError;
@@ -44,7 +46,7 @@ pub fn reindex(
     owner: &CanonicalId,
     observer: &mut dyn CheckObserver,
 ) -> Result<Checked, StorageError> {
-    let old = match Opened::new(open_disk(settings)?, settings, Holes::Refuse) {
+    let old = match guarded(|| Opened::new(open_disk(settings)?, settings, Holes::Refuse)) {
         Ok(old) => Some(old),
         Err(error) if is_unreadable(&error) => {
             tracing::warn!(%error, "the index cannot be read: what only it knows is lost");
@@ -53,7 +55,16 @@ pub fn reindex(
         Err(error) => return Err(error),
     };
     let mut quiet = Quiet { observer, told: Checked::default() };
-    build(settings, &clock, owner, old, &mut quiet)?;
+    let has_old = old.is_some();
+    match guarded(|| build(settings, &clock, owner, old, &mut quiet)) {
+        // It could be opened, and some page of it is none.
+        Err(error) if has_old && is_unreadable(&error) => {
+            tracing::warn!(%error, "the index cannot be read: what only it knows is lost");
+            quiet.told = Checked::default();
+            build(settings, &clock, owner, None, &mut quiet)?;
+        }
+        other => other?,
+    }
     let options = CheckOptions { mend: Mend::Safely, data: false, bucket: None };
     let checked = fsck(settings, clock, &options, &mut quiet)?;
     Ok(Checked { differences: quiet.told.differences, mended: quiet.told.mended, ..checked })

@@ -124,11 +124,11 @@ impl Journal {
     /// `position` with sequence `sequence_next`.
     pub fn open(disk: &Disk, bytes: u64, position: &CheckpointRow, strict: bool) -> Result<Self, StorageError> {
         let mut segments = Vec::new();
-        let mut segment_bytes = bytes;
+        // The size at creation stays, whatever the setting says now.
+        let there = (0..SEGMENTS).find_map(|number| disk.stamp_at(&segment_path(number)).ok().flatten());
+        let segment_bytes = there.map_or(bytes, |there| there.size);
         for number in 0..SEGMENTS {
             let file = open_segment(disk, number, segment_bytes)?;
-            // The size at creation stays, whatever the setting says now.
-            segment_bytes = file.stamp().map_err(|e| failed("look at", number, e))?.size;
             segments.push(Segment { file: Arc::new(file), last: 0, pin: Arc::new(()) });
         }
         Ok(Self {

@@ -23,8 +23,8 @@ pub(in crate::storage) struct ReadBatch {
 /// Reads the journal from a checkpoint to its end.
 #[derive(Debug)]
 pub(in crate::storage) struct Replay {
-    segments: Vec<DiskFile>,
-    segment_bytes: u64,
+    /// Each with its size in bytes; none for one that is not there.
+    segments: Vec<Option<(DiskFile, u64)>>,
     salt: Salt,
     /// Generation of the run that wrote what is to be read: batches of earlier runs do not count.
     generation: u64,
@@ -34,18 +34,31 @@ impl Replay {
     /// Opens whatever segments are there; `generation` is that of the last checkpoint.
     pub fn open(disk: &Disk, generation: u64) -> Result<Self, StorageError> {
         let mut segments = Vec::new();
-        let mut segment_bytes = 0;
         for number in 0..SEGMENTS {
-            match disk.open_file(&segment_path(number)) {
-                Ok(file) => {
-                    segment_bytes = file.stamp().map_err(|e| failed("look at", number, e))?.size;
-                    segments.push(file);
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => break,
+            match disk.open_stamped(&segment_path(number)) {
+                Ok((file, stamp)) => segments.push(Some((file, stamp.size))),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => segments.push(None),
                 Err(e) => return Err(failed("open", number, e)),
             }
         }
-        Ok(Self { segments, segment_bytes, salt: salt(disk)?, generation })
+        Ok(Self { segments, salt: salt(disk)?, generation })
+    }
+
+    /// Whether there is no journal yet, or none any more.
+    pub fn is_new(&self) -> bool {
+        self.segments.iter().all(Option::is_none)
+    }
+
+    /// Which segment was cut, for people: each gets its size before its name, the same for all, and keeps it. A `checkpoint` that
+    /// lies behind the end of its segment tells so, too. None when all that are there are whole.
+    pub fn cut(&self, checkpoint: &CheckpointRow) -> Option<String> {
+        let sizes = || self.segments.iter().enumerate().filter_map(|(n, file)| Some((n, file.as_ref()?.1)));
+        let whole = sizes().map(|(_, bytes)| bytes).max()?;
+        let is_cut = |(number, bytes): &(usize, u64)| {
+            *bytes < whole || (*number == checkpoint.segment as usize && *bytes < checkpoint.offset)
+        };
+        let (number, bytes) = sizes().find(is_cut)?;
+        Some(format!("{} has {bytes} of {} bytes", segment_path(number).display(), whole.max(checkpoint.offset)))
     }
 
     /// The batch after `sequence`, which stands at `position` or, if it did not fit there, at the start of the next
@@ -121,7 +134,7 @@ impl Replay {
     ) -> Result<(), StorageError> {
         for segment in 0..self.segments.len() as u32 {
             let mut offset = 0;
-            while offset + HEADER_BYTES as u64 <= self.segment_bytes {
+            while offset + HEADER_BYTES as u64 <= self.segment(segment).map_or(0, |(_, bytes)| bytes) {
                 if let Some(header) = self.header_at(segment, offset)? {
                     work(header, segment, offset)?;
                 }
@@ -131,23 +144,29 @@ impl Replay {
         Ok(())
     }
 
+    /// A segment that is there, with its size in bytes.
+    fn segment(&self, number: u32) -> Option<(&DiskFile, u64)> {
+        let segment = self.segments.get(usize::try_from(number).ok()?)?.as_ref();
+        segment.map(|(file, bytes)| (file, *bytes))
+    }
+
     /// A header, if one that fits the segment stands there.
     fn header_at(&self, segment: u32, offset: u64) -> Result<Option<Header>, StorageError> {
         let number = usize::try_from(segment).unwrap_or(usize::MAX);
-        let Some(file) = self.segments.get(number) else { return Ok(None) };
-        if offset + HEADER_BYTES as u64 > self.segment_bytes {
+        let Some((file, segment_bytes)) = self.segment(segment) else { return Ok(None) };
+        if offset + HEADER_BYTES as u64 > segment_bytes {
             return Ok(None);
         }
         let mut bytes = [0; HEADER_BYTES];
         file.read_exact_at(&mut bytes, offset).map_err(|e| failed("read", number, e))?;
-        let fits = |h: &Header| offset.saturating_add(h.bytes_on_disk()) <= self.segment_bytes;
+        let fits = |h: &Header| offset.saturating_add(h.bytes_on_disk()) <= segment_bytes;
         Ok(Header::parse(&bytes).filter(fits))
     }
 
     /// The payload, if its checksum holds.
     fn payload_of(&self, header: Header, segment: u32, offset: u64) -> Result<Option<Bytes>, StorageError> {
         let number = usize::try_from(segment).unwrap_or(usize::MAX);
-        let Some(file) = self.segments.get(number) else { return Ok(None) };
+        let Some((file, _)) = self.segment(segment) else { return Ok(None) };
         let mut payload = vec![0; usize::try_from(header.payload).unwrap_or(0)];
         file.read_exact_at(&mut payload, offset + HEADER_BYTES as u64).map_err(|e| failed("read", number, e))?;
         Ok((header.checksum(&payload, &self.salt) == header.crc).then(|| payload.into()))

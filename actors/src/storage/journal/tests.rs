@@ -94,6 +94,61 @@ fn any_torn_tail_ends_the_journal() {
 }
 
 #[test]
+fn a_cut_segment_is_told_and_costs_nothing_of_the_others() {
+    for (number, bytes) in [(3, 0), (3, 10), (3, 1 << 14), (1, 0), (0, 4096)] {
+        let root = tempfile::tempdir().unwrap();
+        let disk = Disk::open(root.path(), false).unwrap();
+        let start = at(0, (0, 0));
+        let mut journal = Journal::open(&disk, 1 << 15, &start, false).unwrap();
+        for n in 1..=3 {
+            journal.append(&[entry(n, 10)], Stamp(7)).unwrap();
+        }
+        assert_eq!(Replay::open(&disk, 1).unwrap().cut(&start), None);
+        let file = std::fs::File::options().write(true).open(root.path().join(segment_path(number))).unwrap();
+        file.set_len(bytes).unwrap();
+        let replay = Replay::open(&disk, 1).unwrap();
+        let cut = replay.cut(&start).unwrap();
+        assert_eq!(cut, format!(".myfsio.sys/journal/segment-{number} has {bytes} of 32768 bytes"));
+        assert_eq!(replay.highest_sequence().unwrap(), if number == 0 { 1 } else { 3 }, "{cut}");
+    }
+}
+
+#[test]
+fn a_journal_of_which_all_segments_were_cut_ends_before_its_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Disk::open(root.path(), false).unwrap();
+    let mut journal = Journal::open(&disk, 1 << 15, &at(0, (0, 0)), false).unwrap();
+    journal.append(&[entry(1, 10_000)], Stamp(7)).unwrap();
+    let written = journal.append(&[entry(2, 10)], Stamp(7)).unwrap();
+    for number in 0..4 {
+        let file = std::fs::File::options().write(true).open(root.path().join(segment_path(number))).unwrap();
+        file.set_len(8192).unwrap();
+    }
+    let replay = Replay::open(&disk, 1).unwrap();
+    assert!(replay.cut(&at(2, written.next)).is_some());
+    assert_eq!(replay.cut(&at(0, (0, 0))), None);
+}
+
+#[test]
+fn a_segment_that_is_not_there_hides_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Disk::open(root.path(), false).unwrap();
+    let start = at(0, (0, 0));
+    let mut journal = Journal::open(&disk, 1 << 15, &start, false).unwrap();
+    for n in 1..=3 {
+        journal.append(&[entry(n, 20_000)], Stamp(7)).unwrap();
+    }
+    std::fs::remove_file(root.path().join(segment_path(1))).unwrap();
+    let replay = Replay::open(&disk, 1).unwrap();
+    let first = replay.next(0, (0, 0)).unwrap().unwrap();
+    assert!(replay.next(1, first.next).unwrap().is_none());
+    assert_eq!(replay.highest_sequence().unwrap(), 3);
+    // The one that is made anew is as large as the others, whatever the setting says by now.
+    Journal::open(&disk, 1 << 16, &start, false).unwrap();
+    assert_eq!(Replay::open(&disk, 1).unwrap().cut(&start), None);
+}
+
+#[test]
 fn a_later_batch_behind_a_broken_one_is_seen() {
     let root = tempfile::tempdir().unwrap();
     let disk = Disk::open(root.path(), false).unwrap();

@@ -95,6 +95,33 @@ pub async fn put_with(
     client.put_object(message).await
 }
 
+/// A small object with these attributes.
+pub async fn put_as(
+    client: &StorageClient,
+    bucket: &Arc<Bucket>,
+    name: &str,
+    bytes: Bytes,
+    attributes: Attributes,
+) -> Result<Stored, StorageError> {
+    let (key, owner) = (key(name), owner());
+    let begin = BeginBody { bucket, key: &key, owner: &owner, size: Some(bytes.len() as u64) };
+    let mut writer = client.begin_body(begin, DigestPlan::default(), None)?;
+    writer.write(bytes).await?;
+    let body = writer.finish().await?;
+    let message = PutObject {
+        bucket: Arc::clone(bucket),
+        key,
+        owner,
+        attributes,
+        controls: Controls::default(),
+        body,
+        checksum: None,
+        conditions: WriteConditions::default(),
+        replica: None,
+    };
+    client.put_object(message).await
+}
+
 pub async fn put(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, bytes: Bytes) -> Stored {
     try_put(client, bucket, name, bytes, WriteConditions::default()).await.unwrap()
 }

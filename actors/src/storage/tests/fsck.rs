@@ -27,6 +27,16 @@ pub fn run(root: &Path, mend: Mend, data: bool) -> (Checked, Vec<Finding>) {
     (checked, heard.0)
 }
 
+/// Why something is refused.
+fn refusal(mut open: impl FnMut() -> Result<(), StorageError>) -> StorageError {
+    unlocked(|| match open() {
+        Err(StorageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::ResourceBusy => {
+            Err(StorageError::io("open", "the root", source))
+        }
+        other => Ok(other.unwrap_err()),
+    })
+}
+
 fn names(findings: &[Finding]) -> Vec<(&'static str, &str)> {
     let mut names: Vec<_> = findings.iter().map(|f| (f.difference.name(), f.place.as_str())).collect();
     names.sort_unstable();
@@ -326,6 +336,82 @@ async fn a_hole_in_the_journal_is_told_and_what_lies_behind_it_is_kept() {
     let client = open(root);
     assert_eq!(get(&client, &bucket, "before").await.unwrap(), body(1, 100));
     assert!(matches!(get(&client, &bucket, "behind/small").await, Err(StorageError::NoSuchKey { .. })));
+}
+
+#[actix::test]
+async fn a_journal_that_was_cut_is_told_and_goes_on_only_when_asked_to() {
+    for (number, bytes) in [(3, 0), (2, 100), (0, 8192)] {
+        let node = node();
+        let bucket = bucket(&node.client, "cut").await;
+        put(&node.client, &bucket, "first", body(1, 100)).await;
+        put(&node.client, &bucket, "second", body(2, 100)).await;
+        let copy = crashed_copy(&node);
+        let root = copy.path();
+        let segment = root.join(format!(".myfsio.sys/journal/segment-{number}"));
+        let whole = segment.metadata().unwrap().len();
+        std::fs::File::options().write(true).open(&segment).unwrap().set_len(bytes).unwrap();
+        let refused = refusal(|| StorageClient::start(&settings(root), Arc::new(SystemClock)).map(drop)).to_string();
+        assert!(refused.contains("was cut") && refused.contains("fsck --repair"), "{refused}");
+        let options = CheckOptions { mend: Mend::Nothing, data: false, bucket: None };
+        let check = || fsck::fsck(&settings(root), Arc::new(SystemClock), &options, &mut Heard::default()).map(drop);
+        assert!(matches!(refusal(check), StorageError::Unavailable { .. }));
+        // No index is thrown away for a journal.
+        let other = CanonicalId::from_bytes([9; 32]);
+        let rebuild = || fsck::reindex(&settings(root), Arc::new(SystemClock), &other, &mut Heard::default()).map(drop);
+        assert!(matches!(refusal(rebuild), StorageError::Unavailable { .. }));
+        assert_eq!(segment.metadata().unwrap().len(), bytes);
+        let (_, findings) = run(root, Mend::Safely, false);
+        let told: Vec<_> = findings.iter().filter(|f| f.difference == Difference::JournalHole).collect();
+        assert!(matches!(told[..], [told] if told.detail.contains(&format!("segment-{number}"))), "{told:?}");
+        let kept = std::fs::read_dir(root.join(".myfsio.sys/lost+found")).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(kept.join(format!("segment-{number}")).metadata().unwrap().len(), bytes);
+        let client = open(root);
+        let found = client.bucket(&bucket.name).unwrap();
+        if number > 0 {
+            assert_eq!(get(&client, &found, "second").await.unwrap(), body(2, 100), "it stands in another segment");
+        }
+        put(&client, &found, "third", body(3, 100)).await;
+        assert_eq!(segment.metadata().unwrap().len(), whole);
+        close(client).await;
+    }
+}
+
+/// Whatever page of the index is lost: a check says so and goes on living, and the files give all of it back.
+#[actix::test]
+async fn a_lost_page_of_the_index_is_no_dead_end() {
+    let node = node();
+    let bucket = bucket(&node.client, "pages").await;
+    let mut wanted = Vec::new();
+    for n in 0..150 {
+        let name = format!("folder{}/object-{n:04}", n % 7);
+        put(&node.client, &bucket, &name, body(n, 200)).await;
+        wanted.push((name, body(n, 200).to_vec()));
+    }
+    wanted.sort();
+    let stopped = stop(node).await;
+    let root = stopped.path();
+    let path = root.join(".myfsio.sys/index.redb");
+    let whole = std::fs::read(&path).unwrap();
+    let mut refused = 0;
+    for page in whole.chunks(4096).enumerate().filter(|(_, page)| page.iter().any(|byte| *byte != 0)).map(|(n, _)| n) {
+        let mut damaged = whole.clone();
+        damaged[page * 4096..][..4096].fill(0);
+        std::fs::write(&path, &damaged).unwrap();
+        let options = CheckOptions { mend: Mend::Nothing, data: false, bucket: None };
+        let check = || fsck::fsck(&settings(root), Arc::new(SystemClock), &options, &mut Heard::default());
+        let checked = unlocked(|| match check() {
+            Err(error @ StorageError::Io { .. }) if error.to_string().contains("another process") => Err(error),
+            other => Ok(other),
+        });
+        refused += u32::from(checked.is_err());
+        std::fs::write(&path, &damaged).unwrap();
+        rebuild(root);
+        let client = open(root);
+        let found = client.bucket(&bucket.name).unwrap();
+        expect(&client, &found, &wanted).await;
+        close(client).await;
+    }
+    assert!(refused > 3, "{refused}");
 }
 
 /// The journal still holds steps that were done long ago: they must not be done again to what came later.

@@ -365,6 +365,25 @@ async fn a_strangers_folder_in_the_way_costs_no_object() {
     assert_eq!(files_below(&node.root.path().join(".myfsio.sys/buckets")).len(), 1, "one version, one file");
 }
 
+/// A file that a person put where the folder of many objects belongs: while the committer waits for room in the journal, each of them
+/// has something to tell their rows, and together that is more than a segment.
+#[actix::test]
+async fn a_strangers_file_in_the_way_of_very_many_objects_ends_nothing() {
+    let node = node();
+    let bucket = bucket(&node.client, "inway").await;
+    std::fs::write(node.root.path().join("inway/folder"), b"a note").unwrap();
+    let names: Vec<String> = (0..8000).map(|n| format!("folder/{0}/{0}/{n}", "x".repeat(250))).collect();
+    let attributes = Attributes { content_type: Some("x".repeat(3000)), ..Attributes::default() };
+    let puts = names.iter().map(|name| {
+        let (client, bucket, attributes) = (&node.client, &bucket, attributes.clone());
+        async move { put_as(client, bucket, name, body(1, 1), attributes).await }
+    });
+    futures_util::stream::iter(puts).buffer_unordered(2000).for_each(|stored| async { drop(stored.unwrap()) }).await;
+    put(&node.client, &bucket, "last", body(2, 100)).await;
+    assert_eq!(get(&node.client, &bucket, &names[7999]).await.unwrap(), body(1, 1));
+    node.client.stop().await.unwrap();
+}
+
 #[actix::test]
 async fn what_stands_in_the_way_of_a_replay_is_told_to_the_row() {
     let node = node();
