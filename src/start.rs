@@ -136,7 +136,8 @@ async fn front(config: Config) -> Result<(), RunError> {
     let scheme = scheme(tls.as_ref());
     let line = format!("MyFSIO {}\n  console {scheme}://{address}/ui\n", env!("CARGO_PKG_VERSION"));
     let _ = io::stdout().lock().write_all(line.as_bytes());
-    console::front::serve(listener, tls, run_folder(&config.storage_root)).await.map_err(RunError::Start)
+    let patience = Duration::from_secs(config.shutdown_timeout_seconds);
+    console::front::serve(listener, tls, run_folder(&config.storage_root), patience).await.map_err(RunError::Start)
 }
 
 /// The certificate of the listeners, which is looked at from now on. Errs: it cannot be used.
@@ -323,8 +324,19 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     stop_asked(&mut interrupt, &mut terminate).await;
     readiness::tell(State::Stopping);
     tracing::info!("stopping: requests under way are finished first");
+    // The sockets have no workers that would wait for theirs.
+    let sockets = async {
+        if let Some(socket) = &admin_socket {
+            socket.drain().await;
+        }
+        if let Some(socket) = &console_socket {
+            socket.drain().await;
+        }
+    };
+    let drained = async { tokio::join!(stopper.stop(), tokio::time::timeout(settings.shutdown_timeout, sockets)) };
     tokio::select! {
-        () = stopper.stop() => {}
+        // What is left after the time is cut off.
+        ((), _) = drained => {}
         () = stop_asked(&mut interrupt, &mut terminate) => tracing::warn!("asked again: requests under way are cut off"),
     }
     serving.abort();
