@@ -36,6 +36,7 @@ use crate::backup::sources;
 use crate::cli::Mode;
 use crate::config::{Config, Durability, Secret};
 use crate::console::{self, Console, ConsoleSettings};
+use crate::data_owner::refuse_root_of_others;
 use crate::import;
 use crate::jobs::{self, Jobs};
 use crate::limits;
@@ -85,6 +86,9 @@ pub enum RunError {
     /// Its data directory is another's.
     #[error("{0}")]
     Earlier(String),
+    /// Its data directory is another user's.
+    #[error("{0}")]
+    Owner(String),
     /// Its users.
     #[error("users: {0}")]
     Iam(#[from] IamError),
@@ -158,6 +162,7 @@ pub fn for_one_command<T: Send + 'static>(
     config: &Config,
     command: impl FnOnce(UnixStream) -> io::Result<T> + Send + 'static,
 ) -> Result<io::Result<T>, RunError> {
+    refuse_root_of_others(&config.storage_root).map_err(RunError::Owner)?;
     // Who runs a command reads its answer, not what the node says of itself.
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
@@ -180,6 +185,7 @@ pub fn at_own_socket<T: Send + 'static>(
     config: &Config,
     command: impl FnOnce(&Path) -> T + Send + 'static,
 ) -> Result<T, RunError> {
+    refuse_root_of_others(&config.storage_root).map_err(RunError::Owner)?;
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
         let running = Running::start(config).await?;
