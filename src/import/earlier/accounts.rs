@@ -10,7 +10,7 @@ use super::{CONFIG_BYTES_MAX, SYSTEM};
 use crate::import::beneath::Folder;
 
 /// Actions that this node knows, too.
-const ACTIONS: [&str; 25] = [
+const ACTIONS: [&str; 30] = [
     "*",
     "list",
     "read",
@@ -36,6 +36,11 @@ const ACTIONS: [&str; 25] = [
     "iam:delete_user",
     "iam:rotate_key",
     "iam:update_policy",
+    "iam:listusers",
+    "iam:createuser",
+    "iam:deleteuser",
+    "iam:rotateaccesskey",
+    "iam:putuserpolicy",
 ];
 /// What only administrators may here.
 const OF_ADMINISTRATORS: [&str; 6] =
@@ -314,6 +319,9 @@ mod tests {
         );
         assert_eq!(first.policies, json!([{"bucket": "b", "actions": ["read"]}]));
         assert_eq!(first.lost.len(), 1);
+        let named = json!([{"bucket": "*", "actions": ["iam:ListUsers", "s3:GetObject"]}]);
+        let aliases = user(&json!({"access_key": "AK", "secret_key": "SK", "policies": named})).unwrap();
+        assert_eq!((aliases.policies, aliases.lost.len()), (named, 0));
         let later = user(&json!({
             "user_id": "u-1", "display_name": "Admin", "enabled": false, "expires_at": "2030-01-01T00:00:00Z",
             "access_keys": [{"access_key": "A1", "secret_key": "S1", "status": "inactive"}, {"access_key": "A2", "secret_key": "S2"}],
