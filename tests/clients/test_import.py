@@ -1,5 +1,6 @@
 """`myfsio import`: from the data folders of earlier generations, from plain folders, and from other S3 servers."""
 
+import datetime
 import json
 import os
 import signal
@@ -200,6 +201,24 @@ def test_nothing_of_an_earlier_folder_is_widened(node, tmp_path):
     for key in keys[:2]:
         with refused(403):
             node.client(key["access_key"], key["secret_key"]).list_buckets()
+
+
+def test_what_was_locked_once_comes_too(node, node_factory):
+    other = node_factory()
+    s3 = other.client()
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    until = int(time.time()) + 2
+    s3.put_object(Bucket="locked", Key="once", Body=b"x", ObjectLockMode="GOVERNANCE",
+                  ObjectLockRetainUntilDate=datetime.datetime.fromtimestamp(until, datetime.UTC))
+    time.sleep(max(0, until + 1 - time.time()))
+    status, found, told = run(node, "--from", "s3://", "--endpoint", other.endpoint, AWS_ACCESS_KEY_ID=nodes.ACCESS,
+                              AWS_SECRET_ACCESS_KEY=nodes.SECRET)
+    assert (status, told["imported"]) == (0, 1), found
+    node.start()
+    here, there = (client.get_object(Bucket="locked", Key="once") for client in (node.client(), s3))
+    for name in ("VersionId", "LastModified", "ObjectLockMode", "ObjectLockRetainUntilDate"):
+        assert here[name] == there[name]
+    node.client().delete_object(Bucket="locked", Key="once", VersionId=here["VersionId"])
 
 
 def test_a_bucket_that_was_begun_is_configured_to_its_end(node, tmp_path):
