@@ -203,6 +203,25 @@ def test_nothing_of_an_earlier_folder_is_widened(node, tmp_path):
             node.client(key["access_key"], key["secret_key"]).list_buckets()
 
 
+def test_no_policy_of_a_bucket_keeps_an_import_out(node, tmp_path):
+    """An import is repeated until the move is done, and by then the bucket has the policy that it had there."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "new").write_bytes(b"new")
+    node.start()
+    s3 = node.client()
+    s3.create_bucket(Bucket="strict")
+    s3.put_bucket_policy(Bucket="strict", Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::strict", "arn:aws:s3:::strict/*"],
+         "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}))
+    with refused(403):
+        s3.put_object(Bucket="strict", Key="k", Body=b"")
+    status, found, told = run(node, "--from", source, "--into", "strict")
+    assert (status, told["imported"]) == (0, 1), found
+    s3.delete_bucket_policy(Bucket="strict")
+    assert body(s3, "strict", "new") == b"new"
+
+
 def test_what_was_locked_once_comes_too(node, node_factory):
     other = node_factory()
     s3 = other.client()
