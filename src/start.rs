@@ -141,7 +141,9 @@ async fn front(config: Config) -> Result<(), RunError> {
     let line = format!("MyFSIO {}\n  console {scheme}://{address}/ui\n", env!("CARGO_PKG_VERSION"));
     let _ = io::stdout().lock().write_all(line.as_bytes());
     let patience = Duration::from_secs(config.shutdown_timeout_seconds);
-    console::front::serve(listener, tls, run_folder(&config.storage_root), patience).await.map_err(RunError::Start)
+    let connections = console::front::connections(config.connections_per_address_max, config.trusted_proxies.clone());
+    let run = run_folder(&config.storage_root);
+    console::front::serve(listener, tls, run, connections, patience).await.map_err(RunError::Start)
 }
 
 /// The certificate of the listeners, which is looked at from now on. Errs: it cannot be used.

@@ -17,12 +17,16 @@ use tokio::sync::{Semaphore, watch};
 
 use super::socket::{NAME, line_of};
 use super::traffic::Watched;
+use crate::config::TrustedProxies;
+use crate::connections::Connections;
 use crate::private_socket::find;
 use crate::readiness::{self, State};
 use crate::tls::{self, Tls};
 
 /// Connections at once; further ones wait.
 const CONNECTIONS_MAX: u16 = 200;
+/// Those of one address, whatever is set: nobody takes all of them.
+const SHARE_MAX: usize = 100;
 /// How long to wait after a connection could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long nothing comes behind the last bytes of an answer until it is taken for whole, once the front is to end.
@@ -36,8 +40,19 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 const NO_NODE: &str = include_str!("../../templates/no_node.html");
 
+/// Who may connect how often: as the node's own listeners have it, as far as there is room.
+pub fn connections(per_address_max: usize, proxies: TrustedProxies) -> Arc<Connections> {
+    Connections::new(per_address_max.min(SHARE_MAX), proxies)
+}
+
 /// Serves the port until the process is told to stop; what is under way then has `patience`. `run`: the folder of the node's sockets.
-pub async fn serve(listener: TcpListener, tls: Option<Tls>, run: PathBuf, patience: Duration) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    run: PathBuf,
+    connections: Arc<Connections>,
+    patience: Duration,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let own = listener.local_addr()?;
@@ -55,12 +70,14 @@ pub async fn serve(listener: TcpListener, tls: Option<Tls>, run: PathBuf, patien
             _ = terminate.recv() => break,
             taken = taken => match taken {
                 Ok((place, stream, client)) => {
+                    // Who has its share is told by closing: what it would ask is not read.
+                    let Some(share) = connections.admit(client.ip()) else { continue };
                     let (run, tls, stopping) = (run.clone(), tls.clone(), stopping.subscribe());
                     tokio::task::spawn_local(async move {
                         if let Err(error) = hand_on(stream, (client, own), tls.as_ref(), run, stopping).await {
                             tracing::debug!(%error, "a connection ended early");
                         }
-                        drop(place);
+                        drop((place, share));
                     });
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,

@@ -82,6 +82,35 @@ def test_a_stop_finishes_what_is_under_way(front, which):
     client.close()
 
 
+def test_no_address_takes_all_connections_of_the_front(front):
+    _, _, port = front
+    held = []
+    # More than one address may have, and less than there are.
+    for _ in range(120):
+        client = socket.create_connection(("127.0.0.1", port), timeout=10)
+        client.settimeout(0.5)
+        client.sendall(b"G")
+        held.append(client)
+    for client in held[100:]:
+        try:
+            refused = client.recv(1)
+        except ConnectionResetError:
+            refused = b""
+        assert refused == b"", "it has its share, and is told so"
+    for client in held:
+        client.close()
+    end = time.monotonic() + 30
+    while True:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            client.request("GET", "/healthz")
+            assert client.getresponse().status == 200
+            return
+        except (OSError, http.client.HTTPException):
+            assert time.monotonic() < end, "who has gone gives back its share"
+            time.sleep(0.05)
+
+
 def test_a_command_under_way_is_finished(node_factory):
     """At the admin socket, as commands and imports ask."""
     node = node_factory(SHUTDOWN_TIMEOUT_SECONDS=60)
