@@ -22,7 +22,7 @@ use crate::server::{ServerSettings, own_requests};
 /// Name of the socket in `run`.
 pub const NAME: &str = "admin.sock";
 /// Commands at once; further ones wait.
-const CONNECTIONS_MAX: usize = 16;
+const CONNECTIONS_MAX: u16 = 16;
 /// How long to wait after a connection could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -30,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct AdminSocket {
     serving: JoinHandle<()>,
+    places: Arc<Semaphore>,
     socket: PrivateSocket,
 }
 
@@ -37,6 +38,13 @@ impl AdminSocket {
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.socket.path()
+    }
+
+    /// Lets in nobody else, and waits until whoever is in has an answer.
+    pub async fn drain(&self) {
+        self.serving.abort();
+        // An error means that there are no places any more.
+        let _all = self.places.acquire_many(CONNECTIONS_MAX.into()).await;
     }
 }
 
@@ -63,10 +71,11 @@ fn try_listen(node: &Arc<Node>, settings: &ServerSettings, run: &Path) -> io::Re
     let listener = UnixListener::from_std(listener)?;
     tracing::debug!(path = %socket.path().display(), "the admin socket");
     let (node, settings) = (Arc::clone(node), settings.clone());
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX.into()));
+    let free = Arc::clone(&places);
     let serving = tokio::task::spawn_local(async move {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&free).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let (node, settings) = (Arc::clone(&node), settings.clone());
@@ -79,7 +88,7 @@ fn try_listen(node: &Arc<Node>, settings: &ServerSettings, run: &Path) -> io::Re
             }
         }
     });
-    Ok(AdminSocket { serving, socket })
+    Ok(AdminSocket { serving, places, socket })
 }
 
 /// Serves one connection until it ends.

@@ -14,6 +14,7 @@ pub mod connection;
 pub mod connections;
 pub mod console;
 mod constraint;
+mod data_owner;
 pub mod decisions;
 #[cfg(any(test, feature = "internals"))]
 pub mod fuzzing;

@@ -36,6 +36,7 @@ use crate::backup::sources;
 use crate::cli::Mode;
 use crate::config::{Config, Durability, Secret};
 use crate::console::{self, Console, ConsoleSettings};
+use crate::data_owner::refuse_root_of_others;
 use crate::import;
 use crate::jobs::{self, Jobs};
 use crate::limits;
@@ -85,6 +86,9 @@ pub enum RunError {
     /// Its data directory is another's.
     #[error("{0}")]
     Earlier(String),
+    /// Its data directory is another user's.
+    #[error("{0}")]
+    Owner(String),
     /// Its users.
     #[error("users: {0}")]
     Iam(#[from] IamError),
@@ -136,7 +140,10 @@ async fn front(config: Config) -> Result<(), RunError> {
     let scheme = scheme(tls.as_ref());
     let line = format!("MyFSIO {}\n  console {scheme}://{address}/ui\n", env!("CARGO_PKG_VERSION"));
     let _ = io::stdout().lock().write_all(line.as_bytes());
-    console::front::serve(listener, tls, run_folder(&config.storage_root)).await.map_err(RunError::Start)
+    let patience = Duration::from_secs(config.shutdown_timeout_seconds);
+    let connections = console::front::connections(config.connections_per_address_max, config.trusted_proxies.clone());
+    let run = run_folder(&config.storage_root);
+    console::front::serve(listener, tls, run, connections, patience).await.map_err(RunError::Start)
 }
 
 /// The certificate of the listeners, which is looked at from now on. Errs: it cannot be used.
@@ -157,6 +164,7 @@ pub fn for_one_command<T: Send + 'static>(
     config: &Config,
     command: impl FnOnce(UnixStream) -> io::Result<T> + Send + 'static,
 ) -> Result<io::Result<T>, RunError> {
+    refuse_root_of_others(&config.storage_root).map_err(RunError::Owner)?;
     // Who runs a command reads its answer, not what the node says of itself.
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
@@ -179,6 +187,7 @@ pub fn at_own_socket<T: Send + 'static>(
     config: &Config,
     command: impl FnOnce(&Path) -> T + Send + 'static,
 ) -> Result<T, RunError> {
+    refuse_root_of_others(&config.storage_root).map_err(RunError::Owner)?;
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
         let running = Running::start(config).await?;
@@ -323,8 +332,19 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     stop_asked(&mut interrupt, &mut terminate).await;
     readiness::tell(State::Stopping);
     tracing::info!("stopping: requests under way are finished first");
+    // The sockets have no workers that would wait for theirs.
+    let sockets = async {
+        if let Some(socket) = &admin_socket {
+            socket.drain().await;
+        }
+        if let Some(socket) = &console_socket {
+            socket.drain().await;
+        }
+    };
+    let drained = async { tokio::join!(stopper.stop(), tokio::time::timeout(settings.shutdown_timeout, sockets)) };
     tokio::select! {
-        () = stopper.stop() => {}
+        // What is left after the time is cut off.
+        ((), _) = drained => {}
         () = stop_asked(&mut interrupt, &mut terminate) => tracing::warn!("asked again: requests under way are cut off"),
     }
     serving.abort();

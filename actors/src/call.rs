@@ -33,12 +33,18 @@ pub enum CallError<E> {
 pub struct Door<A: Actor> {
     address: Addr<A>,
     permits: Arc<Semaphore>,
+    calls_max: usize,
     deadline: Duration,
 }
 
 impl<A: Actor> Clone for Door<A> {
     fn clone(&self) -> Self {
-        Self { address: self.address.clone(), permits: Arc::clone(&self.permits), deadline: self.deadline }
+        Self {
+            address: self.address.clone(),
+            permits: Arc::clone(&self.permits),
+            calls_max: self.calls_max,
+            deadline: self.deadline,
+        }
     }
 }
 
@@ -51,7 +57,12 @@ impl<A: Actor> fmt::Debug for Door<A> {
 impl<A: Actor> Door<A> {
     /// A door that lets `calls_max` calls be under way at once, each for at most `deadline`.
     pub fn new(address: Addr<A>, calls_max: usize, deadline: Duration) -> Self {
-        Self { address, permits: Arc::new(Semaphore::new(calls_max)), deadline }
+        Self { address, permits: Arc::new(Semaphore::new(calls_max)), calls_max, deadline }
+    }
+
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.calls_max.saturating_sub(self.permits.available_permits())
     }
 
     /// Sends `message` and waits for its result. Errs: Busy at once when no permit is free.

@@ -49,11 +49,9 @@ pub fn create(
     let folder = directory.join(format!("{id}{INCOMPLETE}"));
     make_private(&folder)?;
     let make = || -> Result<Manifest, Trouble> {
-        let exported = storage.snapshot()?.export(&folder, earlier.map(|it| it.folder.as_path()), progress)?;
+        let mut snapshot = storage.snapshot()?;
+        // Before objects are copied, which takes its time: users, rules and keys of the same moment.
         let mut files = Vec::new();
-        for name in [ROWS_FILE, FILES_FILE] {
-            files.push(listed(&folder, name)?);
-        }
         let (mut has_secret, mut has_master) = (false, false);
         for source in sources {
             let (is_wanted, has) = match source.opens {
@@ -65,6 +63,10 @@ pub fn create(
                 files.push(listed(&folder, source.name)?);
                 has.into_iter().for_each(|has| *has = true);
             }
+        }
+        let exported = snapshot.export(&folder, earlier.map(|it| it.folder.as_path()), progress)?;
+        for name in [ROWS_FILE, FILES_FILE] {
+            files.push(listed(&folder, name)?);
         }
         let shares_with = earlier.map(|it| it.manifest.id.clone());
         let manifest = manifest(&id, now, &node_id, exported, (has_secret, has_master), shares_with, files);

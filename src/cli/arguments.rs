@@ -295,7 +295,7 @@ fn grammar() -> Command {
                 .action(ArgAction::Set)
                 .help_heading(setting.group)
                 .hide_short_help(true)
-                .help(setting.help);
+                .help(format!("{} [default: {}]", setting.help, setting.default_told()));
             Some(match setting.kind {
                 // The `=` is required, so that the word behind a bare flag stays the command.
                 Kind::Boolean => {
@@ -360,6 +360,15 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn help_tells_the_default_of_every_setting() {
+        let help = command().render_long_help().to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        for setting in SETTINGS.iter().filter(|setting| setting.flag().is_some()) {
+            let told = format!("{} [default: {}]", setting.help, setting.default_told());
+            assert!(help.contains(&told), "{}", setting.key);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use myfsio_actors::storage::{self, CheckObserver, CheckOptions, CheckProgress, C
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::data_owner::refuse_root_of_others;
 use crate::import;
 use crate::start::storage_settings;
 
@@ -42,6 +43,7 @@ pub struct Reindex {
 /// Runs `myfsio fsck`. Errs: one line; also when differences are left.
 pub fn fsck(config: &Config, asked: &Fsck) -> Result<(), String> {
     import::refuse_earlier(&config.storage_root)?;
+    refuse_root_of_others(&config.storage_root)?;
     let mend = if asked.repair { Mend::Safely } else { Mend::Nothing };
     let options = CheckOptions { mend, data: asked.data, bucket: None };
     let mut report = Report::new(asked.json);
@@ -52,6 +54,7 @@ pub fn fsck(config: &Config, asked: &Fsck) -> Result<(), String> {
 /// Runs `myfsio reindex`. Errs: one line; also when differences are left.
 pub fn reindex(config: &Config, asked: &Reindex) -> Result<(), String> {
     import::refuse_earlier(&config.storage_root)?;
+    refuse_root_of_others(&config.storage_root)?;
     let (settings, clock) = (storage_settings(config), Arc::new(SystemClock));
     let mut report = Report::new(asked.json);
     if let Some(bucket) = &asked.bucket {

@@ -48,7 +48,7 @@ pub(super) fn command() -> Command {
             .long("policy")
             .value_name("JSON")
             .value_parser(policies)
-            .help("A policy, or a list of them, in either form: {\"bucket\", \"actions\"} or an AWS document; @FILE reads it from there")
+            .help("A policy, or a list of them, in either form: {\"bucket\", \"actions\"} or an AWS document; @FILE reads it from there, - from standard input")
     };
     Command::new("user")
         .about("Make, remove, list or change users, whether the node runs or not")
@@ -91,6 +91,7 @@ pub(super) fn command() -> Command {
 fn policies(text: &str) -> Result<Value, String> {
     let text = match text.strip_prefix('@') {
         Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
+        None if text == "-" => std::io::read_to_string(std::io::stdin()).map_err(|error| format!("-: {error}"))?,
         None => text.to_owned(),
     };
     match serde_json::from_str(&text).map_err(|error| format!("no JSON: {error}"))? {

@@ -73,6 +73,16 @@ impl Setting {
     pub fn flag(&self) -> Option<String> {
         (!self.kind.is_secret()).then(|| self.key.replace('_', "-"))
     }
+
+    /// What holds when nobody gives it, in words.
+    pub fn default_told(&self) -> String {
+        match self.default {
+            DefaultValue::Unset => "unset".to_owned(),
+            DefaultValue::Text(text) => text.to_owned(),
+            DefaultValue::UnderStorageRoot(below) => format!("STORAGE_ROOT/{below}"),
+            DefaultValue::Cores => "number of cores".to_owned(),
+        }
+    }
 }
 
 /// Where a value came from, strongest first.

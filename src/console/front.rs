@@ -13,16 +13,24 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::socket::{NAME, line_of};
+use super::traffic::Watched;
+use crate::config::TrustedProxies;
+use crate::connections::Connections;
 use crate::private_socket::find;
+use crate::readiness::{self, State};
 use crate::tls::{self, Tls};
 
 /// Connections at once; further ones wait.
-const CONNECTIONS_MAX: usize = 200;
+const CONNECTIONS_MAX: u16 = 200;
+/// Those of one address, whatever is set: nobody takes all of them.
+const SHARE_MAX: usize = 100;
 /// How long to wait after a connection could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long nothing comes behind the last bytes of an answer until it is taken for whole, once the front is to end.
+const SILENCE: Duration = Duration::from_secs(1);
 /// How long a handshake may take.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the head of a request is waited for that no node will see.
@@ -32,35 +40,60 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 const NO_NODE: &str = include_str!("../../templates/no_node.html");
 
-/// Serves the port until the process is told to stop. `run`: the folder of the node's sockets.
-pub async fn serve(listener: TcpListener, tls: Option<Tls>, run: PathBuf) -> io::Result<()> {
+/// Who may connect how often: as the node's own listeners have it, as far as there is room.
+pub fn connections(per_address_max: usize, proxies: TrustedProxies) -> Arc<Connections> {
+    Connections::new(per_address_max.min(SHARE_MAX), proxies)
+}
+
+/// Serves the port until the process is told to stop; what is under way then has `patience`. `run`: the folder of the node's sockets.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    run: PathBuf,
+    connections: Arc<Connections>,
+    patience: Duration,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let own = listener.local_addr()?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX.into()));
+    let stopping = watch::Sender::new(false);
+    readiness::tell(State::Ready);
     loop {
         let taken = async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
             listener.accept().await.map(|(stream, client)| (place, stream, client))
         };
         tokio::select! {
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
             taken = taken => match taken {
                 Ok((place, stream, client)) => {
-                    let (run, tls) = (run.clone(), tls.clone());
+                    // Who has its share is told by closing: what it would ask is not read.
+                    let Some(share) = connections.admit(client.ip()) else { continue };
+                    let (run, tls, stopping) = (run.clone(), tls.clone(), stopping.subscribe());
                     tokio::task::spawn_local(async move {
-                        if let Err(error) = hand_on(stream, (client, own), tls.as_ref(), run).await {
+                        if let Err(error) = hand_on(stream, (client, own), tls.as_ref(), run, stopping).await {
                             tracing::debug!(%error, "a connection ended early");
                         }
-                        drop(place);
+                        drop((place, share));
                     });
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
         }
     }
+    readiness::tell(State::Stopping);
+    drop(listener);
+    stopping.send_replace(true);
+    tokio::select! {
+        _all = places.acquire_many(CONNECTIONS_MAX.into()) => {}
+        () = tokio::time::sleep(patience) => tracing::warn!("requests under way are cut off"),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 async fn hand_on(
@@ -68,20 +101,27 @@ async fn hand_on(
     (address, own): (SocketAddr, SocketAddr),
     tls: Option<&Tls>,
     run: PathBuf,
+    mut stopping: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let _ = client.set_nodelay(true);
-    let (mut client, mark) = tls::accept(client, tls, HANDSHAKE_PATIENCE).await?;
+    let (client, mark) = tls::accept(client, tls, HANDSHAKE_PATIENCE).await?;
+    let mut client = Watched::new(client);
     let found = tokio::task::spawn_blocking(move || find(&run, NAME)).await.map_err(io::Error::other)?;
     let connected = match found {
         Ok(path) => UnixStream::connect(path).await,
         Err(error) => Err(error),
     };
-    match connected {
-        Ok(mut node) => {
-            node.write_all(line_of(address, own, mark.as_ref()).as_bytes()).await?;
-            copy_bidirectional(&mut client, &mut node).await.map(drop)
-        }
-        Err(_) => refuse(&mut client).await,
+    let Ok(mut node) = connected else { return refuse(&mut client).await };
+    node.write_all(line_of(address, own, mark.as_ref()).as_bytes()).await?;
+    let traffic = client.traffic();
+    let quiet = async {
+        // An error means that the front is gone.
+        drop(stopping.wait_for(|stopping| *stopping).await);
+        traffic.quiet(SILENCE).await;
+    };
+    tokio::select! {
+        copied = copy_bidirectional(&mut client, &mut node) => copied.map(drop),
+        () = quiet => Ok(()),
     }
 }
 

@@ -29,6 +29,7 @@ mod service;
 mod socket;
 mod store;
 mod text;
+mod traffic;
 mod units;
 mod upload_form;
 mod visit;

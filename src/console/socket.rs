@@ -24,7 +24,7 @@ use crate::tls::Mark;
 /// Name of the socket in `run`.
 pub const NAME: &str = "console.sock";
 /// Connections at once; further ones wait.
-const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_MAX: u16 = 256;
 /// How long to wait after a connection could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Longest first line, in bytes: 107 of the PROXY protocol (section 2.1), and what we add.
@@ -34,7 +34,17 @@ const LINE_BYTES_MAX: usize = 160;
 #[derive(Debug)]
 pub struct ConsoleSocket {
     serving: JoinHandle<()>,
+    places: Arc<Semaphore>,
     _socket: PrivateSocket,
+}
+
+impl ConsoleSocket {
+    /// Lets in nobody else, and waits until whoever is in has an answer.
+    pub async fn drain(&self) {
+        self.serving.abort();
+        // An error means that there are no places any more.
+        let _all = self.places.acquire_many(CONNECTIONS_MAX.into()).await;
+    }
 }
 
 impl Drop for ConsoleSocket {
@@ -59,10 +69,11 @@ fn try_listen(console: &Arc<Console>, patience: Patience, run: &Path) -> io::Res
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
     let console = Arc::clone(console);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX.into()));
+    let free = Arc::clone(&places);
     let serving = tokio::task::spawn_local(async move {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&free).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let console = Arc::clone(&console);
@@ -75,7 +86,7 @@ fn try_listen(console: &Arc<Console>, patience: Patience, run: &Path) -> io::Res
             }
         }
     });
-    Ok(ConsoleSocket { serving, _socket: socket })
+    Ok(ConsoleSocket { serving, places, _socket: socket })
 }
 
 async fn serve(console: &Arc<Console>, patience: Patience, mut stream: UnixStream) {

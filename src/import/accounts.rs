@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::earlier::{Accounts, User};
+use super::earlier::{Accounts, Key, User};
 use super::node::NodeApi;
 use super::run::Run;
 use crate::replication::{Failure, Method};
@@ -30,8 +30,11 @@ impl Run<'_> {
                 continue;
             };
             match add_user(node, user).await {
-                Ok(true) => drop(self.counts.users.fetch_add(1, Ordering::Relaxed)),
-                Ok(false) => {
+                Ok(Some(lost)) => {
+                    self.counts.users.fetch_add(1, Ordering::Relaxed);
+                    lost.iter().for_each(|reason| self.left_out(&place, reason));
+                }
+                Ok(None) => {
                     let access_key = user.keys.first().map(|key| key.access_key.as_str()).unwrap_or_default();
                     self.noted(&place, &format!("the access key {access_key} is there already, and stays as it is"));
                 }
@@ -84,15 +87,16 @@ impl Run<'_> {
     }
 }
 
-/// Adds a user; answers whether it was not there.
-async fn add_user(node: &NodeApi, user: &User) -> Result<bool, Failure> {
-    let Some((first, others)) = user.keys.split_first() else { return Ok(false) };
+/// Adds a user; answers what of it could not be, or none when it is there already. What must not be used is disabled before anything else
+/// can fail.
+async fn add_user(node: &NodeApi, user: &User) -> Result<Option<Vec<String>>, Failure> {
+    let Some((first, others)) = user.keys.split_first() else { return Ok(None) };
     let one =
         |name: &str| -> Vec<String> { IAM.iter().map(|part| (*part).to_owned()).chain([name.to_owned()]).collect() };
     let route = one(&first.access_key);
     let route: Vec<&str> = route.iter().map(String::as_str).collect();
     match node.json(Method::GET, &route, None).await {
-        Ok(_) => return Ok(false),
+        Ok(_) => return Ok(None),
         Err(failure) if failure.status() == 404 => {}
         Err(failure) => return Err(failure),
     }
@@ -101,19 +105,31 @@ async fn add_user(node: &NodeApi, user: &User) -> Result<bool, Failure> {
         "expires_at": user.expires_at,
     });
     node.json(Method::POST, &IAM, Some(&document)).await?;
+    let disabled = json!({ "enabled": false });
+    if !user.enabled {
+        node.json(Method::PATCH, &route, Some(&disabled)).await?;
+    }
     let keys = [route.as_slice(), &["access-keys"]].concat();
+    let disable = async |key: &Key| match key.enabled {
+        true => Ok(()),
+        false => {
+            let route = [keys.as_slice(), &[key.access_key.as_str()]].concat();
+            node.json(Method::PATCH, &route, Some(&disabled)).await.map(drop)
+        }
+    };
+    disable(first).await?;
+    let mut lost = Vec::new();
     for key in others {
         let document = json!({ "access_key": key.access_key, "secret_key": key.secret_key.as_str() });
-        node.json(Method::POST, &keys, Some(&document)).await?;
+        let added = match node.json(Method::POST, &keys, Some(&document)).await {
+            Ok(_) => disable(key).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = added {
+            lost.push(format!("its access key {}: {failure}", key.access_key));
+        }
     }
-    for key in user.keys.iter().filter(|key| !key.enabled) {
-        let route = [keys.as_slice(), &[key.access_key.as_str()]].concat();
-        node.json(Method::PATCH, &route, Some(&json!({ "enabled": false }))).await?;
-    }
-    if !user.enabled {
-        node.json(Method::PATCH, &route, Some(&json!({ "enabled": false }))).await?;
-    }
-    Ok(true)
+    Ok(Some(lost))
 }
 
 /// Adds a connection, unless one of its name is there; answers its id here.

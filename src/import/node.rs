@@ -176,14 +176,16 @@ impl NodeApi {
         let mut made = Made { is_new, keeps_versions: status.is_some(), locks: false };
         made.locks = self.ask(Method::GET, place, &[("object-lock", "")], Vec::new(), Payload::Empty).await.is_ok();
         if settings.versioning != Versioning::Off && !made.keeps_versions {
-            self.set_versioning(bucket, "Enabled").await?;
+            // Versions of the source find their places in a bucket that makes none, too; an import that is broken off leaves it right.
+            let status = if settings.versioning == Versioning::Suspended { "Suspended" } else { "Enabled" };
+            self.set_versioning(bucket, status).await?;
             made.keeps_versions = true;
         }
         Ok(made)
     }
 
     /// Enables or suspends versioning.
-    pub async fn set_versioning(&self, bucket: &str, status: &str) -> Result<(), Failure> {
+    async fn set_versioning(&self, bucket: &str, status: &str) -> Result<(), Failure> {
         let mut out = XmlWriter::new("VersioningConfiguration");
         out.text("Status", status);
         let text = out.finish();
@@ -196,6 +198,8 @@ impl NodeApi {
             Ok(reply) => Ok(match resource {
                 "quota" => reply.body.windows(5).any(|part| part == b"max_b") && !says_no_quota(&reply.body),
                 "logging" => reply.body.windows(15).any(|part| part == b"<LoggingEnabled"),
+                // That it locks was said when it was made; what it locks by itself may not have been yet.
+                "object-lock" => reply.body.windows(6).any(|part| part == b"<Rule>"),
                 _ => true,
             }),
             Err(failure) if failure.status() == 404 => Ok(false),

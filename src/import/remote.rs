@@ -419,6 +419,9 @@ fn described(headers: &Headers, etag: &str) -> Described {
     }
     // Under a KMS key the ETag is no digest of the bytes (S3 API Reference, Object, ETag).
     let is_digest = find(headers, "x-amz-server-side-encryption").is_none_or(|method| method == "AES256");
+    if !is_digest {
+        lost.push("it was encrypted under a KMS key: here it is encrypted only if its bucket has it so".to_owned());
+    }
     let of_whole = find(headers, "x-amz-checksum-type").is_none_or(|kind| kind == "FULL_OBJECT");
     let is_assembled = etag.contains('-');
     let checksum = || {
@@ -492,6 +495,7 @@ mod tests {
         assert_eq!(name(&[], MD5).as_deref(), Some("content-md5"));
         assert_eq!(name(&[kms], MD5), None);
         assert_eq!(of(&[kms], MD5).etag, None);
+        assert_eq!((of(&[kms], MD5).lost.len(), of(&[], MD5).lost.len()), (1, 0));
         assert_eq!(name(&[kms, crc], MD5).as_deref(), Some("x-amz-checksum-crc32"));
         assert_eq!(name(&[crc, ("x-amz-checksum-type", "COMPOSITE")], "x-2"), None);
         assert_eq!(name(&[crc], &format!("{MD5}-2")), None, "parts are verified one by one, and by the ETag");

@@ -13,7 +13,7 @@ use super::earlier::Accounts;
 use super::entry::{Entry, Version, What};
 use super::node::{Made, NodeApi, Outcome};
 use super::put::Target;
-use super::settings::{Settings, Versioning};
+use super::settings::Settings;
 use super::source::{Bucket, Listed, Source};
 use crate::replication::Failure;
 
@@ -392,12 +392,6 @@ impl<'a> Run<'a> {
             if let Err(failure) = done {
                 self.left_out(&bucket.name, &format!("{}: {failure}", document.resource));
             }
-        }
-        if settings.versioning == Versioning::Suspended
-            && made.is_new
-            && let Err(failure) = node.set_versioning(&bucket.target, "Suspended").await
-        {
-            self.left_out(&bucket.name, &format!("versioning: {failure}"));
         }
     }
 }

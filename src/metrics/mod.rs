@@ -4,6 +4,7 @@
 //! asked when somebody reads (`node`), so counting it costs requests nothing.
 
 pub mod history;
+mod lifecycle;
 mod node;
 mod replication;
 pub mod sampler;
@@ -15,6 +16,7 @@ use prometheus::{
 
 use crate::node::Node;
 use crate::requests::RequestRecord;
+use lifecycle::LifecycleGauges;
 use node::NodeGauges;
 use scrub::ScrubGauges;
 
@@ -58,6 +60,7 @@ pub struct Metrics {
     spans: IntCounterVec,
     gauges: NodeGauges,
     scrub: ScrubGauges,
+    lifecycle: LifecycleGauges,
 }
 
 impl Metrics {
@@ -95,7 +98,8 @@ impl Metrics {
         registry.register(Box::new(spans.clone()))?;
         let gauges = NodeGauges::new(&registry)?;
         let scrub = ScrubGauges::new(&registry)?;
-        Ok(Self { registry, requests, errors, seconds, first_byte, received, sent, spans, gauges, scrub })
+        let lifecycle = LifecycleGauges::new(&registry)?;
+        Ok(Self { registry, requests, errors, seconds, first_byte, received, sent, spans, gauges, scrub, lifecycle })
     }
 
     /// Counts a request that has ended.
@@ -127,6 +131,7 @@ impl Metrics {
     fn gather(&self, node: &Node) -> Vec<prometheus::proto::MetricFamily> {
         self.gauges.refresh(node);
         self.scrub.refresh(node);
+        self.lifecycle.refresh(node);
         self.registry.gather()
     }
 }

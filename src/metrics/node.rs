@@ -6,7 +6,7 @@ use myfsio_actors::storage::{COMMIT_BOUNDS_US, QuotaAccount, QuotaScope, Storage
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket as Class, Histogram as HistogramProto, Metric, MetricFamily, MetricType};
-use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::MetricsError;
 use super::replication::ReplicationGauges;
@@ -31,6 +31,9 @@ pub(super) struct NodeGauges {
     part_bytes: IntGaugeVec,
     device: IntGaugeVec,
     index: IntGauge,
+    cache_reads: IntCounterVec,
+    cache_bytes: IntGauge,
+    calls: IntGaugeVec,
     waiting: IntGaugeVec,
     batches: IntCounter,
     transactions: IntCounter,
@@ -103,6 +106,10 @@ impl NodeGauges {
             registry.register(Box::new(gauges.clone()))?;
             Ok(gauges)
         };
+        let cache_reads =
+            Opts::new("myfsio_index_cache_reads_total", "Pages of the index that were read, by where they were");
+        let cache_reads = IntCounterVec::new(cache_reads, &["outcome"])?;
+        registry.register(Box::new(cache_reads.clone()))?;
         let version = gauges("myfsio_build_info", "1; the version is in the label", &["version"])?;
         version.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let seconds = ("myfsio_commit_duration_seconds", "Writing and syncing a batch of the journal");
@@ -126,6 +133,9 @@ impl NodeGauges {
             part_bytes: gauges("myfsio_bucket_part_bytes", "Bytes of parts of uploads in progress", &["bucket"])?,
             device: gauges("myfsio_device_bytes", "Bytes of the device of the data", &["kind"])?,
             index: gauge("myfsio_index_bytes", "Size of the index's file")?,
+            cache_reads,
+            cache_bytes: gauge("myfsio_index_cache_bytes", "Bytes in the cache of the index")?,
+            calls: gauges("myfsio_actor_calls", "Calls that wait for an actor, or for its answer", &["actor"])?,
             waiting: gauges("myfsio_queue_length", "What waits in a queue of Storage", &["queue"])?,
             batches: counter("myfsio_commit_batches_total", "Batches that were written to the journal")?,
             transactions: counter("myfsio_commit_transactions_total", "Transactions in these batches")?,
@@ -156,6 +166,7 @@ impl NodeGauges {
         self.storage(node);
         self.quotas(node);
         self.replication.refresh(node);
+        self.actors(node);
         self.rest(node);
     }
 
@@ -179,6 +190,12 @@ impl NodeGauges {
         self.device.with_label_values(&["free"]).set(signed(room.device_free));
         self.device.with_label_values(&["total"]).set(signed(room.device_total));
         self.index.set(signed(room.index));
+        let cache = node.storage.index_cache();
+        for (outcome, count) in [("hit", cache.hits), ("miss", cache.misses)] {
+            let counter = self.cache_reads.with_label_values(&[outcome]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+        self.cache_bytes.set(signed(cache.bytes));
         let figures = node.storage.figures();
         for (queue, length) in
             [("commits", figures.waiting_commits), ("index", figures.waiting_index), ("files", figures.waiting_files)]
@@ -190,6 +207,23 @@ impl NodeGauges {
         self.transactions.inc_by(figures.entries.saturating_sub(before.entries));
         self.journal.inc_by(figures.bytes.saturating_sub(before.bytes));
         *before = figures;
+    }
+
+    fn actors(&self, node: &Node) {
+        for (actor, calls) in [
+            ("storage", node.storage.calls()),
+            ("iam", node.access.iam.calls()),
+            ("policy_engine", node.access.policy_engine.calls()),
+            ("kms", node.kms.calls()),
+            ("lifecycle", node.lifecycle.calls()),
+            ("notifier", node.notifier.calls()),
+            ("quota_tracker", node.quotas.calls()),
+            ("reencryption", node.reencryption.calls()),
+            ("replication_worker", node.replication.calls()),
+            ("scrub", node.scrub.calls()),
+        ] {
+            self.calls.with_label_values(&[actor]).set(signed(calls as u64));
+        }
     }
 
     fn quotas(&self, node: &Node) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use myfsio_actors::encryption::Method as Sealing;
-use myfsio_actors::names::{Checksum, ChecksumKind, ETag};
+use myfsio_actors::names::{Checksum, ChecksumKind, ETag, Stamp};
 use myfsio_actors::replication_worker::{Destination, Outgoing, PeerError, PeerErrorKind};
 use myfsio_actors::storage::{Applied, Object, ObjectPart};
 use reqwest::Method;
@@ -41,7 +41,7 @@ async fn put_single(peer: &HttpPeer, to: &Destination, outgoing: &Outgoing) -> R
         method: Method::PUT,
         place: Place::Key(bucket, outgoing.key.as_str()),
         query: &[],
-        headers: headers_of(to, outgoing),
+        headers: headers_of(peer, to, outgoing),
         payload: payload(outgoing, 0..object.size)?,
     };
     let reply = peer.client.send(&remote, ask).await?;
@@ -51,8 +51,8 @@ async fn put_single(peer: &HttpPeer, to: &Destination, outgoing: &Outgoing) -> R
 }
 
 /// The headers of an object that is sent by one request: what goes with it, where it comes from, and by what it is verified.
-pub(super) fn headers_of(to: &Destination, outgoing: &Outgoing) -> Vec<(String, String)> {
-    let mut headers = attributes(to, &outgoing.object);
+pub(super) fn headers_of(peer: &HttpPeer, to: &Destination, outgoing: &Outgoing) -> Vec<(String, String)> {
+    let mut headers = attributes(to, &outgoing.object, peer.client.now());
     headers.extend(told(to, outgoing.replica.as_ref()));
     headers.extend(integrity(to, &outgoing.object));
     headers
@@ -68,7 +68,7 @@ fn payload(outgoing: &Outgoing, range: std::ops::Range<u64>) -> Result<Payload, 
 }
 
 /// What goes with an object, beside where it comes from.
-fn attributes(to: &Destination, object: &Object) -> Vec<(String, String)> {
+fn attributes(to: &Destination, object: &Object, now: Stamp) -> Vec<(String, String)> {
     let its = &object.attributes;
     let mut headers = Vec::new();
     let mut put = |name: &str, value: Option<&str>| {
@@ -93,7 +93,10 @@ fn attributes(to: &Destination, object: &Object) -> Vec<(String, String)> {
     }
     let locks = to.terms.as_ref().and_then(|terms| terms.bucket).is_some_and(|bucket| bucket.object_lock);
     if locks {
-        if let Some(retention) = object.controls.retention {
+        // One that has ended is taken only of who may replicate.
+        let may_be_past = to.node().is_some() && to.takes_replicas();
+        let retention = object.controls.retention;
+        if let Some(retention) = retention.filter(|it| may_be_past || it.holds(now.0 / 1_000_000)) {
             put("x-amz-object-lock-mode", Some(mode_name(retention.mode)));
             put("x-amz-object-lock-retain-until-date", Some(&until_text(&retention)));
         }
@@ -212,7 +215,7 @@ impl Multipart<'_> {
 
     async fn begin(&self, remote: &Remote, bucket: &str, what: &What) -> Result<String, PeerError> {
         let object = &self.object.object;
-        let mut headers = attributes(self.to, object);
+        let mut headers = attributes(self.to, object, self.peer.client.now());
         headers.extend(told(self.to, self.object.replica.as_ref()));
         if let (Some(_), Some(chosen)) = (self.to.node(), object.checksum) {
             headers.push(("x-amz-checksum-algorithm".to_owned(), chosen.value.algorithm().name().to_owned()));

@@ -12,7 +12,7 @@ use super::acl::{AskedAcl, Canned, Subject, resolve_grants};
 use super::authorize::list_of_new_object;
 use super::context::Call;
 use super::error::{ErrorCode, S3Error};
-use super::handlers::object_lock::{asked_lock, authorize_lock};
+use super::handlers::object_lock::{asked_lock, authorize_lock, require_no_past};
 use super::headers::text;
 use super::replica::{Received, may_replicate};
 use super::xml::access::ownership;
@@ -31,7 +31,7 @@ impl NewObject {
     /// Reads the headers of a write into `bucket` by `writer` (S3 User Guide, "Controlling ownership of objects"). Errs: those of
     /// the access control list, AccessControlListNotSupported, and AccessDenied for a public list in a bucket that blocks them.
     pub fn of(node: &Node, writer: CanonicalId, headers: &HeaderMap, bucket: &Bucket) -> Result<Self, S3Error> {
-        let lock = asked_lock(headers, bucket, node.clock.now())?;
+        let lock = asked_lock(headers, bucket)?;
         let asked = AskedAcl::of(headers)?;
         let ownership = ownership_of(bucket);
         let gives_to_bucket_owner = asked == AskedAcl::Canned(Canned::BucketOwnerFullControl);
@@ -65,6 +65,7 @@ impl NewObject {
             list_of_new_object(call, bucket, key.as_str(), &new.owner)?;
         }
         if !may_replicate(received) {
+            require_no_past(&new.controls, call.received)?;
             authorize_lock(call, bucket, key.as_str(), &new.controls)?;
         }
         Ok(new)

@@ -119,6 +119,11 @@ pub fn received(call: &Call, bucket: &Bucket, key: &ObjectKey, does: Does) -> Re
     Ok(Some(Received { replica, may_replicate }))
 }
 
+/// Whether a request says that another node made its change, whoever sends it.
+pub fn is_claimed(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN)
+}
+
 /// Whether the caller has the permission to replicate, and asks for what takes it.
 pub fn may_replicate(received: Option<&Received>) -> bool {
     received.is_some_and(|received| received.may_replicate)

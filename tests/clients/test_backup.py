@@ -122,6 +122,7 @@ def test_a_restored_node_is_the_same_to_its_clients(tmp_path):
         first = create(node, shelf, "--include-secret-key", "--include-master-key")
         assert (first["buckets"], first["damaged"], first["missing"], first["shares_with"]) == (4, 0, 0, None), first
         assert first["includes_secret_key"] and first["includes_master_key"]
+        assert [file["path"] for file in first["files"]][-2:] == ["rows", "files.jsonl"], "users and rules are of the moment, not of the end"
         assert (shelf.stat().st_mode & 0o777, (shelf / first["id"]).stat().st_mode & 0o777) == (0o700, 0o700)
         assert not (node.root / ".myfsio.sys/held").exists(), "nothing is held any more"
         command(node, "backup", "verify", shelf)

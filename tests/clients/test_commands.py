@@ -26,12 +26,11 @@ def node():
     made.close()
 
 
-def command(node, *words, status=0, **env):
-    """Runs the program with the node's settings; answers what it printed."""
+def command(node, *words, status=0, typed="", **env):
+    """Runs the program with the node's settings; `typed` comes by its standard input. Answers what it printed."""
     env = {"PATH": os.environ.get("PATH", ""), "STORAGE_ROOT": str(node.root), "HOST": "127.0.0.1",
            "JOURNAL_SEGMENT_BYTES": "4194304", **node.env, **env}
-    done = subprocess.run([nodes.BINARY, *words], cwd=node.cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=60)
+    done = subprocess.run([nodes.BINARY, *words], cwd=node.cwd, env=env, input=typed, capture_output=True, text=True, timeout=60)
     assert done.returncode == status, (words, done.returncode, done.stdout, done.stderr)
     if status == 1:
         assert done.stdout == "" and done.stderr.startswith("myfsio: ") and done.stderr.count("\n") == 1, done
@@ -81,6 +80,10 @@ def test_users(node, runs):
     assert "ANNKEY0001" in command(node, "user", "list") and made["secret_key"] not in command(node, "user", "list")
     told = command(node, "user", "set-policy", "ann", "--policy", json.dumps(GRANT), "--json")
     assert told["policies"] == [GRANT]
+    for words in (("--policy", "-"), ("--policy", f"@{node.cwd}/policy.json")):
+        (node.cwd / "policy.json").write_text(json.dumps([{**GRANT, "bucket": "of-file"}]))
+        told = command(node, "user", "set-policy", "ann", *words, "--json", typed=json.dumps([{**GRANT, "bucket": "typed"}]))
+        assert told["policies"][0]["bucket"] == ("typed" if words[1] == "-" else "of-file")
     rotated = command(node, "user", "rotate", "ann", "--json")
     assert rotated["access_key"] == "ANNKEY0001" and rotated["secret_key"] != made["secret_key"]
     overlap = command(node, "user", "rotate", "ANNKEY0001", "--overlap", "3600")
@@ -113,10 +116,25 @@ def test_refusals_have_one_line_and_status(node):
     assert "NoSuchEntity" in command(node, "user", "rotate", "nobody", status=1)
     node.client().delete_object(Bucket="full", Key="k")
     assert "full" in command(node, "bucket", "delete", "full")
-    for wrong in (["bucket"], ["bucket", "create"], ["user", "set-policy", "x"], ["user", "create", "--policy", "{"], ["user", "fly"]):
+    for wrong in (["bucket"], ["bucket", "create"], ["user", "set-policy", "x"], ["user", "create", "--policy", "{"], ["user", "create", "--policy", "-"], ["user", "fly"]):
         command(node, *wrong, status=2)
     node.stop()
     assert "STORAGE_ROOT" in command(node, "bucket", "list", status=1, STORAGE_ROOT="/dev/null/x")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can do so")
+def test_root_leaves_nothing_in_the_data_of_another(node):
+    """It would be root's, and the node of the data's owner would not start any more."""
+    node.start()
+    for path in [node.root, *node.root.rglob("*")]:
+        os.lchown(path, 4321, 4321)
+    assert "localadmin" in command(node, "user", "list"), "the node that runs writes itself"
+    node.stop()
+    for path in [node.root, *node.root.rglob("*")]:
+        os.lchown(path, 4321, 4321)
+    for words in (["bucket", "create", "mine"], ["user", "list"], ["fsck"], ["reindex"], ["import", "--from", "/etc/ssl", "--into", "mine"]):
+        assert "'#4321'" in command(node, *words, status=1), words
+    assert {path.lstat().st_uid for path in node.root.rglob("*")} == {4321}
 
 
 def test_the_socket_is_private_and_the_key_is_the_nodes_alone(node):

@@ -1,5 +1,6 @@
 """`myfsio import`: from the data folders of earlier generations, from plain folders, and from other S3 servers."""
 
+import datetime
 import json
 import os
 import signal
@@ -170,6 +171,98 @@ def test_the_axum_generation(node, tmp_path):
     ann = next(user for user in command(node, "user", "list", "--json")["users"] if user["display_name"] == "Ann")
     assert ann["policies"] == [{"bucket": "media", "actions": ["read"], "prefix": "pub/"}] and not ann["enabled"]
     assert "Far" in command(node, "replication", "connections")
+
+
+def test_nothing_of_an_earlier_folder_is_widened(node, tmp_path):
+    """A rule that removes, or a user who was shut out: what cannot be as it was is less, never more."""
+    root = earlier.Root(tmp_path)
+    rule = {"ID": "r", "Status": "Enabled", "Expiration": {"Days": 1}}
+    root.bucket("filtered", lifecycle=[{**rule, "Filter": {"Prefix": "archive/"}}])
+    root.bucket("tagged", lifecycle=[{**rule, "Filter": {"Tag": {"Key": "k", "Value": "v"}}}])
+    for bucket in ("filtered", "tagged"):
+        root.write(tmp_path / bucket / "kept", b"kept")
+        root.write(tmp_path / bucket / "archive" / "old", b"old")
+    keys = [{"access_key": f"SHUTOUT0000{n}", "secret_key": f"shut-out-secret-{n}", "status": "active"} for n in range(4)]
+    policies = [{"bucket": "*", "actions": ["list", "read"], "prefix": "*"}]
+    root.config("iam.json", {"version": 2, "users": [
+        {"user_id": "u-1", "display_name": "Shut Out", "enabled": False, "access_keys": keys, "policies": policies},
+        {"user_id": "u-2", "display_name": "Keyless", "access_keys": [], "policies": policies}]})
+    status, found, told = run(node, "--from", tmp_path)
+    assert status == 1 and told["users"] == 1
+    assert [kind for kind, _ in found.pop("user Shut Out")] == ["left-out", "left-out"], "no more than two keys"
+    assert "no access key" in found.pop("user Keyless")[0][1]
+    assert "lifecycle" in found.pop("tagged")[0][1] and not found, found
+    node.start()
+    s3 = node.client()
+    assert s3.get_bucket_lifecycle_configuration(Bucket="filtered")["Rules"][0]["Filter"] == {"Prefix": "archive/"}
+    with refused(404, "NoSuchLifecycleConfiguration"):
+        s3.get_bucket_lifecycle_configuration(Bucket="tagged")
+    assert body(s3, "filtered", "kept") == b"kept" and body(s3, "tagged", "archive/old") == b"old"
+    for key in keys[:2]:
+        with refused(403):
+            node.client(key["access_key"], key["secret_key"]).list_buckets()
+
+
+def test_no_policy_of_a_bucket_keeps_an_import_out(node, tmp_path):
+    """An import is repeated until the move is done, and by then the bucket has the policy that it had there."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "new").write_bytes(b"new")
+    node.start()
+    s3 = node.client()
+    s3.create_bucket(Bucket="strict")
+    s3.put_bucket_policy(Bucket="strict", Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::strict", "arn:aws:s3:::strict/*"],
+         "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}))
+    with refused(403):
+        s3.put_object(Bucket="strict", Key="k", Body=b"")
+    status, found, told = run(node, "--from", source, "--into", "strict")
+    assert (status, told["imported"]) == (0, 1), found
+    s3.delete_bucket_policy(Bucket="strict")
+    assert body(s3, "strict", "new") == b"new"
+
+
+def test_what_was_locked_once_comes_too(node, node_factory):
+    other = node_factory()
+    s3 = other.client()
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    until = int(time.time()) + 2
+    s3.put_object(Bucket="locked", Key="once", Body=b"x", ObjectLockMode="GOVERNANCE",
+                  ObjectLockRetainUntilDate=datetime.datetime.fromtimestamp(until, datetime.UTC))
+    time.sleep(max(0, until + 1 - time.time()))
+    status, found, told = run(node, "--from", "s3://", "--endpoint", other.endpoint, AWS_ACCESS_KEY_ID=nodes.ACCESS,
+                              AWS_SECRET_ACCESS_KEY=nodes.SECRET)
+    assert (status, told["imported"]) == (0, 1), found
+    node.start()
+    here, there = (client.get_object(Bucket="locked", Key="once") for client in (node.client(), s3))
+    for name in ("VersionId", "LastModified", "ObjectLockMode", "ObjectLockRetainUntilDate"):
+        assert here[name] == there[name]
+    node.client().delete_object(Bucket="locked", Key="once", VersionId=here["VersionId"])
+
+
+def test_a_bucket_that_was_begun_is_configured_to_its_end(node, tmp_path):
+    """As an import leaves it that ended behind the making of its buckets."""
+    root = earlier.Root(tmp_path)
+    lock = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>%s</ObjectLockConfiguration>"
+    retention = "<Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3</Days></DefaultRetention></Rule>"
+    root.bucket("locked", versioning_enabled=True, object_lock=lock % retention)
+    root.bucket("suspended", versioning_enabled=False, versioning_suspended=True)
+    earlier.version(root, "suspended", "v", "20250101T000000000000Z-00000001", b"one", earlier.WRITTEN - 200, reason="overwrite")
+    root.write(tmp_path / "suspended" / "v", b"two")
+    node.start()
+    s3 = node.client()
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    status, found, told = run(node, "--from", tmp_path)
+    assert (status, told["imported"]) == (0, 2), found
+    lock = s3.get_object_lock_configuration(Bucket="locked")["ObjectLockConfiguration"]
+    assert lock["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 3}
+    assert s3.get_bucket_versioning(Bucket="suspended")["Status"] == "Suspended"
+    assert listing(s3, "suspended") == {"v": [b"two", b"one"]}
+    # What the bucket has of its own by now stays.
+    s3.put_object_lock_configuration(Bucket="locked", ObjectLockConfiguration={
+        "ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 9}}})
+    assert run(node, "--from", tmp_path)[0] == 0
+    assert s3.get_object_lock_configuration(Bucket="locked")["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]["Days"] == 9
 
 
 def test_what_was_encrypted_is_never_stored_as_it_is(tmp_path):

@@ -70,6 +70,22 @@ def test_quotas_are_told(node):
     assert (of("used"), of("limit"), of("warning_percent")) == (850, 1000, 80)
 
 
+def test_lifecycle_the_cache_and_actors_are_told(node_factory):
+    node = node_factory(METRICS_TOKEN="a-token-for-scrapers", LIFECYCLE_DAY_SECONDS=1)
+    s3 = node.client()
+    s3.create_bucket(Bucket="short-lived")
+    s3.put_object(Bucket="short-lived", Key="k", Body=data(1000))
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
+    s3.put_bucket_lifecycle_configuration(Bucket="short-lived", LifecycleConfiguration={"Rules": [rule]})
+    wait_for(lambda: metrics(node)['myfsio_lifecycle_removed_total{kind="objects"}'] == 1, 30)
+    now = metrics(node)
+    assert now["myfsio_lifecycle_removed_bytes_total"] == 1000 and now["myfsio_lifecycle_failed_total"] == 0
+    assert now['myfsio_lifecycle_removed_total{kind="uploads"}'] == 0 and now["myfsio_lifecycle_running"] in (0, 1)
+    assert now['myfsio_index_cache_reads_total{outcome="hit"}'] > 0 and now["myfsio_index_cache_bytes"] > 0
+    actors = [name for name in now if name.startswith("myfsio_actor_calls")]
+    assert len(actors) == 10 and 'myfsio_actor_calls{actor="storage"}' in actors
+
+
 def test_who_may_read_them(node):
     node.add_users({"access_key": "user", "secret_key": "secret", "display_name": "user",
                     "policies": [{"bucket": "*", "actions": ["list", "read", "write"]}]})

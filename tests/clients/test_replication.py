@@ -1,5 +1,6 @@
 """Replication one way: what arrives, in which form, and what happens when the target is away, full, or somebody else's."""
 
+import datetime
 import json
 import os
 import subprocess
@@ -170,6 +171,30 @@ def test_tags_and_locks_that_change_later(way):
     way.quiet()
     assert head(way.a, "orig", "k") == head(way.b, "copy", "k")
     assert way.b.get_object_tagging(Bucket="copy", Key="k")["TagSet"] == []
+
+
+@pytest.mark.parametrize("actions", [("write", "read", "list", "replication"), ("write", "read", "list", "object_lock")])
+def test_what_was_locked_once_is_sent(way, actions):
+    """A retention may end before the object is sent: by a bucket's default every one of them does."""
+    way = way(actions=actions)
+    for s3, bucket in ((way.a, "orig"), (way.b, "copy")):
+        s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    until = int(time.time()) + 3
+    lock = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime.datetime.fromtimestamp(until, datetime.UTC)}
+    way.a.put_object(Bucket="orig", Key="small", Body=b"1", **lock)
+    upload, done = upload_parts(way.a, "orig", "parts", {1: data(5 * MIB), 2: b"end"}, **lock)
+    complete(way.a, "orig", "parts", upload, done)
+    with refused(400, "InvalidArgument"):
+        way.a.put_object(Bucket="orig", Key="past", Body=b"1", **{**lock, "ObjectLockRetainUntilDate": "2020-01-01T00:00:00Z"})
+    time.sleep(max(0, until + 1 - time.time()))
+    replicate(way.source, "orig", way.connection, "copy", mode="all")
+    way.quiet()
+    assert way.status()["parked"] == 0, admin(way.source, "GET", "/rules/orig/failures")
+    for key in ("small", "parts"):
+        if "replication" in actions:
+            assert head(way.a, "orig", key) == head(way.b, "copy", key)
+        else:
+            assert head(way.b, "copy", key)["ObjectLockMode"] is None, "who may not choose may not choose the past either"
 
 
 @pytest.mark.parametrize("side", ["source", "target", "both"])

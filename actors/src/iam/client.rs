@@ -138,6 +138,11 @@ impl IamClient {
         Ok(IamStart { client, seeded })
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     /// Takes up a hand edit of the file, if there is one: one `stat` otherwise.
     pub async fn refresh(&self) -> Result<(), IamError> {
         self.refresh_since(Instant::now()).await

@@ -83,6 +83,11 @@ impl KmsClient {
         Self { door: Door::new(address, CALLS_MAX, DEADLINE), vault, encryption_enabled, kms_enabled }
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     /// Whether new objects may be encrypted.
     pub fn encryption_enabled(&self) -> bool {
         self.encryption_enabled

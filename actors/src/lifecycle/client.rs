@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Actor as _, ArbiterHandle};
 
 use super::actor::LifecycleActor;
-use super::messages::{LifecycleError, LifecycleReport, Look, LookThrough, Stop};
+use super::messages::{LifecycleError, LifecycleReport, LifecycleTotals, Look, LookThrough, Stop};
 use super::worker::{Board, Signals, Worker};
 use crate::bucket_config::{Day, Lifecycle};
 use crate::call::Door;
@@ -46,6 +46,11 @@ impl LifecycleClient {
         Self { door: Door::new(address, CALLS_MAX, DEADLINE), storage, clock, day, board }
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     /// The day that rules count in.
     pub fn day(&self) -> Day {
         self.day
@@ -64,6 +69,11 @@ impl LifecycleClient {
     /// Ends the work after the step that is under way.
     pub async fn stop(&self) -> Result<(), LifecycleError> {
         Ok(self.door.call(Stop).await?)
+    }
+
+    /// What was done since the node started.
+    pub fn totals(&self) -> LifecycleTotals {
+        self.board.totals()
     }
 
     /// What is known of a bucket's lifecycle.

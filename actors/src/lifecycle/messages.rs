@@ -32,6 +32,25 @@ pub struct LifecycleReport {
     pub runs: Vec<LifecycleRun>,
 }
 
+/// What was done since the node started, over all buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LifecycleTotals {
+    /// Whether it is at work.
+    pub is_looking: bool,
+    /// Current objects that expired.
+    pub objects: u64,
+    /// Noncurrent versions that were removed.
+    pub versions: u64,
+    /// Delete markers that were removed.
+    pub markers: u64,
+    /// Uploads that were aborted.
+    pub uploads: u64,
+    /// Bytes that buckets hold less.
+    pub bytes: u64,
+    /// Requests that failed, and are tried again.
+    pub failed: u64,
+}
+
 /// Why lifecycle has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum LifecycleError {

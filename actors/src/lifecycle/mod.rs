@@ -15,4 +15,4 @@ mod tests;
 mod worker;
 
 pub use client::LifecycleClient;
-pub use messages::{LifecycleError, LifecycleReport};
+pub use messages::{LifecycleError, LifecycleReport, LifecycleTotals};

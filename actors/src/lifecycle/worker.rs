@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::messages::LifecycleError;
+use super::messages::{LifecycleError, LifecycleTotals};
 use crate::bucket_config::{Day, Lifecycle, LifecycleKind};
 use crate::clock::SharedClock;
 use crate::names::{BucketId, Stamp};
@@ -33,9 +34,27 @@ const ERRORS_MAX: usize = 5;
 #[derive(Debug, Default)]
 pub(super) struct Board {
     looked: DashMap<BucketId, Stamp>,
+    totals: Mutex<LifecycleTotals>,
 }
 
 impl Board {
+    /// What was done since the start.
+    pub fn totals(&self) -> LifecycleTotals {
+        *self.totals.lock()
+    }
+
+    /// Counts what a run has done since it was counted last.
+    fn count(&self, counted: &mut LifecycleRun, run: &LifecycleRun) {
+        let mut totals = self.totals.lock();
+        totals.objects += run.objects.saturating_sub(counted.objects);
+        totals.versions += run.versions.saturating_sub(counted.versions);
+        totals.markers += run.markers.saturating_sub(counted.markers);
+        totals.uploads += run.uploads.saturating_sub(counted.uploads);
+        totals.bytes += run.bytes.saturating_sub(counted.bytes);
+        totals.failed += run.failed.saturating_sub(counted.failed);
+        counted.clone_from(run);
+    }
+
     pub fn looked_at(&self, bucket: BucketId) -> Option<Stamp> {
         self.looked.get(&bucket).map(|time| *time)
     }
@@ -122,7 +141,9 @@ impl Worker {
         let mut retry = RETRY.0;
         while !self.signals.is_stopping() {
             let asked = *self.signals.asked.borrow();
+            self.board.totals.lock().is_looking = true;
             let is_well = self.look().await;
+            self.board.totals.lock().is_looking = false;
             self.signals.done.send_replace(asked);
             let longest = match is_well {
                 true => self.until_midnight(),
@@ -189,11 +210,13 @@ impl Worker {
         };
         let now = self.clock.now();
         let mut run = LifecycleRun { started_millis: millis(now), ..LifecycleRun::default() };
+        let mut counted = LifecycleRun::default();
         for kind in LifecycleKind::ALL {
-            if let Err(error) = self.remove(bucket, &lifecycle, kind, &mut run).await {
+            if let Err(error) = self.remove(bucket, &lifecycle, kind, &mut run, &mut counted).await {
                 fail(&mut run, &error);
             }
         }
+        self.board.count(&mut counted, &run);
         self.board.looked.insert(bucket.id, now);
         run.ended_millis = millis(self.clock.now());
         let is_well = run.failed == 0;
@@ -215,6 +238,7 @@ impl Worker {
         lifecycle: &Arc<Lifecycle>,
         kind: LifecycleKind,
         run: &mut LifecycleRun,
+        counted: &mut LifecycleRun,
     ) -> Result<(), StorageError> {
         let mut after = None;
         while !self.signals.is_stopping() {
@@ -232,6 +256,7 @@ impl Worker {
             let removed = stream::iter(page.due).map(|entry| self.expire(bucket, entry)).buffered(CONCURRENCY);
             let removed: Vec<_> = removed.collect().await;
             removed.into_iter().for_each(|result| note(run, result));
+            self.board.count(counted, run);
             match page.next {
                 Some(next) if run.failed == 0 => after = Some(next),
                 _ => break,

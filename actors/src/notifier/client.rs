@@ -101,6 +101,11 @@ impl NotifierClient {
         Ok(Self { door: Door::new(address, CALLS_MAX, DEADLINE), storage, webhooks, path, region })
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     /// Judges the targets of a new configuration, and sends those of topics and queues a test event, as S3 does. `validate`:
     /// whether they must be there and answer. Errs: MalformedArn, WrongRegion, Unreachable.
     pub async fn check(

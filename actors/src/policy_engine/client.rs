@@ -83,6 +83,11 @@ impl PolicyEngineClient {
         Ok(Self { door, policies, iam, path: Arc::from(path) })
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     /// Takes up a hand edit of the policy file, if there is one from before `arrived`. To be called before the first
     /// [`Self::decide`] of a request.
     pub async fn refresh(&self, arrived: Instant) -> Result<(), PolicyError> {

@@ -93,6 +93,11 @@ impl QuotaTrackerClient {
         client
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     /// Has the quotas of users be what IAM says now; costs a comparison while nothing has changed.
     pub async fn refresh(&self) -> Result<(), QuotaError> {
         match self.shared.is_current() {

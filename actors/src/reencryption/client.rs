@@ -42,6 +42,11 @@ impl ReencryptionClient {
         Self { door: Door::new(address, CALLS_MAX, DEADLINE), desk }
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     /// Begins a job. Errs: Running while there is another, Storage when there is no such bucket, Kms when a key is not found.
     pub async fn begin(&self, order: JobOrder) -> Result<Job, ReencryptionError> {
         Ok(self.door.call(Begin(order)).await?)

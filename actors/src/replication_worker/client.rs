@@ -124,6 +124,11 @@ impl ReplicationClient {
         Self::start_with(settings, Arc::new(NodeSource { storage, kms }), peer, clock, arbiter)
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     pub(super) fn start_with(
         settings: ReplicationSettings,
         source: Arc<dyn Source>,

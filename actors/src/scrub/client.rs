@@ -67,6 +67,11 @@ impl ScrubClient {
         Self { door: Door::new(address, CALLS_MAX, DEADLINE), desk }
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     /// Tells by what it is to see how much others are doing: the number of requests under way. It takes itself back while there
     /// are any.
     pub fn watch_load(&self, load: impl Fn() -> usize + Send + Sync + 'static) {

@@ -65,6 +65,11 @@ impl StorageClient {
         &self.shared
     }
 
+    /// Calls that wait for the actor, or for its answer.
+    pub fn calls(&self) -> usize {
+        self.door.calls()
+    }
+
     /// Drains and seals everything. Later changes are refused.
     pub async fn stop(&self) -> Result<(), StorageError> {
         Ok(self.door.call(Stop).await?)

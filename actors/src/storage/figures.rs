@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::client::StorageClient;
+use super::index::IndexCache;
 use super::opened::index_path;
 
 /// Upper bounds of the classes of times that writing a batch takes, in microseconds; the last class has none.
@@ -59,6 +60,11 @@ impl StorageClient {
     /// What Storage counted of its work since it started.
     pub fn figures(&self) -> StorageFigures {
         self.shared.figures.read()
+    }
+
+    /// What the index's cache was good for since it was opened.
+    pub fn index_cache(&self) -> IndexCache {
+        self.shared.rows.index.cache()
     }
 
     /// Room on the device and of the index; zeros where the system does not say.

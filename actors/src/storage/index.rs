@@ -28,6 +28,17 @@ pub(super) fn last_states<'a>(changes: impl DoubleEndedIterator<Item = &'a RowCh
 /// Takes key and value of one row; answers whether to go on.
 pub(super) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, StorageError> + 'a;
 
+/// The cache of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IndexCache {
+    /// Pages that were in it when they were read.
+    pub hits: u64,
+    /// Pages that were read from the file.
+    pub misses: u64,
+    /// Bytes that it holds.
+    pub bytes: u64,
+}
+
 /// An ordered map of rows.
 pub(super) trait Index: Send + Sync + std::fmt::Debug {
     /// A view that later batches do not change.
@@ -36,6 +47,8 @@ pub(super) trait Index: Send + Sync + std::fmt::Debug {
     fn apply(&self, changes: &[RowChange]) -> Result<(), StorageError>;
     /// Applies `changes` and makes these and everything applied before durable.
     fn checkpoint(&self, changes: &[RowChange]) -> Result<(), StorageError>;
+    /// What its cache was good for since it was opened.
+    fn cache(&self) -> IndexCache;
 }
 
 /// A frozen view of an [`Index`].
@@ -138,6 +151,15 @@ impl Index for RedbIndex {
 
     fn checkpoint(&self, changes: &[RowChange]) -> Result<(), StorageError> {
         self.write(changes, true)
+    }
+
+    fn cache(&self) -> IndexCache {
+        let cache = self.database.cache_stats();
+        IndexCache {
+            hits: cache.read_hits().saturating_add(cache.write_hits()),
+            misses: cache.read_misses().saturating_add(cache.write_misses()),
+            bytes: cache.used_bytes() as u64,
+        }
     }
 }
 

@@ -84,6 +84,7 @@ pub use explain::{
 pub use figures::{COMMIT_BOUNDS_US, StorageFigures, StorageRoom};
 pub use format::Format;
 pub use fsck::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, fsck, reindex};
+pub use index::IndexCache;
 pub use messages::*;
 pub use outbox::QueueLength;
 pub use read::{ObjectPart, ObjectReader, OpenObject, PeekedObject, Purpose};

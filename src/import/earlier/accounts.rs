@@ -10,7 +10,7 @@ use super::{CONFIG_BYTES_MAX, SYSTEM};
 use crate::import::beneath::Folder;
 
 /// Actions that this node knows, too.
-const ACTIONS: [&str; 25] = [
+const ACTIONS: [&str; 30] = [
     "*",
     "list",
     "read",
@@ -36,6 +36,11 @@ const ACTIONS: [&str; 25] = [
     "iam:delete_user",
     "iam:rotate_key",
     "iam:update_policy",
+    "iam:listusers",
+    "iam:createuser",
+    "iam:deleteuser",
+    "iam:rotateaccesskey",
+    "iam:putuserpolicy",
 ];
 /// What only administrators may here.
 const OF_ADMINISTRATORS: [&str; 6] =
@@ -120,7 +125,8 @@ pub struct Rule {
 
 /// Reads all of it; each of `secrets` may have been the `SECRET_KEY`. Errs: the users cannot be read.
 pub fn read(folder: &Folder, secrets: &[String]) -> Result<Accounts, String> {
-    let mut accounts = Accounts { users: users(folder, secrets)?, ..Accounts::default() };
+    let mut accounts = Accounts::default();
+    users(folder, secrets, &mut accounts)?;
     connections(folder, &mut accounts);
     rules(folder, &mut accounts);
     Ok(accounts)
@@ -135,13 +141,13 @@ fn text(folder: &Folder, path: &Path) -> Result<Option<String>, String> {
     bytes.map(String::from_utf8).transpose().map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn users(folder: &Folder, secrets: &[String]) -> Result<Vec<User>, String> {
+fn users(folder: &Folder, secrets: &[String], accounts: &mut Accounts) -> Result<(), String> {
     let at = config("iam.json");
     let found = match text(folder, &at)? {
         Some(found) => Some(found),
         None => text(folder, Path::new("iam.json"))?,
     };
-    let Some(found) = found else { return Ok(Vec::new()) };
+    let Some(found) = found else { return Ok(()) };
     let plain = match found.strip_prefix(USERS_PREFIX) {
         None => Zeroizing::new(found.into_bytes()),
         Some(token) => {
@@ -157,7 +163,21 @@ fn users(folder: &Folder, secrets: &[String]) -> Result<Vec<User>, String> {
         }
     };
     let document: Value = serde_json::from_slice(&plain).map_err(|error| format!("{}: {error}", at.display()))?;
-    Ok(document.get("users").and_then(Value::as_array).into_iter().flatten().filter_map(user).collect())
+    add_users(&document, accounts);
+    Ok(())
+}
+
+fn add_users(document: &Value, accounts: &mut Accounts) {
+    for record in document.get("users").and_then(Value::as_array).into_iter().flatten() {
+        match user(record) {
+            Some(user) => accounts.users.push(user),
+            None => {
+                let name = ["display_name", "user_id"].iter().find_map(|name| record.get(name).and_then(Value::as_str));
+                let reason = "it has no access key, so nobody could use it".to_owned();
+                accounts.lost.push((format!("user {}", name.unwrap_or_default()), reason));
+            }
+        }
+    }
 }
 
 fn user(record: &Value) -> Option<User> {
@@ -299,6 +319,9 @@ mod tests {
         );
         assert_eq!(first.policies, json!([{"bucket": "b", "actions": ["read"]}]));
         assert_eq!(first.lost.len(), 1);
+        let named = json!([{"bucket": "*", "actions": ["iam:ListUsers", "s3:GetObject"]}]);
+        let aliases = user(&json!({"access_key": "AK", "secret_key": "SK", "policies": named})).unwrap();
+        assert_eq!((aliases.policies, aliases.lost.len()), (named, 0));
         let later = user(&json!({
             "user_id": "u-1", "display_name": "Admin", "enabled": false, "expires_at": "2030-01-01T00:00:00Z",
             "access_keys": [{"access_key": "A1", "secret_key": "S1", "status": "inactive"}, {"access_key": "A2", "secret_key": "S2"}],
@@ -309,6 +332,13 @@ mod tests {
         assert_eq!((later.enabled, later.lost.len()), (false, 0));
         assert_eq!(later.policies, json!([{"bucket": "*", "actions": ["iam:*", "read"]}]));
         assert!(!format!("{later:?}").contains("S1"));
-        assert_eq!(user(&json!({"display_name": "nobody"})), None);
+        let mut accounts = Accounts::default();
+        let key = json!({"access_key": "A1", "secret_key": "S1"});
+        add_users(
+            &json!({"users": [{"display_name": "Bob", "access_keys": []}, {"display_name": "Eve", "access_keys": [key]}]}),
+            &mut accounts,
+        );
+        assert_eq!(accounts.users.iter().map(|user| user.display_name.as_str()).collect::<Vec<_>>(), ["Eve"]);
+        assert_eq!(accounts.lost.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>(), ["user Bob"]);
     }
 }

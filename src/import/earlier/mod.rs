@@ -29,7 +29,7 @@ use myfsio_actors::names::BucketName;
 use super::beneath::{Folder, Kind};
 use super::settings::Settings;
 use super::source::{Bucket, Tell};
-pub use accounts::{Accounts, User};
+pub use accounts::{Accounts, Key, User};
 use keys::Keys;
 pub use object::tagging;
 

@@ -214,8 +214,9 @@ fn lifecycle(value: &Value) -> Option<String> {
     for rule in value.as_array()? {
         out.open("Rule");
         out.text_if("ID", text(rule, "ID").filter(|id| !id.is_empty()));
-        out.open("Filter").text("Prefix", text(rule, "Prefix").unwrap_or_default()).close();
-        out.text("Status", text(rule, "Status").unwrap_or("Enabled"));
+        out.open("Filter").text("Prefix", lifecycle_prefix(rule)?).close();
+        // One that does not say so was not followed.
+        out.text("Status", text(rule, "Status").unwrap_or("Disabled"));
         for (part, fields) in [
             ("Expiration", &["Days", "Date", "ExpiredObjectDeleteMarker"][..]),
             ("NoncurrentVersionExpiration", &["NoncurrentDays"]),
@@ -231,6 +232,19 @@ fn lifecycle(value: &Value) -> Option<String> {
         out.close();
     }
     Some(out.finish())
+}
+
+/// The prefix that a rule is about, told by itself or as a filter. None where it is about less than a prefix tells: a rule that is
+/// brought over must never remove more than it did.
+fn lifecycle_prefix(rule: &Value) -> Option<&str> {
+    let filter = match rule.get("Filter") {
+        None | Some(Value::Null) => None,
+        Some(filter) => Some(filter.as_object().filter(|filter| filter.keys().all(|name| name == "Prefix"))?),
+    };
+    match rule.get("Prefix").or_else(|| filter?.get("Prefix")) {
+        None | Some(Value::Null) => Some(""),
+        Some(prefix) => prefix.as_str(),
+    }
 }
 
 /// Default encryption: as AWS writes it, or in the short form of the consoles.
@@ -310,6 +324,30 @@ mod tests {
         assert!(text_of(&settings, "policy").starts_with('{'));
         let is_read = xml::read::parse(text_of(&settings, "lifecycle").as_bytes(), "LifecycleConfiguration");
         assert!(is_read.is_ok());
+    }
+
+    #[test]
+    fn a_rule_of_lifecycle_never_removes_more_than_it_did() {
+        let made = |rule: &Value| {
+            let settings = settings(&json!({ "lifecycle": [rule] }));
+            (text_of(&settings, "lifecycle").to_owned(), settings.lost.len())
+        };
+        let expiration = json!({"Days": 30});
+        let (told, lost) =
+            made(&json!({"Filter": {"Prefix": "archive/"}, "Status": "Enabled", "Expiration": expiration}));
+        assert!(told.contains("<Prefix>archive/</Prefix>") && lost == 0, "{told}");
+        let (told, lost) = made(&json!({"Filter": {}, "Expiration": expiration}));
+        assert!(
+            told.contains("<Prefix></Prefix>") && told.contains("<Status>Disabled</Status>") && lost == 0,
+            "{told}"
+        );
+        for filter in
+            [json!({"Tag": {"Key": "k", "Value": "v"}}), json!({"Prefix": "a/", "ObjectSizeLessThan": 5}), json!([])]
+        {
+            let (told, lost) = made(&json!({"Filter": filter, "Status": "Enabled", "Expiration": expiration}));
+            assert_eq!((told.as_str(), lost), ("", 1), "{filter}");
+        }
+        assert_eq!(made(&json!({"Prefix": 7, "Status": "Enabled", "Expiration": expiration})).1, 1);
     }
 
     #[test]

@@ -55,11 +55,14 @@ pub async fn put_object_retention(mut call: Call) -> Answer {
     require_lock(&*call.bucket()?)?;
     require_document(&call, &body)?;
     let retention = retention?;
-    if let Some(retention) = &retention {
+    let received = received(&call)?;
+    // What another node sends may have ended on its way.
+    if let Some(retention) = &retention
+        && !may_replicate(received.as_ref())
+    {
         require_future(retention, call.received)?;
     }
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
-    let received = received(&call)?;
     let change_of = |object: &_| {
         // Who replicates need not ask for it: that was done where the retention was changed first.
         let bypass_governance = received.as_ref().is_some_and(|received| received.replica.permits.bypasses_governance)
@@ -207,9 +210,14 @@ pub fn lock_of_headers(headers: &HeaderMap) -> AskedLock {
     AskedLock { retention, legal_hold }
 }
 
-/// The lock that the headers of a write ask for. Errs: InvalidArgument when malformed, half, or past; InvalidRequest when the
+/// Nobody asks for a lock that has ended already, but for whoever brings an object that was locked elsewhere. Errs: InvalidArgument.
+pub fn require_no_past(controls: &Controls, now: Stamp) -> Result<(), S3Error> {
+    controls.retention.as_ref().map_or(Ok(()), |retention| require_future(retention, now))
+}
+
+/// The lock that the headers of a write ask for; it may have ended. Errs: InvalidArgument when malformed or half; InvalidRequest when the
 /// bucket has no Object Lock.
-pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Stamp) -> Result<Controls, S3Error> {
+pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket) -> Result<Controls, S3Error> {
     let mut controls = Controls::default();
     let (mode, until, hold) = (text(headers, MODE), text(headers, UNTIL), text(headers, HOLD));
     if mode.is_none() && until.is_none() && hold.is_none() {
@@ -232,9 +240,7 @@ pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Stamp) -> Result<Co
             let seconds = date_seconds(&until).ok_or_else(|| {
                 S3Error::invalid_argument(UNTIL, &until, "The retain until date must be provided in ISO 8601 format")
             })?;
-            let retention = Retention { mode, until_millis: seconds.saturating_mul(1000) };
-            require_future(&retention, now)?;
-            Some(retention)
+            Some(Retention { mode, until_millis: seconds.saturating_mul(1000) })
         }
         (Some(_), None) | (None, Some(_)) => {
             let message = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied";

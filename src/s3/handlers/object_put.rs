@@ -11,7 +11,7 @@ use myfsio_actors::storage::{
 };
 
 use super::bucket_lifecycle::expiration;
-use super::object_lock::require_digest;
+use super::object_lock::{require_digest, require_no_past};
 use crate::node::Node;
 use crate::s3::authorize::{Authenticated, owner_id};
 use crate::s3::checksum::crc64nvme;
@@ -74,7 +74,11 @@ pub fn check_head(
     refuse_unbuilt(headers)?;
     Choice::of(Asked::of_write(headers)?, bucket.config.encryption.as_ref())?;
     let attributes = attributes(headers)?;
-    let NewObject { owner, .. } = NewObject::of(node, owner_id(auth), headers, bucket)?;
+    let NewObject { owner, controls } = NewObject::of(node, owner_id(auth), headers, bucket)?;
+    // Who says that the object comes from elsewhere is asked later whether it may.
+    if !replica::is_claimed(headers) {
+        require_no_past(&controls, node.clock.now())?;
+    }
     let conditions = write_conditions(headers)?;
     node.storage.precheck(bucket, key, &conditions)?;
     Ok((attributes, conditions, owner))

@@ -1,8 +1,9 @@
 //! Bringing one file into a backup, as cheaply as is safe.
 //!
-//! A file of an earlier backup gets a second name: nobody writes to it. So does a file in overflow, to whose bytes neither the node
-//! nor a person writes: versions never change. A file at its plain path may be edited in place by a person, which would reach the
-//! backup through a second name, so it is cloned where the file system can, else copied.
+//! A file of an earlier backup gets a second name: nobody writes to it. So does a file in overflow whose key is no path, to whose bytes
+//! neither the node nor a person ever writes. A file at its plain path may be edited in place by a person, which would reach the
+//! backup through a second name, and a version comes there when it is current again; so both are cloned where the file system can, else
+//! copied.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};

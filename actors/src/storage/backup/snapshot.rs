@@ -278,8 +278,10 @@ impl Files<'_> {
                 for candidate in [path, &held] {
                     match disk.open_stamped(candidate) {
                         Ok((file, there)) if there == own => {
-                            // Only the first is overflow, and only there does it stay.
-                            let link = (at == 0 && candidate == path).then(|| disk.root().join(path));
+                            // Only the first is overflow. Whose key is a path has its file there when it is current again, and people may
+                            // edit it then.
+                            let stays = at == 0 && candidate == path && paths.len() == 1;
+                            let link = stays.then(|| disk.root().join(path));
                             return Ok(Some((file, there, link)));
                         }
                         Ok(_) => {}

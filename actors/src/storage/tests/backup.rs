@@ -110,6 +110,42 @@ async fn what_is_gone_since_the_moment_is_in_the_backup() {
     check(root.path(), &[]);
 }
 
+/// A version that is current again is a person's to edit, as any object is: whatever they do to its file, the backup keeps what it has.
+#[actix::test]
+async fn no_file_that_people_may_come_to_edit_is_shared_with_a_backup() {
+    let node = node();
+    let bucket = versioned(&node.client, "edited").await;
+    put(&node.client, &bucket, "k", body(1, 100_000)).await;
+    put(&node.client, &bucket, "odd//key", body(1, 100_000)).await;
+    let second = put(&node.client, &bucket, "k", body(2, 100_000)).await;
+    put(&node.client, &bucket, "odd//key", body(2, 100_000)).await;
+    settle(&node.client);
+    let shelf = tempfile::tempdir().unwrap();
+    let exported = node.client.snapshot().unwrap().export(shelf.path(), None, &BackupProgress::default()).unwrap();
+    assert!(exported.files == 4 && exported.shared_files >= 2, "who cannot be reached is shared: {exported:?}");
+    let removed = DeleteObject {
+        bucket: Arc::clone(&bucket),
+        key: key("k"),
+        version: Some(second.object.version_id),
+        of: Judged::Unseen,
+        owner: owner(),
+        bypass_governance: false,
+        conditions: WriteConditions::default(),
+        replica: None,
+    };
+    node.client.delete_object(removed).await.unwrap();
+    settle(&node.client);
+    let path = node.root.path().join("edited/k");
+    assert_eq!(std::fs::read(&path).unwrap(), body(1, 100_000));
+    std::fs::write(&path, "edited in place").unwrap();
+    let root = restored(shelf.path());
+    let reopened = open(root.path());
+    let bucket = reopened.bucket(&bucket.name).unwrap();
+    assert_eq!(get(&reopened, &bucket, "k").await.unwrap(), body(2, 100_000));
+    close(reopened).await;
+    check(root.path(), &[Difference::WrongCounters, Difference::OrphanRow]);
+}
+
 #[actix::test]
 async fn a_backup_that_is_ended_lets_go() {
     let node = node();
