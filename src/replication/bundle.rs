@@ -31,7 +31,7 @@ pub(super) async fn put(
             let head = Head {
                 key: outgoing.key.as_str().to_owned(),
                 size: bytes.len() as u64,
-                headers: headers_of(to, outgoing),
+                headers: headers_of(to, outgoing, peer.client.now()),
             };
             together::push(&mut body, &head, bytes);
         }

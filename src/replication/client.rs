@@ -197,6 +197,11 @@ impl S3Client {
         Self { http: http.map_err(why), allowed, clock }
     }
 
+    /// What time it is here.
+    pub fn now(&self) -> Stamp {
+        self.clock.now()
+    }
+
     /// Sends a request and waits for the whole answer. Errs: whatever is no 2xx.
     pub async fn send(&self, remote: &Remote, ask: Ask<'_>) -> Result<Reply, Failure> {
         let patience = patience(&ask);

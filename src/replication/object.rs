@@ -6,8 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use myfsio_actors::bucket_config::Retention;
 use myfsio_actors::encryption::Method as Sealing;
-use myfsio_actors::names::{Checksum, ChecksumKind, ETag};
+use myfsio_actors::names::{Checksum, ChecksumKind, ETag, Stamp};
 use myfsio_actors::replication_worker::{Destination, Outgoing, PeerError, PeerErrorKind};
 use myfsio_actors::storage::{Applied, Object, ObjectPart};
 use reqwest::Method;
@@ -41,7 +42,7 @@ async fn put_single(peer: &HttpPeer, to: &Destination, outgoing: &Outgoing) -> R
         method: Method::PUT,
         place: Place::Key(bucket, outgoing.key.as_str()),
         query: &[],
-        headers: headers_of(to, outgoing),
+        headers: headers_of(to, outgoing, peer.client.now()),
         payload: payload(outgoing, 0..object.size)?,
     };
     let reply = peer.client.send(&remote, ask).await?;
@@ -51,8 +52,8 @@ async fn put_single(peer: &HttpPeer, to: &Destination, outgoing: &Outgoing) -> R
 }
 
 /// The headers of an object that is sent by one request: what goes with it, where it comes from, and by what it is verified.
-pub(super) fn headers_of(to: &Destination, outgoing: &Outgoing) -> Vec<(String, String)> {
-    let mut headers = attributes(to, &outgoing.object);
+pub(super) fn headers_of(to: &Destination, outgoing: &Outgoing, now: Stamp) -> Vec<(String, String)> {
+    let mut headers = attributes(to, &outgoing.object, now);
     headers.extend(told(to, outgoing.replica.as_ref()));
     headers.extend(integrity(to, &outgoing.object));
     headers
@@ -67,8 +68,13 @@ fn payload(outgoing: &Outgoing, range: std::ops::Range<u64>) -> Result<Payload, 
     Ok(Payload::Object(size, Box::pin(pieces.map(|piece| piece.map_err(|error| error.to_string())))))
 }
 
+/// The retention that a target is told: other services take none that is over.
+pub(super) fn told_retention(to: &Destination, object: &Object, now: Stamp) -> Option<Retention> {
+    object.controls.retention.filter(|retention| to.node().is_some() || retention.holds(now.millis()))
+}
+
 /// What goes with an object, beside where it comes from.
-fn attributes(to: &Destination, object: &Object) -> Vec<(String, String)> {
+fn attributes(to: &Destination, object: &Object, now: Stamp) -> Vec<(String, String)> {
     let its = &object.attributes;
     let mut headers = Vec::new();
     let mut put = |name: &str, value: Option<&str>| {
@@ -93,7 +99,7 @@ fn attributes(to: &Destination, object: &Object) -> Vec<(String, String)> {
     }
     let locks = to.terms.as_ref().and_then(|terms| terms.bucket).is_some_and(|bucket| bucket.object_lock);
     if locks {
-        if let Some(retention) = object.controls.retention {
+        if let Some(retention) = told_retention(to, object, now) {
             put("x-amz-object-lock-mode", Some(mode_name(retention.mode)));
             put("x-amz-object-lock-retain-until-date", Some(&until_text(&retention)));
         }
@@ -121,8 +127,8 @@ fn tells_md5(object: &Object) -> bool {
     }
 }
 
-/// Whether the target has the same bytes, as far as its ETag tells, and what it says of their encryption. Errs: Unreachable, so that it is
-/// tried again.
+/// Whether the target has the same bytes, as far as its ETag tells, and what it says of their encryption. Errs: Refused as a digest that
+/// does not match: it is tried again for a while, and nothing else waits for it.
 pub(super) fn check_etag(
     object: &Object,
     told: Option<&str>,
@@ -136,10 +142,18 @@ pub(super) fn check_etag(
     match told.and_then(|told| ETag::parse(told).ok()) {
         Some(etag) if etag != object.etag => {
             let text = format!("the target has other bytes: its ETag is {etag}, not {}", object.etag);
-            Err(PeerError::new(PeerErrorKind::Unreachable, text))
+            Err(PeerError::new(PeerErrorKind::Refused { status: 200, code: "BadDigest".to_owned() }, text))
         }
         _ => Ok(()),
     }
+}
+
+/// Names an object as it is. What stands beside its bytes goes with the request that begins an upload, so that one which was begun before
+/// that changed would bring what it was.
+fn edition(object: &Object) -> String {
+    let beside = [object.tags_change(), object.lock_change()];
+    let beside = beside.map(|change| change.map_or_else(|| "-".to_owned(), |change| change.to_string()));
+    format!("{}/{}", object.stamp.0, beside.join("/"))
 }
 
 /// An object that is sent in parts.
@@ -160,7 +174,7 @@ impl Multipart<'_> {
             key: self.object.key.as_str().to_owned(),
             version: object.version_id.to_string(),
         };
-        let (upload, there) = match self.peer.uploads.find(&what, object.stamp.0) {
+        let (upload, there) = match self.peer.uploads.find(&what, &edition(object)) {
             Some(Remembered::This(upload)) => match self.listed(&remote, bucket, &upload).await {
                 Ok(there) => (upload, there),
                 Err(failure) if failure.status() == 404 => (self.begin(&remote, bucket, &what).await?, Vec::new()),
@@ -212,7 +226,7 @@ impl Multipart<'_> {
 
     async fn begin(&self, remote: &Remote, bucket: &str, what: &What) -> Result<String, PeerError> {
         let object = &self.object.object;
-        let mut headers = attributes(self.to, object);
+        let mut headers = attributes(self.to, object, self.peer.client.now());
         headers.extend(told(self.to, self.object.replica.as_ref()));
         if let (Some(_), Some(chosen)) = (self.to.node(), object.checksum) {
             headers.push(("x-amz-checksum-algorithm".to_owned(), chosen.value.algorithm().name().to_owned()));
@@ -220,7 +234,7 @@ impl Multipart<'_> {
         }
         let reply = self.ask(remote, bucket, Method::POST, &[("uploads", "")], headers, Payload::Empty).await?;
         let upload = documents::initiated(&reply.body).map_err(nonsense)?;
-        self.peer.uploads.begun(what.clone(), object.stamp.0, &upload);
+        self.peer.uploads.begun(what.clone(), &edition(object), &upload);
         Ok(upload)
     }
 

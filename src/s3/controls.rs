@@ -30,8 +30,15 @@ pub struct NewObject {
 impl NewObject {
     /// Reads the headers of a write into `bucket` by `writer` (S3 User Guide, "Controlling ownership of objects"). Errs: those of
     /// the access control list, AccessControlListNotSupported, and AccessDenied for a public list in a bucket that blocks them.
-    pub fn of(node: &Node, writer: CanonicalId, headers: &HeaderMap, bucket: &Bucket) -> Result<Self, S3Error> {
-        let lock = asked_lock(headers, bucket, node.clock.now())?;
+    /// Of a replica, the retention may be over.
+    pub fn of(
+        node: &Node,
+        writer: CanonicalId,
+        headers: &HeaderMap,
+        bucket: &Bucket,
+        is_replica: bool,
+    ) -> Result<Self, S3Error> {
+        let lock = asked_lock(headers, bucket, Some(node.clock.now()).filter(|_| !is_replica))?;
         let asked = AskedAcl::of(headers)?;
         let ownership = ownership_of(bucket);
         let gives_to_bucket_owner = asked == AskedAcl::Canned(Canned::BucketOwnerFullControl);
@@ -60,7 +67,7 @@ impl NewObject {
         key: &ObjectKey,
         received: Option<&Received>,
     ) -> Result<Self, S3Error> {
-        let new = Self::of(&call.node, call.owner_id(), &call.headers, bucket)?;
+        let new = Self::of(&call.node, call.owner_id(), &call.headers, bucket, received.is_some())?;
         if new.controls.acl.as_ref().is_some_and(|acl| acl.shares_beyond(&[&new.owner, &bucket.owner])) {
             list_of_new_object(call, bucket, key.as_str(), &new.owner)?;
         }

@@ -55,11 +55,12 @@ pub async fn put_object_retention(mut call: Call) -> Answer {
     require_lock(&*call.bucket()?)?;
     require_document(&call, &body)?;
     let retention = retention?;
-    if let Some(retention) = &retention {
-        require_future(retention, call.received)?;
-    }
     let (bucket, key, version) = (call.bucket()?, call.key()?, call.version()?);
     let received = received(&call)?;
+    // It may be over by the time that another node hears of it.
+    if let Some(retention) = retention.as_ref().filter(|_| received.is_none()) {
+        require_future(retention, call.received)?;
+    }
     let change_of = |object: &_| {
         // Who replicates need not ask for it: that was done where the retention was changed first.
         let bypass_governance = received.as_ref().is_some_and(|received| received.replica.permits.bypasses_governance)
@@ -207,9 +208,9 @@ pub fn lock_of_headers(headers: &HeaderMap) -> AskedLock {
     AskedLock { retention, legal_hold }
 }
 
-/// The lock that the headers of a write ask for. Errs: InvalidArgument when malformed, half, or past; InvalidRequest when the
-/// bucket has no Object Lock.
-pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Stamp) -> Result<Controls, S3Error> {
+/// The lock that the headers of a write ask for; without a time, also one that is over. Errs: InvalidArgument when malformed, half, or
+/// past; InvalidRequest when the bucket has no Object Lock.
+pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Option<Stamp>) -> Result<Controls, S3Error> {
     let mut controls = Controls::default();
     let (mode, until, hold) = (text(headers, MODE), text(headers, UNTIL), text(headers, HOLD));
     if mode.is_none() && until.is_none() && hold.is_none() {
@@ -233,7 +234,7 @@ pub fn asked_lock(headers: &HeaderMap, bucket: &Bucket, now: Stamp) -> Result<Co
                 S3Error::invalid_argument(UNTIL, &until, "The retain until date must be provided in ISO 8601 format")
             })?;
             let retention = Retention { mode, until_millis: seconds.saturating_mul(1000) };
-            require_future(&retention, now)?;
+            now.map_or(Ok(()), |now| require_future(&retention, now))?;
             Some(retention)
         }
         (Some(_), None) | (None, Some(_)) => {

@@ -74,7 +74,8 @@ pub fn check_head(
     refuse_unbuilt(headers)?;
     Choice::of(Asked::of_write(headers)?, bucket.config.encryption.as_ref())?;
     let attributes = attributes(headers)?;
-    let NewObject { owner, .. } = NewObject::of(node, owner_id(auth), headers, bucket)?;
+    let is_replica = replica::parse(headers, &auth.signed_headers, node.clock.now())?.is_some();
+    let NewObject { owner, .. } = NewObject::of(node, owner_id(auth), headers, bucket, is_replica)?;
     let conditions = write_conditions(headers)?;
     node.storage.precheck(bucket, key, &conditions)?;
     Ok((attributes, conditions, owner))

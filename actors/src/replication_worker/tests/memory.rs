@@ -326,6 +326,10 @@ impl Source for MemorySource {
         Box::pin(async { Ok(()) })
     }
 
+    fn drop_former_queue(&self, queue: QueueName) -> SourceFuture<'_, ()> {
+        self.drop_queue(queue)
+    }
+
     fn sweep(&self, now: Stamp) -> SourceFuture<'_, ()> {
         self.inner.lock().swept.push(now);
         Box::pin(async { Ok(()) })
