@@ -23,11 +23,11 @@ def soon(seconds):
 
 def test_a_retention_that_is_over_keeps_nothing_back(way):
     way = way().buckets(lock=True)
-    way.a.put_object(Bucket="orig", Key="there", Body=b"1", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=soon(3))
+    way.a.put_object(Bucket="orig", Key="there", Body=b"1", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=soon(6))
     way.quiet()
     way.link.down = True
     way.link.cut()
-    until = soon(2)
+    until = soon(6)
     locked = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
     way.a.put_object(Bucket="orig", Key="late", Body=b"1", **locked)
     upload, done = upload_parts(way.a, "orig", "late parts", {1: b"1"}, **locked)
