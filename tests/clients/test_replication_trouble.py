@@ -111,6 +111,22 @@ def test_only_rules_that_say_so_are_about_what_was_there(way):
     assert [o["Key"] for o in way.b.list_objects_v2(Bucket="copy")["Contents"]] == ["all/1", "new/2"]
 
 
+def test_another_node_in_the_place_of_the_target_gets_all_of_it(way, node_factory):
+    way = way().buckets()
+    for n in range(3):
+        way.a.put_object(Bucket="orig", Key=f"k{n}", Body=b"1")
+    way.quiet()
+    other = node_factory()
+    other.client().create_bucket(Bucket="copy")
+    add_target_user(other, "replicator", "copy")
+    way.link.node = other
+    way.link.cut()
+    # So that it is asked at once who is there.
+    for act in ("pause", "resume"):
+        admin(way.source, "POST", f"/rules/orig/{act}")
+    wait_until("all of it", lambda: other.client().list_objects_v2(Bucket="copy").get("KeyCount") == 3)
+
+
 class Fence(http.server.BaseHTTPRequestHandler):
     """What stands in front of a node, and keeps the node's own routes from everybody."""
 
