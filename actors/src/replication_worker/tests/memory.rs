@@ -537,6 +537,7 @@ impl Peer for MemoryPeer {
                 version: "memory".to_owned(),
                 together: it.together,
                 problem: it.problem.map(str::to_owned),
+                is_hidden: false,
             })
         })
     }
