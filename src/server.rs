@@ -46,6 +46,7 @@ use crate::s3::handlers::{multipart_part, object_put};
 use crate::s3::operation::Operation;
 use crate::s3::preflight::{self, Prepared};
 use crate::s3::query::percent_decode;
+use crate::s3::replica;
 use crate::s3::respond::{Answer, Asked, RequestId, add_common_headers, error_response, set_header};
 use crate::s3::route::{self, Address, Route, parse_key};
 use crate::s3::website::{self, Door, Site};
@@ -402,7 +403,9 @@ async fn handle(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, mu
 
 async fn run(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, hold: &mut Hold) -> Answer {
     let (request_id, operation, charged) = (prepared.request_id, prepared.operation, prepared.charged);
+    let replicates = replica::is_agent(&head.headers);
     let call = call(node, head, prepared, hold);
+    let is_signed = call.auth.principal.is_some();
     let span = request_span(&request_id.to_string(), head.method.as_str(), head.uri.path());
     if let Some(principal) = &call.auth.principal {
         span.record("principal", principal.access_key.as_str());
@@ -410,6 +413,9 @@ async fn run(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, hold:
     let mut response = dispatch(call).instrument(span).await?;
     if charged {
         set_header(&mut response, "x-amz-request-charged", "requester");
+    }
+    if replicates && is_signed {
+        replica::name_node(&mut response, node.storage.node_id(), node.clock.now());
     }
     tracing::debug!(%request_id, operation = operation.name(), status = response.status().as_u16(), "answered");
     Ok(response)

@@ -98,7 +98,7 @@ impl Target<'_> {
             version: self.version.id.to_string(),
         };
         let stamp = self.version.modified.0 ^ opened.size;
-        let (upload, there) = match self.node.uploads.find(&of, stamp) {
+        let (upload, there) = match self.node.uploads.find(&of, &stamp.to_string()) {
             Some(Remembered::This(upload)) => match self.listed(&upload).await {
                 Ok(there) => (upload, there),
                 Err(failure) if failure.status() == 404 => (self.begin(opened, &of, stamp).await?, Vec::new()),
@@ -140,7 +140,7 @@ impl Target<'_> {
     async fn begin(&self, opened: &Opened, of: &UploadOf, stamp: u64) -> Result<String, Failure> {
         let reply = self.ask(Method::POST, &[("uploads", "")], self.headers(opened), Payload::Empty).await?;
         let upload = documents::initiated(&reply.body).map_err(nonsense)?;
-        self.node.uploads.begun(of.clone(), stamp, &upload);
+        self.node.uploads.begun(of.clone(), &stamp.to_string(), &upload);
         Ok(upload)
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{Ask, Failure, Place, Remote, Reply, S3Client};
 use super::content::Payload;
+use crate::s3::replica::{NODE, named_node};
 use crate::s3::xml::client as documents;
 
 /// The route of a node that answers.
@@ -134,7 +135,13 @@ fn of_node(answer: Answer) -> Result<Handshake, Failure> {
         version: format!("MyFSIO {}", answer.version),
         together: answer.together,
         problem: None,
+        is_hidden: false,
     })
+}
+
+/// The node that names itself in an answer of the S3 API: something in front of it keeps its own routes from us.
+fn hidden(reply: &Reply) -> Option<PeerNode> {
+    reply.header(NODE).and_then(named_node).map(|(id, time)| PeerNode { id, time })
 }
 
 async fn of_service(client: &S3Client, remote: &Remote, bucket: Option<&str>) -> Result<Handshake, Failure> {
@@ -153,6 +160,7 @@ async fn of_service(client: &S3Client, remote: &Remote, bucket: Option<&str>) ->
     match listed {
         Ok(reply) => {
             found.version = reply.header("server").unwrap_or("an S3 service").to_owned();
+            found.node = hidden(&reply);
             if let Some(bucket) = bucket {
                 found.bucket = Some(bucket_of(client, remote, bucket).await?);
             }
@@ -169,8 +177,13 @@ async fn of_service(client: &S3Client, remote: &Remote, bucket: Option<&str>) ->
                 }
                 _ => found.problem = Some(failure.to_string()),
             }
+            // Whoever may not list the bucket may still ask which there are.
+            if let Ok(reply) = get(client, remote, Place::Route("/"), &[]).await {
+                found.node = hidden(&reply);
+            }
         }
     }
+    found.is_hidden = found.node.is_some();
     Ok(found)
 }
 

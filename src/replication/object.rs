@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use myfsio_actors::bucket_config::Retention;
 use myfsio_actors::encryption::Method as Sealing;
 use myfsio_actors::names::{Checksum, ChecksumKind, ETag, Stamp};
 use myfsio_actors::replication_worker::{Destination, Outgoing, PeerError, PeerErrorKind};
@@ -67,6 +68,12 @@ fn payload(outgoing: &Outgoing, range: std::ops::Range<u64>) -> Result<Payload, 
     Ok(Payload::Object(size, Box::pin(pieces.map(|piece| piece.map_err(|error| error.to_string())))))
 }
 
+/// The retention that a target is told: one that is over is taken only of who may replicate.
+pub(super) fn told_retention(to: &Destination, object: &Object, now: Stamp) -> Option<Retention> {
+    let may_be_past = to.node().is_some() && to.takes_replicas();
+    object.controls.retention.filter(|retention| may_be_past || retention.holds(now.millis()))
+}
+
 /// What goes with an object, beside where it comes from.
 fn attributes(to: &Destination, object: &Object, now: Stamp) -> Vec<(String, String)> {
     let its = &object.attributes;
@@ -93,10 +100,7 @@ fn attributes(to: &Destination, object: &Object, now: Stamp) -> Vec<(String, Str
     }
     let locks = to.terms.as_ref().and_then(|terms| terms.bucket).is_some_and(|bucket| bucket.object_lock);
     if locks {
-        // One that has ended is taken only of who may replicate.
-        let may_be_past = to.node().is_some() && to.takes_replicas();
-        let retention = object.controls.retention;
-        if let Some(retention) = retention.filter(|it| may_be_past || it.holds(now.0 / 1_000_000)) {
+        if let Some(retention) = told_retention(to, object, now) {
             put("x-amz-object-lock-mode", Some(mode_name(retention.mode)));
             put("x-amz-object-lock-retain-until-date", Some(&until_text(&retention)));
         }
@@ -124,8 +128,8 @@ fn tells_md5(object: &Object) -> bool {
     }
 }
 
-/// Whether the target has the same bytes, as far as its ETag tells, and what it says of their encryption. Errs: Unreachable, so that it is
-/// tried again.
+/// Whether the target has the same bytes, as far as its ETag tells, and what it says of their encryption. Errs: Refused as a digest that
+/// does not match: it is tried again for a while, and nothing else waits for it.
 pub(super) fn check_etag(
     object: &Object,
     told: Option<&str>,
@@ -139,10 +143,18 @@ pub(super) fn check_etag(
     match told.and_then(|told| ETag::parse(told).ok()) {
         Some(etag) if etag != object.etag => {
             let text = format!("the target has other bytes: its ETag is {etag}, not {}", object.etag);
-            Err(PeerError::new(PeerErrorKind::Unreachable, text))
+            Err(PeerError::new(PeerErrorKind::Refused { status: 200, code: "BadDigest".to_owned() }, text))
         }
         _ => Ok(()),
     }
+}
+
+/// Names an object as it is. What stands beside its bytes goes with the request that begins an upload, so that one which was begun before
+/// that changed would bring what it was.
+fn edition(object: &Object) -> String {
+    let beside = [object.tags_change(), object.lock_change()];
+    let beside = beside.map(|change| change.map_or_else(|| "-".to_owned(), |change| change.to_string()));
+    format!("{}/{}", object.stamp.0, beside.join("/"))
 }
 
 /// An object that is sent in parts.
@@ -163,7 +175,7 @@ impl Multipart<'_> {
             key: self.object.key.as_str().to_owned(),
             version: object.version_id.to_string(),
         };
-        let (upload, there) = match self.peer.uploads.find(&what, object.stamp.0) {
+        let (upload, there) = match self.peer.uploads.find(&what, &edition(object)) {
             Some(Remembered::This(upload)) => match self.listed(&remote, bucket, &upload).await {
                 Ok(there) => (upload, there),
                 Err(failure) if failure.status() == 404 => (self.begin(&remote, bucket, &what).await?, Vec::new()),
@@ -223,7 +235,7 @@ impl Multipart<'_> {
         }
         let reply = self.ask(remote, bucket, Method::POST, &[("uploads", "")], headers, Payload::Empty).await?;
         let upload = documents::initiated(&reply.body).map_err(nonsense)?;
-        self.peer.uploads.begun(what.clone(), object.stamp.0, &upload);
+        self.peer.uploads.begun(what.clone(), &edition(object), &upload);
         Ok(upload)
     }
 

@@ -127,8 +127,13 @@ impl HttpPeer {
 
     async fn change_retention_and_hold(&self, to: &Destination, object: &Outgoing) -> Result<Applied, PeerError> {
         let controls = &object.object.controls;
-        let retention = documents::write_retention_request(controls.retention.as_ref());
-        let applied = applied(&self.change(to, object, "retention", retention).await?);
+        let told = object::told_retention(to, &object.object, self.client.now());
+        let mut applied = Applied::Applied;
+        // One that is over says nothing to who takes only what is to come; nor is it taken off, which would take a permission.
+        if told == controls.retention {
+            let retention = documents::write_retention_request(told.as_ref());
+            applied = self::applied(&self.change(to, object, "retention", retention).await?);
+        }
         if let Some(is_on) = controls.legal_hold {
             self.change(to, object, "legal-hold", write_legal_hold(is_on)).await?;
         }
@@ -286,8 +291,8 @@ impl From<Failure> for PeerError {
                 (429 | 503, _) | (_, "SlowDown" | "ServiceUnavailable" | "ThrottlingException") => {
                     PeerErrorKind::Throttled { retry_after }
                 }
-                // The time there is known by now.
-                (_, "RequestTimeTooSkewed") => PeerErrorKind::Unreachable,
+                // The time there is known by now. And what stands in front of a target says that it does not reach it.
+                (_, "RequestTimeTooSkewed") | (502 | 504, _) => PeerErrorKind::Unreachable,
                 _ => PeerErrorKind::Refused { status, code: refusal.code },
             },
         };

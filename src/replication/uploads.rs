@@ -30,8 +30,8 @@ pub struct What {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Begun {
-    /// Stamp of the object: another one cannot go on with its upload.
-    object: u64,
+    /// The object as it was, with what stands beside its bytes: another one cannot go on with its upload.
+    object: String,
     upload: String,
     at: u64,
 }
@@ -64,7 +64,7 @@ impl Uploads {
     }
 
     /// The upload that was begun for this.
-    pub fn find(&self, what: &What, object: u64) -> Option<Remembered> {
+    pub fn find(&self, what: &What, object: &str) -> Option<Remembered> {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         begun.get(what).map(|begun| match begun.object == object {
             true => Remembered::This(begun.upload.clone()),
@@ -73,10 +73,10 @@ impl Uploads {
     }
 
     /// An upload was begun.
-    pub fn begun(&self, what: What, object: u64, upload: &str) {
+    pub fn begun(&self, what: What, object: &str, upload: &str) {
         let at = self.clock.now().0;
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.insert(what, Begun { object, upload: upload.to_owned(), at });
+        begun.insert(what, Begun { object: object.to_owned(), upload: upload.to_owned(), at });
         while begun.len() > UPLOADS_MAX
             && let Some(oldest) = begun.iter().min_by_key(|(_, begun)| begun.at).map(|(what, _)| what.clone())
         {
@@ -126,14 +126,14 @@ mod tests {
             version: "null".to_owned(),
         };
         let uploads = open();
-        uploads.begun(what("a"), 1, "u1");
-        uploads.begun(what("b"), 2, "u2");
+        uploads.begun(what("a"), "1", "u1");
+        uploads.begun(what("b"), "2", "u2");
         uploads.ended(&what("a"));
         let again = open();
-        assert_eq!(again.find(&what("a"), 1), None);
-        assert_eq!(again.find(&what("b"), 2), Some(Remembered::This("u2".to_owned())));
-        assert_eq!(again.find(&what("b"), 3), Some(Remembered::Other("u2".to_owned())));
+        assert_eq!(again.find(&what("a"), "1"), None);
+        assert_eq!(again.find(&what("b"), "2"), Some(Remembered::This("u2".to_owned())));
+        assert_eq!(again.find(&what("b"), "3"), Some(Remembered::Other("u2".to_owned())));
         std::fs::write(&path, "{").unwrap();
-        assert_eq!(open().find(&what("b"), 2), None);
+        assert_eq!(open().find(&what("b"), "2"), None);
     }
 }

@@ -35,8 +35,12 @@ pub const LOCK_CHANGE: &str = "x-myfsio-lock-change";
 pub const HEADERS: [&str; 8] = [ORIGIN, CLOCK, SEEN, SENDER, VERSION_ID, LAST_MODIFIED, TAGS_CHANGE, LOCK_CHANGE];
 /// What became of it, in the answer.
 pub const APPLIED: &str = "x-myfsio-applied";
-/// What replication names itself; for logs and policies, nothing else depends on it.
+/// Who answers, and what its clock shows, in nanoseconds since 1970: told to whoever replicates, by every route that it may ask.
+pub const NODE: &str = "x-myfsio-node";
+/// What replication names itself; for logs and policies, and to be told [`NODE`]. Nothing else depends on it.
 pub const USER_AGENT: &str = concat!("S3ReplicationAgent/", env!("CARGO_PKG_VERSION"));
+/// The same of any version.
+const AGENT: &str = "S3ReplicationAgent/";
 
 /// How far a clock may be ahead of the node's own: beyond, later changes of this node would seem to be earlier ones for too long.
 const AHEAD_NANOS_MAX: u64 = 30 * DAY_NANOS;
@@ -135,6 +139,23 @@ fn chooses(replica: &Replica) -> bool {
         || replica.modified.is_some()
         || replica.tags_change.is_some()
         || replica.lock_change.is_some()
+}
+
+/// Whether a request comes from whoever replicates, by its own word.
+pub fn is_agent(headers: &HeaderMap) -> bool {
+    headers.get("user-agent").is_some_and(|agent| agent.as_bytes().starts_with(AGENT.as_bytes()))
+}
+
+/// Tells whoever replicates who answers: what stands in front of a node may keep its own routes from others, and a node that is not known
+/// for one would be sent its own changes back, round and round.
+pub fn name_node(response: &mut HttpResponse, node: NodeId, now: Stamp) {
+    set_header(response, NODE, &format!("{node} {}", now.0));
+}
+
+/// Reads what [`name_node`] told.
+pub fn named_node(text: &str) -> Option<(NodeId, Stamp)> {
+    let (node, time) = text.split_once(' ')?;
+    Some((node.parse().ok()?, Stamp(time.parse().ok()?)))
 }
 
 /// Tells the sender what became of its change.

@@ -123,6 +123,11 @@ impl BucketReplication {
         matching.max_by_key(|rule| rule.priority)
     }
 
+    /// Whether something that was written at a time is meant, as far as that goes: what was there before only where a rule says so.
+    pub fn means(&self, key: &str, tags: Option<&[Tag]>, written: Stamp) -> bool {
+        written >= self.since || self.rule(key, tags).is_some_and(|rule| rule.existing)
+    }
+
     /// Whether a change is replicated.
     pub fn matches(&self, key: &str, change: ReplicatedChange<'_>) -> bool {
         match change {
@@ -172,5 +177,14 @@ mod tests {
         assert_eq!(id("logs/a", None).as_deref(), Some("narrow"), "a delete has no tags");
         assert!(bucket.matches("a", ReplicatedChange::Delete) && !bucket.matches("logs/a", ReplicatedChange::Delete));
         assert!(!bucket.matches("a", ReplicatedChange::DeleteVersion));
+    }
+
+    #[test]
+    fn what_was_there_before_is_meant_by_some_rules_only() {
+        let existing = ReplicationRule { existing: true, ..rule("existing", 2, "old/", &[]) };
+        let (target, rules) = (TargetId("t".into()), vec![rule("wide", 1, "", &[]), existing]);
+        let bucket = BucketReplication { target, peer: None, since: Stamp(5), filled: false, rules };
+        let means = |key: &str, written| bucket.means(key, Some(&[]), Stamp(written));
+        assert!(means("a", 5) && !means("a", 4) && means("old/a", 4));
     }
 }

@@ -271,7 +271,7 @@ impl ReplicationWorker {
         let now = self.tools.clock.now();
         context.spawn(wrap_future(async move {
             for queue in unused {
-                if let Err(error) = source.drop_queue(queue).await {
+                if let Err(error) = source.drop_former_queue(queue).await {
                     tracing::warn!(%error, "the queue of a former rule cannot be dropped; it is tried again");
                 }
             }
@@ -291,8 +291,6 @@ impl ReplicationWorker {
         let missing = || ReplicationError::NoSuchConnection(rule.connection.to_string());
         let connection = Arc::clone(&self.line(&rule.connection).ok_or_else(missing)?.connection);
         let job = Arc::new(CompareJob::new(repairs, self.tools.clock.now()));
-        let fill = self.learned_of(&rule).fill;
-        let is_whole = rule.wants_existing() || fill.is_some_and(|fill| fill.done && rule.wants_existing());
         let comparer = Comparer {
             source: Arc::clone(&self.tools.source),
             peer: Arc::clone(&self.tools.peer),
@@ -300,7 +298,6 @@ impl ReplicationWorker {
             bucket: self.tools.source.bucket(bucket)?,
             rules: Arc::new(self.replication_of(&rule)),
             to: Destination { connection, bucket: Some(Arc::clone(&rule.target_bucket)), terms: None },
-            since: (!is_whole).then_some(rule.created_at),
             job: Arc::clone(&job),
         };
         seat.compare.store(Some(job));

@@ -140,8 +140,6 @@ pub(super) struct Comparer {
     pub bucket: Arc<Bucket>,
     pub rules: Arc<BucketReplication>,
     pub to: Destination,
-    /// What was written before this time need not be there.
-    pub since: Option<Stamp>,
     pub job: Arc<CompareJob>,
 }
 
@@ -279,8 +277,9 @@ impl Comparer {
     fn wanted(&self, by_version: bool, ours: &Ours) -> Result<Vec<Wanted>, StorageError> {
         let Some(key) = &ours.key else { return Ok(Vec::new()) };
         let is_wanted = |object: &Object| {
-            let change = ReplicatedChange::Object(&object.attributes.tags);
-            self.since.is_none_or(|since| object.stamp >= since) && self.rules.matches(key.as_str(), change)
+            let tags = &object.attributes.tags;
+            self.rules.means(key.as_str(), Some(tags), object.stamp)
+                && self.rules.matches(key.as_str(), ReplicatedChange::Object(tags))
         };
         if !by_version {
             let object = self.source.current(&self.bucket, key)?.filter(|object| is_wanted(object));
@@ -298,7 +297,7 @@ impl Comparer {
                     wanted.push(Wanted { slot: slot.clone(), version_id, object: Some(object) });
                 }
                 SlotState::Marker { version_id, modified, .. }
-                    if self.since.is_none_or(|since| modified >= since)
+                    if self.rules.means(key.as_str(), None, modified)
                         && self.rules.matches(key.as_str(), ReplicatedChange::Delete) =>
                 {
                     wanted.push(Wanted { slot: slot.clone(), version_id, object: None });

@@ -76,7 +76,11 @@ pub(super) fn missing(handshake: &Handshake, bucket: Option<&str>, skew_millis: 
         (rights.read, "the credentials may not read there (`read`), which comparing takes"),
         (rights.delete, "the credentials may not delete there (`delete`): deletes wait"),
         (
-            rights.replicate || handshake.node.is_none(),
+            !handshake.is_hidden,
+            "it is a node, and something in front of it keeps its routes below /_myfsio/replication from this one: only current objects are kept alike",
+        ),
+        (
+            rights.replicate || handshake.node.is_none() || handshake.is_hidden,
             "the credentials may not write version ids and times (`replication`): only current objects are kept alike",
         ),
     ] {

@@ -7,10 +7,11 @@ use super::learned::Fill;
 use super::messages::Keep;
 use super::source::Source;
 use super::work::{Event, Work};
+use crate::bucket_config::BucketReplication;
 use crate::names::{NodeId, Stamp};
 use crate::storage::{
-    Bucket, EnqueueChanges, QueueName, ReplicationTray, SettleChanges, SettledChange, Slot, SlotState, StorageError,
-    WalkPosition,
+    Bucket, EnqueueChanges, Object, QueueName, QueueTotals, ReplicationTray, SettleChanges, SettledChange, Slot,
+    SlotState, StorageError, WalkPosition,
 };
 
 /// A back-fill goes on only while fewer entries wait, and half as many as may.
@@ -35,17 +36,14 @@ impl Work {
         if self.is_walking || self.terms.is_none() {
             return;
         }
-        let pending = self.lane.source.totals(&self.queue).map_or(u64::MAX, |totals| totals.pending);
-        let (below, limit) = bounds(self.lane.backlog_max);
-        if pending >= below {
-            return;
-        }
+        let totals = self.lane.source.totals(&self.queue);
+        let Some(limit) = totals.ok().and_then(|totals| room(self.lane.backlog_max, &totals)) else { return };
         self.is_walking = true;
         let position = fill.position.as_deref().and_then(WalkPosition::parse);
         let (source, bucket, peer) = (Arc::clone(&self.lane.source), Arc::clone(&self.bucket), self.learned.peer);
-        let since = (!self.order.rule.wants_existing()).then_some(self.order.rule.created_at);
+        let rules = Arc::clone(&self.order.rules);
         self.tasks
-            .push(Box::pin(async move { Event::Walked(step(&*source, bucket, position, limit, peer, since).await) }));
+            .push(Box::pin(async move { Event::Walked(step(&*source, bucket, position, limit, peer, &rules).await) }));
     }
 
     pub(super) fn walked(&mut self, walked: Result<Walked, StorageError>) {
@@ -107,6 +105,15 @@ fn bounds(backlog_max: u64) -> (u64, usize) {
     (FILL_BELOW.min(half), page)
 }
 
+/// How many slots the next step of a back-fill may look at; none while it has to wait: also until somebody has looked at what the target
+/// refuses, or a bucket that is larger than its queue would be sent again and again, to be refused each time.
+fn room(backlog_max: u64, totals: &QueueTotals) -> Option<usize> {
+    let (below, limit) = bounds(backlog_max);
+    let all = totals.pending.saturating_add(totals.parked).saturating_add(limit as u64);
+    let goes_on = totals.pending < below && totals.parked < (backlog_max / 2).max(1) && all <= backlog_max;
+    goes_on.then_some(limit)
+}
+
 /// What a step of a back-fill has come to.
 #[derive(Debug)]
 pub(super) struct Walked {
@@ -116,27 +123,29 @@ pub(super) struct Walked {
     pub queued: u64,
 }
 
-/// A step of a back-fill: queues a page of slots, but for those that the target made itself, or that were written before `since`.
+/// A step of a back-fill: queues a page of slots, but for those that the target made itself, or that no rule means.
 pub(super) async fn step(
     source: &dyn Source,
     bucket: Arc<Bucket>,
     position: Option<WalkPosition>,
     limit: usize,
     peer: Option<NodeId>,
-    since: Option<Stamp>,
+    rules: &BucketReplication,
 ) -> Result<Walked, StorageError> {
     let page = source.walk(Arc::clone(&bucket), position, limit).await?;
     let own = source.node_id();
     let mut slots: Vec<Slot> = Vec::with_capacity(page.slots.len());
     let looked_at = page.slots.len() as u64;
     for (slot, _) in page.slots {
-        let (origin, written) = match source.state(&bucket, &slot)? {
-            SlotState::Object(object) => (object.change(own).origin, Some(object.stamp)),
-            SlotState::Marker { change, modified, .. } => (change.origin, Some(modified)),
-            SlotState::Deleted { change, .. } => (change.origin, None),
+        let key = slot.key.as_str();
+        let (origin, is_meant) = match source.state(&bucket, &slot)? {
+            SlotState::Object(object) => {
+                (object.maker(own), rules.means(key, Some(&object.attributes.tags), last_change(&object)))
+            }
+            SlotState::Marker { change, modified, .. } => (change.origin, rules.means(key, None, modified)),
+            SlotState::Deleted { change, .. } => (change.origin, true),
             SlotState::Gone => continue,
         };
-        let is_meant = since.is_none_or(|since| written.is_none_or(|written| written >= since));
         if peer != Some(origin) && is_meant {
             slots.push(slot);
         }
@@ -147,6 +156,12 @@ pub(super) async fn step(
         queued += source.enqueue(message).await? as u64;
     }
     Ok(Walked { next: page.next, looked_at, queued })
+}
+
+/// When an object was written here, or what stands beside its bytes was changed last, by the clocks of who did.
+fn last_change(object: &Object) -> Stamp {
+    let beside = [object.tags_change(), object.lock_change()].into_iter().flatten();
+    beside.map(|change| Stamp(change.clock)).fold(object.stamp, Stamp::max)
 }
 
 /// Settles all entries that a queue has parked by now. Answers how many.
@@ -178,5 +193,13 @@ mod tests {
             assert!(below - 1 + page as u64 <= backlog_max, "{backlog_max}");
         }
         assert_eq!(bounds(2_000_000), (FILL_BELOW, SettleChanges::CHANGES_MAX));
+    }
+
+    #[test]
+    fn a_back_fill_waits_for_who_looks_at_refusals() {
+        let room = |pending, parked| room(100, &QueueTotals { pending, parked, ..QueueTotals::default() });
+        assert_eq!(room(0, 0), Some(50));
+        assert_eq!(room(0, 49), Some(50));
+        assert_eq!([room(50, 0), room(0, 50), room(2, 49)], [None; 3]);
     }
 }

@@ -89,6 +89,8 @@ pub struct Handshake {
     pub together: bool,
     /// What is wrong, such as refused credentials; none while nothing is.
     pub problem: Option<String>,
+    /// Whether it is a node whose own routes something keeps from us: then it is not known what may be done there beyond the S3 API.
+    pub is_hidden: bool,
 }
 
 impl Handshake {

@@ -56,6 +56,8 @@ pub(super) trait Source: fmt::Debug + Send + Sync {
     fn enqueue(&self, message: EnqueueChanges) -> SourceFuture<'_, usize>;
     /// Forgets a queue with all that is in it.
     fn drop_queue(&self, queue: QueueName) -> SourceFuture<'_, ()>;
+    /// The same, unless there is a rule again that it belongs to.
+    fn drop_former_queue(&self, queue: QueueName) -> SourceFuture<'_, ()>;
     /// Lets go of tombstones and conflicts whose time is over.
     fn sweep(&self, now: Stamp) -> SourceFuture<'_, ()>;
     fn state(&self, bucket: &Bucket, slot: &Slot) -> Result<SlotState, StorageError>;
@@ -121,6 +123,13 @@ impl Source for NodeSource {
     fn drop_queue(&self, queue: QueueName) -> SourceFuture<'_, ()> {
         Box::pin(async move {
             while !self.storage.drop_replication(queue.clone()).await? {}
+            Ok(())
+        })
+    }
+
+    fn drop_former_queue(&self, queue: QueueName) -> SourceFuture<'_, ()> {
+        Box::pin(async move {
+            while !self.storage.drop_former_replication(queue.clone()).await? {}
             Ok(())
         })
     }

@@ -17,7 +17,7 @@ use super::peer::{Destination, Handshake, PeerError, PeerErrorKind};
 use super::retry::{Retry, Waits};
 use super::schedule::{Place, Schedule, Verdict};
 use super::transfer::{Courier, Ended, is_light};
-use crate::names::Stamp;
+use crate::names::{NodeId, Stamp};
 use crate::storage::{Bucket, QueueName, QueuedChange, ReplicationTray, SettleChanges, SettledChange, StorageError};
 
 /// How long transfers that are under way may take when the work ends.
@@ -442,8 +442,7 @@ impl Work {
         self.lane.board.fail(terms.problem.clone());
         let node = terms.node.map(|node| node.id);
         if node.is_some() && node != self.learned.peer {
-            self.learned.peer = node;
-            self.keep_later();
+            self.met(node);
         }
         let terms = Arc::new(terms);
         let has_changed = self.terms.replace(Arc::clone(&terms)).is_some_and(|former| {
@@ -452,6 +451,23 @@ impl Work {
         if has_changed {
             self.unpark();
         }
+    }
+
+    /// Takes note of the node that is there. Another one than before has nothing of what that was sent.
+    fn met(&mut self, node: Option<NodeId>) {
+        if self.learned.peer.is_some() {
+            if self.is_walking {
+                // The step that is under way is one of the former walk.
+                self.greeting = Greeting::Due;
+                return;
+            }
+            tracing::warn!(bucket = %self.bucket.name, "another node is there now: all is sent to it");
+            let fill = Fill { is_resync: true, ..Fill::default() };
+            self.lane.board.filled(fill.clone());
+            self.learned.fill = Some(fill);
+        }
+        self.learned.peer = node;
+        self.keep_later();
     }
 
     /// Gives what was refused another chance: something about the target has changed.

@@ -326,6 +326,10 @@ impl Source for MemorySource {
         Box::pin(async { Ok(()) })
     }
 
+    fn drop_former_queue(&self, queue: QueueName) -> SourceFuture<'_, ()> {
+        self.drop_queue(queue)
+    }
+
     fn sweep(&self, now: Stamp) -> SourceFuture<'_, ()> {
         self.inner.lock().swept.push(now);
         Box::pin(async { Ok(()) })
@@ -533,6 +537,7 @@ impl Peer for MemoryPeer {
                 version: "memory".to_owned(),
                 together: it.together,
                 problem: it.problem.map(str::to_owned),
+                is_hidden: false,
             })
         })
     }

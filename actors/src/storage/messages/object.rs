@@ -137,6 +137,16 @@ impl Object {
         self.lineage.as_ref().and_then(|lineage| lineage.lock_change)
     }
 
+    /// The node that made all of it, also what was changed beside its bytes; else this one, which is `own`.
+    pub fn maker(&self, own: NodeId) -> NodeId {
+        let origin = self.change(own).origin;
+        let beside = [self.tags_change(), self.lock_change()];
+        match beside.iter().flatten().all(|change| change.origin == origin) {
+            true => origin,
+            false => own,
+        }
+    }
+
     /// How it is encrypted.
     pub fn encryption(&self) -> Option<&Encryption> {
         self.sealed.as_ref().map(|sealed| &sealed.encryption)

@@ -118,7 +118,8 @@ impl Mutation for EndConflicts {
             let Ok(key) = ObjectKey::parse(&key) else { continue };
             if !row.is_empty() {
                 let row: ObjectRow = rows::decode(&row)?;
-                if Stamp(row.stamp) < self.before {
+                // What was here long before it lost is kept from then on.
+                if Stamp(row.noncurrent_since.unwrap_or(row.stamp)) < self.before {
                     match planner.drop_copy(&mut tally, &bucket, &key, &(row_key, row)) {
                         Err(StorageError::ObjectLocked { .. }) => {}
                         other => other?,

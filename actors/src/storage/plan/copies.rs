@@ -24,15 +24,15 @@ pub(super) enum Leaves {
     AsCopy,
 }
 
-/// The row of a copy, with its key. It is named by the change that made it.
-fn copy_of(bucket: BucketId, key: &ObjectKey, row: &ObjectRow, lineage: &Lineage) -> Keyed {
+/// The row of a copy, with its key. It is named by the change that made it. `since`: when it lost, if it was here before.
+fn copy_of(bucket: BucketId, key: &ObjectKey, row: &ObjectRow, lineage: &Lineage, since: Option<Stamp>) -> Keyed {
     let random = row.version.unwrap_or_else(|| lineage.change.origin.get());
     let lineage_row = LineageRow { is_conflict: Some(true), is_copy: Some(true), ..LineageRow::of(lineage) };
     let location = if row.location == Location::Plain { Location::Overflow } else { row.location };
     let copy = ObjectRow {
         location,
         version: Some(random),
-        noncurrent_since: None,
+        noncurrent_since: since.map(|since| since.0),
         lineage: Some(lineage_row),
         ..row.clone()
     };
@@ -79,7 +79,8 @@ impl Planner<'_> {
         let place = place_of(bucket, key, row);
         if leaves == Leaves::AsCopy && has_content(row) {
             let lineage = self.lineage_of(row)?;
-            let (copy_key, copy) = copy_of(bucket.id, key, row, &lineage);
+            let now = self.state.clock.now();
+            let (copy_key, copy) = copy_of(bucket.id, key, row, &lineage, Some(now));
             if self.planned_row(&copy_key)?.is_none_or(|there| there.is_empty()) {
                 tally.add_version(&copy);
                 let change = self.change(copy_key, Some(rows::encode(&copy)?));
@@ -121,7 +122,7 @@ impl Planner<'_> {
             _ => Location::Overflow,
         };
         let row = ObjectRow::of(&object, location, &bucket.owner);
-        let (copy_key, copy) = copy_of(bucket.id, key, &row, &lineage);
+        let (copy_key, copy) = copy_of(bucket.id, key, &row, &lineage, None);
         object.version_id = copy.version_id();
         if !has_content(&copy) {
             return Ok((object, Applied::Lost));

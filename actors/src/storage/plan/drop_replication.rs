@@ -12,6 +12,13 @@ use crate::storage::rows::QueueTotalsRow;
 const ROWS_MAX: usize = if cfg!(test) { 7 } else { 500 };
 
 impl Planner<'_> {
+    /// Whether a rule has changes added to a queue.
+    fn is_followed(&self, queue: &QueueName) -> bool {
+        let bucket = self.state.buckets.values().find(|bucket| bucket.id == queue.bucket);
+        let rules = self.state.replication.rules();
+        bucket.and_then(|bucket| rules.of(&bucket.name)).is_some_and(|rule| rule.target == queue.target)
+    }
+
     /// Removes rows of some ranges; answers whether those were all.
     fn drop_rows(&mut self, ranges: &[KeyRange]) -> Result<bool, StorageError> {
         let mut found = Vec::new();
@@ -32,17 +39,21 @@ impl Planner<'_> {
     }
 }
 
-/// Empties a queue, of which nothing counts any more: its rule is no more, or everything is looked at anew. Until it is empty nothing is
-/// queued.
-pub(in crate::storage) struct DropQueue(pub QueueName);
+/// Empties a queue, of which nothing counts any more: everything is looked at anew, or its rule is no more.
+pub(in crate::storage) struct DropQueue {
+    pub queue: QueueName,
+    /// Whether its rule is no more. Once there is such a rule again, what is left of the queue is its own: it has no end that is known, so
+    /// everything is looked at anew.
+    pub is_former: bool,
+}
 
 impl Mutation for DropQueue {
     /// Whether it is empty.
     type Output = bool;
 
     fn plan(self, planner: &mut Planner<'_>) -> Result<bool, StorageError> {
-        let Self(queue) = self;
-        if !planner.state.queues.contains_key(&queue) {
+        let Self { queue, is_former } = self;
+        if !planner.state.queues.contains_key(&queue) || (is_former && planner.is_followed(&queue)) {
             return Ok(true);
         }
         let trays = [ReplicationTray::Pending, ReplicationTray::Parked].map(|tray| keys::queued_by_time(&queue, tray));

@@ -195,10 +195,7 @@ impl Mutation for EnqueueChanges {
                 SlotState::Object(object) => {
                     let kinds = Kinds::CONTENT.with(Kinds::TAGS).with(Kinds::LOCK);
                     let what = ReplicatedChange::Object(&object.attributes.tags);
-                    let origin = object.change(own).origin;
-                    let beside = [object.tags_change(), object.lock_change()];
-                    let is_all_its_own = beside.iter().flatten().all(|change| change.origin == origin);
-                    (what, kinds, object.size, if is_all_its_own { origin } else { own })
+                    (what, kinds, object.size, object.maker(own))
                 }
                 SlotState::Marker { change, .. } => (ReplicatedChange::Delete, Kinds::CONTENT, 0, change.origin),
                 SlotState::Deleted { change, .. } => {

@@ -84,10 +84,15 @@ impl StorageClient {
         self.commit(message).await
     }
 
-    /// Drops a queue, a few entries at a time; answers whether all are gone. Until then nothing is added to it: what changes meanwhile
-    /// is found by the walk that follows.
+    /// Drops a queue, a few entries at a time; answers whether all are gone. What changes meanwhile goes with it, and is found by the walk
+    /// that follows.
     pub async fn drop_replication(&self, queue: QueueName) -> Result<bool, StorageError> {
-        self.commit(DropQueue(queue)).await
+        self.commit(DropQueue { queue, is_former: false }).await
+    }
+
+    /// The same of a queue whose rule is no more. One that has a rule again stays, and is told to be incomplete if some of it is gone.
+    pub async fn drop_former_replication(&self, queue: QueueName) -> Result<bool, StorageError> {
+        self.commit(DropQueue { queue, is_former: true }).await
     }
 
     /// How an object stands with replication; none where nothing is replicated, or not this object.

@@ -87,6 +87,29 @@ async fn tombstones_and_copies_go_when_their_time_is_over() {
 }
 
 #[actix::test]
+async fn what_was_here_long_before_it_lost_is_kept_from_then_on() {
+    let clock = Arc::new(ManualClock::new(START));
+    let root = tempfile::tempdir().unwrap();
+    let client = unlocked(|| StorageClient::start(&settings(root.path()), clock.clone()));
+    let node = Node { client, root };
+    let (there, _) = replicated(&node, limits()).await;
+    put(&node.client, &there, "k", "mine".into()).await;
+    clock.advance(40 * DAY);
+    assert_eq!(put_replica(&node, &there, "k", "theirs", clock.now().0).await.applied, Applied::Applied);
+    let kept = vec![("k".to_owned(), false)];
+    for wait in [SECOND, 20 * DAY - 2 * SECOND] {
+        clock.advance(wait);
+        node.client.sweep_replication(clock.now()).await.unwrap();
+        assert_eq!(lost(&node, &there).await, (kept.clone(), 1));
+    }
+    clock.advance(2 * SECOND);
+    node.client.sweep_replication(clock.now()).await.unwrap();
+    assert_eq!(lost(&node, &there).await, (vec![], 0));
+    let root = stop(node).await;
+    assert_eq!(run(root.path(), Mend::Nothing, true).1, []);
+}
+
+#[actix::test]
 async fn a_version_that_lost_stays_and_is_told_no_more() {
     let clock = Arc::new(ManualClock::new(START));
     let root = tempfile::tempdir().unwrap();

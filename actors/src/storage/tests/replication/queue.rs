@@ -102,6 +102,26 @@ async fn what_grows_has_bounds() {
 }
 
 #[actix::test]
+async fn a_queue_that_has_a_rule_again_is_not_dropped_any_more() {
+    let node = node();
+    let (there, queue) = replicated(&node, ReplicationLimits::default()).await;
+    for at in 0..12 {
+        put(&node.client, &there, &format!("k{at:02}"), body(1, 10)).await;
+    }
+    node.client.replication_rules(Arc::default());
+    assert!(!node.client.drop_former_replication(queue.clone()).await.unwrap(), "it takes several commits");
+    node.client.replication_rules(rules("shared", NodeId::new(7), ReplicationLimits::default()));
+    put(&node.client, &there, "new", body(1, 10)).await;
+    assert!(node.client.drop_former_replication(queue.clone()).await.unwrap(), "it is somebody's");
+    let slot = Slot { key: key("new"), version: None };
+    assert!(node.client.queued_change(&queue, &slot).unwrap().is_some());
+    assert!(node.client.replication_totals(&queue).unwrap().overflowed, "it must not be trusted");
+    while !node.client.drop_replication(queue.clone()).await.unwrap() {}
+    let root = stop(node).await;
+    assert_eq!(run(root.path(), Mend::Nothing, true).1, []);
+}
+
+#[actix::test]
 async fn a_drop_that_a_crash_broke_off_goes_on() {
     let before = node();
     let (there, queue) = replicated(&before, ReplicationLimits::default()).await;
