@@ -88,6 +88,10 @@ test("dark, and on a phone: contrast, and nothing is wider", async () => {
   assert.deepEqual(await wrongOf(options, async (page) => {
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     const wide = width > 360 ? [`${width} pixels wide`] : [];
-    return [...wide, ...await findings(page, ["color-contrast"])];
+    // What is read on a screen is on it: nothing within scrolls sideways either.
+    const within = await page.evaluate(() => [...document.querySelectorAll("main *")]
+      .filter((element) => element.scrollWidth > element.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(element).overflowX))
+      .map((element) => `${element.tagName}.${element.className} scrolls sideways`));
+    return [...wide, ...within, ...await findings(page, ["color-contrast"])];
   }), []);
 });
