@@ -11,6 +11,7 @@ use myfsio_actors::audit::AuditLog;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::kms::KmsClient;
 use myfsio_actors::lifecycle::LifecycleClient;
+use myfsio_actors::names::{AccessKeyId, Stamp};
 use myfsio_actors::notifier::NotifierClient;
 use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
@@ -239,6 +240,14 @@ impl Node {
             host_id,
         }
     }
+
+    /// Notes that an access key was proven, by a request to this service in this region.
+    pub fn note_use(&self, access_key: Option<&AccessKeyId>, (service, region): (&str, &str), now: Stamp) {
+        if let Some(access_key) = access_key {
+            self.access.iam.note_use(access_key, service, region, now);
+        }
+    }
+
     /// Requests under way.
     pub fn under_way(&self) -> usize {
         self.settings.requests_max.saturating_sub(self.admission.available_permits())

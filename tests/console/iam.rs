@@ -25,6 +25,29 @@ async fn made(node: &ConsoleNode, admin: &Browser, policies: &str) -> (String, S
     credential
 }
 
+#[actix_rt::test]
+async fn when_a_key_was_last_used() {
+    let mut node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let list = admin.get("/ui/iam").await;
+    let made = admin.submit(&list, "/ui/iam", &[("name", "Ann"), ("policies", READER)]).await;
+    let (key, secret) = (made.texts("#access-key").remove(0), made.texts("#secret-key").remove(0));
+    let used = |page: &Shown| page.texts("tbody td[data-label='Last used']").join("");
+    let (address, page) = page_of(&admin, "Ann").await;
+    assert_eq!(used(&page), "Never");
+    let listed = |who| node.node.ask_as(Some(who), "GET", "/shared?list-type=2", &[], b"").status;
+    assert_eq!(listed((&key, &secret)), 200);
+    assert!(used(&admin.get(&address).await).ends_with(" ago, s3, us-east-1"), "{}", page.text);
+    assert!(used(&admin.get("/ui/iam?q=Ann").await).ends_with(" ago, s3, us-east-1"));
+    assert_eq!(listed(("reader", "wrong")), 403);
+    assert_eq!(used(&admin.get("/ui/iam?q=reader").await), "Never", "what was not proven is no use");
+    node.signed_in((&key, &secret)).await.get("/ui").await;
+    node.node.stop();
+    node.node.restart();
+    let admin = world::browser(&node, Role::Admin).await;
+    assert!(used(&admin.get(&address).await).ends_with(" ago, console, us-east-1"), "a restart forgets nothing");
+}
+
 const READER: &str = r#"[{"bucket": "*", "actions": ["list", "read"]}]"#;
 
 #[actix_rt::test]

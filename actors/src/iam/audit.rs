@@ -181,6 +181,7 @@ fn unsealed(record: &Value, sealer: &Sealer) -> Value {
 mod tests {
     use serde_json::json;
 
+    use super::super::uses::KeyUses;
     use super::*;
     use crate::audit::{AuditLog, MASKED};
     use crate::iam::directory::IamFile;
@@ -210,7 +211,9 @@ mod tests {
     }
 
     fn state(document: &Value) -> Directory {
-        IamFile { sealer: sealer(), audit: AuditLog::nowhere() }.compile(&document.to_string(), document).unwrap()
+        IamFile { sealer: sealer(), audit: AuditLog::nowhere(), uses: KeyUses::nowhere() }
+            .compile(&document.to_string(), document)
+            .unwrap()
     }
 
     /// Action, target, before and after of the entries of a hand edit.

@@ -16,6 +16,7 @@ use super::ids::account_id_of;
 use super::naming::{Kind, scope};
 use super::principal::Principal;
 use super::records::{Expiry, FileRecord};
+use super::uses::{Cell, KeyUses};
 use crate::audit::AuditLog;
 use crate::json_store::{Mistake, Schema, Version};
 use crate::names::{AccessKeyId, CanonicalId, Stamp};
@@ -35,6 +36,8 @@ pub(super) struct KeyEntry {
     pub expires_at: Expiry,
     pub is_well_known: bool,
     pub principal: Arc<Principal>,
+    /// When it was last used; the same cell in every directory.
+    pub used: Arc<Cell>,
 }
 
 /// Whose a canonical id is, by the place in its list.
@@ -370,6 +373,8 @@ pub(super) struct IamFile {
     pub sealer: Sealer,
     /// Hears of hand edits.
     pub audit: AuditLog,
+    /// Knows when keys were used.
+    pub uses: Arc<KeyUses>,
 }
 
 impl Schema for IamFile {
@@ -383,7 +388,12 @@ impl Schema for IamFile {
         refuse_lists(text, document)?;
         // From the text rather than the document, for the lines of mistakes.
         let file: FileRecord = serde_json::from_str(text)?;
-        build(&file, &self.sealer).map_err(|problem| Mistake::near(text, &problem.word, problem.reason))
+        let built = build(&file, &self.sealer);
+        let mut directory = built.map_err(|problem| Mistake::near(text, &problem.word, problem.reason))?;
+        for (access_key, entry) in &mut directory.keys {
+            entry.used = self.uses.cell(access_key);
+        }
+        Ok(directory)
     }
 
     fn edited_by_hand(&self, before: Version<'_, Directory>, after: Version<'_, Directory>, now: Stamp) {
@@ -418,7 +428,9 @@ impl Directory {
     /// The directory of a document, for tests of other rooms.
     pub(crate) fn of(document: &Value) -> Self {
         let sealer = Sealer::new(&SecretKey::new("test"), &[]).unwrap();
-        IamFile { sealer, audit: AuditLog::nowhere() }.compile(&document.to_string(), document).unwrap()
+        IamFile { sealer, audit: AuditLog::nowhere(), uses: KeyUses::nowhere() }
+            .compile(&document.to_string(), document)
+            .unwrap()
     }
 
     /// The principal of an access key, for tests of other rooms.

@@ -34,6 +34,7 @@ mod records;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub use build::SESSION_SECONDS;
 pub use changes::*;
@@ -51,5 +52,6 @@ pub use messages::{Change, Draft, IamChange};
 pub use principal::{Credential, Principal, RoleSession, Session};
 pub use records::end_of;
 pub use sessions::{AssumedRole, IssuedSession, Issuer, SessionError, SessionRequest, TrustDecision};
+pub use uses::LastUse;
 
 pub use crate::seal::SecretKey;

@@ -46,6 +46,8 @@ texts! { Iam {
     expires = "Expires",
     expires_hint = "At the beginning of that day, UTC. Empty: never.",
     never = "Never",
+    last_used = "Last used",
+    unused = "Never",
     status = "Status",
     root = "Account",
     root_hint = "The account itself: it may do everything in it.",

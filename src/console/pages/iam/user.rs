@@ -4,7 +4,7 @@ use actix_web::http::{Method, StatusCode};
 use askama::Template;
 use serde_json::{Map, Value, json};
 
-use super::told::{User, day, route, status, wanted_end};
+use super::told::{Used, User, day, route, status, wanted_end};
 use super::users::parse_policies;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
@@ -46,6 +46,7 @@ struct KeyRow {
     tone: &'static str,
     created: String,
     expires: String,
+    used: Used,
     expires_day: String,
     rotate: String,
     change: String,
@@ -138,6 +139,7 @@ fn key_row(visit: &Visit, key: &super::told::Key, own: &impl Fn(&str) -> String)
         tone,
         created: key.created_at.clone().unwrap_or_default(),
         expires: key.expires_at.clone().unwrap_or_else(|| visit.t.iam.never.to_owned()),
+        used: Used::of(visit, key.last_used.iter()),
         expires_day: day(key.expires_at.as_deref()),
         rotate: own("rotate"),
         change: own("key"),
