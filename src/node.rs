@@ -30,6 +30,7 @@ use crate::decisions::DecisionLog;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::metrics::history::History;
+use crate::metrics::lags::Lags;
 use crate::requests::RequestLog;
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
@@ -142,6 +143,8 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// What that was.
     pub history: Mutex<History>,
+    /// How far replicated buckets were behind.
+    pub lags: Mutex<Lags>,
     /// The last requests.
     pub requests: RequestLog,
     /// Where requests become traces, if they do.
@@ -220,6 +223,7 @@ impl Node {
             decisions,
             metrics,
             history: Mutex::default(),
+            lags: Mutex::default(),
             requests,
             spans,
             connections,

@@ -17,7 +17,7 @@ use super::naming::{Kind, scope};
 use super::principal::Principal;
 use super::records::{Expiry, FileRecord};
 use super::uses::{Cell, KeyUses};
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, ChangeOrigin};
 use crate::json_store::{Mistake, Schema, Version};
 use crate::names::{AccessKeyId, CanonicalId, Stamp};
 use crate::policy_engine::{IdentityPolicy, refuse_ambiguous};
@@ -397,7 +397,8 @@ impl Schema for IamFile {
     }
 
     fn edited_by_hand(&self, before: Version<'_, Directory>, after: Version<'_, Directory>, now: Stamp) {
-        self.audit.record_blocking(audit::of_hand_edit(&before, &after, &self.sealer, now));
+        let by = ChangeOrigin::hand_edit();
+        self.audit.record_blocking(audit::of_each(&before, &after, &self.sealer, now, &by));
     }
 }
 

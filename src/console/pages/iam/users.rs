@@ -113,8 +113,17 @@ pub async fn create(visit: Visit) -> Outcome {
 
 /// Policies as they are typed. Errs: they are no JSON.
 pub fn parse_policies(text: &str) -> Result<Value, Failure> {
+    parse(text, "The policies are")
+}
+
+/// A file as it was sent. Errs: it is no JSON.
+pub fn parse_document(text: &str) -> Result<Value, Failure> {
+    parse(text, "The file is")
+}
+
+fn parse(text: &str, what: &str) -> Result<Value, Failure> {
     // Of a name that is there twice, parsers keep one: who reads the text may mean the other.
     myfsio_actors::policy_engine::refuse_ambiguous(text)
         .and_then(|()| serde_json::from_str(text))
-        .map_err(|error| Failure::input(format!("The policies are no JSON: {error}.")))
+        .map_err(|error| Failure::input(format!("{what} no JSON: {error}.")))
 }
