@@ -133,6 +133,27 @@ async fn policies_are_edited() {
 }
 
 #[actix_rt::test]
+async fn settings_that_changed_since_are_not_overwritten() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let (key, _) = made(&node, &admin, READER).await;
+    let (address, page) = page_of(&admin, "Ann").await;
+    assert_eq!(admin.submit(&page, &address, &[("name", "Anna")]).await.status, 303);
+    let stale = admin.submit(&page, &address, &[("name", "Ann"), ("groups", "")]).await;
+    assert_eq!(stale.status, 409);
+    assert!(stale.text.contains("has changed"), "{}", stale.text);
+    assert_eq!(admin.get(&address).await.attributes("#settings [name=name]", "value"), ["Anna"]);
+    let change = format!("{address}/key");
+    let expires =
+        |day: &'static str| [("access_key", key.clone()), ("do", "expire".to_owned()), ("expires", day.to_owned())];
+    for (day, status) in [("2098-01-01", 303), ("2099-01-01", 409)] {
+        let fields = expires(day);
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(admin.submit(&page, &change, &fields).await.status, status, "{day}");
+    }
+}
+
+#[actix_rt::test]
 async fn disabled_and_deleted() {
     let node = world::node();
     let admin = world::browser(&node, Role::Admin).await;

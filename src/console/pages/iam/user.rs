@@ -11,6 +11,7 @@ use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::pages::groups::told::{Choice, name_of, offered, policy_page};
+use crate::console::pages::properties::mark;
 use crate::console::route::Outcome;
 use crate::console::units::legible;
 use crate::console::visit::{Visit, read, render_with};
@@ -29,6 +30,8 @@ struct UserPage {
     paths: Paths,
     templates: Vec<(&'static str, String)>,
     loaded: String,
+    /// Of what the form of settings shows.
+    revision: String,
     policies: String,
     is_draft: bool,
     rows: usize,
@@ -50,6 +53,7 @@ struct KeyRow {
     expires_day: String,
     rotate: String,
     change: String,
+    revision: String,
 }
 
 /// Where the forms go.
@@ -114,6 +118,7 @@ async fn page(visit: &Visit, status_code: StatusCode, user: User, draft: Option<
         keys: user.access_keys.iter().map(|key| key_row(visit, key, &own)).collect(),
         templates: choices.chain(is_draft.then_some(saved)).collect(),
         loaded,
+        revision: revision(&user),
         rows: text.lines().count().clamp(EDITOR_LINES.0, EDITOR_LINES.1),
         policies: text,
         is_draft,
@@ -143,7 +148,18 @@ fn key_row(visit: &Visit, key: &super::told::Key, own: &impl Fn(&str) -> String)
         expires_day: day(key.expires_at.as_deref()),
         rotate: own("rotate"),
         change: own("key"),
+        revision: key_revision(key),
     }
+}
+
+/// A mark of what the form of settings was loaded with.
+fn revision(user: &User) -> String {
+    mark(&json!([user.display_name, user.enabled, user.expires_at, user.groups]).to_string())
+}
+
+/// The same of an access key's form.
+fn key_revision(key: &super::told::Key) -> String {
+    mark(&json!([key.enabled, key.expires_at]).to_string())
 }
 
 fn pretty(policies: &Value) -> String {
@@ -179,9 +195,12 @@ fn own_page(user: &User) -> String {
     links::link(&["iam", &user.user_id], &[])
 }
 
-/// Changes what is said of the user. Only what is another than before is asked for.
+/// Changes what is said of the user, if it still is what the form was loaded with. Only what is another than before is asked for.
 pub async fn change(visit: Visit) -> Outcome {
     let user = find(&visit).await?;
+    if visit.form.text("revision") != revision(&user) {
+        return Err(Failure::Changed);
+    }
     let mut wanted = Map::new();
     let name = visit.form.text("name");
     if name != user.display_name {
@@ -216,7 +235,11 @@ pub async fn change_key(visit: Visit) -> Outcome {
         asker.json(Method::DELETE, &target, None).await?;
         return visit.done(Notice::good(words.key_deleted), &own_page(&user));
     }
-    let end = user.access_keys.iter().find(|found| found.access_key == key).and_then(|key| key.expires_at.as_deref());
+    let found = user.access_keys.iter().find(|found| found.access_key == key);
+    if found.is_some_and(|found| visit.form.text("revision") != key_revision(found)) {
+        return Err(Failure::Changed);
+    }
+    let end = found.and_then(|key| key.expires_at.as_deref());
     let wanted = match visit.form.text("do") {
         "enable" => json!({ "enabled": true }),
         "disable" => json!({ "enabled": false }),
