@@ -125,12 +125,12 @@ impl KeyUses {
     /// The number of a place, from one; zero where there are too many.
     fn place(&self, service: &str, region: &str) -> usize {
         let find = |places: &[Place]| places.iter().position(|(s, r)| s == service && r == region).map(|at| at + 1);
-        if let Some(place) = find(&self.places.load()) {
+        if let Some(place) = find(self.places.load().as_slice()) {
             return place;
         }
         let _adding = self.adding.lock();
         let places = self.places.load_full();
-        if let Some(place) = find(&places) {
+        if let Some(place) = find(places.as_slice()) {
             return place;
         }
         if places.len() >= PLACES_MAX {

@@ -11,7 +11,7 @@ use super::groups::{CreateGroup, UpdateGroup};
 use super::inline::SetPolicies;
 use super::managed::{CreatePolicy, CreatePolicyVersion};
 use super::policies::check_policies;
-use super::tags::{Tag, Taggable, Untag};
+use super::tags::tags_value;
 use super::user_quota::SetUserQuota;
 use super::users::{CreateUser, UpdateUser};
 use crate::iam::build::build;
@@ -88,7 +88,7 @@ pub struct ImportAccounts {
 }
 
 /// What an import may come to do: whoever asks for one has the permission for all of it, by a grant.
-const ACTIONS: [(&str, Kind); 13] = [
+const ACTIONS: [(&str, Kind); 16] = [
     ("iam:CreatePolicy", Kind::Policy),
     ("iam:CreatePolicyVersion", Kind::Policy),
     ("iam:CreateGroup", Kind::Group),
@@ -97,7 +97,10 @@ const ACTIONS: [(&str, Kind); 13] = [
     ("iam:AttachGroupPolicy", Kind::Group),
     ("iam:DetachGroupPolicy", Kind::Group),
     ("iam:AddUserToGroup", Kind::Group),
+    ("iam:RemoveUserFromGroup", Kind::Group),
     ("iam:CreateUser", Kind::User),
+    ("iam:TagUser", Kind::User),
+    ("iam:UntagUser", Kind::User),
     ("iam:UpdateUser", Kind::User),
     ("iam:PutUserPolicy", Kind::User),
     ("iam:AttachUserPolicy", Kind::User),
@@ -172,7 +175,7 @@ impl ImportAccounts {
         let users = self.accounts.users.iter().map(|user| ("user", &user.user_name, self.user_plan(directory, user)));
         let told = |(kind, name, plan): (&'static str, &String, Result<_, IamError>)| {
             let (outcome, fields) = plan.map_err(|error| of(kind, name, error))?;
-            Ok(Imported { kind, name: name.clone(), outcome, fields })
+            Ok::<_, IamError>(Imported { kind, name: name.clone(), outcome, fields })
         };
         policies.chain(groups).chain(users).map(told).collect()
     }
@@ -337,15 +340,10 @@ impl ImportAccounts {
         if own.policies != wanted.policies {
             steps.apply(&SetPolicies { user: which.clone(), policies: wanted.policies.clone() })?;
         }
-        let gone = own.tags.iter().map(|(key, _)| key).filter(|key| !wanted.tags.contains_key(*key)).cloned();
-        let gone: Vec<String> = gone.collect();
-        if !gone.is_empty() {
-            steps.apply(&Untag { what: Taggable::User(which.clone()), keys: gone })?;
-        }
-        let tags: Vec<_> = wanted.tags.clone().into_iter().filter(|tag| !own.tags.contains(tag)).collect();
-        if !tags.is_empty() {
-            steps.apply(&Tag { what: Taggable::User(which.clone()), tags })?;
-        }
+        let tags: Vec<_> = wanted.tags.clone().into_iter().collect();
+        let tags = tags_value(&[], &tags, "TagsPerUser")?;
+        let (place, _) = steps.directory().find_user(&which)?;
+        set(record(steps.document, "users", place)?, "tags", tags);
         if own.quota != wanted.quota {
             steps.apply(&SetUserQuota { user: which.clone(), quota: wanted.quota })?;
         }
@@ -418,7 +416,7 @@ impl Steps<'_, '_> {
     fn apply<M: IamChange>(&mut self, message: &M) -> Result<M::Answer, IamError> {
         let directory = self.compiled.as_ref().unwrap_or(self.draft.directory);
         let (now, sealer) = (self.draft.now, self.draft.sealer);
-        message.apply(&mut Draft { document: self.document, directory, now, sealer, target: String::new() })
+        message.apply(&mut Draft { document: &mut *self.document, directory, now, sealer, target: String::new() })
     }
 
     /// What the document says now. Errs: it says nothing that could be.
