@@ -133,6 +133,24 @@ async fn policies_are_edited() {
 }
 
 #[actix_rt::test]
+async fn a_rule_is_ticked_together_and_saved_by_saving() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    made(&node, &admin, READER).await;
+    let (address, page) = page_of(&admin, "Ann").await;
+    let action = format!("{address}/policies");
+    let add = |bucket: &'static str| [("do", "add"), ("bucket", bucket), ("actions", "write")];
+    assert_eq!(admin.submit(&page, &action, &add("")).await.status, 400, "a rule without a bucket says nothing");
+    let draft = admin.submit(&page, &action, &add("photos")).await;
+    assert_eq!((draft.status, draft.texts("#policies .badge").join("")), (200, "Not saved yet.".to_owned()));
+    assert!(!admin.get(&address).await.text.contains("photos"), "not yet");
+    assert_eq!(admin.submit(&draft, &action, &[("do", "save")]).await.status, 303);
+    let saved: serde_json::Value = serde_json::from_str(&admin.get(&address).await.texts("textarea")[0]).unwrap();
+    assert_eq!(saved[0]["bucket"], "*");
+    assert_eq!(saved[1], serde_json::json!({"bucket": "photos", "actions": ["write"]}));
+}
+
+#[actix_rt::test]
 async fn settings_that_changed_since_are_not_overwritten() {
     let node = world::node();
     let admin = world::browser(&node, Role::Admin).await;

@@ -16,6 +16,8 @@ use crate::console::route::Outcome;
 use crate::console::units::legible;
 use crate::console::visit::{Visit, read, render_with};
 
+/// What rules of the short form allow.
+const ACTIONS: &[&str] = &["list", "read", "write", "delete", "share", "policy", "replication", "iam:*"];
 /// Lines of the editor, at least and at most.
 const EDITOR_LINES: (usize, usize) = (6, 30);
 
@@ -29,6 +31,7 @@ struct UserPage {
     keys: Vec<KeyRow>,
     paths: Paths,
     templates: Vec<(&'static str, String)>,
+    actions: &'static [&'static str],
     loaded: String,
     /// Of what the form of settings shows.
     revision: String,
@@ -117,6 +120,7 @@ async fn page(visit: &Visit, status_code: StatusCode, user: User, draft: Option<
         tone,
         keys: user.access_keys.iter().map(|key| key_row(visit, key, &own)).collect(),
         templates: choices.chain(is_draft.then_some(saved)).collect(),
+        actions: ACTIONS,
         loaded,
         revision: revision(&user),
         rows: text.lines().count().clamp(EDITOR_LINES.0, EDITOR_LINES.1),
@@ -183,12 +187,29 @@ pub async fn set_policies(visit: Visit) -> Outcome {
         Err(Failure::Input(problem)) => return again(user, problem).await,
         Err(failure) => return Err(failure),
     };
+    if visit.form.text("do") == "add" {
+        return match with_rule(&visit, policies) {
+            Some(policies) => {
+                let draft = Draft { text: pretty(&policies), problem: String::new() };
+                page(&visit, StatusCode::OK, user, Some(draft)).await
+            }
+            None => again(user, visit.t.iam.rule_missing.to_owned()).await,
+        };
+    }
     let target = route(&user.user_id, &["policies"]);
     match visit.asker()?.json(Method::PUT, &target, Some(&policies)).await {
         Ok(_) => visit.done(Notice::good(visit.t.iam.policies_saved), &own_page(&user)),
         Err(refusal) if refusal.status == StatusCode::BAD_REQUEST => again(user, legible(&refusal.message)).await,
         Err(refusal) => Err(refusal.into()),
     }
+}
+
+/// The policies with the rule that was ticked together; none where it says nothing, or they are no list.
+fn with_rule(visit: &Visit, mut policies: Value) -> Option<Value> {
+    let ticked: Vec<&str> = visit.form.all("actions").filter(|action| ACTIONS.contains(action)).collect();
+    let bucket = visit.form.filled("bucket").filter(|_| !ticked.is_empty())?;
+    policies.as_array_mut()?.push(json!({ "bucket": bucket, "actions": ticked }));
+    Some(policies)
 }
 
 fn own_page(user: &User) -> String {
