@@ -296,7 +296,8 @@ impl IamClient {
     /// Writes down when keys were used, if that has changed. Blocks for a disk's flush. Errs: the file cannot be written.
     pub fn keep_uses(&self) -> io::Result<()> {
         let directory = self.directory();
-        self.shared.uses.keep(|key| directory.keys.contains_key(key))
+        let cells = directory.keys.iter().map(|(key, entry)| (key.clone(), Arc::clone(&entry.used)));
+        self.shared.uses.keep(cells)
     }
 
     /// The users as last published, without looking at the file.

@@ -83,6 +83,9 @@ impl KeyUses {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(%error, file = %uses.path.display(), "last uses of access keys begin anew"),
         }
+        if let Ok(text) = uses.text(&uses.cells.lock()) {
+            *uses.written.lock() = number_of(&text);
+        }
         uses
     }
 
@@ -156,28 +159,35 @@ impl KeyUses {
         Some(LastUse { at: Stamp(seconds.saturating_mul(1_000_000_000)), service, region })
     }
 
-    /// Writes down what has changed since the last time, and forgets keys that are gone. Blocks for a disk's flush. Errs: the file
-    /// cannot be written; the one before stays.
-    pub fn keep(&self, is_there: impl Fn(&str) -> bool) -> io::Result<()> {
+    /// Writes down what has changed since the last time, of the keys that there are, and forgets others. Blocks for a disk's flush.
+    /// Errs: the file cannot be written; the one before stays.
+    pub fn keep(&self, keys: impl Iterator<Item = (String, Arc<Cell>)>) -> io::Result<()> {
         let mut written = self.written.lock();
-        let used: Vec<(String, LastUse)> = {
-            let mut cells = self.cells.lock();
-            cells.retain(|key, _| is_there(key));
-            cells.iter().filter_map(|(key, cell)| Some((key.clone(), self.last(cell)?))).collect()
-        };
-        let tell = |(key, used): (String, LastUse)| {
-            (key, WrittenUse { at: used.at.rfc3339(), service: used.service, region: used.region })
-        };
-        let text = serde_json::to_vec(&Written { keys: used.into_iter().map(tell).collect() })?;
-        let mut number = DefaultHasher::new();
-        text.hash(&mut number);
-        if *written == number.finish() {
+        let cells: HashMap<_, _> = keys.collect();
+        let text = self.text(&cells)?;
+        *self.cells.lock() = cells;
+        if *written == number_of(&text) {
             return Ok(());
         }
         write(&self.path, &text)?;
-        *written = number.finish();
+        *written = number_of(&text);
         Ok(())
     }
+
+    fn text(&self, cells: &HashMap<String, Arc<Cell>>) -> io::Result<Vec<u8>> {
+        let used = cells.iter().filter_map(|(key, cell)| Some((key.clone(), self.last(cell)?)));
+        let tell = |(key, used): (String, LastUse)| {
+            (key, WrittenUse { at: used.at.rfc3339(), service: used.service, region: used.region })
+        };
+        Ok(serde_json::to_vec(&Written { keys: used.map(tell).collect() })?)
+    }
+}
+
+/// Tells a text from others.
+fn number_of(text: &[u8]) -> u64 {
+    let mut number = DefaultHasher::new();
+    text.hash(&mut number);
+    number.finish()
 }
 
 fn read(path: &Path) -> io::Result<Written> {
@@ -207,6 +217,11 @@ mod tests {
         Stamp(seconds * 1_000_000_000)
     }
 
+    /// Keeps the uses of these keys.
+    fn keep(uses: &KeyUses, keys: &[&str]) -> io::Result<()> {
+        uses.keep(keys.iter().map(|key| ((*key).to_owned(), uses.cell(key))))
+    }
+
     fn used(uses: &KeyUses, key: &str) -> Option<(u64, String, String)> {
         uses.last(&uses.cell(key)).map(|used| (used.at.seconds(), used.service, used.region))
     }
@@ -224,7 +239,7 @@ mod tests {
         let last = Some((1_060, "iam".to_owned(), "us-east-1".to_owned()));
         assert_eq!(used(&uses, "AK"), last, "a slow request does not turn it back");
         uses.note(&uses.cell("gone"), "s3", "eu", at(1_000));
-        uses.keep(|key| key == "AK").unwrap();
+        keep(&uses, &["AK"]).unwrap();
         let again = KeyUses::open(path);
         assert_eq!((used(&again, "AK"), used(&again, "gone")), (last, None));
     }
@@ -237,12 +252,12 @@ mod tests {
         let uses = KeyUses::open(path.clone());
         assert_eq!(used(&uses, "AK"), None);
         uses.note(&uses.cell("AK"), "s3", "eu", at(7));
-        uses.keep(|_| true).unwrap();
+        keep(&uses, &["AK"]).unwrap();
         fs::remove_file(&path).unwrap();
-        uses.keep(|_| true).unwrap();
+        keep(&uses, &["AK"]).unwrap();
         assert!(!path.exists(), "nothing had changed");
         uses.note(&uses.cell("AK"), "s3", "eu", at(8));
-        uses.keep(|_| true).unwrap();
+        keep(&uses, &["AK"]).unwrap();
         assert!(path.exists());
     }
 
@@ -257,6 +272,6 @@ mod tests {
         assert_eq!(used(&uses, "AK"), last, "one too many has no name");
         uses.note(&cell, "s3", "r7", at(1_000));
         assert_eq!(used(&uses, "AK").unwrap().2, "r7");
-        assert!(uses.keep(|_| true).is_err(), "there is no such folder");
+        assert!(keep(&uses, &["AK"]).is_err(), "there is no such folder");
     }
 }
