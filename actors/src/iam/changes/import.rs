@@ -124,7 +124,8 @@ impl ImportAccounts {
     /// Does on a document what the plan says; `draft` is what was before.
     fn carry_out(&self, items: &[Imported], document: &mut Value, draft: &Draft<'_>) -> Result<(), IamError> {
         let planned = |kind: &str, name: &str| items.iter().find(|item| item.kind == kind && item.name == name);
-        let is_to = |kind: &str, name: &str, outcome| planned(kind, name).is_some_and(|item| item.outcome == outcome);
+        let is_to =
+            |kind: &str, name: &str, outcome: Outcome| planned(kind, name).is_some_and(|item| item.outcome == outcome);
         let mut steps = Steps { document, compiled: None, draft };
         for policy in &self.accounts.policies {
             let name = &policy.name;
