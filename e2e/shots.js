@@ -26,6 +26,12 @@ async function history(root) {
   }));
   await mkdir(join(root, ".myfsio.sys"), { recursive: true });
   await writeFile(join(root, ".myfsio.sys/metrics.json"), JSON.stringify({ series }));
+  const behind = (seconds) => Array.from({ length: 358 }, (_, index) => {
+    const late = Math.max(0, Math.sin(index / 23)) ** 3;
+    return [now - (358 - index) * seconds, Math.round(42_000 * late), Math.round(1_900 * late + 4 * (1 + Math.sin(index * 2.1)))];
+  });
+  const buckets = { photos: { hour: behind(10), day: behind(240) } };
+  await writeFile(join(root, ".myfsio.sys/replication_history.json"), JSON.stringify({ buckets }));
 }
 
 const node = await start({ ENCRYPTION_ENABLED: "true", KMS_ENABLED: "true" }, history);
@@ -60,6 +66,7 @@ const job = await order({ action: "copy", bucket: "photos", prefixes: ["2026/"],
 const denied = await order({ action: "delete", bucket: "photos", keys: ["gone.txt"], versions: true });
 await node.s3("POST", "/_myfsio/iam/groups", JSON.stringify({ name: "photographers" }));
 await put("/_myfsio/iam/groups/photographers/attached/arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FAdministratorAccess");
+const { user_id: user } = await post("/_myfsio/iam/users", { display_name: "Ann", policies: [{ bucket: "photos", actions: ["list", "read"] }] });
 const cors = "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>";
 await put("/photos?cors", cors, { "content-md5": createHash("md5").update(cors).digest("base64") });
 
@@ -78,6 +85,9 @@ const screens = {
   "delete-bucket": "/ui/buckets/empty-bucket/delete",
   error: "/ui/buckets/none/browse",
   account: "/ui/account",
+  sessions: "/ui/sessions",
+  transfer: "/ui/transfer",
+  user: `/ui/iam/${user}`,
   policy: "/ui/buckets/website/policy",
   lifecycle: "/ui/buckets/photos/lifecycle",
   uploads: "/ui/buckets/photos/uploads",

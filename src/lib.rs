@@ -20,6 +20,7 @@ pub mod decisions;
 pub mod fuzzing;
 pub mod import;
 pub mod jobs;
+mod key_uses;
 pub mod kms;
 mod limits;
 mod memory;

@@ -11,6 +11,7 @@ use myfsio_actors::audit::AuditLog;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::kms::KmsClient;
 use myfsio_actors::lifecycle::LifecycleClient;
+use myfsio_actors::names::{AccessKeyId, Stamp};
 use myfsio_actors::notifier::NotifierClient;
 use myfsio_actors::quota_tracker::QuotaTrackerClient;
 use myfsio_actors::rate::Rate;
@@ -29,6 +30,7 @@ use crate::decisions::DecisionLog;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::metrics::history::History;
+use crate::metrics::lags::Lags;
 use crate::requests::RequestLog;
 use crate::s3::auth::AuthSettings;
 use crate::s3::authorize::Access;
@@ -141,6 +143,8 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// What that was.
     pub history: Mutex<History>,
+    /// How far replicated buckets were behind.
+    pub lags: Mutex<Lags>,
     /// The last requests.
     pub requests: RequestLog,
     /// Where requests become traces, if they do.
@@ -219,6 +223,7 @@ impl Node {
             decisions,
             metrics,
             history: Mutex::default(),
+            lags: Mutex::default(),
             requests,
             spans,
             connections,
@@ -239,6 +244,14 @@ impl Node {
             host_id,
         }
     }
+
+    /// Notes that an access key was proven, by a request to this service in this region.
+    pub fn note_use(&self, access_key: Option<&AccessKeyId>, (service, region): (&str, &str), now: Stamp) {
+        if let Some(access_key) = access_key {
+            self.access.iam.note_use(access_key, service, region, now);
+        }
+    }
+
     /// Requests under way.
     pub fn under_way(&self) -> usize {
         self.settings.requests_max.saturating_sub(self.admission.available_permits())

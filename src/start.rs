@@ -39,6 +39,7 @@ use crate::console::{self, Console, ConsoleSettings};
 use crate::data_owner::refuse_root_of_others;
 use crate::import;
 use crate::jobs::{self, Jobs};
+use crate::key_uses;
 use crate::limits;
 use crate::memory;
 use crate::metrics::sampler::{self, Sampler};
@@ -208,6 +209,7 @@ struct Running {
     seeded: Option<SeededAdmin>,
     access_logs: access_log::Delivery,
     sampler: Sampler,
+    uses: key_uses::Keeper,
     exporter: Option<Exporter>,
 }
 
@@ -250,7 +252,8 @@ impl Running {
         let under_way = Arc::downgrade(&node);
         node.scrub.watch_load(move || under_way.upgrade().map_or(0, |node| node.under_way()));
         let sampler = sampler::start(&node, &config.storage_root);
-        Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, exporter, node, seeded })
+        let uses = key_uses::start(&node);
+        Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, uses, exporter, node, seeded })
     }
 
     /// Tells the first administrator's secret if it was made for this command, and stops.
@@ -263,11 +266,12 @@ impl Running {
 
     /// Drains in reverse. Errs: storage failed while it ran, or cannot be sealed.
     async fn stop(self) -> Result<(), RunError> {
-        let Self { node, access_logs, sampler, exporter, .. } = self;
+        let Self { node, access_logs, sampler, uses, exporter, .. } = self;
         if let Some(exporter) = exporter {
             exporter.stop().await;
         }
         sampler.stop().await;
+        uses.stop().await;
         access_logs.stop().await;
         if let Err(error) = node.scrub.stop().await {
             tracing::warn!(%error, "a scrub did not end by itself");

@@ -302,6 +302,8 @@ const OWN_ROUTES: &[OwnRoute] = &[
     route("POST", "/presign/bkt/source", ""),
     route("GET", "/_myfsio/iam/users", ""),
     route("POST", "/_myfsio/iam/users", r#"{"display_name": "another"}"#),
+    route("GET", "/_myfsio/iam/export", ""),
+    route("POST", "/_myfsio/iam/import?preview", r#"{"format": "myfsio-accounts-1"}"#),
     route("GET", "/_myfsio/iam/users/subject", ""),
     route("PATCH", "/_myfsio/iam/users/subject", r#"{"display_name": "subject"}"#),
     route("PUT", "/_myfsio/iam/users/subject/policies", "[]"),

@@ -44,7 +44,7 @@ before(async () => {
     `${bucket}/replication`, "/ui/buckets/copy/replication", "/ui/connections", `/ui/connections/${connection}`, "/ui/kms", `/ui/kms/${key}`,
     "/ui/iam", `/ui/iam/${user}`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",
     `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/integrity", "/ui/guide",
-    "/ui/account", "/ui/none",
+    "/ui/account", "/ui/sessions", "/ui/transfer", "/ui/none",
     "/ui/jobs", `/ui/jobs/${job}`, `${bucket}/work`, `${bucket}/work?item=folder%2F`, `${bucket}/space`, `${bucket}/access`, `${bucket}/cors`,
     `${bucket}/notifications`, "/ui/groups", "/ui/groups/team", "/ui/policies", `/ui/policies/policy?arn=${encodeURIComponent(policy)}`];
 });
@@ -88,6 +88,10 @@ test("dark, and on a phone: contrast, and nothing is wider", async () => {
   assert.deepEqual(await wrongOf(options, async (page) => {
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     const wide = width > 360 ? [`${width} pixels wide`] : [];
-    return [...wide, ...await findings(page, ["color-contrast"])];
+    // What is read on a screen is on it: nothing within scrolls sideways either.
+    const within = await page.evaluate(() => [...document.querySelectorAll("main *")]
+      .filter((element) => element.scrollWidth > element.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(element).overflowX))
+      .map((element) => `${element.tagName}.${element.className} scrolls sideways`));
+    return [...wide, ...within, ...await findings(page, ["color-contrast"])];
   }), []);
 });

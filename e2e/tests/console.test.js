@@ -258,6 +258,19 @@ test("a page that the API serves cannot post to the console", async () => {
   await context.close();
 });
 
+test("a time tells what it is where the browser is", async () => {
+  await node.s3("PUT", "/files/when.txt", "x");
+  const { page, context, quiet } = await signedIn(node, { timezoneId: "Asia/Tokyo", locale: "en-GB" });
+  await page.goto(`${node.console}/ui/buckets`);
+  const time = page.locator("tbody time").first();
+  const told = await time.getAttribute("title");
+  assert.match(told, /GMT\+9|JST/);
+  const hour = (new Date(await time.getAttribute("datetime")).getUTCHours() + 9) % 24;
+  assert.ok(told.includes(`${hour}`.padStart(2, "0") + ":"), told);
+  assert.deepEqual(quiet(), []);
+  await context.close();
+});
+
 test("after signing out, the way back shows nothing", async () => {
   const { page, context } = await signedIn(node);
   await page.goto(`${node.console}/ui/buckets`);

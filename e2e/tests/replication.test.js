@@ -53,6 +53,8 @@ test("paused, changes wait, and the page tells so by itself; resumed, they are s
   await page.waitForSelector('form[action$="/resume"]');
   await source.s3("PUT", "/photos/second.txt", "second");
   await figure(page, "pending", "1");
+  // So do the lines, in place.
+  await page.waitForFunction(() => document.querySelectorAll(".chart .legend strong")[1].textContent === "1");
   assert.equal((await target.s3("HEAD", "/copy/second.txt")).status, 404);
   await page.click('form[action$="/resume"] button');
   await page.waitForSelector('form[action$="/pause"]');

@@ -29,8 +29,10 @@ pub async fn authenticate(
     let digest = sha256_hex(body);
     let peer = head.peer_addr.map(|peer| peer.ip());
     let seen = RequestHead { body_sha256: Some(&digest), ..request_head(head, None, peer) };
-    let auth = auth::authenticate(&seen, &settings(&node.settings.auth, scope), &node.access, now).await;
+    let settings = settings(&node.settings.auth, scope);
+    let auth = auth::authenticate(&seen, &settings, &node.access, now).await;
     let auth = auth.map_err(S3Error::of_credentials)?;
+    node.note_use(auth.access_key_id.as_ref(), (&settings.service, &settings.region), now);
     node.request_rates.count(auth.principal.as_deref(), now)?;
     match (&auth.payload, auth.mechanism) {
         (PayloadSigning::Sha256(claimed), _) if hex::encode(claimed) == digest => Ok(auth),

@@ -13,6 +13,7 @@ mod commands;
 mod cookies;
 mod counts;
 mod csrf;
+mod csv;
 mod effort;
 mod failure;
 mod forms;

@@ -102,6 +102,13 @@ const SCREENS: &[Screen] = &[
     screen("jobs", "", NO_CALL, NONE, "/_myfsio/jobs"),
     screen("jobs/{}", "", NO_CALL, NONE, "/_myfsio/jobs/{}"),
     screen("iam", "iam list-users", ("iam", "list_users()"), NONE, "/_myfsio/iam/users"),
+    screen(
+        "transfer",
+        "iam get-account-authorization-details",
+        ("iam", "get_account_authorization_details()"),
+        NONE,
+        "/_myfsio/iam/export",
+    ),
     screen("iam/{}", "", NO_CALL, NONE, "/_myfsio/iam/users/{}"),
     screen("groups", "iam list-groups", ("iam", "list_groups()"), NONE, "/_myfsio/iam/groups"),
     screen(

@@ -177,6 +177,14 @@ impl Sessions {
         own
     }
 
+    /// All sessions that last, the last asked by first.
+    pub fn all(&self, now: Stamp) -> Vec<Session> {
+        let all = self.all.lock();
+        let mut lasting: Vec<_> = all.values().filter(|session| session.lasts(now.seconds())).cloned().collect();
+        lasting.sort_by_key(|session| std::cmp::Reverse(session.seen));
+        lasting
+    }
+
     /// Leaves a notice for the next page of a session.
     pub fn leave(&self, handle: &str, notice: Notice) {
         if let Some(session) = self.all.lock().get_mut(handle)

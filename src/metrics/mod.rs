@@ -4,6 +4,7 @@
 //! asked when somebody reads (`node`), so counting it costs requests nothing.
 
 pub mod history;
+pub mod lags;
 mod lifecycle;
 mod node;
 mod replication;

@@ -68,6 +68,11 @@ impl OwnKey {
         *id == self.id
     }
 
+    /// Whether this is its secret, so that whoever the request is of did not show one for it.
+    pub fn has_secret(&self, secret: &str) -> bool {
+        self.secret.is(secret)
+    }
+
     fn is(&self, id: &AccessKeyId, token: Option<&str>, secret: &str) -> bool {
         *id == self.id && token.is_none() && self.secret.is(secret)
     }

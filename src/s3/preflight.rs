@@ -22,7 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::chunked::decoded_length;
 use super::auth::settings::{self, client_address};
-use super::auth::{ChunkedDecoder, Mechanism, SecretText, authenticate};
+use super::auth::{AuthSettings, ChunkedDecoder, Mechanism, SecretText, authenticate};
 use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, RequestBody, too_large};
 use super::checksum::BodyChecks;
@@ -254,6 +254,13 @@ pub async fn known_caller(node: &Node, seen: &RequestHead<'_>, received: Stamp) 
     let auth = authenticate(seen, &node.settings.auth, &node.access, received).await;
     let auth = auth.map_err(S3Error::of_credentials)?;
     node.request_rates.count(auth.principal.as_deref(), received)?;
+    // What the console and jobs ask is no use of the key: signing in was.
+    let is_vouched_for = auth.mechanism == Mechanism::HeaderPair
+        && seen.header("x-secret-key").is_some_and(|secret| node.access.own_key.has_secret(secret));
+    if !is_vouched_for {
+        let AuthSettings { service, region, .. } = &node.settings.auth;
+        node.note_use(auth.access_key_id.as_ref(), (service, region), received);
+    }
     Ok(auth)
 }
 

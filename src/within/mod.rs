@@ -26,6 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 use md5::{Digest as _, Md5};
+use myfsio_actors::audit::AuditEntry;
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey};
 use myfsio_actors::storage::Bucket;
@@ -44,8 +45,10 @@ use crate::s3::auth::Mechanism;
 use crate::s3::auth::canonical::encode;
 use crate::s3::auth::settings::{public_url, split_port};
 use crate::s3::authorize::{self, Facts};
+use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight;
 use crate::s3::query::Query;
+use crate::s3::respond::RequestId;
 use crate::s3::route::{self, Address, Route};
 pub use crate::s3::xml::XmlWriter;
 use crate::server::within::{self, Permitted};
@@ -231,6 +234,21 @@ impl Asker {
     pub fn is_administrator(&self) -> bool {
         let query = Query::default();
         self.node.access.is_administrator(&self.principal, &self.facts(&query))
+    }
+
+    /// Errs: AccessDenied, to whoever does not.
+    pub fn administrators_only(&self) -> Result<(), Refusal> {
+        match self.is_administrator() {
+            true => Ok(()),
+            false => Err(S3Error::from(ErrorCode::AccessDenied).into()),
+        }
+    }
+
+    /// Writes down that the asker did something which is no request of the API. `target`: its ARN, or a name of the node's own.
+    pub async fn note_deed(&self, action: &str, target: String, before: &Value) {
+        let by = authorize::changed_by(Some(&self.principal), RequestId::random(), self.address());
+        let entry = AuditEntry::of_change(self.node.clock.now(), by, action, target, before, &Value::Null);
+        self.node.audit.record(entry.into_iter().collect()).await;
     }
 
     fn facts<'a>(&'a self, query: &'a Query) -> Facts<'a> {

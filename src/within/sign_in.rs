@@ -14,6 +14,9 @@ use crate::s3::auth::{Credentials as _, SecretText};
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight;
 
+/// What an access key is used for that opens the console.
+const SERVICE: &str = "console";
+
 /// Somebody whose access key was proven.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -42,6 +45,7 @@ pub async fn sign_in(node: &Node, head: &RequestHead, access_key: &str, secret: 
     let address = client_address(&seen, &node.settings.auth.trusted_proxies);
     let proven = node.access.verify_secret(&id, None, secret, address, exposed(&seen)).await;
     let principal = proven.map_err(|error| error.into_s3(&id))?;
+    node.note_use(Some(&id), (SERVICE, &node.settings.region), node.clock.now());
     Ok(Identity { principal, secret: SecretText::new(secret) })
 }
 
@@ -50,5 +54,6 @@ pub async fn resume(node: &Node, head: &RequestHead, access_key: &AccessKeyId) -
     let seen = preflight::request_head(head, None, head.peer_addr.map(|peer| peer.ip()));
     let credential = node.access.credential(access_key, None, || exposed(&seen)).await;
     let credential = credential.map_err(|error| error.into_s3(access_key))?;
+    node.note_use(Some(access_key), (SERVICE, &node.settings.region), node.clock.now());
     Ok(Identity { principal: credential.principal, secret: credential.secret })
 }

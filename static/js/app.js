@@ -3,6 +3,11 @@
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
 for (const element of $$("[data-noscript]")) element.hidden = true;
+// Times are of UTC; what they are here is told beside.
+for (const time of $$("time[datetime]:not([title])")) {
+  const when = new Date(time.dateTime);
+  if (!Number.isNaN(when.getTime())) time.title = when.toLocaleString([], { dateStyle: "medium", timeStyle: "long" });
+}
 for (const select of $$("select[data-submit]")) select.addEventListener("change", () => select.form.requestSubmit());
 
 for (const button of $$("[data-reveal]")) {

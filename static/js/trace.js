@@ -3,6 +3,7 @@
 const ROWS_MAX = 200;
 const state = document.querySelector("[data-trace]");
 const rows = document.querySelector("[data-rows]");
+const headings = rows.parentElement.tHead.rows[0].cells;
 const button = document.querySelector("[data-pause]");
 const words = state.dataset;
 const waiting = [];
@@ -43,8 +44,10 @@ function row(told) {
   status.append(node("span", `${told.status}`, `badge ${tone}`));
   if (told.code) status.append(" ", node("span", told.code, "muted"));
   if (told.status === 403) status.append(" ", link(words.why, told.request_id, words.whyWord));
-  line.append(when, operation, node("td", legible(what), "name"), node("td", legible(told.user ?? words.nobody), "wide-only by"),
+  line.append(when, operation, node("td", legible(what), "name"), node("td", legible(told.user ?? words.nobody), "by"),
     status, node("td", told.milliseconds.toFixed(1), "number"));
+  // On a narrow screen a cell stands without its column.
+  [...line.cells].forEach((cell, at) => { if (cell.tagName === "TD") cell.dataset.label = headings[at].textContent; });
   return line;
 }
 

@@ -210,6 +210,8 @@ def test_access_keys(server, iam, user):
     assert "SecretAccessKey" not in listed[0]
     used = iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])
     assert used["UserName"] == user
+    last = used["AccessKeyLastUsed"]
+    assert (last["ServiceName"], last["Region"]) == ("s3", "us-east-1") and last["LastUsedDate"] >= key["CreateDate"].replace(microsecond=0)
     iam.create_access_key(UserName=user)
     with refused(409, "LimitExceeded"):
         iam.create_access_key(UserName=user)

@@ -14,6 +14,7 @@ const WITHOUT: &[&str] = &[
     "/ui/go",
     "/ui/guide",
     "/ui/login",
+    "/ui/sessions",
     "/ui/simulate",
     "/ui/why",
 ];

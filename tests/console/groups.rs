@@ -117,6 +117,19 @@ async fn pages_make_change_and_delete_them() {
         (refused.status, refused.texts("textarea[name=document]").pop()),
         (400, Some("{\"Statement\": 1}".to_owned()))
     );
+    let own = [("name", "own"), ("document", READ), ("do", "save")];
+    assert_eq!(admin.submit(&page, "/ui/groups/team/policy", &own).await.status, 303);
+    assert_eq!(admin.submit(&page, "/ui/groups/team/policy", &own).await.status, 409, "there is one of this name now");
+    let with_own = admin.get("/ui/groups/team").await;
+    let denied = READ.replace("Allow", "Deny");
+    let change = [("name", "own"), ("document", denied.as_str()), ("do", "save")];
+    assert_eq!(admin.submit(&with_own, "/ui/groups/team/policy", &change).await.status, 303);
+    for what in ["save", "remove"] {
+        let again = [("name", "own"), ("document", READ), ("do", what)];
+        assert_eq!(admin.submit(&with_own, "/ui/groups/team/policy", &again).await.status, 409, "{what}");
+    }
+    let now = admin.get("/ui/groups/team").await;
+    assert_eq!(admin.submit(&now, "/ui/groups/team/policy", &[("name", "own"), ("do", "remove")]).await.status, 303);
     let page = admin.get("/ui/policies").await;
     let made = admin.submit(&page, "/ui/policies", &[("name", "shared-read"), ("document", READ)]).await;
     assert_eq!(made.status, 303, "{}", made.text);

@@ -25,6 +25,29 @@ async fn made(node: &ConsoleNode, admin: &Browser, policies: &str) -> (String, S
     credential
 }
 
+#[actix_rt::test]
+async fn when_a_key_was_last_used() {
+    let mut node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let list = admin.get("/ui/iam").await;
+    let made = admin.submit(&list, "/ui/iam", &[("name", "Ann"), ("policies", READER)]).await;
+    let (key, secret) = (made.texts("#access-key").remove(0), made.texts("#secret-key").remove(0));
+    let used = |page: &Shown| page.texts("tbody td[data-label='Last used']").join("");
+    let (address, page) = page_of(&admin, "Ann").await;
+    assert_eq!(used(&page), "Never");
+    let listed = |who| node.node.ask_as(Some(who), "GET", "/shared?list-type=2", &[], b"").status;
+    assert_eq!(listed((&key, &secret)), 200);
+    assert!(used(&admin.get(&address).await).ends_with(" ago, s3, us-east-1"), "{}", page.text);
+    assert!(used(&admin.get("/ui/iam?q=Ann").await).ends_with(" ago, s3, us-east-1"));
+    assert_eq!(listed(("reader", "wrong")), 403);
+    assert_eq!(used(&admin.get("/ui/iam?q=reader").await), "Never", "what was not proven is no use");
+    node.signed_in((&key, &secret)).await.get("/ui").await;
+    node.node.stop();
+    node.node.restart();
+    let admin = world::browser(&node, Role::Admin).await;
+    assert!(used(&admin.get(&address).await).ends_with(" ago, console, us-east-1"), "a restart forgets nothing");
+}
+
 const READER: &str = r#"[{"bucket": "*", "actions": ["list", "read"]}]"#;
 
 #[actix_rt::test]
@@ -107,6 +130,45 @@ async fn policies_are_edited() {
     assert_eq!(admin.submit(&page, &action, &[("policies", aws)]).await.status, 303);
     let template = admin.get(&format!("{address}?template=reader")).await;
     assert!(template.texts("#policies .badge").join("").contains("Not saved"));
+}
+
+#[actix_rt::test]
+async fn a_rule_is_ticked_together_and_saved_by_saving() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    made(&node, &admin, READER).await;
+    let (address, page) = page_of(&admin, "Ann").await;
+    let action = format!("{address}/policies");
+    let add = |bucket: &'static str| [("do", "add"), ("bucket", bucket), ("actions", "write")];
+    assert_eq!(admin.submit(&page, &action, &add("")).await.status, 400, "a rule without a bucket says nothing");
+    let draft = admin.submit(&page, &action, &add("photos")).await;
+    assert_eq!((draft.status, draft.texts("#policies .badge").join("")), (200, "Not saved yet.".to_owned()));
+    assert!(!admin.get(&address).await.text.contains("photos"), "not yet");
+    assert_eq!(admin.submit(&draft, &action, &[("do", "save")]).await.status, 303);
+    let saved: serde_json::Value = serde_json::from_str(&admin.get(&address).await.texts("textarea")[0]).unwrap();
+    assert_eq!(saved[0]["bucket"], "*");
+    assert_eq!(saved[1], serde_json::json!({"bucket": "photos", "actions": ["write"]}));
+}
+
+#[actix_rt::test]
+async fn settings_that_changed_since_are_not_overwritten() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let (key, _) = made(&node, &admin, READER).await;
+    let (address, page) = page_of(&admin, "Ann").await;
+    assert_eq!(admin.submit(&page, &address, &[("name", "Anna")]).await.status, 303);
+    let stale = admin.submit(&page, &address, &[("name", "Ann"), ("groups", "")]).await;
+    assert_eq!(stale.status, 409);
+    assert!(stale.text.contains("has changed"), "{}", stale.text);
+    assert_eq!(admin.get(&address).await.attributes("#settings [name=name]", "value"), ["Anna"]);
+    let change = format!("{address}/key");
+    let expires =
+        |day: &'static str| [("access_key", key.clone()), ("do", "expire".to_owned()), ("expires", day.to_owned())];
+    for (day, status) in [("2098-01-01", 303), ("2099-01-01", 409)] {
+        let fields = expires(day);
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(admin.submit(&page, &change, &fields).await.status, status, "{day}");
+    }
 }
 
 #[actix_rt::test]

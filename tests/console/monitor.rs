@@ -83,3 +83,25 @@ async fn figures_are_drawn() {
     assert!(csv.header("content-disposition").contains("myfsio-24h.csv"));
     assert!(csv.text.starts_with("time,seconds,requests,"));
 }
+
+#[actix_rt::test]
+async fn requests_and_changes_as_files() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    node.node.put("/shared/%3D1%2B1", b"x");
+    let page = admin.get("/ui/requests?operation=PutObject&bucket=shared").await;
+    let address = page.attributes(".heading a", "href").remove(0);
+    let file = admin.get(&address).await;
+    assert!(file.header("content-disposition").contains("myfsio-requests.csv"), "{address}");
+    let lines: Vec<_> = file.text.lines().collect();
+    assert!(lines[0].starts_with("time,request_id,operation,bucket,key,"));
+    assert_eq!(lines.len(), 3, "what was put into the bucket, and nothing else: {}", file.text);
+    assert!(lines.iter().any(|line| line.contains(",PutObject,shared,\"'=1+1\",")), "{}", file.text);
+    let buckets = admin.get("/ui/buckets").await;
+    admin.submit(&buckets, "/ui/buckets", &[("name", "photos")]).await;
+    let page = admin.get("/ui/audit?action=s3:CreateBucket").await;
+    let file = admin.get(&page.attributes(".heading a", "href").remove(0)).await;
+    assert!(file.text.starts_with("time,action,target,principal,"));
+    assert!(file.text.contains(",s3:CreateBucket,arn:aws:s3:::photos,"), "{}", file.text);
+    assert_eq!(admin.get("/ui/requests/csv?status=x").await.status, 400);
+}

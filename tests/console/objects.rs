@@ -7,7 +7,7 @@ use crate::names::HOSTILE;
 use crate::support::ADMIN;
 use crate::world;
 
-fn multipart(fields: &[(&str, &str)], name: &str, bytes: &str) -> (String, String) {
+pub fn multipart(fields: &[(&str, &str)], name: &str, bytes: &str) -> (String, String) {
     let mut body = String::new();
     for (field, value) in fields {
         body += &format!("--xx\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n");

@@ -187,3 +187,26 @@ async fn what_was_given_up_is_retried_and_dismissed() {
     assert!(told.texts("#notices").join("").contains("were dismissed"), "{}", told.text);
     assert!(told.texts("#failures").join("").contains("Nothing was given up"));
 }
+
+#[actix_rt::test]
+async fn how_far_behind_is_drawn() {
+    let (mut source, _target, _) = pair().await;
+    source.node.stop();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let points = |back: u64| json!([[now - 2 * back, 90_250, 5], [now - back, 0, 0]]);
+    let series = json!({ "hour": points(10), "day": points(240) });
+    let file = source.node.root().join(".myfsio.sys/replication_history.json");
+    std::fs::write(file, json!({ "buckets": { SHARED: series } }).to_string()).unwrap();
+    source.node.restart();
+    let replicator = world::browser(&source, Role::Replicator).await;
+    for (address, range) in [(TAB.to_owned(), "1 hour"), (format!("{TAB}?range=24h"), "24 hours")] {
+        let page = replicator.get(&address).await;
+        assert_eq!(page.texts(".chart h2"), ["Lag", "Pending"], "{}", page.text);
+        assert_eq!(page.texts(".chart [data-most]"), ["90.2 s", "5"]);
+        assert_eq!(page.texts(".segments [aria-current]"), [range]);
+    }
+    let told = replicator.ask("GET", TAB, &[("accept", "application/json")], None).await;
+    let told: Value = serde_json::from_str(&told.text).unwrap();
+    assert_eq!(told["drawn"]["charts"][1]["most"], "5");
+    assert!(told["drawn"]["charts"][0]["lines"][0]["path"].as_str().unwrap().starts_with('M'));
+}

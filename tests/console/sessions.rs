@@ -78,6 +78,30 @@ async fn a_session_ends_with_its_key() {
 }
 
 #[actix_rt::test]
+async fn administrators_see_and_end_the_sessions_of_everybody() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let reader = world::browser(&node, Role::Reader).await;
+    let stays = world::browser(&node, Role::Reader).await;
+    assert!(admin.get("/ui/account").await.attributes(".heading a", "href").contains(&"/ui/sessions".to_owned()));
+    assert!(!reader.get("/ui/account").await.text.contains("/ui/sessions"));
+    let page = admin.get("/ui/sessions").await;
+    let users = page.texts("td[data-label=User]");
+    assert_eq!(users.iter().filter(|user| user.contains("reader")).count(), 2, "{}", page.text);
+    assert_eq!(page.texts(".badge.good").len(), 1, "one's own is marked");
+    assert_eq!(page.attributes("form[action='/ui/sessions/end']", "action").len(), 2, "and is not ended here");
+    reader.get("/ui").await;
+    stays.get("/ui").await;
+    let of_reader = page.attributes("form[action='/ui/sessions/end'] [name=session]", "value");
+    let ended = admin.submit(&page, "/ui/sessions/end", &[("session", &of_reader[0])]).await;
+    assert_eq!(ended.location(), "/ui/sessions");
+    let left = [reader.get("/ui").await.status, stays.get("/ui").await.status];
+    assert_eq!(left.iter().filter(|status| **status == 200).count(), 1, "{left:?}");
+    let audit = admin.get("/ui/audit?action=myfsio:EndSession").await;
+    assert!(audit.texts("tbody tr").join("").contains("session of reader"), "{}", audit.text);
+}
+
+#[actix_rt::test]
 async fn a_session_outlives_a_restart() {
     let mut node = world::node();
     let admin = world::browser(&node, Role::Admin).await;

@@ -92,6 +92,54 @@ async fn templates_escape_all_they_write() {
     }
 }
 
+#[actix_rt::test]
+async fn cells_say_their_column_where_there_is_no_room_for_columns() {
+    let between = |text: &str, begin: &str, end: &str| -> Vec<String> {
+        let parts = text.split(begin).skip(1);
+        parts.map(|part| part.split(end).next().unwrap().to_owned()).collect()
+    };
+    let mut tables = 0;
+    for entry in walk(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/templates"))) {
+        for table in between(&std::fs::read_to_string(&entry).unwrap(), "<div class=\"table-frame", "</table>") {
+            tables += 1;
+            let headings = between(&table, "<th scope=\"col\"", "</th>");
+            // What stands within another element is only read out: such a cell needs no word.
+            let words = headings.iter().filter_map(|it| it.split_once('>')).map(|(_, word)| word);
+            let unsaid: Vec<_> = words
+                .filter(|word| !word.contains('<') && !word.is_empty())
+                .filter(|word| !table.contains(&format!("<td data-label=\"{word}\"")))
+                .collect();
+            // One of them is the row's own heading.
+            assert!(unsaid.len() <= 1, "{}: {unsaid:?}", entry.display());
+        }
+    }
+    assert!(tables > 20, "{tables}");
+}
+
+#[actix_rt::test]
+async fn labels_are_the_headings() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let buckets = admin.get("/ui/buckets").await;
+    admin.submit(&buckets, "/ui/buckets", &[("name", "photos")]).await;
+    for path in ["/ui/requests", "/ui/audit", "/ui/trace", "/ui/buckets", "/ui/iam", "/ui/buckets/shared/browse"] {
+        let html = admin.get(path).await.html();
+        let all = |selector: &str| scraper::Selector::parse(selector).unwrap();
+        let headings: Vec<String> =
+            (html.select(&all(".table-frame thead th"))).map(|it| it.text().collect()).collect();
+        let mut labels = 0;
+        for row in html.select(&all(".table-frame tbody tr")) {
+            for (cell, heading) in row.children().filter_map(scraper::ElementRef::wrap).zip(&headings) {
+                if let Some(label) = cell.attr("data-label") {
+                    assert_eq!(label, heading, "{path}");
+                    labels += 1;
+                }
+            }
+        }
+        assert!(labels > 0, "{path}");
+    }
+}
+
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()

@@ -77,8 +77,12 @@ impl Iam {
         if let Some((document, state)) = &edited.before {
             let (before, present) = (Version { document, state: &**state }, snapshot.load());
             let after = Version { document: self.store.document(), state: &*present.state };
-            let entry = audit::of_change(&before, &after, &sealer, now, &change.by, change.message.action(), changed);
-            self.store.schema().audit.record_blocking(entry.into_iter().collect());
+            let (by, action) = (&change.by, change.message.action());
+            let entries = match change.message.tells_each() {
+                true => audit::of_each(&before, &after, &sealer, now, by),
+                false => audit::of_change(&before, &after, &sealer, now, by, action, changed).into_iter().collect(),
+            };
+            self.store.schema().audit.record_blocking(entries);
         }
         Ok(edited.answer)
     }

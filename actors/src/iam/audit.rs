@@ -64,12 +64,13 @@ impl Changed<'_> {
     }
 }
 
-/// One entry for each entity that a hand edit changed.
-pub(super) fn of_hand_edit(
+/// One entry for each entity that somebody changed at once with others: by hand, or by an import.
+pub(super) fn of_each(
     before: &Version<'_, Directory>,
     after: &Version<'_, Directory>,
     sealer: &Sealer,
     at: Stamp,
+    by: &ChangeOrigin,
 ) -> Vec<AuditEntry> {
     let entry = |changed: Changed<'_>| {
         let verb = match (&changed.was, &changed.is) {
@@ -79,7 +80,7 @@ pub(super) fn of_hand_edit(
         };
         let action = format!("iam:{verb}{:?}", changed.present()?.noun);
         let (was, is) = changed.difference(sealer)?;
-        AuditEntry::of_document(at, ChangeOrigin::hand_edit(), &action, changed.arn().to_owned(), was, is)
+        AuditEntry::of_document(at, by.clone(), &action, changed.arn().to_owned(), was, is)
     };
     changes(before, after).into_iter().filter_map(entry).collect()
 }
@@ -181,6 +182,7 @@ fn unsealed(record: &Value, sealer: &Sealer) -> Value {
 mod tests {
     use serde_json::json;
 
+    use super::super::uses::KeyUses;
     use super::*;
     use crate::audit::{AuditLog, MASKED};
     use crate::iam::directory::IamFile;
@@ -210,14 +212,16 @@ mod tests {
     }
 
     fn state(document: &Value) -> Directory {
-        IamFile { sealer: sealer(), audit: AuditLog::nowhere() }.compile(&document.to_string(), document).unwrap()
+        IamFile { sealer: sealer(), audit: AuditLog::nowhere(), uses: KeyUses::nowhere() }
+            .compile(&document.to_string(), document)
+            .unwrap()
     }
 
     /// Action, target, before and after of the entries of a hand edit.
     fn by_hand(before: &Value, after: &Value) -> Vec<(String, String, Value, Value)> {
         let (was, is) = (state(before), state(after));
         let (before, after) = (Version { document: before, state: &was }, Version { document: after, state: &is });
-        let entries = of_hand_edit(&before, &after, &sealer(), Stamp(1));
+        let entries = of_each(&before, &after, &sealer(), Stamp(1), &ChangeOrigin::hand_edit());
         assert!(entries.iter().all(|entry| entry.origin == ChangeOrigin::hand_edit()));
         entries.into_iter().map(|entry| (entry.action, entry.target, entry.before, entry.after)).collect()
     }

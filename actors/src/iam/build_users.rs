@@ -254,6 +254,7 @@ pub(super) fn add_principal(
             is_enabled: key.enabled && summary.is_enabled,
             expires_at: key.expires_at.or_earlier(user.expires_at),
             principal: Arc::new(Principal { access_key: parsed.access_key.clone(), ..template.clone() }),
+            used: Arc::default(),
         };
         if directory.keys.insert(key.access_key.to_owned(), entry).is_some() {
             return Err(Problem::of(user, format!("access key `{}` stands twice", key.access_key)));

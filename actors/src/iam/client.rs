@@ -1,6 +1,7 @@
 //! The only way into IAM: lookups on the published directory, changes by message.
 
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,11 +19,12 @@ use super::messages::{Change, IamChange, Reload};
 use super::oidc::{FetchKeys, IdentityProviders, Token, Unavailable};
 use super::principal::{Credential, Principal};
 use super::sessions::{self, Bound, IssuedSession, OpenSessions, SessionError, SessionRequest};
+use super::uses::{KeyUses, LastUse};
 use crate::audit::{AuditLog, ChangeOrigin};
 use crate::call::{CallError, Door};
 use crate::clock::SharedClock;
 use crate::json_store::{FileProblem, FileStamp, JsonStore, Snapshot, StoreError};
-use crate::names::{AccessKeyId, CanonicalId};
+use crate::names::{AccessKeyId, CanonicalId, Stamp};
 use crate::policy_engine::RequestContext;
 use crate::seal::{Sealer, SecretKey};
 
@@ -79,6 +81,7 @@ struct Shared {
     /// Compared with when the access key is unknown, so that this takes as long.
     decoy: SecretKey,
     sessions: OpenSessions,
+    uses: Arc<KeyUses>,
 }
 
 impl fmt::Debug for IamClient {
@@ -113,7 +116,9 @@ impl IamClient {
         let first = seeded.as_ref().map(|admin| first_document(admin, &sealer)).transpose()?;
         let empty = serde_json::json!({"users": []});
         let sessions = OpenSessions::new(sealer.clone());
-        let schema = IamFile { sealer, audit };
+        // Beside the file whose keys it tells of.
+        let uses = Arc::new(KeyUses::open(path.with_file_name("last_used.json")));
+        let schema = IamFile { sealer, audit, uses: Arc::clone(&uses) };
         let store = JsonStore::open(path.clone(), schema, first.as_ref(), &empty)?;
         let directory = store.snapshot();
         let mut actor = Iam::new(store, clock.clone());
@@ -129,6 +134,7 @@ impl IamClient {
             lockout: Mutex::new(Lockout::new(login_failures_max)),
             decoy: SecretKey::random()?,
             sessions,
+            uses,
         };
         let client = Self {
             door: Door::new(address, CALLS_MAX, DEADLINE),
@@ -292,6 +298,27 @@ impl IamClient {
             return Err(IamError::Expired(id.clone()));
         }
         Ok(())
+    }
+
+    /// Notes that an access key was used: `service` and `region` as the request names them. Temporary keys are not noted.
+    pub fn note_use(&self, id: &AccessKeyId, service: &str, region: &str, now: Stamp) {
+        let published = self.shared.directory.load();
+        if let Some(entry) = published.state.key(id) {
+            self.shared.uses.note(&entry.used, service, region, now);
+        }
+    }
+
+    /// When an access key was last used, as far as is known.
+    pub fn last_use(&self, id: &AccessKeyId) -> Option<LastUse> {
+        let published = self.shared.directory.load();
+        published.state.key(id).and_then(|entry| self.shared.uses.last(&entry.used))
+    }
+
+    /// Writes down when keys were used, if that has changed. Blocks for a disk's flush. Errs: the file cannot be written.
+    pub fn keep_uses(&self) -> io::Result<()> {
+        let directory = self.directory();
+        let cells = directory.keys.iter().map(|(key, entry)| (key.clone(), Arc::clone(&entry.used)));
+        self.shared.uses.keep(cells)
     }
 
     /// The users as last published, without looking at the file.

@@ -16,7 +16,8 @@ use super::ids::account_id_of;
 use super::naming::{Kind, scope};
 use super::principal::Principal;
 use super::records::{Expiry, FileRecord};
-use crate::audit::AuditLog;
+use super::uses::{Cell, KeyUses};
+use crate::audit::{AuditLog, ChangeOrigin};
 use crate::json_store::{Mistake, Schema, Version};
 use crate::names::{AccessKeyId, CanonicalId, Stamp};
 use crate::policy_engine::{IdentityPolicy, refuse_ambiguous};
@@ -35,6 +36,8 @@ pub(super) struct KeyEntry {
     pub expires_at: Expiry,
     pub is_well_known: bool,
     pub principal: Arc<Principal>,
+    /// When it was last used; the same cell in every directory.
+    pub used: Arc<Cell>,
 }
 
 /// Whose a canonical id is, by the place in its list.
@@ -370,6 +373,8 @@ pub(super) struct IamFile {
     pub sealer: Sealer,
     /// Hears of hand edits.
     pub audit: AuditLog,
+    /// Knows when keys were used.
+    pub uses: Arc<KeyUses>,
 }
 
 impl Schema for IamFile {
@@ -383,11 +388,17 @@ impl Schema for IamFile {
         refuse_lists(text, document)?;
         // From the text rather than the document, for the lines of mistakes.
         let file: FileRecord = serde_json::from_str(text)?;
-        build(&file, &self.sealer).map_err(|problem| Mistake::near(text, &problem.word, problem.reason))
+        let built = build(&file, &self.sealer);
+        let mut directory = built.map_err(|problem| Mistake::near(text, &problem.word, problem.reason))?;
+        for (access_key, entry) in &mut directory.keys {
+            entry.used = self.uses.cell(access_key);
+        }
+        Ok(directory)
     }
 
     fn edited_by_hand(&self, before: Version<'_, Directory>, after: Version<'_, Directory>, now: Stamp) {
-        self.audit.record_blocking(audit::of_hand_edit(&before, &after, &self.sealer, now));
+        let by = ChangeOrigin::hand_edit();
+        self.audit.record_blocking(audit::of_each(&before, &after, &self.sealer, now, &by));
     }
 }
 
@@ -418,7 +429,9 @@ impl Directory {
     /// The directory of a document, for tests of other rooms.
     pub(crate) fn of(document: &Value) -> Self {
         let sealer = Sealer::new(&SecretKey::new("test"), &[]).unwrap();
-        IamFile { sealer, audit: AuditLog::nowhere() }.compile(&document.to_string(), document).unwrap()
+        IamFile { sealer, audit: AuditLog::nowhere(), uses: KeyUses::nowhere() }
+            .compile(&document.to_string(), document)
+            .unwrap()
     }
 
     /// The principal of an access key, for tests of other rooms.

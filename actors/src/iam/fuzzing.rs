@@ -10,6 +10,7 @@ use super::directory::{Directory, IamFile};
 use super::first_boot::WELL_KNOWN_SECRET;
 pub use super::oidc::fuzzing::identity_token;
 pub use super::sessions::fuzzing::session_token;
+use super::uses::KeyUses;
 use super::{audit, document};
 use crate::audit::AuditLog;
 use crate::json_store::{Version, compile};
@@ -24,7 +25,7 @@ const SECRET_BYTES_MIN: usize = 8;
 pub fn iam_file(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let sealer = Sealer::new(&SecretKey::new("fuzzing"), &[]).expect("a sealer");
-    let file = IamFile { sealer: sealer.clone(), audit: AuditLog::nowhere() };
+    let file = IamFile { sealer: sealer.clone(), audit: AuditLog::nowhere(), uses: KeyUses::nowhere() };
     let (typed, directory) = match compile(&file, text) {
         Ok(read) => read,
         Err(mistake) => {

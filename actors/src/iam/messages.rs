@@ -29,6 +29,11 @@ pub trait IamChange: Send + 'static {
         Vec::new()
     }
 
+    /// Whether the audit log has an entry for each of what it changes, as if each were changed alone.
+    fn tells_each(&self) -> bool {
+        false
+    }
+
     /// Changes the document of the draft. Runs again on a new one when somebody else wrote the file meanwhile.
     fn apply(&self, draft: &mut Draft<'_>) -> Result<Self::Answer, IamError>;
 }

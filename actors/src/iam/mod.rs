@@ -29,11 +29,13 @@ mod messages;
 mod naming;
 mod node_administrator;
 mod oidc;
+mod portable;
 mod principal;
 mod records;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub use build::SESSION_SECONDS;
 pub use changes::*;
@@ -48,8 +50,10 @@ pub use first_boot::{SeededAdmin, WELL_KNOWN_SECRET};
 pub use grants::{GroupChange, Permission};
 pub use ids::{account_id_of, first_user_id};
 pub use messages::{Change, Draft, IamChange};
+pub use portable::{Accounts, PortableGroup, PortablePolicy, PortableUser};
 pub use principal::{Credential, Principal, RoleSession, Session};
 pub use records::end_of;
 pub use sessions::{AssumedRole, IssuedSession, Issuer, SessionError, SessionRequest, TrustDecision};
+pub use uses::LastUse;
 
 pub use crate::seal::SecretKey;

@@ -40,7 +40,7 @@ pub async fn update(call: &Call<'_>, name: String, access_key: String, body: &[u
     let (user, _) = call.user("iam:UpdateAccessKey", name)?;
     call.change(UpdateAccessKey { user: user.clone(), access_key, enabled, expires_at }).await?;
     let directory = call.node.access.iam.directory();
-    tell::answer(StatusCode::OK, &tell::user(directory.user(&user)?))
+    tell::answer(StatusCode::OK, &tell::user(&call.node.access.iam, directory.user(&user)?))
 }
 
 /// Removes a key.

@@ -12,6 +12,7 @@ mod keys;
 mod policies;
 pub mod route;
 mod tell;
+mod transfer;
 mod users;
 
 use std::sync::Arc;
@@ -70,6 +71,8 @@ pub async fn answer(
         IamRoute::DeleteKey(user, key) => keys::delete(&call, user, key).await,
         IamRoute::Attach(user, policy) => policies::attach(&call, user, policy, true).await,
         IamRoute::Detach(user, policy) => policies::attach(&call, user, policy, false).await,
+        IamRoute::Export => transfer::export(&call),
+        IamRoute::Import => transfer::import(&call, &body).await,
         IamRoute::Groups(route) => groups::answer(&call, route, &body).await,
         IamRoute::Policies(route) => policies::answer(&call, route, &body).await,
     }

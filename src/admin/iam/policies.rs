@@ -185,7 +185,7 @@ pub async fn attach(call: &Call<'_>, user: String, policy: String, attaches: boo
         false => call.change(DetachPolicy { holder, policy_arn }).await?,
     }
     let directory = call.node.access.iam.directory();
-    tell::answer(StatusCode::OK, &tell::user(directory.user(&which)?))
+    tell::answer(StatusCode::OK, &tell::user(&call.node.access.iam, directory.user(&which)?))
 }
 
 fn ask(call: &Call<'_>, action: &str, arn: &str) -> Result<(), S3Error> {

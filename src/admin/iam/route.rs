@@ -34,6 +34,10 @@ pub enum IamRoute {
     Attach(String, String),
     /// `DELETE /_myfsio/iam/users/<user>/attached/<arn>`
     Detach(String, String),
+    /// `GET /_myfsio/iam/export`
+    Export,
+    /// `POST /_myfsio/iam/import`
+    Import,
     /// Routes below `/_myfsio/iam/groups`.
     Groups(GroupRoute),
     /// Routes below `/_myfsio/iam/policies`.
@@ -73,6 +77,10 @@ pub fn find(method: &Method, segments: &[&str]) -> Result<IamRoute, S3Error> {
         (["users", user, "attached", arn], "PUT") => Ok(IamRoute::Attach(decoded(user)?, decoded(arn)?)),
         (["users", user, "attached", arn], "DELETE") => Ok(IamRoute::Detach(decoded(user)?, decoded(arn)?)),
         (["users", _, "attached", _], _) => not_taken("PUT, DELETE"),
+        (["export"], "GET") => Ok(IamRoute::Export),
+        (["export"], _) => not_taken("GET"),
+        (["import"], "POST") => Ok(IamRoute::Import),
+        (["import"], _) => not_taken("POST"),
         (["groups", rest @ ..], _) => super::groups::find(method, rest).map(IamRoute::Groups),
         (["policies", rest @ ..], _) => super::policies::find(method, rest).map(IamRoute::Policies),
         _ => Err(S3Error::with_message(ErrorCode::NotImplemented, "This route is not implemented.")),
@@ -99,9 +107,14 @@ mod tests {
         assert_eq!(named(Method::DELETE, &["users", "a%2Fb", "access-keys", "K"]), Ok(key));
         let key = IamRoute::UpdateKey("a".to_owned(), "K".to_owned());
         assert_eq!(named(Method::PATCH, &["users", "a", "access-keys", "K"]), Ok(key));
-        for segments in
-            [&["users"][..], &["users", "a"], &["users", "a", "rotate"], &["users", "a", "access-keys", "k"]]
-        {
+        for segments in [
+            &["users"][..],
+            &["export"],
+            &["import"],
+            &["users", "a"],
+            &["users", "a", "rotate"],
+            &["users", "a", "access-keys", "k"],
+        ] {
             assert_eq!(named(Method::TRACE, segments), Err(ErrorCode::MethodNotAllowed), "{segments:?}");
         }
         for segments in [&[][..], &["roles"], &["users", "a", "b"], &["users", "a", "rotate", "x"]] {

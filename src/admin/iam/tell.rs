@@ -1,7 +1,7 @@
 //! Users as JSON.
 
 use actix_web::http::StatusCode;
-use myfsio_actors::iam::{AccessKeySummary, NewCredential, UserSummary};
+use myfsio_actors::iam::{AccessKeySummary, IamClient, NewCredential, UserSummary};
 use myfsio_actors::names::Stamp;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn time(stamp: Option<Stamp>) -> Option<String> {
 }
 
 /// A user without its secrets.
-pub fn user(user: &UserSummary) -> Value {
+pub fn user(iam: &IamClient, user: &UserSummary) -> Value {
     let tags: serde_json::Map<String, Value> =
         user.tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
     json!({
@@ -32,7 +32,7 @@ pub fn user(user: &UserSummary) -> Value {
         "enabled": user.is_enabled,
         "expires_at": time(user.expires_at),
         "created_at": time(user.created_at),
-        "access_keys": user.access_keys.iter().map(access_key).collect::<Vec<_>>(),
+        "access_keys": user.access_keys.iter().map(|key| access_key(iam, key)).collect::<Vec<_>>(),
         "policies": user.policies,
         "groups": user.groups,
         "attached_policies": user.attached_policies,
@@ -41,12 +41,16 @@ pub fn user(user: &UserSummary) -> Value {
     })
 }
 
-fn access_key(key: &AccessKeySummary) -> Value {
+fn access_key(iam: &IamClient, key: &AccessKeySummary) -> Value {
+    let last_used = iam.last_use(&key.access_key);
     json!({
         "access_key": key.access_key.as_str(),
         "enabled": key.is_enabled,
         "expires_at": time(key.expires_at),
         "created_at": time(key.created_at),
+        "last_used": last_used.map(|used| json!({
+            "at": used.at.rfc3339(), "service": used.service, "region": used.region,
+        })),
     })
 }
 

@@ -21,7 +21,8 @@ pub fn list(call: &Call<'_>) -> Answer {
         call.ask("iam:ListUsers", &format!("arn:aws:iam::{account_id}:user/"))?;
     }
     let sees = |user: &&UserSummary| is_administrator || user.account_id == account_id;
-    let users: Vec<Value> = call.directory.users().iter().filter(sees).map(tell::user).collect();
+    let users: Vec<Value> =
+        call.directory.users().iter().filter(sees).map(|user| tell::user(&call.node.access.iam, user)).collect();
     let mut told = json!({ "users": users });
     if is_administrator && let Value::Object(fields) = &mut told {
         let problem = call.node.access.iam.problem().map(|problem| problem.to_string());
@@ -34,13 +35,13 @@ pub fn list(call: &Call<'_>) -> Answer {
 /// A user.
 pub fn get(call: &Call<'_>, name: String) -> Answer {
     let (_, user) = call.user("iam:GetUser", name)?;
-    tell::answer(StatusCode::OK, &tell::user(user))
+    tell::answer(StatusCode::OK, &tell::user(&call.node.access.iam, user))
 }
 
 /// The user as it is now.
 fn tell_again(call: &Call<'_>, status: StatusCode, which: &WhichUser) -> Answer {
     let directory = call.node.access.iam.directory();
-    tell::answer(status, &tell::user(directory.user(which)?))
+    tell::answer(status, &tell::user(&call.node.access.iam, directory.user(which)?))
 }
 
 /// Adds a user to the caller's account, and tells its credential. Policies take the permission to give them, too.
@@ -71,7 +72,7 @@ pub async fn create(call: &Call<'_>, body: &[u8]) -> Answer {
     let directory = call.node.access.iam.directory();
     let user = directory.user(&WhichUser::Called(made.user_id.as_str().to_owned()))?;
     if let Value::Object(fields) = &mut told {
-        fields.insert("user".to_owned(), tell::user(user));
+        fields.insert("user".to_owned(), tell::user(&call.node.access.iam, user));
     }
     tell::answer(StatusCode::CREATED, &told)
 }

@@ -76,7 +76,7 @@ async fn permitted(
 ) -> Result<Option<Arc<Bucket>>, S3Error> {
     let is_administrator = caller.is_administrator(node);
     let action = match route {
-        RuleRoute::Show | RuleRoute::Failures | RuleRoute::Comparison | RuleRoute::Conflicts => {
+        RuleRoute::Show | RuleRoute::History | RuleRoute::Failures | RuleRoute::Comparison | RuleRoute::Conflicts => {
             "s3:GetReplicationConfiguration"
         }
         RuleRoute::Pause | RuleRoute::Resume | RuleRoute::Retry | RuleRoute::Resolve => {

@@ -48,6 +48,8 @@ pub enum RuleRoute {
     Resume,
     /// `POST rules/<bucket>/resync`
     Resync,
+    /// `GET rules/<bucket>/history`; for whoever may see it.
+    History,
     /// `GET rules/<bucket>/failures`; for whoever may see it.
     Failures,
     /// `POST rules/<bucket>/retry`; for whoever may replicate.
@@ -102,6 +104,7 @@ fn of_bucket(method: &str, segments: &[&str]) -> Result<RuleRoute, S3Error> {
         ["pause"] => &[("POST", R::Pause)],
         ["resume"] => &[("POST", R::Resume)],
         ["resync"] => &[("POST", R::Resync)],
+        ["history"] => &[("GET", R::History)],
         ["failures"] => &[("GET", R::Failures)],
         ["retry"] => &[("POST", R::Retry)],
         ["dismiss"] => &[("POST", R::Dismiss)],
@@ -137,6 +140,7 @@ mod tests {
             (Method::GET, "rules", R::Rules),
             (Method::PUT, "rules/photos", R::Of(bucket(), RuleRoute::Set)),
             (Method::POST, "rules/photos/pause", R::Of(bucket(), RuleRoute::Pause)),
+            (Method::GET, "rules/photos/history", R::Of(bucket(), RuleRoute::History)),
             (Method::DELETE, "rules/photos/compare", R::Of(bucket(), RuleRoute::StopComparing)),
             (Method::POST, "rules/photos/compare/repair", R::Of(bucket(), RuleRoute::Repair)),
             (Method::POST, "rules/photos/conflicts/resolve", R::Of(bucket(), RuleRoute::Resolve)),

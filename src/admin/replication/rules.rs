@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use super::body::{Keep, ResolveBody, RuleBody, WhichBody, parse};
 use super::route::RuleRoute;
 use super::{connections, tell};
+use crate::metrics::history::Span;
+use crate::metrics::lags::LagPoint;
 use crate::node::Node;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::query::Query;
@@ -77,6 +79,7 @@ pub(super) async fn answer(
             audit(node, by, "myfsio:ResyncReplication", name, &json!({ "bucket": name.as_str() })).await;
             show(node, name, StatusCode::ACCEPTED).await
         }
+        RuleRoute::History => history(node, name, query),
         RuleRoute::Failures => failures(node, name, query).await,
         RuleRoute::Retry | RuleRoute::Dismiss => {
             let slots = slots_of(node, name, parse(body)?).await?;
@@ -117,6 +120,23 @@ async fn show(node: &Node, bucket: &BucketName, status: StatusCode) -> Answer {
         _ => node.replication.parked_reasons(bucket).await?,
     };
     ok(status, &tell::status(&found, Some(&reasons)))
+}
+
+/// How far the bucket was behind, and is at this moment. Errs: ReplicationConfigurationNotFoundError, InvalidArgument.
+fn history(node: &Node, bucket: &BucketName, query: &Query) -> Answer {
+    let text = query.get("range").unwrap_or("1h");
+    let unknown = || S3Error::invalid_argument("range", text, "A range is 1h or 24h.");
+    let span = Span::parse(text).filter(|span| *span != Span::Month).ok_or_else(unknown)?;
+    let found = node.replication.status(bucket)?;
+    let now = node.clock.now().seconds();
+    let mut points = node.lags.lock().points(bucket.as_str(), span, now);
+    points.retain(|point| point.0 < now);
+    points.push(LagPoint(now, u64::try_from(found.lag.as_millis()).unwrap_or(u64::MAX), found.totals.pending));
+    let told = points.into_iter().map(
+        |LagPoint(at, lag_ms, pending)| json!({ "at": at, "lag_seconds": lag_ms as f64 / 1e3, "pending": pending }),
+    );
+    let told: Vec<_> = told.collect();
+    ok(StatusCode::OK, &json!({ "range": text, "step_seconds": span.step_seconds(), "points": told }))
 }
 
 fn rule_of(node: &Node, bucket: &BucketName, body: RuleBody) -> Result<Rule, S3Error> {

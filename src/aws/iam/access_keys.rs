@@ -1,6 +1,7 @@
 //! Access keys (IAM API Reference, CreateAccessKey and its like). A secret is told once, when its key is made.
 
 use myfsio_actors::iam::{CreateAccessKey, DeleteAccessKey, UpdateAccessKey, WhichUser};
+use myfsio_actors::names::AccessKeyId;
 
 use super::target::{NAME_MAX, directory, owner_of_key, user_or_caller};
 use super::{change, write};
@@ -61,13 +62,19 @@ pub async fn delete_access_key(call: &Call) -> Result<(), ApiError> {
     change(call, DeleteAccessKey { user, access_key: access_key_id(call)? }).await
 }
 
-/// GetAccessKeyLastUsed. When a key was used is not kept, and is told as AWS tells it of a key without a record.
+/// GetAccessKeyLastUsed. A key that was never used, as far as is known, has no date.
 pub fn get_access_key_last_used(call: &Call, out: &mut XmlWriter) -> Result<(), ApiError> {
     let directory = directory(call);
     let access_key = access_key_id(call)?;
     let user = owner_of_key(call, &directory, &access_key).ok_or_else(|| not_found(&access_key))?;
     out.text("UserName", &user.user_name).open("AccessKeyLastUsed");
-    out.text("ServiceName", "N/A").text("Region", "N/A").close();
+    let used = call.node.access.iam.last_use(&AccessKeyId::parse(&access_key).map_err(|_| not_found(&access_key))?);
+    if let Some(used) = &used {
+        out.time("LastUsedDate", used.at);
+    }
+    let told = |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or("N/A").to_owned();
+    out.text("ServiceName", &told(used.as_ref().map(|used| used.service.as_str())));
+    out.text("Region", &told(used.as_ref().map(|used| used.region.as_str()))).close();
     Ok(())
 }
 

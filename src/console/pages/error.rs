@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
-use crate::console::links::safe_next;
+use crate::console::links::{self, safe_next};
 use crate::console::units::legible;
 use crate::console::visit::{Visit, render_with};
+use crate::within::Asker;
 
 #[derive(Template)]
 #[template(path = "error/error.html")]
@@ -21,6 +22,8 @@ struct ErrorPage {
     message: String,
     hint: String,
     request_id: String,
+    /// Where whoever may look finds the request, and where its time went.
+    trace: Option<String>,
     fields: Vec<(String, String)>,
     reasons: Vec<String>,
     back: String,
@@ -58,6 +61,7 @@ pub fn show(visit: &Visit, failure: &Failure, reasons: Vec<String>) -> HttpRespo
             code,
             message: legible(&message),
             hint: hint.to_owned(),
+            trace: trace(visit, &request_id),
             request_id: request_id.clone(),
             fields: fields.iter().map(|(name, value)| ((*name).to_owned(), legible(value))).collect(),
             reasons,
@@ -74,6 +78,11 @@ pub fn show(visit: &Visit, failure: &Failure, reasons: Vec<String>) -> HttpRespo
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+fn trace(visit: &Visit, request_id: &str) -> Option<String> {
+    let may_look = visit.asker().is_ok_and(Asker::is_administrator) && !request_id.is_empty();
+    may_look.then(|| links::link(&["requests"], &[("request_id", request_id)]))
 }
 
 fn title_of(visit: &Visit, status: StatusCode) -> &'static str {

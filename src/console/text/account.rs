@@ -13,5 +13,9 @@ texts! { Account {
     ago = "ago",
     end = "Sign out",
     end_all = "Sign out everywhere",
+    everybodys = "Sessions of everybody",
+    everybodys_lead = "Each browser in which somebody has signed in, whoever asked last first. A session that is ended here ends at once; its access key stays good.",
+    more = "more are not shown.",
+    user = "User",
     ended = "The session has ended.",
 } }

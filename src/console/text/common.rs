@@ -61,6 +61,7 @@ texts! { Common {
     error_title_server = "The node could not do this",
     error_missing = "The page was moved or never existed.",
     error_forged = "Open the page again and repeat what you did. If you followed a link from elsewhere, it tried to change something in your name.",
+    error_trace = "What became of it",
     error_changed = "Somebody has changed this since the page was loaded. Load it again and look what is there now.",
     error_signed_out = "Your session has ended, or its access key was changed.",
     error_too_large = "The request is larger than this page takes.",

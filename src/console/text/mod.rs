@@ -23,6 +23,7 @@ mod policy;
 mod properties;
 mod replication;
 mod space;
+mod transfer;
 
 pub use access::Access;
 pub use account::Account;
@@ -43,6 +44,7 @@ pub use policy::Policy;
 pub use properties::Properties;
 pub use replication::Replication;
 pub use space::Space;
+pub use transfer::Transfer;
 
 /// Makes a struct of words, and what they are in English.
 macro_rules! texts {
@@ -80,6 +82,8 @@ pub struct Text {
     pub browse: Browse,
     /// Users.
     pub iam: Iam,
+    /// Users as a file.
+    pub transfer: Transfer,
     /// Groups and managed policies.
     pub groups: Groups,
     /// Work on many objects.
@@ -116,6 +120,7 @@ pub static ENGLISH: Text = Text {
     buckets: Buckets::ENGLISH,
     browse: Browse::ENGLISH,
     iam: Iam::ENGLISH,
+    transfer: Transfer::ENGLISH,
     groups: Groups::ENGLISH,
     jobs: Jobs::ENGLISH,
     monitor: Monitor::ENGLISH,

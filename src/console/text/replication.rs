@@ -93,6 +93,7 @@ texts! { Replication {
     state_paused = "Paused",
     state_failed = "Failed",
     state_offline = "Target away",
+    history = "How far behind",
     lag = "Lag",
     lag_hint = "age of the oldest change that waits",
     pending = "Pending",

@@ -125,6 +125,8 @@ async fn authenticate(call: &mut Call, fields: &Fields, bucket: &Bucket) -> Resu
         (None, _) => Ok(None),
         (Some(policy), true) => {
             call.node.request_rates.count(form.authenticated.principal.as_deref(), call.received)?;
+            let (key, place) = (form.authenticated.access_key_id.as_ref(), (&*settings.service, &*settings.region));
+            call.node.note_use(key, place, call.received);
             call.set_caller(form.authenticated);
             call.note.asked_by(call.auth.principal.as_deref(), call.auth.mechanism);
             Ok(Some(policy))

@@ -3,6 +3,8 @@
 
 mod attach;
 mod groups;
+mod import;
+mod import_plan;
 mod inline;
 mod keys;
 mod managed;
@@ -19,6 +21,8 @@ mod users;
 
 pub use attach::{AttachPolicy, DetachPolicy};
 pub use groups::{AddUserToGroup, CreateGroup, DeleteGroup, RemoveUserFromGroup, UpdateGroup};
+pub use import::{ImportAccounts, ImportMode};
+pub use import_plan::{ImportPlan, Imported, Outcome as ImportOutcome};
 pub use inline::{DeleteInlinePolicy, PutInlinePolicy, SetPolicies};
 pub use keys::{CreateAccessKey, DeleteAccessKey, KEYS_MAX, NewCredential, ReplacedKey, RotateKey, UpdateAccessKey};
 pub use managed::{

@@ -107,5 +107,6 @@ macro_rules! refused {
 }
 
 mod grants;
+mod import;
 mod policies;
 mod users;

@@ -12,6 +12,7 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
+use crate::console::pages::properties::mark;
 use crate::console::route::Outcome;
 use crate::console::units::{count, legible};
 use crate::console::visit::{Visit, read, render, render_with};
@@ -80,12 +81,15 @@ struct InlineRow {
     shown: String,
     document: String,
     lines: usize,
+    loaded: String,
 }
 
 /// What the form for a policy says.
 struct Draft {
     name: String,
     document: String,
+    /// Mark of the policy that it is to take the place of; empty where there is none of its name.
+    loaded: String,
 }
 
 impl Default for Draft {
@@ -94,7 +98,7 @@ impl Default for Draft {
             "Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetObject"],
             "Resource": ["arn:aws:s3:::my-bucket", "arn:aws:s3:::my-bucket/*"],
         }] });
-        Self { name: String::new(), document: pretty(&example) }
+        Self { name: String::new(), document: pretty(&example), loaded: String::new() }
     }
 }
 
@@ -113,7 +117,7 @@ async fn page(visit: &Visit, status: StatusCode, draft: Draft, problem: String) 
     let inline = |policy: &super::told::Inline| {
         let document = pretty(&policy.document);
         let (name, shown) = (policy.name.clone(), legible(&policy.name));
-        InlineRow { name, shown, lines: lines(&document), document }
+        InlineRow { name, shown, lines: lines(&document), loaded: mark(&document), document }
     };
     let view = GroupPage {
         page: visit.page(legible(&group.name)).crumb(visit.t.groups.title, "/ui/groups"),
@@ -147,10 +151,15 @@ pub async fn change_member(visit: Visit) -> Outcome {
     visit.done(Notice::good(visit.t.groups.saved), &group_page(group))
 }
 
-/// Saves an inline policy, or removes it. What cannot be saved stays in the editor.
+/// Saves an inline policy, or removes it, if it still is what the editor began with. What cannot be saved stays in the editor.
 pub async fn change_policy(visit: Visit) -> Outcome {
     let (group, name) = (visit.parameter("group"), visit.form.text("name"));
     let asker = visit.asker()?;
+    let now = find(&visit).await?.policies.into_iter().find(|policy| policy.name == name);
+    let now = now.map(|policy| mark(&pretty(&policy.document))).unwrap_or_default();
+    if visit.form.text("loaded") != now {
+        return Err(Failure::Changed);
+    }
     let target = route(&["groups", group, "policies", name]);
     if visit.form.text("do") == "remove" {
         asker.json(Method::DELETE, &target, None).await?;
@@ -160,7 +169,7 @@ pub async fn change_policy(visit: Visit) -> Outcome {
         return Err(Failure::input(visit.t.groups.name_missing));
     }
     let text = visit.form.raw("document").unwrap_or_default();
-    let draft = || Draft { name: name.to_owned(), document: text.to_owned() };
+    let draft = || Draft { name: name.to_owned(), document: text.to_owned(), loaded: now.clone() };
     let document = match parse_document(text) {
         Ok(document) => document,
         Err(problem) => return page(&visit, StatusCode::BAD_REQUEST, draft(), problem).await,

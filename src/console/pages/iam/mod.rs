@@ -2,17 +2,26 @@
 
 mod secret;
 mod told;
+mod transfer;
 mod user;
 mod users;
 
 pub use told::User;
 
-use crate::console::route::{ADMINS, Row};
+use crate::console::route::{ADMINS, Body, Row};
 
 /// Routes.
 pub const ROWS: &[Row] = &[
     Row::get("/ui/iam", ADMINS, |visit| Box::pin(users::list(visit))),
     Row::post("/ui/iam", ADMINS, |visit| Box::pin(users::create(visit))).tested_by("name=matrix"),
+    Row::get("/ui/transfer", ADMINS, |visit| Box::pin(transfer::show(visit))),
+    Row::get("/ui/transfer/export", ADMINS, |visit| Box::pin(transfer::export(visit))),
+    // Judged once the form has come.
+    Row::post("/ui/transfer", ADMINS, |visit| Box::pin(transfer::preview(visit)))
+        .reading(Body::Files)
+        .tested_by("matrix"),
+    Row::post("/ui/transfer/import", ADMINS, |visit| Box::pin(transfer::import(visit)))
+        .tested_by("stamp=none&document="),
     Row::get("/ui/iam/{user}", ADMINS, |visit| Box::pin(user::show(visit))),
     Row::post("/ui/iam/{user}", ADMINS, |visit| Box::pin(user::change(visit))).tested_by("name=matrix"),
     Row::post("/ui/iam/{user}/policies", ADMINS, |visit| Box::pin(user::set_policies(visit)))

@@ -1,10 +1,12 @@
 //! Users as the routes below `/_myfsio/iam` tell them, and what pages say of them.
 
+use myfsio_actors::names::Stamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::console::links;
 use crate::console::text::Text;
+use crate::console::units::{lasting, legible};
 use crate::console::visit::Visit;
 
 /// A user.
@@ -45,6 +47,41 @@ pub struct Key {
     pub expires_at: Option<String>,
     /// When it was made, RFC 3339.
     pub created_at: Option<String>,
+    /// When it was last used, as far as is known.
+    pub last_used: Option<LastUsed>,
+}
+
+/// The last use of an access key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct LastUsed {
+    /// When, RFC 3339.
+    at: String,
+    service: String,
+    region: String,
+}
+
+/// A time, and what is said of it.
+#[derive(Debug)]
+pub struct Used {
+    /// RFC 3339; empty for never.
+    pub at: String,
+    /// For people: how long ago, and where.
+    pub text: String,
+}
+
+impl Used {
+    /// Of the last of some uses.
+    pub fn of<'a>(visit: &Visit, uses: impl Iterator<Item = &'a LastUsed>) -> Self {
+        // RFC 3339 in UTC without parts of seconds: texts compare as times do.
+        let Some(used) = uses.max_by(|one, other| one.at.cmp(&other.at)) else {
+            return Self { at: String::new(), text: visit.t.iam.unused.to_owned() };
+        };
+        let at = Stamp::parse_rfc3339(&used.at).unwrap_or_default();
+        let past = visit.console.node.clock.now().seconds().saturating_sub(at.seconds());
+        let ago = format!("{} {}", lasting(past), visit.t.account.ago);
+        let told = [ago.as_str(), &used.service, &used.region].into_iter().filter(|text| !text.is_empty());
+        Self { at: used.at.clone(), text: legible(&told.collect::<Vec<_>>().join(", ")) }
+    }
 }
 
 /// The route of a user, or below it.

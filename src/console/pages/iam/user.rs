@@ -4,17 +4,20 @@ use actix_web::http::{Method, StatusCode};
 use askama::Template;
 use serde_json::{Map, Value, json};
 
-use super::told::{User, day, route, status, wanted_end};
+use super::told::{Used, User, day, route, status, wanted_end};
 use super::users::parse_policies;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::pages::groups::told::{Choice, name_of, offered, policy_page};
+use crate::console::pages::properties::mark;
 use crate::console::route::Outcome;
 use crate::console::units::legible;
 use crate::console::visit::{Visit, read, render_with};
 
+/// What rules of the short form allow.
+const ACTIONS: &[&str] = &["list", "read", "write", "delete", "share", "policy", "replication", "iam:*"];
 /// Lines of the editor, at least and at most.
 const EDITOR_LINES: (usize, usize) = (6, 30);
 
@@ -28,7 +31,10 @@ struct UserPage {
     keys: Vec<KeyRow>,
     paths: Paths,
     templates: Vec<(&'static str, String)>,
+    actions: &'static [&'static str],
     loaded: String,
+    /// Of what the form of settings shows.
+    revision: String,
     policies: String,
     is_draft: bool,
     rows: usize,
@@ -46,9 +52,11 @@ struct KeyRow {
     tone: &'static str,
     created: String,
     expires: String,
+    used: Used,
     expires_day: String,
     rotate: String,
     change: String,
+    revision: String,
 }
 
 /// Where the forms go.
@@ -112,7 +120,9 @@ async fn page(visit: &Visit, status_code: StatusCode, user: User, draft: Option<
         tone,
         keys: user.access_keys.iter().map(|key| key_row(visit, key, &own)).collect(),
         templates: choices.chain(is_draft.then_some(saved)).collect(),
+        actions: ACTIONS,
         loaded,
+        revision: revision(&user),
         rows: text.lines().count().clamp(EDITOR_LINES.0, EDITOR_LINES.1),
         policies: text,
         is_draft,
@@ -138,10 +148,22 @@ fn key_row(visit: &Visit, key: &super::told::Key, own: &impl Fn(&str) -> String)
         tone,
         created: key.created_at.clone().unwrap_or_default(),
         expires: key.expires_at.clone().unwrap_or_else(|| visit.t.iam.never.to_owned()),
+        used: Used::of(visit, key.last_used.iter()),
         expires_day: day(key.expires_at.as_deref()),
         rotate: own("rotate"),
         change: own("key"),
+        revision: key_revision(key),
     }
+}
+
+/// A mark of what the form of settings was loaded with.
+fn revision(user: &User) -> String {
+    mark(&json!([user.display_name, user.enabled, user.expires_at, user.groups]).to_string())
+}
+
+/// The same of an access key's form.
+fn key_revision(key: &super::told::Key) -> String {
+    mark(&json!([key.enabled, key.expires_at]).to_string())
 }
 
 fn pretty(policies: &Value) -> String {
@@ -165,6 +187,15 @@ pub async fn set_policies(visit: Visit) -> Outcome {
         Err(Failure::Input(problem)) => return again(user, problem).await,
         Err(failure) => return Err(failure),
     };
+    if visit.form.text("do") == "add" {
+        return match with_rule(&visit, policies) {
+            Some(policies) => {
+                let draft = Draft { text: pretty(&policies), problem: String::new() };
+                page(&visit, StatusCode::OK, user, Some(draft)).await
+            }
+            None => again(user, visit.t.iam.rule_missing.to_owned()).await,
+        };
+    }
     let target = route(&user.user_id, &["policies"]);
     match visit.asker()?.json(Method::PUT, &target, Some(&policies)).await {
         Ok(_) => visit.done(Notice::good(visit.t.iam.policies_saved), &own_page(&user)),
@@ -173,13 +204,24 @@ pub async fn set_policies(visit: Visit) -> Outcome {
     }
 }
 
+/// The policies with the rule that was ticked together; none where it says nothing, or they are no list.
+fn with_rule(visit: &Visit, mut policies: Value) -> Option<Value> {
+    let ticked: Vec<&str> = visit.form.all("actions").filter(|action| ACTIONS.contains(action)).collect();
+    let bucket = visit.form.filled("bucket").filter(|_| !ticked.is_empty())?;
+    policies.as_array_mut()?.push(json!({ "bucket": bucket, "actions": ticked }));
+    Some(policies)
+}
+
 fn own_page(user: &User) -> String {
     links::link(&["iam", &user.user_id], &[])
 }
 
-/// Changes what is said of the user. Only what is another than before is asked for.
+/// Changes what is said of the user, if it still is what the form was loaded with. Only what is another than before is asked for.
 pub async fn change(visit: Visit) -> Outcome {
     let user = find(&visit).await?;
+    if visit.form.text("revision") != revision(&user) {
+        return Err(Failure::Changed);
+    }
     let mut wanted = Map::new();
     let name = visit.form.text("name");
     if name != user.display_name {
@@ -214,7 +256,11 @@ pub async fn change_key(visit: Visit) -> Outcome {
         asker.json(Method::DELETE, &target, None).await?;
         return visit.done(Notice::good(words.key_deleted), &own_page(&user));
     }
-    let end = user.access_keys.iter().find(|found| found.access_key == key).and_then(|key| key.expires_at.as_deref());
+    let found = user.access_keys.iter().find(|found| found.access_key == key);
+    if found.is_some_and(|found| visit.form.text("revision") != key_revision(found)) {
+        return Err(Failure::Changed);
+    }
+    let end = found.and_then(|key| key.expires_at.as_deref());
     let wanted = match visit.form.text("do") {
         "enable" => json!({ "enabled": true }),
         "disable" => json!({ "enabled": false }),

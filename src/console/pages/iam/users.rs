@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::secret;
-use super::told::{User, status, summary};
+use super::told::{Used, User, status, summary};
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
@@ -46,6 +46,7 @@ struct UserRow {
     status: &'static str,
     tone: &'static str,
     expires: String,
+    used: Used,
 }
 
 /// The users that the asker may see.
@@ -88,6 +89,7 @@ fn row(visit: &Visit, user: &User) -> UserRow {
         keys: user.access_keys.iter().map(|key| key.access_key.clone()).collect(),
         policies: policies.iter().map(|line| legible(line)).collect(),
         groups: legible(&user.groups.join(", ")),
+        used: Used::of(visit, user.access_keys.iter().filter_map(|key| key.last_used.as_ref())),
         status,
         tone,
         expires: user.expires_at.clone().unwrap_or_else(|| visit.t.iam.never.to_owned()),
@@ -111,8 +113,17 @@ pub async fn create(visit: Visit) -> Outcome {
 
 /// Policies as they are typed. Errs: they are no JSON.
 pub fn parse_policies(text: &str) -> Result<Value, Failure> {
+    parse(text, "The policies are")
+}
+
+/// A file as it was sent. Errs: it is no JSON.
+pub fn parse_document(text: &str) -> Result<Value, Failure> {
+    parse(text, "The file is")
+}
+
+fn parse(text: &str, what: &str) -> Result<Value, Failure> {
     // Of a name that is there twice, parsers keep one: who reads the text may mean the other.
     myfsio_actors::policy_engine::refuse_ambiguous(text)
         .and_then(|()| serde_json::from_str(text))
-        .map_err(|error| Failure::input(format!("The policies are no JSON: {error}.")))
+        .map_err(|error| Failure::input(format!("{what} no JSON: {error}.")))
 }

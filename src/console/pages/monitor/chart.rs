@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 /// Width and height of the plane that lines are drawn in; the page stretches it.
 const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 120.0;
 
 /// A chart.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Chart {
     /// What it is of.
     pub title: &'static str,
@@ -27,7 +29,7 @@ impl Chart {
 }
 
 /// A line of a chart.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Line {
     /// What it is of.
     pub word: &'static str,

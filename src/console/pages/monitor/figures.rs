@@ -47,8 +47,19 @@ impl Range {
 
     /// All of them: the word, its address by `to`, and whether it is this one.
     pub fn choices(self, words: &Monitor, to: impl Fn(&str) -> String) -> Vec<(&'static str, String, bool)> {
+        self.among(&[Self::Hour, Self::Day, Self::Month], words, to)
+    }
+
+    /// The same of some of them.
+    pub fn among(
+        self,
+        some: &[Self],
+        words: &Monitor,
+        to: impl Fn(&str) -> String,
+    ) -> Vec<(&'static str, String, bool)> {
         let all = [(Self::Hour, words.hour), (Self::Day, words.day), (Self::Month, words.month)];
-        all.into_iter().map(|(range, word)| (word, to(range.name()), range == self)).collect()
+        let all = all.into_iter().filter(|(range, _)| some.contains(range));
+        all.map(|(range, word)| (word, to(range.name()), range == self)).collect()
     }
 }
 

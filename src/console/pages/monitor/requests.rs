@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use askama::Template;
 use serde::Deserialize;
 
+use crate::console::csv::Csv;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
@@ -11,8 +12,9 @@ use crate::console::route::Outcome;
 use crate::console::units::{bytes, legible};
 use crate::console::visit::{Visit, read, render};
 
-/// Requests on the page.
+/// Requests on the page, and in a file.
 const ROWS: usize = 100;
+const ROWS_OF_FILE: usize = 1000;
 
 /// What requests are asked for, as it was typed.
 pub struct Filter {
@@ -87,6 +89,8 @@ struct RequestsPage {
     request_id: String,
     filter: Filter,
     is_filtered: bool,
+    /// Address of the file.
+    csv: String,
 }
 
 /// A request as tables show it.
@@ -127,9 +131,49 @@ pub async fn show(visit: Visit) -> Outcome {
         request_id: visit.query.text("request_id").to_owned(),
         filter: Filter::of(&visit),
         is_filtered: !query.is_empty(),
+        csv: format!("/ui/requests/csv?{}", query.strip_prefix('&').unwrap_or_default()),
         page: visit.page(visit.t.monitor.requests_title),
     };
     render(&view)
+}
+
+/// The same as comma-separated values, and more of them.
+pub async fn csv(visit: Visit) -> Outcome {
+    let query = Filter::query(&visit) + &wanted(&visit, &["request_id"]);
+    let mut csv = Csv::new(&[
+        "time",
+        "request_id",
+        "operation",
+        "bucket",
+        "key",
+        "path",
+        "user",
+        "address",
+        "status",
+        "code",
+        "bytes_received",
+        "bytes_sent",
+        "milliseconds",
+    ]);
+    for told in asked(&visit, ROWS_OF_FILE, &query).await? {
+        let text = |value: Option<String>| value.unwrap_or_default();
+        csv.row(&[
+            told.time,
+            told.request_id,
+            told.operation,
+            text(told.bucket),
+            text(told.key),
+            text(told.path),
+            text(told.user),
+            text(told.address),
+            told.status.to_string(),
+            text(told.code),
+            told.bytes_received.to_string(),
+            told.bytes_sent.to_string(),
+            format!("{:.3}", told.milliseconds),
+        ]);
+    }
+    csv.answer("myfsio-requests.csv")
 }
 
 /// Fields of the query that are filled in, as the route reads them.
@@ -140,9 +184,13 @@ fn wanted(visit: &Visit, fields: &[&str]) -> String {
 
 /// The last requests that are like this, newest first. Errs: as the route.
 pub async fn listing(visit: &Visit, limit: usize, filter: &str) -> Result<Vec<RequestRow>, Failure> {
+    Ok(asked(visit, limit, filter).await?.into_iter().map(|told| row(visit, told)).collect())
+}
+
+async fn asked(visit: &Visit, limit: usize, filter: &str) -> Result<Vec<Told>, Failure> {
     let target = format!("/_myfsio/requests?limit={limit}{filter}");
     let Listing { requests } = read(visit.asker()?.json(Method::GET, &target, None).await?)?;
-    Ok(requests.into_iter().map(|told| row(visit, told)).collect())
+    Ok(requests)
 }
 
 fn row(visit: &Visit, told: Told) -> RequestRow {

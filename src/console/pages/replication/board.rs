@@ -6,6 +6,7 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::compared::{ConflictView, ReportView, conflict, moment, report};
+use super::lags::Lags;
 use super::rule::revision;
 use super::told::{self, Comparison, Conflicts, Connection, Failures, Rule, Status, rule_route};
 use crate::console::failure::Failure;
@@ -60,6 +61,7 @@ struct PartView {
 
 struct Board {
     figures: Figures,
+    lags: Lags,
     enabled: bool,
     reason: String,
     connection: String,
@@ -173,6 +175,7 @@ async fn ask(visit: &Visit, below: &str) -> Result<Value, Failure> {
 async fn live(visit: &Visit, rule: &Rule) -> Outcome {
     let now = figures(&visit.t.replication, &rule.status, &read(ask(visit, "/compare").await?)?);
     answer(&json!({
+        "drawn": Lags::of(visit).await?.told(),
         "stamp": now.stamp,
         "tone": now.tone,
         "figures": {
@@ -213,6 +216,7 @@ async fn board(visit: &Visit, rule: Rule) -> Result<Board, Failure> {
     });
     Ok(Board {
         figures: figures(words, &status, &comparison),
+        lags: Lags::of(visit).await?,
         enabled: rule.enabled,
         reason: status.reason.as_deref().map(legible).unwrap_or_default(),
         connection: legible(status.connection_name.as_deref().unwrap_or(&rule.target_connection_id)),

@@ -6,6 +6,7 @@ mod board;
 mod compared;
 mod connection;
 mod connections;
+mod lags;
 mod rule;
 mod told;
 
