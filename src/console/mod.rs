@@ -27,6 +27,7 @@ pub mod route;
 mod screens;
 mod service;
 mod socket;
+mod sorting;
 mod store;
 mod text;
 mod units;
