@@ -30,6 +30,7 @@ mod socket;
 mod sorting;
 mod store;
 mod text;
+mod undo;
 mod units;
 mod upload_form;
 mod visit;

@@ -30,4 +30,5 @@ mod sessions;
 mod shell;
 mod space;
 mod trace;
+mod undo;
 mod world;

@@ -22,6 +22,7 @@ pub mod preview;
 pub mod properties;
 pub mod replication;
 pub mod space;
+pub mod undo;
 pub mod upload;
 
 use super::route::Row;
@@ -36,6 +37,7 @@ pub const SCREENS: &[&[Row]] = &[
     object::ROWS,
     bytes::ROWS,
     change::ROWS,
+    undo::ROWS,
     upload::ROWS,
     properties::ROWS,
     policy::ROWS,
