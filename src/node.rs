@@ -28,6 +28,7 @@ use crate::connections::Connections;
 use crate::decisions::DecisionLog;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
+use crate::metrics::growth::Growth;
 use crate::metrics::history::History;
 use crate::requests::RequestLog;
 use crate::s3::auth::AuthSettings;
@@ -141,6 +142,8 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// What that was.
     pub history: Mutex<History>,
+    /// What single buckets held.
+    pub growth: Mutex<Growth>,
     /// The last requests.
     pub requests: RequestLog,
     /// Where requests become traces, if they do.
@@ -219,6 +222,7 @@ impl Node {
             decisions,
             metrics,
             history: Mutex::default(),
+            growth: Mutex::default(),
             requests,
             spans,
             connections,

@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use myfsio_actors::storage::Bucket;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::growth::{Growth, Held, Seen};
 use super::history::{History, Totals};
 use crate::node::Node;
 
 const EVERY: Duration = Duration::from_secs(10);
 /// How often it is written, in samples.
 const WRITTEN_EVERY: u32 = 30;
-/// Largest file that is read, in bytes: three full series take about 350 KiB.
+/// Largest file that is read, in bytes: three full series take about 350 KiB, all samples of buckets below 2 MiB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The task that takes samples.
@@ -22,31 +26,40 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 pub struct Sampler {
     task: JoinHandle<()>,
     node: Arc<Node>,
-    file: PathBuf,
+    files: Files,
+}
+
+/// Where what was sampled is kept.
+#[derive(Debug, Clone)]
+struct Files {
+    history: PathBuf,
+    growth: PathBuf,
 }
 
 /// Reads the history of earlier runs and begins to add to it. A file that cannot be read is begun anew: it is only figures.
 pub fn start(node: &Arc<Node>, storage_root: &Path) -> Sampler {
-    let file = storage_root.join(".myfsio.sys/metrics.json");
-    match read(&file) {
-        Ok(history) => *node.history.lock() = history,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(%error, file = %file.display(), "the history of metrics begins anew"),
+    let system = storage_root.join(".myfsio.sys");
+    let files = Files { history: system.join("metrics.json"), growth: system.join("growth.json") };
+    if let Some(history) = read::<History>(&files.history) {
+        *node.history.lock() = history.trimmed();
     }
-    let task = actix_rt::spawn(run(Arc::clone(node), file.clone()));
-    Sampler { task, node: Arc::clone(node), file }
+    if let Some(growth) = read::<Growth>(&files.growth) {
+        *node.growth.lock() = growth.trimmed();
+    }
+    let task = actix_rt::spawn(run(Arc::clone(node), files.clone()));
+    Sampler { task, node: Arc::clone(node), files }
 }
 
 impl Sampler {
     /// Takes no more samples, and writes those that are there.
     pub async fn stop(self) {
         self.task.abort();
-        let Self { node, file, .. } = self;
-        keep(node, file).await;
+        let Self { node, files, .. } = self;
+        keep_history(&node, files.history).await;
     }
 }
 
-async fn run(node: Arc<Node>, file: PathBuf) {
+async fn run(node: Arc<Node>, files: Files) {
     let begun = Instant::now();
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -59,33 +72,65 @@ async fn run(node: Arc<Node>, file: PathBuf) {
         unwritten += 1;
         if unwritten >= WRITTEN_EVERY {
             unwritten = 0;
-            keep(Arc::clone(&node), file.clone()).await;
+            keep_history(&node, files.history.clone()).await;
+        }
+        if node.growth.lock().is_due(now) {
+            sample_buckets(&node, now);
+            keep_growth(&node, files.growth.clone()).await;
         }
     }
 }
 
-async fn keep(node: Arc<Node>, file: PathBuf) {
-    let written = tokio::task::spawn_blocking(move || {
-        let text = serde_json::to_vec(&*node.history.lock())?;
-        write(&file, &text)
-    });
-    if let Ok(Err(error)) = written.await {
+/// What each bucket holds, from the counters that are kept with each commit.
+fn sample_buckets(node: &Node, now: u64) {
+    let seen = |bucket: &Arc<Bucket>| {
+        let held = node.storage.usage(bucket).quantity();
+        let has_quota = bucket.config.quota.as_ref().is_some_and(|quota| !quota.limits.is_unlimited());
+        Seen { id: bucket.id.0, has_quota, held: Held { bytes: held.bytes, objects: held.objects } }
+    };
+    let all = node.storage.buckets().iter().map(seen).collect();
+    node.growth.lock().take(now, all);
+}
+
+async fn keep_history(node: &Arc<Node>, file: PathBuf) {
+    let node = Arc::clone(node);
+    keep(move || write(&file, &*node.history.lock())).await;
+}
+
+async fn keep_growth(node: &Arc<Node>, file: PathBuf) {
+    let node = Arc::clone(node);
+    keep(move || write(&file, &*node.growth.lock())).await;
+}
+
+async fn keep(written: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(written).await {
         tracing::warn!(%error, "the history of metrics cannot be written");
     }
 }
 
-fn read(file: &Path) -> io::Result<History> {
-    let size = std::fs::metadata(file)?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large"));
+/// What a file holds; none where there is no such file. One that cannot be read is begun anew.
+fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    let read = || -> io::Result<T> {
+        if std::fs::metadata(file)?.len() > FILE_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large"));
+        }
+        Ok(serde_json::from_slice(&std::fs::read(file)?)?)
+    };
+    match read() {
+        Ok(found) => Some(found),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(%error, file = %file.display(), "the history of metrics begins anew");
+            }
+            None
+        }
     }
-    let history: History = serde_json::from_slice(&std::fs::read(file)?)?;
-    Ok(history.trimmed())
 }
 
 /// Not synced: losing the last minutes to a power failure hurts nobody.
-fn write(file: &Path, text: &[u8]) -> io::Result<()> {
+fn write(file: &Path, kept: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_vec(kept)?;
     let new = file.with_extension("json.new");
-    std::fs::File::create(&new)?.write_all(text)?;
+    std::fs::File::create(&new)?.write_all(&text)?;
     std::fs::rename(new, file)
 }
