@@ -11,6 +11,7 @@ mod access;
 mod buckets;
 mod commands;
 mod copies;
+mod create;
 mod forgery;
 mod go;
 mod groups;

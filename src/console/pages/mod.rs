@@ -6,6 +6,7 @@ pub mod browse;
 pub mod buckets;
 pub mod bytes;
 pub mod change;
+pub mod create;
 pub mod error;
 pub mod go;
 pub mod groups;
@@ -33,6 +34,7 @@ pub const SCREENS: &[&[Row]] = &[
     home::ROWS,
     go::ROWS,
     buckets::ROWS,
+    create::ROWS,
     browse::ROWS,
     object::ROWS,
     bytes::ROWS,
