@@ -29,6 +29,7 @@ use crate::connections::Connections;
 use crate::decisions::DecisionLog;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
+use crate::metrics::growth::Growth;
 use crate::metrics::history::History;
 use crate::metrics::lags::Lags;
 use crate::requests::RequestLog;
@@ -145,6 +146,8 @@ pub struct Node {
     pub history: Mutex<History>,
     /// How far replicated buckets were behind.
     pub lags: Mutex<Lags>,
+    /// What single buckets held.
+    pub growth: Mutex<Growth>,
     /// The last requests.
     pub requests: RequestLog,
     /// Where requests become traces, if they do.
@@ -224,6 +227,7 @@ impl Node {
             metrics,
             history: Mutex::default(),
             lags: Mutex::default(),
+            growth: Mutex::default(),
             requests,
             spans,
             connections,

@@ -39,7 +39,7 @@ before(async () => {
   await put(`/_myfsio/iam/groups/team/attached/${encodeURIComponent(policy)}`);
   const bucket = "/ui/buckets/files";
   await put("/files/people.parquet", await readFile(join(import.meta.dirname, "../../tests/fixtures/people.parquet")));
-  screens = ["/ui", "/ui/go", "/ui/go?q=files", `${bucket}/object?key=people.parquet`, "/ui/buckets", `${bucket}/browse`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
+  screens = ["/ui", "/ui/go", "/ui/go?q=files", `${bucket}/object?key=people.parquet`, "/ui/buckets", "/ui/buckets/create", "/ui/buckets?sort=old", `${bucket}/browse`, `${bucket}/browse?sort=size`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
     `${bucket}/delete`, `${bucket}/properties`, `${bucket}/policy`, `${bucket}/lifecycle`, `${bucket}/document?name=cors`,
     `${bucket}/replication`, "/ui/buckets/copy/replication", "/ui/connections", `/ui/connections/${connection}`, "/ui/kms", `/ui/kms/${key}`,
     "/ui/iam", `/ui/iam/${user}`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",

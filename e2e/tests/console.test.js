@@ -19,7 +19,7 @@ before(async () => {
 });
 after(() => node.stop());
 
-const screens = ["/ui", "/ui/buckets", "/ui/buckets/files/browse", "/ui/buckets/files/object?key=hello.txt",
+const screens = ["/ui", "/ui/buckets", "/ui/buckets/create", "/ui/buckets/files/browse?sort=size&order=asc", "/ui/buckets/files/browse", "/ui/buckets/files/object?key=hello.txt",
   "/ui/buckets/files/object?key=pixel.png", "/ui/buckets/files/uploads", "/ui/buckets/files/delete", "/ui/account"];
 
 for (const colorScheme of ["light", "dark"]) {
@@ -83,7 +83,14 @@ test("keyboard: the first stop skips to the content", async () => {
 test("a bucket is created and deleted", async () => {
   const { page, context } = await signedIn(node);
   await page.goto(`${node.console}/ui/buckets`);
+  await page.click(".heading-actions .primary");
+  const states = () => page.$$eval("#name-rules li", (rules) => rules.map((rule) => rule.dataset.state));
+  assert.deepEqual(await states(), ["", "", "", "", ""], "nothing is wrong before something is typed");
+  await page.fill("#create [name=name]", "F..");
+  assert.deepEqual(await states(), ["kept", "broken", "broken", "broken", "kept"]);
+  assert.match(await page.textContent('[data-rule="ends"]'), /broken/);
   await page.fill("#create [name=name]", "fresh");
+  assert.deepEqual(await states(), ["kept", "kept", "kept", "kept", "kept"]);
   await page.click("#create button");
   await page.waitForURL("**/ui/buckets/fresh/browse");
   await page.goto(`${node.console}/ui/buckets/fresh/delete`);
@@ -235,6 +242,12 @@ test("what was deleted is undone", async () => {
   await page.click(".heading-actions .danger");
   await page.click(".card.danger button.danger");
   assert.equal((await node.s3("GET", "/kept/report.txt")).status, 404);
+  await page.click("#notices .undo button");
+  await page.waitForURL("**/browse");
+  assert.equal(await (await node.s3("GET", "/kept/report.txt")).text(), "two");
+  await page.goto(`${node.console}/ui/buckets/kept/object?key=report.txt`);
+  await page.click(".heading-actions .danger");
+  await page.click(".card.danger button.danger");
   await page.click("#notices a");
   await page.click("text=Bring back");
   await page.waitForURL("**/object?**");
@@ -242,6 +255,35 @@ test("what was deleted is undone", async () => {
   await page.click("text=Restore");
   await page.waitForURL("**/object?**");
   assert.equal(await (await node.s3("GET", "/kept/report.txt")).text(), "one");
+  await context.close();
+});
+
+test("files that are dropped on others are taken back", async () => {
+  for (const key of ["one.txt", "two.txt"]) await node.s3("PUT", `/kept/over/${key}`, "old");
+  const { page, context, quiet } = await signedIn(node);
+  await page.goto(`${node.console}/ui/buckets/kept/browse?prefix=over%2F`);
+  const reloaded = page.waitForEvent("load");
+  const file = (name) => ({ name, mimeType: "text/plain", buffer: Buffer.from("new") });
+  await page.setInputFiles("[data-pick][multiple]:not([webkitdirectory])", ["one.txt", "two.txt", "three.txt"].map(file));
+  await reloaded;
+  assert.match(await page.textContent("#notices"), /2.uploads took the place/);
+  assert.equal(await (await node.s3("GET", "/kept/over/one.txt")).text(), "new");
+  await page.click("#notices .undo button");
+  await page.waitForURL("**/browse?prefix=over%2F");
+  for (const key of ["one.txt", "two.txt"]) assert.equal(await (await node.s3("GET", `/kept/over/${key}`)).text(), "old");
+  assert.equal(await (await node.s3("GET", "/kept/over/three.txt")).text(), "new");
+  assert.deepEqual(quiet(), []);
+  await context.close();
+});
+
+test("a listing is sorted on a phone, too", async () => {
+  for (const [key, size] of [["a", 2], ["b", 3], ["c", 1]]) await node.s3("PUT", `/files/sorted/${key}`, "x".repeat(size));
+  const { page, context } = await signedIn(node, { viewport: { width: 360, height: 740 }, javaScriptEnabled: false });
+  await page.goto(`${node.console}/ui/buckets/files/browse?prefix=sorted%2F`);
+  await page.click(".sorts >> text=Size");
+  await page.waitForURL("**&sort=size");
+  const names = await page.$$eval("tbody th a", (links) => links.map((link) => link.textContent));
+  assert.deepEqual(names.filter((name) => name !== ".."), ["b", "a", "c"]);
   await context.close();
 });
 

@@ -21,6 +21,8 @@ pub enum Failure {
     Input(String),
     /// What was filled in is for a state that has changed since.
     Changed,
+    /// What was to be changed is not any more what it was; says what.
+    Overtaken(String),
     /// The request is larger than the page takes.
     TooLarge,
 }
@@ -40,7 +42,7 @@ impl Failure {
             Self::NoSuchPage => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Input(_) => StatusCode::BAD_REQUEST,
-            Self::Changed => StatusCode::CONFLICT,
+            Self::Changed | Self::Overtaken(_) => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::notice::Notice;
+use super::undo::Undo;
 
 /// How long a session lasts without a request, in seconds.
 pub const IDLE_SECONDS: u64 = 30 * 60;
@@ -191,6 +192,20 @@ impl Sessions {
             && session.notices.len() < NOTICES_MAX
         {
             session.notices.push(notice);
+        }
+    }
+
+    /// Leaves a notice of something that can be taken back; one that waits and goes with it is told anew, for both together.
+    pub fn leave_joined(&self, handle: &str, undo: Undo, tell: impl Fn(Undo) -> Notice) {
+        let mut all = self.all.lock();
+        let Some(session) = all.get_mut(handle) else { return };
+        let waits = |notice: &Notice| notice.undo.as_ref().is_some_and(|waiting| waiting.joins(&undo));
+        let waiting = session.notices.iter().position(waits).and_then(|at| session.notices.remove(at).undo);
+        if session.notices.len() < NOTICES_MAX {
+            session.notices.push(tell(match waiting {
+                Some(waiting) => waiting.with(undo),
+                None => undo,
+            }));
         }
     }
 

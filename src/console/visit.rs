@@ -19,6 +19,8 @@ use super::route::Outcome;
 use super::screens::commands_of;
 use super::store::Session;
 use super::text::{ENGLISH, Text};
+use super::undo::Undo;
+use super::units::counted;
 use super::{Console, links};
 use crate::within::{Asker, Refusal};
 
@@ -159,6 +161,17 @@ impl Visit {
     pub fn leave(&self, notice: Notice) {
         if let Some(who) = &self.signed_in {
             self.console.sessions.leave(who.session.handle(), notice);
+        }
+    }
+
+    /// Leaves a notice that a script's uploads took the place of objects, as one for all of them.
+    pub fn leave_replaced(&self, undo: Undo) {
+        let words = &self.t.browse;
+        let tell = |undo: Undo| {
+            Notice::good(counted(undo.count, words.replaced_one, words.replaced_many)).with_undo(Some(undo))
+        };
+        if let Some(who) = &self.signed_in {
+            self.console.sessions.leave_joined(who.session.handle(), undo, tell);
         }
     }
 

@@ -45,6 +45,7 @@ pub async fn act(
                 to: Place { bucket: &copy.bucket, key: &to, version: None },
                 etag: Some(etag),
                 keep_existing: copy.keep_existing || is_named,
+                over: None,
             };
             match asker.copy_of_any_size(bucket, &copying, size, goes_on).await {
                 Err(refusal) if copy.keep_existing && is_there_already(&refusal) => return Ok(Came::Skipped),
@@ -63,7 +64,7 @@ pub async fn act(
         (_, Target::Older { key, version, size }) => {
             let from = Place { bucket: name, key, version: Some(*version) };
             let to = Place { bucket: name, key, version: None };
-            let copying = Copying { from, to, etag: None, keep_existing: false };
+            let copying = Copying { from, to, etag: None, keep_existing: false, over: None };
             asker.copy_of_any_size(bucket, &copying, *size, goes_on).await?;
             Ok(Came::Done)
         }

@@ -3,6 +3,7 @@
 //! Requests are counted when they end ([`Metrics::observe`]). What others know of themselves — Storage, quotas, keys, the process — is
 //! asked when somebody reads (`node`), so counting it costs requests nothing.
 
+pub mod growth;
 pub mod history;
 pub mod lags;
 mod lifecycle;

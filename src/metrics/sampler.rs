@@ -1,4 +1,4 @@
-//! Takes the figures of history every few seconds, and keeps them in files, so that a restart forgets no more than minutes.
+//! Takes the figures of history every few seconds, and keeps them in a file, so that a restart forgets no more than minutes.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use myfsio_actors::replication_worker::RuleStatus;
+use myfsio_actors::storage::Bucket;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::growth::{Growth, Held, Seen};
 use super::history::{History, Totals};
 use super::lags::Lags;
 use crate::node::Node;
@@ -17,7 +19,8 @@ use crate::node::Node;
 const EVERY: Duration = Duration::from_secs(10);
 /// How often it is written, in samples.
 const WRITTEN_EVERY: u32 = 30;
-/// Largest file that is read, in bytes: three full series take about 350 KiB, those of all replicated buckets 3 MiB.
+/// Largest file that is read, in bytes: three full series take about 350 KiB, all samples of buckets below 2 MiB, those of all replicated
+/// buckets 3 MiB.
 const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// The task that takes samples.
@@ -28,37 +31,33 @@ pub struct Sampler {
     files: Files,
 }
 
-/// Where it is kept.
+/// Where what was sampled is kept.
 #[derive(Debug, Clone)]
 struct Files {
     history: PathBuf,
+    growth: PathBuf,
     lags: PathBuf,
 }
 
 /// Reads the history of earlier runs and begins to add to it. A file that cannot be read is begun anew: it is only figures.
 pub fn start(node: &Arc<Node>, storage_root: &Path) -> Sampler {
-    let file = |name: &str| storage_root.join(".myfsio.sys").join(name);
-    let files = Files { history: file("metrics.json"), lags: file("replication_history.json") };
-    if let Some(history) = known::<History>(&files.history) {
+    let system = storage_root.join(".myfsio.sys");
+    let files = Files {
+        history: system.join("metrics.json"),
+        growth: system.join("growth.json"),
+        lags: system.join("replication_history.json"),
+    };
+    if let Some(history) = read::<History>(&files.history) {
         *node.history.lock() = history.trimmed();
     }
-    if let Some(lags) = known::<Lags>(&files.lags) {
+    if let Some(growth) = read::<Growth>(&files.growth) {
+        *node.growth.lock() = growth.trimmed();
+    }
+    if let Some(lags) = read::<Lags>(&files.lags) {
         *node.lags.lock() = lags.trimmed();
     }
     let task = actix_rt::spawn(run(Arc::clone(node), files.clone()));
     Sampler { task, node: Arc::clone(node), files }
-}
-
-/// What a file holds, if it is there and can be read.
-fn known<T: DeserializeOwned>(file: &Path) -> Option<T> {
-    match read(file) {
-        Ok(known) => Some(known),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => {
-            tracing::warn!(%error, file = %file.display(), "the history of metrics begins anew");
-            None
-        }
-    }
 }
 
 impl Sampler {
@@ -66,7 +65,7 @@ impl Sampler {
     pub async fn stop(self) {
         self.task.abort();
         let Self { node, files, .. } = self;
-        keep(node, files).await;
+        keep_history(&node, files).await;
     }
 }
 
@@ -87,29 +86,69 @@ async fn run(node: Arc<Node>, files: Files) {
         unwritten += 1;
         if unwritten >= WRITTEN_EVERY {
             unwritten = 0;
-            keep(Arc::clone(&node), files.clone()).await;
+            keep_history(&node, files.clone()).await;
+        }
+        if node.growth.lock().is_due(now) {
+            sample_buckets(&node, now);
+            keep_growth(&node, files.growth.clone()).await;
         }
     }
 }
 
-async fn keep(node: Arc<Node>, files: Files) {
-    let written = tokio::task::spawn_blocking(move || {
+/// What each bucket holds, from the counters that are kept with each commit.
+fn sample_buckets(node: &Node, now: u64) {
+    let seen = |bucket: &Arc<Bucket>| {
+        let held = node.storage.usage(bucket).quantity();
+        let has_quota = bucket.config.quota.as_ref().is_some_and(|quota| !quota.limits.is_unlimited());
+        Seen { id: bucket.id.0, has_quota, held: Held { bytes: held.bytes, objects: held.objects } }
+    };
+    let all = node.storage.buckets().iter().map(seen).collect();
+    node.growth.lock().take(now, all);
+}
+
+async fn keep_history(node: &Arc<Node>, files: Files) {
+    let node = Arc::clone(node);
+    keep(move || {
         let text = serde_json::to_vec(&*node.history.lock())?;
         write(&files.history, &text)?;
         let text = serde_json::to_vec(&*node.lags.lock())?;
         write(&files.lags, &text)
-    });
-    if let Ok(Err(error)) = written.await {
+    })
+    .await;
+}
+
+async fn keep_growth(node: &Arc<Node>, file: PathBuf) {
+    let node = Arc::clone(node);
+    keep(move || {
+        let text = serde_json::to_vec(&*node.growth.lock())?;
+        write(&file, &text)
+    })
+    .await;
+}
+
+async fn keep(written: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(written).await {
         tracing::warn!(%error, "the history of metrics cannot be written");
     }
 }
 
-fn read<T: DeserializeOwned>(file: &Path) -> io::Result<T> {
-    let size = std::fs::metadata(file)?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large"));
+/// What a file holds; none where there is no such file. One that cannot be read is begun anew.
+fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    let read = || -> io::Result<T> {
+        if std::fs::metadata(file)?.len() > FILE_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large"));
+        }
+        Ok(serde_json::from_slice(&std::fs::read(file)?)?)
+    };
+    match read() {
+        Ok(found) => Some(found),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(%error, file = %file.display(), "the history of metrics begins anew");
+            }
+            None
+        }
     }
-    Ok(serde_json::from_slice(&std::fs::read(file)?)?)
 }
 
 /// Not synced: losing the last minutes to a power failure hurts nobody.

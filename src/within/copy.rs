@@ -25,6 +25,18 @@ pub struct Copying<'a> {
     pub etag: Option<ETag>,
     /// Whether what is there stays.
     pub keep_existing: bool,
+    /// What the target must still be; none: whatever it is.
+    pub over: Option<ETag>,
+}
+
+impl Copying<'_> {
+    /// The condition on the target, if there is one: its header.
+    fn condition(&self) -> Option<(&'static str, String)> {
+        match self.over {
+            _ if self.keep_existing => Some(("if-none-match", "*".to_owned())),
+            over => over.map(|etag| ("if-match", format!("\"{etag}\""))),
+        }
+    }
 }
 
 /// What requests may copy.
@@ -107,7 +119,8 @@ impl Asker {
             let etag = copying.etag.map(|etag| format!("\"{etag}\""));
             let mut headers: Vec<_> =
                 etag.as_deref().map(|etag| ("x-amz-copy-source-if-match", etag)).into_iter().collect();
-            headers.extend(copying.keep_existing.then_some(("if-none-match", "*")));
+            let condition = copying.condition();
+            headers.extend(condition.as_ref().map(|(name, value)| (*name, value.as_str())));
             return patiently(async || self.copy(from, to.bucket, to.key, &headers).await).await;
         }
         if copying.keep_existing
@@ -150,8 +163,9 @@ impl Asker {
             let etag = patiently(async || self.copy_part(copying, upload, number, &range).await).await?;
             done.push((number, etag));
         }
-        let headers: &[_] = if copying.keep_existing { &[("if-none-match", "*")] } else { &[] };
-        patiently(async || self.complete_parts(copying.to, upload, &done, headers).await).await
+        let condition = copying.condition();
+        let headers: Vec<_> = condition.as_ref().map(|(name, value)| (*name, value.as_str())).into_iter().collect();
+        patiently(async || self.complete_parts(copying.to, upload, &done, &headers).await).await
     }
 
     /// Errs: as UploadPartCopy.

@@ -11,6 +11,7 @@ const WITHOUT: &[&str] = &[
     "/ui",
     "/ui/account",
     "/ui/buckets/{bucket}/document",
+    "/ui/buckets/create",
     "/ui/go",
     "/ui/guide",
     "/ui/login",

@@ -26,7 +26,7 @@ async fn pages_buckets_users_and_actions_are_found() {
     node.node.create_bucket("shared-too");
     let admin = world::browser(&node, Role::Admin).await;
     assert_eq!(addresses(&found(&admin, "metr").await), ["/ui/metrics"]);
-    assert_eq!(addresses(&found(&admin, "create buck").await), ["/ui/buckets#create"]);
+    assert_eq!(addresses(&found(&admin, "create buck").await), ["/ui/buckets/create"]);
     let shared = found(&admin, "SHARED").await;
     assert_eq!(addresses(&shared)[..2], ["/ui/buckets/shared/browse", "/ui/buckets/shared-too/browse"]);
     assert_eq!(addresses(&found(&admin, "too perm").await), ["/ui/buckets/shared-too/policy"]);

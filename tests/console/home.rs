@@ -20,6 +20,19 @@ fn keep_history(root: &std::path::Path) {
     std::fs::write(root.join(".myfsio.sys/metrics.json"), json!({ "series": series }).to_string()).unwrap();
 }
 
+/// What buckets held over the last thirty days, in the file that the node keeps it in, where it samples every two hours: each of them grew
+/// by so many bytes from sample to sample, to what it holds now.
+pub fn keep_growth(root: &std::path::Path, bytes: u64, by: u64) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let held = |back: u64| {
+        let ids = (0..50_u64).map(|id| (id.to_string(), json!([bytes - back * by, 2])));
+        serde_json::Value::Object(ids.collect())
+    };
+    let samples: Vec<_> = (1..=360).rev().map(|back| json!({ "at": now - back * 7_200, "held": held(back) })).collect();
+    std::fs::create_dir_all(root.join(".myfsio.sys")).unwrap();
+    std::fs::write(root.join(".myfsio.sys/growth.json"), json!({ "samples": samples }).to_string()).unwrap();
+}
+
 #[actix_rt::test]
 async fn what_was_asked_of_the_node_is_drawn() {
     let mut node = world::node();

@@ -2,7 +2,7 @@
 
 use myfsio::console::route::Role;
 
-use crate::browser::{Browser, ConsoleNode};
+use crate::browser::{Browser, ConsoleNode, Shown};
 use crate::names::HOSTILE;
 use crate::support::ADMIN;
 use crate::world;
@@ -17,7 +17,7 @@ pub fn multipart(fields: &[(&str, &str)], name: &str, bytes: &str) -> (String, S
     ("multipart/form-data; boundary=xx".to_owned(), body)
 }
 
-async fn upload(browser: &Browser, prefix: &str, name: &str, bytes: &str) -> crate::browser::Shown {
+pub async fn upload(browser: &Browser, prefix: &str, name: &str, bytes: &str) -> crate::browser::Shown {
     let token = browser.token().await;
     let (kind, body) = multipart(&[("csrf", &token), ("prefix", prefix)], name, bytes);
     browser.ask("POST", "/ui/buckets/shared/upload", &[("content-type", &kind)], Some(body)).await
@@ -285,4 +285,47 @@ async fn looks_tell_scripts_how_far_they_came() {
     assert!(page.attributes("[data-goes-on]", "data-goes-on").is_empty(), "there is nothing more");
     let wrong = reader.get("/ui/buckets/shared/browse?at=soon").await;
     assert_eq!(wrong.status, 400);
+}
+
+#[actix_rt::test]
+async fn a_page_is_sorted_by_its_heads_and_says_within_what() {
+    let node = world::node_with(&[("UI_PAGE_SIZE", "4")]);
+    for (key, size) in [("a", 3), ("b", 9), ("c", 1), ("d", 5)] {
+        node.node.put(&format!("/shared/sorted/{key}"), &vec![0; size]);
+    }
+    node.node.put("/shared/sorted/sub/x", b"x");
+    let reader = world::browser(&node, Role::Reader).await;
+    let address = "/ui/buckets/shared/browse?prefix=sorted%2F";
+    let names = |page: &Shown| {
+        let all = page.texts("tbody th a");
+        all.into_iter().filter(|name| name != "..").collect::<Vec<_>>()
+    };
+    let plain = reader.get(address).await;
+    assert_eq!(names(&plain), ["a", "b", "c", "d"]);
+    assert!(plain.texts("#sorted").is_empty());
+    assert_eq!(plain.attributes("thead th[aria-sort]", "aria-sort"), ["ascending", "none", "none"]);
+    // Each head is a link to an address that can be kept.
+    let by_size = plain.attributes("thead th a", "href").remove(1);
+    assert_eq!(by_size, format!("{address}&sort=size"));
+    let page = reader.get(&by_size).await;
+    assert_eq!(names(&page), ["b", "d", "a", "c"]);
+    assert_eq!(page.attributes("thead th[aria-sort]", "aria-sort"), ["none", "descending", "none"]);
+    let told = page.texts("#sorted").join("");
+    assert!(
+        told.starts_with("Sorted within the 4\u{a0}objects of this page")
+            || told.starts_with("Sorted within the 4 objects of this page"),
+        "{told}"
+    );
+    let smallest = page.attributes("thead th a", "href").remove(1);
+    assert_eq!(names(&reader.get(&smallest).await), ["c", "a", "d", "b"]);
+    // The order stays on the way to the next page and into folders; a whole listing has nothing to add.
+    let next = page.attributes(".pager a", "href").remove(0);
+    assert!(next.contains("sort=size"), "{next}");
+    assert_eq!(names(&reader.get(&next).await), ["sub/"]);
+    let folder = reader.get(&next).await.attributes("tbody th a", "href");
+    let folder = folder.iter().find(|address| address.contains("sub")).unwrap();
+    assert!(folder.ends_with("prefix=sorted%2Fsub%2F&sort=size"), "{folder}");
+    assert!(reader.get(folder).await.texts("#sorted").is_empty(), "it is all there");
+    let latest = reader.get(&format!("{address}&sort=modified&order=asc")).await;
+    assert_eq!(names(&latest), ["a", "b", "c", "d"]);
 }

@@ -198,3 +198,55 @@ async fn presets_drafts_and_what_they_change() {
     assert_eq!(admin.submit(&page, address, &[("preset", "private")]).await.location(), address);
     assert!(admin.get(address).await.texts("#attached").join("").contains("No policy is attached"));
 }
+
+#[actix_rt::test]
+async fn what_old_versions_hold_and_a_rule_for_them_that_is_tried_first() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    assert!(admin.get(PAGE).await.texts("#versioning .keep").is_empty(), "there are no versions");
+    assert_eq!(save(&admin, "versioning", &[("status", "Enabled")]).await.location(), PAGE);
+    node.node.put("/shared/folder/a.txt", &[0; 2048]);
+    node.node.put("/shared/folder/a.txt", b"new");
+    let card = admin.get(PAGE).await;
+    let told = card.texts("#versioning .old").join("");
+    assert!(told.contains("2.00 KiB of what is stored is in old versions: 2 versions"), "{told}");
+    let preview = "/ui/buckets/shared/lifecycle/preview";
+    let address = "/ui/buckets/shared/lifecycle";
+    let seen = admin.submit(&card, preview, &[("noncurrent_days", ""), ("newer_versions", "1")]).await;
+    assert!(seen.texts("#foreseen h2").join("").contains("Nothing was removed"), "{}", seen.text);
+    assert!(node.node.ask("GET", "/shared?lifecycle", &[], b"").text().contains("NoSuchLifecycle"), "nor set");
+    let set = admin.submit(&seen, address, &[]).await;
+    assert_eq!(set.location(), address, "{}", set.text);
+    let rules = node.node.ask("GET", "/shared?lifecycle", &[], b"").text();
+    assert!(rules.contains("<NoncurrentDays>1</NoncurrentDays><NewerNoncurrentVersions>1<"), "{rules}");
+    let card = admin.get(PAGE).await;
+    assert!(
+        card.texts("#versioning .keep").is_empty() && card.texts("#versioning").join("").contains("A rule removes")
+    );
+    let reader = world::browser(&node, Role::Reader).await.get(PAGE).await;
+    assert!(reader.texts("#versioning .keep").is_empty());
+}
+
+#[actix_rt::test]
+async fn a_quota_says_when_it_will_be_full() {
+    let mut node = world::node();
+    node.node.put("/shared/big", &vec![0; 1024 * 1024]);
+    let admin = world::browser(&node, Role::Admin).await;
+    assert_eq!(save(&admin, "quota", &[("max_mb", "2"), ("max_objects", "2"), ("do", "update")]).await.status, 303);
+    let outlooks = admin.get(PAGE).await.texts("#quota .outlook");
+    assert_eq!(outlooks, ["Not enough history yet to say when it will be full.", "Full."]);
+    let home = admin.get("/ui").await;
+    assert!(home.texts("main table small").join("").contains("not enough history yet"), "{}", home.text);
+
+    node.node.stop();
+    crate::home::keep_growth(&node.node.root(), 1024 * 1024 + 4, 1_000);
+    node.node.restart();
+    for role in [Role::Admin, Role::Reader] {
+        let page = world::browser(&node, role).await.get(PAGE).await;
+        let outlook = page.texts("#quota .outlook").remove(0);
+        assert_eq!(outlook, "Full in about 87 days at the rate of the last 7 days.", "{role:?}");
+    }
+    let home = world::browser(&node, Role::Admin).await.get("/ui").await;
+    let grown = home.texts("main table small").join("");
+    assert_eq!(grown, "+11.7 KiB in 24 hours · +82.0 KiB in 7 days · +352 KiB in 30 days");
+}

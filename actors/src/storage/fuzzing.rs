@@ -55,8 +55,7 @@ fn same<T: Encode<()>>(one: &T, other: &T) -> bool {
 
 fn usage(row: UsageRow) -> bool {
     let written = UsageRow::from(Usage::from(row));
-    let is_older = row.markers.is_none() || row.part_bytes.is_none();
-    is_older || same(&row, &written)
+    !row.is_whole() || same(&row, &written)
 }
 
 fn bucket(row: BucketRow) -> bool {

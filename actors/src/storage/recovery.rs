@@ -256,30 +256,34 @@ fn load_usage(
     let mut usage = HashMap::new();
     for bucket in buckets.values() {
         let row = read::<UsageRow>(rows, &keys::usage(bucket.id))?;
-        let is_told = row.is_some_and(|row| row.markers.is_some() && row.part_bytes.is_some());
-        let mut told = row.map(Usage::from).unwrap_or_default();
-        if !is_told {
-            (told.markers, told.part_bytes) = count_the_rest(rows, bucket.id)?;
-        }
-        usage.insert(bucket.id, told);
+        let is_whole = row.as_ref().is_some_and(UsageRow::is_whole);
+        let told = row.map(Usage::from).unwrap_or_default();
+        usage.insert(bucket.id, if is_whole { told } else { count_the_rest(rows, bucket.id, told)? });
     }
     Ok(usage)
 }
 
-/// What older counters do not tell: delete markers, and bytes of parts. Once: the next commit writes them.
-fn count_the_rest(rows: &dyn Rows, bucket: BucketId) -> Result<(u64, u64), StorageError> {
-    let (mut markers, mut bytes) = (0, 0u64);
-    let (start, end) = keys::versions(bucket);
-    rows.scan(&start, &end, &mut |_, row| {
-        markers += u64::from(rows::decode::<ObjectRow>(row)?.is_marker());
-        Ok(true)
-    })?;
+/// With what older counters do not tell: delete markers, bytes of what is not current, and bytes of parts. Once: the next commit
+/// writes them.
+fn count_the_rest(rows: &dyn Rows, bucket: BucketId, told: Usage) -> Result<Usage, StorageError> {
+    let mut usage = Usage { markers: 0, old_bytes: 0, part_bytes: 0, ..told };
+    for (start, end) in [keys::versions(bucket), keys::conflicts(bucket)] {
+        rows.scan(&start, &end, &mut |_, row| {
+            // An empty row is a mark of a version, and no copy.
+            if !row.is_empty() {
+                let row = rows::decode::<ObjectRow>(row)?;
+                usage.markers += u64::from(row.is_marker());
+                usage.old_bytes = usage.old_bytes.saturating_add(row.size);
+            }
+            Ok(true)
+        })?;
+    }
     let (start, end) = keys::parts_of_bucket(bucket);
     rows.scan(&start, &end, &mut |_, row| {
-        bytes = bytes.saturating_add(rows::decode::<PartRow>(row)?.size);
+        usage.part_bytes = usage.part_bytes.saturating_add(rows::decode::<PartRow>(row)?.size);
         Ok(true)
     })?;
-    Ok((markers, bytes))
+    Ok(usage)
 }
 
 /// The meters that there are, and those that a bucket's quotas ask for and are not begun.

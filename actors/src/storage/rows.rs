@@ -64,11 +64,20 @@ pub(super) struct UsageRow {
     pub bytes: u64,
     #[n(2)]
     pub versions: u64,
-    /// Absent in older rows, as is the next: what they tell is counted when the node starts.
+    /// Absent in older rows, as are the next: what they tell is counted when the node starts.
     #[n(3)]
     pub markers: Option<u64>,
     #[n(4)]
     pub part_bytes: Option<u64>,
+    #[n(5)]
+    pub old_bytes: Option<u64>,
+}
+
+impl UsageRow {
+    /// Whether it tells all that is counted today.
+    pub fn is_whole(&self) -> bool {
+        self.markers.is_some() && self.part_bytes.is_some() && self.old_bytes.is_some()
+    }
 }
 
 /// What the keys of a prefix, or the things of a user, add up to.
@@ -607,6 +616,7 @@ impl From<UsageRow> for Usage {
             versions: row.versions,
             markers: row.markers.unwrap_or_default(),
             part_bytes: row.part_bytes.unwrap_or_default(),
+            old_bytes: row.old_bytes.unwrap_or_default(),
         }
     }
 }
@@ -619,6 +629,7 @@ impl From<Usage> for UsageRow {
             versions: usage.versions,
             markers: Some(usage.markers),
             part_bytes: Some(usage.part_bytes),
+            old_bytes: Some(usage.old_bytes),
         }
     }
 }

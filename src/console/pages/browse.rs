@@ -14,6 +14,7 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Role, Row, SIGNED_IN};
+use crate::console::sorting::{Column, Head, Sorting};
 use crate::console::units::{When, bytes, count, counted, legible};
 use crate::console::visit::{Visit, json as answer, render};
 use crate::within::{Asker, ObjectsWanted, Refusal, VersionsWanted};
@@ -23,6 +24,9 @@ pub const ROWS: &[Row] = &[Row::get("/ui/buckets/{bucket}/browse", SIGNED_IN, |v
 
 /// Who may change objects, in the test's world.
 pub const CHANGERS: &[Role] = &[Role::Writer, Role::Admin];
+
+/// What the rows of a page are sorted by.
+const COLUMNS: &[Column] = &[Column::ascending("name"), Column::descending("size"), Column::descending("modified")];
 
 /// What the page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +51,9 @@ struct Entry {
     name: String,
     address: String,
     is_folder: bool,
+    bytes: u64,
     size: String,
+    stamp: Option<Stamp>,
     modified: Option<When>,
     version: String,
     delete_marker: bool,
@@ -84,6 +90,16 @@ struct BrowsePage {
     stored: String,
     commands: Vec<Command>,
     work: String,
+    heads: Heads,
+    /// How many objects were sorted, where there are more than the page shows.
+    sorted_within: Option<String>,
+}
+
+/// The heads of the columns.
+struct Heads {
+    name: Head,
+    size: Head,
+    modified: Head,
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -98,10 +114,13 @@ async fn show(visit: Visit) -> Outcome {
         Err(refusal) => return Err(refusal.into()),
     };
     let may_list = listed.is_some();
-    let listed = listed.unwrap_or_default();
+    let mut listed = listed.unwrap_or_default();
+    let sorting = Sorting::of(&visit.query, COLUMNS);
+    sort(sorting, &mut listed.entries);
     let name = bucket.name.as_str();
     let usage = visit.console.node.storage.usage(&bucket);
     let kept = kept(&visit, &prefix);
+    let order = sorting.fields();
     let looked_at = visit.query.number("seen").unwrap_or_default().unwrap_or(0).saturating_add(listed.looked_at as u64);
     let is_sparse = matches!(mode, Mode::Search | Mode::Deleted | Mode::Past(_));
     let mut next = listed.next;
@@ -109,16 +128,35 @@ async fn show(visit: Visit) -> Outcome {
         next.push(("seen", looked_at.to_string()));
     }
     let address = |more: &[(&'static str, String)]| {
+        let fields = kept.iter().map(|(field, value)| (*field, value.as_str())).chain(order);
         let fields: Vec<(&str, &str)> =
-            kept.iter().chain(more).map(|(field, value)| (*field, value.as_str())).collect();
+            fields.chain(more.iter().map(|(field, value)| (*field, value.as_str()))).collect();
         links::link(&["buckets", name, "browse"], &fields)
     };
+    // The same rows in another order: of this page, not of the first.
+    let here: Vec<_> = AFTER.iter().map(|field| (*field, visit.query.raw(field).unwrap_or_default())).collect();
+    let head = |column, word| {
+        sorting.head(column, word, |order| {
+            let kept = kept.iter().map(|(field, value)| (*field, value.as_str()));
+            let fields: Vec<(&str, &str)> = kept.chain(order).chain(here.iter().copied()).collect();
+            links::link(&["buckets", name, "browse"], &fields)
+        })
+    };
+    let is_part = !next.is_empty() || visit.query.raw("after").is_some();
+    let objects_here = listed.entries.iter().filter(|entry| !entry.is_folder).count() as u64;
     let may = |action| asker.may(action, Some(&bucket), Some(&prefix));
     let may_write = may("s3:PutObject");
     let view = BrowsePage {
         page: visit.page(name).for_bucket(asker, &bucket, "browse"),
-        steps: steps(name, &prefix),
-        up: parent(&prefix).map(|parent| links::browse(name, parent)),
+        steps: steps(name, &prefix, order),
+        up: parent(&prefix).map(|parent| folder_address(name, parent, order)),
+        heads: Heads {
+            name: head("name", visit.t.common.name),
+            size: head("size", visit.t.common.size),
+            modified: head("modified", visit.t.common.modified),
+        },
+        sorted_within: (is_part && !sorting.is_plain())
+            .then(|| counted(objects_here, visit.t.common.objects_one, visit.t.common.objects_many)),
         next: (!next.is_empty()).then(|| address(&next)),
         is_first: visit.query.raw("after").is_none(),
         first: address(&[]),
@@ -183,6 +221,27 @@ fn kept(visit: &Visit, prefix: &str) -> Vec<(&'static str, String)> {
     vec![("prefix", prefix.to_owned()), field("q"), field("at"), field("show")]
 }
 
+/// Fields of the address that tell where a page begins.
+const AFTER: [&str; 4] = ["after", "after_version", "folder", "seen"];
+
+/// Folders come first, as they have neither size nor time.
+fn sort(sorting: Sorting, entries: &mut [Entry]) {
+    if sorting.is_plain() {
+        return;
+    }
+    match sorting.by() {
+        "size" => sorting.apply(entries, |entry| entry.bytes),
+        "modified" => sorting.apply(entries, |entry| entry.stamp.unwrap_or(Stamp(0))),
+        _ => entries.sort_by(|a, b| if sorting.descends { b.key.cmp(&a.key) } else { a.key.cmp(&b.key) }),
+    }
+    entries.sort_by_key(|entry| !entry.is_folder);
+}
+
+/// The listing below a prefix in an order.
+fn folder_address(bucket: &str, prefix: &str, [sort, order]: [(&str, &str); 2]) -> String {
+    links::link(&["buckets", bucket, "browse"], &[("prefix", prefix), sort, order])
+}
+
 fn may_more(asker: &Asker, bucket: &Bucket) -> bool {
     ["s3:GetObject", "s3:PutObject"].iter().any(|action| asker.may(action, Some(bucket), Some("")))
 }
@@ -205,15 +264,16 @@ async fn list(visit: &Visit, asker: &Asker, bucket: &Arc<Bucket>, prefix: &str, 
                 next.push(("after", after.clone()));
                 next.extend(page.next_is_prefix.then(|| ("folder", "1".to_owned())));
             }
-            Ok(Listed { entries: entries(bucket, prefix, page), next, looked_at: 0 })
+            let order = Sorting::of(&visit.query, COLUMNS).fields();
+            Ok(Listed { entries: entries(bucket, prefix, order, page), next, looked_at: 0 })
         }
         Mode::Search => search(asker, bucket, prefix, &visit.query.text("q").to_lowercase(), after, limit).await,
         Mode::Deleted | Mode::Past(_) => past(visit, asker, bucket, prefix, mode, limit).await,
     }
 }
 
-fn entries(bucket: &Bucket, prefix: &str, page: ObjectPage) -> Vec<Entry> {
-    let folders = page.common_prefixes.iter().map(|folder| folder_entry(bucket, prefix, folder));
+fn entries(bucket: &Bucket, prefix: &str, order: [(&str, &str); 2], page: ObjectPage) -> Vec<Entry> {
+    let folders = page.common_prefixes.iter().map(|folder| folder_entry(bucket, prefix, order, folder));
     let objects = page.entries.iter().filter(|entry| entry.key.as_str() != prefix).map(|entry| {
         let (key, object) = (entry.key.as_str(), &entry.object);
         object_entry(bucket, prefix, key, object.size, object.stamp)
@@ -221,13 +281,15 @@ fn entries(bucket: &Bucket, prefix: &str, page: ObjectPage) -> Vec<Entry> {
     folders.chain(objects).collect()
 }
 
-fn folder_entry(bucket: &Bucket, prefix: &str, folder: &str) -> Entry {
+fn folder_entry(bucket: &Bucket, prefix: &str, order: [(&str, &str); 2], folder: &str) -> Entry {
     Entry {
         key: folder.to_owned(),
         name: legible(folder.strip_prefix(prefix).unwrap_or(folder)),
-        address: links::browse(bucket.name.as_str(), folder),
+        address: folder_address(bucket.name.as_str(), folder, order),
         is_folder: true,
+        bytes: 0,
         size: String::new(),
+        stamp: None,
         modified: None,
         version: String::new(),
         delete_marker: false,
@@ -240,7 +302,9 @@ fn object_entry(bucket: &Bucket, prefix: &str, key: &str, size: u64, stamp: Stam
         name: legible(key.strip_prefix(prefix).filter(|rest| !rest.is_empty()).unwrap_or(key)),
         address: links::object(bucket.name.as_str(), key, ""),
         is_folder: false,
+        bytes: size,
         size: bytes(size),
+        stamp: Some(stamp),
         modified: Some(When::of(stamp)),
         version: String::new(),
         delete_marker: false,
@@ -354,13 +418,13 @@ async fn past(
 }
 
 /// The way down to a prefix.
-fn steps(bucket: &str, prefix: &str) -> Vec<Step> {
+fn steps(bucket: &str, prefix: &str, order: [(&str, &str); 2]) -> Vec<Step> {
     let mut at = 0;
     let mut steps = Vec::new();
     for part in prefix.split_inclusive('/') {
         at += part.len();
         let below = prefix.get(..at).unwrap_or_default();
-        steps.push(Step { name: legible(part), address: links::browse(bucket, below) });
+        steps.push(Step { name: legible(part), address: folder_address(bucket, below, order) });
     }
     steps
 }
@@ -386,7 +450,8 @@ mod tests {
         {
             assert_eq!(parent(prefix), above, "{prefix}");
         }
-        let steps: Vec<_> = steps("b", "a//ä/x").into_iter().map(|step| step.address).collect();
+        let steps: Vec<_> =
+            steps("b", "a//ä/x", [("sort", ""), ("order", "")]).into_iter().map(|step| step.address).collect();
         let expected = ["a%2F", "a%2F%2F", "a%2F%2F%C3%A4%2F", "a%2F%2F%C3%A4%2Fx"];
         assert_eq!(steps, expected.map(|prefix| format!("/ui/buckets/b/browse?prefix={prefix}")));
     }

@@ -1,15 +1,17 @@
-//! The list of buckets; creating and deleting one.
+//! The list of buckets; deleting one.
 
 use actix_web::http::Method;
 use askama::Template;
 use myfsio_actors::names::BucketName;
-use myfsio_actors::storage::{Bucket, Versioning};
+use myfsio_actors::storage::{Bucket, Usage, Versioning};
 
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
-use crate::console::route::{ADMINS, Outcome, Row, SIGNED_IN, WRITERS};
+use crate::console::route::{Outcome, Row, SIGNED_IN, WRITERS};
+use crate::console::sorting::{Column, Head, Sorting};
+use crate::console::text::Buckets;
 use crate::console::units::{When, bytes, count, counted, percent};
 use crate::console::visit::{Visit, render};
 use crate::within::{Refusal, Wish};
@@ -17,10 +19,24 @@ use crate::within::{Refusal, Wish};
 /// Routes.
 pub const ROWS: &[Row] = &[
     Row::get("/ui/buckets", SIGNED_IN, |visit| Box::pin(list(visit))),
-    Row::post("/ui/buckets", ADMINS, |visit| Box::pin(create(visit))).tested_by("name=matrix-new"),
     Row::get("/ui/buckets/{bucket}/delete", WRITERS, |visit| Box::pin(ask_delete(visit))),
     Row::post("/ui/buckets/{bucket}/delete", WRITERS, |visit| Box::pin(delete(visit))).tested_by("confirm=shared"),
 ];
+
+/// What the list can be sorted by.
+const COLUMNS: &[Column] = &[
+    Column::ascending("name"),
+    Column::descending("objects"),
+    Column::descending("size"),
+    Column::descending("old"),
+    Column::descending("quota"),
+    Column::descending("created"),
+];
+/// From how many percent of its quota on a bucket counts as nearly full.
+const NEARLY_FULL: u8 = 80;
+
+/// The choices of the filter: as addresses name them.
+const ONLY: [&str; 7] = ["public", "versioned", "unversioned", "locked", "encrypted", "replicated", "full"];
 
 #[derive(Template)]
 #[template(path = "buckets/list.html")]
@@ -28,12 +44,30 @@ struct ListPage {
     page: Page,
     rows: Vec<BucketRow>,
     filter: String,
-    by_size: bool,
+    /// The choices of the filter: name, word, and whether it is this one.
+    only: Vec<(&'static str, &'static str, bool)>,
+    /// The choices of the order, in the same way.
+    sorts: Vec<(&'static str, &'static str, bool)>,
+    heads: Heads,
     total: String,
     total_stored: String,
+    total_old: String,
     is_any: bool,
+    is_filtered: bool,
     may_create: bool,
+    /// Where the page stands, if it is not all.
+    range: Option<String>,
+    first: Option<String>,
+    previous: Option<String>,
     next: Option<String>,
+}
+
+struct Heads {
+    name: Head,
+    objects: Head,
+    size: Head,
+    old: Head,
+    created: Head,
 }
 
 struct BucketRow {
@@ -43,6 +77,8 @@ struct BucketRow {
     objects: String,
     versions: Option<String>,
     stored: String,
+    /// Bytes of old versions, if there are any, and their part of all in percent.
+    old: Option<(String, u8)>,
     limit: Option<(String, u8)>,
     created: When,
     owner: String,
@@ -54,41 +90,131 @@ struct Badge {
     tone: &'static str,
 }
 
+/// A bucket, and what its counters tell: nothing is walked through for a page.
+struct Found<'a> {
+    bucket: &'a Bucket,
+    usage: Usage,
+}
+
+impl Found<'_> {
+    /// How full it is in percent, by whichever of its limits is nearer; none without limits.
+    fn full(&self) -> Option<u8> {
+        let limits = self.bucket.config.quota.as_ref()?.limits;
+        let held = self.usage.quantity();
+        let full = [limits.max_bytes.map(|max| (held.bytes, max)), limits.max_objects.map(|max| (held.objects, max))];
+        full.into_iter().flatten().map(|(held, max)| percent(held, max)).max()
+    }
+
+    fn is(&self, only: &str, visit: &Visit) -> bool {
+        let config = &self.bucket.config;
+        match only {
+            "public" => visit.console.node.access.policy_engine.is_public(&self.bucket.name),
+            "versioned" => self.bucket.versioning != Versioning::Off,
+            "unversioned" => self.bucket.versioning == Versioning::Off,
+            "locked" => config.object_lock.is_some(),
+            "encrypted" => config.encryption.is_some(),
+            "replicated" => is_replicated(visit, self.bucket),
+            "full" => self.full().is_some_and(|full| full >= NEARLY_FULL),
+            _ => true,
+        }
+    }
+}
+
+fn sort(sorting: Sorting, found: &mut [Found<'_>]) {
+    match sorting.by() {
+        "objects" => sorting.apply(found, |found| found.usage.objects),
+        "size" => sorting.apply(found, |found| found.usage.bytes),
+        "old" => sorting.apply(found, |found| found.usage.old_bytes),
+        // What has no limit comes where nothing is full.
+        "quota" => sorting.apply(found, |found| found.full().map_or(0, |full| u16::from(full) + 1)),
+        "created" => sorting.apply(found, |found| found.bucket.created),
+        // They come in the order of their names.
+        _ if sorting.descends => found.reverse(),
+        _ => {}
+    }
+}
+
 async fn list(visit: Visit) -> Outcome {
     let asker = visit.asker()?;
     let all = asker.buckets().await?;
+    let words = &visit.t.buckets;
     let filter = visit.query.text("q").to_lowercase();
-    let by_size = visit.query.text("sort") == "size";
+    let only = ONLY.into_iter().find(|only| *only == visit.query.text("only")).unwrap_or_default();
     let storage = &visit.console.node.storage;
-    let mut found: Vec<_> = all.iter().filter(|bucket| bucket.name.as_str().contains(&filter)).collect();
-    let total_stored = found.iter().map(|bucket| storage.usage(bucket).bytes).sum();
-    if by_size {
-        found.sort_by_key(|bucket| std::cmp::Reverse(storage.usage(bucket).bytes));
-    }
+    let named = all.iter().filter(|bucket| bucket.name.as_str().contains(&filter));
+    let found = named.map(|bucket| Found { usage: storage.usage(bucket), bucket });
+    let mut found: Vec<_> = found.filter(|found| found.is(only, &visit)).collect();
+    let sorting = Sorting::of(&visit.query, COLUMNS);
+    sort(sorting, &mut found);
     let size = visit.console.settings.page_size;
     let begin = usize::try_from(visit.query.number("from")?.unwrap_or(0)).unwrap_or(usize::MAX);
-    let rows = found.iter().skip(begin).take(size).map(|bucket| row(&visit, bucket)).collect();
-    let sort = if by_size { "size" } else { "" };
-    let next = begin.saturating_add(size);
-    let next = (next < found.len())
-        .then(|| links::link(&["buckets"], &[("q", &filter), ("sort", sort), ("from", &next.to_string())]));
+    let rows: Vec<_> = found.iter().skip(begin).take(size).map(|found| row(&visit, found)).collect();
+    let address = |order: [(&'static str, &'static str); 2], from: usize| {
+        let from = if from == 0 { String::new() } else { from.to_string() };
+        let [sort, order] = order;
+        links::link(&["buckets"], &[("q", &filter), ("only", only), sort, order, ("from", &from)])
+    };
+    let here = |from| address(sorting.fields(), from);
+    let head = |column, word| sorting.head(column, word, |order| address(order, 0));
+    let end = begin.saturating_add(rows.len());
+    let is_part = !rows.is_empty() && rows.len() < found.len();
+    let sum = |of: fn(&Usage) -> u64| found.iter().map(|found| of(&found.usage)).fold(0, u64::saturating_add);
     let view = ListPage {
+        only: only_words(words).into_iter().map(|(name, word)| (name, word, name == only)).collect(),
+        sorts: sort_words(words).into_iter().map(|(name, word)| (name, word, name == sorting.by())).collect(),
+        heads: Heads {
+            name: head("name", visit.t.common.name),
+            objects: head("objects", words.objects),
+            size: head("size", words.usage),
+            old: head("old", words.old),
+            created: head("created", visit.t.common.created),
+        },
+        range: is_part.then(|| {
+            let [first, last, of] = [begin + 1, end, found.len()].map(|number| count(number as u64));
+            format!("{first}–{last} {} {of}", words.range_of)
+        }),
+        first: (begin > 0).then(|| here(0)),
+        previous: (begin > size).then(|| here(begin - size)),
+        next: (end < found.len() && !rows.is_empty()).then(|| here(end)),
         rows,
-        by_size,
         total: count(found.len() as u64),
-        total_stored: bytes(total_stored),
+        total_stored: bytes(sum(|usage| usage.bytes)),
+        total_old: bytes(sum(|usage| usage.old_bytes)),
         is_any: !all.is_empty(),
+        is_filtered: !filter.is_empty() || !only.is_empty(),
         may_create: asker.may("s3:CreateBucket", None, None),
         filter,
-        next,
-        page: visit.page(visit.t.buckets.title),
+        page: visit.page(words.title),
     };
     render(&view)
 }
 
-fn row(visit: &Visit, bucket: &Bucket) -> BucketRow {
+fn only_words(words: &Buckets) -> [(&'static str, &'static str); 8] {
+    [
+        ("", words.only_all),
+        ("public", words.only_public),
+        ("versioned", words.only_versioned),
+        ("unversioned", words.only_unversioned),
+        ("locked", words.only_locked),
+        ("encrypted", words.only_encrypted),
+        ("replicated", words.only_replicated),
+        ("full", words.only_full),
+    ]
+}
+
+fn sort_words(words: &Buckets) -> [(&'static str, &'static str); 6] {
+    [
+        ("name", words.by_name),
+        ("objects", words.by_objects),
+        ("size", words.by_size),
+        ("old", words.by_old),
+        ("quota", words.by_quota),
+        ("created", words.by_created),
+    ]
+}
+
+fn row(visit: &Visit, Found { bucket, usage }: &Found<'_>) -> BucketRow {
     let node = &visit.console.node;
-    let usage = node.storage.usage(bucket);
     let name = bucket.name.as_str();
     let limit = bucket.config.quota.as_ref().and_then(|quota| quota.limits.max_bytes);
     let may_delete = visit.asker().is_ok_and(|asker| asker.may("s3:DeleteBucket", Some(bucket), None));
@@ -100,6 +226,7 @@ fn row(visit: &Visit, bucket: &Bucket) -> BucketRow {
         objects: count(usage.objects),
         versions: (versions > 0).then(|| format!("+ {}", count(versions))),
         stored: bytes(usage.bytes),
+        old: (usage.old_bytes > 0).then(|| (bytes(usage.old_bytes), percent(usage.old_bytes, usage.bytes))),
         limit: limit.map(|limit| (bytes(limit), percent(usage.quantity().bytes, limit))),
         created: When::of(bucket.created),
         owner: node.access.owner_name(&bucket.owner).unwrap_or_default(),
@@ -107,13 +234,16 @@ fn row(visit: &Visit, bucket: &Bucket) -> BucketRow {
     }
 }
 
+/// Whether a bucket is replicated. Whoever may not see how does not learn that it is.
+fn is_replicated(visit: &Visit, bucket: &Bucket) -> bool {
+    let sees = || visit.asker().is_ok_and(|asker| asker.may("s3:GetReplicationConfiguration", Some(bucket), None));
+    visit.console.node.replication.rule(&bucket.name).is_ok() && sees()
+}
+
 fn badges(visit: &Visit, bucket: &Bucket) -> Vec<Badge> {
     let (words, config) = (&visit.t.buckets, &bucket.config);
     let node = &visit.console.node;
     let is_public = node.access.policy_engine.is_public(&bucket.name);
-    // Whoever may not see how a bucket is replicated does not learn that it is.
-    let sees = |action| visit.asker().is_ok_and(|asker| asker.may(action, Some(bucket), None));
-    let is_replicated = node.replication.rule(&bucket.name).is_ok() && sees("s3:GetReplicationConfiguration");
     let versions = match bucket.versioning {
         Versioning::Off => None,
         Versioning::Enabled => Some(words.versions_on),
@@ -124,25 +254,10 @@ fn badges(visit: &Visit, bucket: &Bucket) -> Vec<Badge> {
         (versions, "plain"),
         (config.object_lock.as_ref().map(|_| words.locked), "plain"),
         (config.encryption.as_ref().map(|_| words.encrypted), "plain"),
-        (is_replicated.then_some(words.replicated), "plain"),
+        (is_replicated(visit, bucket).then_some(words.replicated), "plain"),
         (config.website.as_ref().map(|_| words.website), "plain"),
     ];
     marks.into_iter().filter_map(|(word, tone)| Some(Badge { word: word?, tone })).collect()
-}
-
-async fn create(visit: Visit) -> Outcome {
-    let asker = visit.asker()?;
-    let name = parse_name(visit.form.text("name"))?;
-    let locks = visit.form.is_on("lock");
-    let headers: &[_] = if locks { &[("x-amz-bucket-object-lock-enabled", "true")] } else { &[] };
-    asker.s3(Wish { method: Method::PUT, bucket: Some(&name), headers, ..Wish::default() }).await?;
-    let address = links::bucket(name.as_str(), "browse");
-    if visit.form.is_on("versioning") && !locks {
-        let document = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
-                        <Status>Enabled</Status></VersioningConfiguration>";
-        asker.put_document(&name, "versioning", document).await?;
-    }
-    visit.done(Notice::good(format!("{name} {}", visit.t.buckets.created_one)), &address)
 }
 
 #[derive(Template)]
@@ -186,7 +301,8 @@ async fn delete(visit: Visit) -> Outcome {
     visit.done(Notice::good(format!("{name} {}", visit.t.buckets.deleted_one)), "/ui/buckets")
 }
 
-fn parse_name(name: &str) -> Result<BucketName, Failure> {
+/// A name as it is typed. Errs: no bucket can have it.
+pub fn parse_name(name: &str) -> Result<BucketName, Failure> {
     let refused = |error| Failure::from(Refusal::invalid(format!("No bucket can have this name: {error}.")));
     BucketName::parse(name).map_err(refused)
 }

@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use askama::Template;
 use myfsio_actors::names::{BucketName, ObjectKey, VersionId};
+use myfsio_actors::storage::{Object, VersionEntry};
 use serde_json::{Value, json};
 
 use super::browse::CHANGERS;
@@ -12,6 +13,7 @@ use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::route::{ADMINS, Outcome, Row};
+use crate::console::undo::{Change, Deed, Undo, of_write};
 use crate::console::units::{count, legible};
 use crate::console::visit::{Visit, parse_key, render};
 use crate::within::{CopyLimits, Copying, ObjectsWanted, Place, Refusal, Wish};
@@ -125,9 +127,14 @@ async fn delete(visit: Visit) -> Outcome {
     let asker = visit.asker()?;
     let mut refused: Vec<(String, Refusal)> = Vec::new();
     let mut deleted = 0;
+    let mut markers = Vec::new();
     for key in &keys {
         match asker.delete(place(&bucket.name, key, None)).await {
-            Ok(_) => deleted += 1,
+            Ok(marker) => {
+                deleted += 1;
+                let version = marker.and_then(|id| VersionId::parse(&id).ok()).filter(|id| *id != VersionId::Null);
+                markers.extend(version.map(|version| Change { deed: Deed::Deleted, version, key: key.clone() }));
+            }
             Err(refusal) => refused.push((legible(key.as_str()), refusal)),
         }
     }
@@ -140,7 +147,11 @@ async fn delete(visit: Visit) -> Outcome {
     let mut notice = Notice::good(format!("{}\u{a0}{}", count(deleted), words.deleted_many));
     if keeps_versions {
         let trash = links::link(&["buckets", name, "browse"], &[("prefix", &prefix), ("show", "deleted")]);
-        notice = notice.with_link(words.undo, trash);
+        notice = notice.with_link(words.see_deleted, trash);
+        // A button that takes back only a part would mislead.
+        let may = |key: &ObjectKey| asker.may("s3:DeleteObjectVersion", Some(&bucket), Some(key.as_str()));
+        let is_all = markers.len() as u64 == deleted && markers.iter().all(|change| may(&change.key));
+        notice = notice.with_undo(is_all.then(|| Undo::of(&bucket, Deed::Deleted, &prefix, markers)));
     }
     visit.leave(notice);
     for (key, refusal) in refused.iter().take(TOLD_MAX) {
@@ -180,10 +191,17 @@ async fn restore(visit: Visit) -> Outcome {
     let asker = visit.asker()?;
     let object = asker.object(&bucket, &key, version).await?;
     let (from, to) = (place(&bucket.name, &key, Some(object.version_id)), place(&bucket.name, &key, None));
-    let copying = Copying { from, to, etag: None, keep_existing: false };
+    let copying = Copying { from, to, etag: None, keep_existing: false, over: None };
     asker.copy_of_any_size(&bucket, &copying, object.size, async |_, _| true).await?;
-    let notice = Notice::good(format!("{} {}", legible(key.as_str()), visit.t.browse.restored));
+    let undo = of_write(asker, &bucket, &key, |own| is_copy_of(own, &object)).await;
+    let notice = Notice::good(format!("{} {}", legible(key.as_str()), visit.t.browse.restored)).with_undo(undo);
     visit.done(notice, &links::object(bucket.name.as_str(), key.as_str(), ""))
+}
+
+/// Whether a version is the copy that was just made of an object, by its bytes. A copy in parts has an ETag of its own, and is not
+/// known; should another writer of the same bytes have come between, then theirs is taken back, which comes to the same.
+fn is_copy_of(version: &VersionEntry, source: &Object) -> bool {
+    version.object.as_ref().is_some_and(|object| object.size == source.size && object.etag == source.etag)
 }
 
 /// Copies an object; with `move` its first place is left.
@@ -214,6 +232,7 @@ async fn copy(visit: Visit) -> Outcome {
         to: place(&to, &target, None),
         etag: Some(object.etag),
         keep_existing: false,
+        over: None,
     };
     asker.copy_of_any_size(&bucket, &copying, object.size, async |_, _| true).await?;
     let words = &visit.t.browse;
@@ -223,7 +242,11 @@ async fn copy(visit: Visit) -> Outcome {
         asker.delete_matching(&bucket.name, &key, object.etag).await?;
         word = words.moved_to;
     }
-    let notice = Notice::good(format!("{} {word} {to}/{}", legible(key.as_str()), legible(target.as_str())));
+    let mut notice = Notice::good(format!("{} {word} {to}/{}", legible(key.as_str()), legible(target.as_str())));
+    // To take back a move takes more than its target.
+    if !moves && let Ok(target_bucket) = asker.known_bucket(&to) {
+        notice = notice.with_undo(of_write(asker, &target_bucket, &target, |own| is_copy_of(own, &object)).await);
+    }
     visit.done(notice, &links::object(to.as_str(), target.as_str(), ""))
 }
 

@@ -41,6 +41,7 @@ pub fn show(visit: &Visit, failure: &Failure, reasons: Vec<String>) -> HttpRespo
         Failure::Method(_) => (words.error_title_input, "MethodNotAllowed".to_owned(), words.error_method.to_owned()),
         Failure::Input(text) => (words.error_title_input, "InvalidInput".to_owned(), text.clone()),
         Failure::Changed => (words.error_title_conflict, "Changed".to_owned(), words.error_changed.to_owned()),
+        Failure::Overtaken(text) => (words.error_title_conflict, "Changed".to_owned(), text.clone()),
         Failure::TooLarge => (words.error_title_input, "TooLarge".to_owned(), words.error_too_large.to_owned()),
     };
     let refusal = match failure {

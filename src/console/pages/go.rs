@@ -124,7 +124,7 @@ fn actions(visit: &Visit, asker: &Asker) -> Vec<Place> {
     let may_create = asker.may("s3:CreateBucket", None, None);
     let is_admin = asker.is_administrator();
     let all = [
-        (may_create, t.create_bucket, "/ui/buckets#create"),
+        (may_create, t.create_bucket, "/ui/buckets/create"),
         (is_admin, t.create_user, "/ui/iam#create"),
         (is_admin, t.create_group, "/ui/groups#create"),
         (is_admin, t.create_policy, "/ui/policies#create"),

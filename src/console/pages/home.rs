@@ -15,6 +15,7 @@ use super::jobs;
 use super::monitor::chart::Chart;
 use super::monitor::figures::{History, Range};
 use super::monitor::forecast::full_in;
+use super::monitor::growth::grown;
 use super::monitor::requests::{RequestRow, listing};
 use super::replication;
 use crate::console::failure::Failure;
@@ -83,6 +84,8 @@ struct Largest {
     stored: String,
     objects: String,
     share: u8,
+    /// By how much it has grown; none where nobody knows.
+    grown: Option<String>,
 }
 
 struct Attention {
@@ -126,6 +129,7 @@ async fn show(visit: Visit) -> Outcome {
             stored: bytes(usage.bytes),
             objects: counted(usage.objects, visit.t.common.objects_one, visit.t.common.objects_many),
             share: percent(usage.bytes, most),
+            grown: grown(&visit, bucket, usage),
         })
         .collect();
     let is_admin = asker.is_administrator();

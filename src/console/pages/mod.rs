@@ -6,6 +6,7 @@ pub mod browse;
 pub mod buckets;
 pub mod bytes;
 pub mod change;
+pub mod create;
 pub mod error;
 pub mod go;
 pub mod groups;
@@ -22,6 +23,7 @@ pub mod preview;
 pub mod properties;
 pub mod replication;
 pub mod space;
+pub mod undo;
 pub mod upload;
 
 use super::route::Row;
@@ -32,10 +34,12 @@ pub const SCREENS: &[&[Row]] = &[
     home::ROWS,
     go::ROWS,
     buckets::ROWS,
+    create::ROWS,
     browse::ROWS,
     object::ROWS,
     bytes::ROWS,
     change::ROWS,
+    undo::ROWS,
     upload::ROWS,
     properties::ROWS,
     policy::ROWS,

@@ -7,7 +7,8 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use askama::Template;
 use bytes::BytesMut;
 use futures_util::{StreamExt as _, stream};
-use myfsio_actors::names::{ObjectKey, UploadId};
+use myfsio_actors::names::{ObjectKey, UploadId, VersionId};
+use myfsio_actors::storage::VersionEntry;
 use serde_json::json;
 
 use super::browse::CHANGERS;
@@ -16,6 +17,7 @@ use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::route::{Body, Outcome, Row, SIGNED_IN};
+use crate::console::undo::{Undo, of_write};
 use crate::console::units::{When, bytes, legible};
 use crate::console::upload_form::{FormFile, read_to_file};
 use crate::console::visit::{Visit, json, parse_key, render};
@@ -69,8 +71,9 @@ async fn upload_form(mut visit: Visit) -> Outcome {
     let name = file.name.rsplit(['/', '\\']).next().unwrap_or_default();
     let key = parse_key(&format!("{prefix}{name}"))?;
     let FormFile { size, content_type, payload, .. } = file;
-    put(&visit, &key, size, &content_type, payload).await?;
-    visit.done(Notice::good(format!("{} {}", legible(key.as_str()), visit.t.browse.uploaded)), &back)
+    let undo = put(&visit, &key, size, &content_type, payload).await?;
+    let word = if undo.is_some() { visit.t.browse.uploaded_over } else { visit.t.browse.uploaded };
+    visit.done(Notice::good(format!("{} {word}", legible(key.as_str()))).with_undo(undo), &back)
 }
 
 /// A whole small object from a script.
@@ -79,11 +82,14 @@ async fn upload(mut visit: Visit) -> Outcome {
     let length = length_of(&visit)?;
     let kind = visit.query.text("type").to_owned();
     let payload = std::mem::replace(&mut visit.payload, Payload::None);
-    put(&visit, &key, length, &kind, payload).await?;
+    if let Some(undo) = put(&visit, &key, length, &kind, payload).await? {
+        visit.leave_replaced(undo);
+    }
     json(&json!({}))
 }
 
-async fn put(visit: &Visit, key: &ObjectKey, size: u64, kind: &str, payload: Payload) -> Result<(), Failure> {
+/// Answers what takes it back, if it took the place of an object.
+async fn put(visit: &Visit, key: &ObjectKey, size: u64, kind: &str, payload: Payload) -> Result<Option<Undo>, Failure> {
     let bucket = visit.bucket().await?;
     let length = size.to_string();
     let mut headers = vec![("content-length", length.as_str())];
@@ -98,7 +104,12 @@ async fn put(visit: &Visit, key: &ObjectKey, size: u64, kind: &str, payload: Pay
         payload: Some(payload),
         ..Wish::default()
     };
-    Ok(visit.asker()?.s3(wish).await.map(drop)?)
+    let asker = visit.asker()?;
+    let answer = asker.s3(wish).await?;
+    // Only a bucket that keeps versions tells one.
+    let told = answer.headers().get("x-amz-version-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let Some(made) = told.and_then(|id| VersionId::parse(&id).ok()) else { return Ok(None) };
+    Ok(of_write(asker, &bucket, key, |own| own.version_id == made).await)
 }
 
 fn length_of(visit: &Visit) -> Result<u64, Failure> {
@@ -159,7 +170,12 @@ async fn parts(visit: Visit) -> Outcome {
 
 async fn complete(visit: Visit) -> Outcome {
     let (bucket, key, id) = (visit.bucket().await?, visit.key()?, upload_id(&visit)?);
-    visit.asker()?.complete_upload(&bucket, &key, id).await?;
+    let asker = visit.asker()?;
+    asker.complete_upload(&bucket, &key, id).await?;
+    let made = |own: &VersionEntry| own.object.as_ref().is_some_and(|object| object.upload == Some(id));
+    if let Some(undo) = of_write(asker, &bucket, &key, made).await {
+        visit.leave_replaced(undo);
+    }
     json(&json!({}))
 }
 

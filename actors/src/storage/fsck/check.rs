@@ -230,6 +230,7 @@ impl<'a> Check<'a> {
         usage.versions = usage.versions.saturating_sub(1);
         usage.markers = usage.markers.saturating_sub(u64::from(row.is_marker()));
         usage.bytes = usage.bytes.saturating_sub(row.size);
+        usage.old_bytes = usage.old_bytes.saturating_sub(row.size);
         self.keys.leave(row);
         if row.version.is_none() {
             self.change(keys::null_version(bucket, key.as_bytes()), None)?;
@@ -382,6 +383,7 @@ fn add_version(usage: &mut HashMap<BucketId, Usage>, bucket: BucketId, row: &Obj
     usage.versions += 1;
     usage.markers += u64::from(row.is_marker());
     usage.bytes += row.size;
+    usage.old_bytes += row.size;
 }
 
 /// Leaves the copy of a plain object's row with its file.

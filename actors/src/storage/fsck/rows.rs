@@ -245,10 +245,10 @@ fn counters(check: &mut Check<'_>) {
         let counted = check.counted.get(&bucket.id).copied().unwrap_or_default();
         if recorded != counted {
             let text = |usage: Usage| {
-                let Usage { objects, bytes, versions, markers, part_bytes } = usage;
+                let Usage { objects, bytes, versions, markers, old_bytes, part_bytes } = usage;
                 format!(
-                    "{objects} objects and {versions} versions of {bytes} bytes, {markers} of these delete markers, and parts \
-                     of {part_bytes} bytes"
+                    "{objects} objects and {versions} versions of {bytes} bytes, {old_bytes} of them in versions, {markers} of these \
+                     delete markers, and parts of {part_bytes} bytes"
                 )
             };
             let detail = format!("{} are recorded, {} are there", text(recorded), text(counted));

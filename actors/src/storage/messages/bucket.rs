@@ -135,6 +135,8 @@ pub struct Usage {
     pub versions: u64,
     /// Delete markers, which are among the versions.
     pub markers: u64,
+    /// Bytes of noncurrent versions and of copies of what lost, which are among the bytes above.
+    pub old_bytes: u64,
     /// Bytes of the parts of uploads in progress, which are not among the bytes above.
     pub part_bytes: u64,
 }

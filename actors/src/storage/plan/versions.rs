@@ -23,6 +23,7 @@ pub(super) struct Tally {
     bytes: i64,
     versions: i64,
     markers: i64,
+    old_bytes: i64,
     keys: KeyTally,
 }
 
@@ -43,6 +44,7 @@ impl Tally {
     pub fn add_version(&mut self, row: &ObjectRow) {
         self.versions += 1;
         self.bytes = self.bytes.saturating_add_unsigned(row.size);
+        self.old_bytes = self.old_bytes.saturating_add_unsigned(row.size);
         self.keys.object(row, 1);
     }
 
@@ -52,10 +54,14 @@ impl Tally {
     }
 
     /// The current object becomes a noncurrent version, or that the current object.
-    fn moved(&mut self, becomes_current: bool) {
+    fn moved(&mut self, row: &ObjectRow, becomes_current: bool) {
         let by = if becomes_current { 1 } else { -1 };
         self.objects += by;
         self.versions -= by;
+        self.old_bytes = match becomes_current {
+            true => self.old_bytes.saturating_sub_unsigned(row.size),
+            false => self.old_bytes.saturating_add_unsigned(row.size),
+        };
     }
 
     /// A noncurrent version, a copy of what lost, or a delete marker goes.
@@ -63,6 +69,7 @@ impl Tally {
         self.versions -= 1;
         self.markers -= i64::from(row.is_marker());
         self.bytes = self.bytes.saturating_sub_unsigned(row.size);
+        self.old_bytes = self.old_bytes.saturating_sub_unsigned(row.size);
         self.keys.object(row, -1);
     }
 
@@ -74,6 +81,7 @@ impl Tally {
                 bytes: usage.bytes.saturating_add_signed(self.bytes),
                 versions: usage.versions.saturating_add_signed(self.versions),
                 markers: usage.markers.saturating_add_signed(self.markers),
+                old_bytes: usage.old_bytes.saturating_add_signed(self.old_bytes),
                 ..*usage
             };
         })?;
@@ -121,7 +129,7 @@ pub(super) fn archive(
         planner.change(keys::null_version(bucket.id, key.as_bytes()), Some(rows::encode_stamp(clock)));
     }
     let change = planner.change(keys::version(bucket.id, key.as_bytes(), clock), Some(rows::encode(&row)?));
-    tally.moved(false);
+    tally.moved(&row, false);
     if matches!(place.location, Location::Plain | Location::Overflow) {
         planner.step(Step::Archive { place, row: change, leaves });
     }
@@ -233,7 +241,7 @@ pub(super) fn promote_next(
     row.location = choose_location(planner, bucket.id, key, row.size, removed)?;
     row.noncurrent_since = None;
     let change = planner.change(keys::object(bucket.id, key.as_bytes()), Some(rows::encode(&row)?));
-    tally.moved(true);
+    tally.moved(&row, true);
     let place = place_of(bucket, key, &row);
     if key.as_str().ends_with('/') {
         let (bucket_id, bucket, key) = (place.bucket_id, place.bucket.clone(), place.key.clone());

@@ -4,6 +4,7 @@ mod audit;
 pub mod chart;
 pub mod figures;
 pub mod forecast;
+pub mod growth;
 mod metrics;
 pub mod requests;
 mod trace;

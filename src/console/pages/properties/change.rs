@@ -1,27 +1,20 @@
 //! Forms of the properties of a bucket.
 
 use actix_web::http::Method;
+use myfsio_actors::bucket_config::{PrefixQuota, QuotaLimits};
 use myfsio_actors::names::BucketName;
 use serde_json::json;
 
-use super::{begin, saved};
+use super::{begin, saved, written};
 use crate::console::failure::Failure;
 use crate::console::route::Outcome;
 use crate::console::visit::Visit;
 use crate::within::{Asker, Wish, XmlWriter, body};
 
-/// Bytes of a megabyte, as the quota's form counts them.
-pub(super) const MEGABYTE: u64 = 1024 * 1024;
-
-/// Most tags that a form takes; the API says which are too many.
-const TAGS_MAX: usize = 100;
-
 pub(super) async fn versioning(visit: Visit) -> Outcome {
     let bucket = begin(&visit, "s3:PutBucketVersioning", "versioning").await?;
     let status = if visit.form.text("status") == "Enabled" { "Enabled" } else { "Suspended" };
-    let mut document = XmlWriter::new("VersioningConfiguration");
-    document.text("Status", status);
-    visit.asker()?.put_document(&bucket.name, "versioning", &document.finish()).await?;
+    visit.asker()?.put_document(&bucket.name, "versioning", &written::versioning(status)).await?;
     saved(&visit, &bucket, "properties")
 }
 
@@ -33,84 +26,41 @@ pub(super) async fn encryption(visit: Visit) -> Outcome {
         remove(asker, &bucket.name, "encryption").await?;
         return saved(&visit, &bucket, "properties");
     }
-    let is_kms = algorithm == "aws:kms";
-    let mut document = XmlWriter::new("ServerSideEncryptionConfiguration");
-    document.open("Rule").open("ApplyServerSideEncryptionByDefault");
-    document.text("SSEAlgorithm", algorithm);
-    document.text_if("KMSMasterKeyID", visit.form.filled("key").filter(|_| is_kms));
-    document.close();
-    if is_kms && visit.form.is_on("bucket_key") {
-        document.value("BucketKeyEnabled", true);
-    }
     // What this form does not show stays as it is.
-    if let Some(blocks) = bucket.config.encryption.as_ref().and_then(|encryption| encryption.blocks_customer_keys) {
-        document.open("BlockedEncryptionTypes");
-        document.text("EncryptionType", if blocks { "SSE-C" } else { "NONE" }).close();
-    }
-    asker.put_document(&bucket.name, "encryption", &document.finish()).await?;
+    let blocks = bucket.config.encryption.as_ref().and_then(|encryption| encryption.blocks_customer_keys);
+    asker.put_document(&bucket.name, "encryption", &written::encryption(&visit.form, blocks)).await?;
     saved(&visit, &bucket, "properties")
 }
 
 pub(super) async fn quota(visit: Visit) -> Outcome {
     let bucket = begin(&visit, "s3:PutBucketQuota", "quota").await?;
-    let removes = visit.form.text("do") == "remove";
-    let number = |name| if removes { Ok(None) } else { visit.form.number(name) };
-    let max_bytes = match number("max_mb")? {
-        Some(megabytes) => {
-            Some(megabytes.checked_mul(MEGABYTE).ok_or_else(|| Failure::input(visit.t.properties.quota_too_large))?)
-        }
-        None => None,
-    };
     // Limits of prefixes, which this form does not show, stay.
     let prefixes = bucket.config.quota.as_ref().map(|quota| &quota.prefixes[..]).unwrap_or_default();
-    let document =
-        json!({ "max_bytes": max_bytes, "max_objects": number("max_objects")?, "prefixes": prefixes }).to_string();
-    let length = document.len().to_string();
-    let wish = Wish {
-        method: Method::PUT,
-        bucket: Some(&bucket.name),
-        query: &[("quota", "")],
-        headers: &[("content-type", "application/json"), ("content-length", &length)],
-        payload: Some(body(document)),
-        ..Wish::default()
+    let limits = match visit.form.text("do") {
+        "remove" => QuotaLimits::default(),
+        _ => written::limits(&visit.form, &visit.t.properties)?,
     };
-    visit.asker()?.s3(wish).await?;
+    put_quota(visit.asker()?, &bucket.name, limits, prefixes).await?;
     saved(&visit, &bucket, "properties")
 }
 
 pub(super) async fn object_lock(visit: Visit) -> Outcome {
     let bucket = begin(&visit, "s3:PutBucketObjectLockConfiguration", "object_lock").await?;
-    let mut document = XmlWriter::new("ObjectLockConfiguration");
-    document.text("ObjectLockEnabled", "Enabled");
-    let mode = visit.form.text("mode");
-    if mode != "none" {
-        let Some(period) = visit.form.number("period")? else {
-            return Err(Failure::input(visit.t.properties.lock_period_missing));
-        };
-        let unit = if visit.form.text("unit") == "Years" { "Years" } else { "Days" };
-        document.open("Rule").open("DefaultRetention");
-        document.text("Mode", mode).value(unit, period);
-    }
-    visit.asker()?.put_document(&bucket.name, "object-lock", &document.finish()).await?;
+    let document = written::object_lock(&visit.form, &visit.t.properties)?;
+    visit.asker()?.put_document(&bucket.name, "object-lock", &document).await?;
     saved(&visit, &bucket, "properties")
 }
 
 pub(super) async fn tags(visit: Visit) -> Outcome {
     let bucket = begin(&visit, "s3:PutBucketTagging", "tags").await?;
-    let lines: Vec<_> = visit.form.text("tags").lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    if lines.len() > TAGS_MAX {
-        return Err(Failure::input(visit.t.properties.tags_too_many));
-    }
-    if lines.is_empty() {
+    let tags = written::tags(&visit.form, &visit.t.properties)?;
+    if tags.is_empty() {
         remove(visit.asker()?, &bucket.name, "tagging").await?;
         return saved(&visit, &bucket, "properties");
     }
     let mut document = XmlWriter::new("Tagging");
     document.open("TagSet");
-    for line in lines {
-        let (key, value) = line.split_once('=').unwrap_or((line, ""));
-        document.open("Tag").text("Key", key.trim()).text("Value", value.trim()).close();
-    }
+    written::write_tags(&mut document, &tags);
     visit.asker()?.put_document(&bucket.name, "tagging", &document.finish()).await?;
     saved(&visit, &bucket, "properties")
 }
@@ -128,6 +78,27 @@ pub(super) async fn website(visit: Visit) -> Outcome {
     }
     visit.asker()?.put_document(&bucket.name, "website", &document.finish()).await?;
     saved(&visit, &bucket, "properties")
+}
+
+/// Sets the quota of a bucket. Errs: as the API would.
+pub(in crate::console::pages) async fn put_quota(
+    asker: &Asker,
+    bucket: &BucketName,
+    limits: QuotaLimits,
+    prefixes: &[PrefixQuota],
+) -> Result<(), Failure> {
+    let QuotaLimits { max_bytes, max_objects } = limits;
+    let document = json!({ "max_bytes": max_bytes, "max_objects": max_objects, "prefixes": prefixes }).to_string();
+    let length = document.len().to_string();
+    let wish = Wish {
+        method: Method::PUT,
+        bucket: Some(bucket),
+        query: &[("quota", "")],
+        headers: &[("content-type", "application/json"), ("content-length", &length)],
+        payload: Some(body(document)),
+        ..Wish::default()
+    };
+    Ok(asker.s3(wish).await.map(drop)?)
 }
 
 /// Removes one configuration of a bucket. Errs: as the API would.

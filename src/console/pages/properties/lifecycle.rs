@@ -74,12 +74,14 @@ struct Draft {
 
 impl Draft {
     fn read(form: &Fields) -> Result<Self, Failure> {
+        let newer_versions = form.number("newer_versions")?;
         Ok(Self {
             id: form.text("id").to_owned(),
             prefix: form.raw("prefix").unwrap_or_default().to_owned(),
             days: form.number("days")?,
-            noncurrent_days: form.number("noncurrent_days")?,
-            newer_versions: form.number("newer_versions")?,
+            // Which of them stay by their number, S3 only lets one say together with days.
+            noncurrent_days: form.number("noncurrent_days")?.or(newer_versions.map(|_| 1)),
+            newer_versions,
             abort_days: form.number("abort_days")?,
             markers: form.is_on("markers"),
         })
@@ -336,6 +338,8 @@ mod tests {
         assert!(xml.contains("<NoncurrentDays>5</NoncurrentDays><NewerNoncurrentVersions>2<"), "{xml}");
         assert_eq!(draft.json()["Rules"][0]["Expiration"]["Days"], 3);
         assert!(Draft::read(&Fields::default()).unwrap().does_nothing());
+        let newer = Draft::read(&Fields::parse("newer_versions=4").unwrap()).unwrap();
+        assert_eq!((newer.noncurrent_days, newer.does_nothing()), (Some(1), false));
         assert!(Draft::read(&Fields::parse("days=x").unwrap()).is_err());
     }
 }

@@ -4,12 +4,13 @@
 //! so, and nothing is saved.
 
 mod access;
-mod change;
+pub(super) mod change;
 mod cors;
 mod documents;
 mod events;
 mod lifecycle;
-mod show;
+pub(super) mod show;
+pub(super) mod written;
 
 use std::sync::Arc;
 

@@ -2,16 +2,17 @@
 
 use actix_web::http::Method;
 use askama::Template;
-use myfsio_actors::bucket_config::{DefaultEncryption, RetentionMode, RetentionPeriod};
+use myfsio_actors::bucket_config::{DefaultEncryption, LifecycleRule, RetentionMode, RetentionPeriod};
 use myfsio_actors::storage::{Bucket, Usage, Versioning};
 use serde_json::Value;
 
-use super::change::MEGABYTE;
 use super::documents::KINDS;
 use super::revision;
+use super::written::MEGABYTE;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::pages::kms::told::aliases;
+use crate::console::pages::monitor::growth::full;
 use crate::console::route::Outcome;
 use crate::console::units::{When, bytes, count, counted, legible, percent};
 use crate::console::visit::{Visit, render};
@@ -45,6 +46,9 @@ struct Quota {
     /// Limit as text, and how full it is in percent.
     bytes_limit: Option<(String, u8)>,
     objects_limit: Option<(String, u8)>,
+    /// When a limit is reached.
+    bytes_outlook: Option<String>,
+    objects_outlook: Option<String>,
     megabytes: String,
     max_objects: String,
     prefixes: usize,
@@ -59,6 +63,11 @@ struct VersioningCard {
     is_locked: bool,
     revision: String,
     may_change: bool,
+    /// What old versions hold, and how many there are, if there are any.
+    old: Option<(String, String)>,
+    /// Whether a rule removes old versions already; none where the reader may not know.
+    has_rule: Option<bool>,
+    may_rule: bool,
 }
 
 struct Encryption {
@@ -71,10 +80,11 @@ struct Encryption {
     may_change: bool,
 }
 
-struct Key {
-    id: String,
-    label: String,
-    is_chosen: bool,
+/// A key of the KMS that may be chosen.
+pub(in crate::console::pages) struct Key {
+    pub id: String,
+    pub label: String,
+    pub is_chosen: bool,
 }
 
 struct Lock {
@@ -126,8 +136,8 @@ pub(super) async fn show(visit: Visit) -> Outcome {
         bucket: name.to_owned(),
         created: When::of(bucket.created),
         owner: node.access.owner_name(&bucket.owner).unwrap_or_default(),
-        quota: quota(asker, &bucket, &usage),
-        versioning: sees("s3:GetBucketVersioning").then(|| versioning(&visit, asker, &bucket)),
+        quota: quota(&visit, asker, &bucket, &usage),
+        versioning: sees("s3:GetBucketVersioning").then(|| versioning(&visit, asker, &bucket, &usage)),
         encryption,
         lock: sees("s3:GetBucketObjectLockConfiguration").then(|| lock(asker, &bucket)).flatten(),
         tags: sees("s3:GetBucketTagging").then(|| tags(asker, &bucket)),
@@ -141,7 +151,7 @@ pub(super) async fn show(visit: Visit) -> Outcome {
     render(&view)
 }
 
-fn quota(asker: &Asker, bucket: &Bucket, usage: &Usage) -> Quota {
+fn quota(visit: &Visit, asker: &Asker, bucket: &Bucket, usage: &Usage) -> Quota {
     let held = usage.quantity();
     let quota = bucket.config.quota.as_ref();
     let limits = quota.map(|quota| quota.limits).unwrap_or_default();
@@ -150,6 +160,8 @@ fn quota(asker: &Asker, bucket: &Bucket, usage: &Usage) -> Quota {
         objects: count(held.objects),
         bytes_limit: limits.max_bytes.map(|limit| (bytes(limit), percent(held.bytes, limit))),
         objects_limit: limits.max_objects.map(|limit| (count(limit), percent(held.objects, limit))),
+        bytes_outlook: limits.max_bytes.map(|limit| full(visit, bucket, usage, limit, |held| held.bytes)),
+        objects_outlook: limits.max_objects.map(|limit| full(visit, bucket, usage, limit, |held| held.objects)),
         // A limit that was set in bytes elsewhere is shown as the megabytes that hold it.
         megabytes: limits.max_bytes.map(|limit| limit.div_ceil(MEGABYTE).to_string()).unwrap_or_default(),
         max_objects: limits.max_objects.map(|limit| limit.to_string()).unwrap_or_default(),
@@ -159,8 +171,12 @@ fn quota(asker: &Asker, bucket: &Bucket, usage: &Usage) -> Quota {
     }
 }
 
-fn versioning(visit: &Visit, asker: &Asker, bucket: &Bucket) -> VersioningCard {
-    let t = &visit.t.properties;
+fn versioning(visit: &Visit, asker: &Asker, bucket: &Bucket, usage: &Usage) -> VersioningCard {
+    let (t, common) = (&visit.t.properties, &visit.t.common);
+    let versions = usage.versions.saturating_sub(usage.markers);
+    let rules = bucket.config.lifecycle.as_ref().map(|lifecycle| &lifecycle.rules[..]).unwrap_or_default();
+    let removes = |rule: &LifecycleRule| rule.enabled && rule.noncurrent.is_some();
+    let sees_rules = asker.may("s3:GetLifecycleConfiguration", Some(bucket), None);
     let (word, tone) = match bucket.versioning {
         Versioning::Off => (t.versioning_off, "plain"),
         Versioning::Enabled => (t.versioning_on, "good"),
@@ -173,6 +189,10 @@ fn versioning(visit: &Visit, asker: &Asker, bucket: &Bucket) -> VersioningCard {
         is_locked: bucket.config.object_lock.is_some(),
         revision: revision(bucket, "versioning"),
         may_change: asker.may("s3:PutBucketVersioning", Some(bucket), None),
+        old: (versions > 0)
+            .then(|| (bytes(usage.old_bytes), counted(versions, common.versions_one, common.versions_many))),
+        has_rule: sees_rules.then(|| rules.iter().any(removes)),
+        may_rule: bucket.versioning != Versioning::Off && asker.may("s3:PutLifecycleConfiguration", Some(bucket), None),
     }
 }
 
@@ -199,7 +219,7 @@ async fn encryption(asker: &Asker, bucket: &Bucket) -> Encryption {
 }
 
 /// The keys that may be chosen; none where the KMS is off or lists none for the asker.
-async fn keys(asker: &Asker, chosen: &str) -> Vec<Key> {
+pub(in crate::console::pages) async fn keys(asker: &Asker, chosen: &str) -> Vec<Key> {
     let told = asker.json(Method::GET, &format!("/kms/keys?limit={KEYS_MAX}"), None).await.unwrap_or_default();
     // Names are shown beside ids; without the permission to list them, ids alone do.
     let aliases = aliases(asker).await.unwrap_or_default();

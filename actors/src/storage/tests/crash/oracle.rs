@@ -152,6 +152,7 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
                     usage.versions += 1;
                     usage.markers += u64::from(row.is_marker());
                     usage.bytes += row.size;
+                    usage.old_bytes += row.size;
                     let key = ObjectKey::parse(&key).expect("a key");
                     let bytes = bytes_of(opened, bucket, &key, &row);
                     let history = histories.entry(key.as_str().to_owned()).or_default();
@@ -162,6 +163,7 @@ fn actual(opened: &Opened) -> Result<BTreeMap<Thing, Value>, StorageError> {
                     let row: ObjectRow = rows::decode(&value)?;
                     usage.versions += 1;
                     usage.bytes += row.size;
+                    usage.old_bytes += row.size;
                     let key = ObjectKey::parse(&key).expect("a key");
                     let bytes = bytes_of(opened, bucket, &key, &row);
                     copies.entry(key.as_str().to_owned()).or_default().push(bytes);
