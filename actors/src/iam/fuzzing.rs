@@ -12,7 +12,7 @@ pub use super::oidc::fuzzing::identity_token;
 pub use super::sessions::fuzzing::session_token;
 use super::uses::KeyUses;
 use super::{audit, document};
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, ChangeOrigin};
 use crate::json_store::{Version, compile};
 use crate::names::Stamp;
 use crate::policy_engine::fuzzing::may_do_nothing;
@@ -112,9 +112,10 @@ fn no_secret_is_plain(tidied: &Value) {
 fn no_secret_is_told(before: &Version<'_, Directory>, after: &Version<'_, Directory>, sealer: &Sealer) {
     let (nothing, nobody) = (Value::Null, Directory::default());
     let nothing = Version { document: &nothing, state: &nobody };
-    let mut told = audit::of_hand_edit(&nothing, before, sealer, Stamp(1));
-    told.extend(audit::of_hand_edit(before, after, sealer, Stamp(1)));
-    assert!(audit::of_hand_edit(after, after, sealer, Stamp(1)).is_empty(), "no change is told");
+    let by = ChangeOrigin::hand_edit();
+    let mut told = audit::of_each(&nothing, before, sealer, Stamp(1), &by);
+    told.extend(audit::of_each(before, after, sealer, Stamp(1), &by));
+    assert!(audit::of_each(after, after, sealer, Stamp(1), &by).is_empty(), "no change is told");
     let told: String = told.iter().map(|entry| format!("{} {} {}", entry.target, entry.before, entry.after)).collect();
     let mut elsewhere = before.document.clone();
     take_secrets(&mut elsewhere);
