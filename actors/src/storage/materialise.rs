@@ -89,7 +89,15 @@ impl Materialiser<'_> {
             Step::Adopt { place, size, modified, row } => {
                 let tag = row.map(|row| tag_of(place, changes, row)).transpose()?.flatten();
                 let seen = FileStamp { size: *size, modified: Stamp(*modified) };
-                return match self.adopt(place, seen, tag.as_deref())? {
+                let outcome = self.adopt(place, seen, tag.as_deref())?;
+                // While it had another time, no change of its tags could reach it.
+                if let (None, Some(row)) = (row, self.row(place)?)
+                    && row.stamp == place.stamp
+                    && row.location == place.location
+                {
+                    self.leave_tag(place, tags::of_file(place, &row, false))?;
+                }
+                return match outcome {
                     // Its row was there before: a file that is gone is an error to its readers.
                     Outcome::Gone(_) if row.is_none() => Ok(Outcome::Done),
                     outcome => Ok(outcome),
@@ -130,8 +138,16 @@ impl Materialiser<'_> {
         Ok(())
     }
 
-    /// See [`Step::Tag`]. Best effort, as the tag itself.
+    /// See [`Step::Tag`].
     fn renew_tag(&self, place: &Place, changes: &[RowChange], row: u32) -> Result<(), StorageError> {
+        match tag_of(place, changes, row)? {
+            Some(tag) => self.leave_tag(place, rows::decode(&tag)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Renews the tag of a file that is its own. Best effort, as the tag itself.
+    fn leave_tag(&self, place: &Place, tag: FileTag) -> Result<(), StorageError> {
         let path = place.path();
         let opened = match place.location {
             Location::Folder => self.disk.open_folder_file(&path),
@@ -143,13 +159,10 @@ impl Materialiser<'_> {
         if place.location != Location::Folder && file.stamp().is_ok_and(|there| there.modified != own) {
             return Ok(());
         }
-        if let Some(tag) = tag_of(place, changes, row)? {
-            // What the change does not tell stays: the sizes of parts.
-            let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
-            let part_size = before.and_then(|tag| tag.part_size);
-            tags::leave(&file, &path, &rows::encode(&FileTag { part_size, ..rows::decode(&tag)? })?)?;
-        }
-        Ok(())
+        // What the change does not tell stays: the sizes of parts.
+        let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+        let part_size = before.and_then(|tag| tag.part_size);
+        tags::leave(&file, &path, &rows::encode(&FileTag { part_size, ..tag })?)
     }
 
     /// See [`Step::Adopt`].

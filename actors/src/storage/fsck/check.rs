@@ -133,6 +133,15 @@ impl<'a> Check<'a> {
         self.opened.disk.stamp_at(path).map_err(|e| StorageError::io("look at", path, e))
     }
 
+    /// The same with the copy of a row that goes with the file.
+    pub fn look_tagged(&self, path: &Path) -> Result<Option<(FileStamp, Option<Vec<u8>>)>, StorageError> {
+        match self.opened.disk.open_stamped(path) {
+            Ok((file, there)) => Ok(Some((there, file.tag()))),
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(StorageError::io("look at", path, e)),
+        }
+    }
+
     /// Hashes a file; none when it is gone, or somebody is writing it.
     pub fn hash(&self, path: &Path) -> Result<Option<(FileStamp, Digests)>, StorageError> {
         match edits::open_plain(&self.opened.disk, path)? {
