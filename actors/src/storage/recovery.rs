@@ -42,7 +42,7 @@ pub(super) struct Recovered {
     pub replayed: u64,
 }
 
-/// What is to be done when the journal holds batches behind its end, or a piece of it was cut off: the disk lost acknowledged writes.
+/// What is to be done when the journal holds batches behind its end, or a piece of it is gone: the disk lost acknowledged writes.
 #[derive(Debug)]
 pub(super) enum Holes<'a> {
     /// Start nothing.
@@ -54,7 +54,7 @@ pub(super) enum Holes<'a> {
 /// What is known of what a journal has lost.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
-    /// Which segment was cut, for people.
+    /// Which file of it was cut or is gone, for people.
     pub cut: Option<String>,
     /// The batches behind its end.
     pub behind: Vec<ReadBatch>,
@@ -76,7 +76,8 @@ pub(super) fn recover(
     }
     let saved = read::<CheckpointRow>(rows, keys::META_CHECKPOINT)?.unwrap_or_default();
     let replay = Replay::open(disk, saved.generation)?;
-    let cut = replay.cut(&saved);
+    let missing = || replay.missing().filter(|_| saved.is_open == Some(true));
+    let cut = replay.cut(&saved).or_else(missing);
     if let (Some(cut), Holes::Refuse) = (&cut, &holes) {
         let message = format!(
             "the journal was cut: {cut}, and what was acknowledged may be lost with the rest; restore the data directory from a \
@@ -121,9 +122,9 @@ pub(super) fn recover(
     let trash = checkpoint::trash(disk);
     let replayed = position.sequence - saved.sequence;
     if replayed > 0 {
-        checkpoint::checkpoint(disk, &*rows.index, position, generation)?;
+        checkpoint::checkpoint(disk, &*rows.index, position, generation, Next::End)?;
     } else {
-        checkpoint::seal(disk, &*rows.index, position, generation, Vec::new())?;
+        checkpoint::seal(disk, &*rows.index, position, generation, Next::End, Vec::new())?;
     }
     trash.iter().for_each(|path| checkpoint::empty_trash(disk, path));
     let usage = load_usage(rows, &buckets)?;

@@ -8,7 +8,7 @@ use super::key_counts::KeyCounts;
 use super::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, wanted};
 use crate::clock::SharedClock;
 use crate::names::{BucketId, ObjectKey, Stamp, VersionId};
-use crate::storage::checkpoint::seal;
+use crate::storage::checkpoint::{Next, seal};
 use crate::storage::digest::Digests;
 use crate::storage::disk::{DiskFile, FileStamp, JOURNAL_FOLDER, LOST_FOLDER, is_absent};
 use crate::storage::index::RowChange;
@@ -366,7 +366,7 @@ impl<'a> Check<'a> {
             let Opened { disk, rows, recovered, .. } = self.opened;
             disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))?;
             let position = Position { stamp: self.stamp_last, ..recovered.position };
-            seal(disk, &*rows.index, position, recovered.generation, self.changes)?;
+            seal(disk, &*rows.index, position, recovered.generation, Next::End, self.changes)?;
         }
         Ok(self.checked)
     }
