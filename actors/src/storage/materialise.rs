@@ -6,6 +6,7 @@
 //! INVARIANT: steps may be carried out again after a crash, from any point. Rows and, for staged files, names and times tell
 //! what was done before; the bytes of a body from the journal are always written again.
 
+mod left;
 mod versions;
 
 use std::collections::HashSet;
@@ -14,11 +15,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+pub(super) use left::is_left;
 
 use super::StorageError;
 use super::committer::CommittedBatch;
-use super::disk::{Disk, DiskFile, FileStamp, STAGING_FOLDER, is_absent, is_blocked};
+use super::disk::{Disk, DiskFile, FileStamp, STAGING_FOLDER, is_absent, is_blocked, is_forbidden};
 use super::engine::Shared;
 use super::index::RowChange;
 use super::keys;
@@ -31,6 +33,10 @@ use crate::names::{BucketId, BucketName, Stamp};
 
 /// Pause before work is tried again that the file system refused (full, or failing).
 const RETRY: Duration = Duration::from_secs(1);
+/// Pause before it is tried again to remove files that may not be removed.
+const LEFT_RETRY: Duration = Duration::from_secs(60);
+/// Batches after which it is tried even if there is no pause between them.
+const LEFT_BATCHES: usize = 4096;
 
 /// Carries out steps on files.
 pub(super) struct Materialiser<'a> {
@@ -427,6 +433,10 @@ impl Materialiser<'_> {
     fn remove_file(&self, place: &Place) -> Result<(), StorageError> {
         let path = place.path();
         match self.make_way(&path) {
+            Err(e) if is_forbidden(&e) => {
+                tracing::warn!(path = %path.display(), error = %e, "the file of a deleted object may not be removed; it is tried again");
+                return self.note_left(place);
+            }
             Err(e) if is_blocked(&e) => {
                 tracing::warn!(path = %path.display(), error = %e, "the file of a deleted object could not be removed");
             }
@@ -543,8 +553,23 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
         let name = BucketName::parse(name).ok()?;
         shared.buckets.get(&name).map(|bucket| bucket.id)
     };
-    for batch in batches {
-        let files = Materialiser { disk: &shared.disk, rows: &shared.rows, bucket_id: &bucket_id, replay: None };
+    let files = Materialiser { disk: &shared.disk, rows: &shared.rows, bucket_id: &bucket_id, replay: None };
+    let (mut since, mut turn) = (0, 0);
+    loop {
+        let next = batches.recv_timeout(LEFT_RETRY);
+        since += 1;
+        if matches!(next, Err(RecvTimeoutError::Timeout)) || since >= LEFT_BATCHES {
+            if let Err(error) = files.remove_left(turn) {
+                tracing::warn!(%error, "what could not be removed is not tried again for now");
+            }
+            shared.disk.forget_folders();
+            (since, turn) = (0, turn + 1);
+        }
+        let batch = match next {
+            Ok(batch) => batch,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         for entry in &batch.entries {
             let body = || match &entry.body {
                 Some(body) => body.read(),

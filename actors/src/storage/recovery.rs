@@ -214,6 +214,9 @@ fn replay_files(
     for place in &left {
         files.clear(place)?;
     }
+    if let Err(error) = files.remove_left(0) {
+        tracing::warn!(%error, "what could not be removed is not tried again for now");
+    }
     Ok(moved)
 }
 

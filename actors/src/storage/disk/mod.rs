@@ -40,6 +40,8 @@ pub(super) const BUCKETS_FOLDER: &str = ".myfsio.sys/buckets";
 pub(super) const LOST_FOLDER: &str = ".myfsio.sys/lost+found";
 /// Files that a backup under way still needs, relative to the root.
 pub(super) const HELD_FOLDER: &str = ".myfsio.sys/held";
+/// Notes of files of deleted objects that may not be removed, relative to the root.
+pub(super) const LEFT_FOLDER: &str = ".myfsio.sys/left";
 /// Is there while a backup is restored into the directory, relative to the root.
 pub(super) const RESTORING: &str = ".myfsio.sys/restoring";
 /// Damaged files that were replaced by right ones, relative to the root.
@@ -378,8 +380,17 @@ impl Disk {
 
 /// Whether an error says that no ordinary file of that name is there.
 pub(super) fn is_absent(error: &io::Error) -> bool {
-    let forbidden = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy);
-    (is_blocked(error) && !forbidden) || error.kind() == io::ErrorKind::NotFound
+    (is_blocked(error) && !is_forbidden(error)) || error.kind() == io::ErrorKind::NotFound
+}
+
+/// Whether an error says that what is there may not be touched.
+pub(super) fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy)
+}
+
+/// Whether an error says that another file system is mounted there, or that a path leads out of the root.
+pub(super) fn is_elsewhere(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::XDEV.raw_os_error())
 }
 
 /// Whether an error is about one name only: something else stands at it or on the way to it, it may not be touched, or it is
