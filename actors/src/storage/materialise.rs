@@ -114,7 +114,14 @@ impl Materialiser<'_> {
     }
 
     fn make_bucket(&self, name: &str, changes: &[RowChange]) -> Result<(), StorageError> {
-        io_at("make", name, self.disk.make_folders(Path::new(name)))?;
+        match self.disk.make_folders(Path::new(name)) {
+            // Another file system is mounted there, or it is no folder: its objects go to overflow.
+            Err(e) if is_blocked(&e) && !is_forbidden(&e) => {
+                tracing::warn!(bucket = name, error = %e, "something else stands where the folder of a bucket belongs");
+                return Ok(());
+            }
+            other => io_at("make", name, other)?,
+        }
         let row = changes.iter().find(|(key, _)| rows::bucket_name(key).is_ok_and(|bucket| bucket.as_str() == name));
         if let Some((_, Some(row))) = row {
             io_at("open", name, self.disk.open_folder_file(Path::new(name)))?.set_tag(row);
@@ -202,8 +209,11 @@ impl Materialiser<'_> {
         let done = self.replay.is_some() && self.disk.list(&trash).is_ok();
         if !done {
             match self.disk.rename(Path::new(name), &trash) {
-                // Somebody removed it. The mark says that this was done: on replay a later bucket may have the name.
-                Err(e) if is_absent(&e) => io_at("make", &trash, self.disk.make_folders(&trash))?,
+                // Somebody removed it, or something is mounted there, and stays. The mark says that this was done: on replay a later
+                // bucket may have the name.
+                Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::ResourceBusy => {
+                    io_at("make", &trash, self.disk.make_folders(&trash))?;
+                }
                 other => io_at("move away", name, other)?,
             }
             self.disk.forget_folders();

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::checkpoint;
-use super::disk::{Disk, JOURNAL_FOLDER, LOST_FOLDER, is_absent};
+use super::checkpoint::{self, Next};
+use super::disk::{Disk, JOURNAL_FOLDER, LOST_FOLDER, is_absent, is_elsewhere};
 use super::index::{Index, RowChange};
 use super::journal::{ReadBatch, Replay};
 use super::keys::RowKind;
@@ -114,6 +114,7 @@ pub(super) fn recover(
         }
     }
     let buckets = load_buckets(rows)?;
+    tell_mounts(disk, &buckets);
     let bucket_id = |name: &str| BucketName::parse(name).ok().and_then(|name| buckets.get(&name)).map(|b| b.id);
     let files = Materialiser { disk, rows, bucket_id: &bucket_id, replay: Some(&doomed) };
     let moved = replay_files(&files, &replay, &saved, space)?;
@@ -251,6 +252,19 @@ fn load_buckets(rows: &dyn Rows) -> Result<HashMap<BucketName, Arc<Bucket>>, Sto
     }
     let buckets = buckets.into_iter().map(|(name, bucket)| (name, Arc::new(bucket))).collect();
     Ok(buckets)
+}
+
+/// Tells of buckets whose folder is another file system: what is in it is not served.
+fn tell_mounts(disk: &Disk, buckets: &HashMap<BucketName, Arc<Bucket>>) {
+    for name in buckets.keys() {
+        if let Err(error) = disk.open_folder_file(Path::new(name.as_str()))
+            && is_elsewhere(&error)
+        {
+            let why = "another file system is mounted at a bucket's folder: its files cannot be made durable with the rest, and are not \
+                       served; move them into a folder of the data directory's own";
+            tracing::error!(bucket = name.as_str(), "{why}");
+        }
+    }
 }
 
 fn load_usage(

@@ -1,6 +1,7 @@
 //! The node's only door to the file system below STORAGE_ROOT.
 //!
-//! Paths are relative to the root and resolved beneath it without following symbolic links, whoever put them there.
+//! Paths are relative to the root and resolved beneath it without following symbolic links, whoever put them there, and without entering
+//! file systems that are mounted below it: a checkpoint makes one of them durable.
 //! Whatever Storage does to files goes through here, so that a test can stand between (`seam`).
 
 mod beneath;
@@ -20,6 +21,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use beneath::open_beneath;
+use beneath::open_within;
 pub(super) use file::{DiskFile, FileStamp};
 #[cfg(test)]
 pub(super) use seam::Watcher;
@@ -190,7 +192,7 @@ impl Disk {
 
     fn open_at(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        open_beneath(self.root_fd.as_fd(), path, flags)
+        open_within(self.root_fd.as_fd(), path, flags)
     }
 
     fn open_folder(&self, path: &Path) -> io::Result<OwnedFd> {
@@ -216,7 +218,7 @@ impl Disk {
     fn make_file(&self, path: &Path, flags: OFlags) -> io::Result<DiskFile> {
         let (folder, name) = self.parent_and_name(path)?;
         let act = Act::MakeFile { path, keep: !flags.contains(OFlags::TRUNC) };
-        let make = || open_beneath(folder.as_fd(), name, flags | OFlags::RDWR | OFlags::CREATE);
+        let make = || open_within(folder.as_fd(), name, flags | OFlags::RDWR | OFlags::CREATE);
         Ok(DiskFile::new(self.seam.change(&act, make)?, &self.seam))
     }
 
@@ -408,12 +410,13 @@ pub(super) fn is_blocked(error: &io::Error) -> bool {
             | io::ErrorKind::ResourceBusy
             | io::ErrorKind::TooManyLinks
     ) || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
-        || error.raw_os_error() == Some(Errno::XDEV.raw_os_error())
+        || is_elsewhere(error)
         || error.raw_os_error() == Some(Errno::NXIO.raw_os_error())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::beneath::Mounts;
     use super::*;
 
     #[test]
@@ -429,14 +432,14 @@ mod tests {
             let error = disk.open_file(Path::new(path)).unwrap_err();
             assert!(is_absent(&error), "{path}: {error}");
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            assert!(beneath::walk(disk.root_fd.as_fd(), Path::new(path), flags, Mode::empty()).is_err(), "{path}");
+            let walked = |mounts| beneath::walk(disk.root_fd.as_fd(), Path::new(path), flags, Mode::empty(), mounts);
+            assert!(walked(Mounts::Enter).is_err() && walked(Mounts::Refuse).is_err(), "{path}");
         }
         assert!(disk.rename(Path::new("bucket/file"), Path::new("bucket/link/y")).is_err());
         assert!(disk.make_folders(Path::new("bucket/link/sub")).is_err());
-        assert!(
-            beneath::walk(disk.root_fd.as_fd(), Path::new("bucket"), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
-                .is_ok()
-        );
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let bucket = Path::new("bucket");
+        assert!(beneath::walk(disk.root_fd.as_fd(), bucket, flags, Mode::empty(), Mounts::Refuse).is_ok());
     }
 
     #[test]

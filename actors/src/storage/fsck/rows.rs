@@ -9,7 +9,7 @@ use super::{Difference, Mend, sealed, tag};
 use crate::encryption::sealed_size;
 use crate::names::{BucketId, ObjectKey, PartNumber, Stamp, UploadId};
 use crate::storage::StorageError;
-use crate::storage::disk::FileStamp;
+use crate::storage::disk::{FileStamp, is_blocked};
 use crate::storage::edits;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, KeyUse, Usage};
@@ -229,12 +229,18 @@ fn bucket(check: &mut Check<'_>, key: &[u8], value: &[u8]) -> Result<(), Storage
     if disk.open_folder_file(path).is_ok() {
         return Ok(());
     }
-    let mended = check.may(Mend::Safely);
+    let mut mended = check.may(Mend::Safely);
+    let mut detail = "the bucket has no folder".to_owned();
     if mended {
-        disk.make_folders(path).map_err(|e| StorageError::io("make", path, e))?;
-        disk.open_folder_file(path).map_err(|e| StorageError::io("open", path, e))?.set_tag(value);
+        match disk.make_folders(path).and_then(|()| disk.open_folder_file(path)) {
+            Ok(folder) => {
+                folder.set_tag(value);
+            }
+            Err(e) if is_blocked(&e) => (mended, detail) = (false, format!("{detail}, and none can be made: {e}")),
+            Err(e) => return Err(StorageError::io("make", path, e)),
+        }
     }
-    check.tell(Difference::MissingFolder, name.as_str(), "the bucket has no folder", mended);
+    check.tell(Difference::MissingFolder, name.as_str(), detail, mended);
     Ok(())
 }
 
