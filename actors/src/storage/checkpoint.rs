@@ -18,15 +18,25 @@ use super::{StorageError, keys};
 /// Longest time that something stays uncheckpointed; bounds what a start after a crash has to replay.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// What follows a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// More is written to the journal, which stands with all of its files.
+    More,
+    /// Nothing: the journal holds nothing that is needed.
+    End,
+}
+
 /// Writes down that everything up to `position` is durable outside of the journal, after making it so.
 pub(super) fn checkpoint(
     disk: &Disk,
     index: &dyn Index,
     position: Position,
     generation: u64,
+    next: Next,
 ) -> Result<(), StorageError> {
     disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))?;
-    seal(disk, index, position, generation, Vec::new())
+    seal(disk, index, position, generation, next, Vec::new())
 }
 
 /// The index's half of a checkpoint, with further changes of rows; alone when no file changed since the last one.
@@ -35,6 +45,7 @@ pub(super) fn seal(
     index: &dyn Index,
     position: Position,
     generation: u64,
+    next: Next,
     mut changes: Vec<RowChange>,
 ) -> Result<(), StorageError> {
     let row = CheckpointRow {
@@ -44,6 +55,7 @@ pub(super) fn seal(
         stamp: position.stamp.0,
         generation,
         relaxed: !disk.is_strict(),
+        is_open: Some(next == Next::More),
     };
     changes.push((keys::META_CHECKPOINT.to_vec(), Some(Arc::from(rows::encode(&row)?))));
     index.checkpoint(&changes)
@@ -65,13 +77,25 @@ pub(super) fn run(shared: &Arc<Shared>) {
             return;
         }
     }
+    if shared.failure().is_none()
+        && !shared.progress.is_checkpoint_behind()
+        && let Err(error) = end(shared)
+    {
+        tracing::error!(%error, "the index does not say that the node has stopped");
+    }
+}
+
+/// Writes down that the run has ended: whatever becomes of the journal now, nothing is lost with it.
+fn end(shared: &Shared) -> Result<(), StorageError> {
+    let Shared { disk, rows, progress, generation, .. } = shared;
+    seal(disk, &*rows.index, progress.position(), *generation, Next::End, Vec::new())
 }
 
 fn once(shared: &Shared) -> Result<(), StorageError> {
     let trash = trash(&shared.disk);
     let position = shared.progress.position();
     shared.progress.wait_followed(position.sequence)?;
-    checkpoint(&shared.disk, &*shared.rows.index, position, shared.generation)?;
+    checkpoint(&shared.disk, &*shared.rows.index, position, shared.generation, Next::More)?;
     shared.progress.checkpointed(position.sequence);
     // No replay can ask for these any more.
     trash.iter().for_each(|path| empty_trash(&shared.disk, path));

@@ -21,6 +21,7 @@ use super::digest::{DigestPlan, Digests, Hasher};
 use super::disk::{Disk, DiskFile, FileStamp, is_absent};
 use super::engine::Shared;
 use super::keys;
+use super::materialise::is_left;
 use super::messages::{Adopted, Bucket};
 use super::overlay::Rows as _;
 use super::plan::{Adopt, Taken, is_same};
@@ -354,7 +355,10 @@ fn row_of(shared: &Shared, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Ob
 /// Whether a file is known or cannot be an object; anything else is worth a closer look.
 fn examine(shared: &Shared, bucket: &Bucket, path: &Path) -> Result<Outcome, StorageError> {
     let Some(key) = key_of(&bucket.name, path) else { return Ok(Outcome::Skipped(NO_KEY)) };
-    let Some(row) = row_of(shared, bucket, &key)? else { return Ok(Outcome::Adopted { bytes: 0 }) };
+    let Some(row) = row_of(shared, bucket, &key)? else {
+        let is_left = is_left(&shared.disk, path).unwrap_or(false);
+        return Ok(if is_left { Outcome::Skipped(DELETED) } else { Outcome::Adopted { bytes: 0 } });
+    };
     if row.location != Location::Plain {
         return Ok(Outcome::Skipped(IN_THE_WAY));
     }
@@ -371,6 +375,7 @@ fn examine(shared: &Shared, bucket: &Bucket, path: &Path) -> Result<Outcome, Sto
 
 const NO_KEY: &str = "its path is no key";
 const IN_THE_WAY: &str = "an object of this key lies elsewhere, since this file was in its way";
+const DELETED: &str = "its object was deleted, and the node may not remove it";
 const NO_FILE: &str = "it is no regular file, or it is being written or was moved away";
 const NOT_OURS: &str = "the node may not read it, or not change its time: it needs to own the file";
 const BUSY: &str = "its key was written meanwhile, or an object is in its way";

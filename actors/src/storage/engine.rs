@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use parking_lot::RwLock;
 
 use super::body::BodyTools;
+use super::checkpoint::Next;
 use super::chunk_pool::ChunkPool;
 use super::committer::{CommittedBatch, Committer, Proposal};
 use super::disk::{Disk, FileStamp};
@@ -251,8 +252,14 @@ impl Engine {
             stamp: recovered.position.stamp.0,
             generation: recovered.generation,
             relaxed: !settings.strict,
+            is_open: Some(true),
         };
         let journal = Journal::open(&disk, settings.journal_segment_bytes, &checkpoint, settings.strict)?;
+        // Without syncs the names of its files may still be lost with the power; the next checkpoint comes after one.
+        if settings.strict {
+            let Recovered { position, generation, .. } = &recovered;
+            checkpoint::seal(&disk, &*rows.index, *position, *generation, Next::More, Vec::new())?;
+        }
         space.tend();
         space.set_patient(true);
         let shared = Arc::new(Shared {

@@ -292,7 +292,9 @@ impl Explaining<'_> {
             }
         }
         let place = place_of(bucket, &asked.key, row);
-        let carries = row.sealed.is_none() || !self.disk.keeps_tags() || tags::tells(&file, &place, row, !is_current);
+        let carries = row.sealed.is_none()
+            || !self.disk.keeps_tags()
+            || tags::tells(&file, &tags::of_file(&place, row, !is_current));
         let (state, detail) = match carries {
             true => (FileState::Agrees, "size, time and all that it tells are the object's"),
             false => (FileState::Untagged, "the file does not carry its data key; fsck --repair mends that"),

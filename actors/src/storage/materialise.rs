@@ -6,6 +6,7 @@
 //! INVARIANT: steps may be carried out again after a crash, from any point. Rows and, for staged files, names and times tell
 //! what was done before; the bytes of a body from the journal are always written again.
 
+mod left;
 mod versions;
 
 use std::collections::HashSet;
@@ -14,11 +15,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+pub(super) use left::is_left;
 
 use super::StorageError;
 use super::committer::CommittedBatch;
-use super::disk::{Disk, DiskFile, FileStamp, STAGING_FOLDER, is_absent, is_blocked};
+use super::disk::{Disk, DiskFile, FileStamp, STAGING_FOLDER, is_absent, is_blocked, is_forbidden};
 use super::engine::Shared;
 use super::index::RowChange;
 use super::keys;
@@ -31,6 +33,10 @@ use crate::names::{BucketId, BucketName, Stamp};
 
 /// Pause before work is tried again that the file system refused (full, or failing).
 const RETRY: Duration = Duration::from_secs(1);
+/// Pause before it is tried again to remove files that may not be removed.
+const LEFT_RETRY: Duration = Duration::from_secs(60);
+/// Batches after which it is tried even if there is no pause between them.
+const LEFT_BATCHES: usize = 4096;
 
 /// Carries out steps on files.
 pub(super) struct Materialiser<'a> {
@@ -89,7 +95,15 @@ impl Materialiser<'_> {
             Step::Adopt { place, size, modified, row } => {
                 let tag = row.map(|row| tag_of(place, changes, row)).transpose()?.flatten();
                 let seen = FileStamp { size: *size, modified: Stamp(*modified) };
-                return match self.adopt(place, seen, tag.as_deref())? {
+                let outcome = self.adopt(place, seen, tag.as_deref())?;
+                // While it had another time, no change of its tags could reach it.
+                if let (None, Some(row)) = (row, self.row(place)?)
+                    && row.stamp == place.stamp
+                    && row.location == place.location
+                {
+                    self.leave_tag(place, tags::of_file(place, &row, false))?;
+                }
+                return match outcome {
                     // Its row was there before: a file that is gone is an error to its readers.
                     Outcome::Gone(_) if row.is_none() => Ok(Outcome::Done),
                     outcome => Ok(outcome),
@@ -100,7 +114,14 @@ impl Materialiser<'_> {
     }
 
     fn make_bucket(&self, name: &str, changes: &[RowChange]) -> Result<(), StorageError> {
-        io_at("make", name, self.disk.make_folders(Path::new(name)))?;
+        match self.disk.make_folders(Path::new(name)) {
+            // Another file system is mounted there, or it is no folder: its objects go to overflow.
+            Err(e) if is_blocked(&e) && !is_forbidden(&e) => {
+                tracing::warn!(bucket = name, error = %e, "something else stands where the folder of a bucket belongs");
+                return Ok(());
+            }
+            other => io_at("make", name, other)?,
+        }
         let row = changes.iter().find(|(key, _)| rows::bucket_name(key).is_ok_and(|bucket| bucket.as_str() == name));
         if let Some((_, Some(row))) = row {
             io_at("open", name, self.disk.open_folder_file(Path::new(name)))?.set_tag(row);
@@ -130,8 +151,16 @@ impl Materialiser<'_> {
         Ok(())
     }
 
-    /// See [`Step::Tag`]. Best effort, as the tag itself.
+    /// See [`Step::Tag`].
     fn renew_tag(&self, place: &Place, changes: &[RowChange], row: u32) -> Result<(), StorageError> {
+        match tag_of(place, changes, row)? {
+            Some(tag) => self.leave_tag(place, rows::decode(&tag)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Renews the tag of a file that is its own. Best effort, as the tag itself.
+    fn leave_tag(&self, place: &Place, tag: FileTag) -> Result<(), StorageError> {
         let path = place.path();
         let opened = match place.location {
             Location::Folder => self.disk.open_folder_file(&path),
@@ -143,13 +172,10 @@ impl Materialiser<'_> {
         if place.location != Location::Folder && file.stamp().is_ok_and(|there| there.modified != own) {
             return Ok(());
         }
-        if let Some(tag) = tag_of(place, changes, row)? {
-            // What the change does not tell stays: the sizes of parts.
-            let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
-            let part_size = before.and_then(|tag| tag.part_size);
-            tags::leave(&file, &path, &rows::encode(&FileTag { part_size, ..rows::decode(&tag)? })?)?;
-        }
-        Ok(())
+        // What the change does not tell stays: the sizes of parts.
+        let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+        let part_size = before.and_then(|tag| tag.part_size);
+        tags::leave(&file, &path, &rows::encode(&FileTag { part_size, ..tag })?)
     }
 
     /// See [`Step::Adopt`].
@@ -183,8 +209,11 @@ impl Materialiser<'_> {
         let done = self.replay.is_some() && self.disk.list(&trash).is_ok();
         if !done {
             match self.disk.rename(Path::new(name), &trash) {
-                // Somebody removed it. The mark says that this was done: on replay a later bucket may have the name.
-                Err(e) if is_absent(&e) => io_at("make", &trash, self.disk.make_folders(&trash))?,
+                // Somebody removed it, or something is mounted there, and stays. The mark says that this was done: on replay a later
+                // bucket may have the name.
+                Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::ResourceBusy => {
+                    io_at("make", &trash, self.disk.make_folders(&trash))?;
+                }
                 other => io_at("move away", name, other)?,
             }
             self.disk.forget_folders();
@@ -414,6 +443,10 @@ impl Materialiser<'_> {
     fn remove_file(&self, place: &Place) -> Result<(), StorageError> {
         let path = place.path();
         match self.make_way(&path) {
+            Err(e) if is_forbidden(&e) => {
+                tracing::warn!(path = %path.display(), error = %e, "the file of a deleted object may not be removed; it is tried again");
+                return self.note_left(place);
+            }
             Err(e) if is_blocked(&e) => {
                 tracing::warn!(path = %path.display(), error = %e, "the file of a deleted object could not be removed");
             }
@@ -530,8 +563,23 @@ pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>,
         let name = BucketName::parse(name).ok()?;
         shared.buckets.get(&name).map(|bucket| bucket.id)
     };
-    for batch in batches {
-        let files = Materialiser { disk: &shared.disk, rows: &shared.rows, bucket_id: &bucket_id, replay: None };
+    let files = Materialiser { disk: &shared.disk, rows: &shared.rows, bucket_id: &bucket_id, replay: None };
+    let (mut since, mut turn) = (0, 0);
+    loop {
+        let next = batches.recv_timeout(LEFT_RETRY);
+        since += 1;
+        if matches!(next, Err(RecvTimeoutError::Timeout)) || since >= LEFT_BATCHES {
+            if let Err(error) = files.remove_left(turn) {
+                tracing::warn!(%error, "what could not be removed is not tried again for now");
+            }
+            shared.disk.forget_folders();
+            (since, turn) = (0, turn + 1);
+        }
+        let batch = match next {
+            Ok(batch) => batch,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         for entry in &batch.entries {
             let body = || match &entry.body {
                 Some(body) => body.read(),

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::checkpoint;
-use super::disk::{Disk, JOURNAL_FOLDER, LOST_FOLDER, is_absent};
+use super::checkpoint::{self, Next};
+use super::disk::{Disk, JOURNAL_FOLDER, LOST_FOLDER, is_absent, is_elsewhere};
 use super::index::{Index, RowChange};
 use super::journal::{ReadBatch, Replay};
 use super::keys::RowKind;
@@ -42,7 +42,7 @@ pub(super) struct Recovered {
     pub replayed: u64,
 }
 
-/// What is to be done when the journal holds batches behind its end, or a piece of it was cut off: the disk lost acknowledged writes.
+/// What is to be done when the journal holds batches behind its end, or a piece of it is gone: the disk lost acknowledged writes.
 #[derive(Debug)]
 pub(super) enum Holes<'a> {
     /// Start nothing.
@@ -54,7 +54,7 @@ pub(super) enum Holes<'a> {
 /// What is known of what a journal has lost.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
-    /// Which segment was cut, for people.
+    /// Which file of it was cut or is gone, for people.
     pub cut: Option<String>,
     /// The batches behind its end.
     pub behind: Vec<ReadBatch>,
@@ -76,7 +76,8 @@ pub(super) fn recover(
     }
     let saved = read::<CheckpointRow>(rows, keys::META_CHECKPOINT)?.unwrap_or_default();
     let replay = Replay::open(disk, saved.generation)?;
-    let cut = replay.cut(&saved);
+    let missing = || replay.missing().filter(|_| saved.is_open == Some(true));
+    let cut = replay.cut(&saved).or_else(missing);
     if let (Some(cut), Holes::Refuse) = (&cut, &holes) {
         let message = format!(
             "the journal was cut: {cut}, and what was acknowledged may be lost with the rest; restore the data directory from a \
@@ -113,6 +114,7 @@ pub(super) fn recover(
         }
     }
     let buckets = load_buckets(rows)?;
+    tell_mounts(disk, &buckets);
     let bucket_id = |name: &str| BucketName::parse(name).ok().and_then(|name| buckets.get(&name)).map(|b| b.id);
     let files = Materialiser { disk, rows, bucket_id: &bucket_id, replay: Some(&doomed) };
     let moved = replay_files(&files, &replay, &saved, space)?;
@@ -121,9 +123,9 @@ pub(super) fn recover(
     let trash = checkpoint::trash(disk);
     let replayed = position.sequence - saved.sequence;
     if replayed > 0 {
-        checkpoint::checkpoint(disk, &*rows.index, position, generation)?;
+        checkpoint::checkpoint(disk, &*rows.index, position, generation, Next::End)?;
     } else {
-        checkpoint::seal(disk, &*rows.index, position, generation, Vec::new())?;
+        checkpoint::seal(disk, &*rows.index, position, generation, Next::End, Vec::new())?;
     }
     trash.iter().for_each(|path| checkpoint::empty_trash(disk, path));
     let usage = load_usage(rows, &buckets)?;
@@ -213,6 +215,9 @@ fn replay_files(
     for place in &left {
         files.clear(place)?;
     }
+    if let Err(error) = files.remove_left(0) {
+        tracing::warn!(%error, "what could not be removed is not tried again for now");
+    }
     Ok(moved)
 }
 
@@ -247,6 +252,19 @@ fn load_buckets(rows: &dyn Rows) -> Result<HashMap<BucketName, Arc<Bucket>>, Sto
     }
     let buckets = buckets.into_iter().map(|(name, bucket)| (name, Arc::new(bucket))).collect();
     Ok(buckets)
+}
+
+/// Tells of buckets whose folder is another file system: what is in it is not served.
+fn tell_mounts(disk: &Disk, buckets: &HashMap<BucketName, Arc<Bucket>>) {
+    for name in buckets.keys() {
+        if let Err(error) = disk.open_folder_file(Path::new(name.as_str()))
+            && is_elsewhere(&error)
+        {
+            let why = "another file system is mounted at a bucket's folder: its files cannot be made durable with the rest, and are not \
+                       served; move them into a folder of the data directory's own";
+            tracing::error!(bucket = name.as_str(), "{why}");
+        }
+    }
 }
 
 fn load_usage(

@@ -370,6 +370,10 @@ pub(super) struct CheckpointRow {
     /// Whether what follows is written without syncs: power loss may then leave holes in the journal.
     #[n(5)]
     pub relaxed: bool,
+    /// Whether the run that wrote it went on: then the journal holds what follows, and each file of it must be there. Absent in
+    /// older rows, which do not tell.
+    #[n(6)]
+    pub is_open: Option<bool>,
 }
 
 /// How far the walk is that brings the times of a bucket into rows.

@@ -37,18 +37,22 @@ pub(super) fn is_of(tag: &FileTag, bucket: &str, key: &str) -> bool {
     tag.name.is_none_or(|name| name == name_of(bucket, key))
 }
 
-/// Whether a file carries what its object cannot be without when the index is lost.
-pub(super) fn tells(file: &DiskFile, place: &Place, row: &ObjectRow, is_noncurrent: bool) -> bool {
-    let there = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
-    let own = of_file(place, row, is_noncurrent);
+/// Whether two tags are the same in what an encrypted object cannot be without when the index is lost.
+pub(super) fn is_enough(one: &FileTag, other: &FileTag) -> bool {
     let needed = |tag: &FileTag| {
         let FileTag { stamp, parts, version, sealed, plain_size, name, key, noncurrent, .. } = tag.clone();
         (stamp, parts, version, sealed, plain_size, name, key, noncurrent)
     };
-    there.as_ref().map(needed) == Some(needed(&own))
+    needed(one) == needed(other)
 }
 
-/// The tag of an encrypted object's file where it lies.
+/// Whether a file carries what its object cannot be without when the index is lost.
+pub(super) fn tells(file: &DiskFile, own: &FileTag) -> bool {
+    let there = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+    there.is_some_and(|there| is_enough(&there, own))
+}
+
+/// The tag of an object's file where it lies.
 pub(super) fn of_file(place: &Place, row: &ObjectRow, is_noncurrent: bool) -> FileTag {
     of(place, row.clone(), place.location != Location::Plain, None, is_noncurrent)
 }

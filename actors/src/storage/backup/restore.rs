@@ -13,7 +13,7 @@ use super::rows_file::RowsReader;
 use super::snapshot::{data_path, object_of};
 use super::{BackupError, BackupProgress, FILES_FILE, ROWS_FILE};
 use crate::names::{BucketId, Stamp};
-use crate::storage::checkpoint::seal;
+use crate::storage::checkpoint::{Next, seal};
 use crate::storage::disk::{Disk, DiskFile, FileStamp, RESTORING, SYSTEM_FOLDER, is_absent, is_blocked};
 use crate::storage::engine::StorageSettings;
 use crate::storage::index::{Index, RowChange};
@@ -97,7 +97,7 @@ pub fn restore(settings: &StorageSettings, from: &Path, progress: &BackupProgres
     }
     let Restoring { changes, restored, .. } = restoring;
     let position = Position { sequence: 0, next: (0, 0), stamp: taken };
-    seal(&disk, &index, position, 0, changes)?;
+    seal(&disk, &index, position, 0, Next::End, changes)?;
     drop(index);
     let finish = || -> io::Result<()> {
         disk.sync_everything()?;

@@ -1,6 +1,7 @@
 //! The node's only door to the file system below STORAGE_ROOT.
 //!
-//! Paths are relative to the root and resolved beneath it without following symbolic links, whoever put them there.
+//! Paths are relative to the root and resolved beneath it without following symbolic links, whoever put them there, and without entering
+//! file systems that are mounted below it: a checkpoint makes one of them durable.
 //! Whatever Storage does to files goes through here, so that a test can stand between (`seam`).
 
 mod beneath;
@@ -20,6 +21,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use beneath::open_beneath;
+use beneath::open_within;
 pub(super) use file::{DiskFile, FileStamp};
 #[cfg(test)]
 pub(super) use seam::Watcher;
@@ -40,6 +42,8 @@ pub(super) const BUCKETS_FOLDER: &str = ".myfsio.sys/buckets";
 pub(super) const LOST_FOLDER: &str = ".myfsio.sys/lost+found";
 /// Files that a backup under way still needs, relative to the root.
 pub(super) const HELD_FOLDER: &str = ".myfsio.sys/held";
+/// Notes of files of deleted objects that may not be removed, relative to the root.
+pub(super) const LEFT_FOLDER: &str = ".myfsio.sys/left";
 /// Is there while a backup is restored into the directory, relative to the root.
 pub(super) const RESTORING: &str = ".myfsio.sys/restoring";
 /// Damaged files that were replaced by right ones, relative to the root.
@@ -188,7 +192,7 @@ impl Disk {
 
     fn open_at(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        open_beneath(self.root_fd.as_fd(), path, flags)
+        open_within(self.root_fd.as_fd(), path, flags)
     }
 
     fn open_folder(&self, path: &Path) -> io::Result<OwnedFd> {
@@ -214,7 +218,7 @@ impl Disk {
     fn make_file(&self, path: &Path, flags: OFlags) -> io::Result<DiskFile> {
         let (folder, name) = self.parent_and_name(path)?;
         let act = Act::MakeFile { path, keep: !flags.contains(OFlags::TRUNC) };
-        let make = || open_beneath(folder.as_fd(), name, flags | OFlags::RDWR | OFlags::CREATE);
+        let make = || open_within(folder.as_fd(), name, flags | OFlags::RDWR | OFlags::CREATE);
         Ok(DiskFile::new(self.seam.change(&act, make)?, &self.seam))
     }
 
@@ -378,8 +382,17 @@ impl Disk {
 
 /// Whether an error says that no ordinary file of that name is there.
 pub(super) fn is_absent(error: &io::Error) -> bool {
-    let forbidden = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy);
-    (is_blocked(error) && !forbidden) || error.kind() == io::ErrorKind::NotFound
+    (is_blocked(error) && !is_forbidden(error)) || error.kind() == io::ErrorKind::NotFound
+}
+
+/// Whether an error says that what is there may not be touched.
+pub(super) fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy)
+}
+
+/// Whether an error says that another file system is mounted there, or that a path leads out of the root.
+pub(super) fn is_elsewhere(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::XDEV.raw_os_error())
 }
 
 /// Whether an error is about one name only: something else stands at it or on the way to it, it may not be touched, or it is
@@ -397,12 +410,13 @@ pub(super) fn is_blocked(error: &io::Error) -> bool {
             | io::ErrorKind::ResourceBusy
             | io::ErrorKind::TooManyLinks
     ) || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
-        || error.raw_os_error() == Some(Errno::XDEV.raw_os_error())
+        || is_elsewhere(error)
         || error.raw_os_error() == Some(Errno::NXIO.raw_os_error())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::beneath::Mounts;
     use super::*;
 
     #[test]
@@ -418,14 +432,14 @@ mod tests {
             let error = disk.open_file(Path::new(path)).unwrap_err();
             assert!(is_absent(&error), "{path}: {error}");
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            assert!(beneath::walk(disk.root_fd.as_fd(), Path::new(path), flags, Mode::empty()).is_err(), "{path}");
+            let walked = |mounts| beneath::walk(disk.root_fd.as_fd(), Path::new(path), flags, Mode::empty(), mounts);
+            assert!(walked(Mounts::Enter).is_err() && walked(Mounts::Refuse).is_err(), "{path}");
         }
         assert!(disk.rename(Path::new("bucket/file"), Path::new("bucket/link/y")).is_err());
         assert!(disk.make_folders(Path::new("bucket/link/sub")).is_err());
-        assert!(
-            beneath::walk(disk.root_fd.as_fd(), Path::new("bucket"), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
-                .is_ok()
-        );
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let bucket = Path::new("bucket");
+        assert!(beneath::walk(disk.root_fd.as_fd(), bucket, flags, Mode::empty(), Mounts::Refuse).is_ok());
     }
 
     #[test]

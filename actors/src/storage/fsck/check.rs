@@ -8,7 +8,7 @@ use super::key_counts::KeyCounts;
 use super::{CheckObserver, CheckOptions, CheckProgress, Checked, Difference, Finding, Mend, wanted};
 use crate::clock::SharedClock;
 use crate::names::{BucketId, ObjectKey, Stamp, VersionId};
-use crate::storage::checkpoint::seal;
+use crate::storage::checkpoint::{Next, seal};
 use crate::storage::digest::Digests;
 use crate::storage::disk::{DiskFile, FileStamp, JOURNAL_FOLDER, LOST_FOLDER, is_absent};
 use crate::storage::index::RowChange;
@@ -131,6 +131,15 @@ impl<'a> Check<'a> {
 
     pub fn look(&self, path: &Path) -> Result<Option<FileStamp>, StorageError> {
         self.opened.disk.stamp_at(path).map_err(|e| StorageError::io("look at", path, e))
+    }
+
+    /// The same with the copy of a row that goes with the file.
+    pub fn look_tagged(&self, path: &Path) -> Result<Option<(FileStamp, Option<Vec<u8>>)>, StorageError> {
+        match self.opened.disk.open_stamped(path) {
+            Ok((file, there)) => Ok(Some((there, file.tag()))),
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(StorageError::io("look at", path, e)),
+        }
     }
 
     /// Hashes a file; none when it is gone, or somebody is writing it.
@@ -358,7 +367,7 @@ impl<'a> Check<'a> {
             let Opened { disk, rows, recovered, .. } = self.opened;
             disk.sync_everything().map_err(|e| StorageError::io("sync", disk.root(), e))?;
             let position = Position { stamp: self.stamp_last, ..recovered.position };
-            seal(disk, &*rows.index, position, recovered.generation, self.changes)?;
+            seal(disk, &*rows.index, position, recovered.generation, Next::End, self.changes)?;
         }
         Ok(self.checked)
     }

@@ -9,6 +9,7 @@ use super::{Difference, Mend};
 use crate::names::{BucketName, ObjectKey, Stamp};
 use crate::storage::disk::BUCKETS_FOLDER;
 use crate::storage::edits::{key_of, open_plain};
+use crate::storage::materialise::is_left;
 use crate::storage::messages::{Bucket, Controls};
 use crate::storage::overlay::Rows as _;
 use crate::storage::plan::is_same;
@@ -82,6 +83,10 @@ fn plain(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> Result<(),
         Some(row) if row.location == Location::Plain => return Ok(()),
         Some(_) => {
             tell(check, "the object of this key lies elsewhere", false);
+            return Ok(());
+        }
+        None if is_left(&check.opened.disk, path)? => {
+            tell(check, "its object was deleted, and the node may not remove it", false);
             return Ok(());
         }
         None => {}

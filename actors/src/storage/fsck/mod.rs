@@ -14,6 +14,7 @@ mod replication;
 mod rows;
 mod salvage;
 mod sealed;
+mod tag;
 mod times;
 
 use std::sync::Arc;
@@ -59,6 +60,8 @@ pub enum Difference {
     DamagedFile,
     /// The file of an encrypted object does not carry its data key: without the index it would be lost.
     WrongTag,
+    /// Index and tag tell an object differently, and nothing tells which of them is right.
+    DifferingTag,
     /// An encrypted file of which nothing tells the data key.
     LostKey,
     /// A file that cannot be read.
@@ -90,6 +93,7 @@ impl Difference {
             Self::EditedFile => "edited-file",
             Self::DamagedFile => "damaged-file",
             Self::WrongTag => "wrong-tag",
+            Self::DifferingTag => "differing-tag",
             Self::LostKey => "lost-key",
             Self::UnreadableFile => "unreadable-file",
             Self::MissingPart => "missing-part",

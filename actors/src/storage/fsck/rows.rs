@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::check::Check;
-use super::{Difference, Mend, sealed};
+use super::{Difference, Mend, sealed, tag};
 use crate::encryption::sealed_size;
 use crate::names::{BucketId, ObjectKey, PartNumber, Stamp, UploadId};
 use crate::storage::StorageError;
-use crate::storage::disk::FileStamp;
+use crate::storage::disk::{FileStamp, is_blocked};
 use crate::storage::edits;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{Bucket, KeyUse, Usage};
@@ -229,12 +229,18 @@ fn bucket(check: &mut Check<'_>, key: &[u8], value: &[u8]) -> Result<(), Storage
     if disk.open_folder_file(path).is_ok() {
         return Ok(());
     }
-    let mended = check.may(Mend::Safely);
+    let mut mended = check.may(Mend::Safely);
+    let mut detail = "the bucket has no folder".to_owned();
     if mended {
-        disk.make_folders(path).map_err(|e| StorageError::io("make", path, e))?;
-        disk.open_folder_file(path).map_err(|e| StorageError::io("open", path, e))?.set_tag(value);
+        match disk.make_folders(path).and_then(|()| disk.open_folder_file(path)) {
+            Ok(folder) => {
+                folder.set_tag(value);
+            }
+            Err(e) if is_blocked(&e) => (mended, detail) = (false, format!("{detail}, and none can be made: {e}")),
+            Err(e) => return Err(StorageError::io("make", path, e)),
+        }
     }
-    check.tell(Difference::MissingFolder, name.as_str(), "the bucket has no folder", mended);
+    check.tell(Difference::MissingFolder, name.as_str(), detail, mended);
     Ok(())
 }
 
@@ -305,9 +311,12 @@ fn object(
         Location::Plain => {}
     }
     let own = check.stamp_of(&row);
-    let looked = match check.look(&place.path()) {
-        Ok(Some(there)) if there == own => data(check, &place, &row, version.is_some()),
-        Ok(Some(there)) => other_file(check, bucket, &key, &place, &row, (there, version.is_some())),
+    let looked = match check.look_tagged(&place.path()) {
+        Ok(Some((there, tag))) if there == own => tag::compare(check, &place, &row, version.is_some(), tag.as_deref())
+            .and_then(|()| data(check, &place, &row)),
+        Ok(Some((there, tag))) => {
+            other_file(check, bucket, &key, (&place, &row), there, (tag.as_deref(), version.is_some()))
+        }
         Ok(None) if version.is_some() => no_version(check, bucket, &key, &place, &row),
         Ok(None) => no_file(check, bucket, &key, &place, row),
         Err(error) => Err(error),
@@ -392,10 +401,7 @@ fn parts(check: &mut Check<'_>, place: &Place, row: &ObjectRow, list: Option<Lis
 }
 
 /// Reads all bytes, if that was asked for.
-fn data(check: &mut Check<'_>, place: &Place, row: &ObjectRow, is_noncurrent: bool) -> Result<(), StorageError> {
-    if row.sealed.is_some() {
-        sealed::tag(check, place, row, is_noncurrent)?;
-    }
+fn data(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Result<(), StorageError> {
     if !check.options.data {
         if row.damaged.is_some() {
             check.tell(
@@ -423,11 +429,14 @@ fn other_file(
     check: &mut Check<'_>,
     bucket: &Bucket,
     key: &ObjectKey,
-    place: &Place,
-    row: &ObjectRow,
-    (there, is_noncurrent): (FileStamp, bool),
+    (place, row): (&Place, &ObjectRow),
+    there: FileStamp,
+    (tag, is_noncurrent): (Option<&[u8]>, bool),
 ) -> Result<(), StorageError> {
     let path = place.path();
+    if tag::tells_time(check, place, row, &there, tag) {
+        return Ok(());
+    }
     let detail = format!("the file has {} bytes, the object's has {}", there.size, row.stored_size());
     let Some((seen, digests)) = check.hash(&path)? else {
         check.tell(Difference::EditedFile, name(place), "somebody is writing it", false);
@@ -440,9 +449,7 @@ fn other_file(
             check.set_time(&file, &path, row)?;
         }
         check.tell(Difference::WrongTime, name(place), "the bytes are right", mended);
-        if row.sealed.is_some() {
-            sealed::tag(check, place, row, is_noncurrent)?;
-        }
+        tag::compare(check, place, row, is_noncurrent, tag)?;
     } else if let Some(reason) = stays(check, key, place, row, &there) {
         check.tell(Difference::DamagedFile, name(place), format!("{detail}; it is not served: {reason}"), false);
     } else if segments::is_sealed(&check.opened.disk, &path)? {

@@ -15,8 +15,9 @@ use crate::storage::keys::{self, RowKind};
 use crate::storage::materialise::{Materialiser, Outcome};
 use crate::storage::plan::place_of;
 use crate::storage::progress::Position;
-use crate::storage::rows::{self, BucketRow, CheckpointRow, FormatRow, Location, ObjectRow, PartRow};
+use crate::storage::rows::{self, BucketRow, CheckpointRow, FileTag, FormatRow, Location, ObjectRow, PartRow};
 use crate::storage::steps::{Place, Source, Step, overflow_path, staged_path};
+use crate::storage::tags;
 
 /// All that the journal still holds of the last run.
 pub(super) struct Salvage {
@@ -392,6 +393,29 @@ fn renew(
         check.keys.leave(&there);
         check.keys.enter(&told);
         check.change(row_key.to_vec(), Some(rows::encode(&told)?))?;
+        renew_tag(check, bucket, row_key, &told)?;
     }
     Ok(())
+}
+
+/// Leaves a row with its file, if that can be had: it would be taken for another one than the file's.
+fn renew_tag(check: &Check<'_>, bucket: BucketId, row_key: &[u8], row: &ObjectRow) -> Result<(), StorageError> {
+    let (key, is_noncurrent) = match keys::kind(row_key) {
+        Some(RowKind::Object(_, key)) => (key, false),
+        Some(RowKind::Version(_, key, _) | RowKind::Conflict(_, key, ..)) => (key, true),
+        _ => return Ok(()),
+    };
+    let (Some(bucket), Ok(key)) = (check.buckets.get(&bucket), ObjectKey::parse(&key)) else { return Ok(()) };
+    if !matches!(row.location, Location::Plain | Location::Overflow) {
+        return Ok(());
+    }
+    let place = place_of(bucket, &key, row);
+    let path = place.path();
+    let Ok(file) = check.opened.disk.open_writable(&path) else { return Ok(()) };
+    if file.stamp().ok() != Some(check.stamp_of(row)) {
+        return Ok(());
+    }
+    let before = file.tag().and_then(|tag| rows::decode::<FileTag>(&tag).ok());
+    let part_size = before.and_then(|tag| tag.part_size);
+    tags::leave(&file, &path, &rows::encode(&FileTag { part_size, ..tags::of_file(&place, row, is_noncurrent) })?)
 }

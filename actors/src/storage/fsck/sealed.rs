@@ -1,5 +1,4 @@
-//! What is looked at of encrypted objects beyond size, time and checksum: the heads of their segments, their parts, and the copy
-//! of the row that goes with the file, without which the loss of the index would be theirs.
+//! What is looked at of encrypted objects beyond size, time and checksum: the heads of their segments, and their parts.
 
 use super::check::Check;
 use super::rows::name;
@@ -8,10 +7,10 @@ use crate::names::{BucketId, Stamp};
 use crate::storage::StorageError;
 use crate::storage::disk::DiskFile;
 use crate::storage::edits::open_plain;
+use crate::storage::keys;
 use crate::storage::rows::{self, ObjectRow, PartListRow};
 use crate::storage::segments::{self, Segment};
 use crate::storage::steps::Place;
-use crate::storage::{keys, tags};
 
 /// The segments of the object's file, if they are the row's.
 fn segments_of(file: &DiskFile, place: &Place, row: &ObjectRow) -> Result<Option<Vec<Segment>>, StorageError> {
@@ -62,30 +61,5 @@ pub(super) fn heads(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Re
             check.change(row_key, Some(rows::encode(&told)?))?;
         }
     }
-    Ok(())
-}
-
-/// The file must carry what opens it; `is_noncurrent` as its row is.
-pub(super) fn tag(
-    check: &mut Check<'_>,
-    place: &Place,
-    row: &ObjectRow,
-    is_noncurrent: bool,
-) -> Result<(), StorageError> {
-    if !check.opened.disk.keeps_tags() {
-        return Ok(());
-    }
-    let path = place.path();
-    let Some(file) = open_plain(&check.opened.disk, &path)? else { return Ok(()) };
-    if tags::tells(&file, place, row, is_noncurrent) {
-        return Ok(());
-    }
-    let mut mended = check.may(Mend::Safely);
-    if mended {
-        let file = check.opened.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
-        tags::leave(&file, &path, &rows::encode(&tags::of_file(place, row, is_noncurrent))?)?;
-        mended = tags::tells(&file, place, row, is_noncurrent);
-    }
-    check.tell(Difference::WrongTag, name(place), "its file does not tell its data key", mended);
     Ok(())
 }

@@ -81,27 +81,42 @@ pub(in crate::storage) struct Journal {
     strict: bool,
 }
 
+fn salt_path() -> PathBuf {
+    Path::new(JOURNAL_FOLDER).join("salt")
+}
+
+/// The journal's salt; none when it is not there, or not whole.
+fn salt(disk: &Disk) -> Result<Option<Salt>, StorageError> {
+    let mut salt = Salt::default();
+    match disk.open_file(&salt_path()).and_then(|file| file.read_exact_at(&mut salt, 0)) {
+        Ok(()) => Ok(Some(salt)),
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof) => Ok(None),
+        Err(e) => Err(StorageError::io("read", salt_path(), e)),
+    }
+}
+
+/// A new salt, which nobody knows.
+fn new_salt() -> Result<Salt, StorageError> {
+    let mut salt = Salt::default();
+    let filled = getrandom::fill(&mut salt).map_err(std::io::Error::other);
+    filled.map(|()| salt).map_err(|e| StorageError::io("make", salt_path(), e))
+}
+
 /// The journal's salt; made, and made durable, before its segments.
-fn salt(disk: &Disk) -> Result<Salt, StorageError> {
-    let path = Path::new(JOURNAL_FOLDER).join("salt");
+fn salt_or_new(disk: &Disk) -> Result<Salt, StorageError> {
+    if let Some(salt) = salt(disk)? {
+        return Ok(salt);
+    }
+    let (salt, path) = (new_salt()?, salt_path());
     let unfinished = path.with_extension("new");
-    let load = || {
-        let mut salt = Salt::default();
-        match disk.open_file(&path) {
-            Ok(file) => file.read_exact_at(&mut salt, 0)?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                getrandom::fill(&mut salt).map_err(std::io::Error::other)?;
-                let file = disk.create(&unfinished)?;
-                file.write_all_at(&salt, 0)?;
-                file.sync_all()?;
-                disk.rename(&unfinished, &path)?;
-                disk.sync_folder(Path::new(JOURNAL_FOLDER))?;
-            }
-            Err(e) => return Err(e),
-        }
-        Ok(salt)
+    let make = || {
+        let file = disk.create(&unfinished)?;
+        file.write_all_at(&salt, 0)?;
+        file.sync_all()?;
+        disk.rename(&unfinished, &path)?;
+        disk.sync_folder(Path::new(JOURNAL_FOLDER))
     };
-    load().map_err(|e| StorageError::io("use", path.clone(), e))
+    make().map(|()| salt).map_err(|e| StorageError::io("make", path.clone(), e))
 }
 
 fn segment_path(number: usize) -> PathBuf {
@@ -123,6 +138,7 @@ impl Journal {
     /// Opens the segments, making those that are missing; replay comes first, see [`Replay`]. Writing goes on at
     /// `position` with sequence `sequence_next`.
     pub fn open(disk: &Disk, bytes: u64, position: &CheckpointRow, strict: bool) -> Result<Self, StorageError> {
+        let salt = salt_or_new(disk)?;
         let mut segments = Vec::new();
         // The size at creation stays, whatever the setting says now.
         let there = (0..SEGMENTS).find_map(|number| disk.stamp_at(&segment_path(number)).ok().flatten());
@@ -138,7 +154,7 @@ impl Journal {
             offset: position.offset,
             sequence_next: position.sequence + 1,
             generation: position.generation,
-            salt: salt(disk)?,
+            salt,
             buffer: Vec::new(),
             strict,
         })

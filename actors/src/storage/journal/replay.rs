@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::batch::{BLOCK_BYTES, Entry, HEADER_BYTES, Header, Salt, decode_entries};
-use super::{SEGMENTS, failed, salt, segment_path};
+use super::{SEGMENTS, failed, new_salt, salt, salt_path, segment_path};
 use crate::names::Stamp;
 use crate::storage::StorageError;
 use crate::storage::disk::{Disk, DiskFile};
@@ -26,6 +26,8 @@ pub(in crate::storage) struct Replay {
     /// Each with its size in bytes; none for one that is not there.
     segments: Vec<Option<(DiskFile, u64)>>,
     salt: Salt,
+    /// Whether that is the journal's, and not one under which no batch is whole.
+    has_salt: bool,
     /// Generation of the run that wrote what is to be read: batches of earlier runs do not count.
     generation: u64,
 }
@@ -41,12 +43,20 @@ impl Replay {
                 Err(e) => return Err(failed("open", number, e)),
             }
         }
-        Ok(Self { segments, salt: salt(disk)?, generation })
+        let salt = salt(disk)?;
+        Ok(Self { segments, has_salt: salt.is_some(), salt: salt.map_or_else(new_salt, Ok)?, generation })
     }
 
     /// Whether there is no journal yet, or none any more.
     pub fn is_new(&self) -> bool {
         self.segments.iter().all(Option::is_none)
+    }
+
+    /// Which file of it is not there, for people. A journal that is written to has all of them.
+    pub fn missing(&self) -> Option<String> {
+        let segment = || self.segments.iter().position(Option::is_none).map(segment_path);
+        let path = if self.has_salt { segment() } else { Some(salt_path()) };
+        path.map(|path| format!("{} is not there, or not whole", path.display()))
     }
 
     /// Which segment was cut, for people: each gets its size before its name, the same for all, and keeps it. A `checkpoint` that

@@ -22,7 +22,7 @@ fn plain(n: u8, body: usize) -> Entry {
 }
 
 fn at(sequence: u64, next: (u32, u64)) -> CheckpointRow {
-    CheckpointRow { sequence, segment: next.0, offset: next.1, stamp: 0, generation: 1, relaxed: false }
+    CheckpointRow { sequence, segment: next.0, offset: next.1, stamp: 0, generation: 1, relaxed: false, is_open: None }
 }
 
 #[test]

@@ -2,8 +2,16 @@
 
 use std::io::Write as _;
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::fixtures::*;
+use super::fsck::Heard;
+use crate::clock::SystemClock;
 use crate::names::ETag;
+use crate::storage::disk::{Act, Disk, Seam, Watcher};
+use crate::storage::engine::Engine;
 use crate::storage::*;
 
 /// Waits until files have followed, so that a person sees them.
@@ -173,4 +181,79 @@ async fn files_that_come_and_go_while_they_are_adopted_leave_no_phantoms() {
         }
     }
     put(&node.client, &bucket, "after", body(1, 10)).await;
+}
+
+/// A folder in which nothing may be removed, while it is shut.
+#[derive(Debug, Default)]
+struct Shut(AtomicBool);
+
+impl Watcher for Shut {
+    fn change(&self, act: &Act<'_>, work: &mut dyn FnMut() -> std::io::Result<()>) -> std::io::Result<()> {
+        match act {
+            Act::RemoveFile { path } if path.starts_with("left") && self.0.load(Ordering::SeqCst) => {
+                Err(std::io::ErrorKind::PermissionDenied.into())
+            }
+            _ => work(),
+        }
+    }
+}
+
+fn open_shut(root: &Path, shut: &Arc<Shut>) -> StorageClient {
+    let disk = unlocked(|| {
+        let disk = Disk::open_watched(root, true, Seam(Some(Arc::clone(shut) as _)));
+        disk.map_err(|e| StorageError::io("open", root, e))
+    });
+    StorageClient::of(Engine::open(disk, &settings(root), Arc::new(SystemClock)).unwrap())
+}
+
+#[actix::test]
+async fn a_file_that_may_not_be_removed_goes_later_and_is_no_object_meanwhile() {
+    let (folder, shut) = (tempfile::tempdir().unwrap(), Arc::new(Shut::default()));
+    let root = folder.path();
+    let file = |name: &str| root.join("left").join(name);
+    let client = open_shut(root, &shut);
+    let bucket = bucket(&client, "left").await;
+    for name in ["a/b", "kept", "edited", "again"] {
+        put(&client, &bucket, name, body(1, 100)).await;
+    }
+    shut.0.store(true, Ordering::SeqCst);
+    for name in ["a/b", "edited", "again"] {
+        delete(&client, &bucket, name).await;
+    }
+    let adopted = client.adopt_files(&bucket).await.unwrap();
+    assert_eq!((adopted.adopted, adopted.known, adopted.skipped), (0, 1, 3), "{adopted:?}");
+    assert!(adopted.skipped_first.iter().all(|(_, why)| why.contains("deleted")), "{adopted:?}");
+    assert_eq!(list(&client, &bucket).await, ["kept"]);
+    put(&client, &bucket, "again", body(2, 50)).await;
+    // What somebody writes there is theirs.
+    std::fs::write(file("edited"), b"mine").unwrap();
+    close(client).await;
+
+    // Still shut after the next start, and when the index is lost.
+    let client = open_shut(root, &shut);
+    assert_eq!(list(&client, &bucket).await, ["again", "kept"]);
+    assert_eq!(get(&client, &bucket, "again").await.unwrap(), body(2, 50));
+    close(client).await;
+    assert!(file("a/b").exists());
+    // Files decide what objects there are, but for those whose objects were deleted.
+    let copy = copy_of(root);
+    let disk = Disk::open_watched(copy.path(), true, Seam(Some(Arc::clone(&shut) as _))).unwrap();
+    let opened = opened::Opened::new(disk, &settings(copy.path()), recovery::Holes::Refuse).unwrap();
+    let options = CheckOptions { mend: Mend::FromFiles, data: false, bucket: None };
+    let mut heard = Heard::default();
+    fsck::check_opened(&opened, Arc::new(SystemClock), &options, &mut heard).unwrap();
+    let told: Vec<_> = heard.0.iter().map(|finding| (finding.place.as_str(), finding.mended)).collect();
+    assert!(told.contains(&("left/a/b", false)) && told.contains(&("left/edited", true)), "{told:?}");
+    assert!(copy.path().join("left/a/b").exists());
+    drop(opened);
+
+    shut.0.store(false, Ordering::SeqCst);
+    let client = open_shut(root, &shut);
+    assert!(!file("a").exists(), "the file goes with the folder that it leaves empty");
+    assert_eq!(std::fs::read(file("edited")).unwrap(), b"mine");
+    assert_eq!(get(&client, &bucket, "again").await.unwrap(), body(2, 50));
+    assert_eq!(client.adopt_files(&bucket).await.unwrap().adopted, 1);
+    assert_eq!(get(&client, &bucket, "edited").await.unwrap(), b"mine");
+    assert_eq!(files_below(&root.join(".myfsio.sys/left")), [] as [std::path::PathBuf; 0]);
+    close(client).await;
 }

@@ -9,7 +9,7 @@ use crate::names::{CanonicalId, Stamp};
 use crate::storage::*;
 
 #[derive(Default)]
-struct Heard(Vec<Finding>);
+pub struct Heard(pub Vec<Finding>);
 
 impl CheckObserver for Heard {
     fn found(&mut self, finding: &Finding) {
@@ -374,6 +374,187 @@ async fn a_journal_that_was_cut_is_told_and_goes_on_only_when_asked_to() {
         assert_eq!(segment.metadata().unwrap().len(), whole);
         close(client).await;
     }
+}
+
+#[actix::test]
+async fn a_journal_of_which_a_file_is_gone_is_missed_after_a_kill_only() {
+    let all = ["salt", "segment-0", "segment-1", "segment-2", "segment-3"];
+    for gone in [&all[..1], &all[1..2], &all[3..4], &all[1..], &all[..]] {
+        let node = node();
+        let bucket = bucket(&node.client, "gone").await;
+        put(&node.client, &bucket, "first", body(1, 100)).await;
+        let copy = crashed_copy(&node);
+        let root = copy.path();
+        let lose = || {
+            gone.iter().for_each(|name| std::fs::remove_file(root.join(".myfsio.sys/journal").join(name)).unwrap());
+        };
+        lose();
+        for _ in 0..2 {
+            let start = || StorageClient::start(&settings(root), Arc::new(SystemClock)).map(drop);
+            let refused = refusal(start).to_string();
+            let told = format!("{} is not there", gone[0]);
+            assert!(refused.contains(&told) && refused.contains("fsck --repair"), "{refused}");
+        }
+        let options = CheckOptions { mend: Mend::Nothing, data: false, bucket: None };
+        let check = || fsck::fsck(&settings(root), Arc::new(SystemClock), &options, &mut Heard::default()).map(drop);
+        assert!(matches!(refusal(check), StorageError::Unavailable { .. }));
+        let other = CanonicalId::from_bytes([9; 32]);
+        let rebuild = || fsck::reindex(&settings(root), Arc::new(SystemClock), &other, &mut Heard::default()).map(drop);
+        assert!(matches!(refusal(rebuild), StorageError::Unavailable { .. }));
+        let (_, findings) = run(root, Mend::Safely, false);
+        let told: Vec<_> = findings.iter().filter(|f| f.difference == Difference::JournalHole).collect();
+        assert!(matches!(told[..], [told] if told.mended && told.detail.contains(gone[0])), "{findings:?}");
+        // What was mended needs no journal, nor does what was stopped.
+        for _ in 0..2 {
+            let client = open(root);
+            if let Ok(found) = client.bucket(&bucket.name) {
+                put(&client, &found, "more", body(2, 100)).await;
+            }
+            close(client).await;
+            lose();
+            assert_eq!(
+                run(root, Mend::Nothing, false).1.iter().filter(|f| f.difference == Difference::JournalHole).count(),
+                0
+            );
+        }
+        let stopped = stop(node).await;
+        gone.iter()
+            .for_each(|name| std::fs::remove_file(stopped.path().join(".myfsio.sys/journal").join(name)).unwrap());
+        let client = open(stopped.path());
+        let found = client.bucket(&bucket.name).unwrap();
+        assert_eq!(get(&client, &found, "first").await.unwrap(), body(1, 100));
+    }
+}
+
+/// The row of an object in a directory that nobody has open.
+fn row_of(root: &Path, bucket: &Bucket, name: &str) -> Vec<u8> {
+    let disk = unlocked(|| disk::Disk::open(root, true).map_err(|e| StorageError::io("open", root, e)));
+    let opened = opened::Opened::new(disk, &settings(root), recovery::Holes::Refuse).unwrap();
+    let row = overlay::Rows::get(&opened.rows, &keys::object(bucket.id, name.as_bytes())).unwrap().unwrap();
+    row.to_vec()
+}
+
+/// A plain object with metadata.
+async fn described(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
+    let attributes = Attributes {
+        content_type: Some("text/plain".to_owned()),
+        user_metadata: vec![("colour".to_owned(), "green".to_owned())],
+        ..Attributes::default()
+    };
+    put_as(client, bucket, name, body(7, 300), attributes).await.unwrap();
+}
+
+#[actix::test]
+async fn whatever_bit_of_a_row_flips_is_told() {
+    let node = node();
+    let bucket = bucket(&node.client, "bits").await;
+    described(&node.client, &bucket, "first").await;
+    let root = stop(node).await;
+    let bits = row_of(root.path(), &bucket, "first").len() * 8;
+    let client = open(root.path());
+    for bit in 0..bits {
+        described(&client, &bucket, &format!("{bit:04}")).await;
+    }
+    close(client).await;
+    let mut flipped = Vec::new();
+    let disk = unlocked(|| disk::Disk::open(root.path(), true).map_err(|e| StorageError::io("open", root.path(), e)));
+    let opened = opened::Opened::new(disk, &settings(root.path()), recovery::Holes::Refuse).unwrap();
+    let (mut changes, mut harmless) = (Vec::new(), Vec::new());
+    for bit in 0..bits {
+        let name = format!("{bit:04}");
+        let row_key = keys::object(bucket.id, name.as_bytes());
+        let mut row = overlay::Rows::get(&opened.rows, &row_key).unwrap().unwrap().to_vec();
+        let before: rows::ObjectRow = rows::decode(&row).unwrap();
+        let last = row.len() - 1;
+        row[(bit / 8).min(last)] ^= 1 << (bit % 8);
+        if rows::decode::<rows::ObjectRow>(&row).is_ok_and(|after| after == before) {
+            harmless.push(name.clone());
+        }
+        flipped.push((name, hex::encode(&row_key)));
+        changes.push((row_key, Some(Arc::from(row))));
+    }
+    opened.rows.index.checkpoint(&changes).unwrap();
+    drop(opened);
+    let (_, findings) = run(root.path(), Mend::Nothing, false);
+    let is_told = |name: &str, row_key: &str| {
+        findings.iter().any(|finding| finding.place == format!("bits/{name}") || finding.place == row_key)
+    };
+    let silent: Vec<_> =
+        flipped.iter().filter(|(name, row_key)| !is_told(name, row_key)).map(|(name, _)| name).collect();
+    assert!(silent.iter().all(|name| harmless.contains(name)), "{silent:?}, {harmless:?}");
+    assert!(harmless.len() < 16, "{harmless:?}");
+    assert!(findings.iter().all(|finding| finding.place != "bits/first"), "{findings:?}");
+}
+
+#[actix::test]
+async fn where_row_and_tag_differ_nothing_is_mended() {
+    let node = node();
+    let there = bucket(&node.client, "differ").await;
+    for name in ["plain", "over//flow", "bad", "none", "touched", "large"] {
+        described(&node.client, &there, name).await;
+    }
+    node.client.shared().progress.wait_followed(node.client.shared().progress.position().sequence).unwrap();
+    let tag = |name: &str, value: &str| ChangeObject {
+        bucket: Arc::clone(&there),
+        key: key(name),
+        version: None,
+        of: None,
+        change: ObjectChange::Tags(vec![("k".to_owned(), value.to_owned())]),
+        replica: None,
+    };
+    // What was changed since the object was put stands in both; but for a file that had another time then, until it is looked at.
+    let touched = std::fs::File::options().write(true).open(node.root.path().join("differ/touched")).unwrap();
+    set_time(&touched, Stamp(1_600_000_000_000_000_000));
+    for name in ["plain", "over//flow", "touched"] {
+        node.client.change_object(tag(name, "v")).await.unwrap();
+    }
+    get(&node.client, &there, "touched").await.unwrap();
+    node.client.change_object(tag("large", &"v".repeat(3500))).await.unwrap();
+    let stopped = stop(node).await;
+    let root = stopped.path();
+    let file = |name: &str| std::fs::File::open(root.join("differ").join(name)).unwrap();
+    rustix::fs::fremovexattr(file("none"), "user.myfsio").unwrap();
+    assert_eq!(run(root, Mend::Nothing, true).1, []);
+    rustix::fs::fsetxattr(file("bad"), "user.myfsio", b"\xff", rustix::fs::XattrFlags::empty()).unwrap();
+    let mut changes = Vec::new();
+    for name in ["plain", "over//flow"] {
+        let mut row: rows::ObjectRow = rows::decode(&row_of(root, &there, name)).unwrap();
+        row.attributes.as_mut().unwrap().tags = Some(vec![("k".to_owned(), "w".to_owned())]);
+        changes.push((keys::object(there.id, name.as_bytes()), Some(Arc::from(rows::encode(&row).unwrap()))));
+    }
+    tamper(root, &changes);
+    let told = [("differing-tag", "differ/over//flow"), ("differing-tag", "differ/plain")];
+    for (mend, more) in [(Mend::Nothing, true), (Mend::Safely, true), (Mend::Safely, false), (Mend::FromFiles, false)] {
+        let (_, findings) = run(root, mend, true);
+        let mut wanted = told.to_vec();
+        wanted.extend(more.then_some(("wrong-tag", "differ/bad")));
+        assert_eq!(names(&findings), wanted, "{mend:?}");
+        assert!(findings.iter().all(|f| f.mended == (f.place == "differ/bad" && mend == Mend::Safely)), "{findings:?}");
+    }
+    // Who says what is right has it in both.
+    let client = open(root);
+    for name in ["plain", "over//flow"] {
+        client.change_object(tag(name, "x")).await.unwrap();
+    }
+    close(client).await;
+    assert_eq!(run(root, Mend::Nothing, true).1, []);
+}
+
+#[actix::test]
+async fn a_time_that_flipped_in_a_row_is_not_given_to_its_file() {
+    let node = node();
+    let bucket = bucket(&node.client, "times").await;
+    described(&node.client, &bucket, "a").await;
+    let stopped = stop(node).await;
+    let root = stopped.path();
+    let mut row: rows::ObjectRow = rows::decode(&row_of(root, &bucket, "a")).unwrap();
+    row.stamp ^= 1 << 40;
+    tamper(root, &[(keys::object(bucket.id, b"a"), Some(Arc::from(rows::encode(&row).unwrap())))]);
+    let before = std::fs::metadata(root.join("times/a")).unwrap().modified().unwrap();
+    let (_, findings) = run(root, Mend::Safely, false);
+    assert!(names(&findings).contains(&("differing-tag", "times/a")), "{findings:?}");
+    assert!(!names(&findings).contains(&("wrong-time", "times/a")), "{findings:?}");
+    assert_eq!(std::fs::metadata(root.join("times/a")).unwrap().modified().unwrap(), before);
 }
 
 /// Whatever page of the index is lost: a check says so and goes on living, and the files give all of it back.
