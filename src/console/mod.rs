@@ -23,6 +23,7 @@ mod links;
 mod notice;
 mod pages;
 pub(crate) mod parquet;
+mod preview_origin;
 pub mod route;
 mod screens;
 mod service;
@@ -37,7 +38,10 @@ mod zip;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use myfsio_actors::seal::Sealer;
+
 pub use address::BaseUrl;
+pub use preview_origin::PreviewOrigin;
 pub use service::answer;
 pub use socket::{ConsoleSocket, listen};
 pub use store::Sessions;
@@ -53,6 +57,8 @@ pub struct ConsoleSettings {
     pub page_size: usize,
     /// Where browsers reach the console, if that is not the request's own host.
     pub base_url: Option<BaseUrl>,
+    /// Where previews are shown that no page of the console may show itself; none shows none.
+    pub preview_origin: Option<PreviewOrigin>,
     /// File of the sessions.
     pub sessions_path: PathBuf,
 }
@@ -67,13 +73,15 @@ pub struct Console {
     assets: assets::Assets,
     /// What folders take, as far as it is counted.
     counts: counts::Counts,
+    /// Seals what browsers carry from here to the origin of previews.
+    sealer: Sealer,
 }
 
 impl Console {
     /// The console of a node. Sessions of the last run go on.
-    pub fn new(node: Arc<Node>, settings: ConsoleSettings) -> Self {
+    pub fn new(node: Arc<Node>, settings: ConsoleSettings, sealer: Sealer) -> Self {
         let sessions = Sessions::open(settings.sessions_path.clone(), node.clock.now());
-        Self { node, settings, sessions, assets: assets::Assets::load(), counts: counts::Counts::default() }
+        Self { node, settings, sessions, assets: assets::Assets::load(), counts: counts::Counts::default(), sealer }
     }
 
     /// The node that it shows.

@@ -24,6 +24,7 @@ mod names;
 mod node;
 mod objects;
 mod preview;
+mod preview_origin;
 mod properties;
 mod replication;
 mod sessions;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderValue};
 use askama::Template;
 use myfsio_actors::bucket_config::RetentionMode;
 use myfsio_actors::names::{ObjectKey, VersionId};
@@ -12,6 +13,7 @@ use serde_json::json;
 use super::preview::{self, Preview, Subject};
 use crate::console::commands::{self, Command};
 use crate::console::failure::Failure;
+use crate::console::headers::page_policy_with_frames_of;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
@@ -110,8 +112,7 @@ async fn presign(visit: Visit) -> Outcome {
     }
     let mut response = page(&visit, Some(signed), method, expires).await?;
     // As good as a credential: never compressed beside what others may have written.
-    let identity = actix_web::http::header::HeaderValue::from_static("identity");
-    response.headers_mut().insert(actix_web::http::header::CONTENT_ENCODING, identity);
+    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
     Ok(response)
 }
 
@@ -184,7 +185,14 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
         key: key.as_str().to_owned(),
         bucket: name.to_owned(),
     };
-    render(&view)
+    let frames = matches!(view.preview, Preview::Pdf(_)).then_some(visit.console.settings.preview_origin.as_ref());
+    let mut response = render(&view)?;
+    if let Some(origin) = frames.flatten()
+        && let Ok(policy) = HeaderValue::from_str(&page_policy_with_frames_of(origin.text()))
+    {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
 }
 
 async fn versions(

@@ -9,6 +9,7 @@ use myfsio_actors::storage::{Bucket, Object};
 use super::bytes::{Kind, kind_of};
 use crate::console::failure::Failure;
 use crate::console::parquet::{self, Presence, Summary, Unreadable};
+use crate::console::preview_origin;
 use crate::console::text::Text;
 use crate::console::units::{bytes, count, legible};
 use crate::console::visit::Visit;
@@ -38,6 +39,8 @@ pub enum Preview {
     },
     /// What is in a Parquet file.
     Parquet(Table),
+    /// The PDF at this address, of another origin.
+    Pdf(String),
     /// Why nothing is.
     Unreadable(&'static str),
 }
@@ -91,6 +94,7 @@ pub async fn of(visit: &Visit, subject: &Subject<'_>, view: &str) -> Result<Prev
         Some(Kind::Audio(_)) => Preview::Audio(address()),
         Some(Kind::Text) => text(asker, subject).await?,
         Some(Kind::Parquet) => parquet(visit.t, asker, subject).await?,
+        Some(Kind::Pdf) => preview_origin::link(visit, subject).await.map_or(Preview::None, Preview::Pdf),
         None => Preview::None,
     })
 }
