@@ -12,6 +12,7 @@ mod patience;
 mod reads;
 mod recall;
 mod refusal;
+mod rewrite;
 mod sign_in;
 
 use std::net::IpAddr;

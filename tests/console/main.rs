@@ -8,6 +8,7 @@ mod browser;
 mod support;
 
 mod access;
+mod attributes;
 mod buckets;
 mod commands;
 mod copies;

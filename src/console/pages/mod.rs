@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod archive;
+pub mod attributes;
 pub mod browse;
 pub mod buckets;
 pub mod bytes;
@@ -36,6 +37,7 @@ pub const SCREENS: &[&[Row]] = &[
     object::ROWS,
     bytes::ROWS,
     change::ROWS,
+    attributes::ROWS,
     upload::ROWS,
     properties::ROWS,
     policy::ROWS,

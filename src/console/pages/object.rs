@@ -10,6 +10,7 @@ use myfsio_actors::names::{ObjectKey, VersionId};
 use myfsio_actors::storage::{Bucket, Object, Versioning};
 use serde_json::json;
 
+use super::attributes::Editable;
 use super::preview::{self, Preview, Subject};
 use crate::console::commands::{self, Command};
 use crate::console::failure::Failure;
@@ -72,6 +73,9 @@ struct ObjectPage {
     lock: Option<Lock>,
     versions: Vec<VersionRow>,
     preview: Preview,
+    /// What of the current object can be edited.
+    editable: Option<Editable>,
+    keeps_versions: bool,
     download: String,
     may_write: bool,
     may_delete: bool,
@@ -154,11 +158,14 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
     }
     let endpoint = asker.endpoint();
     let region = &visit.console.node.settings.region;
+    let is_current = version.is_none() || versions.iter().any(|row| row.is_shown && row.is_latest);
     let subject = Subject { bucket: &bucket, key: &key, version, object: &object };
     let view = ObjectPage {
         page: around,
         folder: key.as_str().rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default(),
-        is_current: version.is_none() || versions.iter().any(|row| row.is_shown && row.is_latest),
+        editable: (is_current && may("s3:PutObject")).then(|| Editable::of(&object)),
+        is_current,
+        keeps_versions: bucket.versioning == Versioning::Enabled,
         size: bytes(object.size),
         exact_size: count(object.size),
         modified: When::of(object.stamp),
