@@ -13,6 +13,7 @@ mod commands;
 mod cookies;
 mod counts;
 mod csrf;
+mod diff;
 mod effort;
 mod failure;
 mod forms;

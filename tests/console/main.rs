@@ -11,6 +11,7 @@ mod access;
 mod attributes;
 mod buckets;
 mod commands;
+mod compare;
 mod copies;
 mod forgery;
 mod go;

@@ -7,6 +7,7 @@ pub mod browse;
 pub mod buckets;
 pub mod bytes;
 pub mod change;
+pub mod compare;
 pub mod error;
 pub mod go;
 pub mod groups;
@@ -38,6 +39,7 @@ pub const SCREENS: &[&[Row]] = &[
     bytes::ROWS,
     change::ROWS,
     attributes::ROWS,
+    compare::ROWS,
     upload::ROWS,
     properties::ROWS,
     policy::ROWS,

@@ -7,7 +7,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderV
 use askama::Template;
 use myfsio_actors::bucket_config::RetentionMode;
 use myfsio_actors::names::{ObjectKey, VersionId};
-use myfsio_actors::storage::{Bucket, Object, Versioning};
+use myfsio_actors::storage::{Attributes, Bucket, Object, VersionEntry, Versioning};
 use serde_json::json;
 
 use super::attributes::Editable;
@@ -32,20 +32,34 @@ pub const ROWS: &[Row] = &[
 /// Versions on the page.
 const VERSIONS_MAX: usize = 100;
 
-struct VersionRow {
-    id: String,
-    is_latest: bool,
-    is_marker: bool,
-    is_shown: bool,
-    modified: When,
-    size: String,
-    address: String,
+/// A version, as lists of them show it.
+pub struct VersionRow {
+    /// Its id.
+    pub id: String,
+    /// Whether it is the current one.
+    pub is_latest: bool,
+    /// Whether it is a delete marker.
+    pub is_marker: bool,
+    /// Whether it is the one that the page is of.
+    pub is_shown: bool,
+    /// When it was written.
+    pub modified: When,
+    /// Its size.
+    pub size: String,
+    /// Its page, without the base.
+    pub address: String,
+    /// Where it is compared with the one that the page is of; empty for itself and for markers.
+    pub comparison: String,
 }
 
-struct Lock {
-    mode: &'static str,
-    until: Option<When>,
-    is_held: bool,
+/// What keeps a version from being deleted.
+pub struct Lock {
+    /// How strong its retention is; empty without one.
+    pub mode: &'static str,
+    /// Until when that lasts.
+    pub until: Option<When>,
+    /// Whether there is a legal hold.
+    pub is_held: bool,
 }
 
 #[derive(Template)]
@@ -135,16 +149,6 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
     let id = version.map(|version| version.to_string()).unwrap_or_default();
     let attributes = &object.attributes;
     let address = |page: &str| links::link(&["buckets", name, page], &[("key", key.as_str()), ("version", &id)]);
-    let headers = [
-        ("Cache-Control", &attributes.cache_control),
-        ("Content-Disposition", &attributes.content_disposition),
-        ("Content-Encoding", &attributes.content_encoding),
-        ("Content-Language", &attributes.content_language),
-        ("Expires", &attributes.expires),
-        ("x-amz-website-redirect-location", &attributes.website_redirect),
-        ("x-amz-storage-class", &attributes.storage_class),
-    ];
-    let headers = headers.into_iter().filter_map(|(name, value)| Some((name, legible(value.as_deref()?)))).collect();
     let tags = attributes.tags.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n");
     let shown_key = legible(key.as_str());
     let title = shown_key.rsplit('/').find(|part| !part.is_empty()).unwrap_or("/").to_owned();
@@ -170,11 +174,11 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
         exact_size: count(object.size),
         modified: When::of(object.stamp),
         etag: object.etag.to_string(),
-        content_type: legible(attributes.content_type.as_deref().unwrap_or("binary/octet-stream")),
+        content_type: content_type(attributes),
         encryption: encryption(visit, &object),
         facts: facts(visit, &subject).await?,
         owner: visit.console.node.access.owner_name(&object.owner).unwrap_or_default(),
-        headers,
+        headers: headers(attributes),
         metadata: attributes.user_metadata.iter().map(|(name, value)| (legible(name), legible(value))).collect(),
         tags: may("s3:GetObjectTagging").then_some(tags),
         lock: bucket.config.object_lock.as_ref().and(may("s3:GetObjectRetention").then(|| lock(&object))),
@@ -202,7 +206,8 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
     Ok(response)
 }
 
-async fn versions(
+/// Versions of a key, the newest first. `shown`: the one that the page is of; none is the current one. Errs: as ListObjectVersions.
+pub async fn versions(
     asker: &Asker,
     bucket: &Arc<Bucket>,
     key: &ObjectKey,
@@ -210,20 +215,46 @@ async fn versions(
 ) -> Result<Vec<VersionRow>, Refusal> {
     let wanted = VersionsWanted { prefix: key.as_str().to_owned(), limit: VERSIONS_MAX, ..VersionsWanted::default() };
     let page = asker.versions(bucket, wanted).await?;
-    let of_key = page.entries.into_iter().filter(|entry| entry.key == *key);
-    let row = |entry: myfsio_actors::storage::VersionEntry| {
+    let of_key: Vec<_> = page.entries.into_iter().filter(|entry| entry.key == *key).collect();
+    let is_shown = |entry: &VersionEntry| shown.map_or(entry.is_latest, |shown| shown == entry.version_id);
+    // A marker has nothing to be compared.
+    let base = of_key.iter().find(|entry| is_shown(entry) && entry.object.is_some());
+    let base = base.map(|entry| entry.version_id.to_string());
+    let row = |entry: VersionEntry| {
         let id = entry.version_id.to_string();
+        let against = base.as_deref().filter(|base| entry.object.is_some() && *base != id);
+        let comparison = against.map(|base| links::comparison(bucket.name.as_str(), key.as_str(), &id, base));
         VersionRow {
+            comparison: comparison.unwrap_or_default(),
             is_latest: entry.is_latest,
             is_marker: entry.object.is_none(),
-            is_shown: shown.map_or(entry.is_latest, |shown| shown == entry.version_id),
+            is_shown: is_shown(&entry),
             modified: When::of(entry.last_modified),
             size: entry.object.as_ref().map(|object| bytes(object.size)).unwrap_or_default(),
             address: links::object(bucket.name.as_str(), key.as_str(), &id),
             id,
         }
     };
-    Ok(of_key.map(row).collect())
+    Ok(of_key.into_iter().map(row).collect())
+}
+
+/// What kind of object it is, as it is told.
+pub fn content_type(attributes: &Attributes) -> String {
+    legible(attributes.content_type.as_deref().unwrap_or("binary/octet-stream"))
+}
+
+/// The other headers that its writer gave it.
+pub fn headers(attributes: &Attributes) -> Vec<(&'static str, String)> {
+    let headers = [
+        ("Cache-Control", &attributes.cache_control),
+        ("Content-Disposition", &attributes.content_disposition),
+        ("Content-Encoding", &attributes.content_encoding),
+        ("Content-Language", &attributes.content_language),
+        ("Expires", &attributes.expires),
+        ("x-amz-website-redirect-location", &attributes.website_redirect),
+        ("x-amz-storage-class", &attributes.storage_class),
+    ];
+    headers.into_iter().filter_map(|(name, value)| Some((name, legible(value.as_deref()?)))).collect()
 }
 
 fn encryption(visit: &Visit, object: &Object) -> &'static str {
@@ -233,7 +264,8 @@ fn encryption(visit: &Visit, object: &Object) -> &'static str {
     }
 }
 
-fn lock(object: &Object) -> Lock {
+/// The lock of an object.
+pub fn lock(object: &Object) -> Lock {
     let retention = object.controls.retention;
     Lock {
         mode: match retention.map(|retention| retention.mode) {
@@ -248,7 +280,7 @@ fn lock(object: &Object) -> Lock {
 
 /// What the head of an answer tells of an object: checksums, key, replication, when it will expire. Nothing, where it may not be read, or
 /// only with its owner's key.
-async fn facts(visit: &Visit, subject: &Subject<'_>) -> Result<Vec<(&'static str, String)>, Failure> {
+pub async fn facts(visit: &Visit, subject: &Subject<'_>) -> Result<Vec<(&'static str, String)>, Failure> {
     let t = &visit.t.object;
     let told = [
         ("x-amz-checksum-crc64nvme", "CRC64NVME"),

@@ -16,7 +16,7 @@ use crate::console::visit::Visit;
 use crate::within::{Asker, Wish, collect};
 
 /// Bytes of a text that are shown.
-const TEXT_BYTES_MAX: u64 = 256 * 1024;
+pub const TEXT_BYTES_MAX: u64 = 256 * 1024;
 /// Bytes at the end of a Parquet file that are asked for at first: most footers are within.
 const PARQUET_END_BYTES: u64 = 64 * 1024;
 
@@ -100,7 +100,7 @@ pub async fn of(visit: &Visit, subject: &Subject<'_>, view: &str) -> Result<Prev
 }
 
 /// Some bytes of the object, `length` of them from `first`; none where they may not be read, as of objects under customers' keys.
-async fn part(asker: &Asker, subject: &Subject<'_>, first: u64, length: u64) -> Result<Option<Bytes>, Failure> {
+pub async fn part(asker: &Asker, subject: &Subject<'_>, first: u64, length: u64) -> Result<Option<Bytes>, Failure> {
     let range = format!("bytes={first}-{}", first.saturating_add(length).saturating_sub(1));
     let id = subject.version.map(|version| version.to_string());
     let query: Vec<_> = id.as_deref().map(|id| ("versionId", id)).into_iter().collect();
