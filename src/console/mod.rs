@@ -25,6 +25,7 @@ mod notice;
 mod pages;
 pub(crate) mod parquet;
 mod preview_origin;
+mod qr;
 pub mod route;
 mod screens;
 mod service;

@@ -8,6 +8,7 @@
 
 mod changes;
 mod copy;
+mod link;
 mod patience;
 mod reads;
 mod recall;

@@ -20,6 +20,7 @@ mod home;
 mod iam;
 mod jobs;
 mod kms;
+mod links;
 mod matrix;
 mod monitor;
 mod names;

@@ -20,6 +20,7 @@ pub mod monitor;
 pub mod node;
 pub mod object;
 pub mod policy;
+pub mod presign;
 pub mod preview;
 pub mod properties;
 pub mod replication;
@@ -36,6 +37,7 @@ pub const SCREENS: &[&[Row]] = &[
     buckets::ROWS,
     browse::ROWS,
     object::ROWS,
+    presign::ROWS,
     bytes::ROWS,
     change::ROWS,
     attributes::ROWS,

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderValue};
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use askama::Template;
 use myfsio_actors::bucket_config::RetentionMode;
 use myfsio_actors::names::{ObjectKey, VersionId};
 use myfsio_actors::storage::{Attributes, Bucket, Object, VersionEntry, Versioning};
-use serde_json::json;
 
 use super::attributes::Editable;
+use super::presign::SignedUrl;
 use super::preview::{self, Preview, Subject};
 use crate::console::commands::{self, Command};
 use crate::console::failure::Failure;
@@ -23,11 +23,9 @@ use crate::console::visit::{Visit, render};
 use crate::within::{Asker, Refusal, VersionsWanted, Wish};
 
 /// Routes.
-pub const ROWS: &[Row] = &[
-    Row::get("/ui/buckets/{bucket}/object", SIGNED_IN, |visit| Box::pin(show(visit))).tested_by("key=folder%2Fa.txt"),
-    Row::post("/ui/buckets/{bucket}/presign", SIGNED_IN, |visit| Box::pin(presign(visit)))
-        .tested_by("key=folder%2Fa.txt&method=GET&expires=60"),
-];
+pub const ROWS: &[Row] =
+    &[Row::get("/ui/buckets/{bucket}/object", SIGNED_IN, |visit| Box::pin(show(visit)))
+        .tested_by("key=folder%2Fa.txt")];
 
 /// Versions on the page.
 const VERSIONS_MAX: usize = 100;
@@ -99,42 +97,13 @@ struct ObjectPage {
     commands: Vec<Command>,
 }
 
-/// A presigned URL, which is shown once.
-struct SignedUrl {
-    url: String,
-    curl: String,
-}
-
 async fn show(visit: Visit) -> Outcome {
     page(&visit, None, "GET".to_owned(), "900".to_owned()).await
 }
 
-async fn presign(visit: Visit) -> Outcome {
-    let bucket = visit.bucket().await?;
-    let key = visit.key()?;
-    let method = visit.form.text("method").to_owned();
-    let expires = visit.form.text("expires").to_owned();
-    let seconds: u64 = expires.parse().map_err(|_| Failure::input(visit.t.object.presign_wrong))?;
-    let path = key.as_str().split('/').map(links::encode).collect::<Vec<_>>().join("/");
-    let asked = json!({ "method": method, "expires_in": seconds });
-    let told = visit.asker()?.json(Method::POST, &format!("/presign/{}/{path}", bucket.name), Some(&asked)).await?;
-    let url = told.get("url").and_then(|url| url.as_str()).unwrap_or_default().to_owned();
-    let how = match method.to_ascii_uppercase().as_str() {
-        "PUT" => "--upload-file FILE ",
-        "DELETE" => "--request DELETE ",
-        _ => "--remote-name-all ",
-    };
-    let signed = SignedUrl { curl: format!("curl --fail {how}'{}'", url.replace('\'', "%27")), url };
-    if visit.wants_json() {
-        return crate::console::visit::json(&json!({ "url": signed.url, "expires_in": seconds }));
-    }
-    let mut response = page(&visit, Some(signed), method, expires).await?;
-    // As good as a credential: never compressed beside what others may have written.
-    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
-    Ok(response)
-}
-
-async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: String) -> Outcome {
+/// The page of an object. `url`: a link that was made, shown once; `method` and `expires`: what the form for links says. Errs: as
+/// HeadObject.
+pub async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: String) -> Outcome {
     let bucket = visit.bucket().await?;
     let asker = visit.asker()?;
     let (key, version) = (visit.key()?, visit.version()?);
