@@ -17,14 +17,15 @@ const freePort = () => new Promise((resolve) => {
   });
 });
 
-/** Starts a node and a browser. Stop both with `stop()`. `prepare` is given the node's folder before it starts. */
+/** Starts a node and a browser. Stop both with `stop()`. `settings` may be made of the console's port; `prepare` is given the node's folder before it starts. */
 export async function start(settings = {}, prepare = async () => {}) {
   const folder = await mkdtemp(join(tmpdir(), "myfsio-e2e-"));
   await prepare(join(folder, "data"));
   const [port, uiPort] = [await freePort(), await freePort()];
   const environment = {
     HOME: folder, HOST: "127.0.0.1", PORT: `${port}`, UI_PORT: `${uiPort}`, STORAGE_ROOT: join(folder, "data"),
-    JOURNAL_SEGMENT_BYTES: "4194304", LOG_LEVEL: "warn", ...settings,
+    JOURNAL_SEGMENT_BYTES: "4194304", LOG_LEVEL: "warn",
+    ...(typeof settings === "function" ? settings(uiPort) : settings),
   };
   const child = spawn(BINARY, [], { cwd: folder, env: environment, stdio: "ignore" });
   const api = `http://127.0.0.1:${port}`;

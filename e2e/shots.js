@@ -42,8 +42,9 @@ await put("/website");
 await put("/bucket-policy/website", JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Principal: "*", Action: ["s3:GetObject"], Resource: ["arn:aws:s3:::website/*"] }] }));
 await put("/empty-bucket");
 for (let at = 0; at < 24; at += 1) await put(`/photos/2026/holiday/IMG_${1000 + at}.jpg`, Buffer.alloc(3000 * (at + 7)));
-await put("/photos/readme.md", "# Photos\n\nEverything by year, then by occasion.\n", { "content-type": "text/markdown" });
-await put("/photos/readme.md", "# Photos\n\nEverything by year, then by occasion, then by number.\n", { "content-type": "text/markdown" });
+const version = async (text) => (await put("/photos/readme.md", text, { "content-type": "text/markdown" })).headers.get("x-amz-version-id");
+const older = await version("# Photos\n\nEverything by year, then by occasion.\n");
+const newer = await version("# Photos\n\nEverything by year, then by occasion, then by number.\n");
 await put("/photos/a rather long key that goes on/and on/and-never-seems-to-come-to-its-end.tar.zst", Buffer.alloc(9000));
 await put("/website/index.html", "<h1>Hello</h1>");
 await put("/photos/people.parquet", await readFile(join(import.meta.dirname, "../tests/fixtures/people.parquet")));
@@ -80,6 +81,7 @@ const screens = {
   folder: "/ui/buckets/photos/browse?prefix=2026%2Fholiday%2F",
   empty: "/ui/buckets/empty-bucket/browse",
   object: "/ui/buckets/photos/object?key=readme.md",
+  compare: `/ui/buckets/photos/compare?key=readme.md&version=${older}&other=${newer}`,
   parquet: "/ui/buckets/photos/object?key=people.parquet",
   go: "/ui/buckets",
   "delete-bucket": "/ui/buckets/empty-bucket/delete",

@@ -35,7 +35,7 @@ use crate::admin_socket;
 use crate::backup::sources;
 use crate::cli::Mode;
 use crate::config::{Config, Durability, Secret};
-use crate::console::{self, Console, ConsoleSettings};
+use crate::console::{self, Console, ConsoleSettings, PreviewOrigin};
 use crate::data_owner::refuse_root_of_others;
 use crate::import;
 use crate::jobs::{self, Jobs};
@@ -206,6 +206,7 @@ pub fn at_own_socket<T: Send + 'static>(
 /// A node without its listeners.
 struct Running {
     node: Arc<Node>,
+    sealer: Sealer,
     seeded: Option<SeededAdmin>,
     access_logs: access_log::Delivery,
     sampler: Sampler,
@@ -223,7 +224,7 @@ impl Running {
         let kms = start_kms(config, &storage, &audit, &clock)?;
         let (access, seeded) = start_access(config, &sealer, &audit, &clock)?;
         let replication = start_replication(config, &sealer, (&storage, &kms, &audit), &clock)?;
-        let notifier = start_notifier(config, sealer, &storage, &clock)?;
+        let notifier = start_notifier(config, sealer.clone(), &storage, &clock)?;
         let day = Day::of_seconds(config.lifecycle_day_seconds);
         let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
         let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
@@ -253,7 +254,7 @@ impl Running {
         node.scrub.watch_load(move || under_way.upgrade().map_or(0, |node| node.under_way()));
         let sampler = sampler::start(&node, &config.storage_root);
         let uses = key_uses::start(&node);
-        Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, uses, exporter, node, seeded })
+        Ok(Self { access_logs: access_log::start(Arc::clone(&node)), sampler, uses, exporter, node, sealer, seeded })
     }
 
     /// Tells the first administrator's secret if it was made for this command, and stops.
@@ -324,7 +325,8 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
     let running = Running::start(&config).await?;
     let settings = ServerSettings { tls, ..server_settings(&config, &running.node) };
     let workers = jobs::start(&running.node);
-    let console = Arc::new(Console::new(Arc::clone(&running.node), console_settings(&config, addresses.api.port())));
+    let of_console = console_settings(&config, addresses.api.port());
+    let console = Arc::new(Console::new(Arc::clone(&running.node), of_console, running.sealer.clone()));
     let ui = ui.map(|listener| (listener, Arc::clone(&console)));
     let (server, stopper) = server::serve(&running.node, listener, websites, ui, &settings).map_err(RunError::Start)?;
     let run = run_folder(&config.storage_root);
@@ -434,6 +436,7 @@ fn console_settings(config: &Config, api_port: u16) -> ConsoleSettings {
         api_port,
         page_size: config.ui_page_size,
         base_url: config.ui_base_url.as_deref().and_then(|url| url.parse().ok()),
+        preview_origin: config.console_preview_origin.as_deref().and_then(PreviewOrigin::of),
         sessions_path: config.storage_root.join(".myfsio.sys/config/console_sessions.json"),
     }
 }

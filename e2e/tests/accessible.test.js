@@ -14,6 +14,7 @@ before(async () => {
   const put = async (path, body, headers) => {
     const answer = await node.s3("PUT", path, body, headers);
     assert.ok(answer.ok, `${path}: ${answer.status}`);
+    return answer.headers.get("x-amz-version-id");
   };
   const post = async (path, body) => {
     const answer = await node.s3("POST", path, JSON.stringify(body));
@@ -39,7 +40,10 @@ before(async () => {
   await put(`/_myfsio/iam/groups/team/attached/${encodeURIComponent(policy)}`);
   const bucket = "/ui/buckets/files";
   await put("/files/people.parquet", await readFile(join(import.meta.dirname, "../../tests/fixtures/people.parquet")));
-  screens = ["/ui", "/ui/go", "/ui/go?q=files", `${bucket}/object?key=people.parquet`, "/ui/buckets", "/ui/buckets/create", "/ui/buckets?sort=old", `${bucket}/browse`, `${bucket}/browse?sort=size`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
+  await put("/kept");
+  await put("/kept?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>");
+  const [older, newer] = [await put("/kept/a.txt", "one\ntwo\n"), await put("/kept/a.txt", "one\n2\n")];
+  screens = ["/ui/buckets/kept/object?key=a.txt", `/ui/buckets/kept/compare?key=a.txt&version=${older}&other=${newer}`, "/ui", "/ui/go", "/ui/go?q=files", `${bucket}/object?key=people.parquet`, "/ui/buckets", "/ui/buckets/create", "/ui/buckets?sort=old", `${bucket}/browse`, `${bucket}/browse?sort=size`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
     `${bucket}/delete`, `${bucket}/properties`, `${bucket}/policy`, `${bucket}/lifecycle`, `${bucket}/document?name=cors`,
     `${bucket}/replication`, "/ui/buckets/copy/replication", "/ui/connections", `/ui/connections/${connection}`, "/ui/kms", `/ui/kms/${key}`,
     "/ui/iam", `/ui/iam/${user}`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",

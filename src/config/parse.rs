@@ -126,6 +126,20 @@ pub fn url_with_path(raw: Given<'_>) -> Parsed<Option<String>> {
     })
 }
 
+/// An origin that headers can name beside others (CSP Level 3, host-source): a name or an IPv4 address, in lower case and without the
+/// port that its scheme has anyway.
+pub fn preview_origin(raw: Given<'_>) -> Parsed<Option<String>> {
+    let Some(url) = base_url(raw)? else { return Ok(None) };
+    let origin = url.to_ascii_lowercase();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+    let (scheme, authority) = origin.split_once("://").unwrap_or_default();
+    if !authority.bytes().all(is_plain) {
+        return Err(format!("{url:?} must name a host or an IPv4 address: no policy of a page can name others"));
+    }
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    Ok(Some(format!("{scheme}://{}", authority.strip_suffix(usual).unwrap_or(authority))))
+}
+
 /// Scheme and authority, and the path without its last slash.
 fn origin_and_path(text: &str) -> Parsed<(String, String)> {
     let refused = |why: &str| format!("{text:?} {why}");
@@ -350,6 +364,26 @@ mod tests {
         assert_eq!(url("https://h:8/a/b-c/"), Ok(Some("https://h:8/a/b-c".to_owned())));
         for bad in ["https://h//a", "https://h/a b", "https://h/%2e", "https://h/a?q", "https://h/'", "/a"] {
             assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_of_previews_are_what_policies_name() {
+        let origin = |text: &str| preview_origin(one(text).as_ref());
+        for (text, read) in [
+            ("https://Previews.Example.com/", "https://previews.example.com"),
+            ("https://p:443", "https://p"),
+            ("http://p:80", "http://p"),
+            ("http://p:443", "http://p:443"),
+            ("http://127.0.0.1:5100", "http://127.0.0.1:5100"),
+        ] {
+            assert_eq!(origin(text), Ok(Some(read.to_owned())), "{text}");
+        }
+        assert_eq!(preview_origin(None), Ok(None));
+        for bad in
+            ["previews", "https://p/x", "https://u@p", "http://[::1]:5100", "ftp://p", "https://*.p", "https://p;x"]
+        {
+            assert!(origin(bad).is_err(), "{bad}");
         }
     }
 

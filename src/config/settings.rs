@@ -72,6 +72,8 @@ settings! {
             "Public http or https URL of the API, for presigned URLs. Unset: forwarded headers of trusted proxies, else the host of the request.";
         "UI_BASE_URL" ui_base_url: Option<String> = Text Unset, parse::url_with_path,
             "Public http or https URL of the console, without `/ui`; its path stands before `/ui` on the way through a proxy. Unset: the host of the request.";
+        "CONSOLE_PREVIEW_ORIGIN" console_preview_origin: Option<String> = Text Unset, parse::preview_origin,
+            "Another http or https origin by which browsers reach the console's port, for previews of PDF files alone: `https://previews.example.com`. Unset: PDF files are only downloaded.";
         "TRUSTED_PROXIES" trusted_proxies: TrustedProxies = List Unset, parse::trusted_proxies,
             "Addresses or CIDR ranges of proxies whose forwarded headers are believed; `none` for no proxy at all. Unset: loopback and private ranges, and those only for the host and scheme of generated URLs.";
         "BASE_DOMAINS" base_domains: Vec<String> = List Unset, parse::domains,

@@ -74,6 +74,7 @@ mod tests {
             api_port: 5000,
             page_size: 100,
             base_url: base.map(|base| base.parse().unwrap()),
+            preview_origin: None,
             sessions_path: "x".into(),
         }
     }

@@ -70,7 +70,13 @@ mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     fn judged(headers: &[(&'static str, &'static str)]) -> bool {
-        let settings = ConsoleSettings { api_port: 5000, page_size: 100, base_url: None, sessions_path: "x".into() };
+        let settings = ConsoleSettings {
+            api_port: 5000,
+            page_size: 100,
+            base_url: None,
+            preview_origin: None,
+            sessions_path: "x".into(),
+        };
         let mut head = RequestHead::default();
         for (name, value) in [("host", "node:5100")].iter().chain(headers) {
             head.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -41,6 +41,11 @@ pub fn object(bucket: &str, key: &str, version: &str) -> String {
     link(&["buckets", bucket, "object"], &[("key", key), ("version", version)])
 }
 
+/// Two versions of an object side by side, the first on the left.
+pub fn comparison(bucket: &str, key: &str, version: &str, other: &str) -> String {
+    link(&["buckets", bucket, "compare"], &[("key", key), ("version", version), ("other", other)])
+}
+
 /// Where a log-in goes on to, if that is a page of ours: a path, never another host.
 pub fn safe_next(next: &str) -> &str {
     let is_page = next == "/ui" || next.starts_with("/ui/") || next.starts_with("/ui?");

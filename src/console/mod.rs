@@ -14,6 +14,7 @@ mod cookies;
 mod counts;
 mod csrf;
 mod csv;
+mod diff;
 mod effort;
 mod failure;
 mod forms;
@@ -24,6 +25,8 @@ mod links;
 mod notice;
 mod pages;
 pub(crate) mod parquet;
+mod preview_origin;
+mod qr;
 pub mod route;
 mod screens;
 mod service;
@@ -41,7 +44,10 @@ mod zip;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use myfsio_actors::seal::Sealer;
+
 pub use address::BaseUrl;
+pub use preview_origin::PreviewOrigin;
 pub use service::answer;
 pub use socket::{ConsoleSocket, listen};
 pub use store::Sessions;
@@ -57,6 +63,8 @@ pub struct ConsoleSettings {
     pub page_size: usize,
     /// Where browsers reach the console, if that is not the request's own host.
     pub base_url: Option<BaseUrl>,
+    /// Where previews are shown that no page of the console may show itself; none shows none.
+    pub preview_origin: Option<PreviewOrigin>,
     /// File of the sessions.
     pub sessions_path: PathBuf,
 }
@@ -71,13 +79,15 @@ pub struct Console {
     assets: assets::Assets,
     /// What folders take, as far as it is counted.
     counts: counts::Counts,
+    /// Seals what browsers carry from here to the origin of previews.
+    sealer: Sealer,
 }
 
 impl Console {
     /// The console of a node. Sessions of the last run go on.
-    pub fn new(node: Arc<Node>, settings: ConsoleSettings) -> Self {
+    pub fn new(node: Arc<Node>, settings: ConsoleSettings, sealer: Sealer) -> Self {
         let sessions = Sessions::open(settings.sessions_path.clone(), node.clock.now());
-        Self { node, settings, sessions, assets: assets::Assets::load(), counts: counts::Counts::default() }
+        Self { node, settings, sessions, assets: assets::Assets::load(), counts: counts::Counts::default(), sealer }
     }
 
     /// The node that it shows.

@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::forms::Fields;
 use super::route::{self, Body, Found, Outcome, Row};
 use super::visit::{SignedIn, Visit, words};
-use super::{Console, assets, headers, links, pages};
+use super::{Console, assets, headers, links, pages, preview_origin};
 use crate::admin::health::health;
 use crate::within::{self, Asker};
 
@@ -26,6 +26,12 @@ const COMPRESSED_BYTES_MIN: usize = 1024;
 
 /// Answers a request to the console.
 pub async fn answer(console: &Arc<Console>, mut head: RequestHead, payload: Payload) -> Response<BoxBody> {
+    if let Some(origin) = console.settings.preview_origin.as_ref().filter(|origin| origin.is_asked(&head)) {
+        let secure = within::is_secure(&console.node, &head) || origin.text().starts_with("https:");
+        let mut response = preview_origin::answer(console, &head).await;
+        headers::add_to_preview(&mut response, secure);
+        return response.into();
+    }
     strip_base(&mut head, console.settings.base());
     let takes_gzip = takes_gzip(&head);
     let secure = within::is_secure(&console.node, &head)

@@ -22,6 +22,8 @@ pub struct Deployment {
     pub api_base_url: Option<String>,
     /// Public URL of the console.
     pub ui_base_url: Option<String>,
+    /// Where the console shows previews of PDF files.
+    pub console_preview_origin: Option<String>,
     /// Whether an operator listed the proxies that are believed.
     pub names_proxies: bool,
     /// Whether SECRET_KEY is an operator's own.
@@ -47,6 +49,7 @@ impl Deployment {
             has_tls: config.tls_cert_path.is_some(),
             api_base_url: config.api_base_url.clone(),
             ui_base_url: config.ui_base_url.clone(),
+            console_preview_origin: config.console_preview_origin.clone(),
             names_proxies: config.trusted_proxies.explicit,
             has_secret_key: config.secret_key.is_some(),
             master_key_beside_data: encrypts
@@ -68,6 +71,7 @@ impl Default for Deployment {
             has_tls: false,
             api_base_url: None,
             ui_base_url: None,
+            console_preview_origin: None,
             names_proxies: false,
             has_secret_key: true,
             master_key_beside_data: false,

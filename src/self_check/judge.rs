@@ -59,6 +59,7 @@ pub fn judge(deployment: &Deployment, facts: &Facts) -> Vec<Check> {
         master_key(deployment),
         tls(deployment),
         public_urls(deployment),
+        previews(deployment),
         clock(facts),
         open_files(deployment, facts),
     ]
@@ -254,6 +255,34 @@ fn public_urls(deployment: &Deployment) -> Check {
     }
 }
 
+fn host_of(url: &str) -> &str {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+}
+
+fn previews(deployment: &Deployment) -> Check {
+    let (id, title) = ("preview-origin", "Previews of PDF files");
+    let Deployment { console_preview_origin: origin, ui_base_url, .. } = deployment;
+    match (origin, ui_base_url) {
+        (None, _) => check(id, title, Verdict::Good, "PDF files are downloaded, not shown.", ""),
+        (Some(previews), Some(ui)) if is_https(origin) != is_https(ui_base_url) => {
+            let advice =
+                "Give CONSOLE_PREVIEW_ORIGIN the scheme of UI_BASE_URL: browsers show nothing else within a page.";
+            check(id, title, Verdict::Warn, format!("{previews} and {ui} have different schemes."), advice)
+        }
+        (Some(previews), Some(ui)) if host_of(previews).eq_ignore_ascii_case(host_of(ui)) => {
+            let advice = "Give previews a host name of their own: browsers send cookies to every port of a host.";
+            check(id, title, Verdict::Note, format!("{previews} is another port of the console's host."), advice)
+        }
+        (Some(previews), None) if !deployment.host.is_loopback() => {
+            let found = format!("They are at {previews}, and UI_BASE_URL is not set.");
+            let advice = "Set UI_BASE_URL, so that a page may show them whatever a proxy does to the host.";
+            check(id, title, Verdict::Note, found, advice)
+        }
+        (Some(previews), _) => check(id, title, Verdict::Good, format!("They are shown, at {previews}."), ""),
+    }
+}
+
 fn clock(facts: &Facts) -> Check {
     let (id, title) = ("clock", "Clock");
     let now = Stamp(facts.now.seconds().saturating_mul(1_000_000_000)).rfc3339();
@@ -345,6 +374,7 @@ mod tests {
             has_secret_key: false,
             master_key_beside_data: true,
             api_base_url: Some("https://s3".to_owned()),
+            console_preview_origin: Some("https://previews".to_owned()),
             connections_max: 100,
             ..Deployment::default()
         };
@@ -362,6 +392,22 @@ mod tests {
             assert_eq!(verdict("tls", &behind, &healthy()) == Verdict::Good, is_good, "{api} {ui}");
         }
         assert_eq!(verdict("tls", &Deployment { has_tls: true, ..open }, &healthy()), Verdict::Good);
+    }
+
+    #[test]
+    fn previews_have_a_host_of_their_own() {
+        for (previews, ui, expected) in [
+            (None, Some("https://ui"), Verdict::Good),
+            (Some("https://previews"), Some("https://ui/x"), Verdict::Good),
+            (Some("http://previews"), Some("https://ui"), Verdict::Warn),
+            (Some("https://UI:444"), Some("https://ui:443"), Verdict::Note),
+            (Some("http://localhost:5100"), None, Verdict::Good),
+        ] {
+            let url = |url: Option<&str>| url.map(str::to_owned);
+            let (console_preview_origin, ui_base_url) = (url(previews), url(ui));
+            let deployment = Deployment { console_preview_origin, ui_base_url, ..Deployment::default() };
+            assert_eq!(verdict("preview-origin", &deployment, &healthy()), expected, "{previews:?} {ui:?}");
+        }
     }
 
     #[test]

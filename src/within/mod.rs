@@ -8,10 +8,12 @@
 
 mod changes;
 mod copy;
+mod link;
 mod patience;
 mod reads;
 mod recall;
 mod refusal;
+mod rewrite;
 mod sign_in;
 
 use std::net::IpAddr;

@@ -10,6 +10,7 @@ use crate::world;
 const WITHOUT: &[&str] = &[
     "/ui",
     "/ui/account",
+    "/ui/buckets/{bucket}/compare",
     "/ui/buckets/{bucket}/document",
     "/ui/buckets/create",
     "/ui/go",

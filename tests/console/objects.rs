@@ -164,6 +164,9 @@ async fn a_link_is_made_and_works() {
     let url = made.texts("#signed-url").remove(0);
     let target = url.strip_prefix(&node.node.endpoint()).expect("a URL of the API");
     assert_eq!(node.node.ask_as(None, "GET", target, &[], b"").body, b"text");
+    let told = made.texts(".signed dd").join(" | ");
+    assert!(told.starts_with("GET | reader reader | 20") && told.contains(" UTC (1 minute) | 127.0.0.1:"), "{told}");
+    assert_eq!(made.attributes(".signed svg.qr path", "d").len(), 1);
     let fields = [("expires", "604801")];
     assert_eq!(reader.submit(&page, "/ui/buckets/shared/presign", &fields).await.status, 400);
     let fields = [("method", "PUT")];

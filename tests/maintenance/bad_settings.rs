@@ -14,6 +14,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("API_BASE_URL", "ftp://files.example", "must start with http:// or https://"),
     ("API_BASE_URL", "https://s3.example/path", "no path"),
     ("UI_BASE_URL", "nothing", "must start with http:// or https://"),
+    ("CONSOLE_PREVIEW_ORIGIN", "https://previews.example/path", "no path"),
+    ("CONSOLE_PREVIEW_ORIGIN", "http://[::1]:5100", "must name a host or an IPv4 address"),
     ("TRUSTED_PROXIES", "10.0.0.0/33", "is no address and no CIDR range"),
     ("BASE_DOMAINS", "under_score.example", "is no domain name"),
     ("WEBSITE_DOMAINS", "-x.example", "is no domain name"),

@@ -3,7 +3,7 @@
 //! What a browser shows is never of the kind that the object claims, but of one from the list, and runs nothing: it is sandboxed and
 //! told to load nothing.
 
-use actix_http::Response;
+use actix_http::{RequestHead, Response};
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::Method;
@@ -17,7 +17,7 @@ use crate::console::failure::Failure;
 use crate::console::headers::OBJECT_POLICY;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
 use crate::console::visit::Visit;
-use crate::within::Wish;
+use crate::within::{Asker, Place, Refusal, Wish};
 
 /// Routes.
 pub const ROWS: &[Row] = &[
@@ -39,11 +39,13 @@ pub enum Kind {
     Text,
     /// As the schema of a Parquet file, written by the page.
     Parquet,
+    /// As a PDF, whose viewer runs more than a page of the console may: from an origin of its own alone.
+    Pdf,
 }
 
 /// Ends of keys, and how such objects can be shown. SVG is no image here, since it may hold scripts, nor is HTML text to be shown as
 /// such.
-const KINDS: [(&[&str], Kind); 13] = [
+const KINDS: [(&[&str], Kind); 14] = [
     (&["png"], Kind::Image("image/png")),
     (&["jpg", "jpeg"], Kind::Image("image/jpeg")),
     (&["gif"], Kind::Image("image/gif")),
@@ -56,6 +58,7 @@ const KINDS: [(&[&str], Kind); 13] = [
     (&["wav"], Kind::Audio("audio/wav")),
     (&["flac"], Kind::Audio("audio/flac")),
     (&["parquet"], Kind::Parquet),
+    (&["pdf"], Kind::Pdf),
     (
         &[
             "txt", "md", "csv", "tsv", "json", "jsonl", "ndjson", "log", "xml", "yaml", "yml", "toml", "ini", "conf",
@@ -76,6 +79,7 @@ pub fn kind_of(key: &str, content_type: Option<&str>) -> Option<Kind> {
             Kind::Image(named) | Kind::Video(named) | Kind::Audio(named) => *named == given,
             Kind::Text => given.starts_with("text/") || given == "application/json",
             Kind::Parquet => given == "application/vnd.apache.parquet",
+            Kind::Pdf => given == "application/pdf",
         })
     })
 }
@@ -99,7 +103,7 @@ async fn view(visit: Visit) -> Outcome {
     let kind = match shown {
         Some(Kind::Image(kind) | Kind::Video(kind) | Kind::Audio(kind)) => kind,
         Some(Kind::Text) => "text/plain; charset=utf-8",
-        Some(Kind::Parquet) | None => return Err(Failure::input(visit.t.object.no_preview)),
+        Some(Kind::Parquet | Kind::Pdf) | None => return Err(Failure::input(visit.t.object.no_preview)),
     };
     let mut response = fetch(&visit).await?;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -110,14 +114,29 @@ async fn view(visit: Visit) -> Outcome {
 /// The object as the API gives it, with none of the headers that its writer chose.
 async fn fetch(visit: &Visit) -> Result<HttpResponse, Failure> {
     let (bucket, key, version) = (visit.bucket().await?, visit.key()?, visit.version()?);
-    let version = version.map(|version| version.to_string());
+    let mut response =
+        read(visit.asker()?, &visit.head, Place { bucket: &bucket.name, key: &key, version }, None).await?;
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(OBJECT_POLICY));
+    Ok(response)
+}
+
+/// The same for anybody. `head`: the browser's request, which may ask for a range. `etag`: what the object must still be. Errs: as
+/// GetObject.
+pub async fn read(
+    asker: &Asker,
+    head: &RequestHead,
+    place: Place<'_>,
+    etag: Option<&str>,
+) -> Result<HttpResponse, Refusal> {
+    let version = place.version.map(|version| version.to_string());
     let query: Vec<_> = version.as_deref().map(|version| ("versionId", version)).into_iter().collect();
-    let range = visit.head.headers.get(RANGE).and_then(|range| range.to_str().ok());
-    let headers: Vec<_> = range.map(|range| ("range", range)).into_iter().collect();
-    let method = if visit.head.method == Method::HEAD { Method::HEAD } else { Method::GET };
-    let wish =
-        Wish { method, bucket: Some(&bucket.name), key: Some(&key), query: &query, headers: &headers, payload: None };
-    Ok(bare(visit.asker()?.s3(wish).await?))
+    let range = head.headers.get(RANGE).and_then(|range| range.to_str().ok());
+    let mut headers: Vec<_> = range.map(|range| ("range", range)).into_iter().collect();
+    headers.extend(etag.map(|etag| ("if-match", etag)));
+    let method = if head.method == Method::HEAD { Method::HEAD } else { Method::GET };
+    let (bucket, key) = (Some(place.bucket), Some(place.key));
+    let answer = asker.s3(Wish { method, bucket, key, query: &query, headers: &headers, payload: None }).await?;
+    Ok(bare(answer))
 }
 
 fn bare(answer: Response<BoxBody>) -> HttpResponse {
@@ -128,17 +147,21 @@ fn bare(answer: Response<BoxBody>) -> HttpResponse {
             response.insert_header((name, value.clone()));
         }
     }
-    response.insert_header((CONTENT_SECURITY_POLICY, OBJECT_POLICY));
     response.body(answer.into_body())
 }
 
-/// `Content-Disposition` of a download (RFC 6266): the name in ASCII for old browsers, and as it is.
+/// `Content-Disposition` of a download.
 pub fn disposition(key: &str) -> String {
+    named("attachment", key)
+}
+
+/// `Content-Disposition` with the name of a file (RFC 6266): in ASCII for old browsers, and as it is.
+pub fn named(kind: &str, key: &str) -> String {
     let name = key.rsplit('/').find(|part| !part.is_empty()).unwrap_or("object");
     let plain =
         |c: char| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%' | ';') || c == ' ' { c } else { '_' };
     let ascii: String = name.chars().map(plain).take(200).collect();
-    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
 #[cfg(test)]
@@ -152,7 +175,9 @@ mod tests {
         assert_eq!(kind_of("page", Some("text/html; charset=x")), Some(Kind::Text));
         assert_eq!(kind_of("photo", Some("image/jpeg")), Some(Kind::Image("image/jpeg")));
         assert_eq!(kind_of("part-0", Some("application/vnd.apache.parquet")), Some(Kind::Parquet));
-        for (key, kind) in [("a.pdf", None), ("a.bin", Some("image/svg+xml")), ("dir.png/a", None), ("", None)] {
+        assert_eq!(kind_of("a.PDF", Some("text/html")), Some(Kind::Pdf));
+        assert_eq!(kind_of("paper", Some("application/pdf")), Some(Kind::Pdf));
+        for (key, kind) in [("a.bin", Some("image/svg+xml")), ("dir.png/a", None), ("", None)] {
             assert_eq!(kind_of(key, kind), None, "{key}");
         }
     }

@@ -2,10 +2,12 @@
 
 pub mod account;
 pub mod archive;
+pub mod attributes;
 pub mod browse;
 pub mod buckets;
 pub mod bytes;
 pub mod change;
+pub mod compare;
 pub mod create;
 pub mod error;
 pub mod go;
@@ -19,6 +21,7 @@ pub mod monitor;
 pub mod node;
 pub mod object;
 pub mod policy;
+pub mod presign;
 pub mod preview;
 pub mod properties;
 pub mod replication;
@@ -37,9 +40,12 @@ pub const SCREENS: &[&[Row]] = &[
     create::ROWS,
     browse::ROWS,
     object::ROWS,
+    presign::ROWS,
     bytes::ROWS,
     change::ROWS,
     undo::ROWS,
+    attributes::ROWS,
+    compare::ROWS,
     upload::ROWS,
     properties::ROWS,
     policy::ROWS,

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use askama::Template;
 use myfsio_actors::bucket_config::RetentionMode;
 use myfsio_actors::names::{ObjectKey, VersionId};
-use myfsio_actors::storage::{Bucket, Object, Versioning};
-use serde_json::json;
+use myfsio_actors::storage::{Attributes, Bucket, Object, VersionEntry, Versioning};
 
+use super::attributes::Editable;
+use super::presign::SignedUrl;
 use super::preview::{self, Preview, Subject};
 use crate::console::commands::{self, Command};
 use crate::console::failure::Failure;
+use crate::console::headers::page_policy_with_frames_of;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
@@ -20,29 +23,41 @@ use crate::console::visit::{Visit, render};
 use crate::within::{Asker, Refusal, VersionsWanted, Wish};
 
 /// Routes.
-pub const ROWS: &[Row] = &[
-    Row::get("/ui/buckets/{bucket}/object", SIGNED_IN, |visit| Box::pin(show(visit))).tested_by("key=folder%2Fa.txt"),
-    Row::post("/ui/buckets/{bucket}/presign", SIGNED_IN, |visit| Box::pin(presign(visit)))
-        .tested_by("key=folder%2Fa.txt&method=GET&expires=60"),
-];
+pub const ROWS: &[Row] =
+    &[Row::get("/ui/buckets/{bucket}/object", SIGNED_IN, |visit| Box::pin(show(visit)))
+        .tested_by("key=folder%2Fa.txt")];
 
 /// Versions on the page.
 const VERSIONS_MAX: usize = 100;
 
-struct VersionRow {
-    id: String,
-    is_latest: bool,
-    is_marker: bool,
-    is_shown: bool,
-    modified: When,
-    size: String,
-    address: String,
+/// A version, as lists of them show it.
+pub struct VersionRow {
+    /// Its id.
+    pub id: String,
+    /// Whether it is the current one.
+    pub is_latest: bool,
+    /// Whether it is a delete marker.
+    pub is_marker: bool,
+    /// Whether it is the one that the page is of.
+    pub is_shown: bool,
+    /// When it was written.
+    pub modified: When,
+    /// Its size.
+    pub size: String,
+    /// Its page, without the base.
+    pub address: String,
+    /// Where it is compared with the one that the page is of; empty for itself and for markers.
+    pub comparison: String,
 }
 
-struct Lock {
-    mode: &'static str,
-    until: Option<When>,
-    is_held: bool,
+/// What keeps a version from being deleted.
+pub struct Lock {
+    /// How strong its retention is; empty without one.
+    pub mode: &'static str,
+    /// Until when that lasts.
+    pub until: Option<When>,
+    /// Whether there is a legal hold.
+    pub is_held: bool,
 }
 
 #[derive(Template)]
@@ -70,6 +85,9 @@ struct ObjectPage {
     lock: Option<Lock>,
     versions: Vec<VersionRow>,
     preview: Preview,
+    /// What of the current object can be edited.
+    editable: Option<Editable>,
+    keeps_versions: bool,
     download: String,
     may_write: bool,
     may_delete: bool,
@@ -79,43 +97,13 @@ struct ObjectPage {
     commands: Vec<Command>,
 }
 
-/// A presigned URL, which is shown once.
-struct SignedUrl {
-    url: String,
-    curl: String,
-}
-
 async fn show(visit: Visit) -> Outcome {
     page(&visit, None, "GET".to_owned(), "900".to_owned()).await
 }
 
-async fn presign(visit: Visit) -> Outcome {
-    let bucket = visit.bucket().await?;
-    let key = visit.key()?;
-    let method = visit.form.text("method").to_owned();
-    let expires = visit.form.text("expires").to_owned();
-    let seconds: u64 = expires.parse().map_err(|_| Failure::input(visit.t.object.presign_wrong))?;
-    let path = key.as_str().split('/').map(links::encode).collect::<Vec<_>>().join("/");
-    let asked = json!({ "method": method, "expires_in": seconds });
-    let told = visit.asker()?.json(Method::POST, &format!("/presign/{}/{path}", bucket.name), Some(&asked)).await?;
-    let url = told.get("url").and_then(|url| url.as_str()).unwrap_or_default().to_owned();
-    let how = match method.to_ascii_uppercase().as_str() {
-        "PUT" => "--upload-file FILE ",
-        "DELETE" => "--request DELETE ",
-        _ => "--remote-name-all ",
-    };
-    let signed = SignedUrl { curl: format!("curl --fail {how}'{}'", url.replace('\'', "%27")), url };
-    if visit.wants_json() {
-        return crate::console::visit::json(&json!({ "url": signed.url, "expires_in": seconds }));
-    }
-    let mut response = page(&visit, Some(signed), method, expires).await?;
-    // As good as a credential: never compressed beside what others may have written.
-    let identity = actix_web::http::header::HeaderValue::from_static("identity");
-    response.headers_mut().insert(actix_web::http::header::CONTENT_ENCODING, identity);
-    Ok(response)
-}
-
-async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: String) -> Outcome {
+/// The page of an object. `url`: a link that was made, shown once; `method` and `expires`: what the form for links says. Errs: as
+/// HeadObject.
+pub async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: String) -> Outcome {
     let bucket = visit.bucket().await?;
     let asker = visit.asker()?;
     let (key, version) = (visit.key()?, visit.version()?);
@@ -130,16 +118,6 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
     let id = version.map(|version| version.to_string()).unwrap_or_default();
     let attributes = &object.attributes;
     let address = |page: &str| links::link(&["buckets", name, page], &[("key", key.as_str()), ("version", &id)]);
-    let headers = [
-        ("Cache-Control", &attributes.cache_control),
-        ("Content-Disposition", &attributes.content_disposition),
-        ("Content-Encoding", &attributes.content_encoding),
-        ("Content-Language", &attributes.content_language),
-        ("Expires", &attributes.expires),
-        ("x-amz-website-redirect-location", &attributes.website_redirect),
-        ("x-amz-storage-class", &attributes.storage_class),
-    ];
-    let headers = headers.into_iter().filter_map(|(name, value)| Some((name, legible(value.as_deref()?)))).collect();
     let tags = attributes.tags.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n");
     let shown_key = legible(key.as_str());
     let title = shown_key.rsplit('/').find(|part| !part.is_empty()).unwrap_or("/").to_owned();
@@ -153,20 +131,23 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
     }
     let endpoint = asker.endpoint();
     let region = &visit.console.node.settings.region;
+    let is_current = version.is_none() || versions.iter().any(|row| row.is_shown && row.is_latest);
     let subject = Subject { bucket: &bucket, key: &key, version, object: &object };
     let view = ObjectPage {
         page: around,
         folder: key.as_str().rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default(),
-        is_current: version.is_none() || versions.iter().any(|row| row.is_shown && row.is_latest),
+        editable: (is_current && may("s3:PutObject")).then(|| Editable::of(&object)),
+        is_current,
+        keeps_versions: bucket.versioning == Versioning::Enabled,
         size: bytes(object.size),
         exact_size: count(object.size),
         modified: When::of(object.stamp),
         etag: object.etag.to_string(),
-        content_type: legible(attributes.content_type.as_deref().unwrap_or("binary/octet-stream")),
+        content_type: content_type(attributes),
         encryption: encryption(visit, &object),
         facts: facts(visit, &subject).await?,
         owner: visit.console.node.access.owner_name(&object.owner).unwrap_or_default(),
-        headers,
+        headers: headers(attributes),
         metadata: attributes.user_metadata.iter().map(|(name, value)| (legible(name), legible(value))).collect(),
         tags: may("s3:GetObjectTagging").then_some(tags),
         lock: bucket.config.object_lock.as_ref().and(may("s3:GetObjectRetention").then(|| lock(&object))),
@@ -184,10 +165,18 @@ async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires: St
         key: key.as_str().to_owned(),
         bucket: name.to_owned(),
     };
-    render(&view)
+    let frames = matches!(view.preview, Preview::Pdf(_)).then_some(visit.console.settings.preview_origin.as_ref());
+    let mut response = render(&view)?;
+    if let Some(origin) = frames.flatten()
+        && let Ok(policy) = HeaderValue::from_str(&page_policy_with_frames_of(origin.text()))
+    {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
 }
 
-async fn versions(
+/// Versions of a key, the newest first. `shown`: the one that the page is of; none is the current one. Errs: as ListObjectVersions.
+pub async fn versions(
     asker: &Asker,
     bucket: &Arc<Bucket>,
     key: &ObjectKey,
@@ -195,20 +184,46 @@ async fn versions(
 ) -> Result<Vec<VersionRow>, Refusal> {
     let wanted = VersionsWanted { prefix: key.as_str().to_owned(), limit: VERSIONS_MAX, ..VersionsWanted::default() };
     let page = asker.versions(bucket, wanted).await?;
-    let of_key = page.entries.into_iter().filter(|entry| entry.key == *key);
-    let row = |entry: myfsio_actors::storage::VersionEntry| {
+    let of_key: Vec<_> = page.entries.into_iter().filter(|entry| entry.key == *key).collect();
+    let is_shown = |entry: &VersionEntry| shown.map_or(entry.is_latest, |shown| shown == entry.version_id);
+    // A marker has nothing to be compared.
+    let base = of_key.iter().find(|entry| is_shown(entry) && entry.object.is_some());
+    let base = base.map(|entry| entry.version_id.to_string());
+    let row = |entry: VersionEntry| {
         let id = entry.version_id.to_string();
+        let against = base.as_deref().filter(|base| entry.object.is_some() && *base != id);
+        let comparison = against.map(|base| links::comparison(bucket.name.as_str(), key.as_str(), &id, base));
         VersionRow {
+            comparison: comparison.unwrap_or_default(),
             is_latest: entry.is_latest,
             is_marker: entry.object.is_none(),
-            is_shown: shown.map_or(entry.is_latest, |shown| shown == entry.version_id),
+            is_shown: is_shown(&entry),
             modified: When::of(entry.last_modified),
             size: entry.object.as_ref().map(|object| bytes(object.size)).unwrap_or_default(),
             address: links::object(bucket.name.as_str(), key.as_str(), &id),
             id,
         }
     };
-    Ok(of_key.map(row).collect())
+    Ok(of_key.into_iter().map(row).collect())
+}
+
+/// What kind of object it is, as it is told.
+pub fn content_type(attributes: &Attributes) -> String {
+    legible(attributes.content_type.as_deref().unwrap_or("binary/octet-stream"))
+}
+
+/// The other headers that its writer gave it.
+pub fn headers(attributes: &Attributes) -> Vec<(&'static str, String)> {
+    let headers = [
+        ("Cache-Control", &attributes.cache_control),
+        ("Content-Disposition", &attributes.content_disposition),
+        ("Content-Encoding", &attributes.content_encoding),
+        ("Content-Language", &attributes.content_language),
+        ("Expires", &attributes.expires),
+        ("x-amz-website-redirect-location", &attributes.website_redirect),
+        ("x-amz-storage-class", &attributes.storage_class),
+    ];
+    headers.into_iter().filter_map(|(name, value)| Some((name, legible(value.as_deref()?)))).collect()
 }
 
 fn encryption(visit: &Visit, object: &Object) -> &'static str {
@@ -218,7 +233,8 @@ fn encryption(visit: &Visit, object: &Object) -> &'static str {
     }
 }
 
-fn lock(object: &Object) -> Lock {
+/// The lock of an object.
+pub fn lock(object: &Object) -> Lock {
     let retention = object.controls.retention;
     Lock {
         mode: match retention.map(|retention| retention.mode) {
@@ -233,7 +249,7 @@ fn lock(object: &Object) -> Lock {
 
 /// What the head of an answer tells of an object: checksums, key, replication, when it will expire. Nothing, where it may not be read, or
 /// only with its owner's key.
-async fn facts(visit: &Visit, subject: &Subject<'_>) -> Result<Vec<(&'static str, String)>, Failure> {
+pub async fn facts(visit: &Visit, subject: &Subject<'_>) -> Result<Vec<(&'static str, String)>, Failure> {
     let t = &visit.t.object;
     let told = [
         ("x-amz-checksum-crc64nvme", "CRC64NVME"),

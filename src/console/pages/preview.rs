@@ -9,13 +9,14 @@ use myfsio_actors::storage::{Bucket, Object};
 use super::bytes::{Kind, kind_of};
 use crate::console::failure::Failure;
 use crate::console::parquet::{self, Presence, Summary, Unreadable};
+use crate::console::preview_origin;
 use crate::console::text::Text;
 use crate::console::units::{bytes, count, legible};
 use crate::console::visit::Visit;
 use crate::within::{Asker, Wish, collect};
 
 /// Bytes of a text that are shown.
-const TEXT_BYTES_MAX: u64 = 256 * 1024;
+pub const TEXT_BYTES_MAX: u64 = 256 * 1024;
 /// Bytes at the end of a Parquet file that are asked for at first: most footers are within.
 const PARQUET_END_BYTES: u64 = 64 * 1024;
 
@@ -38,6 +39,8 @@ pub enum Preview {
     },
     /// What is in a Parquet file.
     Parquet(Table),
+    /// The PDF at this address, of another origin.
+    Pdf(String),
     /// Why nothing is.
     Unreadable(&'static str),
 }
@@ -91,12 +94,13 @@ pub async fn of(visit: &Visit, subject: &Subject<'_>, view: &str) -> Result<Prev
         Some(Kind::Audio(_)) => Preview::Audio(address()),
         Some(Kind::Text) => text(asker, subject).await?,
         Some(Kind::Parquet) => parquet(visit.t, asker, subject).await?,
+        Some(Kind::Pdf) => preview_origin::link(visit, subject).await.map_or(Preview::None, Preview::Pdf),
         None => Preview::None,
     })
 }
 
 /// Some bytes of the object, `length` of them from `first`; none where they may not be read, as of objects under customers' keys.
-async fn part(asker: &Asker, subject: &Subject<'_>, first: u64, length: u64) -> Result<Option<Bytes>, Failure> {
+pub async fn part(asker: &Asker, subject: &Subject<'_>, first: u64, length: u64) -> Result<Option<Bytes>, Failure> {
     let range = format!("bytes={first}-{}", first.saturating_add(length).saturating_sub(1));
     let id = subject.version.map(|version| version.to_string());
     let query: Vec<_> = id.as_deref().map(|id| ("versionId", id)).into_iter().collect();

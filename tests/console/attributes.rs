@@ -1,0 +1,107 @@
+//! Other headers and metadata for an object that is there.
+
+use myfsio::console::route::Role;
+
+use crate::browser::{Browser, Shown};
+use crate::support::ADMIN;
+use crate::world;
+
+const SAVE: &str = "/ui/buckets/shared/headers";
+
+async fn object(browser: &Browser, key: &str) -> Shown {
+    browser.get(&format!("/ui/buckets/shared/object?key={key}")).await
+}
+
+#[actix_rt::test]
+async fn headers_change_and_the_rest_stays() {
+    let node = world::node_with(&[("ENCRYPTION_ENABLED", "true")]);
+    let headers = [
+        ("content-type", "text/html"),
+        ("cache-control", "no-cache"),
+        ("x-amz-meta-old", "1"),
+        ("x-amz-tagging", "stage=draft"),
+        ("x-amz-acl", "public-read"),
+        ("x-amz-server-side-encryption", "AES256"),
+        ("x-amz-storage-class", "STANDARD_IA"),
+        ("x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="),
+    ];
+    let put = node.node.ask("PUT", "/shared/note", &headers, b"hello");
+    assert_eq!(put.status, 200, "{}", put.text());
+    let admin = node.signed_in(ADMIN).await;
+    let page = object(&admin, "note").await;
+    let form = page.form(SAVE);
+    assert_eq!((form["Content-Type"].as_str(), form["Cache-Control"].as_str()), ("text/html", "no-cache"));
+    assert_eq!(form["metadata"], "old=1");
+    let fields = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Cache-Control", ""),
+        ("Content-Disposition", "attachment; filename=\"n.txt\""),
+        ("Content-Language", "de"),
+        ("Expires", "Wed, 21 Oct 2026 07:28:00 GMT"),
+        ("metadata", "New=ä=b\nflag"),
+    ];
+    let saved = admin.submit(&page, SAVE, &fields).await;
+    assert_eq!((saved.status, saved.location()), (303, "/ui/buckets/shared/object?key=note"), "{}", saved.text);
+    let now = node.node.ask("GET", "/shared/note", &[("x-amz-checksum-mode", "ENABLED")], b"");
+    assert_eq!(now.body, b"hello");
+    for (name, value) in [
+        ("content-type", "text/plain; charset=utf-8"),
+        ("content-disposition", "attachment; filename=\"n.txt\""),
+        ("content-language", "de"),
+        ("expires", "Wed, 21 Oct 2026 07:28:00 GMT"),
+        ("x-amz-meta-flag", ""),
+        ("x-amz-tagging-count", "1"),
+        ("x-amz-server-side-encryption", "AES256"),
+        ("x-amz-storage-class", "STANDARD_IA"),
+        ("x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="),
+    ] {
+        assert_eq!(now.header(name), Some(value), "{name}");
+    }
+    assert_eq!((now.header("cache-control"), now.header("x-amz-meta-old")), (None, None));
+    assert_eq!(node.node.ask_as(None, "GET", "/shared/note", &[], b"").status, 200, "everybody may still read it");
+    let page = object(&admin, "note").await;
+    assert!(page.text.contains("The headers are saved."));
+    assert_eq!(page.form(SAVE)["metadata"], "flag=\nnew=ä=b");
+}
+
+#[actix_rt::test]
+async fn nobody_overwrites_what_they_have_not_seen() {
+    let node = world::node();
+    let versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    assert_eq!(node.node.ask("PUT", "/shared?versioning", &[], versioning).status, 200);
+    node.node.put("/shared/note", b"hello");
+    let writer = world::browser(&node, Role::Writer).await;
+    let page = object(&writer, "note").await;
+    assert_eq!(writer.submit(&page, SAVE, &[("Content-Language", "de")]).await.status, 303);
+    // The bytes are the same, and so is the ETag; somebody else has been there all the same.
+    let late = writer.submit(&page, SAVE, &[("Content-Language", "fr")]).await;
+    assert_eq!(late.status, 409, "{}", late.text);
+    assert!(late.text.contains("Somebody has changed this"));
+    assert_eq!(node.node.ask("HEAD", "/shared/note", &[], b"").header("content-language"), Some("de"));
+    let versions = node.node.ask("GET", "/shared?versions&prefix=note", &[], b"").text();
+    assert_eq!(versions.matches("<Version>").count(), 2, "what was there is an older version: {versions}");
+    let wrong = writer.submit(&page, SAVE, &[("metadata", "a b=c")]).await;
+    assert!(wrong.status == 400 && wrong.text.contains("is no name for metadata"), "{}", wrong.text);
+}
+
+#[actix_rt::test]
+async fn a_lock_stays_and_who_may_only_read_is_refused() {
+    let node = world::node();
+    let lock = [("x-amz-bucket-object-lock-enabled", "true")];
+    assert_eq!(node.node.ask("PUT", "/locked", &lock, b"").status, 200);
+    node.node.put("/locked/note", b"hello");
+    let hold = b"<LegalHold><Status>ON</Status></LegalHold>";
+    assert_eq!(node.node.ask("PUT", "/locked/note?legal-hold", &[], hold).status, 200);
+    let admin = node.signed_in(ADMIN).await;
+    let page = admin.get("/ui/buckets/locked/object?key=note").await;
+    let saved = admin.submit(&page, "/ui/buckets/locked/headers", &[("Content-Language", "de")]).await;
+    assert_eq!(saved.status, 303, "{}", saved.text);
+    let now = node.node.ask("HEAD", "/locked/note", &[], b"");
+    assert_eq!((now.header("content-language"), now.header("x-amz-object-lock-legal-hold")), (Some("de"), Some("ON")));
+    let reader = world::browser(&node, Role::Reader).await;
+    let page = object(&reader, "folder%2Fa.txt").await;
+    assert!(page.attributes("form[action$=headers]", "action").is_empty());
+    let token = reader.token().await;
+    let fields = [("key", "folder/a.txt"), ("Content-Type", "x/y"), ("seen", ""), ("csrf", token.as_str())];
+    assert_eq!(reader.post(SAVE, &fields).await.status, 403);
+}
