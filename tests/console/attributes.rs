@@ -89,9 +89,8 @@ async fn a_lock_stays_and_who_may_only_read_is_refused() {
     let node = world::node();
     let lock = [("x-amz-bucket-object-lock-enabled", "true")];
     assert_eq!(node.node.ask("PUT", "/locked", &lock, b"").status, 200);
-    node.node.put("/locked/note", b"hello");
-    let hold = b"<LegalHold><Status>ON</Status></LegalHold>";
-    assert_eq!(node.node.ask("PUT", "/locked/note?legal-hold", &[], hold).status, 200);
+    let hold = [("x-amz-object-lock-legal-hold", "ON"), ("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")];
+    assert_eq!(node.node.ask("PUT", "/locked/note", &hold, b"hello").status, 200);
     let admin = node.signed_in(ADMIN).await;
     let page = admin.get("/ui/buckets/locked/object?key=note").await;
     let saved = admin.submit(&page, "/ui/buckets/locked/headers", &[("Content-Language", "de")]).await;

@@ -88,7 +88,7 @@ async fn what_old_versions_hold_is_counted_as_they_come_and_go() {
     let admin = world::browser(&node, Role::Admin).await;
     let old = async || {
         let page = admin.get("/ui/buckets?q=kept").await;
-        page.texts("tbody td.number.wide-only").remove(0)
+        page.texts("tbody td[data-label='Old versions']").remove(0)
     };
     node.node.put("/kept/a", &[0; 1024]);
     assert_eq!(old().await, "–");

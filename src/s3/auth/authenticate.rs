@@ -64,43 +64,23 @@ pub async fn authenticate<C: Credentials>(
     credentials: &C,
     now: Stamp,
 ) -> Result<Authenticated<C::Principal>, S3Error> {
-    let authorization = authorization(head)?;
-    let in_query = presigned::Parameters::of(head);
-    let (is_presigned, is_version_2) = (in_query.is_version_4(), in_query.is_version_2);
-    let pair = header_pair::find(head)?;
-    let used = [authorization.is_some(), is_presigned, is_version_2, pair.is_some()];
-    if used.iter().filter(|used| **used).count() > 1 {
-        return Err(two_mechanisms(authorization));
-    }
-    let now_seconds = seconds_of(now);
-    if let Some(authorization) = authorization.filter(|text| sigv2::is_header(text)) {
-        let claim = sigv2::parse_header(head, authorization, now_seconds)?;
-        return verified_version_2(head, credentials, claim, Mechanism::SigV2Header).await;
-    }
-    if let Some(authorization) = authorization {
-        let claim = sigv4::parse(head, authorization, settings, now_seconds)?;
-        return verified(head, settings, credentials, claim, Mechanism::SigV4Header).await;
-    }
-    if is_presigned {
-        let claim = presigned::parse(head, in_query, settings, now_seconds)?;
-        return verified(head, settings, credentials, claim, Mechanism::SigV4Query).await;
-    }
-    if is_version_2 {
-        let claim = sigv2::parse_query(head, now_seconds)?;
-        return verified_version_2(head, credentials, claim, Mechanism::SigV2Query).await;
-    }
-    let payload = unsigned_payload(head)?;
-    let Some((access_key_id, secret)) = pair else {
-        return Ok(Authenticated {
-            principal: None,
-            access_key_id: None,
-            mechanism: Mechanism::Anonymous,
-            payload,
-            signed_at_seconds: None,
-            session_token: None,
-            signed_headers: Vec::new(),
-        });
+    let (access_key_id, secret) = match claimed(head, settings, seconds_of(now))? {
+        Claimed::Version4(claim, mechanism) => return verified(head, settings, credentials, claim, mechanism).await,
+        Claimed::Version2(claim, mechanism) => return verified_version_2(head, credentials, claim, mechanism).await,
+        Claimed::Pair(access_key_id, secret) => (access_key_id, secret),
+        Claimed::Nothing => {
+            return Ok(Authenticated {
+                principal: None,
+                access_key_id: None,
+                mechanism: Mechanism::Anonymous,
+                payload: unsigned_payload(head)?,
+                signed_at_seconds: None,
+                session_token: None,
+                signed_headers: Vec::new(),
+            });
+        }
     };
+    let payload = unsigned_payload(head)?;
     let session_token = session_token(head, None)?;
     let token = session_token.as_ref().map(SecretText::expose);
     let address = client_address(head, &settings.trusted_proxies);
@@ -116,6 +96,43 @@ pub async fn authenticate<C: Credentials>(
         // Whoever wrote the secret into the request has written the rest of it, too.
         signed_headers: head.headers.keys().map(|name| name.as_str().to_owned()).collect(),
     })
+}
+
+/// By what a request proves who sent it, before that is looked at.
+enum Claimed<'a> {
+    Version4(Box<Claim>, Mechanism),
+    Version2(Box<sigv2::Claim>, Mechanism),
+    Pair(AccessKeyId, &'a str),
+    Nothing,
+}
+
+/// Parses the one mechanism that is used. Nothing of it waits, so that what it takes apart is no part of what waits.
+fn claimed<'a>(head: &RequestHead<'a>, settings: &AuthSettings, now_seconds: i64) -> Result<Claimed<'a>, S3Error> {
+    let authorization = authorization(head)?;
+    let in_query = presigned::Parameters::of(head);
+    let (is_presigned, is_version_2) = (in_query.is_version_4(), in_query.is_version_2);
+    let pair = header_pair::find(head)?;
+    let used = [authorization.is_some(), is_presigned, is_version_2, pair.is_some()];
+    if used.iter().filter(|used| **used).count() > 1 {
+        return Err(two_mechanisms(authorization));
+    }
+    if let Some(authorization) = authorization.filter(|text| sigv2::is_header(text)) {
+        let claim = sigv2::parse_header(head, authorization, now_seconds)?;
+        return Ok(Claimed::Version2(Box::new(claim), Mechanism::SigV2Header));
+    }
+    if let Some(authorization) = authorization {
+        let claim = sigv4::parse(head, authorization, settings, now_seconds)?;
+        return Ok(Claimed::Version4(Box::new(claim), Mechanism::SigV4Header));
+    }
+    if is_presigned {
+        let claim = presigned::parse(head, in_query, settings, now_seconds)?;
+        return Ok(Claimed::Version4(Box::new(claim), Mechanism::SigV4Query));
+    }
+    if is_version_2 {
+        let claim = sigv2::parse_query(head, now_seconds)?;
+        return Ok(Claimed::Version2(Box::new(claim), Mechanism::SigV2Query));
+    }
+    Ok(pair.map_or(Claimed::Nothing, |(access_key_id, secret)| Claimed::Pair(access_key_id, secret)))
 }
 
 /// The `Authorization` header; an empty one counts as absent. Errs: InvalidArgument when given twice or not as text.
@@ -153,7 +170,7 @@ async fn verified<C: Credentials>(
     head: &RequestHead<'_>,
     settings: &AuthSettings,
     credentials: &C,
-    claim: Claim,
+    claim: Box<Claim>,
     mechanism: Mechanism,
 ) -> Result<Authenticated<C::Principal>, S3Error> {
     let token = claim.session_token.as_ref().map(SecretText::expose);
@@ -184,7 +201,7 @@ async fn verified<C: Credentials>(
 async fn verified_version_2<C: Credentials>(
     head: &RequestHead<'_>,
     credentials: &C,
-    claim: sigv2::Claim,
+    claim: Box<sigv2::Claim>,
     mechanism: Mechanism,
 ) -> Result<Authenticated<C::Principal>, S3Error> {
     let payload = unsigned_payload(head)?;

@@ -371,6 +371,7 @@ async fn a_strangers_folder_in_the_way_costs_no_object() {
 async fn a_strangers_file_in_the_way_of_very_many_objects_ends_nothing() {
     let node = node();
     let bucket = bucket(&node.client, "inway").await;
+    std::fs::create_dir_all(node.root.path().join("inway")).unwrap();
     std::fs::write(node.root.path().join("inway/folder"), b"a note").unwrap();
     let names: Vec<String> = (0..8000).map(|n| format!("folder/{0}/{0}/{n}", "x".repeat(250))).collect();
     let attributes = Attributes { content_type: Some("x".repeat(3000)), ..Attributes::default() };

@@ -45,6 +45,8 @@ impl Model {
                     usage.versions += versions.len() as u64;
                 }
             }
+            let old = versions.iter().skip(1).filter_map(|(_, bytes)| bytes.as_ref());
+            usage.old_bytes += old.map(|bytes| bytes.len() as u64).sum::<u64>();
             for (id, bytes) in versions {
                 let open = client.open_object(bucket, &key(name), Some(*id)).await;
                 match bytes {
