@@ -56,7 +56,7 @@ impl Credentials for Keys {
         _: Option<&str>,
         _: &str,
         _: Option<IpAddr>,
-        _: impl FnOnce() -> bool,
+        _: bool,
     ) -> Result<Arc<()>, CredentialError> {
         Err(CredentialError::WrongSecret)
     }

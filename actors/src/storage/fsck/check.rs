@@ -55,6 +55,9 @@ pub(super) struct Check<'a> {
     changes: Vec<RowChange>,
 }
 
+/// Time and size of a file, and the copy of a row that goes with it.
+type Tagged = (FileStamp, Option<Vec<u8>>);
+
 impl<'a> Check<'a> {
     pub fn new(
         opened: &'a Opened,
@@ -134,7 +137,7 @@ impl<'a> Check<'a> {
     }
 
     /// The same with the copy of a row that goes with the file.
-    pub fn look_tagged(&self, path: &Path) -> Result<Option<(FileStamp, Option<Vec<u8>>)>, StorageError> {
+    pub fn look_tagged(&self, path: &Path) -> Result<Option<Tagged>, StorageError> {
         match self.opened.disk.open_stamped(path) {
             Ok((file, there)) => Ok(Some((there, file.tag()))),
             Err(e) if is_absent(&e) => Ok(None),
