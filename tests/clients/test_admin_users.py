@@ -58,6 +58,8 @@ def test_a_user_is_made_and_its_secret_told_once(node):
     with refused(403, "AccessDenied"):
         node.client(made["access_key"], made["secret_key"]).put_object(Bucket="shared", Key="k", Body=b"")
     told = ask(node, "GET", quoted("Replication User"))
+    [used], [unused] = told["access_keys"], made["user"]["access_keys"]
+    assert used.pop("last_used")["service"] == "s3" and unused.pop("last_used") is None
     assert told == made["user"] and told["policies"] == [LIST]
     assert [key["access_key"] for key in told["access_keys"]] == [made["access_key"]]
     everything = json.dumps(ask(node, "GET"))

@@ -317,11 +317,6 @@ fn judge_unbounded<W: Watch>(
     let Some(principal) = request.principal else {
         return decide_anonymous(around, bucket_verdict, granted);
     };
-    // The node's own commands: whoever may open the data directory may change everything in it, and what a bucket's policy says of clients'
-    // addresses or TLS means nothing of them. Nobody else is let in by this key.
-    if principal.access_key.as_str() == COMMAND_LINE_KEY {
-        return allow(Reason::AccountRoot);
-    }
     let wish = Wish {
         capability: row.capability,
         action: row.name,
@@ -341,6 +336,12 @@ fn judge_unbounded<W: Watch>(
         return allow(Reason::PolicyRepair);
     }
     let bucket_verdict = match bucket_verdict {
+        // The node's own commands: whoever may open the data directory may change everything in it, and what a bucket's policy says of
+        // clients' addresses or TLS means nothing of them. Nobody else is let in by this key.
+        BucketVerdict::Denied(_) if principal.access_key.as_str() == COMMAND_LINE_KEY => {
+            watch.note("what the bucket's policy denies does not keep out the node's own commands");
+            BucketVerdict::Silent
+        }
         // Whoever created the bucket must not be locked out by its policy; that is no permission yet.
         BucketVerdict::Denied(_) if is_repair && caller.is_creator => {
             watch.note("what the bucket's policy denies does not keep its creator from changing it");
