@@ -23,6 +23,7 @@ from botocore.credentials import Credentials
 import node as nodes
 from debian import program
 from node import REPO, make_client
+from replication import wait_until
 from util import MIB, complete, data, md5, refused, upload_parts
 
 START_SECONDS = 20
@@ -298,6 +299,8 @@ def test_a_large_upload_goes_through_as_it_comes(proxy, bucket):
         assert (reply.status, reply.headers["etag"]) == (200, f'"{digest.hexdigest()}"'), reply.read()
     finally:
         connection.close()
+    # The journal answers for the object before its file has its name.
+    wait_until("the file", (proxy.node.root / bucket / "large").exists)
     assert (proxy.node.root / bucket / "large").stat().st_size == size
     if proxy.name == "nginx":
         # A body that is kept in between would have lain here.

@@ -188,6 +188,7 @@ def test_what_was_locked_once_is_sent(way, actions):
         way.a.put_object(Bucket="orig", Key="past", Body=b"1", **{**lock, "ObjectLockRetainUntilDate": "2020-01-01T00:00:00Z"})
     time.sleep(max(0, until + 1 - time.time()))
     replicate(way.source, "orig", way.connection, "copy", mode="all")
+    wait_until("the back-fill", lambda: way.b.list_objects_v2(Bucket="copy").get("KeyCount") == 2)
     way.quiet()
     assert way.status()["parked"] == 0, admin(way.source, "GET", "/rules/orig/failures")
     for key in ("small", "parts"):
