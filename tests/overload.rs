@@ -215,7 +215,12 @@ fn slow_writers_and_readers_hold_no_memory() {
         writers.iter_mut().for_each(|wire| wire.write(&step));
         readers.iter_mut().for_each(|wire| wire.take(STEP));
         let sent = (CLIENTS * STEP * number) as u64;
-        assert_grew_less(&node, memory, 160 * MIB, &format!("slow bodies and answers after {sent} bytes"));
+        // The allocator gives back a moment later what bodies let go of.
+        let end = Instant::now() + GIVEN_UP;
+        while node.resident_bytes().saturating_sub(memory) >= 128 * MIB && Instant::now() < end {
+            assert_serves(&node);
+        }
+        assert_grew_less(&node, memory, 128 * MIB, &format!("slow bodies and answers after {sent} bytes"));
     }
     for wire in &mut writers {
         assert_eq!(wire.read("PUT").status, 200);
