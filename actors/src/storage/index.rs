@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use redb::{Database, Durability, ReadableDatabase, StorageBackend, TableDefinition};
 
 use super::StorageError;
@@ -65,6 +66,9 @@ pub(super) trait Snapshot: Send {
 pub(super) struct RedbIndex {
     /// The table as of the last batch: opening a view for each read costs more than the read. Goes before the database.
     latest: ArcSwapOption<Table>,
+    /// Held from a batch until the table shows it: the thread that applies and the one that checkpoints would otherwise show theirs in
+    /// another order than they wrote in, and rows that have left the overlay would be hidden by an older table.
+    writing: Mutex<()>,
     database: Database,
     pub(super) file: Arc<IndexFile>,
 }
@@ -110,12 +114,13 @@ impl RedbIndex {
         let file = Arc::new(file);
         let backend = Backend(Arc::clone(&file));
         let database = Database::builder().set_cache_size(cache_bytes).create_with_backend(backend).map_err(failed)?;
-        let index = Self { database, file, latest: ArcSwapOption::empty() };
+        let index = Self { database, file, latest: ArcSwapOption::empty(), writing: Mutex::new(()) };
         index.write(&[], true)?;
         Ok(index)
     }
 
     fn write(&self, changes: &[RowChange], durable: bool) -> Result<(), StorageError> {
+        let _turn = self.writing.lock();
         self.file.settle().map_err(|e| StorageError::io("write", "index", e))?;
         let mut transaction = self.database.begin_write().map_err(failed)?;
         if durable {
@@ -194,9 +199,42 @@ impl Snapshot for RedbSnapshot {
 mod tests {
     use std::collections::BTreeMap;
 
+    use std::path::Path;
+
     use proptest::prelude::*;
 
+    use super::super::disk::Disk;
+    use super::super::space::Space;
     use super::*;
+
+    /// A row that was applied is seen, whatever checkpoints come to their end meanwhile.
+    #[test]
+    fn a_checkpoint_hides_no_later_row() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::open(root.path(), false).unwrap());
+        let file = disk.open_or_create(Path::new("index")).unwrap();
+        let space = Space::open(disk, 0).unwrap();
+        let index = RedbIndex::open(IndexFile::new(file, space), 1 << 20).unwrap();
+        let row = |key: &[u8]| (key.to_vec(), Some(Arc::from([1].as_slice())));
+        std::thread::scope(|scope| {
+            let applier = scope.spawn(|| {
+                let mut hidden = Vec::new();
+                for number in 0..5_000u32 {
+                    let key = number.to_be_bytes();
+                    index.apply(&[row(&key)]).unwrap();
+                    std::thread::yield_now();
+                    if index.snapshot().unwrap().get(&key).unwrap().is_none() {
+                        hidden.push(number);
+                    }
+                }
+                hidden
+            });
+            while !applier.is_finished() {
+                index.checkpoint(&[row(b"checkpoint")]).unwrap();
+            }
+            assert_eq!(applier.join().unwrap(), Vec::<u32>::new());
+        });
+    }
 
     proptest! {
         /// Applied one after the other, changes leave what their last states say.
