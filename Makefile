@@ -24,8 +24,9 @@ FUZZ_CARGO ?= cargo +nightly
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
+# With all that the tests link, so that they find the same crates with the same features and nothing is compiled twice.
 build: ## build the node (debug)
-	cargo build --locked
+	cargo build --locked --workspace --bins --examples
 
 # The commit is for `myfsio version`; a tarball has none.
 release: export GIT_COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
@@ -45,7 +46,6 @@ test-console: build ## the console in the distribution's Chromium
 
 ifneq ($(wildcard tests/clients/requirements.txt),)
 test-clients: build $(VENV_READY) ## boto3 and the aws cli against the built node
-	cargo build --locked --workspace --examples
 	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
 	    $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
