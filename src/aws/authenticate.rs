@@ -45,11 +45,11 @@ pub async fn authenticate(
 /// The settings that the scope is checked against.
 fn settings(of_s3: &AuthSettings, scope: Option<&Scope>) -> AuthSettings {
     let Some(scope) = scope else { return of_s3.clone() };
-    let region = match GLOBAL_REGIONS.contains(&scope.region.as_str()) {
-        true => scope.region.clone(),
+    let region = match GLOBAL_REGIONS.contains(&scope.region()) {
+        true => scope.region().to_owned(),
         false => of_s3.region.clone(),
     };
-    AuthSettings { region, service: scope.service.clone(), ..of_s3.clone() }
+    AuthSettings { region, service: scope.service().to_owned(), ..of_s3.clone() }
 }
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn the_global_regions_and_the_nodes_own_are_taken() {
         let of_s3 = AuthSettings { region: "eu-central-1".to_owned(), ..AuthSettings::default() };
-        let scope = |region: &str| Scope { date: "20260101".into(), region: region.into(), service: "iam".into() };
+        let scope = |region: &str| Scope::new("20260101", region, "iam");
         for (region, expected) in
             [("us-east-1", "us-east-1"), ("", ""), ("eu-central-1", "eu-central-1"), ("mars-1", "eu-central-1")]
         {

@@ -21,7 +21,7 @@ pub enum Service {
 impl Service {
     /// The service that a credential scope names.
     pub fn of_scope(scope: &Scope) -> Option<Self> {
-        match scope.service.as_str() {
+        match scope.service() {
             "iam" => Some(Self::Iam),
             "sts" => Some(Self::Sts),
             "kms" => Some(Self::Kms),

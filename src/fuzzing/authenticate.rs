@@ -194,7 +194,7 @@ fn signature(
     }
     canonical.extend(format!("\n{signed}\n{payload}").bytes());
     let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{SCOPE}\n{}", sha256_hex(&canonical));
-    let scope = Scope { date: date[..8].to_owned(), region: "us-east-1".to_owned(), service: "s3".to_owned() };
+    let scope = Scope::new(&date[..8], "us-east-1", "s3");
     SigningKey::derive(SECRET, &scope).sign(to_sign.replace(SCOPE, &scope.to_string()).as_bytes())
 }
 

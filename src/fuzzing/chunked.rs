@@ -45,7 +45,7 @@ fn numbers(list: &str) -> Vec<usize> {
 }
 
 fn signer(seed: &str) -> ChunkSigner {
-    let scope = Scope { date: "20130524".to_owned(), region: "us-east-1".to_owned(), service: "s3".to_owned() };
+    let scope = Scope::new("20130524", "us-east-1", "s3");
     let date = AmzDate::parse("20130524T000000Z").expect("a date");
     ChunkSigner::new(SigningKey::derive("secret", &scope), &date, &scope, seed.to_owned())
 }

@@ -49,7 +49,7 @@ impl Signer {
         let date = AmzDate::from_seconds(seconds_of(now))?;
         headers.insert(HeaderName::from_static("x-amz-date"), HeaderValue::from_str(&date.text).ok()?);
         headers.insert(HeaderName::from_static(CONTENT_SHA256), HeaderValue::from_str(request.payload).ok()?);
-        let scope = Scope { date: date.day().to_owned(), region: self.region.clone(), service: "s3".to_owned() };
+        let scope = Scope::new(date.day(), &self.region, "s3");
         let mut names: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
         names.retain(|name| !UNSIGNED_HEADERS.contains(&name.as_str()));
         names.push("host".to_owned());
@@ -66,7 +66,7 @@ impl Signer {
             secure: false,
             body_sha256: None,
         };
-        let signed = Signed { headers: names, payload: request.payload.to_owned(), leave_out: None };
+        let signed = Signed { headers: names, payload: request.payload.to_owned().into(), leave_out: None };
         let reading = Reading { host: Some(request.authority), ..Reading::default() };
         let to_sign = string_to_sign(&date, &scope, &canonical_request(&head, &signed, &reading));
         let key = self.keys.of(&self.access_key_id, self.secret.expose(), &scope);

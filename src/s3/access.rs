@@ -11,7 +11,7 @@ use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, PolicyE
 use myfsio_actors::seal::{SealError, SecretKey};
 use myfsio_actors::storage::Bucket;
 
-use super::auth::{Credential, CredentialError, Credentials, SecretText};
+use super::auth::{Credential, CredentialError, Credentials};
 use super::error::{ErrorCode, S3Error};
 use super::request_facts::{Asks, Facts};
 use crate::decisions::{Explanation, Why};
@@ -169,7 +169,7 @@ impl Credentials for Access {
         }
         let found =
             self.iam.credential_since(lately_before(Instant::now()), id, token, exposed).await.map_err(refusal)?;
-        Ok(Credential { secret: SecretText::new(found.secret.expose()), principal: found.principal })
+        Ok(Credential { secret: found.secret.into(), principal: found.principal })
     }
 
     async fn verify_secret(

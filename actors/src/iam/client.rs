@@ -186,8 +186,8 @@ impl IamClient {
         if let Some(token) = token {
             return Ok(self.session(id, token)?.credential.clone());
         }
-        let directory = self.directory();
-        let entry = directory.key(id).ok_or_else(|| IamError::NoSuchAccessKey(id.clone()))?;
+        let published = self.shared.directory.load();
+        let entry = published.state.key(id).ok_or_else(|| IamError::NoSuchAccessKey(id.clone()))?;
         self.check(id, entry, exposed)?;
         Ok(Credential { secret: entry.secret.clone(), principal: Arc::clone(&entry.principal) })
     }
@@ -324,6 +324,11 @@ impl IamClient {
     /// The users as last published, without looking at the file.
     pub fn directory(&self) -> Arc<Directory> {
         Arc::clone(&self.shared.directory.load().state)
+    }
+
+    /// The same for one look, which costs less than to hold them.
+    pub fn with_directory<T>(&self, look: impl FnOnce(&Directory) -> T) -> T {
+        look(&self.shared.directory.load().state)
     }
 
     /// Display name of the owner of a bucket or object.

@@ -135,23 +135,24 @@ impl PolicyEngineClient {
         policy: Option<Result<&Document, &InvalidPolicy>>,
         decide: impl FnOnce(&Surroundings<'_>) -> T,
     ) -> T {
-        let directory = self.iam.directory();
-        let owner_of_bucket = request.bucket_owner.map(|owner| directory.account_of(owner));
-        let bucket_account = owner_of_bucket.or_else(|| account_in_arn(request.resource?).map(Cow::Borrowed));
-        // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
-        let object_account = match request.object {
-            ObjectState::Found(object) if Some(object.owner) == request.bucket_owner => bucket_account.clone(),
-            ObjectState::Found(object) if directory.knows(object.owner) => Some(directory.account_of(object.owner)),
-            ObjectState::Found(_) => bucket_account.clone(),
-            ObjectState::Unseen | ObjectState::Missing => None,
-        };
-        let around = Surroundings {
-            policy,
-            bucket_account: bucket_account.as_deref(),
-            object_account: object_account.as_deref(),
-            account_of: &|user| directory.account_of(user).into_owned(),
-        };
-        decide(&around)
+        self.iam.with_directory(|directory| {
+            let owner_of_bucket = request.bucket_owner.map(|owner| directory.account_of(owner));
+            let bucket_account = owner_of_bucket.or_else(|| account_in_arn(request.resource?).map(Cow::Borrowed));
+            // Whom nobody knows, the anonymous user among them, owns nothing against the bucket's owner.
+            let object_account = match request.object {
+                ObjectState::Found(object) if Some(object.owner) == request.bucket_owner => bucket_account.clone(),
+                ObjectState::Found(object) if directory.knows(object.owner) => Some(directory.account_of(object.owner)),
+                ObjectState::Found(_) => bucket_account.clone(),
+                ObjectState::Unseen | ObjectState::Missing => None,
+            };
+            let around = Surroundings {
+                policy,
+                bucket_account: bucket_account.as_deref(),
+                object_account: object_account.as_deref(),
+                account_of: &|user| directory.account_of(user).into_owned(),
+            };
+            decide(&around)
+        })
     }
 
     /// Whether the bucket's policy lets a service of AWS, whose work the node does, do this to the key. `action` is one that

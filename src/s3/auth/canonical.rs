@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use actix_web::http::header::HeaderMap;
 
-use super::signing::{ALGORITHM, AmzDate, Scope, sha256_hex};
+use super::signing::{ALGORITHM, AmzDate, HexDigest, Scope};
 use crate::s3::request_head::{RequestHead, decode_query_part, pairs};
 
 /// Whether SigV4 leaves the byte unencoded everywhere (RFC 3986 unreserved). Every byte of a query is looked at, so it is a table.
@@ -177,7 +177,7 @@ pub struct Signed {
     /// Names of the signed headers, lower case, in the order the client gave.
     pub headers: Vec<String>,
     /// The payload line: a SHA-256 in hexadecimal or one of the literal values.
-    pub payload: String,
+    pub payload: Cow<'static, str>,
     /// Query parameter that the canonical query leaves out.
     pub leave_out: Option<&'static str>,
 }
@@ -216,9 +216,8 @@ pub fn canonical_request(head: &RequestHead<'_>, signed: &Signed, reading: &Read
 
 /// The string to sign of a canonical request.
 pub fn string_to_sign(date: &AmzDate, scope: &Scope, canonical_request: &[u8]) -> String {
-    let digest = sha256_hex(canonical_request);
-    let Scope { date: day, region, service } = scope;
-    [ALGORITHM, "\n", &date.text, "\n", day, "/", region, "/", service, "/aws4_request\n", &digest].concat()
+    let digest = HexDigest::sha256(canonical_request);
+    [ALGORITHM, "\n", &date.text, "\n", scope.as_str(), "\n", digest.as_str()].concat()
 }
 
 #[cfg(test)]

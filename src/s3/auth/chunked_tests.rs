@@ -7,7 +7,7 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 fn signer(seed: &str) -> ChunkSigner {
     let date = AmzDate::parse("20130524T000000Z").unwrap();
-    let scope = Scope { date: "20130524".into(), region: "us-east-1".into(), service: "s3".into() };
+    let scope = Scope::new("20130524", "us-east-1", "s3");
     ChunkSigner::new(SigningKey::derive(SECRET, &scope), &date, &scope, seed.to_owned())
 }
 

@@ -71,12 +71,12 @@ pub fn parse_credential(text: &str, place: Place, settings: &AuthSettings) -> Re
         let shape = "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".";
         return Err(place.malformed(shape));
     };
-    if scope.region != settings.region {
-        let detail = format!("the region '{}' is wrong; expecting '{}'", scope.region, settings.region);
+    if scope.region() != settings.region {
+        let detail = format!("the region '{}' is wrong; expecting '{}'", scope.region(), settings.region);
         return Err(place.malformed(&detail).field("Region", settings.region.as_str()));
     }
-    if scope.service != settings.service {
-        let (theirs, ours) = (&scope.service, &settings.service);
+    if scope.service() != settings.service {
+        let (theirs, ours) = (scope.service(), &settings.service);
         let detail = format!("incorrect service \"{theirs}\". This endpoint belongs to \"{ours}\".");
         return Err(place.malformed(&detail));
     }
@@ -86,10 +86,10 @@ pub fn parse_credential(text: &str, place: Place, settings: &AuthSettings) -> Re
 
 /// Refuses a scope of another day than the request.
 pub fn check_scope_date(scope: &Scope, date: &AmzDate, place: Place) -> Result<(), S3Error> {
-    if scope.date == date.day() {
+    if scope.date() == date.day() {
         return Ok(());
     }
-    let (scope_date, day) = (&scope.date, date.day());
+    let (scope_date, day) = (scope.date(), date.day());
     let detail =
         format!("Invalid credential date \"{scope_date}\". This date is not the same as X-Amz-Date: \"{day}\".");
     Err(place.malformed(&detail))

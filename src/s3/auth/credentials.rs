@@ -9,23 +9,30 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use myfsio_actors::names::{AccessKeyId, Stamp};
+use myfsio_actors::seal::SecretKey;
 
 use super::signing::{iso8601, seconds_of};
 use crate::s3::error::{ErrorCode, S3Error};
 
-/// A secret access key. `Debug` hides it.
+/// A secret access key. `Debug` hides it. Cheap to clone.
 #[derive(Clone)]
-pub struct SecretText(String);
+pub struct SecretText(SecretKey);
 
 impl SecretText {
     /// Wraps a secret.
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
+    pub fn new(secret: impl AsRef<str>) -> Self {
+        Self(SecretKey::new(secret.as_ref()))
     }
 
     /// The secret itself.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
+    }
+}
+
+impl From<SecretKey> for SecretText {
+    fn from(secret: SecretKey) -> Self {
+        Self(secret)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a request says about its body: `x-amz-content-sha256` and the aws-chunked framing.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::HeaderMap;
 
 use super::chunked::ChunkSigner;
@@ -10,6 +12,14 @@ use crate::s3::request_head::RequestHead;
 pub const CONTENT_SHA256: &str = "x-amz-content-sha256";
 /// The literal of an unsigned payload.
 pub const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
+/// The payload line of a canonical request: what most clients write is not copied.
+pub fn payload_line(text: &str) -> Cow<'static, str> {
+    match text == UNSIGNED {
+        true => Cow::Borrowed(UNSIGNED),
+        false => Cow::Owned(text.to_owned()),
+    }
+}
 
 /// The declaration, parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::claim::{
     Claim, Place, SECURITY_TOKEN, SKEW_SECONDS_MAX, check_scope_date, check_signed_headers, parse_credential,
     parse_signed_headers, session_token,
 };
-use super::payload::{CONTENT_SHA256, DeclaredPayload, UNSIGNED};
+use super::payload::{CONTENT_SHA256, DeclaredPayload, UNSIGNED, payload_line};
 use super::query_signs::QuerySigns;
 use super::settings::AuthSettings;
 use super::signing::{ALGORITHM, AmzDate, iso8601};
@@ -180,7 +180,7 @@ fn check_life(date: &AmzDate, expires: &str, now_seconds: i64) -> Result<(), S3E
 /// What a presigned request says about its body.
 struct Declared {
     /// The payload line of the canonical request.
-    line: String,
+    line: Cow<'static, str>,
     payload: DeclaredPayload,
     /// Whether the header may be there unsigned.
     exempt: bool,
@@ -191,15 +191,16 @@ struct Declared {
 fn declared_payload(head: &RequestHead<'_>, signed: &[String], in_query: Option<&str>) -> Result<Declared, S3Error> {
     let in_header = head.header(CONTENT_SHA256);
     if let Some(line) = in_header.filter(|_| signed.iter().any(|name| name == CONTENT_SHA256)) {
-        return Ok(Declared { line: line.to_owned(), payload: DeclaredPayload::parse(line)?, exempt: false });
+        return Ok(Declared { line: payload_line(line), payload: DeclaredPayload::parse(line)?, exempt: false });
     }
     let line = in_query.or(head.body_sha256).unwrap_or(UNSIGNED);
     let payload = DeclaredPayload::parse(line)?;
+    let line = payload_line(line);
     match in_header.map(DeclaredPayload::parse).transpose()? {
-        Some(DeclaredPayload::StreamingSigned { .. }) => Ok(Declared { line: line.to_owned(), payload, exempt: false }),
+        Some(DeclaredPayload::StreamingSigned { .. }) => Ok(Declared { line, payload, exempt: false }),
         Some(framed @ DeclaredPayload::StreamingUnsignedTrailer) if payload == DeclaredPayload::Unsigned => {
-            Ok(Declared { line: line.to_owned(), payload: framed, exempt: true })
+            Ok(Declared { line, payload: framed, exempt: true })
         }
-        _ => Ok(Declared { line: line.to_owned(), payload, exempt: true }),
+        _ => Ok(Declared { line, payload, exempt: true }),
     }
 }

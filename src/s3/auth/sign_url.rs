@@ -40,8 +40,7 @@ pub struct UrlRequest<'a> {
 /// The URL, good from `now` on; none when that is no time that SigV4 can write.
 pub fn presigned_url(signer: Signer<'_>, asked: UrlRequest<'_>, settings: &AuthSettings, now: Stamp) -> Option<String> {
     let date = AmzDate::from_seconds(seconds_of(now))?;
-    let (region, service) = (settings.region.clone(), settings.service.clone());
-    let scope = Scope { date: date.day().to_owned(), region, service };
+    let scope = Scope::new(date.day(), &settings.region, &settings.service);
     let credential = encode(format!("{}/{scope}", signer.access_key_id).as_bytes(), false);
     let token = match signer.session_token {
         Some(token) => format!("&X-Amz-Security-Token={}", encode(token.as_bytes(), false)),
@@ -63,7 +62,7 @@ pub fn presigned_url(signer: Signer<'_>, asked: UrlRequest<'_>, settings: &AuthS
         secure: asked.base.https,
         body_sha256: None,
     };
-    let signed = Signed { headers: vec!["host".to_owned()], payload: UNSIGNED.to_owned(), leave_out: None };
+    let signed = Signed { headers: vec!["host".to_owned()], payload: UNSIGNED.into(), leave_out: None };
     let reading = Reading { host: Some(&asked.base.authority), ..Reading::default() };
     let to_sign = string_to_sign(&date, &scope, &canonical_request(&head, &signed, &reading));
     let signature = SigningKey::derive(signer.secret.expose(), &scope).sign(to_sign.as_bytes());

@@ -37,16 +37,32 @@ pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
 }
 
 /// 64 lower-case hexadecimal digits.
-fn hex_text(digest: [u8; 32]) -> String {
-    let mut text = vec![b'0'; 64];
-    // Exactly as many digits as there is room for.
-    let _ = hex::encode_to_slice(digest, &mut text);
-    String::from_utf8(text).unwrap_or_default()
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HexDigest([u8; 64]);
+
+impl HexDigest {
+    fn of(digest: [u8; 32]) -> Self {
+        let mut digits = [b'0'; 64];
+        // Exactly as many digits as there is room for.
+        let _ = hex::encode_to_slice(digest, &mut digits);
+        Self(digits)
+    }
+
+    /// The SHA-256 of bytes.
+    pub fn sha256(bytes: &[u8]) -> Self {
+        Self::of(Sha256::digest(bytes).into())
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        // Digits are text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// Lower-case hexadecimal SHA-256.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex_text(Sha256::digest(bytes).into())
+    HexDigest::sha256(bytes).as_str().to_owned()
 }
 
 /// Whether two secrets are the same bytes, in time that depends on their lengths only.
@@ -54,34 +70,66 @@ pub fn same_secret(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// Credential scope: date, region, service (SigV4, "Credential").
+/// Credential scope: date, region, service (SigV4, "Credential"), as the one text in which it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// Day as `YYYYMMDD`.
-    pub date: String,
-    /// Region.
-    pub region: String,
-    /// Service.
-    pub service: String,
+    /// `YYYYMMDD/region/service/aws4_request`.
+    text: String,
+    /// Bytes of the region.
+    region: usize,
 }
 
+/// Bytes of the day in front of a scope.
+const DAY: usize = 8;
+/// What a scope ends with.
+const TERMINATOR: &str = "aws4_request";
+
 impl Scope {
+    /// A scope of a day, which is 8 digits, a region and a service.
+    pub fn new(date: &str, region: &str, service: &str) -> Self {
+        Self { text: [date, "/", region, "/", service, "/", TERMINATOR].concat(), region: region.len() }
+    }
+
+    /// The whole of it, as it is signed.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Day as `YYYYMMDD`.
+    pub fn date(&self) -> &str {
+        self.text.get(..DAY).unwrap_or_default()
+    }
+
+    /// Region.
+    pub fn region(&self) -> &str {
+        self.text.get(DAY + 1..DAY + 1 + self.region).unwrap_or_default()
+    }
+
+    /// Service.
+    pub fn service(&self) -> &str {
+        let end = self.text.len().saturating_sub(TERMINATOR.len() + 1);
+        self.text.get(DAY + 2 + self.region..end).unwrap_or_default()
+    }
+
     /// Splits `access-key-id/date/region/service/aws4_request`. `None` when a part is missing or malformed.
     pub fn parse_credential(credential: &str) -> Option<(&str, Self)> {
         // From the right: the scope's parts cannot hold a slash, whatever stands before them.
-        let mut parts = credential.rsplitn(5, '/');
-        let terminator = parts.next()?;
-        let (service, region, date) = (parts.next()?, parts.next()?, parts.next()?);
-        let access_key_id = parts.next()?;
-        let dated = date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit());
-        let good = terminator == "aws4_request" && dated && !access_key_id.is_empty();
-        good.then(|| (access_key_id, Self { date: date.into(), region: region.into(), service: service.into() }))
+        let mut slashes = memchr::memrchr_iter(b'/', credential.as_bytes());
+        let (_, behind_region, behind_date) = (slashes.next()?, slashes.next()?, slashes.next()?);
+        let begin = slashes.next()? + 1;
+        let (access_key_id, text) = (credential.get(..begin - 1)?, credential.get(begin..)?);
+        let date = credential.get(begin..behind_date)?;
+        let dated = date.len() == DAY && date.bytes().all(|b| b.is_ascii_digit());
+        let is_ended = text.strip_suffix(TERMINATOR).is_some_and(|rest| rest.ends_with('/'));
+        let region = behind_region - behind_date - 1;
+        let good = is_ended && dated && !access_key_id.is_empty();
+        good.then(|| (access_key_id, Self { text: text.to_owned(), region }))
     }
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/aws4_request", self.date, self.region, self.service)
+        f.write_str(&self.text)
     }
 }
 
@@ -98,18 +146,23 @@ impl fmt::Debug for SigningKey {
 impl SigningKey {
     /// Derives the key (SigV4, "Derive a signing key").
     pub fn derive(secret: &str, scope: &Scope) -> Self {
-        let date = hmac_sha256(format!("AWS4{secret}").as_bytes(), scope.date.as_bytes());
-        let region = hmac_sha256(&date, scope.region.as_bytes());
-        let service = hmac_sha256(&region, scope.service.as_bytes());
+        let date = hmac_sha256(format!("AWS4{secret}").as_bytes(), scope.date().as_bytes());
+        let region = hmac_sha256(&date, scope.region().as_bytes());
+        let service = hmac_sha256(&region, scope.service().as_bytes());
         // A key that is shorter than a block is filled up with zeros (RFC 2104 §2).
-        let (mut block, key) = ([0; 64], hmac_sha256(&service, b"aws4_request"));
+        let (mut block, key) = ([0; 64], hmac_sha256(&service, TERMINATOR.as_bytes()));
         block.iter_mut().zip(key).for_each(|(byte, of_key)| *byte = of_key);
         Self(<Hmac<Sha256> as KeyInit>::new(&block.into()))
     }
 
     /// The signature of a string to sign: 64 lower-case hexadecimal digits.
     pub fn sign(&self, string_to_sign: &[u8]) -> String {
-        hex_text(self.0.clone().chain_update(string_to_sign).finalize().into_bytes().into())
+        self.signature_of(string_to_sign).as_str().to_owned()
+    }
+
+    /// The same without a copy, for those who only compare.
+    pub fn signature_of(&self, string_to_sign: &[u8]) -> HexDigest {
+        HexDigest::of(self.0.clone().chain_update(string_to_sign).finalize().into_bytes().into())
     }
 }
 

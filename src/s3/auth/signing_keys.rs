@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn scope(date: &str) -> Scope {
-        Scope { date: date.to_owned(), region: "us-east-1".to_owned(), service: "s3".to_owned() }
+        Scope::new(date, "us-east-1", "s3")
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::claim::{
     Claim, Place, check_scope_date, check_signed_headers, check_skew, parse_credential, parse_signed_headers,
     session_token,
 };
-use super::payload::{CONTENT_SHA256, DeclaredPayload};
+use super::payload::{CONTENT_SHA256, DeclaredPayload, payload_line};
 use super::settings::AuthSettings;
 use super::signing::{ALGORITHM, AmzDate};
 use crate::s3::error::{ErrorCode, S3Error};
@@ -41,7 +41,7 @@ pub fn parse(
     let headers = parse_signed_headers(components.signed_headers);
     check_signed_headers(head, &headers, None)?;
     let session_token = session_token(head, None)?;
-    let signed = Signed { headers, payload: payload_text.to_owned(), leave_out: None };
+    let signed = Signed { headers, payload: payload_line(payload_text), leave_out: None };
     Ok(Claim { access_key_id, scope, date, signed, signature: components.signature.to_owned(), payload, session_token })
 }
 

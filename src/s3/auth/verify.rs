@@ -17,8 +17,8 @@ const SPELLED_BYTES_MAX: usize = 8 * 1024;
 /// Whether the claim's signature fits the request in one reading.
 pub fn matches(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, reading: &Reading<'_>) -> bool {
     let canonical = canonical_request(head, &claim.signed, reading);
-    let expected = key.sign(string_to_sign(&claim.date, &claim.scope, &canonical).as_bytes());
-    same_secret(expected.as_bytes(), claim.signature.as_bytes())
+    let expected = key.signature_of(string_to_sign(&claim.date, &claim.scope, &canonical).as_bytes());
+    same_secret(expected.as_str().as_bytes(), claim.signature.as_bytes())
 }
 
 /// The hosts for which a signature is accepted: as received, then what a trusted proxy says the client used, then

@@ -150,7 +150,7 @@ impl Request {
     }
 
     fn scope() -> Scope {
-        Scope { date: "20130524".into(), region: "us-east-1".into(), service: "s3".into() }
+        Scope::new("20130524", "us-east-1", "s3")
     }
 
     fn signature(&self, signed: &Signed) -> String {
@@ -169,7 +169,7 @@ impl Request {
         names.sort();
         let payload = self.head().header("x-amz-content-sha256").unwrap().to_owned();
         let list = names.join(";");
-        let signature = self.signature(&Signed { headers: names, payload, leave_out: None });
+        let signature = self.signature(&Signed { headers: names, payload: payload.into(), leave_out: None });
         let value =
             format!("AWS4-HMAC-SHA256 Credential={ID}/{}, SignedHeaders={list}, Signature={signature}", Self::scope());
         self.set("authorization", &value);
