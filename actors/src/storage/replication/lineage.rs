@@ -135,6 +135,12 @@ impl Ancestry {
     }
 }
 
+/// Of two versions of a key that have one clock, whether the one that comes has the place of the one that is there. Whatever they are,
+/// objects, delete markers, or what was deleted for good: the greater id has it, of which only the random halves differ.
+pub(in crate::storage) fn gives_way(there: u64, comes: u64) -> bool {
+    there < comes
+}
+
 /// A lineage as a row keeps it: not at all, if it says only what the row tells anyway.
 pub(in crate::storage) fn kept(lineage: Lineage, stamp: Stamp, own: NodeId) -> Option<Box<Lineage>> {
     (lineage != Lineage::of_own(stamp, own)).then(|| Box::new(lineage))
