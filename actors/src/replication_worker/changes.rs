@@ -91,6 +91,7 @@ impl ReplicationWorker {
         if let Some(former) = goes_on {
             rule.created_at = former.created_at;
         }
+        rule.count_from(goes_on.map(|former| &**former), Stamp(now.0 / 1_000_000 * 1_000_000));
         rules::check(&rule).map_err(ReplicationError::Invalid)?;
         self.edit_rules(Some(by), |file| {
             rules::put(file, &rule);

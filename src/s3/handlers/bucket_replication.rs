@@ -81,6 +81,7 @@ pub async fn put_bucket_replication(mut call: Call) -> Answer {
         rules: Some(kept_options(configuration.rules, former.as_deref())),
         role: Some(configuration.role),
         destination: Some(configuration.destination),
+        added: None,
     };
     call.node.replication.put_rule(call.changed_by(), rule).await?;
     Ok(empty(StatusCode::OK))
@@ -110,8 +111,8 @@ fn only_switches(former: &ReplicationConfiguration, wanted: &ReplicationConfigur
     let but_for_switches = |configuration: &ReplicationConfiguration| {
         let mut rules = configuration.rules.clone();
         for rule in &mut rules {
-            // S3 has no word for the second.
-            (rule.enabled, rule.delete_versions) = (true, false);
+            // S3 has no word for the others.
+            (rule.enabled, rule.delete_versions, rule.added) = (true, false, None);
         }
         rules.sort_by(|one, other| one.id.cmp(&other.id));
         rules
@@ -203,6 +204,7 @@ mod tests {
             delete_markers: true,
             delete_versions: false,
             existing: false,
+            added: None,
         };
         ReplicationConfiguration {
             role: "r".to_owned(),

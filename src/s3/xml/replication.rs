@@ -157,6 +157,7 @@ fn rule(element: &Element) -> Result<Read, S3Error> {
         delete_markers,
         delete_versions: false,
         existing: existing.unwrap_or(false),
+        added: None,
     };
     Ok(Read { rule, destination, is_legacy })
 }
@@ -399,7 +400,7 @@ mod tests {
             tags.dedup_by(|a, b| a.0 == b.0);
             let delete_markers = markers && tags.is_empty();
             let filter = ReplicationFilter { prefix, tags };
-            ReplicationRule { id, priority, enabled, filter, delete_markers, delete_versions: false, existing }
+            ReplicationRule { id, priority, enabled, filter, delete_markers, delete_versions: false, existing, added: None }
         }
     }
 

@@ -148,8 +148,16 @@ impl MemorySource {
     fn object(&self, bytes: &Bytes, stamp: Stamp, origin: NodeId) -> Arc<Object> {
         let change = Change { clock: stamp.0, origin };
         let (seen, won) = (Seen::default(), Seen::default());
-        let lineage =
-            Lineage { change, seen, won, modified: None, tags_change: None, lock_change: None, is_conflict: false };
+        let lineage = Lineage {
+            change,
+            seen,
+            won,
+            modified: None,
+            tags_change: None,
+            lock_change: None,
+            is_conflict: false,
+            is_dismissed: false,
+        };
         Arc::new(Object {
             version_id: VersionId::Null,
             stamp,
@@ -292,7 +300,7 @@ impl Source for MemorySource {
             let Some(row) = inner.rows.get_mut(&id).filter(|row| row.mark == mark) else { continue };
             settled += 1;
             match outcome {
-                SettledChange::Done => drop(inner.rows.remove(&id)),
+                SettledChange::Done | SettledChange::Dismissed => drop(inner.rows.remove(&id)),
                 SettledChange::Parked(reason) => row.parked = Some(reason),
                 SettledChange::Pending => row.parked = None,
             }

@@ -64,6 +64,7 @@ fn rule(mode: Mode) -> Rule {
         role: None,
         destination: None,
         rules: None,
+        added: None,
     }
 }
 

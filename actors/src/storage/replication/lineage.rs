@@ -37,6 +37,7 @@ impl Lineage {
             tags_change: None,
             lock_change: None,
             is_conflict: false,
+            is_dismissed: false,
         }
     }
 

@@ -47,6 +47,7 @@ pub fn rule() -> ReplicationRule {
         delete_markers: true,
         delete_versions: true,
         existing: false,
+        added: None,
     }
 }
 
