@@ -456,6 +456,18 @@ def test_s3_operations_of_replication(way):
     two = [rule, {**rule, "ID": "s", "Priority": 2, "Destination": {"Bucket": "arn:aws:s3:::elsewhere"}}]
     with refused(501, "NotImplemented"):
         way.a.put_bucket_replication(Bucket="orig", ReplicationConfiguration={**document, "Rules": two})
+    # The older form: no filter, no priority. It is told as it was sent, and can be sent back.
+    older = [{"ID": name, "Prefix": f"{name}/", "Status": "Enabled", "Destination": rule["Destination"]} for name in ("one", "two")]
+    for _ in range(2):
+        way.a.put_bucket_replication(Bucket="orig", ReplicationConfiguration={**document, "Rules": older})
+        told = way.a.get_bucket_replication(Bucket="orig")["ReplicationConfiguration"]["Rules"]
+        assert told == older
+        older = told
+    # What was there before a rule was never sent by it.
+    assert replication_status(way.a, "orig", "other") is None
+    way.a.put_bucket_replication(Bucket="orig", ReplicationConfiguration={**document, "Rules": [{**rule, "Filter": {"Prefix": ""}}]})
+    assert replication_status(way.a, "orig", "other") is None
+    way.a.put_bucket_replication(Bucket="orig", ReplicationConfiguration=document)
     way.a.create_bucket(Bucket="plain")
     with refused(400, "InvalidRequest"):
         way.a.put_bucket_replication(Bucket="plain", ReplicationConfiguration=document)

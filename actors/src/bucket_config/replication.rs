@@ -88,6 +88,8 @@ pub struct ReplicationRule {
     pub existing: bool,
     /// When it came to rules that were there already, if none of them was about all that it is about.
     pub added: Option<Stamp>,
+    /// Whether it was set in the older form of S3, which has no word for priority, tags and delete markers; told in that form, too.
+    pub is_legacy: bool,
 }
 
 /// Which objects a rule is about: all of these must hold.
@@ -175,6 +177,7 @@ mod tests {
             delete_versions: false,
             existing: false,
             added: None,
+            is_legacy: false,
         }
     }
 

@@ -46,6 +46,8 @@ pub struct RuleDocument {
     /// Set by the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     added: Option<Time>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    legacy: bool,
 }
 
 fn yes() -> bool {
@@ -54,18 +56,35 @@ fn yes() -> bool {
 
 impl From<RuleDocument> for ReplicationRule {
     fn from(document: RuleDocument) -> Self {
-        let RuleDocument { id, priority, enabled, prefix, tags, delete_markers, delete_versions, existing, added } =
-            document;
-        let (filter, added) = (ReplicationFilter { prefix, tags }, added.map(|Time(added)| added));
-        Self { id, priority, enabled, filter, delete_markers, delete_versions, existing, added }
+        let RuleDocument { id, priority, enabled, prefix, tags, delete_markers, delete_versions, .. } = document;
+        Self {
+            id,
+            priority,
+            enabled,
+            filter: ReplicationFilter { prefix, tags },
+            delete_markers,
+            delete_versions,
+            existing: document.existing,
+            added: document.added.map(|Time(added)| added),
+            is_legacy: document.legacy,
+        }
     }
 }
 
 impl From<&ReplicationRule> for RuleDocument {
     fn from(rule: &ReplicationRule) -> Self {
-        let ReplicationRule { id, priority, enabled, filter, delete_markers, delete_versions, existing, added } =
-            rule.clone();
-        let (ReplicationFilter { prefix, tags }, added) = (filter, added.map(Time));
-        Self { id, priority, enabled, prefix, tags, delete_markers, delete_versions, existing, added }
+        let ReplicationFilter { prefix, tags } = rule.filter.clone();
+        Self {
+            id: rule.id.clone(),
+            priority: rule.priority,
+            enabled: rule.enabled,
+            prefix,
+            tags,
+            delete_markers: rule.delete_markers,
+            delete_versions: rule.delete_versions,
+            existing: rule.existing,
+            added: rule.added.map(Time),
+            legacy: rule.is_legacy,
+        }
     }
 }

@@ -84,6 +84,7 @@ impl Rule {
                 delete_versions: self.delete_versions,
                 existing: self.mode == Mode::All,
                 added: self.added,
+                is_legacy: false,
             }]
         })
     }
@@ -345,6 +346,7 @@ mod tests {
             delete_versions: true,
             existing: true,
             added: Some(Stamp(1_700_000_000_007_000_000)),
+            is_legacy: true,
         };
         for changed in [
             Rule { rules: Some(vec![narrow]), mode: Mode::All, id: Some("x".to_owned()), ..(*rule).clone() },

@@ -48,6 +48,7 @@ pub fn rule() -> ReplicationRule {
         delete_versions: true,
         existing: false,
         added: None,
+        is_legacy: false,
     }
 }
 
