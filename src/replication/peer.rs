@@ -190,6 +190,9 @@ impl HttpPeer {
         let entries: Vec<_> = page.entries.into_iter().map(entry).collect();
         // Tokens end with the connection that gave them on some services; keys do not.
         let last = entries.last().filter(|_| page.next.is_some());
+        if page.next.is_some() && last.is_none() {
+            return Err(nonsense("a page of a listing is empty, and not the last"));
+        }
         Ok(PeerPage { next: last.map(|last| (last.key.clone(), None)), entries })
     }
 

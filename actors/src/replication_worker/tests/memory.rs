@@ -420,6 +420,8 @@ pub struct Behaviour {
     pub together: bool,
     /// What it refuses everything with.
     pub problem: Option<&'static str>,
+    /// Whether each page of its listing is the first.
+    pub lists_anew: bool,
 }
 
 /// A target in memory.
@@ -605,7 +607,8 @@ impl Peer for MemoryPeer {
         Box::pin(async move {
             self.meet(None).await?;
             let objects = self.objects.lock();
-            let after = query.after.as_ref().map(|(key, _)| key.as_str());
+            let is_deaf = self.behaviour.lock().lists_anew;
+            let after = query.after.as_ref().filter(|_| !is_deaf).map(|(key, _)| key.as_str());
             let behind = objects.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
             let entries: Vec<_> = behind
                 .take(7)

@@ -365,6 +365,22 @@ async fn a_comparison_finds_what_differs_and_repairs_it() {
 }
 
 #[actix::test]
+async fn a_comparison_ends_where_the_targets_listing_does_not() {
+    let node = Node::replicating(MemoryPeer::new(false), Mode::NewOnly).await;
+    for at in 0..9 {
+        node.peer.set(&format!("k{at}"), Some("1"));
+    }
+    node.peer.behaviour.lock().lists_anew = true;
+    node.client.compare(bucket_name(), false).await.unwrap();
+    let report = || node.client.comparison(&bucket_name()).unwrap();
+    eventually("it ends", || report().state != ComparisonState::Running).await;
+    match report().state {
+        ComparisonState::Failed(reason) => assert!(reason.contains("does not lead on"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[actix::test]
 async fn files_are_edited_by_hand() {
     let node = Node::connected(MemorySource::new(Versioning::Off), MemoryPeer::new(true)).await;
     let connections = node.read(0);
