@@ -14,8 +14,8 @@ use myfsio_actors::clock::SharedClock;
 use myfsio_actors::names::{ETag, VersionId};
 use myfsio_actors::outgoing::Allowed;
 use myfsio_actors::replication_worker::{
-    Connection, Deleting, Deletion, Destination, Handshake, ListPeer, Outgoing, Peer, PeerETag, PeerEntry, PeerError,
-    PeerErrorKind, PeerFuture, PeerPage,
+    Beside, Connection, Deleting, Deletion, Destination, Handshake, ListPeer, Outgoing, Peer, PeerETag, PeerEntry,
+    PeerError, PeerErrorKind, PeerFuture, PeerPage,
 };
 use myfsio_actors::storage::{Applied, Replica};
 use reqwest::Method;
@@ -271,6 +271,7 @@ fn entry(listed: documents::ListedObject) -> PeerEntry {
     };
     let version_id = listed.version_id.as_deref().and_then(|version| VersionId::parse(version).ok());
     PeerEntry {
+        beside: listed.beside.as_deref().and_then(Beside::parse),
         version_id: version_id.unwrap_or(VersionId::Null),
         is_latest: listed.is_latest,
         object: (!listed.is_marker).then(|| (etag(), listed.size)),

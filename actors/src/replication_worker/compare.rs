@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::beside::Beside;
 use super::peer::{Destination, ListPeer, Peer, PeerETag, PeerEntry, PeerError, PeerErrorKind, PeerPage};
 use super::source::Source;
 use crate::bucket_config::{BucketReplication, ReplicatedChange};
@@ -236,6 +237,8 @@ impl Comparer {
         to_queue: &mut Vec<Slot>,
     ) -> Result<(), StorageError> {
         let wanted = self.wanted(by_version, ours)?;
+        let bucket = self.to.terms.as_ref().and_then(|terms| terms.bucket);
+        let has_locks = self.bucket.config.object_lock.is_some() && bucket.is_some_and(|bucket| bucket.object_lock);
         let mut found = self.job.found.lock();
         found.keys += 1;
         let mut left: Vec<&PeerEntry> =
@@ -247,7 +250,7 @@ impl Comparer {
                 // A marker that only hides nothing is no difference where only current objects are compared.
                 (None, None) if !by_version => continue,
                 (None, _) => DifferenceKind::Missing,
-                (Some(there), object) if is_same(object.as_deref(), there) => {
+                (Some(there), object) if is_same(object.as_deref(), there, has_locks) => {
                     found.same += 1;
                     continue;
                 }
@@ -322,8 +325,9 @@ impl Comparer {
     }
 }
 
-/// Whether both are the same: a delete marker, or bytes of one size and ETag. An ETag that says nothing of the bytes is not compared.
-fn is_same(ours: Option<&Object>, theirs: &PeerEntry) -> bool {
+/// Whether both are the same: a delete marker, or bytes of one size and ETag, with the same beside them where that is told. An ETag that
+/// says nothing of the bytes is not compared.
+fn is_same(ours: Option<&Object>, theirs: &PeerEntry, has_locks: bool) -> bool {
     match (ours, &theirs.object) {
         (None, None) => true,
         (Some(object), Some((etag, size))) => {
@@ -331,7 +335,8 @@ fn is_same(ours: Option<&Object>, theirs: &PeerEntry) -> bool {
                 PeerETag::Known(etag) => etag == own,
                 PeerETag::Other(_) => true,
             };
-            object.size == *size && is_same_etag(&object.etag)
+            let is_same_beside = |there: &Beside| Beside::of(object).is_at(there, has_locks);
+            object.size == *size && is_same_etag(&object.etag) && theirs.beside.as_ref().is_none_or(is_same_beside)
         }
         _ => false,
     }

@@ -617,6 +617,7 @@ impl Peer for MemoryPeer {
                     version_id: VersionId::Null,
                     is_latest: true,
                     object: Some((PeerETag::Known(etag(bytes)), bytes.len() as u64)),
+                    beside: None,
                 })
                 .collect();
             let next = entries.last().filter(|_| entries.len() == 7).map(|entry| (entry.key.clone(), None));
