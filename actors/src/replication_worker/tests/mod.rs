@@ -463,6 +463,29 @@ async fn a_bucket_takes_its_rule_and_queue_along() {
 }
 
 #[actix::test]
+async fn a_crash_between_the_end_of_a_bucket_and_its_message_leaves_nothing() {
+    let node = Node::replicating(MemoryPeer::new(true), Mode::NewOnly).await;
+    node.client.set_enabled(by(), bucket_name(), false).await.unwrap();
+    node.source.write("a", Some("1"));
+    // As if the node had ended between the two.
+    let Node { root, source, peer, client, .. } = node;
+    client.stop().await.unwrap();
+    source.delete_bucket();
+    let typed: Value = serde_json::from_str(&fs::read_to_string(&Node::paths(&root)[1]).unwrap()).unwrap();
+    let node = Node::start(root, source, peer);
+    eventually("its rule is gone", || node.client.rules().is_empty()).await;
+    eventually("its queue, too", || node.source.rows() == 0).await;
+    assert_eq!(node.read(1), json!({}));
+    // One that somebody types for a bucket that is yet to come stays.
+    let mut typed = typed;
+    typed["photos"]["created_at"] = json!(1_700_000_000);
+    node.write(1, &typed);
+    let node = node.restarted().await;
+    eventually("it was swept", || node.source.swept().len() > 2).await;
+    assert_eq!(node.client.rules().len(), 1);
+}
+
+#[actix::test]
 async fn what_is_kept_for_a_time_is_swept_again_and_again() {
     let clock = Arc::new(ManualClock::new(Stamp(1_700_000_000_000_000_000)));
     let (source, peer) = (Arc::new(MemorySource::new(Versioning::Off)), Arc::new(MemoryPeer::new(true)));
