@@ -47,6 +47,10 @@ def test_what_arrives(node_factory, service, versions):
     wait_empty(source, "orig", 60)
     assert there.get_object_tagging(Bucket="copy", Key="d/03")["TagSet"] == [{"Key": "c", "Value": "d"}]
     assert md5(b"28") in keys["d/03"]
+    here.delete_object_tagging(Bucket="orig", Key="d/03")
+    wait_empty(source, "orig", 60)
+    assert status(source, "orig")["parked"] == 0, admin(source, "GET", "/rules/orig/failures")
+    assert there.get_object_tagging(Bucket="copy", Key="d/03")["TagSet"] == []
 
 
 def listed(s3, bucket):
