@@ -238,6 +238,7 @@ impl Comparer {
     ) -> Result<(), StorageError> {
         let wanted = self.wanted(by_version, ours)?;
         let bucket = self.to.terms.as_ref().and_then(|terms| terms.bucket);
+        let is_node = self.to.node().is_some();
         let has_locks = self.bucket.config.object_lock.is_some() && bucket.is_some_and(|bucket| bucket.object_lock);
         let mut found = self.job.found.lock();
         found.keys += 1;
@@ -250,7 +251,7 @@ impl Comparer {
                 // A marker that only hides nothing is no difference where only current objects are compared.
                 (None, None) if !by_version => continue,
                 (None, _) => DifferenceKind::Missing,
-                (Some(there), object) if is_same(object.as_deref(), there, has_locks) => {
+                (Some(there), object) if is_same(object.as_deref(), there, has_locks, is_node) => {
                     found.same += 1;
                     continue;
                 }
@@ -326,12 +327,13 @@ impl Comparer {
 }
 
 /// Whether both are the same: a delete marker, or bytes of one size and ETag, with the same beside them where that is told. An ETag that
-/// says nothing of the bytes is not compared.
-fn is_same(ours: Option<&Object>, theirs: &PeerEntry, has_locks: bool) -> bool {
+/// says nothing of the bytes is not compared: so that of parts which only a service that is no node is sent.
+fn is_same(ours: Option<&Object>, theirs: &PeerEntry, has_locks: bool, is_node: bool) -> bool {
     match (ours, &theirs.object) {
         (None, None) => true,
         (Some(object), Some((etag, size))) => {
             let is_same_etag = |own: &ETag| match etag {
+                PeerETag::Known(etag) if !is_node && etag.parts.is_some() && own.parts.is_none() => true,
                 PeerETag::Known(etag) => etag == own,
                 PeerETag::Other(_) => true,
             };
