@@ -95,7 +95,9 @@ impl Rule {
         let before = former.map(Self::rules);
         let added = |new: &ReplicationRule| {
             let before = before.as_ref()?;
-            let covering = before.iter().filter(|old| old.enabled && old.filter.covers(&new.filter));
+            // One that is switched off counts since it is switched on.
+            let was_at_work = |old: &&ReplicationRule| old.enabled || !new.enabled;
+            let covering = before.iter().filter(was_at_work).filter(|old| old.filter.covers(&new.filter));
             covering.map(|old| old.added).min().unwrap_or(Some(now))
         };
         let whole = self.rules();
