@@ -6,6 +6,7 @@
 mod bundle;
 mod client;
 mod content;
+mod cut;
 mod fetch;
 pub mod handshake;
 mod object;

@@ -15,6 +15,7 @@ use reqwest::Method;
 
 use super::client::{Ask, Failure, Place, Remote, Reply};
 use super::content::Payload;
+use super::cut::{self, Watch};
 use super::peer::{HttpPeer, applied, nonsense, told};
 use super::uploads::{Remembered, What};
 use crate::s3::auth::canonical::encode;
@@ -30,9 +31,18 @@ const ENCRYPTION: &str = "x-amz-server-side-encryption";
 /// Stores an object at a target.
 pub(super) async fn put(peer: &HttpPeer, to: &Destination, object: &Outgoing) -> Result<Applied, PeerError> {
     match object.parts.as_slice() {
+        [] if is_cut(to, &object.object) => {
+            let parts = cut::cut(object.object.size);
+            Multipart { peer, to, object, parts: &parts, is_cut: true }.put().await
+        }
         [] => put_single(peer, to, object).await,
-        parts => Multipart { peer, to, object, parts }.put().await,
+        parts => Multipart { peer, to, object, parts, is_cut: false }.put().await,
     }
+}
+
+/// Whether an object that was written by a single request is sent in parts. Not to a node, where its ETag stays what it is.
+fn is_cut(to: &Destination, object: &Object) -> bool {
+    to.node().is_none() && object.size > cut::SINGLE_BYTES_MAX
 }
 
 async fn put_single(peer: &HttpPeer, to: &Destination, outgoing: &Outgoing) -> Result<Applied, PeerError> {
@@ -142,11 +152,25 @@ pub(super) fn check_etag(
     }
     match told.and_then(|told| ETag::parse(told).ok()) {
         Some(etag) if etag != object.etag => {
-            let text = format!("the target has other bytes: its ETag is {etag}, not {}", object.etag);
-            Err(PeerError::new(PeerErrorKind::Refused { status: 200, code: "BadDigest".to_owned() }, text))
+            Err(bad_digest(format!("the target has other bytes: its ETag is {etag}, not {}", object.etag)))
         }
         _ => Ok(()),
     }
+}
+
+/// The same of a part of an object that was cut, whose bytes have this MD5.
+fn check_part(told: &str, md5: [u8; 16], encryption: Option<&str>) -> Result<(), PeerError> {
+    let sealed = encryption.is_some_and(|method| method.starts_with("aws:"));
+    match ETag::parse(told) {
+        Ok(etag) if !sealed && etag != ETag::single(md5) => {
+            Err(bad_digest(format!("the target has other bytes: the ETag of a part is {etag}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn bad_digest(text: String) -> PeerError {
+    PeerError::new(PeerErrorKind::Refused { status: 200, code: "BadDigest".to_owned() }, text)
 }
 
 /// Names an object as it is. What stands beside its bytes goes with the request that begins an upload, so that one which was begun before
@@ -163,6 +187,17 @@ struct Multipart<'a> {
     to: &'a Destination,
     object: &'a Outgoing,
     parts: &'a [ObjectPart],
+    /// Whether it was written by a single request: then its ETag tells nothing of what its parts come to.
+    is_cut: bool,
+}
+
+/// A part that the target has.
+struct Sent {
+    number: u16,
+    size: u64,
+    etag: String,
+    /// CRC-64/NVME of its bytes, where the object was cut.
+    crc64nvme: Option<u64>,
 }
 
 impl Multipart<'_> {
@@ -191,7 +226,7 @@ impl Multipart<'_> {
             None => (self.begin(&remote, bucket, &what).await?, Vec::new()),
         };
         let sent: Vec<_> = stream::iter(self.parts)
-            .map(|part| self.part(&remote, bucket, &upload, part, &there))
+            .map(|part| self.part(&remote, (bucket, &what), &upload, part, &there))
             .buffered(PARTS_AT_ONCE)
             .collect()
             .await;
@@ -256,27 +291,48 @@ impl Multipart<'_> {
         }
     }
 
-    /// Sends a part unless it is there; answers its number and its ETag at the target.
+    /// Sends a part unless it is there.
     async fn part(
         &self,
         remote: &Remote,
-        bucket: &str,
+        (bucket, what): (&str, &What),
         upload: &str,
         part: &ObjectPart,
         there: &[ListedPart],
-    ) -> Result<(u16, String), PeerError> {
-        let number = part.number.get();
-        if let Some(there) = there.iter().find(|there| there.number == number && there.size == part.size) {
-            return Ok((number, there.etag.clone()));
+    ) -> Result<Sent, PeerError> {
+        let (number, size) = (part.number.get(), part.size);
+        let crc64nvme = self.peer.uploads.part(what, number).filter(|_| self.is_cut);
+        let there = there.iter().find(|there| there.number == number && there.size == size);
+        if let Some(there) = there.filter(|_| crc64nvme.is_some() || !self.is_cut) {
+            return Ok(Sent { number, size, etag: there.etag.clone(), crc64nvme });
         }
         let text = number.to_string();
         let query = [("partNumber", text.as_str()), ("uploadId", upload)];
         let checksum = part.checksum.filter(|_| self.to.node().is_some());
         let headers = checksum.map(|sum| (sum.algorithm().header().to_owned(), sum.to_string())).into_iter().collect();
-        let payload = payload(self.object, part.offset..part.offset.saturating_add(part.size))?;
+        let watch = self.is_cut.then(Watch::new);
+        let payload = match (payload(self.object, part.offset..part.offset.saturating_add(size))?, &watch) {
+            (Payload::Object(size, pieces), Some(watch)) => Payload::Object(size, watch.over(pieces)),
+            (payload, _) => payload,
+        };
         let reply = self.ask(remote, bucket, Method::PUT, &query, headers, payload).await?;
         let etag = reply.header("etag").map(|etag| etag.trim_matches('"').to_owned());
-        Ok((number, etag.ok_or_else(|| nonsense("a part without an ETag"))?))
+        let etag = etag.ok_or_else(|| nonsense("a part without an ETag"))?;
+        let Some((md5, crc64nvme)) = watch.map(|watch| watch.seen()) else {
+            return Ok(Sent { number, size, etag, crc64nvme: None });
+        };
+        check_part(&etag, md5, reply.header(ENCRYPTION))?;
+        self.peer.uploads.sent(what, number, crc64nvme);
+        Ok(Sent { number, size, etag, crc64nvme: Some(crc64nvme) })
+    }
+
+    /// Whether the parts of an object that was cut are what was stored. Errs: Refused as a digest that does not match.
+    fn check_whole(&self, parts: &[Sent]) -> Result<(), PeerError> {
+        let crcs = parts.iter().map(|part| (part.crc64nvme.unwrap_or_default(), part.size));
+        match !self.is_cut || cut::whole(crcs) == self.object.object.crc64nvme {
+            true => Ok(()),
+            false => Err(bad_digest("the bytes that were sent are not those that were stored".to_owned())),
+        }
     }
 
     async fn complete(
@@ -284,15 +340,16 @@ impl Multipart<'_> {
         remote: &Remote,
         bucket: &str,
         upload: &str,
-        parts: &[(u16, String)],
+        parts: &[Sent],
     ) -> Result<Applied, PeerError> {
+        self.check_whole(parts)?;
         let object = &self.object.object;
         let mut headers = told(self.to, self.object.replica.as_ref());
         headers.push(("content-type".to_owned(), "application/xml".to_owned()));
         if self.to.node().is_some() {
             headers.extend(self.whole(object));
         }
-        let document = documents::write_complete(parts.iter().map(|(number, etag)| (*number, etag.as_str())));
+        let document = documents::write_complete(parts.iter().map(|part| (part.number, part.etag.as_str())));
         let payload = Payload::Document(Bytes::from(document));
         let query = [("uploadId", upload)];
         let reply = self.ask(remote, bucket, Method::POST, &query, headers, payload).await?;
@@ -301,7 +358,9 @@ impl Multipart<'_> {
             Err(refusal) => return Err(Failure::Refused { status: 400, refusal, retry_after: None }.into()),
         };
         let applied = applied(&reply);
-        check_etag(object, Some(&etag), reply.header(ENCRYPTION), applied)?;
+        if !self.is_cut {
+            check_etag(object, Some(&etag), reply.header(ENCRYPTION), applied)?;
+        }
         Ok(applied)
     }
 

@@ -10,12 +10,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
+use myfsio_actors::bucket_config::Tag;
 use myfsio_actors::clock::SharedClock;
 use myfsio_actors::names::{ETag, VersionId};
 use myfsio_actors::outgoing::Allowed;
 use myfsio_actors::replication_worker::{
-    Connection, Deleting, Deletion, Destination, Handshake, ListPeer, Outgoing, Peer, PeerETag, PeerEntry, PeerError,
-    PeerErrorKind, PeerFuture, PeerPage,
+    Beside, Connection, Deleting, Deletion, Destination, Handshake, ListPeer, Outgoing, Peer, PeerETag, PeerEntry,
+    PeerError, PeerErrorKind, PeerFuture, PeerPage,
 };
 use myfsio_actors::storage::{Applied, Replica};
 use reqwest::Method;
@@ -100,28 +101,28 @@ impl HttpPeer {
         Ok(handshake::ask(&self.client, &remote, to.bucket.as_deref()).await?)
     }
 
+    /// Puts a document of what stands beside the bytes of an object; none deletes it.
     async fn change(
         &self,
         to: &Destination,
         object: &Outgoing,
         what: &str,
-        document: String,
+        document: Option<String>,
     ) -> Result<Reply, PeerError> {
         let (remote, bucket) = self.bucket(to)?;
         let version = addressed(to, object.object.version_id);
         let mut query = vec![(what, "")];
         query.extend(version.as_deref().map(|version| ("versionId", version)));
-        let document = Bytes::from(document);
         let mut headers = told(to, object.replica.as_ref());
-        headers.push(("content-md5".to_owned(), STANDARD.encode(Md5::digest(&document))));
-        headers.push(("content-type".to_owned(), "application/xml".to_owned()));
-        let ask = Ask {
-            method: Method::PUT,
-            place: Place::Key(bucket, object.key.as_str()),
-            query: &query,
-            headers,
-            payload: Payload::Document(document),
+        let (method, payload) = match document.map(Bytes::from) {
+            Some(document) => {
+                headers.push(("content-md5".to_owned(), STANDARD.encode(Md5::digest(&document))));
+                headers.push(("content-type".to_owned(), "application/xml".to_owned()));
+                (Method::PUT, Payload::Document(document))
+            }
+            None => (Method::DELETE, Payload::Empty),
         };
+        let ask = Ask { method, place: Place::Key(bucket, object.key.as_str()), query: &query, headers, payload };
         Ok(self.client.send(&remote, ask).await?)
     }
 
@@ -132,10 +133,10 @@ impl HttpPeer {
         // One that is over says nothing to who takes only what is to come; nor is it taken off, which would take a permission.
         if told == controls.retention {
             let retention = documents::write_retention_request(told.as_ref());
-            applied = self::applied(&self.change(to, object, "retention", retention).await?);
+            applied = self::applied(&self.change(to, object, "retention", Some(retention)).await?);
         }
         if let Some(is_on) = controls.legal_hold {
-            self.change(to, object, "legal-hold", write_legal_hold(is_on)).await?;
+            self.change(to, object, "legal-hold", Some(write_legal_hold(is_on))).await?;
         }
         Ok(applied)
     }
@@ -190,6 +191,9 @@ impl HttpPeer {
         let entries: Vec<_> = page.entries.into_iter().map(entry).collect();
         // Tokens end with the connection that gave them on some services; keys do not.
         let last = entries.last().filter(|_| page.next.is_some());
+        if page.next.is_some() && last.is_none() {
+            return Err(nonsense("a page of a listing is empty, and not the last"));
+        }
         Ok(PeerPage { next: last.map(|last| (last.key.clone(), None)), entries })
     }
 
@@ -218,7 +222,7 @@ impl Peer for HttpPeer {
     }
 
     fn change_tags<'a>(&'a self, to: &'a Destination, object: &'a Outgoing) -> PeerFuture<'a, Applied> {
-        let document = write_tagging(&object.object.attributes.tags);
+        let document = tags_document(&object.object.attributes.tags, to.node().is_some());
         Box::pin(async move { Ok(applied(&self.change(to, object, "tagging", document).await?)) })
     }
 
@@ -236,6 +240,12 @@ impl Peer for HttpPeer {
             None => Box::pin(self.list_objects(to, query)),
         }
     }
+}
+
+/// The document of tags. Other services are told to delete them where there are none: not all take an empty set. A node is sent that: deleting
+/// would take another permission.
+fn tags_document(tags: &[Tag], is_node: bool) -> Option<String> {
+    (is_node || !tags.is_empty()).then(|| write_tagging(tags))
 }
 
 /// The version that a request names: only a node that takes versions as they are has this one.
@@ -268,6 +278,7 @@ fn entry(listed: documents::ListedObject) -> PeerEntry {
     };
     let version_id = listed.version_id.as_deref().and_then(|version| VersionId::parse(version).ok());
     PeerEntry {
+        beside: listed.beside.as_deref().and_then(Beside::parse),
         version_id: version_id.unwrap_or(VersionId::Null),
         is_latest: listed.is_latest,
         object: (!listed.is_marker).then(|| (etag(), listed.size)),
@@ -297,5 +308,18 @@ impl From<Failure> for PeerError {
             },
         };
         Self::new(kind, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_services_are_told_to_delete_tags_that_are_none() {
+        let tags = [("k".to_owned(), "v".to_owned())];
+        assert_eq!(tags_document(&[], false), None);
+        assert_eq!(tags_document(&[], true), Some(write_tagging(&[])));
+        assert_eq!(tags_document(&tags, false), Some(write_tagging(&tags)));
     }
 }

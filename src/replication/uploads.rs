@@ -34,6 +34,9 @@ struct Begun {
     object: String,
     upload: String,
     at: u64,
+    /// CRC-64/NVME of the parts that were sent, where nothing else tells that they are the object's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<u16, u64>,
 }
 
 /// What was remembered of an upload.
@@ -76,13 +79,28 @@ impl Uploads {
     pub fn begun(&self, what: What, object: &str, upload: &str) {
         let at = self.clock.now().0;
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.insert(what, Begun { object: object.to_owned(), upload: upload.to_owned(), at });
+        begun.insert(what, Begun { object: object.to_owned(), upload: upload.to_owned(), at, parts: BTreeMap::new() });
         while begun.len() > UPLOADS_MAX
             && let Some(oldest) = begun.iter().min_by_key(|(_, begun)| begun.at).map(|(what, _)| what.clone())
         {
             begun.remove(&oldest);
         }
         self.write(&begun);
+    }
+
+    /// A part was sent whose bytes have this CRC-64/NVME.
+    pub fn sent(&self, what: &What, number: u16, crc64nvme: u64) {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(upload) = begun.get_mut(what) {
+            upload.parts.insert(number, crc64nvme);
+            self.write(&begun);
+        }
+    }
+
+    /// The CRC-64/NVME of a part that was sent.
+    pub fn part(&self, what: &What, number: u16) -> Option<u64> {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.get(what).and_then(|begun| begun.parts.get(&number).copied())
     }
 
     /// An upload has ended, whichever way.
@@ -129,7 +147,17 @@ mod tests {
         uploads.begun(what("a"), "1", "u1");
         uploads.begun(what("b"), "2", "u2");
         uploads.ended(&what("a"));
+        uploads.sent(&what("b"), 3, 7);
+        uploads.sent(&what("a"), 3, 7);
         let again = open();
+        assert_eq!(
+            (again.part(&what("b"), 3), again.part(&what("b"), 2), again.part(&what("a"), 3)),
+            (Some(7), None, None)
+        );
+        again.begun(what("c"), "2", "u3");
+        again.sent(&what("c"), 1, 1);
+        again.begun(what("c"), "2", "u4");
+        assert_eq!(again.part(&what("c"), 1), None, "it is of another upload");
         assert_eq!(again.find(&what("a"), "1"), None);
         assert_eq!(again.find(&what("b"), "2"), Some(Remembered::This("u2".to_owned())));
         assert_eq!(again.find(&what("b"), "3"), Some(Remembered::Other("u2".to_owned())));

@@ -427,6 +427,23 @@ def test_compare_finds_what_differs_and_repairs_it(way):
     assert found == {("missing", "k03"), ("different", "k05"), ("extra", "extra")}
 
 
+def test_compare_finds_what_differs_beside_the_bytes(way):
+    way = way().buckets(versions=True)
+    tags = lambda **tags: {"TagSet": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    for n in range(3):
+        way.a.put_object(Bucket="orig", Key=f"k{n}", Body=b"1", Tagging="a=1&b=2")
+    way.quiet()
+    way.b.put_object_tagging(Bucket="copy", Key="k1", Tagging=tags(a="1", b="other"))
+    way.b.put_object_tagging(Bucket="copy", Key="k2", Tagging=tags(b="2", a="1"))
+    admin(way.source, "POST", "/rules/orig/compare")
+    report = wait_until("the report", lambda: (r := admin(way.source, "GET", "/rules/orig/compare"))["state"] == "done" and r)
+    assert [(sample["difference"], sample["key"]) for sample in report["samples"]] == [("different", "k1")], report
+    # Who does not replicate is told nothing of it.
+    status_, _, body = signed(way.target, "GET", "/copy?versions", headers={"user-agent": "S3ReplicationAgent/1"})
+    assert status_ == 200 and b"<Beside>" in body, "an administrator may"
+    assert b"<Beside>" not in signed(way.target, "GET", "/copy?versions")[2]
+
+
 def test_s3_operations_of_replication(way):
     way = way().buckets(versions=True)
     admin(way.source, "DELETE", "/rules/orig")
@@ -456,6 +473,18 @@ def test_s3_operations_of_replication(way):
     two = [rule, {**rule, "ID": "s", "Priority": 2, "Destination": {"Bucket": "arn:aws:s3:::elsewhere"}}]
     with refused(501, "NotImplemented"):
         way.a.put_bucket_replication(Bucket="orig", ReplicationConfiguration={**document, "Rules": two})
+    # The older form: no filter, no priority. It is told as it was sent, and can be sent back.
+    older = [{"ID": name, "Prefix": f"{name}/", "Status": "Enabled", "Destination": rule["Destination"]} for name in ("one", "two")]
+    for _ in range(2):
+        way.a.put_bucket_replication(Bucket="orig", ReplicationConfiguration={**document, "Rules": older})
+        told = way.a.get_bucket_replication(Bucket="orig")["ReplicationConfiguration"]["Rules"]
+        assert told == older
+        older = told
+    # What was there before a rule was never sent by it.
+    assert replication_status(way.a, "orig", "other") is None
+    way.a.put_bucket_replication(Bucket="orig", ReplicationConfiguration={**document, "Rules": [{**rule, "Filter": {"Prefix": ""}}]})
+    assert replication_status(way.a, "orig", "other") is None
+    way.a.put_bucket_replication(Bucket="orig", ReplicationConfiguration=document)
     way.a.create_bucket(Bucket="plain")
     with refused(400, "InvalidRequest"):
         way.a.put_bucket_replication(Bucket="plain", ReplicationConfiguration=document)

@@ -47,6 +47,34 @@ def test_what_arrives(node_factory, service, versions):
     wait_empty(source, "orig", 60)
     assert there.get_object_tagging(Bucket="copy", Key="d/03")["TagSet"] == [{"Key": "c", "Value": "d"}]
     assert md5(b"28") in keys["d/03"]
+    here.delete_object_tagging(Bucket="orig", Key="d/03")
+    wait_empty(source, "orig", 60)
+    assert status(source, "orig")["parked"] == 0, admin(source, "GET", "/rules/orig/failures")
+    assert there.get_object_tagging(Bucket="copy", Key="d/03")["TagSet"] == []
+
+
+def test_a_large_object_of_one_request_goes_in_parts(node_factory, service):
+    there, source = service.s3, node_factory()
+    here = source.client()
+    here.create_bucket(Bucket="orig")
+    there.create_bucket(Bucket="copy")
+    link = Link(service)
+    try:
+        replicate(source, "orig", connect(source, link.endpoint, ("testing", "testing")), "copy")
+        body = data(65 * MIB)
+        here.put_object(Bucket="orig", Key="big", Body=body, ContentType="text/x", Tagging="a=b")
+        wait_until("some of it is there", lambda: link.requests > 3)
+        link.cut()
+        wait_empty(source, "orig", 120)
+        assert status(source, "orig")["parked"] == 0, admin(source, "GET", "/rules/orig/failures")
+        found = there.get_object(Bucket="copy", Key="big")
+        assert (found["ETag"].strip('"')[-2:], found["ContentType"]) == ("-3", "text/x")
+        assert md5(found["Body"].read()) == md5(body)
+        admin(source, "POST", "/rules/orig/compare")
+        report = wait_until("the report", lambda: (r := admin(source, "GET", "/rules/orig/compare"))["state"] == "done" and r)
+        assert (report["same"], report["missing"], report["different"]) == (1, 0, 0), report
+    finally:
+        link.close()
 
 
 def listed(s3, bucket):

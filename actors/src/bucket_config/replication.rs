@@ -86,6 +86,10 @@ pub struct ReplicationRule {
     pub delete_versions: bool,
     /// Whether objects are that were there before it.
     pub existing: bool,
+    /// When it came to rules that were there already, if none of them was about all that it is about.
+    pub added: Option<Stamp>,
+    /// Whether it was set in the older form of S3, which has no word for priority, tags and delete markers; told in that form, too.
+    pub is_legacy: bool,
 }
 
 /// Which objects a rule is about: all of these must hold.
@@ -109,6 +113,11 @@ pub enum ReplicatedChange<'a> {
 }
 
 impl ReplicationFilter {
+    /// Whether everything that another one is about is what this is about.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.prefix.starts_with(&self.prefix) && self.tags.iter().all(|tag| other.tags.contains(tag))
+    }
+
     fn matches(&self, key: &str, tags: Option<&[Tag]>) -> bool {
         let has_tags = tags.map_or(self.tags.is_empty(), |tags| self.tags.iter().all(|tag| tags.contains(tag)));
         key.starts_with(&self.prefix) && has_tags
@@ -126,6 +135,14 @@ impl BucketReplication {
     /// Whether something that was written at a time is meant, as far as that goes: what was there before only where a rule says so.
     pub fn means(&self, key: &str, tags: Option<&[Tag]>, written: Stamp) -> bool {
         written >= self.since || self.rule(key, tags).is_some_and(|rule| rule.existing)
+    }
+
+    /// Whether an object was sent, or is to be, that was changed last at a time: after the rule came that is about it, or before, if that
+    /// was gone through.
+    pub fn covers(&self, key: &str, tags: &[Tag], changed: Stamp) -> bool {
+        let matching = self.rules.iter().filter(|rule| rule.enabled && rule.filter.matches(key, Some(tags)));
+        let mut since = matching.map(|rule| (self.since.max(rule.added.unwrap_or(self.since)), rule.existing));
+        since.any(|(since, existing)| changed >= since || (existing && self.filled))
     }
 
     /// Whether a change is replicated.
@@ -159,6 +176,8 @@ mod tests {
             delete_markers: true,
             delete_versions: false,
             existing: false,
+            added: None,
+            is_legacy: false,
         }
     }
 
@@ -186,5 +205,19 @@ mod tests {
         let bucket = BucketReplication { target, peer: None, since: Stamp(5), filled: false, rules };
         let means = |key: &str, written| bucket.means(key, Some(&[]), Stamp(written));
         assert!(means("a", 5) && !means("a", 4) && means("old/a", 4));
+    }
+
+    #[test]
+    fn what_a_later_rule_is_about_was_not_sent_before_it() {
+        let later = ReplicationRule { added: Some(Stamp(9)), ..rule("later", 2, "b/", &[]) };
+        let (target, rules) = (TargetId("t".into()), vec![rule("first", 1, "a/", &[]), later]);
+        let bucket = BucketReplication { target, peer: None, since: Stamp(5), filled: true, rules };
+        let covers = |key: &str, changed| bucket.covers(key, &[], Stamp(changed));
+        assert!(covers("a/x", 5) && !covers("a/x", 4) && covers("b/x", 9) && !covers("b/x", 8) && !covers("c", 10));
+        let filter = |prefix: &str, tags| rule("", 0, prefix, tags).filter;
+        assert!(
+            filter("a", &[]).covers(&filter("a/b", &[("k", "v")])) && !filter("a/b", &[]).covers(&filter("a", &[]))
+        );
+        assert!(!filter("", &[("k", "v")]).covers(&filter("", &[("k", "w")])));
     }
 }

@@ -247,13 +247,16 @@ impl ReplicationWorker {
         }));
     }
 
-    /// Drops queues that belong to no rule, and what was learned of rules that are gone.
+    /// Drops rules whose bucket is gone, queues that belong to no rule, and what was learned of rules that are gone.
     fn sweep(&mut self, context: &mut Context<Self>) {
-        let rules = self.rules.snapshot().load_full();
         // While the file is broken nobody knows what it is to say.
-        if rules.problem.is_some() || self.is_stopping {
+        if self.rules.snapshot().load().problem.is_some() || self.is_stopping {
             return;
         }
+        if self.forget_rules_of_nothing() {
+            self.follow(context);
+        }
+        let rules = self.rules.snapshot().load_full();
         let source = Arc::clone(&self.tools.source);
         let queue_of =
             |rule: &Arc<Rule>| Some(QueueName { bucket: source.bucket(&rule.bucket).ok()?.id, target: rule.target() });

@@ -11,6 +11,7 @@ use super::messages::ConnectionDraft;
 use super::rules::{self, Rule};
 use crate::audit::{AuditLog, ChangeOrigin};
 use crate::names::{BucketName, Stamp};
+use crate::storage::StorageError;
 
 impl ReplicationWorker {
     pub(super) fn put_connection(
@@ -91,6 +92,7 @@ impl ReplicationWorker {
         if let Some(former) = goes_on {
             rule.created_at = former.created_at;
         }
+        rule.count_from(goes_on.map(|former| &**former), Stamp(now.0 / 1_000_000 * 1_000_000));
         rules::check(&rule).map_err(ReplicationError::Invalid)?;
         self.edit_rules(Some(by), |file| {
             rules::put(file, &rule);
@@ -98,10 +100,35 @@ impl ReplicationWorker {
         })?;
         // What is meant now may be more than what was sent.
         let is_wider = goes_on.is_some_and(|former| former.rules() != rule.rules()) && rule.wants_existing();
+        // Kept also where nothing was learned yet: so it is known to have been at work, should its bucket be gone after a crash.
+        let fill = self.learned_of(&rule).fill.filter(|_| !is_wider);
+        let kept = self.keep_fill(&rule, fill);
         if is_wider {
-            self.keep_fill(&rule, None)?;
+            kept?;
         }
         self.rule(&rule.bucket)
+    }
+
+    /// Forgets the rules of buckets that are gone: a crash may have come between the end of a bucket and the message that tells of it.
+    /// Answers whether there were some.
+    pub(super) fn forget_rules_of_nothing(&mut self) -> bool {
+        let (rules, learned) = (self.rules.snapshot().load_full(), self.learned.snapshot().load_full());
+        let is_gone = |rule: &&Arc<Rule>| {
+            matches!(self.tools.source.bucket(&rule.bucket), Err(StorageError::NoSuchBucket { .. }))
+                && learned.state.was_at_work(&rule.bucket, &rule.target(), rule.created_at)
+        };
+        let gone: Vec<_> = rules.state.all().filter(is_gone).map(|rule| rule.bucket.clone()).collect();
+        if gone.is_empty() {
+            return false;
+        }
+        let removed = self.edit_rules(None, |file| {
+            gone.iter().for_each(|bucket| rules::remove(file, bucket));
+            Ok(())
+        });
+        if let Err(error) = removed {
+            tracing::warn!(%error, "how buckets that are gone were replicated cannot be forgotten; it is tried again");
+        }
+        true
     }
 
     pub(super) fn keep_fill(&mut self, rule: &Rule, fill: Option<Fill>) -> Result<(), ReplicationError> {

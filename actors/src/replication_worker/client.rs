@@ -384,9 +384,10 @@ impl ReplicationClient {
         Ok(settled)
     }
 
-    /// Forgets parked changes, these or all: the target stays as it is there. Answers how many. Errs: NoSuchRule, Storage.
+    /// Forgets parked changes, these or all: the target stays as it is there, and their objects tell that they failed. Answers how many.
+    /// Errs: NoSuchRule, Storage.
     pub async fn dismiss(&self, bucket: &BucketName, slots: Option<&[Slot]>) -> Result<usize, ReplicationError> {
-        self.settle(bucket, slots, SettledChange::Done).await
+        self.settle(bucket, slots, SettledChange::Dismissed).await
     }
 
     async fn settle(

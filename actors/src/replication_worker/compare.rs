@@ -1,14 +1,16 @@
 //! A comparison of a bucket with its target: both are walked side by side, key by key. What differs is counted, some of it named, and
 //! queued if it is to be repaired.
 
-use std::collections::VecDeque;
+use std::cmp::Ordering;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::peer::{Destination, ListPeer, Peer, PeerETag, PeerEntry, PeerError};
+use super::beside::Beside;
+use super::peer::{Destination, ListPeer, Peer, PeerETag, PeerEntry, PeerError, PeerErrorKind, PeerPage};
 use super::source::Source;
 use crate::bucket_config::{BucketReplication, ReplicatedChange};
 use crate::clock::SharedClock;
@@ -127,7 +129,7 @@ impl CompareJob {
     }
 
     pub fn cancel(&self) {
-        self.is_cancelled.store(true, Ordering::SeqCst);
+        self.is_cancelled.store(true, Atomic::SeqCst);
     }
 }
 
@@ -183,7 +185,7 @@ impl Comparer {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.job.is_cancelled.load(Ordering::SeqCst)
+        self.job.is_cancelled.load(Atomic::SeqCst)
     }
 
     async fn compare(&mut self) -> Result<(), Stuck> {
@@ -195,8 +197,7 @@ impl Comparer {
         self.job.found.lock().by_version = by_version;
         self.to.terms = Some(Arc::new(terms));
         let mut ours = OurKeys { comparer: self, waiting: VecDeque::new(), position: None, is_last: false };
-        let mut theirs =
-            TheirKeys { comparer: self, waiting: VecDeque::new(), query: ListPeer::default(), is_last: false };
+        let mut theirs = TheirKeys::new(self);
         let mut to_queue: Vec<Slot> = Vec::new();
         let (mut here, mut there) = (ours.next().await?, theirs.next().await?);
         while !self.is_cancelled() {
@@ -204,15 +205,15 @@ impl Comparer {
                 (here.key.as_ref().map(ObjectKey::as_str), there.first().map(|it| it.key.as_str()));
             let order = match (our_key, their_key) {
                 (None, None) => break,
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
                 (Some(ours), Some(theirs)) => ours.as_bytes().cmp(theirs.as_bytes()),
             };
             let nothing = (Ours::default(), Vec::new());
             let (left, right) = match order {
-                std::cmp::Ordering::Less => (&here, &nothing.1),
-                std::cmp::Ordering::Greater => (&nothing.0, &there),
-                std::cmp::Ordering::Equal => (&here, &there),
+                Ordering::Less => (&here, &nothing.1),
+                Ordering::Greater => (&nothing.0, &there),
+                Ordering::Equal => (&here, &there),
             };
             self.compare_key(by_version, left, right, &mut to_queue)?;
             if to_queue.len() >= SettleChanges::CHANGES_MAX {
@@ -236,6 +237,9 @@ impl Comparer {
         to_queue: &mut Vec<Slot>,
     ) -> Result<(), StorageError> {
         let wanted = self.wanted(by_version, ours)?;
+        let bucket = self.to.terms.as_ref().and_then(|terms| terms.bucket);
+        let is_node = self.to.node().is_some();
+        let has_locks = self.bucket.config.object_lock.is_some() && bucket.is_some_and(|bucket| bucket.object_lock);
         let mut found = self.job.found.lock();
         found.keys += 1;
         let mut left: Vec<&PeerEntry> =
@@ -247,7 +251,7 @@ impl Comparer {
                 // A marker that only hides nothing is no difference where only current objects are compared.
                 (None, None) if !by_version => continue,
                 (None, _) => DifferenceKind::Missing,
-                (Some(there), object) if is_same(object.as_deref(), there) => {
+                (Some(there), object) if is_same(object.as_deref(), there, has_locks, is_node) => {
                     found.same += 1;
                     continue;
                 }
@@ -322,16 +326,19 @@ impl Comparer {
     }
 }
 
-/// Whether both are the same: a delete marker, or bytes of one size and ETag. An ETag that says nothing of the bytes is not compared.
-fn is_same(ours: Option<&Object>, theirs: &PeerEntry) -> bool {
+/// Whether both are the same: a delete marker, or bytes of one size and ETag, with the same beside them where that is told. An ETag that
+/// says nothing of the bytes is not compared: so that of parts which only a service that is no node is sent.
+fn is_same(ours: Option<&Object>, theirs: &PeerEntry, has_locks: bool, is_node: bool) -> bool {
     match (ours, &theirs.object) {
         (None, None) => true,
         (Some(object), Some((etag, size))) => {
             let is_same_etag = |own: &ETag| match etag {
+                PeerETag::Known(etag) if !is_node && etag.parts.is_some() && own.parts.is_none() => true,
                 PeerETag::Known(etag) => etag == own,
                 PeerETag::Other(_) => true,
             };
-            object.size == *size && is_same_etag(&object.etag)
+            let is_same_beside = |there: &Beside| Beside::of(object).is_at(there, has_locks);
+            object.size == *size && is_same_etag(&object.etag) && theirs.beside.as_ref().is_none_or(is_same_beside)
         }
         _ => false,
     }
@@ -378,9 +385,49 @@ struct TheirKeys<'a> {
     waiting: VecDeque<PeerEntry>,
     query: ListPeer,
     is_last: bool,
+    /// The key of the last entry.
+    last: String,
+    /// Where pages began that began within one key.
+    begun: HashSet<(String, Option<String>)>,
 }
 
-impl TheirKeys<'_> {
+impl<'a> TheirKeys<'a> {
+    fn new(comparer: &'a Comparer) -> Self {
+        Self {
+            comparer,
+            waiting: VecDeque::new(),
+            query: ListPeer::default(),
+            is_last: false,
+            last: String::new(),
+            begun: HashSet::new(),
+        }
+    }
+
+    /// Each page has to lead on, in the order of keys: else the walk would never end, or compare what does not belong together. Errs:
+    /// Permanent.
+    fn check(&mut self, page: &PeerPage) -> Result<(), PeerError> {
+        let stuck = |why: &str| Err(PeerError::new(PeerErrorKind::Permanent, format!("the target's listing {why}")));
+        if let Some(next) = &page.next {
+            let order = self.query.after.as_ref().map_or(Ordering::Greater, |(key, _)| next.0.cmp(key));
+            if order == Ordering::Greater {
+                self.begun.clear();
+            }
+            if order == Ordering::Less || !self.begun.insert(next.clone()) {
+                return stuck("does not lead on: a page is followed by one that was there already");
+            }
+        }
+        let mut last = &self.last;
+        for entry in &page.entries {
+            if entry.key < *last {
+                return stuck("is not in the order of its keys");
+            }
+            last = &entry.key;
+        }
+        let last = last.clone();
+        self.last = last;
+        Ok(())
+    }
+
     /// All of the next key; nothing at the end.
     async fn next(&mut self) -> Result<Vec<PeerEntry>, PeerError> {
         let mut theirs: Vec<PeerEntry> = Vec::new();
@@ -396,6 +443,7 @@ impl TheirKeys<'_> {
                 return Ok(theirs);
             }
             let page = self.comparer.peer.list(&self.comparer.to, &self.query).await?;
+            self.check(&page)?;
             self.waiting.extend(page.entries);
             self.is_last = page.next.is_none();
             self.query.after = page.next;

@@ -8,10 +8,10 @@ use super::messages::Keep;
 use super::source::Source;
 use super::work::{Event, Work};
 use crate::bucket_config::BucketReplication;
-use crate::names::{NodeId, Stamp};
+use crate::names::NodeId;
 use crate::storage::{
-    Bucket, EnqueueChanges, Object, QueueName, QueueTotals, ReplicationTray, SettleChanges, SettledChange, Slot,
-    SlotState, StorageError, WalkPosition,
+    Bucket, EnqueueChanges, QueueName, QueueTotals, ReplicationTray, SettleChanges, SettledChange, Slot, SlotState,
+    StorageError, WalkPosition,
 };
 
 /// A back-fill goes on only while fewer entries wait, and half as many as may.
@@ -140,7 +140,7 @@ pub(super) async fn step(
         let key = slot.key.as_str();
         let (origin, is_meant) = match source.state(&bucket, &slot)? {
             SlotState::Object(object) => {
-                (object.maker(own), rules.means(key, Some(&object.attributes.tags), last_change(&object)))
+                (object.maker(own), rules.means(key, Some(&object.attributes.tags), object.last_change()))
             }
             SlotState::Marker { change, modified, .. } => (change.origin, rules.means(key, None, modified)),
             SlotState::Deleted { change, .. } => (change.origin, true),
@@ -156,12 +156,6 @@ pub(super) async fn step(
         queued += source.enqueue(message).await? as u64;
     }
     Ok(Walked { next: page.next, looked_at, queued })
-}
-
-/// When an object was written here, or what stands beside its bytes was changed last, by the clocks of who did.
-fn last_change(object: &Object) -> Stamp {
-    let beside = [object.tags_change(), object.lock_change()].into_iter().flatten();
-    beside.map(|change| Stamp(change.clock)).fold(object.stamp, Stamp::max)
 }
 
 /// Settles all entries that a queue has parked by now. Answers how many.

@@ -60,6 +60,11 @@ impl AllLearned {
             _ => Learned::default(),
         }
     }
+
+    /// Whether a rule was ever at work: what was only typed by hand, for a bucket that is yet to come, was not.
+    pub fn was_at_work(&self, bucket: &BucketName, target: &TargetId, created_at: Stamp) -> bool {
+        matches!(self.0.get(bucket.as_str()), Some((of, since, _)) if of == target && *since == created_at)
+    }
 }
 
 /// How the file is read.
@@ -130,6 +135,8 @@ mod tests {
         assert_eq!(all.of(&bucket, &target, Stamp(5)), learned);
         assert_eq!(all.of(&bucket, &target, Stamp(6)), Learned { peer: NodeId::new(7), fill: None });
         assert_eq!(all.of(&bucket, &other, Stamp(5)), Learned::default());
+        assert!(all.was_at_work(&bucket, &target, Stamp(5)));
+        assert!(!all.was_at_work(&bucket, &target, Stamp(6)) && !all.was_at_work(&bucket, &other, Stamp(5)));
         retain(&mut document, |bucket| bucket != "photos");
         assert_eq!(document, LearnedFile::empty());
     }

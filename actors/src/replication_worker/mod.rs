@@ -12,6 +12,7 @@
 
 mod actor;
 mod audit;
+mod beside;
 mod board;
 mod breaker;
 mod changes;
@@ -36,6 +37,7 @@ mod tests;
 mod transfer;
 mod work;
 
+pub use beside::Beside;
 pub use board::{Circuit, RuleState, Throughput};
 pub use client::{ParkedReason, ReplicationClient, ReplicationSettings, RuleStatus};
 pub use compare::{Comparison, ComparisonState, DifferenceKind, ReplicaDifference};

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::BoxStream;
 
+use super::beside::Beside;
 use super::connections::Connection;
 use crate::names::{ETag, NodeId, ObjectKey, Stamp, VersionId};
 use crate::storage::{Applied, Object, ObjectPart, Replica, StorageError, Versioning};
@@ -199,6 +200,8 @@ pub struct PeerEntry {
     pub is_latest: bool,
     /// ETag and size; none of a delete marker.
     pub object: Option<(PeerETag, u64)>,
+    /// Its tags and lock, where a node tells of them.
+    pub beside: Option<Beside>,
 }
 
 /// An ETag of a target: one that a node could have made, or another text.

@@ -60,6 +60,8 @@ pub struct Rule {
     pub role: Option<String>,
     /// The destination as it was named through S3.
     pub destination: Option<String>,
+    /// As [`ReplicationRule::added`], where the bucket is replicated as a whole. Set here.
+    pub added: Option<Stamp>,
 }
 
 impl Rule {
@@ -81,8 +83,28 @@ impl Rule {
                 delete_markers: self.replicate_deletes,
                 delete_versions: self.delete_versions,
                 existing: self.mode == Mode::All,
+                added: self.added,
+                is_legacy: false,
             }]
         })
+    }
+
+    /// Tells since when its rules count: where it goes on with a former one, each since another was about all that it is about, or since
+    /// `now`.
+    pub(super) fn count_from(&mut self, former: Option<&Self>, now: Stamp) {
+        let before = former.map(Self::rules);
+        let added = |new: &ReplicationRule| {
+            let before = before.as_ref()?;
+            // One that is switched off counts since it is switched on.
+            let was_at_work = |old: &&ReplicationRule| old.enabled || !new.enabled;
+            let covering = before.iter().filter(was_at_work).filter(|old| old.filter.covers(&new.filter));
+            covering.map(|old| old.added).min().unwrap_or(Some(now))
+        };
+        let whole = self.rules();
+        match &mut self.rules {
+            Some(rules) => rules.iter_mut().for_each(|new| new.added = added(new)),
+            None => self.added = whole.first().and_then(added),
+        }
     }
 
     /// Whether it is about what was there before it, too.
@@ -138,6 +160,7 @@ struct Record {
     rules: Option<Vec<RuleDocument>>,
     role: Option<String>,
     destination: Option<String>,
+    added: Option<Time>,
 }
 
 /// How the file is read.
@@ -163,6 +186,7 @@ fn compile_rule(bucket: BucketName, record: &Value) -> Result<Rule, String> {
         None => Stamp(0),
         Some(time) => time.stamp().ok_or("`created_at` is no time (RFC 3339, or seconds since 1970)")?,
     };
+    let added = record.added.map(|time| time.stamp().ok_or("`added` is no time (RFC 3339, or seconds since 1970)"));
     let rule = Rule {
         bucket,
         connection: Arc::from(record.target_connection_id),
@@ -176,6 +200,7 @@ fn compile_rule(bucket: BucketName, record: &Value) -> Result<Rule, String> {
         rules: record.rules.map(|rules| rules.into_iter().map(ReplicationRule::from).collect()),
         role: record.role,
         destination: record.destination,
+        added: added.transpose()?,
     };
     check(&rule).map(|()| rule)
 }
@@ -247,6 +272,7 @@ pub(super) fn put(document: &mut Value, rule: &Rule) {
         ("rules", rule.rules.as_deref().map(records_of)),
         ("role", rule.role.as_deref().map(Value::from)),
         ("destination", rule.destination.as_deref().map(Value::from)),
+        ("added", rule.added.map(|added| added.rfc3339().into())),
     ];
     for (name, value) in wanted {
         match value {
@@ -321,10 +347,13 @@ mod tests {
             delete_markers: false,
             delete_versions: true,
             existing: true,
+            added: Some(Stamp(1_700_000_000_007_000_000)),
+            is_legacy: true,
         };
         for changed in [
             Rule { rules: Some(vec![narrow]), mode: Mode::All, id: Some("x".to_owned()), ..(*rule).clone() },
             Rule { replicate_deletes: false, delete_versions: true, enabled: false, ..(*rule).clone() },
+            Rule { added: Some(Stamp(1_700_000_000_007_000_000)), ..(*rule).clone() },
         ] {
             put(&mut document, &changed);
             assert_eq!(**compile(&document).unwrap().get(&photos()).unwrap(), changed);
@@ -334,6 +363,32 @@ mod tests {
         assert!(compile(&document).unwrap().get(&photos()).unwrap().enabled);
         remove(&mut document, &photos());
         assert_eq!(document, json!({}));
+    }
+
+    #[test]
+    fn a_rule_counts_since_another_was_about_the_same() {
+        let whole = Rule::clone(compile(&typed()).unwrap().get(&photos()).unwrap());
+        let of = |prefix: &str, enabled| ReplicationRule {
+            id: prefix.to_owned(),
+            enabled,
+            filter: ReplicationFilter { prefix: prefix.to_owned(), tags: Vec::new() },
+            ..whole.rules()[0].clone()
+        };
+        let put = |former: Option<&Rule>, rules: Option<Vec<ReplicationRule>>, now| {
+            let mut rule = Rule { rules, ..whole.clone() };
+            rule.count_from(former, Stamp(now));
+            let added: Vec<_> = rule.rules().iter().map(|rule| rule.added.map(|added| added.0)).collect();
+            (rule, added)
+        };
+        let (first, added) = put(None, Some(vec![of("a/", true), of("b/", false)]), 1);
+        assert_eq!(added, [None, None], "all since the first was created");
+        let (second, added) = put(Some(&first), Some(vec![of("a/x", true), of("b/", true), of("c/", true)]), 2);
+        assert_eq!(added, [None, Some(2), Some(2)], "narrowed, enabled, and new");
+        let (third, added) = put(Some(&second), Some(vec![of("b/x", true), of("a/", true)]), 3);
+        assert_eq!(added, [Some(2), Some(3)], "narrowed, and widened");
+        let (fourth, added) = put(Some(&third), None, 4);
+        assert_eq!(added, [Some(4)], "all of the bucket");
+        assert_eq!(put(Some(&fourth), Some(vec![of("z", true)]), 5).1, [Some(4)]);
     }
 
     #[test]

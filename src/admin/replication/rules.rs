@@ -158,6 +158,7 @@ fn rule_of(node: &Node, bucket: &BucketName, body: RuleBody) -> Result<Rule, S3E
         rules: body.rules.map(|rules| rules.into_iter().map(Into::into).collect()),
         role: former.as_ref().and_then(|rule| rule.role.clone()),
         destination: None,
+        added: None,
     })
 }
 

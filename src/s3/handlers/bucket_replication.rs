@@ -18,7 +18,7 @@ use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::respond::{Answer, empty, xml};
 use crate::s3::xml::replication::{
-    REPLICATION_BYTES_MAX, ReplicationConfiguration, replication_configuration, write_replication,
+    REPLICATION_BYTES_MAX, ReplicationConfiguration, is_legacy, replication_configuration, write_replication,
 };
 
 /// How long a target may take to say whether its bucket is there. Who does not answer is believed to have it.
@@ -44,7 +44,27 @@ fn told(call: &Call, bucket: &Bucket, rule: &Rule) -> ReplicationConfiguration {
     let account = || call.node.access.iam.directory().account_of(&bucket.owner).to_string();
     let role = rule.role.clone().unwrap_or_else(|| format!("arn:aws:iam::{}:role/replication", account()));
     let destination = rule.destination.clone().unwrap_or_else(|| format!("{BUCKET_ARN}{}", rule.target_bucket));
-    ReplicationConfiguration { role, destination, rules: rule.rules() }
+    let mut rules = rule.rules();
+    if !is_legacy(&rules) {
+        number(&mut rules);
+    }
+    ReplicationConfiguration { role, destination, rules }
+}
+
+/// S3 takes each priority once. Where some are the same, as the node's own route takes them, the last rule of the list counts, which
+/// numbers by their order keep.
+fn number(rules: &mut [ReplicationRule]) {
+    let mut priorities: Vec<_> = rules.iter().map(|rule| rule.priority).collect();
+    priorities.sort_unstable();
+    priorities.dedup();
+    if priorities.len() == rules.len() {
+        return;
+    }
+    let mut order: Vec<_> = rules.iter_mut().collect();
+    order.sort_by_key(|rule| rule.priority);
+    for (number, rule) in (0..).zip(order) {
+        rule.priority = number;
+    }
 }
 
 /// S3 API Reference, PutBucketReplication. Errs: MalformedXML, InvalidRequest and InvalidArgument as S3; AccessDenied for those who may
@@ -81,6 +101,7 @@ pub async fn put_bucket_replication(mut call: Call) -> Answer {
         rules: Some(kept_options(configuration.rules, former.as_deref())),
         role: Some(configuration.role),
         destination: Some(configuration.destination),
+        added: None,
     };
     call.node.replication.put_rule(call.changed_by(), rule).await?;
     Ok(empty(StatusCode::OK))
@@ -110,8 +131,8 @@ fn only_switches(former: &ReplicationConfiguration, wanted: &ReplicationConfigur
     let but_for_switches = |configuration: &ReplicationConfiguration| {
         let mut rules = configuration.rules.clone();
         for rule in &mut rules {
-            // S3 has no word for the second.
-            (rule.enabled, rule.delete_versions) = (true, false);
+            // S3 has no word for the others.
+            (rule.enabled, rule.delete_versions, rule.added) = (true, false, None);
         }
         rules.sort_by(|one, other| one.id.cmp(&other.id));
         rules
@@ -203,12 +224,27 @@ mod tests {
             delete_markers: true,
             delete_versions: false,
             existing: false,
+            added: None,
+            is_legacy: false,
         };
         ReplicationConfiguration {
             role: "r".to_owned(),
             destination: "arn:aws:s3:::b".to_owned(),
             rules: rules.iter().map(rule).collect(),
         }
+    }
+
+    #[test]
+    fn equal_priorities_are_told_by_their_order() {
+        let of = |priorities: &[u32]| {
+            let rule = configuration(&[("a", true, "x")]).rules.remove(0);
+            let mut rules: Vec<_> =
+                priorities.iter().map(|priority| ReplicationRule { priority: *priority, ..rule.clone() }).collect();
+            number(&mut rules);
+            rules.iter().map(|rule| rule.priority).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[7, 3, 9]), [7, 3, 9]);
+        assert_eq!(of(&[7, 0, 7, 0]), [2, 0, 3, 1]);
     }
 
     #[test]

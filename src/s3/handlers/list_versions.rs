@@ -2,14 +2,20 @@
 
 use actix_web::http::StatusCode;
 use myfsio_actors::names::VersionId;
+use myfsio_actors::replication_worker::Beside;
 use myfsio_actors::storage::{ListVersions, VersionEntry, VersionPage};
 
 use super::listing::{Owners, Selection, storage_class, write_object};
 use crate::s3::context::Call;
 use crate::s3::error::S3Error;
 use crate::s3::query::Query;
+use crate::s3::replica;
 use crate::s3::respond::{Answer, xml};
 use crate::s3::xml::XmlWriter;
+use crate::s3::xml::client::BESIDE;
+
+/// The key that rights are asked for: what holds for all keys holds for it.
+const ANY_KEY: &str = "*";
 
 /// Where a listing of versions begins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,6 +46,9 @@ pub async fn list_object_versions(call: Call) -> Answer {
     let selection = Selection::parse(&call.query, "max-keys")?;
     let markers = Markers::parse(&call.query)?;
     let bucket = call.bucket()?;
+    // A node that may replicate compares tags and locks, too.
+    let tells_beside =
+        replica::is_agent(&call.headers) && call.authorize("s3:ReplicateTags", &bucket, Some(ANY_KEY)).is_ok();
     let mut out = XmlWriter::with_capacity("ListVersionsResult", 4096);
     out.value("Name", &bucket.name).key("Prefix", &selection.prefix, selection.url);
     out.key("KeyMarker", markers.key.as_deref().unwrap_or_default(), selection.url);
@@ -69,18 +78,21 @@ pub async fn list_object_versions(call: Call) -> Answer {
     out.value("IsTruncated", page.next.is_some());
     let mut owners = Owners::new(&call);
     for entry in &page.entries {
-        write_version(&mut out, entry, selection.url, &mut owners);
+        write_version(&mut out, entry, selection.url, &mut owners, tells_beside);
     }
     selection.write_common_prefixes(&mut out, &page.common_prefixes);
     Ok(xml(StatusCode::OK, out.finish()))
 }
 
-fn write_version(out: &mut XmlWriter, entry: &VersionEntry, url: bool, owners: &mut Owners<'_>) {
+fn write_version(out: &mut XmlWriter, entry: &VersionEntry, url: bool, owners: &mut Owners<'_>, tells_beside: bool) {
     out.open(if entry.object.is_some() { "Version" } else { "DeleteMarker" });
     out.key("Key", entry.key.as_str(), url).value("VersionId", entry.version_id).value("IsLatest", entry.is_latest);
     match &entry.object {
         Some(object) => {
             write_object(out, object);
+            if tells_beside {
+                out.value(BESIDE, Beside::of(object));
+            }
             out.text("StorageClass", storage_class(object.attributes.storage_class.as_deref()));
         }
         None => {

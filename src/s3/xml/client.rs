@@ -78,6 +78,9 @@ pub fn parts(body: &[u8]) -> Result<Page<ListedPart, String>, MalformedXml> {
     Ok(Page { entries: entries?, next: next.filter(|next| !next.is_empty()) })
 }
 
+/// What a listing of versions tells a node of tags and lock, beside what S3 knows.
+pub const BESIDE: &str = "Beside";
+
 /// An object, a version or a delete marker, as listings tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedObject {
@@ -95,6 +98,8 @@ pub struct ListedObject {
     pub size: u64,
     /// When it was written, where that is told.
     pub last_modified: Option<Stamp>,
+    /// Digests of its tags and lock, as a node tells them to another.
+    pub beside: Option<String>,
 }
 
 /// Reads `ListBucketResult` of ListObjectsV2 with `encoding-type=url`; the next page begins behind a token.
@@ -111,6 +116,7 @@ pub fn objects(body: &[u8]) -> Result<Page<ListedObject, String>, MalformedXml> 
                 etag: bare_etag(optional(object, "ETag")).to_owned(),
                 size: number(required(object, "Size")?)?,
                 last_modified: stamp(optional(object, "LastModified")),
+                beside: None,
             })
         })
         .collect();
@@ -134,6 +140,7 @@ pub fn versions(body: &[u8]) -> Result<Page<ListedObject, (String, String)>, Mal
                 false => number(required(entry, "Size")?)?,
             },
             last_modified: stamp(optional(entry, "LastModified")),
+            beside: Some(optional(entry, BESIDE).to_owned()).filter(|beside| !beside.is_empty()),
         })
     };
     // Versions and delete markers stand among each other, in the order of keys and then newest first.

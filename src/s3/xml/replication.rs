@@ -1,6 +1,6 @@
 //! `ReplicationConfiguration` (S3 API Reference, PutBucketReplication).
 //!
-//! What S3 refuses is refused in its words. Elements of the older API (a rule's own `Prefix`) are taken, and told as a `Filter`.
+//! What S3 refuses is refused in its words. The older form (a rule's own `Prefix`, without `Priority`) is taken, and told as it was sent.
 
 use std::collections::HashSet;
 
@@ -62,24 +62,23 @@ pub fn replication_configuration(body: &[u8]) -> Result<ReplicationConfiguration
 struct Read {
     rule: ReplicationRule,
     destination: String,
-    is_legacy: bool,
 }
 
 fn check_unique(rules: &[Read]) -> Result<(), S3Error> {
     let (mut ids, mut priorities) = (HashSet::new(), HashSet::new());
-    for Read { rule, is_legacy, .. } in rules {
+    for Read { rule, .. } in rules {
         if !rule.id.is_empty() && !ids.insert(rule.id.as_str()) {
             let message = "Rule Id must be unique. Found same Id for more than one rule";
             return Err(S3Error::invalid_argument("ID", &rule.id, message));
         }
-        if !is_legacy && !priorities.insert(rule.priority) {
+        if !rule.is_legacy && !priorities.insert(rule.priority) {
             return Err(invalid_request(format!(
                 "Found duplicate priority {}. Priority must be unique for each rule.",
                 rule.priority
             )));
         }
     }
-    let legacy = rules.iter().filter(|rule| rule.is_legacy);
+    let legacy = rules.iter().filter(|read| read.rule.is_legacy);
     match legacy.clone().count() {
         0 => Ok(()),
         count if count == rules.len() => check_apart(legacy.map(|read| read.rule.filter.prefix.as_str())),
@@ -157,8 +156,10 @@ fn rule(element: &Element) -> Result<Read, S3Error> {
         delete_markers,
         delete_versions: false,
         existing: existing.unwrap_or(false),
+        added: None,
+        is_legacy,
     };
-    Ok(Read { rule, destination, is_legacy })
+    Ok(Read { rule, destination })
 }
 
 fn id(element: &Element) -> Result<String, S3Error> {
@@ -276,34 +277,52 @@ fn timed_switch(element: &Element) -> Result<bool, MalformedXml> {
     status.ok_or_else(|| MalformedXml::new(format!("{} without Status", element.name)))
 }
 
+/// Whether rules are told in the older form: all were set in it, and still say nothing that it has no word for.
+pub fn is_legacy(rules: &[ReplicationRule]) -> bool {
+    rules.iter().all(|rule| rule.is_legacy && rule.filter.tags.is_empty() && rule.delete_markers)
+}
+
 /// Writes `ReplicationConfiguration`.
 pub fn write_replication(configuration: &ReplicationConfiguration) -> String {
     let word = |on: bool| if on { "Enabled" } else { "Disabled" };
     let mut out = XmlWriter::new("ReplicationConfiguration");
     out.text("Role", &configuration.role);
+    let is_legacy = is_legacy(&configuration.rules);
     for rule in &configuration.rules {
-        out.open("Rule").text("ID", &rule.id).value("Priority", rule.priority).open("Filter");
-        let ReplicationFilter { prefix, tags } = &rule.filter;
-        match (prefix.as_str(), tags.as_slice()) {
-            (prefix, []) => {
-                out.text("Prefix", prefix);
+        out.open("Rule").text("ID", &rule.id);
+        match is_legacy {
+            true => {
+                out.text("Prefix", &rule.filter.prefix);
             }
-            ("", [single]) => write_tag(&mut out, single),
-            (prefix, tags) => {
-                out.open("And");
-                out.text_if("Prefix", Some(prefix).filter(|prefix| !prefix.is_empty()));
-                tags.iter().for_each(|tag| write_tag(&mut out, tag));
-                out.close();
-            }
+            false => write_filter(out.value("Priority", rule.priority), &rule.filter),
         }
-        out.close().value("Status", word(rule.enabled));
+        out.value("Status", word(rule.enabled));
         if rule.existing {
             out.open("ExistingObjectReplication").value("Status", word(true)).close();
         }
-        out.open("DeleteMarkerReplication").value("Status", word(rule.delete_markers)).close();
+        if !is_legacy {
+            out.open("DeleteMarkerReplication").value("Status", word(rule.delete_markers)).close();
+        }
         out.open("Destination").text("Bucket", &configuration.destination).close().close();
     }
     out.finish()
+}
+
+fn write_filter(out: &mut XmlWriter, filter: &ReplicationFilter) {
+    out.open("Filter");
+    match (filter.prefix.as_str(), filter.tags.as_slice()) {
+        (prefix, []) => {
+            out.text("Prefix", prefix);
+        }
+        ("", [single]) => write_tag(out, single),
+        (prefix, tags) => {
+            out.open("And");
+            out.text_if("Prefix", Some(prefix).filter(|prefix| !prefix.is_empty()));
+            tags.iter().for_each(|tag| write_tag(out, tag));
+            out.close();
+        }
+    }
+    out.close();
 }
 
 fn write_tag(out: &mut XmlWriter, (key, value): &(String, String)) {
@@ -343,6 +362,19 @@ mod tests {
         assert!(rule.enabled && rule.existing && !rule.delete_markers && !rule.delete_versions);
         let older = read(&with("<Prefix>p</Prefix>")).unwrap();
         assert!(older.rules[0].delete_markers && older.rules[0].filter.prefix == "p");
+    }
+
+    #[test]
+    fn the_older_form_is_told_as_it_was_sent() {
+        let rules = with("<ID>a</ID><Prefix>a/</Prefix>") + &with("<ID>b</ID><Prefix>b/</Prefix>");
+        let mut configuration = read(&rules).unwrap();
+        let told = write_replication(&configuration);
+        assert!(told.contains("<ID>a</ID><Prefix>a/</Prefix><Status>") && !told.contains("Priority"), "{told}");
+        assert!(!told.contains("DeleteMarkerReplication") && !told.contains("Filter"), "{told}");
+        assert_eq!(replication_configuration(told.as_bytes()).unwrap(), configuration);
+        // What was changed elsewhere to what it has no word for is told in the newer one.
+        configuration.rules[0].delete_markers = false;
+        assert!(write_replication(&configuration).contains("<Filter><Prefix>a/</Prefix></Filter>"));
     }
 
     #[test]
@@ -399,7 +431,7 @@ mod tests {
             tags.dedup_by(|a, b| a.0 == b.0);
             let delete_markers = markers && tags.is_empty();
             let filter = ReplicationFilter { prefix, tags };
-            ReplicationRule { id, priority, enabled, filter, delete_markers, delete_versions: false, existing }
+            ReplicationRule { id, priority, enabled, filter, delete_markers, delete_versions: false, existing, added: None, is_legacy: false }
         }
     }
 

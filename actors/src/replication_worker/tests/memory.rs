@@ -148,8 +148,16 @@ impl MemorySource {
     fn object(&self, bytes: &Bytes, stamp: Stamp, origin: NodeId) -> Arc<Object> {
         let change = Change { clock: stamp.0, origin };
         let (seen, won) = (Seen::default(), Seen::default());
-        let lineage =
-            Lineage { change, seen, won, modified: None, tags_change: None, lock_change: None, is_conflict: false };
+        let lineage = Lineage {
+            change,
+            seen,
+            won,
+            modified: None,
+            tags_change: None,
+            lock_change: None,
+            is_conflict: false,
+            is_dismissed: false,
+        };
         Arc::new(Object {
             version_id: VersionId::Null,
             stamp,
@@ -292,7 +300,7 @@ impl Source for MemorySource {
             let Some(row) = inner.rows.get_mut(&id).filter(|row| row.mark == mark) else { continue };
             settled += 1;
             match outcome {
-                SettledChange::Done => drop(inner.rows.remove(&id)),
+                SettledChange::Done | SettledChange::Dismissed => drop(inner.rows.remove(&id)),
                 SettledChange::Parked(reason) => row.parked = Some(reason),
                 SettledChange::Pending => row.parked = None,
             }
@@ -412,6 +420,8 @@ pub struct Behaviour {
     pub together: bool,
     /// What it refuses everything with.
     pub problem: Option<&'static str>,
+    /// Whether each page of its listing is the first.
+    pub lists_anew: bool,
 }
 
 /// A target in memory.
@@ -597,7 +607,8 @@ impl Peer for MemoryPeer {
         Box::pin(async move {
             self.meet(None).await?;
             let objects = self.objects.lock();
-            let after = query.after.as_ref().map(|(key, _)| key.as_str());
+            let is_deaf = self.behaviour.lock().lists_anew;
+            let after = query.after.as_ref().filter(|_| !is_deaf).map(|(key, _)| key.as_str());
             let behind = objects.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
             let entries: Vec<_> = behind
                 .take(7)
@@ -606,6 +617,7 @@ impl Peer for MemoryPeer {
                     version_id: VersionId::Null,
                     is_latest: true,
                     object: Some((PeerETag::Known(etag(bytes)), bytes.len() as u64)),
+                    beside: None,
                 })
                 .collect();
             let next = entries.last().filter(|_| entries.len() == 7).map(|entry| (entry.key.clone(), None));

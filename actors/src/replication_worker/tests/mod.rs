@@ -64,6 +64,7 @@ fn rule(mode: Mode) -> Rule {
         role: None,
         destination: None,
         rules: None,
+        added: None,
     }
 }
 
@@ -364,6 +365,22 @@ async fn a_comparison_finds_what_differs_and_repairs_it() {
 }
 
 #[actix::test]
+async fn a_comparison_ends_where_the_targets_listing_does_not() {
+    let node = Node::replicating(MemoryPeer::new(false), Mode::NewOnly).await;
+    for at in 0..9 {
+        node.peer.set(&format!("k{at}"), Some("1"));
+    }
+    node.peer.behaviour.lock().lists_anew = true;
+    node.client.compare(bucket_name(), false).await.unwrap();
+    let report = || node.client.comparison(&bucket_name()).unwrap();
+    eventually("it ends", || report().state != ComparisonState::Running).await;
+    match report().state {
+        ComparisonState::Failed(reason) => assert!(reason.contains("does not lead on"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[actix::test]
 async fn files_are_edited_by_hand() {
     let node = Node::connected(MemorySource::new(Versioning::Off), MemoryPeer::new(true)).await;
     let connections = node.read(0);
@@ -443,6 +460,30 @@ async fn a_bucket_takes_its_rule_and_queue_along() {
     assert_eq!(node.client.rules().len(), 0);
     eventually("its queue is gone", || node.source.rows() == 0).await;
     node.client.bucket_deleted(bucket_name()).await.unwrap();
+}
+
+#[actix::test]
+async fn a_crash_between_the_end_of_a_bucket_and_its_message_leaves_nothing() {
+    let node = Node::replicating(MemoryPeer::new(true), Mode::NewOnly).await;
+    node.client.set_enabled(by(), bucket_name(), false).await.unwrap();
+    node.source.write("a", Some("1"));
+    // As if the node had ended between the two.
+    let Node { root, source, peer, client, .. } = node;
+    client.stop().await.unwrap();
+    source.delete_bucket();
+    let typed: Value = serde_json::from_str(&fs::read_to_string(&Node::paths(&root)[1]).unwrap()).unwrap();
+    let node = Node::start(root, source, peer);
+    eventually("its rule is gone", || node.client.rules().is_empty()).await;
+    eventually("its queue, too", || node.source.rows() == 0).await;
+    assert_eq!(node.read(1), json!({}));
+    // One that somebody types for a bucket that is yet to come stays.
+    let mut typed = typed;
+    typed["photos"]["created_at"] = json!(1_700_000_000);
+    node.write(1, &typed);
+    let swept = node.source.swept().len();
+    let node = node.restarted().await;
+    eventually("it was swept", || node.source.swept().len() > swept).await;
+    assert_eq!(node.client.rules().len(), 1);
 }
 
 #[actix::test]

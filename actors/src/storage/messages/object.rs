@@ -137,6 +137,17 @@ impl Object {
         self.lineage.as_ref().and_then(|lineage| lineage.lock_change)
     }
 
+    /// Whether the target did not take what was to be sent of it, and somebody has had that forgotten.
+    pub fn is_dismissed(&self) -> bool {
+        self.lineage.as_ref().is_some_and(|lineage| lineage.is_dismissed)
+    }
+
+    /// When it was written here, or what stands beside its bytes was changed last, by the clocks of who did.
+    pub fn last_change(&self) -> Stamp {
+        let beside = [self.tags_change(), self.lock_change()].into_iter().flatten();
+        beside.map(|change| Stamp(change.clock)).fold(self.stamp, Stamp::max)
+    }
+
     /// The node that made all of it, also what was changed beside its bytes; else this one, which is `own`.
     pub fn maker(&self, own: NodeId) -> NodeId {
         let origin = self.change(own).origin;

@@ -26,6 +26,8 @@ pub struct Lineage {
     pub lock_change: Option<Change>,
     /// Whether it lost against a change that had not seen it, and nobody has looked at that yet.
     pub is_conflict: bool,
+    /// Whether the target did not take it, and somebody has said that it need not: this node's own knowledge, until it is to be sent again.
+    pub is_dismissed: bool,
 }
 
 /// What another node says of a change that it sends.
@@ -199,6 +201,8 @@ pub enum ReplicationTray {
 pub enum SettledChange {
     /// It was sent, or is not wanted any more.
     Done,
+    /// It is forgotten, though the target has not taken it: its object tells that it failed.
+    Dismissed,
     /// It is not sent any more, for this reason.
     Parked(String),
     /// It is to be tried again: one more attempt failed, or a parked one gets another chance, as if it were new.
@@ -346,7 +350,7 @@ pub enum ReplicationStatus {
     Pending,
     /// It was sent.
     Completed,
-    /// The target does not take it.
+    /// The target does not take it, or did not when somebody had it forgotten.
     Failed,
     /// It came from another node.
     Replica,

@@ -93,6 +93,7 @@ fn with_change(mut lineage: Lineage, kinds: Kinds, change: Clocked) -> Lineage {
         Kinds::TAGS => lineage.tags_change = Some(change),
         _ => lineage.lock_change = Some(change).max(lineage.lock_change),
     }
+    lineage.is_dismissed = false;
     lineage
 }
 

@@ -2,14 +2,19 @@
 //!
 //! INVARIANT: of each slot a queue has one row, and one row by time in the tray that it is in; the sums are of all of them.
 
+use std::sync::Arc;
+
+use super::lineage::lineage_row;
+use super::object::place_of;
 use super::{Effect, Mutation, Planner};
 use crate::bucket_config::ReplicatedChange;
-use crate::names::{NodeId, ObjectKey, Stamp};
+use crate::names::{BucketId, NodeId, ObjectKey, Stamp};
 use crate::storage::messages::{
-    Bucket, EnqueueChanges, Kinds, QueueName, ReplicationTray, SettleChanges, SettledChange, Slot, SlotState,
+    Bucket, EnqueueChanges, Kinds, Lineage, QueueName, ReplicationTray, SettleChanges, SettledChange, Slot, SlotState,
 };
-use crate::storage::replication::slot_state;
-use crate::storage::rows::{self, QueueRow, QueueTotalsRow};
+use crate::storage::replication::{slot_row, slot_state};
+use crate::storage::rows::{self, ObjectRow, QueueRow, QueueTotalsRow};
+use crate::storage::steps::Step;
 use crate::storage::{StorageError, keys};
 
 /// Characters of a reason that are kept.
@@ -72,6 +77,21 @@ impl Planner<'_> {
         let row = rows::encode(&totals)?;
         self.change_again(keys::queue_totals(queue), row);
         self.effects.push(Effect::QueueIs(queue.clone(), Some(totals)));
+        Ok(())
+    }
+
+    /// Has the object of a slot tell, or not any more, that what was not taken of it was dismissed.
+    fn note_dismissed(&mut self, bucket: BucketId, slot: &Slot, is_dismissed: bool) -> Result<(), StorageError> {
+        let Some(bucket) = self.state.buckets.values().find(|live| live.id == bucket).map(Arc::clone) else {
+            return Ok(());
+        };
+        let Some((row_key, row)) = slot_row(self.rows, &bucket, slot)?.filter(|(_, row)| !row.is_marker()) else {
+            return Ok(());
+        };
+        let lineage = Lineage { is_dismissed, ..self.lineage_of(&row)? };
+        let row = ObjectRow { lineage: lineage_row(lineage, Stamp(row.stamp), self.own()), ..row };
+        let change = self.change(row_key, Some(rows::encode(&row)?));
+        self.step(Step::Tag { place: place_of(&bucket, &slot.key, &row), row: change });
         Ok(())
     }
 
@@ -148,9 +168,12 @@ impl Mutation for SettleChanges {
             };
             let mut row = before.clone();
             match outcome {
-                SettledChange::Done => {
+                SettledChange::Done | SettledChange::Dismissed => {
                     planner.change(by_time(&before), None);
                     planner.change(row_key, None);
+                    if outcome == SettledChange::Dismissed {
+                        planner.note_dismissed(queue.bucket, &slot, true)?;
+                    }
                     continue;
                 }
                 SettledChange::Parked(reason) => {
@@ -209,7 +232,14 @@ impl Mutation for EnqueueChanges {
             };
             let known_to = [Some(origin).filter(|origin| *origin != own && !self.is_repair), None];
             let send = ToSend { key, version: *version, what, kinds, bytes, known_to };
-            queued += usize::from(planner.queue_change(&bucket, &send)?);
+            let is_queued = planner.queue_change(&bucket, &send)?;
+            queued += usize::from(is_queued);
+            if let SlotState::Object(object) = &state
+                && is_queued
+                && object.is_dismissed()
+            {
+                planner.note_dismissed(bucket.id, slot, false)?;
+            }
         }
         Ok(queued)
     }

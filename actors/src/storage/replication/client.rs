@@ -113,12 +113,16 @@ impl StorageClient {
             Some(_) => return Ok(Some(ReplicationStatus::Pending)),
             None => {}
         }
-        let rule = to.rule(key.as_str(), Some(&object.attributes.tags));
-        Ok(match rule.filter(|rule| object.stamp >= to.since || (rule.existing && to.filled)) {
-            None => None,
-            Some(_) if self.replication_totals(&queue)?.overflowed => Some(ReplicationStatus::Pending),
-            Some(_) => Some(ReplicationStatus::Completed),
-        })
+        if !to.covers(key.as_str(), &object.attributes.tags, object.last_change()) {
+            return Ok(None);
+        }
+        if object.is_dismissed() {
+            return Ok(Some(ReplicationStatus::Failed));
+        }
+        Ok(Some(match self.replication_totals(&queue)?.overflowed {
+            true => ReplicationStatus::Pending,
+            false => ReplicationStatus::Completed,
+        }))
     }
 
     /// What a slot holds now.

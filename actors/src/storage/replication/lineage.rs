@@ -37,6 +37,7 @@ impl Lineage {
             tags_change: None,
             lock_change: None,
             is_conflict: false,
+            is_dismissed: false,
         }
     }
 
@@ -133,6 +134,12 @@ impl Ancestry {
         let clock = if is_ahead { self.highest.checked_add(1 + step % CLOCK_STEPS)? } else { stamp.0 };
         Some(Lineage::new(Change { clock, origin: own }, self.seen.clone().without(own)))
     }
+}
+
+/// Of two versions of a key that have one clock, whether the one that comes has the place of the one that is there. Whatever they are,
+/// objects, delete markers, or what was deleted for good: the greater id has it, of which only the random halves differ.
+pub(in crate::storage) fn gives_way(there: u64, comes: u64) -> bool {
+    there < comes
 }
 
 /// A lineage as a row keeps it: not at all, if it says only what the row tells anyway.

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub(super) use conflicts::copy_row;
-pub(super) use lineage::{Ancestry, Verdict, kept};
+pub(super) use lineage::{Ancestry, Verdict, gives_way, kept};
 pub(super) use node_id::node_id;
 pub(super) use walk::{slot_row, slot_state};
 

@@ -32,6 +32,9 @@ pub(in crate::storage) struct LineageRow {
     /// Whether it is kept only for that, and no version.
     #[n(8)]
     pub is_copy: Option<bool>,
+    /// Whether it was not taken where it was to be sent, and that was dismissed.
+    #[n(9)]
+    pub is_dismissed: Option<bool>,
 }
 
 fn change_row(change: Change) -> ChangeRow {
@@ -53,7 +56,7 @@ fn seen_of(row: Option<Vec<ChangeRow>>) -> Result<Seen, StorageError> {
 
 impl LineageRow {
     pub fn of(lineage: &Lineage) -> Self {
-        let Lineage { change, seen, won, modified, tags_change, lock_change, is_conflict } = lineage;
+        let Lineage { change, seen, won, modified, tags_change, lock_change, is_conflict, is_dismissed } = lineage;
         Self {
             clock: change.clock,
             origin: change.origin.get(),
@@ -64,6 +67,7 @@ impl LineageRow {
             lock_change: lock_change.map(change_row),
             is_conflict: is_conflict.then_some(true),
             is_copy: None,
+            is_dismissed: is_dismissed.then_some(true),
         }
     }
 
@@ -76,6 +80,7 @@ impl LineageRow {
             tags_change: self.tags_change.map(change_of).transpose()?,
             lock_change: self.lock_change.map(change_of).transpose()?,
             is_conflict: self.is_conflict == Some(true),
+            is_dismissed: self.is_dismissed == Some(true),
         })
     }
 }
@@ -115,6 +120,7 @@ impl TombstoneRow {
             tags_change: None,
             lock_change: None,
             is_conflict: false,
+            is_dismissed: false,
         })
     }
 }

@@ -71,6 +71,9 @@ pub struct Part {
     pub delete_versions: bool,
     /// Whether what was there before is.
     pub existing: bool,
+    /// Whether it was set in the older form of S3, and stays in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub legacy: bool,
 }
 
 /// How replication goes.

@@ -59,6 +59,7 @@ pub(super) fn merge_beside(
     if !has_tags && !has_locks {
         return Ok(object);
     }
+    own.is_dismissed = false;
     object.lineage = Some(Box::new(own));
     let beside = ObjectRow::of(&object, row.location, &bucket.owner);
     let changed = ObjectRow { noncurrent_since: row.noncurrent_since, damaged: row.damaged, ..beside };

@@ -1,16 +1,16 @@
 //! A delete of another node: of the null version, of a version for good, or a delete marker of its own.
 
-use super::place::{Around, newer_than};
+use super::place::{Around, Placing, newer_than};
 use super::{known_to, lose};
 use crate::names::{CanonicalId, ObjectKey, Seen, Stamp, VersionId};
-use crate::storage::messages::{Applied, Bucket, DeleteObject, Deleted, Lineage, Replica, Slot, Versioning};
+use crate::storage::messages::{Applied, Bucket, DeleteObject, Deleted, Lineage, Replica, Versioning};
 use crate::storage::plan::Planner;
 use crate::storage::plan::copies::Leaves;
 use crate::storage::plan::events::Change;
 use crate::storage::plan::lineage::{Keyed, NullState, lineage_row};
 use crate::storage::plan::versions::{self, Tally};
 use crate::storage::read::newest_noncurrent;
-use crate::storage::replication::{Verdict, slot_row};
+use crate::storage::replication::Verdict;
 use crate::storage::{StorageError, keys, rows};
 
 /// A delete of another node.
@@ -38,10 +38,12 @@ pub(in crate::storage::plan) fn delete(
     let mut removal = Removal { bucket, key: &key, replica, owner, bypass_governance, lineage };
     let keeps_versions = bucket.versioning != Versioning::Off;
     match (version, replica.version) {
-        (None, id @ VersionId::Unique { .. }) if keeps_versions => removal.mark_version(planner, id),
+        (None, VersionId::Unique { stamp, random }) if keeps_versions => removal.mark_version(planner, stamp, random),
         (None, _) if keeps_versions => removal.delete_null(planner, true),
         (None | Some(VersionId::Null), _) => removal.delete_null(planner, false),
-        (Some(version @ VersionId::Unique { .. }), _) if keeps_versions => removal.delete_version(planner, version),
+        (Some(VersionId::Unique { stamp, random }), _) if keeps_versions => {
+            removal.delete_version(planner, stamp, random)
+        }
         // The version is a state of the null version here: it goes if it is still that.
         (Some(VersionId::Unique { stamp, .. }), _) => {
             let state = planner.null_state(bucket, &key)?;
@@ -59,25 +61,30 @@ pub(in crate::storage::plan) fn delete(
 
 impl Removal<'_> {
     /// A delete marker of its own.
-    fn mark_version(mut self, planner: &mut Planner<'_>, id: VersionId) -> Result<Deleted, StorageError> {
+    fn mark_version(mut self, planner: &mut Planner<'_>, stamp: Stamp, random: u64) -> Result<Deleted, StorageError> {
         let Self { bucket, key, .. } = self;
+        let id = VersionId::Unique { stamp, random };
         let done = |applied| Deleted { version_id: Some(id), delete_marker: true, applied };
-        if let VersionId::Unique { stamp, .. } = id {
-            self.lineage.change.clock = stamp.0;
+        self.lineage.change.clock = stamp.0;
+        let mut tally = Tally::default();
+        let mut replaced = None;
+        match planner.placing(bucket, key, (stamp.0, random))? {
+            Placing::Free => {}
+            Placing::Buried | Placing::Itself(_) => return Ok(done(Applied::Known)),
+            Placing::Taken => return Ok(done(Applied::Lost)),
+            Placing::GivesWay((row_key, row)) => {
+                let unlocked = planner.unlocked(key, &row, false)?;
+                planner.take_away(&mut tally, bucket, key, (&row_key, unlocked), Leaves::AsCopy, false)?;
+                replaced = Some(row_key);
+            }
         }
-        let clock = self.lineage.change.clock;
-        let slot = Slot { key: key.clone(), version: Some(clock) };
-        let is_buried = planner.rows.get(&keys::tombstone(bucket.id, key.as_bytes(), Some(clock)))?.is_some();
-        if is_buried || slot_row(planner.rows, bucket, &slot)?.is_some() {
-            return Ok(done(Applied::Known));
-        }
-        let mut around = Around::of(planner.newest(bucket, key, None)?, clock)?;
+        let mut around = Around::of(planner.newest(bucket, key, replaced.as_deref())?, stamp.0)?;
         if let Some((_, newest)) = &mut around.newest
             && planner.lineage_of(newest)?.judge(&self.lineage) == Verdict::Wins
         {
             *newest = planner.mark_conflict(bucket.id, key, newest)?;
         }
-        self.put_marker(planner, Tally::default(), id, &around)?;
+        self.put_marker(planner, tally, id, &around)?;
         Ok(done(Applied::Applied))
     }
 
@@ -160,25 +167,26 @@ impl Removal<'_> {
     }
 
     /// A version, or a delete marker, is deleted for good. That wins over whatever else is sent of it.
-    fn delete_version(self, planner: &mut Planner<'_>, version: VersionId) -> Result<Deleted, StorageError> {
+    fn delete_version(self, planner: &mut Planner<'_>, stamp: Stamp, random: u64) -> Result<Deleted, StorageError> {
         let Self { bucket, key, replica, .. } = self;
-        let slot = Slot::of(key, version);
+        let version = VersionId::Unique { stamp, random };
         let mut done = Deleted { version_id: Some(version), delete_marker: false, applied: Applied::Known };
-        if planner.rows.get(&keys::tombstone(bucket.id, key.as_bytes(), slot.version))?.is_some() {
-            return Ok(done);
-        }
-        let there = slot_row(planner.rows, bucket, &slot)?;
+        let (there, leaves) = match planner.placing(bucket, key, (stamp.0, random))? {
+            Placing::Buried | Placing::Taken => return Ok(done),
+            Placing::Free => (None, Leaves::ForGood),
+            Placing::Itself(there) => (Some(there), Leaves::ForGood),
+            // It had lost its place already, if what is deleted had come before.
+            Placing::GivesWay(there) => (Some(there), Leaves::AsCopy),
+        };
         if let Some(there) = &there {
-            if there.1.version_id() != version {
-                return Ok(done);
-            }
-            done.delete_marker = there.1.is_marker();
-            let unlocked = planner.unlocked(key, &there.1, self.bypass_governance)?;
+            let is_it = leaves == Leaves::ForGood;
+            done.delete_marker = is_it && there.1.is_marker();
+            let unlocked = planner.unlocked(key, &there.1, is_it && self.bypass_governance)?;
             let mut tally = Tally::default();
-            planner.take_away(&mut tally, bucket, key, (&there.0, unlocked), Leaves::ForGood, false)?;
+            planner.take_away(&mut tally, bucket, key, (&there.0, unlocked), leaves, false)?;
             promote(planner, &mut tally, bucket, key, there)?;
             tally.count(planner, bucket.id)?;
-            planner.tell(bucket, key, Change::Removed(version))?;
+            planner.tell(bucket, key, Change::Removed(there.1.version_id()))?;
         }
         let stamp = planner.stamp(None);
         planner.bury(bucket, key, version, stamp, &self.lineage)?;

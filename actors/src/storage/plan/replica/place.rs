@@ -5,15 +5,62 @@ use std::cmp::Ordering;
 use super::known_to;
 use super::write::Incoming;
 use crate::names::{ObjectKey, Stamp};
-use crate::storage::messages::{Applied, Bucket, Stored};
+use crate::storage::messages::{Applied, Bucket, Slot, Stored};
 use crate::storage::plan::copies::{Leaves, clock_taken};
 use crate::storage::plan::events::Change;
 use crate::storage::plan::lineage::Keyed;
 use crate::storage::plan::object::{choose_location, drop_previous, lock, place_of, plan_file};
 use crate::storage::plan::versions::{self, Tally};
 use crate::storage::plan::{Growth, Planner};
-use crate::storage::rows::{self, Location, ObjectRow};
+use crate::storage::replication::{gives_way, slot_row};
+use crate::storage::rows::{self, Location, ObjectRow, TombstoneRow};
 use crate::storage::{StorageError, keys};
+
+/// Who has the place of a version, which is one clock of its key. It is one on all nodes, in whatever order they hear of what was there.
+pub(super) enum Placing {
+    /// Nobody.
+    Free,
+    /// It was deleted for good, or another one was that had the place.
+    Buried,
+    /// It is there.
+    Itself(Keyed),
+    /// Another one, which stays: it has the greater id, or is locked.
+    Taken,
+    /// Another one, which gives way.
+    GivesWay(Keyed),
+}
+
+impl Planner<'_> {
+    /// Who has the place of a version, by its clock and the random half of its id. That another one was deleted there, which would have
+    /// given way, is not told any more.
+    pub(super) fn placing(
+        &mut self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        (clock, random): (u64, u64),
+    ) -> Result<Placing, StorageError> {
+        let slot = Slot { key: key.clone(), version: Some(clock) };
+        if let Some(row) = self.rows.get(&keys::tombstone(bucket.id, key.as_bytes(), slot.version))? {
+            let buried = rows::decode::<TombstoneRow>(&row)?.version;
+            if buried.is_none_or(|buried| !gives_way(buried, random)) {
+                return Ok(Placing::Buried);
+            }
+            self.exhume(bucket.id, key, slot.version)?;
+        }
+        let Some(there) = slot_row(self.rows, bucket, &slot)? else { return Ok(Placing::Free) };
+        match there.1.version {
+            Some(its) if its == random => return Ok(Placing::Itself(there)),
+            Some(its) if gives_way(its, random) => {}
+            _ => return Ok(Placing::Taken),
+        }
+        // What is locked stays where it is found, whoever comes.
+        match self.unlocked(key, &there.1, false) {
+            Ok(_) => Ok(Placing::GivesWay(there)),
+            Err(StorageError::ObjectLocked { .. }) => Ok(Placing::Taken),
+            Err(error) => Err(error),
+        }
+    }
+}
 
 /// What other states of the key are there when one is put among them.
 pub(super) struct Around {

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::beside::{keep_beside, merge_beside};
 use super::lose;
-use super::place::Around;
+use super::place::{Around, Placing};
 use crate::names::{ObjectKey, VersionId};
 use crate::storage::body::BodyPlace;
-use crate::storage::messages::{Applied, Bucket, Lineage, Object, Replica, Slot, Stored, Versioning, WriteConditions};
+use crate::storage::messages::{Applied, Bucket, Lineage, Object, Replica, Stored, Versioning, WriteConditions};
 use crate::storage::plan::copies::Leaves;
 use crate::storage::plan::lineage::NullState;
 use crate::storage::plan::versions::Tally;
 use crate::storage::plan::{ObjectWrite, Planner, check_conditions};
 use crate::storage::quota::Reserved;
 use crate::storage::read::current_row;
-use crate::storage::replication::{Verdict, slot_row};
+use crate::storage::replication::Verdict;
 use crate::storage::{StorageError, keys};
 
 /// An object of another node.
@@ -50,10 +50,10 @@ pub(in crate::storage::plan) fn write(
     let lineage = Lineage::of_replica(replica);
     let mut incoming = Incoming { bucket, key, replica, object, lineage, bytes, reserved };
     match (replica.version, bucket.versioning) {
-        (VersionId::Unique { stamp, .. }, Versioning::Enabled | Versioning::Suspended) => {
+        (VersionId::Unique { stamp, random }, Versioning::Enabled | Versioning::Suspended) => {
             incoming.lineage.change.clock = stamp.0;
             incoming.object.version_id = replica.version;
-            incoming.into_version(planner)
+            incoming.into_version(planner, random)
         }
         _ => {
             incoming.object.version_id = VersionId::Null;
@@ -80,41 +80,30 @@ impl Incoming<'_> {
         Ok(stored(bucket, object, applied))
     }
 
-    /// A version of its own.
-    fn into_version(mut self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
+    /// A version of its own, whose id has this random half.
+    fn into_version(mut self, planner: &mut Planner<'_>, random: u64) -> Result<Stored, StorageError> {
         let Self { bucket, key, replica, .. } = self;
         let clock = self.lineage.change.clock;
-        if planner.rows.get(&keys::tombstone(bucket.id, key.as_bytes(), Some(clock)))?.is_some() {
-            return Ok(self.known());
-        }
         let mut tally = Tally::default();
-        let slot = Slot { key: key.clone(), version: Some(clock) };
-        if let Some(there) = slot_row(planner.rows, bucket, &slot)? {
-            let is_it = there.1.version_id() == self.object.version_id;
-            if is_it && there.1.is_marker() {
-                return Ok(self.known());
-            }
-            if is_it {
+        match planner.placing(bucket, key, (clock, random))? {
+            Placing::Free => {}
+            Placing::Buried => return Ok(self.known()),
+            Placing::Itself(there) if there.1.is_marker() => return Ok(self.known()),
+            Placing::Itself(there) => {
                 let object = merge_beside(planner, bucket, key, there, (&self.object, &self.lineage), replica)?;
                 return Ok(stored(bucket, object, Applied::Known));
             }
-            // Two nodes wrote at the same nanosecond: on both, the one of the greater id has the place.
-            let random = |id| if let VersionId::Unique { random, .. } = id { random } else { 0 };
-            if random(there.1.version_id()) > random(self.object.version_id) || there.1.is_marker() {
-                return self.into_copy(planner);
+            Placing::Taken => return self.into_copy(planner),
+            Placing::GivesWay(there) => {
+                let unlocked = planner.unlocked(key, &there.1, false)?;
+                let is_replaced = there.0 == keys::object(bucket.id, key.as_bytes());
+                let at = (there.0.as_slice(), unlocked);
+                let leaves = planner.take_away(&mut tally, bucket, key, at, Leaves::AsCopy, is_replaced)?;
+                let newest = planner.newest(bucket, key, Some(&there.0))?;
+                let replaced = is_replaced.then_some((there.1, leaves));
+                let around = Around { replaced, ..Around::of(newest, clock)? };
+                return self.put(planner, tally, &around);
             }
-            // But what is locked stays where it is found, whoever comes.
-            let unlocked = match planner.unlocked(key, &there.1, false) {
-                Err(StorageError::ObjectLocked { .. }) => return self.into_copy(planner),
-                other => other?,
-            };
-            let is_replaced = there.0 == keys::object(bucket.id, key.as_bytes());
-            let at = (there.0.as_slice(), unlocked);
-            let leaves = planner.take_away(&mut tally, bucket, key, at, Leaves::AsCopy, is_replaced)?;
-            let newest = planner.newest(bucket, key, Some(&there.0))?;
-            let replaced = is_replaced.then_some((there.1, leaves));
-            let around = Around { replaced, ..Around::of(newest, clock)? };
-            return self.put(planner, tally, &around);
         }
         let mut around = Around::of(planner.newest(bucket, key, None)?, clock)?;
         if let Some((_, newest)) = &mut around.newest {
@@ -124,9 +113,7 @@ impl Incoming<'_> {
                 Verdict::Known | Verdict::Follows => {}
             }
         }
-        if self.lineage.is_conflict
-            && let VersionId::Unique { random, .. } = self.object.version_id
-        {
+        if self.lineage.is_conflict {
             planner.mark(bucket.id, key, clock, random)?;
         }
         self.put(planner, tally, &around)

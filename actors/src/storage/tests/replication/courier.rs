@@ -47,6 +47,8 @@ pub fn rule() -> ReplicationRule {
         delete_markers: true,
         delete_versions: true,
         existing: false,
+        added: None,
+        is_legacy: false,
     }
 }
 

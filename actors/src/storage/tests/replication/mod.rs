@@ -6,3 +6,4 @@ mod expiry;
 mod locks;
 mod queue;
 mod repaired;
+mod ties;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::fixtures::*;
 use super::super::fsck::run;
 use super::courier::rules;
-use crate::bucket_config::{ReplicationLimits, TargetId};
+use crate::bucket_config::{ReplicationLimits, RuleSet, TargetId};
 use crate::names::{Change, NodeId, Seen, Stamp, VersionId};
 use crate::storage::*;
 
@@ -69,6 +69,52 @@ async fn one_entry_a_key_and_what_changed_since_it_was_read_stays() {
     let slots = vec![Slot { key: key("a"), version: None }, Slot { key: key("b"), version: None }];
     let message = EnqueueChanges { bucket: Arc::clone(&there), slots, is_repair: false };
     assert_eq!(node.client.enqueue_changes(message).await.unwrap(), 2, "an object and a tombstone");
+}
+
+#[actix::test]
+async fn what_was_dismissed_failed_until_it_is_sent_and_what_was_never_meant_has_no_status() {
+    let node = node();
+    let (there, queue) = replicated(&node, ReplicationLimits::default()).await;
+    let status = || {
+        let object = node.client.peek_object(&there, &key("a"), None).unwrap().object;
+        node.client.replication_status(&there, &key("a"), &object).unwrap()
+    };
+    let dismiss = async || {
+        let change = waiting(&node, &queue, ReplicationTray::Pending).await.remove(0);
+        assert_eq!(settle(&node, &queue, &change, SettledChange::Parked("no".to_owned())).await, 1);
+        let parked = waiting(&node, &queue, ReplicationTray::Parked).await.remove(0);
+        assert_eq!(settle(&node, &queue, &parked, SettledChange::Dismissed).await, 1);
+        assert_eq!(node.client.replication_totals(&queue).unwrap(), QueueTotals::default());
+        assert_eq!(status(), Some(ReplicationStatus::Failed));
+    };
+    put(&node.client, &there, "a", body(1, 300_000)).await;
+    dismiss().await;
+    // Sent again, by whoever goes through the bucket.
+    let slots = vec![Slot { key: key("a"), version: None }];
+    let message = EnqueueChanges { bucket: Arc::clone(&there), slots, is_repair: false };
+    assert_eq!(node.client.enqueue_changes(message).await.unwrap(), 1);
+    assert_eq!(status(), Some(ReplicationStatus::Pending));
+    let again = waiting(&node, &queue, ReplicationTray::Pending).await.remove(0);
+    assert_eq!(settle(&node, &queue, &again, SettledChange::Done).await, 1);
+    assert_eq!(status(), Some(ReplicationStatus::Completed));
+    // Or since it changes: whole, or beside its bytes.
+    put(&node.client, &there, "a", body(2, 10)).await;
+    dismiss().await;
+    let change = ObjectChange::Tags(vec![("k".to_owned(), "v".to_owned())]);
+    let message =
+        ChangeObject { bucket: Arc::clone(&there), key: key("a"), version: None, of: None, change, replica: None };
+    node.client.change_object(message).await.unwrap();
+    let tags = waiting(&node, &queue, ReplicationTray::Pending).await.remove(0);
+    assert_eq!(settle(&node, &queue, &tags, SettledChange::Done).await, 1);
+    assert_eq!(status(), Some(ReplicationStatus::Completed));
+    let mut later = RuleSet::clone(&rules("shared", NodeId::new(7), ReplicationLimits::default()));
+    for bucket in later.buckets.values_mut() {
+        bucket.rules[0].added = Some(Stamp(u64::MAX));
+    }
+    node.client.replication_rules(Arc::new(later));
+    assert_eq!(status(), None, "it was there before the rule");
+    let root = stop(node).await;
+    assert_eq!(run(root.path(), Mend::Nothing, true).1, []);
 }
 
 #[actix::test]
