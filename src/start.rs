@@ -7,7 +7,7 @@
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::replication_worker::{ReplicationClient, ReplicationError, ReplicationSettings};
 use myfsio_actors::scrub::{ScrubClient, ScrubSettings};
-use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
+use myfsio_actors::seal::{SealError, Sealer, SecretKey, own_secret_key, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -225,6 +225,7 @@ impl Running {
         let (access, seeded) = start_access(config, &sealer, &audit, &clock)?;
         let replication = start_replication(config, &sealer, (&storage, &kms, &audit), &clock)?;
         let notifier = start_notifier(config, sealer.clone(), &storage, &clock)?;
+        tell_of_own_secret(config, &sealer);
         let day = Day::of_seconds(config.lifecycle_day_seconds);
         let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
         let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
@@ -452,12 +453,30 @@ fn secret_of(secret: &Secret) -> SecretKey {
     SecretKey::new(secret.expose())
 }
 
-/// What stored secrets are sealed with.
+/// The key that a node without `SECRET_KEY` makes for itself.
+fn own_secret_path(config: &Config) -> PathBuf {
+    config.storage_root.join(".myfsio.sys/config/.secret")
+}
+
+/// What stored secrets are sealed with. A node that made a key for itself before it was given one has sealed with that.
 fn sealer(config: &Config) -> Result<Sealer, RunError> {
-    let path = config.storage_root.join(".myfsio.sys/config/.secret");
+    let path = own_secret_path(config);
     let secret = resolve_secret_key(config.secret_key.as_ref().map(Secret::expose), &path)?;
-    let previous: Vec<SecretKey> = config.secret_key_previous.iter().map(secret_of).collect();
+    let own = own_secret_key(&path).filter(|own| !own.is(secret.expose()));
+    let previous: Vec<SecretKey> = config.secret_key_previous.iter().map(secret_of).chain(own).collect();
     Ok(Sealer::new(&secret, &previous)?)
+}
+
+/// Tells that secrets stood under the node's own key although it was given another. The file stays: backups may need it.
+fn tell_of_own_secret(config: &Config, sealer: &Sealer) {
+    let path = own_secret_path(config);
+    if own_secret_key(&path).is_some_and(|own| sealer.has_needed(&own)) {
+        tracing::warn!(
+            file = %path.display(), key_id = sealer.key_id(),
+            "stored secrets were sealed with the key in this file; they were opened with it and are sealed anew with SECRET_KEY. \
+             Keep the file as long as backups from before are kept"
+        );
+    }
 }
 
 /// Starts the audit log.
