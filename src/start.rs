@@ -169,7 +169,7 @@ pub fn for_one_command<T: Send + 'static>(
     // Who runs a command reads its answer, not what the node says of itself.
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
-        let running = Running::start(config).await?;
+        let running = Running::start(config, None).await?;
         let settings = server_settings(config, &running.node);
         let (own, other) = UnixStream::pair().map_err(RunError::Start)?;
         own.set_nonblocking(true).map_err(RunError::Start)?;
@@ -191,7 +191,7 @@ pub fn at_own_socket<T: Send + 'static>(
     refuse_root_of_others(&config.storage_root).map_err(RunError::Owner)?;
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
-        let running = Running::start(config).await?;
+        let running = Running::start(config, None).await?;
         let (settings, run) = (server_settings(config, &running.node), run_folder(&config.storage_root));
         let none = || RunError::Start(io::Error::other("there is no admin socket"));
         let socket = admin_socket::listen(&running.node, &settings, &run).ok_or_else(none)?;
@@ -215,7 +215,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(config: &Config) -> Result<Self, RunError> {
+    async fn start(config: &Config, tls: Option<&Tls>) -> Result<Self, RunError> {
         import::refuse_earlier(&config.storage_root).map_err(RunError::Earlier)?;
         let clock: SharedClock = Arc::new(SystemClock);
         let storage = StorageClient::start(&storage_settings(config), Arc::clone(&clock))?;
@@ -250,7 +250,7 @@ impl Running {
             metrics,
             spans,
         };
-        let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
+        let node = Arc::new(Node::new(node_settings(config, tls)?, clients, clock));
         let under_way = Arc::downgrade(&node);
         node.scrub.watch_load(move || under_way.upgrade().map_or(0, |node| node.under_way()));
         let sampler = sampler::start(&node, &config.storage_root);
@@ -323,7 +323,7 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
         console: ui.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
         websites: websites.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
     };
-    let running = Running::start(&config).await?;
+    let running = Running::start(&config, tls.as_ref()).await?;
     let settings = ServerSettings { tls, ..server_settings(&config, &running.node) };
     let workers = jobs::start(&running.node);
     let of_console = console_settings(&config, addresses.api.port());
@@ -396,7 +396,7 @@ pub(crate) fn storage_settings(config: &Config) -> StorageSettings {
     }
 }
 
-fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
+fn node_settings(config: &Config, tls: Option<&Tls>) -> Result<NodeSettings, RunError> {
     let api_base_url = config.api_base_url.as_deref().map(str::parse).transpose()?;
     let auth = AuthSettings {
         region: config.aws_region.clone(),
@@ -427,6 +427,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         customer_keys_over_http: config.sse_c_over_http,
         allow_private_endpoints: config.allow_private_endpoints,
         deployment: Deployment::of(config),
+        certificate: tls.map(Tls::certificate),
         backup: BackupSettings { root: config.storage_root.clone(), sources: sources::of(config) },
     })
 }
