@@ -14,7 +14,7 @@ use super::completions;
 use super::examples;
 use super::explain::Explain;
 use super::import;
-use super::key::{self, Reencrypt};
+use super::key::{self, Keys};
 use super::live::{self, Top, Trace};
 use super::maintenance::{Fsck, Reindex};
 use super::replication::{self, Replication};
@@ -73,10 +73,10 @@ pub enum Request {
         /// The settings.
         inputs: Inputs,
     },
-    /// Have data keys wrapped anew.
-    Reencrypt {
+    /// Ask something of keys.
+    Key {
         /// What.
-        asked: Reencrypt,
+        asked: Keys,
         /// Whether to answer as JSON.
         as_json: bool,
         /// The settings.
@@ -184,8 +184,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             Request::Bucket { asked: bucket::read(name, matches), as_json, inputs: inputs(matches) }
         }
         Some(("key", group)) => {
-            let matches = group.subcommand().map_or(group, |(_, matches)| matches);
-            Request::Reencrypt { asked: key::read(matches), as_json: matches.get_flag("json"), inputs: inputs(matches) }
+            let (name, matches) = group.subcommand().unwrap_or(("list", group));
+            let as_json = matches.get_flag("json");
+            Request::Key { asked: key::read(name, matches), as_json, inputs: inputs(matches) }
         }
         Some(("import", asked)) => {
             Request::Import { asked: import::read(asked)?, as_json: asked.get_flag("json"), inputs: inputs(asked) }
