@@ -236,6 +236,8 @@ fn grammar() -> Command {
         .value_name("FILE")
         .global(true)
         .value_parser(value_parser!(PathBuf))
+        // Behind what each command has of its own.
+        .display_order(900)
         .help("Configuration file [default: config/myfsio.toml if it exists]");
     let config = Command::new("config")
         .about("Show or check the configuration")
@@ -310,7 +312,9 @@ fn grammar() -> Command {
         }))
         .after_help(
             "Without a command: serve. --help lists every setting as a flag; each is also an environment variable\n\
-             (--storage-root is STORAGE_ROOT) and a key of the configuration file (storage_root). Secrets have no flag.",
+             (--storage-root is STORAGE_ROOT) and a key of the configuration file (storage_root). Secrets have no flag.\n\
+             Commands work on the data of STORAGE_ROOT, which is ./data by default: name the node's own where it is another.\n\
+             Exit status: 0 done, 1 refused or failed with one line on standard error, 2 wrong usage.",
         )
         .subcommand(Command::new("serve").about("Run the node (the default)").arg(mode))
         .subcommand(config)
@@ -361,6 +365,20 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn every_argument_says_what_it_is() {
+        fn look(command: &Command, path: &str) {
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                assert!(argument.get_help().is_some(), "{path}: {} has no help", argument.get_id());
+            }
+            for subcommand in command.get_subcommands() {
+                assert!(subcommand.get_about().is_some(), "{path} {} has no about", subcommand.get_name());
+                look(subcommand, &format!("{path} {}", subcommand.get_name()));
+            }
+        }
+        look(&command(), "myfsio");
     }
 
     #[test]
