@@ -69,7 +69,10 @@ mod tests {
             (user(&everything, json!({"enabled": false})), Administered::No),
             (user(&everything, key(json!({"enabled": false}))), Administered::No),
             (
-                user(&everything, json!({"access_key": null, "secret_key": null, "user_id": "a".repeat(64)})),
+                user(
+                    &everything,
+                    json!({"access_key": null, "secret_key": null, "user_id": "a".repeat(64), "user_name": "ann"}),
+                ),
                 Administered::No,
             ),
             (user(&json!([{"bucket": "b", "actions": ["*"]}]), json!({})), Administered::No),
