@@ -38,6 +38,7 @@ use crate::s3::authorize::Access;
 use crate::s3::request_rate::RequestRates;
 use crate::self_check::Deployment;
 use crate::spans::Spans;
+use crate::tls::Certificate;
 
 /// Most listeners to events at once.
 const LISTENERS_MAX: usize = 64;
@@ -81,6 +82,8 @@ pub struct NodeSettings {
     pub allow_private_endpoints: bool,
     /// What the self-check and the page of settings know of the configuration.
     pub deployment: Deployment,
+    /// What the listeners show, where they speak TLS.
+    pub certificate: Option<Certificate>,
     /// What backups are made of.
     pub backup: BackupSettings,
 }

@@ -7,7 +7,7 @@
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use myfsio_actors::rate::Rate;
 use myfsio_actors::reencryption::ReencryptionClient;
 use myfsio_actors::replication_worker::{ReplicationClient, ReplicationError, ReplicationSettings};
 use myfsio_actors::scrub::{ScrubClient, ScrubSettings};
-use myfsio_actors::seal::{SealError, Sealer, SecretKey, resolve_secret_key};
+use myfsio_actors::seal::{SealError, Sealer, SecretKey, own_secret_key, resolve_secret_key};
 use myfsio_actors::storage::{StorageClient, StorageError, StorageSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -169,7 +169,7 @@ pub fn for_one_command<T: Send + 'static>(
     // Who runs a command reads its answer, not what the node says of itself.
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
-        let running = Running::start(config).await?;
+        let running = Running::start(config, None).await?;
         let settings = server_settings(config, &running.node);
         let (own, other) = UnixStream::pair().map_err(RunError::Start)?;
         own.set_nonblocking(true).map_err(RunError::Start)?;
@@ -191,7 +191,7 @@ pub fn at_own_socket<T: Send + 'static>(
     refuse_root_of_others(&config.storage_root).map_err(RunError::Owner)?;
     let _logs = telemetry::start(&Config { log_level: "error".to_owned(), ..config.clone() })?;
     actix::System::new().block_on(async move {
-        let running = Running::start(config).await?;
+        let running = Running::start(config, None).await?;
         let (settings, run) = (server_settings(config, &running.node), run_folder(&config.storage_root));
         let none = || RunError::Start(io::Error::other("there is no admin socket"));
         let socket = admin_socket::listen(&running.node, &settings, &run).ok_or_else(none)?;
@@ -215,7 +215,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(config: &Config) -> Result<Self, RunError> {
+    async fn start(config: &Config, tls: Option<&Tls>) -> Result<Self, RunError> {
         import::refuse_earlier(&config.storage_root).map_err(RunError::Earlier)?;
         let clock: SharedClock = Arc::new(SystemClock);
         let storage = StorageClient::start(&storage_settings(config), Arc::clone(&clock))?;
@@ -225,6 +225,7 @@ impl Running {
         let (access, seeded) = start_access(config, &sealer, &audit, &clock)?;
         let replication = start_replication(config, &sealer, (&storage, &kms, &audit), &clock)?;
         let notifier = start_notifier(config, sealer.clone(), &storage, &clock)?;
+        tell_of_own_secret(config, &sealer);
         let day = Day::of_seconds(config.lifecycle_day_seconds);
         let lifecycle = LifecycleClient::start(storage.clone(), Arc::clone(&clock), day, &Arbiter::new().handle());
         let quotas = QuotaTrackerClient::start(storage.clone(), access.iam.clone(), &Arbiter::new().handle()).await;
@@ -249,7 +250,7 @@ impl Running {
             metrics,
             spans,
         };
-        let node = Arc::new(Node::new(node_settings(config)?, clients, clock));
+        let node = Arc::new(Node::new(node_settings(config, tls)?, clients, clock));
         let under_way = Arc::downgrade(&node);
         node.scrub.watch_load(move || under_way.upgrade().map_or(0, |node| node.under_way()));
         let sampler = sampler::start(&node, &config.storage_root);
@@ -322,7 +323,7 @@ async fn serve(mode: Mode, config: Config) -> Result<(), RunError> {
         console: ui.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
         websites: websites.as_ref().map(TcpListener::local_addr).transpose().map_err(RunError::Start)?,
     };
-    let running = Running::start(&config).await?;
+    let running = Running::start(&config, tls.as_ref()).await?;
     let settings = ServerSettings { tls, ..server_settings(&config, &running.node) };
     let workers = jobs::start(&running.node);
     let of_console = console_settings(&config, addresses.api.port());
@@ -395,7 +396,7 @@ pub(crate) fn storage_settings(config: &Config) -> StorageSettings {
     }
 }
 
-fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
+fn node_settings(config: &Config, tls: Option<&Tls>) -> Result<NodeSettings, RunError> {
     let api_base_url = config.api_base_url.as_deref().map(str::parse).transpose()?;
     let auth = AuthSettings {
         region: config.aws_region.clone(),
@@ -426,6 +427,7 @@ fn node_settings(config: &Config) -> Result<NodeSettings, RunError> {
         customer_keys_over_http: config.sse_c_over_http,
         allow_private_endpoints: config.allow_private_endpoints,
         deployment: Deployment::of(config),
+        certificate: tls.map(Tls::certificate),
         backup: BackupSettings { root: config.storage_root.clone(), sources: sources::of(config) },
     })
 }
@@ -452,12 +454,30 @@ fn secret_of(secret: &Secret) -> SecretKey {
     SecretKey::new(secret.expose())
 }
 
-/// What stored secrets are sealed with.
+/// The key that a node without `SECRET_KEY` makes for itself.
+fn own_secret_path(config: &Config) -> PathBuf {
+    config.storage_root.join(".myfsio.sys/config/.secret")
+}
+
+/// What stored secrets are sealed with. A node that made a key for itself before it was given one has sealed with that.
 fn sealer(config: &Config) -> Result<Sealer, RunError> {
-    let path = config.storage_root.join(".myfsio.sys/config/.secret");
+    let path = own_secret_path(config);
     let secret = resolve_secret_key(config.secret_key.as_ref().map(Secret::expose), &path)?;
-    let previous: Vec<SecretKey> = config.secret_key_previous.iter().map(secret_of).collect();
+    let own = own_secret_key(&path).filter(|own| !own.is(secret.expose()));
+    let previous: Vec<SecretKey> = config.secret_key_previous.iter().map(secret_of).chain(own).collect();
     Ok(Sealer::new(&secret, &previous)?)
+}
+
+/// Tells that secrets stood under the node's own key although it was given another. The file stays: backups may need it.
+fn tell_of_own_secret(config: &Config, sealer: &Sealer) {
+    let path = own_secret_path(config);
+    if own_secret_key(&path).is_some_and(|own| sealer.has_needed(&own)) {
+        tracing::warn!(
+            file = %path.display(), key_id = sealer.key_id(),
+            "stored secrets were sealed with the key in this file; they were opened with it and are sealed anew with SECRET_KEY. \
+             Keep the file as long as backups from before are kept"
+        );
+    }
 }
 
 /// Starts the audit log.

@@ -11,6 +11,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -71,7 +72,10 @@ impl fmt::Debug for SecretKey {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// Sealed under a key that neither `SECRET_KEY` nor `SECRET_KEY_PREVIOUS` gives.
-    #[error("sealed with key {key_id}, which neither SECRET_KEY (key {current}) nor SECRET_KEY_PREVIOUS gives")]
+    #[error(
+        "sealed with key {key_id}, which neither SECRET_KEY (key {current}; unset, it is what stands in .myfsio.sys/config/.secret) \
+         nor SECRET_KEY_PREVIOUS gives: start with the SECRET_KEY that it was sealed with, or add that one to SECRET_KEY_PREVIOUS"
+    )]
     UnknownKey {
         /// Id of the missing key.
         key_id: String,
@@ -88,6 +92,8 @@ pub enum SealError {
 
 struct SealKey {
     id: String,
+    /// Whether something was sealed under it.
+    has_opened: AtomicBool,
     cipher: Aes256Gcm,
     kdf: Hkdf<Sha256>,
 }
@@ -99,7 +105,7 @@ impl SealKey {
         kdf.expand(b"key", &mut key).map_err(|_| SealError::Damaged)?;
         kdf.expand(b"key id", &mut id).map_err(|_| SealError::Damaged)?;
         let cipher = Aes256Gcm::new_from_slice(&key).map_err(|_| SealError::Damaged)?;
-        Ok(Self { id: hex::encode(id), cipher, kdf })
+        Ok(Self { id: hex::encode(id), has_opened: AtomicBool::new(false), cipher, kdf })
     }
 
     /// Cipher and nonce of one token. Purpose and salt are both part of what they follow from.
@@ -162,7 +168,16 @@ impl Sealer {
         let payload = Payload { msg: ciphertext, aad: purpose.as_bytes() };
         let secret = key.cipher.decrypt(&Nonce::from(*nonce), payload).map_err(|_| SealError::Damaged)?;
         let secret = String::from_utf8(secret).map_err(|_| SealError::Damaged)?;
+        key.has_opened.store(true, Ordering::Relaxed);
         Ok(SecretKey(Arc::from(secret)))
+    }
+
+    /// Whether a previous key has been needed to unseal something.
+    pub fn has_needed(&self, previous: &SecretKey) -> bool {
+        let of = SealKey::derive(previous).ok();
+        let has_opened =
+            |key: &SealKey| of.as_ref().is_some_and(|of| of.id == key.id) && key.has_opened.load(Ordering::Relaxed);
+        self.previous.iter().any(has_opened)
     }
 
     /// Seals what a client is to carry; `purpose` must be given again to open it.
@@ -234,6 +249,13 @@ pub fn resolve_secret_key(configured: Option<&str>, path: &Path) -> Result<Secre
     }
 }
 
+/// What stands in the file at `path`, which a node without a `SECRET_KEY` of the operator's made; none when it cannot be had.
+pub fn own_secret_key(path: &Path) -> Option<SecretKey> {
+    let stored = fs::read_to_string(path).ok()?;
+    let stored = stored.trim();
+    (!stored.is_empty()).then(|| SecretKey::new(stored))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -264,7 +286,9 @@ mod tests {
         };
         assert_eq!((key_id.as_str(), current.as_str()), (sealer("one", &[]).key_id(), other.key_id()));
         let rotated = sealer("two", &["zero", "one"]);
+        assert!(!rotated.has_needed(&SecretKey::new("one")));
         assert_eq!(rotated.unseal("iam", &sealed).unwrap().expose(), "x");
+        assert!(rotated.has_needed(&SecretKey::new("one")) && !rotated.has_needed(&SecretKey::new("zero")));
         assert!(rotated.is_outdated(&sealed));
     }
 
@@ -319,11 +343,13 @@ mod tests {
     fn an_unset_secret_key_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config/.secret");
+        assert!(own_secret_key(&path).is_none());
         let first = resolve_secret_key(None, &path).unwrap();
+        assert_eq!(own_secret_key(&path).unwrap().expose(), first.expose());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(resolve_secret_key(Some(DEFAULT_SECRET_KEY), &path).unwrap().expose(), first.expose());
         assert_eq!(resolve_secret_key(Some("mine"), &path).unwrap().expose(), "mine");
         fs::write(&path, "\n").unwrap();
-        assert!(resolve_secret_key(None, &path).is_err());
+        assert!(resolve_secret_key(None, &path).is_err() && own_secret_key(&path).is_none());
     }
 }

@@ -8,6 +8,8 @@ use actix_web::http::StatusCode;
 use bytes::Bytes;
 use futures_util::Stream;
 use myfsio_actors::audit::AuditEntry;
+use myfsio_actors::encryption::{KeyUse, WrappingKey};
+use myfsio_actors::kms::KeyState;
 use myfsio_actors::reencryption::{Job, JobOrder, ReencryptionError};
 use serde_json::{Value, json};
 
@@ -57,13 +59,49 @@ pub async fn answer(
     Ok(respond::json(status, &body))
 }
 
-/// How much is wrapped under each key.
+/// How much is wrapped under each key, and which keys the node has.
 pub fn usage(node: &Node) -> Answer {
-    let keys = node.storage.keys_in_use()?;
-    let told = keys.iter().map(|(key, used)| {
-        json!({ "method": key.method(), "key_id": key.id(), "objects": used.objects, "uploads": used.uploads })
+    let in_use = node.storage.keys_in_use()?;
+    let masters = node.kms.master_keys().unwrap_or_default();
+    let keys = node.kms.keys().unwrap_or_default();
+    let used = |wanted: WrappingKey| {
+        let found = in_use.iter().find(|(key, _)| *key == wanted).map(|(_, used)| *used);
+        found.unwrap_or_default()
+    };
+    let is_here = |key: &WrappingKey| match key {
+        WrappingKey::Managed(id) => Some(masters.contains(id)),
+        WrappingKey::Kms(id) => Some(keys.iter().any(|key| key.id == *id)),
+        WrappingKey::Customer => None,
+    };
+    let told = in_use.iter().map(|(key, used)| {
+        json!({
+            "method": key.method(), "key_id": key.id(), "objects": used.objects, "uploads": used.uploads, "here": is_here(key)
+        })
     });
-    Ok(respond::json(StatusCode::OK, &json!({ "keys": told.collect::<Vec<_>>() })))
+    let masters = masters.iter().enumerate().map(|(place, id)| {
+        let KeyUse { objects, uploads } = used(WrappingKey::Managed(id.clone()));
+        json!({ "key_id": id, "in_force": place == 0, "objects": objects, "uploads": uploads })
+    });
+    let of_kms = keys.iter().map(|key| {
+        let KeyUse { objects, uploads } = used(WrappingKey::Kms(key.id.clone()));
+        json!({
+            "key_id": key.id, "account_id": key.account, "aliases": key.aliases, "state": state_name(key.state),
+            "materials": key.materials().len(), "objects": objects, "uploads": uploads
+        })
+    });
+    let body = json!({
+        "keys": told.collect::<Vec<_>>(), "master_keys": masters.collect::<Vec<_>>(), "kms_keys": of_kms.collect::<Vec<_>>(),
+        "trouble": node.kms.trouble()
+    });
+    Ok(respond::json(StatusCode::OK, &body))
+}
+
+fn state_name(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Enabled => "enabled",
+        KeyState::Disabled => "disabled",
+        KeyState::PendingDeletion { .. } => "pending deletion",
+    }
 }
 
 /// A job, but for where exactly it is.

@@ -93,7 +93,7 @@ fn manifest(
     shares_with: Option<String>,
     files: Vec<ManifestFile>,
 ) -> Manifest {
-    let mut excluded = vec!["uploads in progress", "audit log", "history of metrics", "console sessions"];
+    let mut excluded = vec!["uploads in progress", "jobs", "audit log", "history of metrics", "console sessions"];
     if !includes_secret_key {
         excluded.push("secret key");
     }

@@ -14,7 +14,7 @@ use super::completions;
 use super::examples;
 use super::explain::Explain;
 use super::import;
-use super::key::{self, Reencrypt};
+use super::key::{self, Keys};
 use super::live::{self, Top, Trace};
 use super::maintenance::{Fsck, Reindex};
 use super::replication::{self, Replication};
@@ -73,10 +73,10 @@ pub enum Request {
         /// The settings.
         inputs: Inputs,
     },
-    /// Have data keys wrapped anew.
-    Reencrypt {
+    /// Ask something of keys.
+    Key {
         /// What.
-        asked: Reencrypt,
+        asked: Keys,
         /// Whether to answer as JSON.
         as_json: bool,
         /// The settings.
@@ -184,8 +184,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, E
             Request::Bucket { asked: bucket::read(name, matches), as_json, inputs: inputs(matches) }
         }
         Some(("key", group)) => {
-            let matches = group.subcommand().map_or(group, |(_, matches)| matches);
-            Request::Reencrypt { asked: key::read(matches), as_json: matches.get_flag("json"), inputs: inputs(matches) }
+            let (name, matches) = group.subcommand().unwrap_or(("list", group));
+            let as_json = matches.get_flag("json");
+            Request::Key { asked: key::read(name, matches), as_json, inputs: inputs(matches) }
         }
         Some(("import", asked)) => {
             Request::Import { asked: import::read(asked)?, as_json: asked.get_flag("json"), inputs: inputs(asked) }
@@ -235,6 +236,8 @@ fn grammar() -> Command {
         .value_name("FILE")
         .global(true)
         .value_parser(value_parser!(PathBuf))
+        // Behind what each command has of its own.
+        .display_order(900)
         .help("Configuration file [default: config/myfsio.toml if it exists]");
     let config = Command::new("config")
         .about("Show or check the configuration")
@@ -309,7 +312,9 @@ fn grammar() -> Command {
         }))
         .after_help(
             "Without a command: serve. --help lists every setting as a flag; each is also an environment variable\n\
-             (--storage-root is STORAGE_ROOT) and a key of the configuration file (storage_root). Secrets have no flag.",
+             (--storage-root is STORAGE_ROOT) and a key of the configuration file (storage_root). Secrets have no flag.\n\
+             Commands work on the data of STORAGE_ROOT, which is ./data by default: name the node's own where it is another.\n\
+             Exit status: 0 done, 1 refused or failed with one line on standard error, 2 wrong usage.",
         )
         .subcommand(Command::new("serve").about("Run the node (the default)").arg(mode))
         .subcommand(config)
@@ -360,6 +365,20 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn every_argument_says_what_it_is() {
+        fn look(command: &Command, path: &str) {
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                assert!(argument.get_help().is_some(), "{path}: {} has no help", argument.get_id());
+            }
+            for subcommand in command.get_subcommands() {
+                assert!(subcommand.get_about().is_some(), "{path} {} has no about", subcommand.get_name());
+                look(subcommand, &format!("{path} {}", subcommand.get_name()));
+            }
+        }
+        look(&command(), "myfsio");
     }
 
     #[test]

@@ -59,16 +59,28 @@ pub enum BackupWork {
 
 /// The grammar.
 pub(super) fn command() -> Command {
-    let directory = || Arg::new("directory").value_name("DIR").required(true).value_parser(value_parser!(PathBuf));
+    let directory = || {
+        Arg::new("directory")
+            .value_name("DIR")
+            .required(true)
+            .value_parser(value_parser!(PathBuf))
+            .help("The directory that holds the backups, of this node or of several")
+    };
     let id = || {
         Arg::new("backup").long("backup").value_name("ID").help("Which one, as `list` names it [default: the latest]")
     };
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     let create = Command::new("create")
-        .about("Make a backup of everything as of now, whether the node runs or not; what an earlier one in DIR has is shared with it")
+        .about("Make a backup of everything as of now, whether the node runs or not")
         .arg(directory())
-        .arg(flag("include-secret-key", "Put the key that seals the secrets of users and connections into it"))
-        .arg(flag("include-master-key", "Put the key of encrypted objects into it"))
+        .arg(flag(
+            "include-secret-key",
+            "Put .secret into it, without which (or SECRET_KEY) nobody can sign in after a restore",
+        ))
+        .arg(flag(
+            "include-master-key",
+            "Put master.key into it, without which (or ENCRYPTION_MASTER_KEY) no encrypted object can be read",
+        ))
         .arg(json_flag());
     let restore = Command::new("restore")
         .about("Make a new data directory of a backup")

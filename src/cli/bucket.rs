@@ -22,14 +22,16 @@ pub enum Buckets {
 
 /// The grammar.
 pub(super) fn command() -> Command {
-    let name = || Arg::new("name").value_name("NAME").required(true);
+    let name = || {
+        Arg::new("name").value_name("NAME").required(true).help("3 to 63 lower-case letters, digits, dots and hyphens")
+    };
     Command::new("bucket")
         .about("Make, remove or list buckets, whether the node runs or not")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
             Command::new("create")
-                .about("Make a bucket, which is the first administrator's")
+                .about("Make a bucket; it belongs to the first administrator")
                 .arg(name())
                 .arg(json_flag()),
         )

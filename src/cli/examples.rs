@@ -78,6 +78,8 @@ const GUIDES: &[Guide] = &[
         command: "key",
         note: "Wrapping anew touches no file: the data keys of objects are opened and sealed under the newest material.",
         examples: &[
+            "myfsio key list",
+            "myfsio key rotate alias/photos",
             "myfsio key reencrypt",
             "myfsio key reencrypt --bucket photos --to alias/new",
             "myfsio key reencrypt --cancel",

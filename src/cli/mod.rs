@@ -30,7 +30,7 @@ pub use backup::{BackupWork, Backups};
 pub use bucket::Buckets;
 pub use client_encryption::{ClientEncryption, Work};
 pub use explain::Explain;
-pub use key::Reencrypt;
+pub use key::{Keys, Reencrypt};
 pub use live::{Top, Trace};
 pub use maintenance::{Fsck, Reindex};
 pub use replication::Replication;
@@ -90,7 +90,7 @@ fn perform<E: std::fmt::Display>(
         Request::Backup { asked, as_json, .. } if !asked.needs_config() => backup::without_node(&asked, as_json),
         Request::Backup { asked, as_json, inputs } => backup::run(&read(inputs)?.config, &asked, as_json),
         Request::Bucket { asked, as_json, inputs } => bucket::run(&read(inputs)?.config, &asked, as_json),
-        Request::Reencrypt { asked, as_json, inputs } => key::run(&read(inputs)?.config, &asked, as_json),
+        Request::Key { asked, as_json, inputs } => key::run(&read(inputs)?.config, &asked, as_json),
         Request::Import { asked, as_json, inputs } => import::run(&read(inputs)?.config, &asked, as_json),
         Request::Replication { asked, as_json, inputs } => replication::run(&read(inputs)?.config, &asked, as_json),
         Request::Scrub { asked, as_json, inputs } => scrub::run(&read(inputs)?.config, &asked, as_json),

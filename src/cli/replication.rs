@@ -45,7 +45,7 @@ enum Told {
 
 /// The grammar.
 pub(super) fn command() -> Command {
-    let bucket = || Arg::new("bucket").value_name("BUCKET").required(true);
+    let bucket = || Arg::new("bucket").value_name("BUCKET").required(true).help("The bucket of this node");
     let connection =
         || Arg::new("connection").value_name("CONNECTION").required(true).help("Its id, or a name that it alone has");
     let text = |name: &'static str, value: &'static str, help: &'static str| {
@@ -79,7 +79,7 @@ pub(super) fn command() -> Command {
             "The target bucket",
         )))
         .subcommand(
-            verb("start", "Replicate a bucket, or replicate it otherwise than before")
+            verb("start", "Begin to replicate a bucket, or change how it is replicated")
                 .arg(bucket())
                 .arg(text("connection", "CONNECTION", "Where to: id or name of a connection").required(true))
                 .arg(text("target-bucket", "BUCKET", "The bucket there [default: the same name]"))
@@ -87,11 +87,13 @@ pub(super) fn command() -> Command {
                 .arg(flag("no-deletes", "Keep there what is deleted here"))
                 .arg(flag("delete-versions", "Delete versions there for good that are here")),
         )
-        .subcommand(verb("stop", "Replicate a bucket no more").arg(bucket()))
+        .subcommand(verb("stop", "Replicate a bucket no more; what is there stays").arg(bucket()))
         .subcommand(verb("pause", "Let the changes of a bucket wait").arg(bucket()))
-        .subcommand(verb("resume", "Send them").arg(bucket()))
-        .subcommand(verb("status", "How it goes").arg(bucket().required(false)))
-        .subcommand(verb("failures", "What a target does not take, and why").arg(bucket()))
+        .subcommand(verb("resume", "Send the changes of a bucket that have waited, and go on").arg(bucket()))
+        .subcommand(
+            verb("status", "Tell how the replication of a bucket goes, or that of all").arg(bucket().required(false)),
+        )
+        .subcommand(verb("failures", "List what the target of a bucket does not take, and why").arg(bucket()))
         .subcommand(verb("retry", "Send again what a target did not take").arg(bucket()).arg(text(
             "key",
             "KEY",
@@ -108,12 +110,17 @@ pub(super) fn command() -> Command {
                 .arg(bucket())
                 .arg(flag("repair", "Send what was found to be missing or different")),
         )
-        .subcommand(verb("conflicts", "What lost against a change of another node").arg(bucket()))
+        .subcommand(verb("conflicts", "List what lost against a change of another node").arg(bucket()))
         .subcommand(
             verb("resolve", "Choose one side of a conflict")
                 .arg(bucket())
-                .arg(Arg::new("key").value_name("KEY").required(true))
-                .arg(Arg::new("version").value_name("VERSION").required(true).help("Of the side that lost"))
+                .arg(Arg::new("key").value_name("KEY").required(true).help("The object's key"))
+                .arg(
+                    Arg::new("version")
+                        .value_name("VERSION")
+                        .required(true)
+                        .help("Version id of the side that lost, as `conflicts` tells it"),
+                )
                 .arg(
                     text("keep", "SIDE", "`current`, or `copy`: the side that lost is written again")
                         .value_parser(["current", "copy"])

@@ -1,6 +1,6 @@
 //! `myfsio user create|delete|list|rotate|set-policy`.
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{json_flag, text_of};
@@ -14,7 +14,12 @@ pub enum Users {
     /// Make one, with what the document says.
     Create(Value),
     /// Remove one with all that it has.
-    Delete(String),
+    Delete {
+        /// Whom.
+        user: String,
+        /// Even if nobody is left who administers the node.
+        force: bool,
+    },
     /// Tell all.
     List,
     /// Give an access key a new secret, or, for an overlap, a successor.
@@ -30,6 +35,8 @@ pub enum Users {
         user: String,
         /// A list of policies.
         policies: Value,
+        /// Even if nobody is left who administers the node.
+        force: bool,
     },
 }
 
@@ -50,6 +57,12 @@ pub(super) fn command() -> Command {
             .value_parser(policies)
             .help("A policy, or a list of them, in either form: {\"bucket\", \"actions\"} or an AWS document; @FILE reads it from there, - from standard input")
     };
+    let force = || {
+        Arg::new("force")
+            .long("force")
+            .action(ArgAction::SetTrue)
+            .help("Even if nobody is left who administers the node; these commands then still do")
+    };
     Command::new("user")
         .about("Make, remove, list or change users, whether the node runs or not")
         .subcommand_required(true)
@@ -65,7 +78,13 @@ pub(super) fn command() -> Command {
                 .arg(policy())
                 .arg(json_flag()),
         )
-        .subcommand(Command::new("delete").about("Remove a user with all that it has").arg(user()).arg(json_flag()))
+        .subcommand(
+            Command::new("delete")
+                .about("Remove a user with all that it has")
+                .arg(user())
+                .arg(force())
+                .arg(json_flag()),
+        )
         .subcommand(Command::new("list").about("List all users, without their secrets").arg(json_flag()))
         .subcommand(
             Command::new("rotate")
@@ -83,6 +102,7 @@ pub(super) fn command() -> Command {
                 .about("Put policies in the place of those that a user has")
                 .arg(user())
                 .arg(policy().required(true))
+                .arg(force())
                 .arg(json_flag()),
         )
 }
@@ -126,13 +146,17 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Users {
             put("policies", policies());
             Users::Create(Value::Object(body))
         }
-        "delete" => Users::Delete(user()),
+        "delete" => Users::Delete { user: user(), force: matches.get_flag("force") },
         "rotate" => {
             put("access_key", text("access-key"));
             put("overlap_seconds", matches.get_one::<u64>("overlap").copied().map(Value::from));
             Users::Rotate { user: user(), body: Value::Object(body) }
         }
-        "set-policy" => Users::SetPolicy { user: user(), policies: policies().unwrap_or_default() },
+        "set-policy" => Users::SetPolicy {
+            user: user(),
+            policies: policies().unwrap_or_default(),
+            force: matches.get_flag("force"),
+        },
         _ => Users::List,
     }
 }
@@ -140,6 +164,7 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Users {
 /// Does it. Errs: one line.
 pub fn run(config: &Config, asked: &Users, as_json: bool) -> Result<(), String> {
     let of = |user: &str| format!("{USERS}/{}", path_segment(user));
+    let forced = |force: bool| if force { "?force=true" } else { "" };
     let (told, text) = match asked {
         Users::Create(body) => {
             let told = ask(config, &Question::new("POST", USERS).with(body.clone()))?.json()?;
@@ -152,13 +177,13 @@ pub fn run(config: &Config, asked: &Users, as_json: bool) -> Result<(), String> 
             let text = credential(&told);
             (told, text)
         }
-        Users::Delete(user) => {
-            ask(config, &Question::new("DELETE", of(user)))?;
+        Users::Delete { user, force } => {
+            ask(config, &Question::new("DELETE", format!("{}{}", of(user), forced(*force))))?;
             (json!({ "user": user }), format!("User {user} is removed.\n"))
         }
-        Users::SetPolicy { user, policies } => {
-            let told =
-                ask(config, &Question::new("PUT", format!("{}/policies", of(user))).with(policies.clone()))?.json()?;
+        Users::SetPolicy { user, policies, force } => {
+            let target = format!("{}/policies{}", of(user), forced(*force));
+            let told = ask(config, &Question::new("PUT", target).with(policies.clone()))?.json()?;
             (told, format!("User {user} has these policies now.\n"))
         }
         Users::List => {

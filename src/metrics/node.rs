@@ -11,6 +11,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 use super::MetricsError;
 use super::replication::ReplicationGauges;
 use crate::node::Node;
+use crate::tls::Certificate;
 
 /// Buckets that have figures of their own, in order of what they hold: a scraper keeps a series for each.
 pub(super) const BUCKETS_MAX: usize = 500;
@@ -44,6 +45,7 @@ pub(super) struct NodeGauges {
     quota_warning: IntGaugeVec,
     keys: IntGaugeVec,
     audit: IntGaugeVec,
+    certificate: IntGauge,
     replication: ReplicationGauges,
 }
 
@@ -150,6 +152,10 @@ impl NodeGauges {
             )?,
             keys: gauges("myfsio_kms_keys", "Keys of the KMS by state", &["state"])?,
             audit: gauges("myfsio_audit_entries", "Entries of the audit log since the start", &["state"])?,
+            certificate: gauge(
+                "myfsio_certificate_expiry_seconds",
+                "When the TLS certificate of the listeners ends, in seconds since 1970; 0 without TLS",
+            )?,
             replication: ReplicationGauges::new(registry)?,
         })
     }
@@ -278,6 +284,8 @@ impl NodeGauges {
         for (state, count) in [("written", audit.written), ("waiting", audit.waiting), ("lost", audit.lost)] {
             self.audit.with_label_values(&[state]).set(signed(count));
         }
+        let term = node.settings.certificate.as_ref().and_then(Certificate::term);
+        self.certificate.set(term.map_or(0, |term| term.until_seconds()));
     }
 }
 

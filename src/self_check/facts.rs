@@ -11,6 +11,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::limits;
 use crate::node::Node;
+use crate::tls::{Certificate, Term};
 
 /// What was seen.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,8 @@ pub struct Facts {
     pub open_files: Option<u64>,
     /// How many connections that leaves room for.
     pub connections: usize,
+    /// From when until when the certificate of the listeners is valid; none without TLS.
+    pub certificate: Option<Term>,
     /// Whether the well-known secret is in force.
     pub well_known_secret: bool,
     /// Files whose last edit is broken.
@@ -56,6 +59,7 @@ pub async fn gather(node: &Node) -> Facts {
         now: node.clock.now(),
         connections: limits::room_for_connections(files, deployment.requests_max),
         open_files,
+        certificate: node.settings.certificate.as_ref().and_then(Certificate::term),
         well_known_secret: node.access.iam.has_well_known_secret(),
         broken: broken.map(|problem| problem.to_string()).collect(),
         trouble,

@@ -5,6 +5,7 @@ use myfsio_actors::names::Stamp;
 use super::deployment::Deployment;
 use super::facts::Facts;
 use super::{Check, Verdict};
+use crate::tls::{Standing, Term};
 
 /// No clock is right that shows an earlier time: 2025-01-01.
 const EARLIEST: Stamp = Stamp(1_735_689_600_000_000_000);
@@ -57,7 +58,7 @@ pub fn judge(deployment: &Deployment, facts: &Facts) -> Vec<Check> {
         administrator(facts),
         secret_key(deployment),
         master_key(deployment),
-        tls(deployment),
+        tls(deployment, facts),
         public_urls(deployment),
         previews(deployment),
         clock(facts),
@@ -217,8 +218,11 @@ fn is_https(url: &Option<String>) -> bool {
     url.as_deref().is_some_and(|url| url.starts_with("https://"))
 }
 
-fn tls(deployment: &Deployment) -> Check {
+fn tls(deployment: &Deployment, facts: &Facts) -> Check {
     let (id, title) = ("tls", "TLS");
+    if let Some(term) = facts.certificate {
+        return certificate(id, title, term, facts.now);
+    }
     if deployment.has_tls {
         return check(id, title, Verdict::Good, "Both listeners speak TLS.", "");
     }
@@ -231,6 +235,21 @@ fn tls(deployment: &Deployment) -> Check {
     let found = "Other machines reach the node without TLS: objects and passwords can be read on the way.";
     let advice = "Set TLS_CERT_PATH and TLS_KEY_PATH, or let a proxy speak TLS and set API_BASE_URL and UI_BASE_URL.";
     check(id, title, Verdict::Warn, found, advice)
+}
+
+fn certificate(id: &'static str, title: &'static str, term: Term, now: Stamp) -> Check {
+    let until = term.until_text();
+    let (verdict, found) = match term.standing(now) {
+        Standing::Good => {
+            return check(id, title, Verdict::Good, format!("The certificate is valid until {until}."), "");
+        }
+        Standing::NotYet => (Verdict::Bad, "The certificate is not valid yet: clients refuse it.".to_owned()),
+        Standing::EndsWithinMonth => (Verdict::Note, format!("The certificate ends within 30 days, at {until}.")),
+        Standing::EndsWithinWeek => (Verdict::Warn, format!("The certificate ends within 7 days, at {until}.")),
+        Standing::Over => (Verdict::Bad, format!("The certificate has ended, at {until}: clients refuse it.")),
+    };
+    let advice = "Renew it, and put the new files in place of those of TLS_CERT_PATH and TLS_KEY_PATH; the node takes them in by itself.";
+    check(id, title, verdict, found, advice)
 }
 
 fn public_urls(deployment: &Deployment) -> Check {
@@ -328,6 +347,8 @@ fn open_files(deployment: &Deployment, facts: &Facts) -> Check {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use time::macros::datetime;
+
     use super::*;
 
     fn healthy() -> Facts {
@@ -364,6 +385,7 @@ mod tests {
             now: Stamp(0),
             open_files: Some(100),
             connections: 1,
+            certificate: None,
             well_known_secret: true,
             broken: vec!["iam.json, line 3".to_owned()],
             trouble: vec!["t".to_owned()],
@@ -392,6 +414,25 @@ mod tests {
             assert_eq!(verdict("tls", &behind, &healthy()) == Verdict::Good, is_good, "{api} {ui}");
         }
         assert_eq!(verdict("tls", &Deployment { has_tls: true, ..open }, &healthy()), Verdict::Good);
+    }
+
+    #[test]
+    fn a_certificate_ends() {
+        let deployment = Deployment { has_tls: true, ..Deployment::default() };
+        let term = Term::between(datetime!(2027-01-01 0:00), datetime!(2027-04-01 0:00));
+        for (now, expected) in [
+            (datetime!(2026-12-31 0:00), Verdict::Bad),
+            (datetime!(2027-02-01 0:00), Verdict::Good),
+            (datetime!(2027-03-15 0:00), Verdict::Note),
+            (datetime!(2027-03-28 0:00), Verdict::Warn),
+            (datetime!(2027-04-02 0:00), Verdict::Bad),
+        ] {
+            let now = Stamp(u64::try_from(now.assume_utc().unix_timestamp()).unwrap() * 1_000_000_000);
+            let facts = Facts { certificate: Some(term), now, ..healthy() };
+            let checks = judge(&deployment, &facts);
+            let found = checks.iter().find(|check| check.id == "tls").unwrap();
+            assert_eq!((found.verdict, found.advice.is_empty()), (expected, expected == Verdict::Good), "{found:?}");
+        }
     }
 
     #[test]

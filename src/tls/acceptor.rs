@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use super::pair::{Paths, Print, Unusable};
-use super::validity;
+use super::validity::{Standing, Term};
 use super::version::TlsVersion;
 use myfsio_actors::clock::SharedClock;
 
@@ -54,15 +54,37 @@ impl Tls {
     pub fn open(paths: Paths, min: TlsVersion, clock: SharedClock) -> Result<(Self, Watch), Unusable> {
         let known = paths.print();
         let pair = Arc::new(paths.load()?);
-        validity::tell(&pair, &paths.cert, &clock);
         let shown = Arc::new(Shown { paths, pair: RwLock::new(pair) });
         let config = config(Arc::clone(&shown), min).map_err(|error| Unusable {
             setting: "tls_cert_path",
             path: shown.paths.cert.clone(),
             reason: error.to_string(),
         })?;
-        let watch = Watch { shown: Arc::clone(&shown), known, suspect: None, clock };
+        let mut watch = Watch { shown: Arc::clone(&shown), known, suspect: None, told: None, clock };
+        watch.tell();
         Ok((Self { acceptor: TlsAcceptor::from(Arc::new(config)), shown }, watch))
+    }
+
+    /// The certificate that clients are shown, whichever it is when it is asked.
+    pub fn certificate(&self) -> Certificate {
+        Certificate(Arc::clone(&self.shown))
+    }
+}
+
+/// The certificate that clients are shown. Cheap to clone.
+#[derive(Clone)]
+pub struct Certificate(Arc<Shown>);
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Certificate").field(&self.0.paths.cert).finish()
+    }
+}
+
+impl Certificate {
+    /// From when until when it is valid; none if it does not tell.
+    pub fn term(&self) -> Option<Term> {
+        Term::of(&self.0.pair.read())
     }
 }
 
@@ -90,6 +112,8 @@ pub struct Watch {
     known: Print,
     /// What could not be used when it was looked at first: somebody may just be writing it.
     suspect: Option<Print>,
+    /// What was told of the certificate's time last.
+    told: Option<(Term, Standing)>,
     clock: SharedClock,
 }
 
@@ -111,8 +135,24 @@ impl Watch {
         }
     }
 
-    /// Takes in what has changed. A pair that cannot be used twice in a row is told; the one before stays.
+    /// Takes in what has changed, and tells when the end of what is shown comes near.
     fn look(&mut self) {
+        self.take_in();
+        self.tell();
+    }
+
+    /// Tells how the certificate stands to its time, once each time that this changes.
+    fn tell(&mut self) {
+        let term = Term::of(&self.shown.pair.read());
+        let now = term.map(|term| (term, term.standing(self.clock.now())));
+        if let Some((term, standing)) = now.filter(|_| now != self.told) {
+            term.tell(standing, &self.shown.paths.cert);
+        }
+        self.told = now;
+    }
+
+    /// Takes in what has changed. A pair that cannot be used twice in a row is told; the one before stays.
+    fn take_in(&mut self) {
         let paths = &self.shown.paths;
         let print = paths.print();
         if print == self.known {
@@ -120,7 +160,6 @@ impl Watch {
         }
         match paths.load() {
             Ok(pair) => {
-                validity::tell(&pair, &paths.cert, &self.clock);
                 *self.shown.pair.write() = Arc::new(pair);
                 (self.known, self.suspect) = (print, None);
                 tracing::info!(file = %paths.cert.display(), "the TLS certificate has changed");
@@ -140,7 +179,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use myfsio_actors::clock::SystemClock;
+    use myfsio_actors::clock::{ManualClock, SystemClock};
+    use myfsio_actors::names::Stamp;
 
     use super::*;
 
@@ -173,5 +213,24 @@ mod tests {
         watch.look();
         assert!(!shows_first());
         assert_eq!(tls.shown.pair.read().cert, paths.load().unwrap().cert);
+    }
+
+    #[test]
+    fn the_end_is_told_when_it_comes_near_while_the_node_runs() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+        let paths = Paths { cert: fixtures.join("expired.pem"), key: fixtures.join("expired.key") };
+        // Its last second.
+        let end = 1_609_459_200;
+        let clock = Arc::new(ManualClock::new(Stamp((end - 40 * 86_400) * 1_000_000_000)));
+        let (tls, mut watch) = Tls::open(paths, TlsVersion::V1_2, Arc::clone(&clock) as SharedClock).unwrap();
+        assert_eq!(tls.certificate().term().unwrap().until_seconds(), 1_609_459_200);
+        let mut told = vec![watch.told.unwrap().1];
+        for _ in 0..41 {
+            clock.advance(Duration::from_secs(86_400));
+            watch.look();
+            told.push(watch.told.unwrap().1);
+        }
+        told.dedup();
+        assert_eq!(told, [Standing::Good, Standing::EndsWithinMonth, Standing::EndsWithinWeek, Standing::Over]);
     }
 }

@@ -12,8 +12,9 @@ mod validity;
 mod version;
 
 pub use accept::{Socket, accept};
-pub use acceptor::{Tls, Watch};
+pub use acceptor::{Certificate, Tls, Watch};
 pub use anybody::over_tls_with_anybody;
 pub use mark::{HEADER, Mark, client_is_secure, client_suite, client_version, stamp};
 pub use pair::{Paths, Unusable};
+pub use validity::{Standing, Term};
 pub use version::TlsVersion;

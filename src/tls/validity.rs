@@ -4,12 +4,12 @@
 
 use std::path::Path;
 
-use myfsio_actors::clock::SharedClock;
+use myfsio_actors::names::Stamp;
 use rustls::sign::CertifiedKey;
 use time::{Date, Month, PrimitiveDateTime, Time};
 
-/// How long before its end a certificate is warned of, in seconds.
-const WARNED_SECONDS: i64 = 14 * 86_400;
+/// How long before its end a certificate is warned of, and warned of again, in seconds.
+const WARNED_SECONDS: (i64, i64) = (30 * 86_400, 7 * 86_400);
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -17,19 +17,74 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// Warns of a certificate that is not valid now, or not much longer.
-pub(super) fn tell(pair: &CertifiedKey, file: &Path, clock: &SharedClock) {
-    let Some((from, until)) = pair.cert.first().and_then(|cert| validity(cert)) else { return };
-    let now = i64::try_from(clock.now().seconds()).unwrap_or(i64::MAX);
-    let file = file.display();
-    if now < from.assume_utc().unix_timestamp() {
-        tracing::warn!(%file, %from, "the TLS certificate is not valid yet");
-    } else if until.assume_utc().unix_timestamp() < now {
-        tracing::warn!(%file, %until, "the TLS certificate has expired: clients refuse it");
-    } else if until.assume_utc().unix_timestamp().saturating_sub(now) < WARNED_SECONDS {
-        tracing::warn!(%file, %until, "the TLS certificate expires soon");
-    } else {
-        tracing::debug!(%file, %until, "the TLS certificate");
+/// How a certificate stands to its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It begins later.
+    NotYet,
+    /// It is valid, and for longer than a month.
+    Good,
+    /// It ends within thirty days.
+    EndsWithinMonth,
+    /// It ends within seven days.
+    EndsWithinWeek,
+    /// It has ended.
+    Over,
+}
+
+/// First and last second of a certificate, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    from: PrimitiveDateTime,
+    until: PrimitiveDateTime,
+}
+
+impl Term {
+    /// That of the certificate that stands first; none if it cannot be read.
+    pub(super) fn of(pair: &CertifiedKey) -> Option<Self> {
+        let (from, until) = pair.cert.first().and_then(|cert| validity(cert))?;
+        Some(Self { from, until })
+    }
+
+    /// One of a test.
+    #[cfg(test)]
+    pub(crate) fn between(from: PrimitiveDateTime, until: PrimitiveDateTime) -> Self {
+        Self { from, until }
+    }
+
+    /// The last second, since 1970.
+    pub fn until_seconds(&self) -> i64 {
+        self.until.assume_utc().unix_timestamp()
+    }
+
+    /// The last second, for people.
+    pub fn until_text(&self) -> String {
+        format!("{} UTC", self.until)
+    }
+
+    /// How it is at a time.
+    pub fn standing(&self, now: Stamp) -> Standing {
+        let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
+        let left = self.until_seconds().saturating_sub(now);
+        match left {
+            _ if now < self.from.assume_utc().unix_timestamp() => Standing::NotYet,
+            ..0 => Standing::Over,
+            _ if left < WARNED_SECONDS.1 => Standing::EndsWithinWeek,
+            _ if left < WARNED_SECONDS.0 => Standing::EndsWithinMonth,
+            _ => Standing::Good,
+        }
+    }
+
+    /// Warns of a certificate that is not valid, or not much longer.
+    pub(super) fn tell(&self, standing: Standing, file: &Path) {
+        let (file, from, until) = (file.display(), self.from, self.until);
+        match standing {
+            Standing::NotYet => tracing::warn!(%file, %from, "the TLS certificate is not valid yet"),
+            Standing::Good => tracing::debug!(%file, %until, "the TLS certificate"),
+            Standing::EndsWithinMonth => tracing::warn!(%file, %until, "the TLS certificate ends within 30 days"),
+            Standing::EndsWithinWeek => tracing::warn!(%file, %until, "the TLS certificate ends within 7 days"),
+            Standing::Over => tracing::error!(%file, %until, "the TLS certificate has expired: clients refuse it"),
+        }
     }
 }
 
@@ -108,6 +163,25 @@ mod tests {
         assert_eq!(node, (datetime!(2026-01-01 0:00), datetime!(2126-01-01 0:00)));
         let expired = validity(&fixture("expired.pem")).unwrap();
         assert_eq!(expired, (datetime!(2020-01-01 0:00), datetime!(2021-01-01 0:00)));
+    }
+
+    #[test]
+    fn a_certificate_is_warned_of_before_it_ends() {
+        let term = Term { from: datetime!(2020-01-01 0:00), until: datetime!(2021-01-01 0:00) };
+        for (at, standing) in [
+            (datetime!(2019-12-31 23:59:59), Standing::NotYet),
+            (datetime!(2020-01-01 0:00), Standing::Good),
+            (datetime!(2020-12-02 0:00), Standing::Good),
+            (datetime!(2020-12-02 0:00:01), Standing::EndsWithinMonth),
+            (datetime!(2020-12-25 0:00), Standing::EndsWithinMonth),
+            (datetime!(2020-12-25 0:00:01), Standing::EndsWithinWeek),
+            (datetime!(2021-01-01 0:00), Standing::EndsWithinWeek),
+            (datetime!(2021-01-01 0:00:01), Standing::Over),
+        ] {
+            let now = Stamp(u64::try_from(at.assume_utc().unix_timestamp()).unwrap() * 1_000_000_000);
+            assert_eq!(term.standing(now), standing, "{at}");
+        }
+        assert_eq!(term.until_seconds(), 1_609_459_200);
     }
 
     proptest! {

@@ -7,10 +7,12 @@ import subprocess
 import tempfile
 import time
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 import node as nodes
-from util import refused, send
+from util import refused, send, signed
 
 pytestmark = pytest.mark.local
 
@@ -102,6 +104,35 @@ def test_users(node, runs):
     assert {"iam:CreateUser", "iam:DeleteUser"} <= {entry["action"] for entry in changes}
     owner = node.iam()["users"][0]
     assert all(entry["principal"].startswith("arn:aws:iam::") for entry in changes), (owner, changes[:1])
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_the_last_administrator_stays_unless_forced(node, runs):
+    node.start()
+    iam = boto3.client("iam", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id=nodes.ACCESS,
+                       aws_secret_access_key=nodes.SECRET)
+    own = iam.list_access_keys()["AccessKeyMetadata"][0]["AccessKeyId"]
+    with pytest.raises(ClientError) as refusal:
+        iam.update_access_key(AccessKeyId=own, Status="Inactive")
+    assert refusal.value.response["Error"]["Code"] == "DeleteConflict", refusal.value
+    # Whoever comes by the network does not get it by saying so either.
+    for method, target, body in (("DELETE", "?force=true", b""), ("PATCH", "?force=true", b'{"enabled": false}'), ("PATCH", "", b'{"expires_at": "2090-01-01"}'),
+                                 ("PUT", "/policies", b"[]"), ("DELETE", f"/access-keys/{own}", b"")):
+        status, _, answer = signed(node, method, f"/_myfsio/iam/users/localadmin{target}", body)
+        assert status == 409 and json.loads(answer)["error"]["code"] == "DeleteConflict", (method, target, answer)
+    node.client().list_buckets()
+    if not runs:
+        node.stop()
+    for words in (["delete", "localadmin"], ["set-policy", "localadmin", "--policy", "[]"]):
+        refused_with = command(node, "user", *words, status=1)
+        assert "--force" in refused_with and "DeleteConflict" in refused_with
+    command(node, "user", "set-policy", "localadmin", "--policy", "[]", "--force")
+    command(node, "user", "delete", "localadmin", "--force")
+    # The commands of the machine go on, and make another.
+    access, secret = credentials(command(node, "user", "create", "--display-name", "Chief", "--policy", '{"bucket": "*", "actions": ["*"]}'))
+    if not runs:
+        node.start()
+    assert signed(node, "GET", "/_myfsio/settings", access=access, secret=secret)[0] == 200
 
 
 def test_refusals_have_one_line_and_status(node):

@@ -124,6 +124,7 @@ TRIALS = {
     "MyfsioReplicationRefused": ['myfsio_replication_changes{job="myfsio", instance="n", bucket="b", tray="parked"}', "2x120"],
     "MyfsioDeviceFull": ['myfsio_device_bytes{job="myfsio", instance="n", kind="free"}', "3x120"],
     "MyfsioAuditLost": ['myfsio_audit_entries{job="myfsio", instance="n", state="lost"}', "0x60 7x60"],
+    "MyfsioCertificateEndsSoon": ['myfsio_certificate_expiry_seconds{job="myfsio", instance="n"}', "600000x120"],
     "MyfsioOpenFiles": ['process_open_fds{job="myfsio", instance="n"}', "950x120"],
 }
 # What is there beside, and all that is there where all is well.
@@ -146,6 +147,7 @@ CALM = {
     'myfsio_quota_used{job="myfsio", instance="n", scope="bucket", name="b", resource="bytes"}': "10x120",
     'myfsio_quota_limit{job="myfsio", instance="n", scope="bucket", name="b", resource="bytes"}': "100x120",
     'myfsio_audit_entries{job="myfsio", instance="n", state="lost"}': "0x120",
+    'myfsio_certificate_expiry_seconds{job="myfsio", instance="n"}': "0x60 9000000000x60",
     'process_open_fds{job="myfsio", instance="n"}': "50x120",
     'process_max_fds{job="myfsio", instance="n"}': "1000x120",
 }

@@ -208,6 +208,54 @@ def test_admin_from_the_environment(node_factory):
         node.client().list_buckets()
 
 
+def test_a_secret_key_that_is_set_later_needs_nothing_else(node_factory):
+    node = node_factory()
+    own, iam = node.iam_path().with_name(".secret"), node.iam_path()
+    made = json.loads(signed(node, "POST", "/_myfsio/iam/users", b'{"display_name": "Sealed"}')[2])
+
+    def sealed_with():
+        sealed = [key["secret_key_sealed"] for u in node.iam()["users"] for key in (u, *u.get("access_keys", ())) if "secret_key_sealed" in key]
+        (key_id,) = {text.split(":")[1] for text in sealed}
+        return key_id
+
+    def works():
+        node.client(made["access_key"], made["secret_key"]).list_buckets()
+
+    first, kept = sealed_with(), own.read_text()
+    node.stop()
+    node.env["SECRET_KEY"] = "the operator's own key"
+    node.start()
+    works()
+    assert sealed_with() != first and own.read_text() == kept
+    assert "are sealed anew with SECRET_KEY" in node.tail()
+    told = len(node.tail())
+    node.stop()
+    node.start()
+    works()
+    assert "are sealed anew" not in node.tail()[told:], "told once, when it was done"
+    node.stop()
+    own.rename(own.with_name("moved"))
+    node.start()
+    works()
+    node.stop()
+
+    # What nothing opens is refused, says what to do, and is left as it is.
+    before = iam.read_bytes()
+    own.with_name("moved").rename(own)
+    for wrong in ({"SECRET_KEY": "yet another key"}, {}):
+        node.env.pop("SECRET_KEY")
+        node.env.update(wrong)
+        with pytest.raises(RuntimeError) as refusal:
+            node.start()
+        assert "add that one to SECRET_KEY_PREVIOUS" in str(refusal.value) and "iam.json" in str(refusal.value)
+        assert iam.read_bytes() == before and own.read_text() == kept
+        node.env.setdefault("SECRET_KEY", "")
+    node.env["SECRET_KEY_PREVIOUS"] = "the operator's own key"
+    node.start()
+    works()
+    assert sealed_with() == first, "unset, the node's own key is in force again"
+
+
 def test_comparing_needs_reading(node):
     admin = node.client()
     etag = admin.put_object(Bucket="shared", Key="compared", Body=b"x")["ETag"]

@@ -10,6 +10,7 @@ from botocore.config import Config
 
 import node as nodes
 import sse
+from test_commands import command
 from util import signed, upload_parts
 
 pytestmark = pytest.mark.local
@@ -97,6 +98,33 @@ def test_a_rotated_key_wraps_what_was_there(node):
     assert s3.get_object(Bucket="things", Key="k/11")["Body"].read() == bytes([11]) * 1000
     job = run(node, key_id=key)
     assert (job["failed"], job["rewrapped"]) == (10, 0) and "disabled" in job["errors"][0], job
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_keys_are_listed_and_rotated_by_commands(node, runs):
+    s3, kms = node.client(), kms_client(node)
+    s3.create_bucket(Bucket="things")
+    made = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/of-commands", TargetKeyId=made)
+    s3.put_object(Bucket="things", Key="managed", Body=b"x", ServerSideEncryption="AES256")
+    s3.put_object(Bucket="things", Key="kms", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=made)
+    if not runs:
+        node.stop()
+    told = command(node, "key", "list", "--json")
+    (master,) = told["master_keys"]
+    assert (master["in_force"], master["objects"], told["trouble"]) == (True, 1, None)
+    (key,) = [key for key in told["kms_keys"] if key["key_id"] == made]
+    assert (key["state"], key["aliases"], key["materials"], key["objects"]) == ("enabled", ["alias/of-commands"], 1, 1)
+    assert all(key["here"] for key in told["keys"]) and len(told["keys"]) == 2
+    text = command(node, "key", "list")
+    assert master["key_id"] in text and "in force" in text and "alias/of-commands" in text
+    assert "reencrypt" in command(node, "key", "rotate", "alias/of-commands")
+    (key,) = [key for key in command(node, "key", "list", "--json")["kms_keys"] if key["key_id"] == made]
+    assert key["materials"] == 2
+    assert "NotFound" in command(node, "key", "rotate", "alias/none", status=1)
+    if not runs:
+        node.start()
+    assert node.client().get_object(Bucket="things", Key="kms")["Body"].read() == b"x"
 
 
 def test_orders_that_cannot_be_are_refused(node):

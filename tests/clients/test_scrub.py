@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import time
 
@@ -232,6 +233,27 @@ def test_a_run_goes_on_after_a_restart(node_factory):
     node.add_users({"access_key": "ann", "secret_key": "ann-secret-key", "display_name": "Ann",
                     "policies": [{"bucket": "*", "actions": ["list", "read", "write"]}]})
     assert signed(node, "GET", ROUTE, access="ann", secret="ann-secret-key")[0] == 403
+
+
+def test_what_passes_is_no_damage(node_factory):
+    node = node_factory(SCRUB_INTERVAL_DAYS=0)
+    s3 = node.client()
+    s3.create_bucket(Bucket="few")
+    for number in range(6):
+        s3.put_object(Bucket="few", Key=str(number), Body=data(1000, number))
+        node.wait_file("few", str(number), data(1000, number))
+    # A small object costs 32 KiB of the pace: three a second.
+    ask(node, "POST", body={"bytes_per_second": 100_000}, status=202)
+    limits = resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        wait_until("a file that cannot be opened", lambda: "scrub waits, and tries again" in node.tail())
+    finally:
+        resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, limits)
+    report = wait_until("the end", lambda: (report := ask(node, "GET", ROUTE + WAIT))["last_runs"] and report)
+    run = report["last_runs"][0]
+    assert (run["objects"], run["damaged"], report["findings"]) == (6, {}, []), report
+    assert "Too many open files" in node.tail()
 
 
 def test_right_bytes_come_from_the_node_that_the_bucket_is_replicated_to(node_factory):

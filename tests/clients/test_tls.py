@@ -221,6 +221,24 @@ def test_commands_of_a_node_with_tls(node_factory, pair):
     assert "by-command" in command(node, "bucket", "list")
 
 
+def test_the_end_of_the_certificate_is_told(node_factory, pair):
+    token = "a-token-for-scrapers"
+    node = node_factory(**pair.settings, METRICS_TOKEN=token)
+    anybody = believing()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+
+    def end():
+        with connect(node.port, anybody) as client:
+            text = ask(client, "/_myfsio/metrics", Authorization=f"Bearer {token}")[2].decode()
+        return int(re.search(r"^myfsio_certificate_expiry_seconds (\d+)$", text, re.M)[1])
+
+    assert end() == ssl.cert_time_to_seconds("Jan  1 00:00:00 2126 GMT")
+    assert "certificate" not in node.log.read_text()
+    pair.use("expired")
+    replication.wait_until("the log tells", lambda: "has expired: clients refuse it" in node.log.read_text())
+    assert end() == ssl.cert_time_to_seconds("Jan  1 00:00:00 2021 GMT")
+
+
 def test_a_client_that_says_nothing_holds_nobody_up(node_factory, pair):
     # One place for a connection in each worker.
     node = node_factory(**pair.settings, REQUEST_TIMEOUT_SECONDS=1, CONNECTIONS_MAX=1, HTTP_WORKERS=1)

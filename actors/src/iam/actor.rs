@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler};
+use serde_json::Value;
 
 use super::audit;
-use super::directory::IamFile;
+use super::directory::{Directory, IamFile};
 use super::document;
 use super::error::IamError;
+use super::last_administrator::NOBODY_LEFT;
 use super::messages::{Change, Draft, IamChange, Reload};
 use crate::clock::SharedClock;
 use crate::json_store::{JsonStore, Version};
@@ -62,7 +64,13 @@ impl Iam {
     fn change<M: IamChange>(&mut self, change: &Change<M>) -> Result<M::Answer, IamError> {
         let (now, sealer, snapshot) = (self.clock.now(), self.store.schema().sealer.clone(), self.store.snapshot());
         let mut changed = String::new();
-        let edited = self.store.edit_and_tell(now, |document| {
+        let keeps = |before: &Directory, after: &Directory| match change.is_forced
+            || after.administered(now) >= before.administered(now)
+        {
+            true => Ok(()),
+            false => Err(IamError::DeleteConflict(NOBODY_LEFT)),
+        };
+        let edit = |document: &mut Value| {
             document::fill_in_ids(document)?;
             let published = snapshot.load();
             let mut draft =
@@ -73,7 +81,8 @@ impl Iam {
             document::fill_in_ids(document)?;
             changed = target;
             Ok::<_, IamError>(answer)
-        })?;
+        };
+        let edited = self.store.edit_if(now, edit, keeps)?;
         if let Some((document, state)) = &edited.before {
             let (before, present) = (Version { document, state: &**state }, snapshot.load());
             let after = Version { document: self.store.document(), state: &*present.state };

@@ -362,8 +362,14 @@ impl IamClient {
         Ok(self.directory())
     }
 
-    /// Changes the file; durable on return, and the directory says so already.
+    /// Changes the file; durable on return, and the directory says so already. Errs: what the message refuses; DeleteConflict when
+    /// nobody would be left who administers the node.
     pub async fn change<M: IamChange>(&self, by: ChangeOrigin, message: M) -> Result<M::Answer, IamError> {
-        Ok(self.door.call(Change { by, message }).await?)
+        Ok(self.door.call(Change { by, message, is_forced: false }).await?)
+    }
+
+    /// The same, whoever is left.
+    pub async fn change_by_force<M: IamChange>(&self, by: ChangeOrigin, message: M) -> Result<M::Answer, IamError> {
+        Ok(self.door.call(Change { by, message, is_forced: true }).await?)
     }
 }

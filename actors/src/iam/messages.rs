@@ -45,6 +45,8 @@ pub struct Change<M> {
     pub by: ChangeOrigin,
     /// The change.
     pub message: M,
+    /// Whether it is to be made even if nobody is left who administers the node.
+    pub is_forced: bool,
 }
 
 impl<M: IamChange> Message for Change<M> {

@@ -24,6 +24,7 @@ mod first_boot;
 pub(crate) mod fuzzing;
 mod grants;
 mod ids;
+mod last_administrator;
 mod lockout;
 mod messages;
 mod naming;

@@ -419,6 +419,53 @@ async fn accounts_and_names() {
 }
 
 #[actix::test]
+async fn the_last_administrator_is_kept_unless_forced() {
+    let node = Node::new();
+    let client = node.client();
+    let who = || WhichUser::from("localadmin");
+    let before = node.text();
+    let update = |change: UpdateUser| client.change(by(), change);
+    let key =
+        |enabled, expires_at| UpdateAccessKey { user: who(), access_key: "localadmin".to_owned(), enabled, expires_at };
+    let end = Some(Some(Stamp(2_000_000_000_000_000_000)));
+    let delete = || DeleteUser { user: who(), force: true };
+    let refusals = [
+        client.change(by(), delete()).await.err(),
+        update(UpdateUser { enabled: Some(false), ..UpdateUser::new(who()) }).await.err(),
+        update(UpdateUser { expires_at: end, ..UpdateUser::new(who()) }).await.err(),
+        client.change(by(), SetPolicies { user: who(), policies: json!([]) }).await.err(),
+        client.change(by(), key(Some(false), None)).await.err(),
+        client.change(by(), key(None, end)).await.err(),
+        client.change(by(), DeleteAccessKey { user: who(), access_key: "localadmin".to_owned() }).await.err(),
+    ];
+    for refusal in refusals {
+        let refusal = refusal.unwrap();
+        assert!(matches!(refusal, IamError::DeleteConflict(_)) && refusal.to_string().contains("--force"), "{refusal}");
+    }
+    assert_eq!(node.text(), before);
+    // What keeps one is done: another secret, another key, other policies, another administrator.
+    client.change(by(), RotateKey { overlap_seconds: Some(60), ..RotateKey::from("localadmin") }).await.unwrap();
+    client
+        .change(by(), SetPolicies { user: who(), policies: json!([{"bucket": "*", "actions": ["*"]}]) })
+        .await
+        .unwrap();
+    let chief = CreateUser {
+        display_name: Some("chief".to_owned()),
+        policies: json!([{"bucket": "*", "actions": ["iam:*"]}]),
+        ..CreateUser::default()
+    };
+    client.change(by(), chief).await.unwrap();
+    client.change(by(), delete()).await.unwrap();
+    let last = || DeleteUser { user: "chief".into(), force: true };
+    assert!(matches!(client.change(by(), last()).await, Err(IamError::DeleteConflict(_))));
+    client.change_by_force(by(), last()).await.unwrap();
+    // From there on nothing is lost by what follows.
+    let plain = CreateUser { display_name: Some("plain".to_owned()), ..CreateUser::default() };
+    client.change(by(), plain).await.unwrap();
+    client.change(by(), DeleteUser { user: "plain".into(), force: true }).await.unwrap();
+}
+
+#[actix::test]
 async fn temporary_credentials_end() {
     let node = Node::new();
     let client = node.client();

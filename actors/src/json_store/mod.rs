@@ -349,7 +349,20 @@ impl<S: Schema> JsonStore<S> {
     pub fn edit_and_tell<R, E>(
         &mut self,
         now: Stamp,
+        change: impl FnMut(&mut Value) -> Result<R, E>,
+    ) -> Result<Edited<R, S::State>, E>
+    where
+        E: From<StoreError>,
+    {
+        self.edit_if(now, change, |_, _| Ok(()))
+    }
+
+    /// The same, unless `may` refuses what would come of it: it is given the state before and the one after.
+    pub fn edit_if<R, E>(
+        &mut self,
+        now: Stamp,
         mut change: impl FnMut(&mut Value) -> Result<R, E>,
+        may: impl Fn(&S::State, &S::State) -> Result<(), E>,
     ) -> Result<Edited<R, S::State>, E>
     where
         E: From<StoreError>,
@@ -367,6 +380,7 @@ impl<S: Schema> JsonStore<S> {
             }
             let text = to_text(&document);
             let (_, state) = compile(&self.schema, &text).map_err(|m| StoreError::Broken(problem(&self.path, m)))?;
+            may(&*before.state, &state)?;
             let was = before.seen.map(|stamp| (self.text.clone(), stamp));
             if let Some(seen) = self.replace(&text, was)? {
                 let former = std::mem::replace(&mut self.document, document);

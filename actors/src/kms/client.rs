@@ -246,6 +246,11 @@ impl KmsClient {
         Ok(self.vault.held()?.keys().masters.find(id).is_ok())
     }
 
+    /// Ids of the master keys that the node has, the one in force first. Errs: Unusable.
+    pub fn master_keys(&self) -> Result<Vec<String>, KmsError> {
+        Ok(self.vault.held()?.keys().masters.ids().map(str::to_owned).collect())
+    }
+
     /// Every key, in the order in which they were made. Errs: Unusable.
     pub fn keys(&self) -> Result<Vec<Arc<KmsKey>>, KmsError> {
         Ok(self.vault.held()?.keys().keyring.keys.clone())

@@ -62,6 +62,11 @@ impl Masters {
         Ok(Self { current: MasterKey::derive(current)?, previous: previous? })
     }
 
+    /// Ids, that of the one in force first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.current).chain(&self.previous).map(|key| key.id.as_str())
+    }
+
     /// Errs: UnknownMasterKey.
     pub fn find(&self, id: &str) -> Result<&MasterKey, KmsError> {
         let mut keys = std::iter::once(&self.current).chain(&self.previous);
@@ -99,6 +104,7 @@ mod tests {
         assert_ne!(hex::encode(key.objects.expose()), key.check);
         let masters = Masters::new(&DataKey::from_bytes(&[8; 32]), &[DataKey::from_bytes(&[7; 32])]).unwrap();
         assert_eq!(masters.find(&key.id).unwrap().check, key.check);
+        assert_eq!(masters.ids().collect::<Vec<_>>(), [masters.current.id.as_str(), key.id.as_str()]);
         assert!(matches!(masters.find("00"), Err(KmsError::UnknownMasterKey { .. })));
         assert!(!format!("{masters:?}").contains(&hex::encode(key.objects.expose())));
     }

@@ -582,7 +582,7 @@ pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool
 }
 
 /// Whether the node's administrator gave the caller `iam:*` by a grant. A document says that of an account only.
-pub(super) fn is_node_administrator(principal: &Principal) -> bool {
+pub(crate) fn is_node_administrator(principal: &Principal) -> bool {
     let wish = Wish { capability: Capability::IamOther, action: "iam:*", bucket: None, key: None, listed_prefix: None };
     principal.policies.iter().any(|policy| matches!(&*policy.form, Form::Short(grant) if grant.gives(wish)))
 }

@@ -58,6 +58,7 @@ pub use condition_keys::is_condition_key;
 pub use context::RequestContext;
 pub use document::{DOCUMENT_BYTES_MAX, Effect};
 pub use error::{InvalidPolicy, PolicyError};
+pub(crate) use evaluate::is_node_administrator;
 pub use evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Source, StatementRef};
 pub use identity::{IdentityPolicy, PolicyHome};
 pub use key_policy::{KEY_POLICY_BYTES_MAX, KeyPolicy, KeyRequest, UseThroughS3, decide_on_key, explain_on_key};

@@ -47,12 +47,7 @@ impl Worker {
                 self.desk.update(run, |run, _| run.passed_over += 1);
                 Ok(Some(0))
             }
-            Err(
-                error @ (StorageError::Busy
-                | StorageError::TimedOut
-                | StorageError::NoSpace
-                | StorageError::Unavailable { .. }),
-            ) => Err(error),
+            Err(error) if error.is_passing() => Err(error),
             Err(error) => {
                 let damage = Damage::new(DamageKind::Unreadable, error.to_string());
                 self.damaged(run, item, &damage, None).await.map(|()| Some(0))
@@ -139,6 +134,7 @@ impl Worker {
         };
         match self.storage.object(item.bucket(), key, None).await {
             Ok(_) => Ok(Verdict::Edited),
+            Err(error) if error.is_passing() => Err(error),
             Err(StorageError::NoSuchKey { .. } | StorageError::NoSuchBucket { .. }) => Ok(Verdict::PassedOver),
             Err(
                 error @ (StorageError::Quarantined { .. } | StorageError::Corrupt { .. } | StorageError::Io { .. }),

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::disk::is_passing;
 use super::messages::QuotaScope;
 use crate::bucket_config::QuotaResource;
 use crate::call::CallError;
@@ -229,6 +230,15 @@ impl StorageError {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
             _ => Self::Io { action, path: path.into(), source },
+        }
+    }
+
+    /// Whether it says nothing of what was asked for: the node or its machine cannot do it just now, and later may.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Busy | Self::TimedOut | Self::NoSpace | Self::Unavailable { .. } => true,
+            Self::Io { source, .. } => is_passing(source),
+            _ => false,
         }
     }
 }

@@ -77,7 +77,7 @@ impl Examination {
         }
     }
 
-    /// Reads the next bytes. Errs: the node stops.
+    /// Reads the next bytes. Errs: the node stops, or cannot read just now.
     pub async fn read_on(&mut self) -> Result<Examined, StorageError> {
         let read = match &mut self.reader {
             None => self.read_stored().await?,
@@ -85,7 +85,7 @@ impl Examination {
                 None => Examined::Right,
                 Some(Ok(bytes)) => Examined::More(bytes.len()),
                 Some(Err(StorageError::Corrupt { what })) => self.mismatch(what),
-                Some(Err(error @ StorageError::Io { .. })) => Examined::Damaged(Damage::unreadable(&error)),
+                Some(Err(error @ StorageError::Io { .. })) => Examined::Damaged(Damage::unreadable(error)?),
                 Some(Err(error)) => return Err(error),
             },
         };
@@ -125,7 +125,7 @@ impl Examination {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Examined::Damaged(Damage::of_file(DamageKind::Size, "it ends early", self.seen))
             }
-            Err(error) => Examined::Damaged(Damage::unreadable(&error)),
+            Err(error) => Examined::Damaged(Damage::unreadable(StorageError::io("read", "", error))?),
         })
     }
 

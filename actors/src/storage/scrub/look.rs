@@ -100,8 +100,12 @@ impl Damage {
         Self { kind, detail: detail.into(), seen: Some(seen) }
     }
 
-    pub(super) fn unreadable(error: &dyn fmt::Display) -> Self {
-        Self::new(DamageKind::Unreadable, error.to_string())
+    /// That a file cannot be read. Errs: why it could not be read just now, which says nothing of the file.
+    pub(super) fn unreadable(error: StorageError) -> Result<Self, StorageError> {
+        match error.is_passing() {
+            true => Err(error),
+            false => Ok(Self::new(DamageKind::Unreadable, error.to_string())),
+        }
     }
 }
 
@@ -155,7 +159,9 @@ fn look(shared: &Shared, item: &ScrubItem) -> Result<Found, StorageError> {
             let (file, there) = match shared.disk.open_stamped(path) {
                 Ok(found) => found,
                 Err(error) if is_absent(&error) => continue,
-                Err(error) => return other(Look::Damaged(Damage::unreadable(&error))),
+                Err(error) => {
+                    return other(Look::Damaged(Damage::unreadable(StorageError::io("open", path.as_path(), error))?));
+                }
             };
             match own {
                 Some(own) if there == own => return Ok(Found::Open(file, there)),
@@ -223,5 +229,26 @@ impl StorageClient {
     /// What was kept of it.
     pub fn kept_scrub(&self) -> Result<Option<Vec<u8>>, StorageError> {
         Ok(self.shared.rows.get(keys::META_SCRUB)?.map(|row| row.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn what_passes_says_nothing_of_a_file() {
+        let unreadable = |errno: Errno| Damage::unreadable(StorageError::io("open", "b/k", io::Error::from(errno)));
+        for passing in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::AGAIN] {
+            let error = unreadable(passing).unwrap_err();
+            assert!(error.is_passing() && error.to_string().contains("b/k"), "{error}");
+        }
+        for lasting in [Errno::IO, Errno::ACCESS, Errno::NOTDIR, Errno::LOOP, Errno::NODEV] {
+            assert_eq!(unreadable(lasting).unwrap().kind, DamageKind::Unreadable, "{lasting:?}");
+        }
     }
 }
