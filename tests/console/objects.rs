@@ -210,7 +210,8 @@ async fn keys_of_others_do_nothing_on_pages() {
         let scripts =
             page.attributes("script", "src").len() + page.texts("script").iter().filter(|t| !t.is_empty()).count();
         assert_eq!(scripts, 1, "{key}");
-        let tagged = [("key", key.as_str()), ("tags", "a=b"), ("csrf", &token)];
+        let revision = &page.form("/ui/buckets/shared/tags")["revision"];
+        let tagged = [("key", key.as_str()), ("tags", "a=b"), ("revision", revision), ("csrf", &token)];
         assert_eq!(admin.post("/ui/buckets/shared/tags", &tagged).await.status, 303, "{key}");
         let view = admin.get(&format!("/ui/buckets/shared/view?key={path}")).await;
         assert!(view.status == 200 && view.header("content-type") == "text/plain; charset=utf-8", "{key}");

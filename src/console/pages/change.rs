@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::browse::CHANGERS;
 use super::jobs::foresee_deletion;
+use super::marks;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
@@ -257,7 +258,11 @@ async fn set_tags(visit: Visit) -> Outcome {
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
         tags.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    visit.asker()?.set_tags(place(&bucket.name, &key, version), &tags).await?;
+    let asker = visit.asker()?;
+    let object = asker.object(&bucket, &key, version).await?;
+    let action = if version.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
+    marks::check(&visit, &bucket, &key, action, &marks::of_tags(&object)).await?;
+    asker.set_tags(place(&bucket.name, &key, version), &tags).await?;
     let id = version.map(|version| version.to_string()).unwrap_or_default();
     visit.done(Notice::good(visit.t.object.tags_saved), &links::object(bucket.name.as_str(), key.as_str(), &id))
 }
@@ -266,9 +271,14 @@ async fn set_lock(visit: Visit) -> Outcome {
     let (bucket, key, version) = (visit.bucket().await?, visit.key()?, visit.version()?);
     let asker = visit.asker()?;
     let place = place(&bucket.name, &key, version);
+    let object = asker.object(&bucket, &key, version).await?;
     match visit.form.filled("hold") {
-        Some(hold) => asker.set_legal_hold(place, hold == "on").await?,
+        Some(hold) => {
+            marks::check(&visit, &bucket, &key, "s3:PutObjectLegalHold", &marks::of_hold(&object)).await?;
+            asker.set_legal_hold(place, hold == "on").await?;
+        }
         None => {
+            marks::check(&visit, &bucket, &key, "s3:PutObjectRetention", &marks::of_retention(&object)).await?;
             let until = visit.form.text("until");
             let until = if until.len() == 16 { format!("{until}:00Z") } else { until.to_owned() };
             asker.set_retention(place, visit.form.text("mode"), &until, visit.form.is_on("bypass")).await?;

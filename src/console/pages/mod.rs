@@ -17,6 +17,7 @@ pub mod iam;
 pub mod jobs;
 pub mod kms;
 pub mod login;
+pub mod marks;
 pub mod monitor;
 pub mod node;
 pub mod object;
