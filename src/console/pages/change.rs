@@ -14,7 +14,7 @@ use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::route::{ADMINS, Outcome, Row};
-use crate::console::undo::{Change, Deed, Undo, of_write};
+use crate::console::undo::{Change, Deed, Undo, of_move, of_write};
 use crate::console::units::{count, legible};
 use crate::console::visit::{Visit, parse_key, render};
 use crate::within::{CopyLimits, Copying, ObjectsWanted, Place, Refusal, Wish};
@@ -44,6 +44,11 @@ const TOLD_MAX: usize = 5;
 
 fn place<'a>(bucket: &'a BucketName, key: &'a ObjectKey, version: Option<VersionId>) -> Place<'a> {
     Place { bucket, key, version }
+}
+
+/// A delete marker that can be told from others: the null version is written over.
+fn marker_id(id: Option<String>) -> Option<VersionId> {
+    id.and_then(|id| VersionId::parse(&id).ok()).filter(|id| *id != VersionId::Null)
 }
 
 async fn make_folder(visit: Visit) -> Outcome {
@@ -133,8 +138,11 @@ async fn delete(visit: Visit) -> Outcome {
         match asker.delete(place(&bucket.name, key, None)).await {
             Ok(marker) => {
                 deleted += 1;
-                let version = marker.and_then(|id| VersionId::parse(&id).ok()).filter(|id| *id != VersionId::Null);
-                markers.extend(version.map(|version| Change { deed: Deed::Deleted, version, key: key.clone() }));
+                markers.extend(marker_id(marker).map(|version| Change {
+                    deed: Deed::Deleted,
+                    version,
+                    key: key.clone(),
+                }));
             }
             Err(refusal) => refused.push((legible(key.as_str()), refusal)),
         }
@@ -237,18 +245,26 @@ async fn copy(visit: Visit) -> Outcome {
     };
     asker.copy_of_any_size(&bucket, &copying, object.size, async |_, _| true).await?;
     let words = &visit.t.browse;
-    let mut word = words.copied_to;
+    let (mut word, mut marker) = (words.copied_to, None);
     if moves {
         // What somebody wrote meanwhile stays.
-        asker.delete_matching(&bucket.name, &key, object.etag).await?;
+        marker = marker_id(asker.delete_matching(&bucket.name, &key, object.etag).await?);
         word = words.moved_to;
     }
-    let mut notice = Notice::good(format!("{} {word} {to}/{}", legible(key.as_str()), legible(target.as_str())));
-    // To take back a move takes more than its target.
-    if !moves && let Ok(target_bucket) = asker.known_bucket(&to) {
-        notice = notice.with_undo(of_write(asker, &target_bucket, &target, |own| is_copy_of(own, &object)).await);
-    }
-    visit.done(notice, &links::object(to.as_str(), target.as_str(), ""))
+    let notice = Notice::good(format!("{} {word} {to}/{}", legible(key.as_str()), legible(target.as_str())));
+    let made = |own: &VersionEntry| is_copy_of(own, &object);
+    let undo = match (moves, marker) {
+        (false, _) => match asker.known_bucket(&to) {
+            Ok(target_bucket) => of_write(asker, &target_bucket, &target, made).await,
+            Err(_) => None,
+        },
+        // One form is about one bucket.
+        (true, Some(marker)) if to == bucket.name => {
+            of_move(asker, &bucket, (key.clone(), marker), &target, made).await
+        }
+        (true, _) => None,
+    };
+    visit.done(notice.with_undo(undo), &links::object(to.as_str(), target.as_str(), ""))
 }
 
 async fn set_tags(visit: Visit) -> Outcome {
