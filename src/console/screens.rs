@@ -168,18 +168,22 @@ pub fn commands_of(endpoint: &str, region: &str, path: &str) -> Vec<Command> {
 /// The screen of a path, and the last of its parameters as it stands there.
 fn find(path: &str) -> Option<(&'static Screen, &str)> {
     let path = path.strip_prefix("/ui/")?;
-    SCREENS.iter().find_map(|screen| {
-        let mut parts = path.split('/');
-        let mut parameter = "";
-        for wanted in screen.path.split('/') {
-            match (wanted, parts.next()?) {
-                ("{}", found) if !found.is_empty() => parameter = found,
-                (wanted, found) if wanted == found => {}
-                _ => return None,
-            }
+    SCREENS.iter().find_map(|screen| Some((screen, fits(screen.path, path)?)))
+}
+
+/// What stands in a path in the place of the last parameter of a pattern, which has `{}` for each; empty where it has none. None: the path
+/// is another one.
+pub fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let mut parts = path.split('/');
+    let mut parameter = "";
+    for wanted in pattern.split('/') {
+        match (wanted, parts.next()?) {
+            ("{}", found) if !found.is_empty() => parameter = found,
+            (wanted, found) if wanted == found => {}
+            _ => return None,
         }
-        parts.next().is_none().then_some((screen, parameter))
-    })
+    }
+    parts.next().is_none().then_some(parameter)
 }
 
 #[cfg(test)]
