@@ -312,6 +312,7 @@ const OWN_ROUTES: &[OwnRoute] = &[
     route("POST", "/_myfsio/iam/users/subject/rotate", r#"{"access_key": "subject"}"#),
     route("DELETE", "/_myfsio/iam/users/subject/access-keys/subject", ""),
     route("GET", "/_myfsio/users/subject/quota", ""),
+    route("GET", "/_myfsio/users/subject/permissions", ""),
     route("PUT", "/_myfsio/users/subject/quota", r#"{"max_bytes": 1000000}"#),
     route("DELETE", "/_myfsio/users/subject/quota", ""),
     route("DELETE", "/_myfsio/iam/users/subject", ""),

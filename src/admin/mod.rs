@@ -14,6 +14,7 @@ mod lifecycle;
 mod metrics;
 mod node;
 mod objects;
+mod permissions;
 mod policy;
 pub mod presign;
 mod quotas;
@@ -118,6 +119,10 @@ pub async fn answer(
         AdminRoute::ListenToEvents => {
             only_administrators(node, &caller)?;
             events::listen(node, caller)
+        }
+        AdminRoute::Permissions(user) => {
+            only_administrators(node, &caller)?;
+            permissions::of_user(node, &user, caller.query(), caller.received()).await
         }
         AdminRoute::UserQuota(route) => quotas::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::KeyUsage => {

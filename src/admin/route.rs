@@ -55,6 +55,8 @@ pub enum AdminRoute {
     AuditLog,
     /// `GET /_myfsio/objects/<bucket>/<key>/storage`
     ObjectStorage(BucketName, ObjectKey),
+    /// `GET /_myfsio/users/<user>/permissions`
+    Permissions(String),
     /// `/_myfsio/users/<user>/quota`
     UserQuota(UserQuotaRoute),
     /// `GET /_myfsio/kms/usage`
@@ -144,6 +146,7 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["backups"] => (Method::POST, AdminRoute::CreateBackup),
         ["scrub"] => return scrub(method),
         ["users", user, "quota"] => return user_quota(method, user),
+        ["users", user, "permissions"] => (Method::GET, AdminRoute::Permissions(super::iam::route::decoded(user)?)),
         ["replication", ref rest @ ..] => {
             return super::replication::route::find(method, rest).map(AdminRoute::Replication);
         }
@@ -231,6 +234,8 @@ mod tests {
         ] {
             assert_eq!(find(&method, ann).unwrap(), AdminRoute::UserQuota(route));
         }
+        let permissions = find(&Method::GET, "/_myfsio/users/Ann%20B/permissions");
+        assert_eq!(permissions.unwrap(), AdminRoute::Permissions("Ann B".to_owned()));
         let reencrypt = |method| find(&method, "/_myfsio/kms/reencrypt").map_err(|error| error.code());
         assert_eq!(reencrypt(Method::POST), Ok(AdminRoute::Reencrypt(ReencryptRoute::Begin)));
         assert_eq!(reencrypt(Method::GET), Ok(AdminRoute::Reencrypt(ReencryptRoute::Progress)));
@@ -247,6 +252,7 @@ mod tests {
         for (method, path) in [
             (Method::GET, adopt),
             (Method::POST, ann),
+            (Method::POST, "/_myfsio/users/ann/permissions"),
             (Method::POST, policy),
             (Method::POST, events),
             (Method::POST, "/_myfsio/events"),
