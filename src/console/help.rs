@@ -42,6 +42,7 @@ const TOPICS: &[Topic] = &[
     topic("jobs/{}", |help| help.job, "jobs.md"),
     topic("iam", |help| help.users, "access.md"),
     topic("iam/{}", |help| help.user, "access.md"),
+    topic("iam/{}/permissions", |help| help.permissions, "access.md"),
     topic("transfer", |help| help.transfer, "access.md"),
     topic("groups", |help| help.groups, "access.md"),
     topic("groups/{}", |help| help.group, "access.md"),

@@ -110,6 +110,7 @@ const SCREENS: &[Screen] = &[
         "/_myfsio/iam/export",
     ),
     screen("iam/{}", "", NO_CALL, NONE, "/_myfsio/iam/users/{}"),
+    screen("iam/{}/permissions", "", NO_CALL, NONE, "/_myfsio/users/{}/permissions"),
     screen("groups", "iam list-groups", ("iam", "list_groups()"), NONE, "/_myfsio/iam/groups"),
     screen(
         "groups/{}",
