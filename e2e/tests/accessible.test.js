@@ -47,7 +47,7 @@ before(async () => {
     `${bucket}/delete`, `${bucket}/properties`, `${bucket}/policy`, `${bucket}/lifecycle`, `${bucket}/document?name=cors`,
     `${bucket}/replication`, "/ui/buckets/copy/replication", "/ui/connections", `/ui/connections/${connection}`, "/ui/kms", `/ui/kms/${key}`,
     "/ui/iam", `/ui/iam/${user}`, `/ui/iam/${user}/permissions`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",
-    `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/integrity", "/ui/guide",
+    `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/integrity", "/ui/backups", "/ui/guide",
     "/ui/account", "/ui/sessions", "/ui/transfer", "/ui/none",
     "/ui/jobs", `/ui/jobs/${job}`, `${bucket}/work`, `${bucket}/work?item=folder%2F`, `${bucket}/space`, `${bucket}/access`, `${bucket}/cors`,
     `${bucket}/notifications`, "/ui/groups", "/ui/groups/team", "/ui/policies", `/ui/policies/policy?arn=${encodeURIComponent(policy)}`];

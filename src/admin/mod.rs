@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod backups;
 mod buckets;
 mod compare;
 mod events;
@@ -132,6 +133,10 @@ pub async fn answer(
         AdminRoute::Reencrypt(route) => {
             only_administrators(node, &caller)?;
             reencryption::answer(node, caller, request_id, route, incoming).await
+        }
+        AdminRoute::Backups => {
+            only_administrators(node, &caller)?;
+            backups::known(node).await
         }
         AdminRoute::CreateBackup => {
             only_administrators(node, &caller)?;

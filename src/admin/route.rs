@@ -63,6 +63,8 @@ pub enum AdminRoute {
     KeyUsage,
     /// `/_myfsio/kms/reencrypt`
     Reencrypt(ReencryptRoute),
+    /// `GET /_myfsio/backups`
+    Backups,
     /// `POST /_myfsio/backups`; only by the admin socket.
     CreateBackup,
     /// `/_myfsio/scrub`
@@ -91,6 +93,14 @@ pub enum ScrubRoute {
     Begin,
     /// `DELETE`: ends it.
     Stop,
+}
+
+fn backups(method: &Method) -> Result<AdminRoute, S3Error> {
+    match method.as_str() {
+        "GET" => Ok(AdminRoute::Backups),
+        "POST" => Ok(AdminRoute::CreateBackup),
+        _ => Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", "GET, POST")),
+    }
 }
 
 fn scrub(method: &Method) -> Result<AdminRoute, S3Error> {
@@ -143,7 +153,7 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let (taken, route) = match segments[..] {
         ["kms", "reencrypt"] => return reencrypt(method),
         ["kms", "usage"] => (Method::GET, AdminRoute::KeyUsage),
-        ["backups"] => (Method::POST, AdminRoute::CreateBackup),
+        ["backups"] => return backups(method),
         ["scrub"] => return scrub(method),
         ["users", user, "quota"] => return user_quota(method, user),
         ["users", user, "permissions"] => (Method::GET, AdminRoute::Permissions(super::iam::route::decoded(user)?)),
@@ -242,6 +252,7 @@ mod tests {
         assert_eq!(reencrypt(Method::DELETE), Ok(AdminRoute::Reencrypt(ReencryptRoute::Cancel)));
         assert_eq!(reencrypt(Method::PUT), Err(ErrorCode::MethodNotAllowed));
         assert_eq!(find(&Method::POST, "/_myfsio/backups").unwrap(), AdminRoute::CreateBackup);
+        assert_eq!(find(&Method::GET, "/_myfsio/backups").unwrap(), AdminRoute::Backups);
         for (method, route) in
             [(Method::GET, ScrubRoute::Report), (Method::POST, ScrubRoute::Begin), (Method::DELETE, ScrubRoute::Stop)]
         {
@@ -256,6 +267,7 @@ mod tests {
             (Method::POST, policy),
             (Method::POST, events),
             (Method::POST, "/_myfsio/events"),
+            (Method::DELETE, "/_myfsio/backups"),
         ] {
             assert_eq!(code(method, path), ErrorCode::MethodNotAllowed, "{path}");
         }

@@ -58,6 +58,7 @@ const TOPICS: &[Topic] = &[
     topic("audit", |help| help.audit, "operations.md"),
     topic("self-check", |help| help.self_check, "troubleshooting.md"),
     topic("integrity", |help| help.integrity, "scrub.md"),
+    topic("backups", |help| help.backups, "backup.md"),
     topic("settings", |help| help.settings, "configuration.md"),
     topic("guide", |help| help.guide, "getting-started.md"),
     topic("account", |help| help.account, ""),

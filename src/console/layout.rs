@@ -148,6 +148,13 @@ pub const NAV: &[NavEntry] = &[
     },
     NavEntry {
         group: |common| common.node,
+        label: |text| text.node.backups_title,
+        icon: "copy",
+        path: "/ui/backups",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
         label: |text| text.node.settings_title,
         icon: "sliders",
         path: "/ui/settings",

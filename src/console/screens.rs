@@ -134,6 +134,7 @@ const SCREENS: &[Screen] = &[
     screen("requests", "", NO_CALL, NONE, "/_myfsio/requests"),
     screen("trace", "", NO_CALL, NONE, "/_myfsio/trace"),
     screen("audit", "", NO_CALL, NONE, "/_myfsio/audit?limit=100"),
+    screen("backups", "", NO_CALL, NONE, "/_myfsio/backups"),
     screen("integrity", "", NO_CALL, NONE, "/_myfsio/scrub"),
     screen("settings", "", NO_CALL, NONE, "/_myfsio/settings"),
     screen("self-check", "", NO_CALL, NONE, "/_myfsio/self-check"),

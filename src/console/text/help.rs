@@ -48,6 +48,7 @@ texts! { Help {
     audit = "Who changed what, from what to what. Stars stand for anything in a filter.",
     self_check = "Whether the node is deployed as it should be. What should be mended stands first, each with what to do.",
     integrity = "Reads what is stored, compares it with its checksums, and tells damage while there may be another copy.",
+    backups = "Backups in the directories that the running node last wrote some to, and the commands that make, verify and restore one.\nBackups are made on the machine of the node: they write to any folder that it may write to, which nobody may do from afar.",
     settings = "Every setting with its value and where that is from. Secrets are not shown. They are changed where they are from, and count from the next start.",
     guide = "How programs reach this node, and what each screen is for.",
     account = "The browsers in which you have signed in. A session that you do not know can be ended, and all others at once.",
