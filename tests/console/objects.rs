@@ -155,6 +155,19 @@ async fn pages_have_addresses_and_search_finds_across_them() {
 }
 
 #[actix_rt::test]
+async fn an_object_has_the_names_that_programs_know_it_by() {
+    let node = world::node();
+    node.node.put("/shared/a%20b/%C3%A4%3F.txt", b"x");
+    let reader = world::browser(&node, Role::Reader).await;
+    let page = reader.get("/ui/buckets/shared/object?key=a%20b%2F%C3%A4%3F.txt").await;
+    assert_eq!(page.texts("#object-uri"), ["s3://shared/a b/ä?.txt"]);
+    assert_eq!(page.texts("#object-arn"), ["arn:aws:s3:::shared/a b/ä?.txt"]);
+    let url = page.texts("#object-url").remove(0);
+    let target = url.strip_prefix(&node.node.endpoint()).expect("a URL of the API");
+    assert_eq!(node.node.ask("GET", target, &[], b"").body, b"x");
+}
+
+#[actix_rt::test]
 async fn a_link_is_made_and_works() {
     let node = world::node();
     let reader = world::browser(&node, Role::Reader).await;

@@ -102,6 +102,8 @@ struct ObjectPage {
     method: String,
     expires: String,
     commands: Vec<Command>,
+    /// As programs name it: `s3://…`, its URL without a signature, its ARN.
+    addresses: [(&'static str, String); 3],
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -167,6 +169,11 @@ pub async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires
         url,
         method,
         expires,
+        addresses: [
+            ("object-uri", format!("s3://{name}/{key}")),
+            ("object-url", commands::url_of(&endpoint, name, key.as_str())),
+            ("object-arn", format!("arn:aws:s3:::{name}/{key}")),
+        ],
         commands: commands::of_object(&endpoint, region, name, key.as_str(), &id),
         version: id,
         shown_key,

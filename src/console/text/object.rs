@@ -16,6 +16,7 @@ texts! { Object {
     kms_key = "KMS key",
     replication = "Replication",
     expiration = "Expires",
+    addresses = "Its names: URI, URL, ARN",
     owner = "Owner",
     version = "Version",
     latest = "Current",
