@@ -155,6 +155,18 @@ async fn pages_have_addresses_and_search_finds_across_them() {
 }
 
 #[actix_rt::test]
+async fn the_way_to_a_folder_can_be_typed() {
+    let node = world::node();
+    let reader = world::browser(&node, Role::Reader).await;
+    let page = reader.get("/ui/buckets/shared/browse?prefix=folder%2F").await;
+    assert_eq!(page.attributes("form.jump", "action"), ["/ui/buckets/shared/browse"]);
+    assert_eq!(page.attributes("form.jump input[name=prefix]", "value"), ["folder/"]);
+    // As browsers send it.
+    let there = reader.get("/ui/buckets/shared/browse?prefix=folder%2Fa").await;
+    assert!(there.texts("tbody th").join(" ").contains("a.txt"), "{}", there.text);
+}
+
+#[actix_rt::test]
 async fn an_object_has_the_names_that_programs_know_it_by() {
     let node = world::node();
     node.node.put("/shared/a%20b/%C3%A4%3F.txt", b"x");
