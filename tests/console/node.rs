@@ -84,6 +84,9 @@ async fn what_is_stored_is_verified_and_damage_is_told() {
     let page = admin.get("/ui/integrity").await;
     assert!(page.texts("#findings").join("").contains("shared/big.bin"), "{}", page.text);
     assert!(page.attributes("#findings a", "href")[0].starts_with("/ui/buckets/shared/object?key=big.bin"));
+    let home = admin.get("/ui").await;
+    let worth_a_look = home.texts("main a[href='/ui/integrity']").join("");
+    assert!(worth_a_look.contains("1 thing is damaged"), "{worth_a_look}");
     let figures = admin.ask("GET", "/ui/integrity", &[("accept", "application/json")], None).await;
     assert!(figures.text.contains("\"stamp\""), "{}", figures.text);
 }

@@ -57,6 +57,8 @@ texts! { NodePages {
     run_stopped = "Stopped",
     run_good = "Nothing is damaged",
     run_damaged = "Damaged",
+    damage_one = "thing is damaged, as the last scrub found it",
+    damage_many = "things are damaged, as the last scrub found them",
     findings = "What was found",
     findings_none = "No damage was found.",
     finding_what = "What",

@@ -130,12 +130,27 @@ pub async fn show(visit: Visit) -> Outcome {
     render(&view)
 }
 
+/// How much the last run that ended found damaged and could not repair, as words; none where nothing is left, or nobody can tell now.
+pub async fn damage_left(visit: &Visit) -> Option<String> {
+    let told = visit.asker().ok()?.json(Method::GET, "/_myfsio/scrub", None).await.ok()?;
+    let told: Told = read(told).ok()?;
+    // The newest stands first.
+    let last = told.last_runs.first()?;
+    let left = damaged(last).saturating_sub(last.repaired);
+    let words = &visit.t.node;
+    (left > 0).then(|| counted(left, words.damage_one, words.damage_many))
+}
+
+fn damaged(run: &Run) -> u64 {
+    run.damaged.values().fold(0, |sum: u64, number| sum.saturating_add(*number))
+}
+
 fn when(millis: u64) -> When {
     When::of(Stamp(millis.saturating_mul(1_000_000)))
 }
 
 fn row(words: &'static NodePages, run: &Run) -> RunRow {
-    let damaged = run.damaged.values().fold(0, |sum: u64, number| sum.saturating_add(*number));
+    let damaged = damaged(run);
     let (word, tone) = match run.state.as_str() {
         "running" => (words.run_running, "accent"),
         "stopped" => (words.run_stopped, ""),

@@ -6,6 +6,8 @@ mod integrity;
 mod self_check;
 mod settings;
 
+pub use integrity::damage_left;
+
 use crate::console::route::{ADMINS, Row, SIGNED_IN};
 
 /// Routes.
