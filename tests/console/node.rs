@@ -87,6 +87,14 @@ async fn what_is_stored_is_verified_and_damage_is_told() {
     let home = admin.get("/ui").await;
     let worth_a_look = home.texts("main a[href='/ui/integrity']").join("");
     assert!(worth_a_look.contains("1 thing is damaged"), "{worth_a_look}");
+    // A second run over an empty bucket finds nothing, and stands before the first one.
+    node.node.create_bucket("empty");
+    let page = admin.get("/ui/integrity").await;
+    assert_eq!(admin.submit(&page, "/ui/integrity", &[("bucket", "empty")]).await.status, 303);
+    let runs = async || admin.get("/ui/integrity").await.texts("#runs tbody tr");
+    eventually("the second run ends", async || runs().await.len() == 2).await;
+    let runs = runs().await;
+    assert!(runs[0].contains("empty") && runs[1].contains("shared"), "{runs:?}");
     let figures = admin.ask("GET", "/ui/integrity", &[("accept", "application/json")], None).await;
     assert!(figures.text.contains("\"stamp\""), "{}", figures.text);
 }

@@ -27,6 +27,7 @@ struct Told {
     percent: Option<u64>,
     run: Option<Run>,
     waiting: Option<Run>,
+    /// Newest first, and so are the findings.
     last_runs: Vec<Run>,
     findings: Vec<Finding>,
 }
@@ -121,8 +122,8 @@ pub async fn show(visit: Visit) -> Outcome {
         has_waiting: told.waiting.is_some(),
         every: told.interval_days.map(|days| counted(days, words.day_one, words.day_many)),
         next: told.next_run_millis.map(when),
-        last: told.last_runs.iter().rev().map(|run| row(words, run)).collect(),
-        findings: told.findings.iter().rev().take(FINDINGS_MAX).map(|found| finding(words, found)).collect(),
+        last: told.last_runs.iter().map(|run| row(words, run)).collect(),
+        findings: told.findings.iter().take(FINDINGS_MAX).map(|found| finding(words, found)).collect(),
         stamp,
         buckets: asker.buckets().await?.iter().map(|bucket| bucket.name.to_string()).collect(),
         page: visit.page(words.integrity_title),
