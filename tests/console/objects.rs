@@ -180,6 +180,40 @@ async fn an_object_has_the_names_that_programs_know_it_by() {
 }
 
 #[actix_rt::test]
+async fn older_versions_go_together_and_the_current_one_stays() {
+    let node = world::node();
+    let versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    assert_eq!(node.node.ask("PUT", "/shared?versioning", &[], versioning).status, 200);
+    for body in ["one", "two", "three"] {
+        node.node.put("/shared/a", body.as_bytes());
+        node.node.put("/shared/ab", body.as_bytes());
+    }
+    let count = |key: &str| {
+        let told = node.node.ask("GET", &format!("/shared?versions&prefix={key}"), &[], b"").text();
+        told.matches("<Version>").count()
+    };
+    let writer = world::browser(&node, Role::Writer).await;
+    let action = "/ui/buckets/shared/delete-older";
+    let former = writer.get("/ui/buckets/shared/object?key=a").await;
+    node.node.put("/shared/a", b"four");
+    // What was current as the page was loaded is not deleted because something else is now.
+    assert_eq!(writer.submit(&former, action, &[]).await.status, 409);
+    assert_eq!(count("a"), 7);
+    let page = writer.get("/ui/buckets/shared/object?key=a").await;
+    let gone = writer.submit(&page, action, &[]).await;
+    assert_eq!((gone.status, gone.location()), (303, "/ui/buckets/shared/object?key=a"), "{}", gone.text);
+    let page = writer.get(gone.location()).await;
+    assert!(page.texts("#notices").join("").contains("3 older versions deleted for good"), "{}", page.text);
+    assert!(page.attributes("form[action$=delete-older]", "action").is_empty(), "there are none any more");
+    assert_eq!((node.node.ask("GET", "/shared/a", &[], b"").body, count("ab")), (b"four".to_vec(), 3));
+    assert_eq!(count("a"), 4, "those of the key that begins alike are there");
+    let reader = world::browser(&node, Role::Reader).await;
+    let token = reader.token().await;
+    let fields = [("key", "ab"), ("newest", ""), ("csrf", token.as_str())];
+    assert_eq!(reader.post(action, &fields).await.status, 403);
+}
+
+#[actix_rt::test]
 async fn a_link_is_made_and_works() {
     let node = world::node();
     let reader = world::browser(&node, Role::Reader).await;

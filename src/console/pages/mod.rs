@@ -21,6 +21,7 @@ pub mod marks;
 pub mod monitor;
 pub mod node;
 pub mod object;
+pub mod older;
 pub mod policy;
 pub mod presign;
 pub mod preview;
@@ -45,6 +46,7 @@ pub const SCREENS: &[&[Row]] = &[
     bytes::ROWS,
     change::ROWS,
     undo::ROWS,
+    older::ROWS,
     attributes::ROWS,
     compare::ROWS,
     upload::ROWS,

@@ -30,6 +30,8 @@ texts! { Object {
     versions = "Versions",
     restore = "Restore",
     delete_version = "Delete this version for good",
+    delete_older = "Delete all older versions for good",
+    delete_older_lead = "The current version stays. Versions under a legal hold or retention stay, too, and are told.",
     delete_object = "Delete",
     preview = "Preview",
     no_preview = "This kind of object is not shown here. Download it.",
