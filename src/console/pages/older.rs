@@ -15,6 +15,8 @@ use crate::within::{Place, Refusal, VersionsWanted};
 pub const ROWS: &[Row] = &[Row::post("/ui/buckets/{bucket}/delete-older", CHANGERS, |visit| Box::pin(delete(visit)))
     .tested_by("key=matrix-none&newest=none")];
 
+/// What it takes.
+const ACTION: &str = "s3:DeleteObjectVersion";
 /// Versions that one form deletes, at most.
 const DELETED_MAX: usize = 1_000;
 /// Refusals that are told one by one.
@@ -23,7 +25,6 @@ const TOLD_MAX: usize = 5;
 async fn delete(visit: Visit) -> Outcome {
     let (bucket, key) = (visit.bucket().await?, visit.key()?);
     let asker = visit.asker()?;
-    const ACTION: &str = "s3:DeleteObjectVersion";
     if !asker.may(ACTION, Some(&bucket), Some(key.as_str())) {
         asker.ask(ACTION, &bucket).await?;
     }
