@@ -90,6 +90,7 @@ const screens = {
   sessions: "/ui/sessions",
   transfer: "/ui/transfer",
   user: `/ui/iam/${user}`,
+  permissions: `/ui/iam/${user}/permissions`,
   policy: "/ui/buckets/website/policy",
   lifecycle: "/ui/buckets/photos/lifecycle",
   uploads: "/ui/buckets/photos/uploads",

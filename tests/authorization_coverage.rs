@@ -296,6 +296,7 @@ const OWN_ROUTES: &[OwnRoute] = &[
     route("GET", "/_myfsio/audit", ""),
     route("GET", "/_myfsio/settings", ""),
     route("GET", "/_myfsio/self-check", ""),
+    route("GET", "/_myfsio/backups", ""),
     // A refusal is told to whom it was told before, and is unknown to all others.
     OwnRoute { is_open: true, ..route("GET", "/_myfsio/explain?request_id=0000000000000001", "") },
     route("POST", "/_myfsio/simulate", r#"{"action": "s3:GetObject", "bucket": "bkt", "key": "source"}"#),
@@ -312,6 +313,7 @@ const OWN_ROUTES: &[OwnRoute] = &[
     route("POST", "/_myfsio/iam/users/subject/rotate", r#"{"access_key": "subject"}"#),
     route("DELETE", "/_myfsio/iam/users/subject/access-keys/subject", ""),
     route("GET", "/_myfsio/users/subject/quota", ""),
+    route("GET", "/_myfsio/users/subject/permissions", ""),
     route("PUT", "/_myfsio/users/subject/quota", r#"{"max_bytes": 1000000}"#),
     route("DELETE", "/_myfsio/users/subject/quota", ""),
     route("DELETE", "/_myfsio/iam/users/subject", ""),

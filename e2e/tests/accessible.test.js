@@ -46,8 +46,8 @@ before(async () => {
   screens = ["/ui/buckets/kept/object?key=a.txt", `/ui/buckets/kept/compare?key=a.txt&version=${older}&other=${newer}`, "/ui", "/ui/go", "/ui/go?q=files", `${bucket}/object?key=people.parquet`, "/ui/buckets", "/ui/buckets/create", "/ui/buckets?sort=old", `${bucket}/browse`, `${bucket}/browse?sort=size`, `${bucket}/browse?q=hello`, `${bucket}/object?key=hello.txt`, `${bucket}/uploads`,
     `${bucket}/delete`, `${bucket}/properties`, `${bucket}/policy`, `${bucket}/lifecycle`, `${bucket}/document?name=cors`,
     `${bucket}/replication`, "/ui/buckets/copy/replication", "/ui/connections", `/ui/connections/${connection}`, "/ui/kms", `/ui/kms/${key}`,
-    "/ui/iam", `/ui/iam/${user}`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",
-    `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/integrity", "/ui/guide",
+    "/ui/iam", `/ui/iam/${user}`, `/ui/iam/${user}/permissions`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",
+    `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/integrity", "/ui/backups", "/ui/guide",
     "/ui/account", "/ui/sessions", "/ui/transfer", "/ui/none",
     "/ui/jobs", `/ui/jobs/${job}`, `${bucket}/work`, `${bucket}/work?item=folder%2F`, `${bucket}/space`, `${bucket}/access`, `${bucket}/cors`,
     `${bucket}/notifications`, "/ui/groups", "/ui/groups/team", "/ui/policies", `/ui/policies/policy?arn=${encodeURIComponent(policy)}`];

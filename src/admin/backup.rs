@@ -17,6 +17,7 @@ use myfsio_actors::storage::BackupProgress;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use super::backups::CREATE;
 use crate::backup::Trouble;
 use crate::backup::create::{Order, create};
 use crate::backup::manifest::Manifest;
@@ -48,7 +49,7 @@ pub async fn begin(
                        "include_master_key": order.include_master_key });
     let (now, by) = (node.clock.now(), caller.origin(request_id));
     let target = "arn:aws:s3:::*".to_owned();
-    let entry = AuditEntry::of_change(now, by, "myfsio:CreateBackup", target, &Value::Null, &told);
+    let entry = AuditEntry::of_change(now, by, CREATE, target, &Value::Null, &told);
     node.audit.record(entry.into_iter().collect()).await;
     let progress = Arc::new(BackupProgress::default());
     let (making, told) = (Arc::clone(node), Arc::clone(&progress));

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod backups;
 mod buckets;
 mod compare;
 mod events;
@@ -14,6 +15,7 @@ mod lifecycle;
 mod metrics;
 mod node;
 mod objects;
+mod permissions;
 mod policy;
 pub mod presign;
 mod quotas;
@@ -119,6 +121,10 @@ pub async fn answer(
             only_administrators(node, &caller)?;
             events::listen(node, caller)
         }
+        AdminRoute::Permissions(user) => {
+            only_administrators(node, &caller)?;
+            permissions::of_user(node, &user, caller.query(), caller.received()).await
+        }
         AdminRoute::UserQuota(route) => quotas::answer(node, caller, request_id, route, incoming).await,
         AdminRoute::KeyUsage => {
             only_administrators(node, &caller)?;
@@ -127,6 +133,10 @@ pub async fn answer(
         AdminRoute::Reencrypt(route) => {
             only_administrators(node, &caller)?;
             reencryption::answer(node, caller, request_id, route, incoming).await
+        }
+        AdminRoute::Backups => {
+            only_administrators(node, &caller)?;
+            backups::known(node).await
         }
         AdminRoute::CreateBackup => {
             only_administrators(node, &caller)?;

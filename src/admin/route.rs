@@ -55,12 +55,16 @@ pub enum AdminRoute {
     AuditLog,
     /// `GET /_myfsio/objects/<bucket>/<key>/storage`
     ObjectStorage(BucketName, ObjectKey),
+    /// `GET /_myfsio/users/<user>/permissions`
+    Permissions(String),
     /// `/_myfsio/users/<user>/quota`
     UserQuota(UserQuotaRoute),
     /// `GET /_myfsio/kms/usage`
     KeyUsage,
     /// `/_myfsio/kms/reencrypt`
     Reencrypt(ReencryptRoute),
+    /// `GET /_myfsio/backups`
+    Backups,
     /// `POST /_myfsio/backups`; only by the admin socket.
     CreateBackup,
     /// `/_myfsio/scrub`
@@ -89,6 +93,14 @@ pub enum ScrubRoute {
     Begin,
     /// `DELETE`: ends it.
     Stop,
+}
+
+fn backups(method: &Method) -> Result<AdminRoute, S3Error> {
+    match method.as_str() {
+        "GET" => Ok(AdminRoute::Backups),
+        "POST" => Ok(AdminRoute::CreateBackup),
+        _ => Err(S3Error::new(ErrorCode::MethodNotAllowed).header("allow", "GET, POST")),
+    }
 }
 
 fn scrub(method: &Method) -> Result<AdminRoute, S3Error> {
@@ -141,9 +153,10 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
     let (taken, route) = match segments[..] {
         ["kms", "reencrypt"] => return reencrypt(method),
         ["kms", "usage"] => (Method::GET, AdminRoute::KeyUsage),
-        ["backups"] => (Method::POST, AdminRoute::CreateBackup),
+        ["backups"] => return backups(method),
         ["scrub"] => return scrub(method),
         ["users", user, "quota"] => return user_quota(method, user),
+        ["users", user, "permissions"] => (Method::GET, AdminRoute::Permissions(super::iam::route::decoded(user)?)),
         ["replication", ref rest @ ..] => {
             return super::replication::route::find(method, rest).map(AdminRoute::Replication);
         }
@@ -231,12 +244,15 @@ mod tests {
         ] {
             assert_eq!(find(&method, ann).unwrap(), AdminRoute::UserQuota(route));
         }
+        let permissions = find(&Method::GET, "/_myfsio/users/Ann%20B/permissions");
+        assert_eq!(permissions.unwrap(), AdminRoute::Permissions("Ann B".to_owned()));
         let reencrypt = |method| find(&method, "/_myfsio/kms/reencrypt").map_err(|error| error.code());
         assert_eq!(reencrypt(Method::POST), Ok(AdminRoute::Reencrypt(ReencryptRoute::Begin)));
         assert_eq!(reencrypt(Method::GET), Ok(AdminRoute::Reencrypt(ReencryptRoute::Progress)));
         assert_eq!(reencrypt(Method::DELETE), Ok(AdminRoute::Reencrypt(ReencryptRoute::Cancel)));
         assert_eq!(reencrypt(Method::PUT), Err(ErrorCode::MethodNotAllowed));
         assert_eq!(find(&Method::POST, "/_myfsio/backups").unwrap(), AdminRoute::CreateBackup);
+        assert_eq!(find(&Method::GET, "/_myfsio/backups").unwrap(), AdminRoute::Backups);
         for (method, route) in
             [(Method::GET, ScrubRoute::Report), (Method::POST, ScrubRoute::Begin), (Method::DELETE, ScrubRoute::Stop)]
         {
@@ -247,9 +263,11 @@ mod tests {
         for (method, path) in [
             (Method::GET, adopt),
             (Method::POST, ann),
+            (Method::POST, "/_myfsio/users/ann/permissions"),
             (Method::POST, policy),
             (Method::POST, events),
             (Method::POST, "/_myfsio/events"),
+            (Method::DELETE, "/_myfsio/backups"),
         ] {
             assert_eq!(code(method, path), ErrorCode::MethodNotAllowed, "{path}");
         }

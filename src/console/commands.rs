@@ -38,9 +38,8 @@ pub fn of_prefix(endpoint: &str, region: &str, bucket: &str, prefix: &str) -> Ve
 pub fn of_object(endpoint: &str, region: &str, bucket: &str, key: &str, version: &str) -> Vec<Command> {
     let file = quoted(key.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("object"));
     let remote = quoted(&format!(":s3,provider=Other,env_auth,endpoint='{endpoint}':{bucket}/{key}"));
-    let path = key.split('/').map(super::links::encode).collect::<Vec<_>>().join("/");
     let (mut url, mut aws, mut python, mut mc) =
-        (format!("{endpoint}/{bucket}/{path}"), String::new(), String::new(), String::new());
+        (url_of(endpoint, bucket, key), String::new(), String::new(), String::new());
     if !version.is_empty() {
         url.push_str(&format!("?versionId={version}"));
         aws = format!(" --version-id {version}");
@@ -64,6 +63,12 @@ pub fn of_object(endpoint: &str, region: &str, bucket: &str, key: &str, version:
         ("boto3", python),
         ("curl", curl(region, &format!("--output {file} "), &url)),
     ])
+}
+
+/// The URL of an object, without a signature.
+pub fn url_of(endpoint: &str, bucket: &str, key: &str) -> String {
+    let path = key.split('/').map(super::links::encode).collect::<Vec<_>>().join("/");
+    format!("{endpoint}/{bucket}/{path}")
 }
 
 /// What other programs read of the environment. The secret is left to be filled in.

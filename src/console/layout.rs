@@ -3,6 +3,7 @@
 use myfsio_actors::storage::Bucket;
 
 use super::commands::Command;
+use super::help::Told;
 use super::links;
 use super::notice::Notice;
 use super::text::{Common, Text};
@@ -147,6 +148,13 @@ pub const NAV: &[NavEntry] = &[
     },
     NavEntry {
         group: |common| common.node,
+        label: |text| text.node.backups_title,
+        icon: "copy",
+        path: "/ui/backups",
+        shown: Asker::is_administrator,
+    },
+    NavEntry {
+        group: |common| common.node,
         label: |text| text.node.settings_title,
         icon: "sliders",
         path: "/ui/settings",
@@ -199,6 +207,11 @@ pub const BUCKET_TABS: &[TabEntry] = &[
         shown: |asker, bucket| asker.may("s3:ListBucketMultipartUploads", Some(bucket), None),
     },
 ];
+
+/// What the tabs of a bucket are called, and their pages.
+pub fn tab_names(text: &'static Text) -> impl Iterator<Item = (&'static str, &'static str)> {
+    BUCKET_TABS.iter().map(|entry| ((entry.label)(text), entry.page))
+}
 
 /// A link of the navigation or of a row of tabs.
 #[derive(Debug, Clone)]
@@ -257,6 +270,8 @@ pub struct Page {
     pub warnings: Vec<String>,
     /// What it shows, as programs ask for it; none where it shows its own commands.
     pub commands: Vec<Command>,
+    /// What is told of the screen.
+    pub help: Option<Told>,
     /// Address of this page, without the base, to come back to.
     pub here: String,
 }

@@ -20,6 +20,7 @@ mod failure;
 mod forms;
 pub mod front;
 mod headers;
+mod help;
 mod layout;
 mod links;
 mod notice;

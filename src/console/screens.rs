@@ -110,6 +110,7 @@ const SCREENS: &[Screen] = &[
         "/_myfsio/iam/export",
     ),
     screen("iam/{}", "", NO_CALL, NONE, "/_myfsio/iam/users/{}"),
+    screen("iam/{}/permissions", "", NO_CALL, NONE, "/_myfsio/users/{}/permissions"),
     screen("groups", "iam list-groups", ("iam", "list_groups()"), NONE, "/_myfsio/iam/groups"),
     screen(
         "groups/{}",
@@ -133,6 +134,7 @@ const SCREENS: &[Screen] = &[
     screen("requests", "", NO_CALL, NONE, "/_myfsio/requests"),
     screen("trace", "", NO_CALL, NONE, "/_myfsio/trace"),
     screen("audit", "", NO_CALL, NONE, "/_myfsio/audit?limit=100"),
+    screen("backups", "", NO_CALL, NONE, "/_myfsio/backups"),
     screen("integrity", "", NO_CALL, NONE, "/_myfsio/scrub"),
     screen("settings", "", NO_CALL, NONE, "/_myfsio/settings"),
     screen("self-check", "", NO_CALL, NONE, "/_myfsio/self-check"),
@@ -168,18 +170,22 @@ pub fn commands_of(endpoint: &str, region: &str, path: &str) -> Vec<Command> {
 /// The screen of a path, and the last of its parameters as it stands there.
 fn find(path: &str) -> Option<(&'static Screen, &str)> {
     let path = path.strip_prefix("/ui/")?;
-    SCREENS.iter().find_map(|screen| {
-        let mut parts = path.split('/');
-        let mut parameter = "";
-        for wanted in screen.path.split('/') {
-            match (wanted, parts.next()?) {
-                ("{}", found) if !found.is_empty() => parameter = found,
-                (wanted, found) if wanted == found => {}
-                _ => return None,
-            }
+    SCREENS.iter().find_map(|screen| Some((screen, fits(screen.path, path)?)))
+}
+
+/// What stands in a path in the place of the last parameter of a pattern, which has `{}` for each; empty where it has none. None: the path
+/// is another one.
+pub fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let mut parts = path.split('/');
+    let mut parameter = "";
+    for wanted in pattern.split('/') {
+        match (wanted, parts.next()?) {
+            ("{}", found) if !found.is_empty() => parameter = found,
+            (wanted, found) if wanted == found => {}
+            _ => return None,
         }
-        parts.next().is_none().then_some((screen, parameter))
-    })
+    }
+    parts.next().is_none().then_some(parameter)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! the next page as a form, so that it works without scripts and is forgotten with the page.
 //!
 //! Taking back never loses bytes. A delete made a delete marker: exactly that one is removed, which holds nothing. An overwrite made a
-//! version with bytes of its own: it stays, and the version before it becomes current by a copy on top.
+//! version with bytes of its own: it stays, and the version before it becomes current by a copy on top. A new object gets a delete marker.
+//! A move made a marker and a version: both are taken back, the first one first.
 //!
 //! INVARIANT: nothing here is trusted. The form is asked about what the bucket holds by then (`pages/undo.rs`).
 
@@ -23,6 +24,8 @@ pub enum Deed {
     Deleted,
     /// A version was made in the place of another.
     Replaced,
+    /// A version was made where no object was.
+    Created,
 }
 
 /// A change of a key, and the version that it made.
@@ -42,6 +45,7 @@ impl Change {
         let deed = match self.deed {
             Deed::Deleted => "deleted",
             Deed::Replaced => "replaced",
+            Deed::Created => "created",
         };
         format!("{deed}:{}:{}", self.version, self.key)
     }
@@ -53,6 +57,7 @@ impl Change {
         let deed = match deed {
             "deleted" => Deed::Deleted,
             "replaced" => Deed::Replaced,
+            "created" => Deed::Created,
             _ => return None,
         };
         // The null version is written over, so that it tells nothing of when.
@@ -66,8 +71,10 @@ impl Change {
 pub struct Undo {
     /// The bucket.
     pub bucket: String,
-    /// What was done to all of them.
+    /// What was done to all of them; of a move, to its source.
     deed: Deed,
+    /// Whether they are parts of one change: where one stays, those after it stay, too.
+    pub is_whole: bool,
     /// The folder whose page follows.
     pub prefix: String,
     /// The changes; none where there are too many for a form.
@@ -81,7 +88,7 @@ impl Undo {
     pub fn of(bucket: &Bucket, deed: Deed, prefix: &str, changes: Vec<Change>) -> Self {
         let count = changes.len() as u64;
         let changes = if changes.len() <= ITEMS_MAX { changes } else { Vec::new() };
-        Self { bucket: bucket.name.to_string(), deed, prefix: prefix.to_owned(), changes, count }
+        Self { bucket: bucket.name.to_string(), deed, is_whole: false, prefix: prefix.to_owned(), changes, count }
     }
 
     /// Whether a form can take all of it back.
@@ -134,9 +141,43 @@ pub async fn of_write(
     if !made(own) || own.version_id == VersionId::Null || CopyLimits::of(&asker.node().settings).is_large(size) {
         return None;
     }
-    let folder = key.as_str().rfind('/').and_then(|at| key.as_str().get(..=at)).unwrap_or_default();
     let change = Change { deed: Deed::Replaced, version: own.version_id, key: key.clone() };
-    Some(Undo::of(bucket, Deed::Replaced, folder, vec![change]))
+    Some(Undo::of(bucket, Deed::Replaced, folder_of(key), vec![change]))
+}
+
+/// What takes back a move within a bucket, if its target is still what it made, and all of it can be taken back at once. `source`: the
+/// key that was left, and the delete marker that is there now; `made`: whether a version is that of the move.
+pub async fn of_move(
+    asker: &Asker,
+    bucket: &Arc<Bucket>,
+    source: (ObjectKey, VersionId),
+    target: &ObjectKey,
+    made: impl Fn(&VersionEntry) -> bool,
+) -> Option<Undo> {
+    let (source, marker) = source;
+    let may = |action: &str, key: &ObjectKey| asker.may(action, Some(bucket), Some(key.as_str()));
+    if bucket.versioning != Versioning::Enabled || !may("s3:DeleteObjectVersion", &source) {
+        return None;
+    }
+    let newest = newest(asker, bucket, target).await;
+    let own = newest.first().filter(|own| made(own) && own.version_id != VersionId::Null)?;
+    let deed = match newest.get(1).and_then(|before| before.object.as_ref()) {
+        Some(before) if CopyLimits::of(&asker.node().settings).is_large(before.size) => return None,
+        Some(_) => Deed::Replaced,
+        None if may("s3:DeleteObject", target) => Deed::Created,
+        None => return None,
+    };
+    let prefix = folder_of(&source).to_owned();
+    let changes = vec![
+        Change { deed: Deed::Deleted, version: marker, key: source },
+        Change { deed, version: own.version_id, key: target.clone() },
+    ];
+    Some(Undo { is_whole: true, ..Undo::of(bucket, Deed::Deleted, &prefix, changes) })
+}
+
+/// The folder of a key, with its slash; empty at the top.
+fn folder_of(key: &ObjectKey) -> &str {
+    key.as_str().rfind('/').and_then(|at| key.as_str().get(..=at)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -154,6 +195,7 @@ mod tests {
         Undo {
             bucket: "b".to_owned(),
             deed: Deed::Replaced,
+            is_whole: false,
             prefix: prefix.to_owned(),
             count: changes.len() as u64,
             changes,
@@ -162,7 +204,7 @@ mod tests {
 
     #[test]
     fn fields_say_what_was_done() {
-        for field in [format!("deleted:{ID}:a:b/ä"), format!("replaced:{ID}:x")] {
+        for field in [format!("deleted:{ID}:a:b/ä"), format!("replaced:{ID}:x"), format!("created:{ID}:y")] {
             assert_eq!(Change::parse(&field).unwrap().field(), field);
         }
         for field in

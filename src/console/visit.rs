@@ -13,6 +13,7 @@ use super::cookies::{Jar, Kind};
 use super::csrf::Token;
 use super::failure::Failure;
 use super::forms::Fields;
+use super::help;
 use super::layout::{Page, UserView, navigation};
 use super::notice::Notice;
 use super::route::Outcome;
@@ -128,6 +129,7 @@ impl Visit {
             theme,
             version: env!("CARGO_PKG_VERSION"),
             commands: user.as_ref().map(|_| commands_of(&endpoint, &region, path)).unwrap_or_default(),
+            help: user.as_ref().and_then(|_| help::of(self.t, path)),
             endpoint,
             region,
             user,

@@ -9,7 +9,7 @@ mod log;
 mod shelf;
 mod told;
 
-pub use explanation::{Explanation, Who, Why, in_words_of_aws};
+pub use explanation::{Explanation, Named, Who, Why, in_words_of_aws};
 pub use log::{Circumstances, DecisionLog, FURTHER_MAX, Refused};
 pub use shelf::{Shelf, Source};
 pub use told::{Asker, hide_policies_of_the_caller, hide_the_caller};

@@ -16,6 +16,7 @@ pub struct RequestFilter {
     user: Option<String>,
     operation: Option<String>,
     status: Option<Statuses>,
+    code: Option<String>,
     slower: Option<Duration>,
 }
 
@@ -27,8 +28,8 @@ enum Statuses {
 }
 
 impl RequestFilter {
-    /// Reads `request_id`, `bucket`, `prefix`, `user` (a name or access key), `operation`, `status` (`404` or `4xx`) and `min_ms` of a
-    /// query. Errs: InvalidArgument.
+    /// Reads `request_id`, `bucket`, `prefix`, `user` (a name or access key), `operation`, `status` (`404` or `4xx`), `code` (of the
+    /// error) and `min_ms` of a query. Errs: InvalidArgument.
     pub fn parse(query: &Query) -> Result<Self, S3Error> {
         let text = |name: &str| query.get_filled(name).map(str::to_owned);
         let wrong = |name: &'static str, text: &str, why: &'static str| S3Error::invalid_argument(name, text, why);
@@ -49,6 +50,7 @@ impl RequestFilter {
             user: text("user"),
             operation: text("operation"),
             status: status.transpose()?,
+            code: text("code"),
             slower: slower.transpose()?,
         })
     }
@@ -65,6 +67,7 @@ impl RequestFilter {
             && (is(&self.user, record.user()) || is(&self.user, access_key))
             && self.operation.as_deref().is_none_or(|name| record.operation.eq_ignore_ascii_case(name))
             && self.status.is_none_or(|statuses| statuses.hold(record.status))
+            && is(&self.code, record.code)
             && self.slower.is_none_or(|slower| record.times.total() >= slower)
     }
 }
@@ -106,11 +109,13 @@ mod tests {
     #[test]
     fn statuses_and_durations() {
         let slow = Times { work: Duration::from_millis(30), ..Times::default() };
-        let record = RequestRecord { status: 404, operation: "GetObject", times: slow, ..RequestRecord::default() };
-        for wanted in ["status=404", "status=4xx", "min_ms=30", "operation=getobject"] {
+        let code = Some("NoSuchKey");
+        let record =
+            RequestRecord { status: 404, code, operation: "GetObject", times: slow, ..RequestRecord::default() };
+        for wanted in ["status=404", "status=4xx", "min_ms=30", "operation=getobject", "code=NoSuchKey"] {
             assert!(filter(wanted).unwrap().wants(&record), "{wanted}");
         }
-        for other in ["status=403", "status=5xx", "min_ms=31", "operation=PutObject"] {
+        for other in ["status=403", "status=5xx", "min_ms=31", "operation=PutObject", "code=NoSuchBucket"] {
             assert!(!filter(other).unwrap().wants(&record), "{other}");
         }
         for malformed in ["status=4", "status=600", "status=4x", "min_ms=-1", "request_id=zz"] {

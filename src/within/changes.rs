@@ -1,5 +1,7 @@
 //! Changes of objects that take a document, or more than one request.
 
+use actix_http::Response;
+use actix_web::body::BoxBody;
 use actix_web::http::Method;
 use myfsio_actors::names::{BucketName, ETag, ObjectKey, UploadId, VersionId};
 use myfsio_actors::storage::Bucket;
@@ -38,17 +40,22 @@ impl Asker {
             ..Wish::default()
         };
         let answer = self.s3(wish).await?;
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-        let is_marker = place.version.is_none() && header("x-amz-delete-marker") == Some("true");
-        Ok(header("x-amz-version-id").filter(|_| is_marker).map(str::to_owned))
+        Ok(marker_of(&answer).filter(|_| place.version.is_none()))
     }
 
-    /// Deletes an object as long as it is what has this ETag. Errs: as DeleteObject.
-    pub async fn delete_matching(&self, bucket: &BucketName, key: &ObjectKey, etag: ETag) -> Result<(), Refusal> {
+    /// Deletes an object as long as it is what has this ETag. Errs: as DeleteObject. Answers as [`Asker::delete`].
+    pub async fn delete_matching(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        etag: ETag,
+    ) -> Result<Option<String>, Refusal> {
         let etag = format!("\"{etag}\"");
         let headers = [("if-match", etag.as_str())];
         let (bucket, key) = (Some(bucket), Some(key));
-        self.s3(Wish { method: Method::DELETE, bucket, key, headers: &headers, ..Wish::default() }).await.map(drop)
+        let answer =
+            self.s3(Wish { method: Method::DELETE, bucket, key, headers: &headers, ..Wish::default() }).await?;
+        Ok(marker_of(&answer))
     }
 
     /// Copies an object by one request, with further headers that say what changes. Errs: as CopyObject.
@@ -227,6 +234,13 @@ impl Asker {
         };
         self.s3(wish).await.map(drop)
     }
+}
+
+/// Version id of the delete marker that an answer tells of.
+fn marker_of(answer: &Response<BoxBody>) -> Option<String> {
+    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    let is_marker = header("x-amz-delete-marker") == Some("true");
+    header("x-amz-version-id").filter(|_| is_marker).map(str::to_owned)
 }
 
 /// What `x-amz-copy-source` says of a place.

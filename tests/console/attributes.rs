@@ -104,3 +104,50 @@ async fn a_lock_stays_and_who_may_only_read_is_refused() {
     let fields = [("key", "folder/a.txt"), ("Content-Type", "x/y"), ("seen", ""), ("csrf", token.as_str())];
     assert_eq!(reader.post(SAVE, &fields).await.status, 403);
 }
+
+#[actix_rt::test]
+async fn tags_and_locks_of_a_stale_form_change_nothing() {
+    let node = world::node();
+    let lock = [("x-amz-bucket-object-lock-enabled", "true")];
+    assert_eq!(node.node.ask("PUT", "/locked", &lock, b"").status, 200);
+    let md5 = [("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")];
+    assert_eq!(node.node.ask("PUT", "/locked/note", &md5, b"hello").status, 200);
+    let admin = node.signed_in(ADMIN).await;
+    let (tags, lock) = ("/ui/buckets/locked/tags", "/ui/buckets/locked/lock");
+    let old = admin.get("/ui/buckets/locked/object?key=note").await;
+    assert_eq!(admin.submit(&old, tags, &[("tags", "by=one")]).await.status, 303);
+    let late = admin.submit(&old, tags, &[("tags", "by=two")]).await;
+    assert!(late.status == 409 && late.text.contains("Somebody has changed this"), "{}", late.text);
+    let told = node.node.ask("GET", "/locked/note?tagging", &[], b"").text();
+    assert!(told.contains("<Value>one</Value>") && !told.contains("two"), "{told}");
+    // The first form that goes there is that of the legal hold. What was tagged does not concern it.
+    assert_eq!(admin.submit(&old, lock, &[]).await.status, 303);
+    assert_eq!(admin.submit(&old, lock, &[("hold", "off")]).await.status, 409);
+    let held = node.node.ask("GET", "/locked/note?legal-hold", &[], b"").text();
+    assert!(held.contains("<Status>ON</Status>"), "{held}");
+    // Nor does the hold concern the retention.
+    let marks = old.attributes("form[action$=lock] input[name=revision]", "value");
+    let token = admin.token().await;
+    for (until, status) in [("2099-01-01T00:00", 303), ("2098-01-01T00:00", 409)] {
+        let fields = [
+            ("key", "note"),
+            ("mode", "GOVERNANCE"),
+            ("until", until),
+            ("revision", marks[1].as_str()),
+            ("csrf", token.as_str()),
+        ];
+        let set = admin.post(lock, &fields).await;
+        assert_eq!(set.status, status, "{until}: {}", set.text);
+    }
+    let told = node.node.ask("GET", "/locked/note?retention", &[], b"").text();
+    assert!(told.contains("2099-01-01"), "{told}");
+    // Another object under the key is one that nobody has seen.
+    let seen = admin.get("/ui/buckets/locked/object?key=note").await;
+    assert_eq!(node.node.ask("PUT", "/locked/note", &md5, b"hello").status, 200);
+    assert_eq!(admin.submit(&seen, tags, &[("tags", "by=three")]).await.status, 409);
+    // Who may not tag at all is told that.
+    let reader = world::browser(&node, Role::Reader).await;
+    let token = reader.token().await;
+    let fields = [("key", "folder/a.txt"), ("tags", "a=b"), ("revision", "old"), ("csrf", token.as_str())];
+    assert_eq!(reader.post("/ui/buckets/shared/tags", &fields).await.status, 403);
+}

@@ -45,6 +45,22 @@ async fn each_sees_what_is_theirs() {
 }
 
 #[actix_rt::test]
+async fn what_a_bucket_holds_is_told_before_it_is_deleted() {
+    let node = world::node();
+    let lock = [("x-amz-bucket-object-lock-enabled", "true")];
+    assert_eq!(node.node.ask("PUT", "/locked", &lock, b"").status, 200);
+    let md5 = [("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")];
+    assert_eq!(node.node.ask("PUT", "/locked/note", &md5, b"hello").status, 200);
+    assert_eq!(node.node.ask("DELETE", "/locked/note", &[], b"").status, 204);
+    let admin = world::browser(&node, Role::Admin).await;
+    let page = admin.get("/ui/buckets/locked/delete").await;
+    let told = page.texts("main").join("");
+    assert!(told.contains("2 versions (1 of them delete markers)") && told.contains("It has Object Lock"), "{told}");
+    let plain = admin.get("/ui/buckets/shared/delete").await.texts("main").join("");
+    assert!(!plain.contains("It has Object Lock") && !plain.contains("delete markers"), "{plain}");
+}
+
+#[actix_rt::test]
 async fn a_full_bucket_stays() {
     let node = world::node();
     let admin = world::browser(&node, Role::Admin).await;

@@ -189,3 +189,48 @@ async fn disabled_and_deleted() {
     assert_ne!(node.browser().sign_in(&key, &secret).await.status, 303);
     assert_eq!(admin.get(&address).await.status, 404);
 }
+
+#[actix_rt::test]
+async fn what_a_user_may_do_is_told_with_the_policy_that_decides() {
+    let node = world::node();
+    node.node.create_bucket("other");
+    let policy = br#"{"Version": "2012-10-17", "Statement": [{"Sid": "keep", "Effect": "Deny", "Principal": "*",
+        "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::shared/kept/*"}]}"#;
+    assert_eq!(node.node.ask("PUT", "/shared?policy", &[], policy).status, 204);
+    let admin = world::browser(&node, Role::Admin).await;
+    let (address, page) = page_of(&admin, "writer").await;
+    let link = page.attributes(".heading-actions a", "href").remove(0);
+    assert_eq!(link, format!("{address}/permissions"));
+    let rows = |page: &Shown, bucket: &str| -> Vec<String> {
+        page.texts("tbody tr").into_iter().filter(|row| row.starts_with(bucket)).collect()
+    };
+    let page = admin.get(&link).await;
+    let own = rows(&page, "shared").remove(0);
+    assert!(own.contains("Allowed") && own.contains("Own policy") && own.contains("s3:DeleteObjectVersion"), "{own}");
+    let words = page.texts("tbody .badge");
+    assert!(["list", "read", "write", "delete"].iter().all(|word| words.iter().any(|it| it == word)), "{words:?}");
+    let other = rows(&page, "other");
+    assert!(other.len() == 1 && other[0].contains("Denied") && other[0].contains("No policy allows it"), "{other:?}");
+    let kept = rows(&admin.get(&format!("{link}?bucket=shared&key=kept%2Fx")).await, "shared");
+    let denied = kept.iter().find(|row| row.contains("keep")).expect("the statement is named");
+    assert!(denied.contains("Denied") && denied.contains("Bucket policy") && denied.contains("s3:DeleteObject"));
+    assert!(admin.get(&format!("{link}?bucket=none")).await.text.contains("No bucket is called that"));
+    // It is what happens.
+    let writer = Some(("writer", "writer-secret"));
+    node.node.put("/shared/kept/x", b"x");
+    assert_eq!(node.node.ask_as(writer, "DELETE", "/shared/kept/x", &[], b"").status, 403);
+    let told = |query: &str| -> serde_json::Value {
+        let reply = node.node.ask("GET", &format!("/_myfsio/users/writer/permissions?{query}"), &[], b"");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        serde_json::from_str(&reply.text()).unwrap()
+    };
+    let first = told("limit=1");
+    assert_eq!((&first["buckets"][0]["bucket"], &first["next"]), (&"other".into(), &"other".into()));
+    let second = told("limit=1&after=other");
+    assert_eq!(second["buckets"][0]["decisions"][0]["words"], serde_json::json!(["list", "read", "write", "delete"]));
+    assert_eq!(second["buckets"][0]["decisions"][0]["by"]["source"]["kind"], "identity");
+    assert!(second["next"].is_null() && second["key"] == "example", "{second}");
+    let status =
+        |who, user: &str| node.node.ask_as(who, "GET", &format!("/_myfsio/users/{user}/permissions"), &[], b"").status;
+    assert_eq!((status(writer, "writer"), status(Some(crate::support::ADMIN), "nobody")), (403, 404));
+}

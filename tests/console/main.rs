@@ -17,6 +17,7 @@ mod create;
 mod forgery;
 mod go;
 mod groups;
+mod help;
 mod home;
 mod iam;
 mod jobs;

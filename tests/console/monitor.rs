@@ -23,6 +23,10 @@ async fn requests_are_searched_and_refusals_explained() {
     assert!(all.attributes("img", "src").is_empty());
     let some = admin.get("/ui/requests?bucket=shared&operation=PutObject").await;
     assert_eq!(some.texts("tbody tr").len(), 1, "{}", some.text);
+    node.node.ask("GET", "/shared/none", &[], b"");
+    let missing = admin.get("/ui/requests?code=NoSuchKey").await;
+    assert!(missing.texts("tbody tr").iter().all(|row| row.contains("NoSuchKey")), "{}", missing.text);
+    assert!(missing.attributes("tbody a", "href").contains(&"/ui/requests?code=NoSuchKey".to_owned()));
     assert!(admin.get("/ui/requests?status=599").await.text.contains("No request is like this"));
     assert_eq!(admin.get("/ui/requests?status=x").await.status, 400);
     for browser in [&admin, &writer] {

@@ -84,6 +84,17 @@ async fn what_is_stored_is_verified_and_damage_is_told() {
     let page = admin.get("/ui/integrity").await;
     assert!(page.texts("#findings").join("").contains("shared/big.bin"), "{}", page.text);
     assert!(page.attributes("#findings a", "href")[0].starts_with("/ui/buckets/shared/object?key=big.bin"));
+    let home = admin.get("/ui").await;
+    let worth_a_look = home.texts("main a[href='/ui/integrity']").join("");
+    assert!(worth_a_look.contains("1 thing is damaged"), "{worth_a_look}");
+    // A second run over an empty bucket finds nothing, and stands before the first one.
+    node.node.create_bucket("empty");
+    let page = admin.get("/ui/integrity").await;
+    assert_eq!(admin.submit(&page, "/ui/integrity", &[("bucket", "empty")]).await.status, 303);
+    let runs = async || admin.get("/ui/integrity").await.texts("#runs tbody tr");
+    eventually("the second run ends", async || runs().await.len() == 2).await;
+    let runs = runs().await;
+    assert!(runs[0].contains("empty") && runs[1].contains("shared"), "{runs:?}");
     let figures = admin.ask("GET", "/ui/integrity", &[("accept", "application/json")], None).await;
     assert!(figures.text.contains("\"stamp\""), "{}", figures.text);
 }
@@ -99,4 +110,31 @@ async fn the_guide_has_the_nodes_own_address() {
     }
     assert!(page.texts("#guide-credentials").join("").contains("AWS_ACCESS_KEY_ID=reader"));
     assert!(!page.text.contains("reader-secret") && !page.text.contains("/ui/self-check"));
+}
+
+#[actix_rt::test]
+async fn backups_are_listed_and_their_commands_stand_there() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let none = admin.get("/ui/backups").await;
+    assert!(none.text.contains("No backup is known here") && none.texts("tbody tr").is_empty());
+    assert_eq!(none.texts("#backup-create"), ["myfsio backup create /backups"]);
+    let directory = node.node.root().with_file_name("kept backups");
+    let made = node.node.run(&["backup", "create", directory.to_str().unwrap(), "--include-secret-key", "--json"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let manifest: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let page = admin.get("/ui/backups").await;
+    let rows = page.texts("tbody tr");
+    assert!(rows.len() == 1 && rows[0].contains(manifest["id"].as_str().unwrap()), "{rows:?}");
+    assert!(rows[0].contains("1 bucket,") && rows[0].contains("Secret key") && rows[0].contains("All of them"));
+    assert!(!rows[0].contains("Master key"), "{rows:?}");
+    assert_eq!(page.texts("#backup-create"), [format!("myfsio backup create '{}'", directory.display())]);
+    // What has gone since is told, and is no failure of the page.
+    std::fs::create_dir(directory.join("20260101T000000Z.incomplete")).unwrap();
+    assert!(admin.get("/ui/backups").await.texts(".banner").join("").contains("did not end"));
+    std::fs::remove_dir_all(&directory).unwrap();
+    let gone = admin.get("/ui/backups").await;
+    assert!(gone.texts("tbody tr").is_empty() && gone.texts(".banner").join("").contains("kept backups"));
+    let reader = world::browser(&node, Role::Reader).await;
+    assert_eq!(reader.get("/ui/backups").await.status, 403);
 }

@@ -155,6 +155,65 @@ async fn pages_have_addresses_and_search_finds_across_them() {
 }
 
 #[actix_rt::test]
+async fn the_way_to_a_folder_can_be_typed() {
+    let node = world::node();
+    let reader = world::browser(&node, Role::Reader).await;
+    let page = reader.get("/ui/buckets/shared/browse?prefix=folder%2F").await;
+    assert_eq!(page.attributes("form.jump", "action"), ["/ui/buckets/shared/browse"]);
+    assert_eq!(page.attributes("form.jump input[name=prefix]", "value"), ["folder/"]);
+    // As browsers send it.
+    let there = reader.get("/ui/buckets/shared/browse?prefix=folder%2Fa").await;
+    assert!(there.texts("tbody th").join(" ").contains("a.txt"), "{}", there.text);
+}
+
+#[actix_rt::test]
+async fn an_object_has_the_names_that_programs_know_it_by() {
+    let node = world::node();
+    node.node.put("/shared/a%20b/%C3%A4%3F.txt", b"x");
+    let reader = world::browser(&node, Role::Reader).await;
+    let page = reader.get("/ui/buckets/shared/object?key=a%20b%2F%C3%A4%3F.txt").await;
+    assert_eq!(page.texts("#object-uri"), ["s3://shared/a b/ä?.txt"]);
+    assert_eq!(page.texts("#object-arn"), ["arn:aws:s3:::shared/a b/ä?.txt"]);
+    let url = page.texts("#object-url").remove(0);
+    let target = url.strip_prefix(&node.node.endpoint()).expect("a URL of the API");
+    assert_eq!(node.node.ask("GET", target, &[], b"").body, b"x");
+}
+
+#[actix_rt::test]
+async fn older_versions_go_together_and_the_current_one_stays() {
+    let node = world::node();
+    let versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    assert_eq!(node.node.ask("PUT", "/shared?versioning", &[], versioning).status, 200);
+    for body in ["one", "two", "three"] {
+        node.node.put("/shared/a", body.as_bytes());
+        node.node.put("/shared/ab", body.as_bytes());
+    }
+    let count = |key: &str| {
+        let told = node.node.ask("GET", &format!("/shared?versions&prefix={key}"), &[], b"").text();
+        told.matches("<Version>").count()
+    };
+    let writer = world::browser(&node, Role::Writer).await;
+    let action = "/ui/buckets/shared/delete-older";
+    let former = writer.get("/ui/buckets/shared/object?key=a").await;
+    node.node.put("/shared/a", b"four");
+    // What was current as the page was loaded is not deleted because something else is now.
+    assert_eq!(writer.submit(&former, action, &[]).await.status, 409);
+    assert_eq!(count("a"), 7);
+    let page = writer.get("/ui/buckets/shared/object?key=a").await;
+    let gone = writer.submit(&page, action, &[]).await;
+    assert_eq!((gone.status, gone.location()), (303, "/ui/buckets/shared/object?key=a"), "{}", gone.text);
+    let page = writer.get(gone.location()).await;
+    assert!(page.texts("#notices").join("").contains("3 older versions deleted for good"), "{}", page.text);
+    assert!(page.attributes("form[action$=delete-older]", "action").is_empty(), "there are none any more");
+    assert_eq!((node.node.ask("GET", "/shared/a", &[], b"").body, count("ab")), (b"four".to_vec(), 3));
+    assert_eq!(count("a"), 4, "those of the key that begins alike are there");
+    let reader = world::browser(&node, Role::Reader).await;
+    let token = reader.token().await;
+    let fields = [("key", "ab"), ("newest", ""), ("csrf", token.as_str())];
+    assert_eq!(reader.post(action, &fields).await.status, 403);
+}
+
+#[actix_rt::test]
 async fn a_link_is_made_and_works() {
     let node = world::node();
     let reader = world::browser(&node, Role::Reader).await;
@@ -210,7 +269,8 @@ async fn keys_of_others_do_nothing_on_pages() {
         let scripts =
             page.attributes("script", "src").len() + page.texts("script").iter().filter(|t| !t.is_empty()).count();
         assert_eq!(scripts, 1, "{key}");
-        let tagged = [("key", key.as_str()), ("tags", "a=b"), ("csrf", &token)];
+        let revision = &page.form("/ui/buckets/shared/tags")["revision"];
+        let tagged = [("key", key.as_str()), ("tags", "a=b"), ("revision", revision), ("csrf", &token)];
         assert_eq!(admin.post("/ui/buckets/shared/tags", &tagged).await.status, 303, "{key}");
         let view = admin.get(&format!("/ui/buckets/shared/view?key={path}")).await;
         assert!(view.status == 200 && view.header("content-type") == "text/plain; charset=utf-8", "{key}");

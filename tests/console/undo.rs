@@ -40,6 +40,17 @@ fn offered(page: &Shown) -> Vec<String> {
     page.attributes("#notices form.undo input[name=item]", "value")
 }
 
+/// Sends that form with all of its fields.
+async fn send(browser: &Browser, page: &Shown) -> Shown {
+    let mut fields = Vec::new();
+    for name in ["csrf", "prefix", "whole", "item"] {
+        let values = page.attributes(&format!("#notices form.undo input[name={name}]"), "value");
+        fields.extend(values.into_iter().map(|value| (name, value)));
+    }
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    browser.post(FORM, &fields).await
+}
+
 async fn take_back(browser: &Browser, changes: &[String]) -> Shown {
     let token = browser.token().await;
     let mut fields = vec![("csrf", token.as_str()), ("prefix", "")];
@@ -150,6 +161,64 @@ async fn a_restored_version_is_taken_back() {
     let page = writer.get(done.location()).await;
     assert_eq!(writer.submit(&page, FORM, &[]).await.status, 303);
     assert_eq!(body(&node, "a.txt"), "second");
+}
+
+/// Moves `a.txt` by the form on its page; answers the page that follows.
+async fn moved(browser: &Browser, target: &str) -> Shown {
+    let page = browser.get("/ui/buckets/shared/object?key=a.txt").await;
+    let fields = [("target", target), ("move", "1")];
+    let done = browser.submit(&page, "/ui/buckets/shared/copy", &fields).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    browser.get(done.location()).await
+}
+
+#[actix_rt::test]
+async fn a_move_is_taken_back_at_both_ends() {
+    let node = node();
+    node.node.put("/shared/a.txt", b"first");
+    let writer = world::browser(&node, Role::Writer).await;
+    let page = moved(&writer, "sub/b.txt").await;
+    assert_eq!((offered(&page).len(), body(&node, "sub/b.txt").as_str()), (2, "first"));
+    let back = send(&writer, &page).await;
+    assert_eq!((back.status, back.location()), (303, "/ui/buckets/shared/browse"), "{}", back.text);
+    let told = writer.get(back.location()).await.texts("#notices").join("");
+    assert!(told.contains("a.txt is as it was before"), "{told}");
+    assert_eq!((body(&node, "a.txt").as_str(), versions(&node, "a.txt")), ("first", (1, 0)));
+    // No byte is lost: what the move made lies below a marker.
+    assert_eq!((node.node.status("/shared/sub/b.txt"), versions(&node, "sub/b.txt")), (404, (1, 1)));
+    // What was in its place comes back.
+    node.node.put("/shared/there", b"old");
+    let page = moved(&writer, "there").await;
+    assert_eq!(send(&writer, &page).await.status, 303);
+    assert_eq!((body(&node, "a.txt"), body(&node, "there")), ("first".to_owned(), "old".to_owned()));
+    assert_eq!(versions(&node, "there"), (3, 0));
+}
+
+#[actix_rt::test]
+async fn of_a_move_only_what_is_still_as_it_was_left_is_taken_back() {
+    let node = node();
+    node.node.put("/shared/a.txt", b"first");
+    let writer = world::browser(&node, Role::Writer).await;
+    // Another object is at its source: then what was moved is all there is of it.
+    let page = moved(&writer, "b.txt").await;
+    node.node.put("/shared/a.txt", b"second");
+    assert_eq!(send(&writer, &page).await.status, 409);
+    assert_eq!((body(&node, "a.txt"), body(&node, "b.txt")), ("second".to_owned(), "first".to_owned()));
+    // Another object is at its target: it stays, and the source comes back.
+    let page = moved(&writer, "c.txt").await;
+    node.node.put("/shared/c.txt", b"third");
+    let back = send(&writer, &page).await;
+    let told = writer.get(back.location()).await.texts("#notices").join(" ");
+    assert!(told.contains("a.txt is as it was before") && told.contains("c.txt was written"), "{told}");
+    assert_eq!((body(&node, "a.txt"), body(&node, "c.txt")), ("second".to_owned(), "third".to_owned()));
+    // Into another bucket there is no form for it.
+    node.node.create_bucket("other");
+    let admin = node.signed_in(ADMIN).await;
+    let page = admin.get("/ui/buckets/shared/object?key=a.txt").await;
+    let fields = [("target_bucket", "other"), ("target", "a.txt"), ("move", "1")];
+    let done = admin.submit(&page, "/ui/buckets/shared/copy", &fields).await;
+    assert_eq!(done.location(), "/ui/buckets/other/object?key=a.txt", "{}", done.text);
+    assert!(offered(&admin.get(done.location()).await).is_empty());
 }
 
 #[actix_rt::test]

@@ -3,6 +3,7 @@
 use myfsio_actors::storage::Object;
 
 use super::browse::CHANGERS;
+use super::marks::seen;
 use crate::console::failure::Failure;
 use crate::console::forms::Fields;
 use crate::console::links;
@@ -46,10 +47,6 @@ impl Editable {
         let lines: Vec<_> = own.user_metadata.iter().map(|(name, value)| format!("{name}={value}")).collect();
         Self { seen: seen(object), headers: HEADERS.into_iter().zip(values).collect(), metadata: lines.join("\n") }
     }
-}
-
-fn seen(object: &Object) -> String {
-    format!("{}-{}-{}", object.stamp.0, object.version_id, object.etag)
 }
 
 async fn save(visit: Visit) -> Outcome {

@@ -268,8 +268,12 @@ struct DeletePage {
     objects: String,
     versions: String,
     stored: String,
+    /// How many of the versions are delete markers; empty for none.
+    markers: String,
     is_empty: bool,
     has_uploads: bool,
+    /// What stands in the way, or follows.
+    warnings: Vec<&'static str>,
 }
 
 async fn ask_delete(visit: Visit) -> Outcome {
@@ -279,12 +283,19 @@ async fn ask_delete(visit: Visit) -> Outcome {
     let usage = visit.console.node.storage.usage(&bucket);
     let words = &visit.t.common;
     let title = format!("{}: {}", visit.t.buckets.delete_title, bucket.name);
+    let told = &visit.t.buckets;
+    let warnings = [
+        (bucket.config.object_lock.is_some(), told.delete_locked),
+        (is_replicated(&visit, &bucket), told.delete_replicated),
+    ];
     let view = DeletePage {
         page: visit.page(title).for_bucket(asker, &bucket, ""),
         name: bucket.name.to_string(),
         objects: counted(usage.objects, words.objects_one, words.objects_many),
         versions: counted(usage.versions, words.versions_one, words.versions_many),
         stored: bytes(usage.bytes),
+        markers: if usage.markers == 0 { String::new() } else { count(usage.markers) },
+        warnings: warnings.into_iter().filter_map(|(is_so, word)| is_so.then_some(word)).collect(),
         is_empty: usage.objects == 0 && usage.versions == 0,
         has_uploads: usage.part_bytes > 0,
     };

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use super::browse::CHANGERS;
 use super::jobs::foresee_deletion;
+use super::marks;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::route::{ADMINS, Outcome, Row};
-use crate::console::undo::{Change, Deed, Undo, of_write};
+use crate::console::undo::{Change, Deed, Undo, of_move, of_write};
 use crate::console::units::{count, legible};
 use crate::console::visit::{Visit, parse_key, render};
 use crate::within::{CopyLimits, Copying, ObjectsWanted, Place, Refusal, Wish};
@@ -43,6 +44,11 @@ const TOLD_MAX: usize = 5;
 
 fn place<'a>(bucket: &'a BucketName, key: &'a ObjectKey, version: Option<VersionId>) -> Place<'a> {
     Place { bucket, key, version }
+}
+
+/// A delete marker that can be told from others: the null version is written over.
+fn marker_id(id: Option<String>) -> Option<VersionId> {
+    id.and_then(|id| VersionId::parse(&id).ok()).filter(|id| *id != VersionId::Null)
 }
 
 async fn make_folder(visit: Visit) -> Outcome {
@@ -132,8 +138,11 @@ async fn delete(visit: Visit) -> Outcome {
         match asker.delete(place(&bucket.name, key, None)).await {
             Ok(marker) => {
                 deleted += 1;
-                let version = marker.and_then(|id| VersionId::parse(&id).ok()).filter(|id| *id != VersionId::Null);
-                markers.extend(version.map(|version| Change { deed: Deed::Deleted, version, key: key.clone() }));
+                markers.extend(marker_id(marker).map(|version| Change {
+                    deed: Deed::Deleted,
+                    version,
+                    key: key.clone(),
+                }));
             }
             Err(refusal) => refused.push((legible(key.as_str()), refusal)),
         }
@@ -236,18 +245,26 @@ async fn copy(visit: Visit) -> Outcome {
     };
     asker.copy_of_any_size(&bucket, &copying, object.size, async |_, _| true).await?;
     let words = &visit.t.browse;
-    let mut word = words.copied_to;
+    let (mut word, mut marker) = (words.copied_to, None);
     if moves {
         // What somebody wrote meanwhile stays.
-        asker.delete_matching(&bucket.name, &key, object.etag).await?;
+        marker = marker_id(asker.delete_matching(&bucket.name, &key, object.etag).await?);
         word = words.moved_to;
     }
-    let mut notice = Notice::good(format!("{} {word} {to}/{}", legible(key.as_str()), legible(target.as_str())));
-    // To take back a move takes more than its target.
-    if !moves && let Ok(target_bucket) = asker.known_bucket(&to) {
-        notice = notice.with_undo(of_write(asker, &target_bucket, &target, |own| is_copy_of(own, &object)).await);
-    }
-    visit.done(notice, &links::object(to.as_str(), target.as_str(), ""))
+    let notice = Notice::good(format!("{} {word} {to}/{}", legible(key.as_str()), legible(target.as_str())));
+    let made = |own: &VersionEntry| is_copy_of(own, &object);
+    let undo = match (moves, marker) {
+        (false, _) => match asker.known_bucket(&to) {
+            Ok(target_bucket) => of_write(asker, &target_bucket, &target, made).await,
+            Err(_) => None,
+        },
+        // One form is about one bucket.
+        (true, Some(marker)) if to == bucket.name => {
+            of_move(asker, &bucket, (key.clone(), marker), &target, made).await
+        }
+        (true, _) => None,
+    };
+    visit.done(notice.with_undo(undo), &links::object(to.as_str(), target.as_str(), ""))
 }
 
 async fn set_tags(visit: Visit) -> Outcome {
@@ -257,7 +274,11 @@ async fn set_tags(visit: Visit) -> Outcome {
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
         tags.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    visit.asker()?.set_tags(place(&bucket.name, &key, version), &tags).await?;
+    let asker = visit.asker()?;
+    let object = asker.object(&bucket, &key, version).await?;
+    let action = if version.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
+    marks::check(&visit, &bucket, &key, action, &marks::of_tags(&object)).await?;
+    asker.set_tags(place(&bucket.name, &key, version), &tags).await?;
     let id = version.map(|version| version.to_string()).unwrap_or_default();
     visit.done(Notice::good(visit.t.object.tags_saved), &links::object(bucket.name.as_str(), key.as_str(), &id))
 }
@@ -266,9 +287,14 @@ async fn set_lock(visit: Visit) -> Outcome {
     let (bucket, key, version) = (visit.bucket().await?, visit.key()?, visit.version()?);
     let asker = visit.asker()?;
     let place = place(&bucket.name, &key, version);
+    let object = asker.object(&bucket, &key, version).await?;
     match visit.form.filled("hold") {
-        Some(hold) => asker.set_legal_hold(place, hold == "on").await?,
+        Some(hold) => {
+            marks::check(&visit, &bucket, &key, "s3:PutObjectLegalHold", &marks::of_hold(&object)).await?;
+            asker.set_legal_hold(place, hold == "on").await?;
+        }
         None => {
+            marks::check(&visit, &bucket, &key, "s3:PutObjectRetention", &marks::of_retention(&object)).await?;
             let until = visit.form.text("until");
             let until = if until.len() == 16 { format!("{until}:00Z") } else { until.to_owned() };
             asker.set_retention(place, visit.form.text("mode"), &until, visit.form.is_on("bypass")).await?;

@@ -17,6 +17,7 @@ use super::monitor::figures::{History, Range};
 use super::monitor::forecast::full_in;
 use super::monitor::growth::grown;
 use super::monitor::requests::{RequestRow, listing};
+use super::node::damage_left;
 use super::replication;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
@@ -193,6 +194,8 @@ async fn under_way(visit: &Visit, asker: &Asker) -> Result<Vec<Attention>, Failu
         .map(|row| Attention { text: format!("{}: {}", row.title, row.word), address: row.address.clone() })
         .collect();
     if asker.is_administrator() {
+        let damage = damage_left(visit).await;
+        items.extend(damage.map(|text| Attention { text, address: "/ui/integrity".to_owned() }));
         for rule in replication::rules(visit).await? {
             let status = &rule.status;
             let text = match status.state.as_str() {

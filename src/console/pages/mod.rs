@@ -17,9 +17,11 @@ pub mod iam;
 pub mod jobs;
 pub mod kms;
 pub mod login;
+pub mod marks;
 pub mod monitor;
 pub mod node;
 pub mod object;
+pub mod older;
 pub mod policy;
 pub mod presign;
 pub mod preview;
@@ -44,6 +46,7 @@ pub const SCREENS: &[&[Row]] = &[
     bytes::ROWS,
     change::ROWS,
     undo::ROWS,
+    older::ROWS,
     attributes::ROWS,
     compare::ROWS,
     upload::ROWS,

@@ -10,6 +10,7 @@ use myfsio_actors::names::{ObjectKey, VersionId};
 use myfsio_actors::storage::{Attributes, Bucket, Object, VersionEntry, Versioning};
 
 use super::attributes::Editable;
+use super::marks;
 use super::presign::SignedUrl;
 use super::preview::{self, Preview, Subject};
 use crate::console::commands::{self, Command};
@@ -58,6 +59,10 @@ pub struct Lock {
     pub until: Option<When>,
     /// Whether there is a legal hold.
     pub is_held: bool,
+    /// Mark of the legal hold.
+    pub hold_mark: String,
+    /// Mark of the retention.
+    pub retention_mark: String,
 }
 
 #[derive(Template)]
@@ -82,6 +87,8 @@ struct ObjectPage {
     headers: Vec<(&'static str, String)>,
     metadata: Vec<(String, String)>,
     tags: Option<String>,
+    /// Mark of the tags.
+    tags_mark: String,
     lock: Option<Lock>,
     versions: Vec<VersionRow>,
     preview: Preview,
@@ -95,6 +102,8 @@ struct ObjectPage {
     method: String,
     expires: String,
     commands: Vec<Command>,
+    /// As programs name it: `s3://…`, its URL without a signature, its ARN.
+    addresses: [(&'static str, String); 3],
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -150,6 +159,7 @@ pub async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires
         headers: headers(attributes),
         metadata: attributes.user_metadata.iter().map(|(name, value)| (legible(name), legible(value))).collect(),
         tags: may("s3:GetObjectTagging").then_some(tags),
+        tags_mark: marks::of_tags(&object),
         lock: bucket.config.object_lock.as_ref().and(may("s3:GetObjectRetention").then(|| lock(&object))),
         versions,
         preview: preview::of(visit, &subject, &address("view")).await?,
@@ -159,6 +169,11 @@ pub async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires
         url,
         method,
         expires,
+        addresses: [
+            ("object-uri", format!("s3://{name}/{key}")),
+            ("object-url", commands::url_of(&endpoint, name, key.as_str())),
+            ("object-arn", format!("arn:aws:s3:::{name}/{key}")),
+        ],
         commands: commands::of_object(&endpoint, region, name, key.as_str(), &id),
         version: id,
         shown_key,
@@ -244,6 +259,8 @@ pub fn lock(object: &Object) -> Lock {
         },
         until: retention.map(|retention| When::of_seconds(retention.until_millis / 1000)),
         is_held: object.controls.is_held(),
+        hold_mark: marks::of_hold(object),
+        retention_mark: marks::of_retention(object),
     }
 }
 

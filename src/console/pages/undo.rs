@@ -1,4 +1,4 @@
-//! Takes back what was just deleted or overwritten in a bucket that keeps versions ([`crate::console::undo`]). What something else
+//! Takes back what was just deleted, overwritten or moved in a bucket that keeps versions ([`crate::console::undo`]). What something else
 //! happened to since stays as it is, and is told.
 
 use std::sync::Arc;
@@ -30,13 +30,18 @@ async fn undo(visit: Visit) -> Outcome {
     let changes: Option<Vec<_>> = visit.form.all("item").map(Change::parse).collect();
     let changes = changes.filter(|changes| !changes.is_empty() && changes.len() <= ITEMS_MAX);
     let changes = changes.ok_or_else(|| Failure::input(words.undo_wrong))?;
-    let mut left = Vec::new();
+    let is_whole = visit.form.is_on("whole");
+    let (mut left, mut done) = (Vec::new(), 0);
     for change in &changes {
-        if let Err(failure) = take_back(&visit, &bucket, change).await {
-            left.push((legible(change.key.as_str()), failure));
+        match take_back(&visit, &bucket, change).await {
+            Ok(()) => done += 1,
+            Err(failure) => left.push((legible(change.key.as_str()), failure)),
+        }
+        // Of a move whose source is another object by now, the target is all that is left.
+        if is_whole && !left.is_empty() {
+            break;
         }
     }
-    let done = (changes.len() - left.len()) as u64;
     if done == 0
         && let Some((key, failure)) = left.pop()
     {
@@ -44,7 +49,9 @@ async fn undo(visit: Visit) -> Outcome {
         return Err(if is_overtaken { Failure::Overtaken(format!("{key} {}", words.undo_overtaken)) } else { failure });
     }
     visit.leave(Notice::good(match &changes[..] {
-        [only] => format!("{} {}", legible(only.key.as_str()), words.undone_one),
+        [first, rest @ ..] if is_whole || rest.is_empty() => {
+            format!("{} {}", legible(first.key.as_str()), words.undone_one)
+        }
         _ => format!("{} {}", count(done), words.undone_many),
     }));
     for (key, failure) in left.iter().take(TOLD_MAX) {
@@ -77,6 +84,8 @@ async fn take_back(visit: &Visit, bucket: &Arc<Bucket>, change: &Change) -> Resu
             let copying = Copying { from, to: place(None), etag: None, keep_existing: false, over: Some(object.etag) };
             asker.copy_of_any_size(bucket, &copying, size, async |_, _| true).await?;
         }
+        // A marker comes on top, and the version stays below it.
+        (Deed::Created, Some(object)) => asker.delete_matching(bucket_name, key, object.etag).await.map(drop)?,
         _ => return Err(overtaken()),
     }
     Ok(())

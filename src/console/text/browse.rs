@@ -66,6 +66,8 @@ texts! { Browse {
     folder_wrong = "A folder needs a name.",
     brought_back = "is back.",
     version_deleted = "version deleted for good.",
+    older_deleted_one = "older version deleted for good.",
+    older_deleted_many = "older versions deleted for good.",
     restored = "is the current version again.",
     copied_to = "copied to",
     moved_to = "moved to",

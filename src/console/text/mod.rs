@@ -11,6 +11,7 @@ mod buckets;
 mod common;
 mod go;
 mod groups;
+mod help;
 mod home;
 mod iam;
 mod jobs;
@@ -32,6 +33,7 @@ pub use buckets::Buckets;
 pub use common::Common;
 pub use go::Go;
 pub use groups::Groups;
+pub use help::Help;
 pub use home::Home;
 pub use iam::Iam;
 pub use jobs::Jobs;
@@ -86,6 +88,8 @@ pub struct Text {
     pub transfer: Transfer,
     /// Groups and managed policies.
     pub groups: Groups,
+    /// What is told of each screen.
+    pub help: Help,
     /// Work on many objects.
     pub jobs: Jobs,
     /// Figures, requests, changes and refusals.
@@ -122,6 +126,7 @@ pub static ENGLISH: Text = Text {
     iam: Iam::ENGLISH,
     transfer: Transfer::ENGLISH,
     groups: Groups::ENGLISH,
+    help: Help::ENGLISH,
     jobs: Jobs::ENGLISH,
     monitor: Monitor::ENGLISH,
     object: Object::ENGLISH,

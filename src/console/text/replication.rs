@@ -101,6 +101,7 @@ texts! { Replication {
     under_way = "under way",
     throughput = "Last minute",
     throughput_changes = "changes",
+    done_in = "· all sent in about",
     given_up = "Given up",
     given_up_hint = "changes that wait for somebody",
     target = "Target",

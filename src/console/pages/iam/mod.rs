@@ -1,5 +1,6 @@
 //! Users: their access keys, policies and groups. Everything goes over the routes below `/_myfsio/iam`, which decide.
 
+mod permissions;
 mod secret;
 mod told;
 mod transfer;
@@ -24,6 +25,7 @@ pub const ROWS: &[Row] = &[
         .tested_by("stamp=none&document="),
     Row::get("/ui/iam/{user}", ADMINS, |visit| Box::pin(user::show(visit))),
     Row::post("/ui/iam/{user}", ADMINS, |visit| Box::pin(user::change(visit))).tested_by("name=matrix"),
+    Row::get("/ui/iam/{user}/permissions", ADMINS, |visit| Box::pin(permissions::show(visit))),
     Row::post("/ui/iam/{user}/policies", ADMINS, |visit| Box::pin(user::set_policies(visit)))
         .tested_by("loaded=%5B%5D&policies=%5B%5D"),
     Row::post("/ui/iam/{user}/keys", ADMINS, |visit| Box::pin(secret::add_key(visit))),

@@ -65,6 +65,7 @@ struct Paths {
     policies: String,
     keys: String,
     delete: String,
+    permissions: String,
 }
 
 /// Policies to start from, by their name in the query.
@@ -133,7 +134,13 @@ async fn page(visit: &Visit, status_code: StatusCode, user: User, draft: Option<
             .map(|arn| (arn.clone(), legible(name_of(arn)), policy_page(arn)))
             .collect(),
         offered: offered(visit, &user.attached_policies).await,
-        paths: Paths { policies: own("policies"), keys: own("keys"), delete: own("delete"), user: address },
+        paths: Paths {
+            policies: own("policies"),
+            keys: own("keys"),
+            delete: own("delete"),
+            permissions: own("permissions"),
+            user: address,
+        },
         who: user,
     };
     render_with(status_code, &view)

@@ -28,19 +28,21 @@ pub struct Filter {
     pub operation: String,
     /// Status of the answer, or its class.
     pub status: String,
+    /// The code of the error.
+    pub code: String,
     /// Milliseconds that they took at least.
     pub min_ms: String,
 }
 
 impl Filter {
     /// Its fields, as the route names them.
-    const FIELDS: [&str; 6] = ["bucket", "prefix", "user", "operation", "status", "min_ms"];
+    const FIELDS: [&str; 7] = ["bucket", "prefix", "user", "operation", "status", "code", "min_ms"];
 
     /// What a page is asked for.
     pub fn of(visit: &Visit) -> Self {
-        let [bucket, prefix, user, operation, status, min_ms] =
+        let [bucket, prefix, user, operation, status, code, min_ms] =
             Self::FIELDS.map(|field| visit.query.text(field).to_owned());
-        Self { bucket, prefix, user, operation, status, min_ms }
+        Self { bucket, prefix, user, operation, status, code, min_ms }
     }
 
     /// As the route reads it: each field with `&` before it.
@@ -115,6 +117,8 @@ pub struct RequestRow {
     pub tone: &'static str,
     /// Code of the error.
     pub code: String,
+    /// Address of the others that have it.
+    pub alike: String,
     moved: String,
     /// Milliseconds that it took.
     pub millis: String,
@@ -218,6 +222,7 @@ fn row(visit: &Visit, told: Told) -> RequestRow {
         client: told.address.unwrap_or_default(),
         status: told.status,
         tone,
+        alike: links::link(&["requests"], &[("code", told.code.as_deref().unwrap_or_default())]),
         code: told.code.unwrap_or_default(),
         moved: format!("{} / {}", bytes(told.bytes_received), bytes(told.bytes_sent)),
         millis: format!("{:.1}", told.milliseconds),

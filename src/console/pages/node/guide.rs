@@ -3,10 +3,13 @@
 use askama::Template;
 
 use crate::console::commands::{self, Command};
-use crate::console::layout::Page;
+use crate::console::help;
+use crate::console::layout::{Page, navigation, tab_names};
+use crate::console::links;
 use crate::console::route::Outcome;
 use crate::console::units::bytes;
 use crate::console::visit::{Visit, render};
+use crate::within::Asker;
 
 /// Largest object that parts can make up, in bytes (S3 User Guide, "Amazon S3 multipart upload limits").
 const OBJECT_BYTES_MAX: u64 = 5 << 40;
@@ -20,6 +23,26 @@ struct GuidePage {
     domains: Vec<String>,
     limits: Vec<(&'static str, String)>,
     is_admin: bool,
+    screens: Vec<Screen>,
+}
+
+/// A screen, and what is told of it.
+struct Screen {
+    name: &'static str,
+    /// Its address without the base; empty for a tab of a bucket.
+    address: String,
+    lines: Vec<&'static str>,
+}
+
+/// The screens that somebody finds in the navigation, then the tabs of a bucket.
+fn screens(visit: &Visit, asker: &Asker) -> Vec<Screen> {
+    let items = navigation(visit.t, asker, "").into_iter().flat_map(|group| group.items);
+    let items = items.map(|item| (item.label, item.address.clone(), item.address));
+    let tabs = tab_names(visit.t).map(|(name, page)| (name, links::bucket("bucket", page), String::new()));
+    let told = |(name, path, address): (&'static str, String, String)| {
+        help::of(visit.t, &path).map(|told| Screen { name, address, lines: told.lines })
+    };
+    items.chain(tabs).filter_map(told).collect()
 }
 
 /// The page.
@@ -47,6 +70,7 @@ pub async fn show(visit: Visit) -> Outcome {
             (words.limit_object, bytes(OBJECT_BYTES_MAX)),
         ],
         is_admin: asker.is_administrator(),
+        screens: screens(&visit, asker),
         page: visit.page(words.guide_title),
     };
     render(&view)

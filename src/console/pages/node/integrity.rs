@@ -27,6 +27,7 @@ struct Told {
     percent: Option<u64>,
     run: Option<Run>,
     waiting: Option<Run>,
+    /// Newest first, and so are the findings.
     last_runs: Vec<Run>,
     findings: Vec<Finding>,
 }
@@ -121,8 +122,8 @@ pub async fn show(visit: Visit) -> Outcome {
         has_waiting: told.waiting.is_some(),
         every: told.interval_days.map(|days| counted(days, words.day_one, words.day_many)),
         next: told.next_run_millis.map(when),
-        last: told.last_runs.iter().rev().map(|run| row(words, run)).collect(),
-        findings: told.findings.iter().rev().take(FINDINGS_MAX).map(|found| finding(words, found)).collect(),
+        last: told.last_runs.iter().map(|run| row(words, run)).collect(),
+        findings: told.findings.iter().take(FINDINGS_MAX).map(|found| finding(words, found)).collect(),
         stamp,
         buckets: asker.buckets().await?.iter().map(|bucket| bucket.name.to_string()).collect(),
         page: visit.page(words.integrity_title),
@@ -130,12 +131,27 @@ pub async fn show(visit: Visit) -> Outcome {
     render(&view)
 }
 
+/// How much the last run that ended found damaged and could not repair, as words; none where nothing is left, or nobody can tell now.
+pub async fn damage_left(visit: &Visit) -> Option<String> {
+    let told = visit.asker().ok()?.json(Method::GET, "/_myfsio/scrub", None).await.ok()?;
+    let told: Told = read(told).ok()?;
+    // The newest stands first.
+    let last = told.last_runs.first()?;
+    let left = damaged(last).saturating_sub(last.repaired);
+    let words = &visit.t.node;
+    (left > 0).then(|| counted(left, words.damage_one, words.damage_many))
+}
+
+fn damaged(run: &Run) -> u64 {
+    run.damaged.values().fold(0, |sum: u64, number| sum.saturating_add(*number))
+}
+
 fn when(millis: u64) -> When {
     When::of(Stamp(millis.saturating_mul(1_000_000)))
 }
 
 fn row(words: &'static NodePages, run: &Run) -> RunRow {
-    let damaged = run.damaged.values().fold(0, |sum: u64, number| sum.saturating_add(*number));
+    let damaged = damaged(run);
     let (word, tone) = match run.state.as_str() {
         "running" => (words.run_running, "accent"),
         "stopped" => (words.run_stopped, ""),

@@ -111,6 +111,8 @@ struct Figures {
     under_way: String,
     changes: String,
     moved: String,
+    /// When what waits is sent, at the pace of the last minute; empty where nobody can tell.
+    done_in: String,
     parked: String,
     /// Changes with whatever else on the page would have to.
     stamp: String,
@@ -124,6 +126,8 @@ fn figures(words: &'static Replication, status: &Status, comparison: &Comparison
         _ => (words.state_failed, "bad"),
     };
     let reason = status.reason.as_deref().unwrap_or_default();
+    // What is not sent now is done at no time that anybody knows.
+    let waiting = if status.state == "ACTIVE" { status.pending } else { 0 };
     Figures {
         state,
         tone,
@@ -133,9 +137,17 @@ fn figures(words: &'static Replication, status: &Status, comparison: &Comparison
         under_way: count(status.under_way),
         changes: count(status.throughput.changes_per_minute),
         moved: bytes(status.throughput.bytes_per_minute),
+        done_in: done_in(waiting, status.throughput.changes_per_minute)
+            .map(|seconds| format!("{} {}", words.done_in, lasting(seconds)))
+            .unwrap_or_default(),
         parked: count(status.parked),
         stamp: format!("{} {} {} {reason}", status.state, status.parked, comparison.state),
     }
+}
+
+/// Seconds until so many changes are sent, at the pace of the last minute; none where nothing waits, or nothing was sent.
+fn done_in(waiting: u64, sent_per_minute: u64) -> Option<u64> {
+    (waiting > 0).then(|| waiting.saturating_mul(60).checked_div(sent_per_minute)).flatten()
 }
 
 /// The page, or its figures.
@@ -186,6 +198,7 @@ async fn live(visit: &Visit, rule: &Rule) -> Outcome {
             "under_way": now.under_way,
             "changes": now.changes,
             "moved": now.moved,
+            "done_in": now.done_in,
             "parked": now.parked,
         },
     }))
@@ -283,5 +296,17 @@ fn rule_form(rule: Option<&Rule>, connections: Vec<Connection>) -> RuleForm {
         delete_versions: rule.is_some_and(|rule| rule.delete_versions),
         parts: parts.iter().map(part).collect(),
         revision: revision(rule),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_all_is_sent() {
+        assert_eq!(done_in(90, 60), Some(90));
+        assert_eq!((done_in(0, 60), done_in(5, 0)), (None, None));
+        assert_eq!(done_in(u64::MAX, 60), Some(u64::MAX / 60), "and no overflow");
     }
 }
