@@ -185,6 +185,8 @@ async fn presets_drafts_and_what_they_change() {
     let seen = admin.submit(&page, check, &[("draft", nothing)]).await;
     assert!(seen.texts("#editor tbody").join("").contains("s3:GetObject"), "{}", seen.text);
     assert_eq!(seen.form(check)["draft"].trim(), nothing, "the draft is kept");
+    let lines = |kind: &str| seen.texts(&format!("#editor .diff tr.{kind} code")).join(" ");
+    assert!(lines("added").contains("\"Deny\"") && lines("removed").contains("s3:ListBucket"), "{}", seen.text);
     for (draft, told) in [("{", "no JSON"), (r#"{"Statement":[{}]}"#, "has a mistake")] {
         let seen = admin.submit(&page, check, &[("draft", draft)]).await;
         assert!(seen.texts("#editor .banner.bad").join("").contains(told), "{draft}");

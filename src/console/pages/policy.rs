@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use askama::Template;
 use serde_json::{Value, json};
 
+use super::compare::{Difference, Shown};
 use super::properties::mark;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
@@ -37,6 +38,8 @@ struct PolicyPage {
     revision: String,
     draft: String,
     found: Option<Found>,
+    /// How a sound draft differs from the policy in force.
+    difference: Option<Difference>,
     may_change: bool,
 }
 
@@ -73,6 +76,11 @@ async fn page(visit: &Visit, draft: Option<String>, found: Option<Found>) -> Out
     let policy = told.get("policy").filter(|policy| !policy.is_null());
     let shown = policy.map(|policy| format!("{policy:#}")).unwrap_or_default();
     let text = |field: &str| told.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let drafted = draft.as_deref().and_then(|draft| serde_json::from_str::<Value>(draft).ok());
+    let is_sound = found.as_ref().is_some_and(|found| found.mistake.is_empty());
+    let difference = drafted.filter(|_| is_sound).map(|drafted| format!("{drafted:#}"));
+    let difference = difference.filter(|drafted| *drafted != shown);
+    let difference = difference.map(|drafted| Difference::of(&visit.t.object, &shown, &drafted));
     let view = PolicyPage {
         bucket: name.to_owned(),
         preset: text("preset"),
@@ -83,6 +91,7 @@ async fn page(visit: &Visit, draft: Option<String>, found: Option<Found>) -> Out
         attached: shown,
         revision,
         found,
+        difference,
         may_change: asker.may("s3:PutBucketPolicy", Some(&bucket), None),
         page: visit.page(visit.t.policy.title).for_bucket(asker, &bucket, "policy"),
     };

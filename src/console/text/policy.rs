@@ -35,6 +35,7 @@ texts! { Policy {
     who = "Who",
     action = "Action",
     resource = "On",
+    differs = "Against the policy in force, line by line",
     truncated = "There is more than was tried at once.",
     in_force = "in force",
 } }
