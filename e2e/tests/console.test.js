@@ -276,6 +276,18 @@ test("files that are dropped on others are taken back", async () => {
   await context.close();
 });
 
+test("help opens on a phone, without scripts", async () => {
+  const { page, context } = await signedIn(node, { viewport: { width: 360, height: 740 }, javaScriptEnabled: false });
+  await page.goto(`${node.console}/ui/buckets/files/browse`);
+  assert.equal(await page.isVisible("details.help p"), false);
+  await page.click("details.help summary");
+  assert.equal(await page.isVisible("details.help p"), true);
+  assert.match(await page.textContent("details.help p"), /The objects of the bucket/);
+  const { x, width } = await page.locator("details.help > div").boundingBox();
+  assert.ok(x >= 0 && x + width <= 360, `${x} + ${width}`);
+  await context.close();
+});
+
 test("a listing is sorted on a phone, too", async () => {
   for (const [key, size] of [["a", 2], ["b", 3], ["c", 1]]) await node.s3("PUT", `/files/sorted/${key}`, "x".repeat(size));
   const { page, context } = await signedIn(node, { viewport: { width: 360, height: 740 }, javaScriptEnabled: false });

@@ -185,6 +185,8 @@ async fn presets_drafts_and_what_they_change() {
     let seen = admin.submit(&page, check, &[("draft", nothing)]).await;
     assert!(seen.texts("#editor tbody").join("").contains("s3:GetObject"), "{}", seen.text);
     assert_eq!(seen.form(check)["draft"].trim(), nothing, "the draft is kept");
+    let lines = |kind: &str| seen.texts(&format!("#editor .diff tr.{kind} code")).join(" ");
+    assert!(lines("added").contains("\"Deny\"") && lines("removed").contains("s3:ListBucket"), "{}", seen.text);
     for (draft, told) in [("{", "no JSON"), (r#"{"Statement":[{}]}"#, "has a mistake")] {
         let seen = admin.submit(&page, check, &[("draft", draft)]).await;
         assert!(seen.texts("#editor .banner.bad").join("").contains(told), "{draft}");
@@ -197,6 +199,32 @@ async fn presets_drafts_and_what_they_change() {
     let page = admin.get(address).await;
     assert_eq!(admin.submit(&page, address, &[("preset", "private")]).await.location(), address);
     assert!(admin.get(address).await.texts("#attached").join("").contains("No policy is attached"));
+}
+
+#[actix_rt::test]
+async fn what_is_below_a_prefix_is_opened_to_everybody_by_a_form() {
+    let node = world::node();
+    node.node.put("/shared/public/b.txt", b"open");
+    let admin = world::browser(&node, Role::Admin).await;
+    let (address, check) = ("/ui/buckets/shared/policy", "/ui/buckets/shared/policy/check");
+    let anybody = |target: &str| node.node.ask_as(None, "GET", target, &[], b"").status;
+    let page = admin.get(address).await;
+    let fields = [("do", "open"), ("prefix", "public/"), ("lists", "1")];
+    let drafted = admin.submit(&page, check, &fields).await;
+    let draft = drafted.form(check)["draft"].clone();
+    assert!(draft.contains("arn:aws:s3:::shared/public/*"), "{draft}");
+    assert!(!draft.contains("arn:aws:s3:::shared/*"), "the example is no policy of anybody's: {draft}");
+    assert!(drafted.texts("#editor tbody").join("").contains("s3:GetObject"), "{}", drafted.text);
+    assert_eq!(anybody("/shared/public/b.txt"), 403, "nothing is applied yet");
+    let applied = admin.submit(&drafted, address, &[("preset", "custom"), ("draft", &draft)]).await;
+    assert_eq!(applied.location(), address, "{}", applied.text);
+    assert_eq!((anybody("/shared/public/b.txt"), anybody("/shared/folder/a.txt")), (200, 403));
+    assert_eq!((anybody("/shared?list-type=2&prefix=public/"), anybody("/shared?list-type=2")), (200, 403));
+    // A second one stands beside the first.
+    let page = admin.get(address).await;
+    let more = admin.submit(&page, check, &[("do", "open"), ("prefix", "folder/")]).await;
+    let draft = more.form(check)["draft"].clone();
+    assert!(draft.contains("shared/public/*") && draft.contains("shared/folder/*"), "{draft}");
 }
 
 #[actix_rt::test]

@@ -45,24 +45,63 @@ struct Fact {
     right: String,
 }
 
-struct LineRow {
-    kind: &'static str,
-    sign: &'static str,
-    word: &'static str,
-    left: String,
-    right: String,
-    text: String,
+/// A line of one text or both.
+pub struct LineRow {
+    /// Its class: what became of it.
+    pub kind: &'static str,
+    /// The same as a sign.
+    pub sign: &'static str,
+    /// The same in words.
+    pub word: &'static str,
+    /// Its number on the left, if it is there.
+    pub left: String,
+    /// Its number on the right.
+    pub right: String,
+    /// The line.
+    pub text: String,
 }
 
-enum Shown {
+/// What a table of lines shows.
+pub enum Shown {
+    /// A line.
     Line(LineRow),
+    /// How many lines are the same.
     Skipped(String),
 }
 
-struct Difference {
-    rows: Vec<Shown>,
+/// How two texts differ (`object/diff.html`).
+pub struct Difference {
+    /// Lines that differ, and some around them.
+    pub rows: Vec<Shown>,
     /// What is to be said of the text beside that.
-    note: &'static str,
+    pub note: &'static str,
+}
+
+impl Difference {
+    /// Nothing but a note.
+    fn noted(note: &'static str) -> Self {
+        Self { rows: Vec::new(), note }
+    }
+
+    /// Of two texts.
+    pub fn of(t: &crate::console::text::Object, left: &str, right: &str) -> Self {
+        let Some(lines) = diff::compare(left, right) else { return Self::noted(t.compare_text_far) };
+        let (pieces, is_all) = diff::shortened(&lines, LINES_MAX);
+        let number = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
+        let row = |piece| match piece {
+            Piece::Skipped(lines) => Shown::Skipped(count(lines as u64)),
+            Piece::Line(line) => {
+                let (kind, sign, word) = match line.fate {
+                    Fate::Same => ("", "", ""),
+                    Fate::Added => ("added", "+", t.compare_added),
+                    Fate::Removed => ("removed", "\u{2212}", t.compare_removed),
+                };
+                let (left, right) = (number(line.left), number(line.right));
+                Shown::Line(LineRow { kind, sign, word, left, right, text: shown(line.text) })
+            }
+        };
+        Self { rows: pieces.into_iter().map(row).collect(), note: if is_all { "" } else { t.compare_text_cut } }
+    }
 }
 
 #[derive(Template)]
@@ -173,31 +212,14 @@ async fn difference(visit: &Visit, from: &Subject<'_>, to: &Subject<'_>) -> Resu
     if !is_text(from) || !is_text(to) {
         return Ok(None);
     }
-    let noted = |note| Ok(Some(Difference { rows: Vec::new(), note }));
     if from.object.size.max(to.object.size) > TEXT_BYTES_MAX {
-        return noted(t.compare_text_large);
+        return Ok(Some(Difference::noted(t.compare_text_large)));
     }
     let (Some(left), Some(right)) = (text(asker, from).await?, text(asker, to).await?) else { return Ok(None) };
-    if left == right {
-        return noted(t.compare_text_same);
-    }
-    let Some(lines) = diff::compare(&left, &right) else { return noted(t.compare_text_far) };
-    let (pieces, is_all) = diff::shortened(&lines, LINES_MAX);
-    let number = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
-    let row = |piece| match piece {
-        Piece::Skipped(lines) => Shown::Skipped(count(lines as u64)),
-        Piece::Line(line) => {
-            let (kind, sign, word) = match line.fate {
-                Fate::Same => ("", "", ""),
-                Fate::Added => ("added", "+", t.compare_added),
-                Fate::Removed => ("removed", "\u{2212}", t.compare_removed),
-            };
-            let (left, right) = (number(line.left), number(line.right));
-            Shown::Line(LineRow { kind, sign, word, left, right, text: shown(line.text) })
-        }
-    };
-    let note = if is_all { "" } else { t.compare_text_cut };
-    Ok(Some(Difference { rows: pieces.into_iter().map(row).collect(), note }))
+    Ok(Some(match left == right {
+        true => Difference::noted(t.compare_text_same),
+        false => Difference::of(t, &left, &right),
+    }))
 }
 
 async fn text(asker: &crate::within::Asker, subject: &Subject<'_>) -> Result<Option<String>, Failure> {

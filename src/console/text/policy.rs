@@ -21,6 +21,10 @@ texts! { Policy {
     draft_restored = "Your unsaved draft was restored.",
     check = "Check what it would change",
     apply_custom = "Apply custom policy",
+    open = "Let everybody read below a prefix",
+    open_prefix = "Keys that begin with",
+    open_lists = "And list them",
+    open_add = "Add to the draft",
     no_json = "The policy is no JSON:",
     no_preset = "Choose Private, Public or Custom.",
     saved = "The permissions of the bucket were saved.",
@@ -31,6 +35,7 @@ texts! { Policy {
     who = "Who",
     action = "Action",
     resource = "On",
+    differs = "Against the policy in force, line by line",
     truncated = "There is more than was tried at once.",
     in_force = "in force",
 } }
