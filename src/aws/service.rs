@@ -138,7 +138,7 @@ mod tests {
             let signed = signed_for(service);
             let head = head(Method::POST, "/", &[FORM, ("authorization", &signed)]);
             assert_eq!(is_meant(&head), expected, "{service}");
-            assert_eq!(claimed_scope(&head).unwrap().service, service);
+            assert_eq!(claimed_scope(&head).unwrap().service(), service);
         }
         let version_2 = head(Method::POST, "/", &[FORM, ("authorization", "AWS AKID:c2ln")]);
         assert!(!is_meant(&version_2) && claimed_scope(&version_2).is_none());

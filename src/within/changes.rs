@@ -7,7 +7,7 @@ use myfsio_actors::names::{BucketName, ETag, ObjectKey, UploadId, VersionId};
 use myfsio_actors::storage::Bucket;
 use std::sync::Arc;
 
-use super::{Asker, Refusal, Wish, body, collect};
+use super::{Asker, Refusal, Wish, body, collect, content_md5};
 use crate::s3::auth::canonical::encode;
 use crate::s3::xml::XmlWriter;
 use crate::s3::xml::requests::tagging;
@@ -221,8 +221,8 @@ impl Asker {
         let version = place.version.map(|version| version.to_string());
         let mut query = vec![(what, "")];
         query.extend(version.as_deref().map(|version| ("versionId", version)));
-        let length = document.len().to_string();
-        let mut all = vec![("content-length", length.as_str())];
+        let (length, digest) = (document.len().to_string(), content_md5(&document));
+        let mut all = vec![("content-length", length.as_str()), ("content-md5", &digest)];
         all.extend_from_slice(headers);
         let wish = Wish {
             method,

@@ -98,6 +98,11 @@ pub struct Wish<'a> {
     pub payload: Option<Payload>,
 }
 
+/// `Content-MD5` of a document: some are not taken without.
+fn content_md5(document: &str) -> String {
+    STANDARD.encode(Md5::digest(document))
+}
+
 /// A body in memory.
 pub fn body(bytes: impl Into<Bytes>) -> Payload {
     let bytes = bytes.into();
@@ -165,8 +170,7 @@ impl Asker {
         further: &[(&str, &str)],
     ) -> Result<(), Refusal> {
         let length = document.len().to_string();
-        // Some documents are not taken without.
-        let digest = STANDARD.encode(Md5::digest(document));
+        let digest = content_md5(document);
         let mut headers =
             vec![("content-length", length.as_str()), ("content-type", "application/xml"), ("content-md5", &digest)];
         headers.extend_from_slice(further);

@@ -121,7 +121,8 @@ async fn tags_and_locks_of_a_stale_form_change_nothing() {
     let told = node.node.ask("GET", "/locked/note?tagging", &[], b"").text();
     assert!(told.contains("<Value>one</Value>") && !told.contains("two"), "{told}");
     // The first form that goes there is that of the legal hold. What was tagged does not concern it.
-    assert_eq!(admin.submit(&old, lock, &[]).await.status, 303);
+    let held = admin.submit(&old, lock, &[]).await;
+    assert_eq!(held.status, 303, "{}", held.text);
     assert_eq!(admin.submit(&old, lock, &[("hold", "off")]).await.status, 409);
     let held = node.node.ask("GET", "/locked/note?legal-hold", &[], b"").text();
     assert!(held.contains("<Status>ON</Status>"), "{held}");

@@ -164,6 +164,8 @@ async fn the_way_to_a_folder_can_be_typed() {
     // As browsers send it.
     let there = reader.get("/ui/buckets/shared/browse?prefix=folder%2Fa").await;
     assert!(there.texts("tbody th").join(" ").contains("a.txt"), "{}", there.text);
+    let itself = reader.get("/ui/buckets/shared/browse?prefix=folder%2Fa.txt").await;
+    assert!(itself.texts("tbody th").join(" ").contains("a.txt"), "{}", itself.text);
 }
 
 #[actix_rt::test]

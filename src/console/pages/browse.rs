@@ -273,10 +273,12 @@ async fn list(visit: &Visit, asker: &Asker, bucket: &Arc<Bucket>, prefix: &str, 
 }
 
 fn entries(bucket: &Bucket, prefix: &str, order: [(&str, &str); 2], page: ObjectPage) -> Vec<Entry> {
-    let folders = page.common_prefixes.iter().map(|folder| folder_entry(bucket, prefix, order, folder));
-    let objects = page.entries.iter().filter(|entry| entry.key.as_str() != prefix).map(|entry| {
+    // What is typed may end within a name.
+    let within = prefix.rfind('/').and_then(|at| prefix.get(..=at)).unwrap_or_default();
+    let folders = page.common_prefixes.iter().map(|folder| folder_entry(bucket, within, order, folder));
+    let objects = page.entries.iter().filter(|entry| entry.key.as_str() != within).map(|entry| {
         let (key, object) = (entry.key.as_str(), &entry.object);
-        object_entry(bucket, prefix, key, object.size, object.stamp)
+        object_entry(bucket, within, key, object.size, object.stamp)
     });
     folders.chain(objects).collect()
 }
