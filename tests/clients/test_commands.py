@@ -9,6 +9,7 @@ import time
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 import node as nodes
@@ -109,8 +110,9 @@ def test_users(node, runs):
 @pytest.mark.parametrize("runs", [False, True])
 def test_the_last_administrator_stays_unless_forced(node, runs):
     node.start()
+    # The first key is shorter than botocore takes ids of keys to be.
     iam = boto3.client("iam", endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id=nodes.ACCESS,
-                       aws_secret_access_key=nodes.SECRET)
+                       aws_secret_access_key=nodes.SECRET, config=Config(parameter_validation=False))
     own = iam.list_access_keys()["AccessKeyMetadata"][0]["AccessKeyId"]
     with pytest.raises(ClientError) as refusal:
         iam.update_access_key(AccessKeyId=own, Status="Inactive")
