@@ -32,7 +32,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 const MIB: usize = 1 << 20;
 
 fn scope() -> Scope {
-    Scope { date: "20130524".to_owned(), region: "us-east-1".to_owned(), service: "s3".to_owned() }
+    Scope::new("20130524", "us-east-1", "s3")
 }
 
 /// One access key, always at hand.
@@ -95,7 +95,7 @@ pub fn signatures(criterion: &mut Criterion) {
     let mut by_header =
         headers(&[("host", "localhost:5000"), ("x-amz-date", DATE), ("x-amz-content-sha256", "UNSIGNED-PAYLOAD")]);
     let names = ["host", "x-amz-content-sha256", "x-amz-date"].map(str::to_owned).to_vec();
-    let signed = Signed { headers: names, payload: "UNSIGNED-PAYLOAD".to_owned(), leave_out: None };
+    let signed = Signed { headers: names, payload: "UNSIGNED-PAYLOAD".into(), leave_out: None };
     let text = format!(
         "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={}, Signature={}",
         signed.headers.join(";"),
@@ -111,7 +111,7 @@ pub fn signatures(criterion: &mut Criterion) {
     );
     let in_query = Signed {
         headers: vec!["host".to_owned()],
-        payload: "UNSIGNED-PAYLOAD".to_owned(),
+        payload: "UNSIGNED-PAYLOAD".into(),
         leave_out: Some("X-Amz-Signature"),
     };
     let presigned = format!("{unsigned}&X-Amz-Signature={}", signature(&head(&plain, &unsigned), &in_query));

@@ -78,6 +78,9 @@ fn orders(all: &[Sent]) -> Vec<Vec<Sent>> {
     found
 }
 
+/// What is sent, and who has the place in the end: its id, and whether it is an object.
+type Story<'a> = (&'a [Sent], Option<(u64, bool)>);
+
 #[actix::test]
 async fn the_greater_id_has_the_place_whatever_comes_first() {
     use Sent::{Delete, Marker, Object};
@@ -86,8 +89,7 @@ async fn the_greater_id_has_the_place_whatever_comes_first() {
     let enable = ConfigureBucket { bucket: Arc::clone(&there), change: BucketChange::Versioning(Versioning::Enabled) };
     node.client.configure_bucket(enable).await.unwrap();
     let there = node.client.bucket(&there.name).unwrap();
-    // What is sent, and who has the place in the end: its id, and whether it is an object.
-    let stories: [(&[Sent], Option<(u64, bool)>); 8] = [
+    let stories: [Story<'_>; 8] = [
         (&[Object(5), Marker(9)], Some((9, false))),
         (&[Object(9), Marker(5)], Some((9, true))),
         (&[Marker(5), Marker(9)], Some((9, false))),
