@@ -64,6 +64,11 @@ impl When {
         Self::of_seconds(stamp.seconds())
     }
 
+    /// A time as RFC 3339 writes it, in words; what is none stays as it is.
+    pub fn legible(text: &str) -> String {
+        Stamp::parse_rfc3339(text).map_or_else(|| legible(text), |stamp| Self::of(stamp).text)
+    }
+
     /// Of seconds since 1970, before the year 10000.
     pub fn of_seconds(seconds: u64) -> Self {
         let time = i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());

@@ -97,6 +97,7 @@ texts! { Iam {
     reason_list = "Access control list",
     reason_repair = "May always mend the bucket's policy",
     reason_none = "No policy allows it",
+    reason_administrators = "Only administrators of the node may",
     reason_foreign = "Another account's bucket, whose policy does not allow it",
     problem = "The file of users has a mistake; the last good state stays in force.",
 } }

@@ -24,6 +24,7 @@ texts! { Jobs {
     of_total = "Found at the start",
     not_done = "Failed",
     skipped = "Left as it was",
+    object = "object",
     objects = "objects",
     at_least = "at least",
     resumed = "It went on after a restart of the node:",

@@ -165,6 +165,7 @@ fn reason(visit: &Visit, reason: &str) -> String {
         "policy_repair" => words.reason_repair,
         "no_statement_allows" | "no_identity_policy_allows" => words.reason_none,
         "no_bucket_policy_allows" => words.reason_foreign,
+        "administrators_only" => words.reason_administrators,
         _ => return reason.replace('_', " "),
     };
     known.to_owned()

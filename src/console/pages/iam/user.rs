@@ -13,7 +13,7 @@ use crate::console::notice::Notice;
 use crate::console::pages::groups::told::{Choice, name_of, offered, policy_page};
 use crate::console::pages::properties::mark;
 use crate::console::route::Outcome;
-use crate::console::units::legible;
+use crate::console::units::{When, legible};
 use crate::console::visit::{Visit, read, render_with};
 
 /// What rules of the short form allow.
@@ -153,8 +153,8 @@ fn key_row(visit: &Visit, key: &super::told::Key, own: &impl Fn(&str) -> String)
         enabled: key.enabled,
         status: word,
         tone,
-        created: key.created_at.clone().unwrap_or_default(),
-        expires: key.expires_at.clone().unwrap_or_else(|| visit.t.iam.never.to_owned()),
+        created: key.created_at.as_deref().map(When::legible).unwrap_or_default(),
+        expires: key.expires_at.as_deref().map_or_else(|| visit.t.iam.never.to_owned(), When::legible),
         used: Used::of(visit, key.last_used.iter()),
         expires_day: day(key.expires_at.as_deref()),
         rotate: own("rotate"),

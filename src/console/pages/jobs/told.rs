@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::console::links;
 use crate::console::text::Jobs;
-use crate::console::units::{When, bytes, count, legible, percent};
+use crate::console::units::{When, bytes, count, counted, legible, percent};
 use crate::console::visit::Visit;
 
 /// A job.
@@ -69,7 +69,8 @@ impl Count {
     /// In words.
     pub fn words(self, words: &Jobs) -> String {
         let at_least = if self.is_partial { words.at_least } else { "" };
-        format!("{at_least} {} {}, {}", count(self.objects), words.objects, bytes(self.bytes)).trim().to_owned()
+        let objects = counted(self.objects, words.object, words.objects);
+        format!("{at_least} {objects}, {}", bytes(self.bytes)).trim().to_owned()
     }
 }
 
@@ -158,7 +159,7 @@ pub fn row(visit: &Visit, job: &Told) -> Row {
         ended: job.ended_at.as_deref().and_then(when),
         is_over,
         percent: known.map(|total| percent(settled, total.objects).min(100)),
-        done: format!("{} {}, {}", count(job.done), words.objects, bytes(job.bytes)),
+        done: format!("{}, {}", counted(job.done, words.object, words.objects), bytes(job.bytes)),
         total: job.total.map(|total| total.words(words)).unwrap_or_default(),
         failed: count(job.failed),
         has_failed: job.failed > 0,
