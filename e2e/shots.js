@@ -71,6 +71,9 @@ const { user_id: user } = await post("/_myfsio/iam/users", { display_name: "Ann"
 const cors = "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>";
 await put("/photos?cors", cors, { "content-md5": createHash("md5").update(cors).digest("base64") });
 
+await put("/locked", undefined, { "x-amz-bucket-object-lock-enabled": "true" });
+await put("/locked/contract.txt", "signed", { "content-md5": createHash("md5").update("signed").digest("base64"), "x-amz-object-lock-legal-hold": "ON" });
+
 await post("/_myfsio/scrub", {});
 
 const screens = {
@@ -91,6 +94,9 @@ const screens = {
   transfer: "/ui/transfer",
   user: `/ui/iam/${user}`,
   permissions: `/ui/iam/${user}/permissions`,
+  create: "/ui/buckets/create",
+  locked: "/ui/buckets/locked/object?key=contract.txt",
+  backups: "/ui/backups",
   policy: "/ui/buckets/website/policy",
   lifecycle: "/ui/buckets/photos/lifecycle",
   uploads: "/ui/buckets/photos/uploads",
