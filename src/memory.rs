@@ -3,6 +3,9 @@
 //! Of glibc's allocator the node wanted two things that exclude each other. With an arena for each thread it held twice the memory
 //! that was in use, since pages of the index's cache are taken by the thread that misses one and given back by whichever
 //! evicts it; with one arena for all, small requests took twice the time waiting for each other (docs/decisions.md).
+//!
+//! Huge pages are off (the feature `no_thp` of libmimalloc-sys): of each 2 MiB that the allocator once touched the kernel held all,
+//! which was half of the node's memory and made nothing faster (docs/benchmarks.md).
 
 /// Milliseconds after which memory that is free goes back to the system. By default these are 1000, and what listings or large
 /// bodies left in threads that rest is then still there when others need theirs (docs/benchmarks.md).

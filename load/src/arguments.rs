@@ -46,7 +46,7 @@ pub struct EndpointArguments {
     /// http://host:port of an endpoint; the first is the one that ratios are of
     #[arg(long)]
     pub url: Vec<String>,
-    /// An endpoint with what is its own: name=…,url=…,key=…,secret=…,region=…,bucket=…,pid=…,unsigned
+    /// An endpoint with what is its own: name=…,url=…,key=…,secret=…,region=…,bucket=…,pid=…,header,unsigned
     #[arg(long, value_name = "FIELDS")]
     pub endpoint: Vec<String>,
     /// Access key id [default: AWS_ACCESS_KEY_ID, else localadmin]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use time::OffsetDateTime;
 
 use crate::process::Process;
-use crate::sign::{Credentials, EXPIRES_SECONDS, Signer, encode_path};
+use crate::sign::{Credentials, EXPIRES_SECONDS, Place, Signer, encode_path};
 
 /// An endpoint as it is named on the command line.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Endpoint {
     pub authority: String,
     /// Who signs; `None` for a server that takes requests from anyone.
     pub credentials: Option<Credentials>,
+    /// Where their signatures stand.
+    pub place: Place,
     /// The server's process, if it runs on this machine.
     pub process: Option<Process>,
     /// Its bucket, if it is not that of the run.
@@ -33,11 +35,12 @@ pub struct Defaults {
 }
 
 impl Endpoint {
-    /// Parses `name=…,url=…,key=…,secret=…,region=…,bucket=…,pid=…,unsigned`, of which only `url` is needed. Errs with
+    /// Parses `name=…,url=…,key=…,secret=…,region=…,bucket=…,pid=…,header,unsigned`, of which only `url` is needed. Errs with
     /// what is wrong.
     pub fn parse(text: &str, defaults: &Defaults) -> Result<Self, String> {
         let mut credentials = defaults.credentials.clone();
         let (mut name, mut url, mut bucket, mut process, mut signed) = (None, None, None, defaults.process, true);
+        let mut place = Place::Query;
         for field in text.split(',') {
             match field.split_once('=') {
                 Some(("name", value)) => name = Some(value.to_owned()),
@@ -47,14 +50,15 @@ impl Endpoint {
                 Some(("region", value)) => credentials.region = value.to_owned(),
                 Some(("bucket", value)) => bucket = Some(value.to_owned()),
                 Some(("pid", value)) => process = Some(Process { pid: number(value)? }),
+                None if field == "header" => place = Place::Header,
                 None if field == "unsigned" => signed = false,
-                _ => return Err(format!("`{field}`: name, url, key, secret, region, bucket, pid or unsigned")),
+                _ => return Err(format!("`{field}`: name, url, key, secret, region, bucket, pid, header or unsigned")),
             }
         }
         let url = url.ok_or("an endpoint needs a url")?;
         let authority = authority(url)?;
         let name = name.unwrap_or_else(|| authority.clone());
-        Ok(Self { name, authority, credentials: signed.then_some(credentials), process, bucket })
+        Ok(Self { name, authority, credentials: signed.then_some(credentials), place, process, bucket })
     }
 }
 
@@ -97,7 +101,8 @@ impl Site {
         };
         let address = named.to_socket_addrs().map_err(no_address)?.next();
         let address = address.ok_or_else(|| format!("{authority} has no address"))?;
-        let signer = endpoint.credentials.as_ref().map(|who| Signer::new(who, authority, now, EXPIRES_SECONDS));
+        let signer =
+            endpoint.credentials.as_ref().map(|who| Signer::new(who, endpoint.place, authority, now, EXPIRES_SECONDS));
         let host_line = format!(" HTTP/1.1\r\nHost: {authority}\r\n");
         let bucket = endpoint.bucket.clone().unwrap_or_else(|| bucket.to_owned());
         Ok(Self { endpoint, address, bucket, signer, host_line })
@@ -110,16 +115,14 @@ impl Site {
 
     /// Appends the head of a request. `query` is canonical; `length` is there for a request that has a body.
     pub fn write_request(&self, out: &mut Vec<u8>, method: &str, path: &str, query: &str, length: Option<u64>) {
-        out.extend_from_slice(method.as_bytes());
-        out.push(b' ');
         match &self.signer {
-            Some(signer) => signer.write_target(out, method, path, query),
+            Some(signer) => signer.write_head(out, method, path, query, &self.host_line),
             None => {
                 let separator = if query.is_empty() { "" } else { "?" };
-                [path, separator, query].iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+                let parts = [method, " ", path, separator, query, &self.host_line];
+                parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
             }
         }
-        out.extend_from_slice(self.host_line.as_bytes());
         if let Some(length) = length {
             out.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
         }
@@ -160,6 +163,8 @@ pub mod tests {
         );
         assert_eq!((endpoint.name.as_str(), endpoint.bucket.as_deref()), ("peer", Some("other")));
         assert_eq!(endpoint.process.unwrap().pid, 42);
+        assert_eq!(endpoint.place, Place::Query);
+        assert_eq!(parse("url=http://host,header").unwrap().place, Place::Header);
         assert!(parse("url=http://host,unsigned").unwrap().credentials.is_none());
     }
 

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::connection::{Connection, Failure, Payload, Wanted};
 use crate::process::Process;
-use crate::sign::Credentials;
+use crate::sign::{Credentials, Place};
 use crate::site::{Endpoint, Site};
 
 /// How long a server may take to start or to stop.
@@ -166,7 +166,7 @@ impl Server {
 
     fn site_of(&self, name: &str, credentials: Option<Credentials>, bucket: &str) -> Result<Arc<Site>, String> {
         let (authority, process) = (self.address().to_string(), Some(self.process()));
-        let endpoint = Endpoint { name: name.to_owned(), authority, credentials, process, bucket: None };
+        let endpoint = Endpoint { name: name.to_owned(), authority, credentials, place: Place::Query, process, bucket: None };
         Site::new(endpoint, bucket, OffsetDateTime::now_utc()).map(Arc::new)
     }
 }
