@@ -275,6 +275,7 @@ pub fn completion(bucket: &Arc<Bucket>, upload: &Upload, parts: Vec<CompletedPar
         expected_checksum: None,
         conditions: WriteConditions::default(),
         replica: None,
+        whole: None,
     }
 }
 
