@@ -546,6 +546,7 @@ impl Peer for MemoryPeer {
                 rights,
                 version: "memory".to_owned(),
                 together: it.together,
+                whole: false,
                 problem: it.problem.map(str::to_owned),
                 is_hidden: false,
             })
