@@ -31,7 +31,9 @@ pub(super) async fn put(peer: &HttpPeer, to: &Destination, object: &Outgoing) ->
         None => Taker::Service,
         Some(_) => Taker::Node { takes_whole: to.takes_whole() },
     };
-    let kind = match cut::goes(object.object.size, tells_md5(&object.object), taker) {
+    // One of whose parts nothing is known any more has an ETag of parts all the same.
+    let tells_md5 = object.object.etag.parts.is_none() && tells_md5(&object.object);
+    let kind = match cut::goes(object.object.size, tells_md5, taker) {
         Goes::AtOnce => return put_single(peer, to, object).await,
         Goes::AsParts => Kind::Cut,
         Goes::Whole => Kind::Whole,
