@@ -1,8 +1,9 @@
-//! An object that was written by a single request and is sent to another service in parts: how it is cut, and what shows that the parts
-//! are its bytes.
+//! An object that was written by a single request and is sent in parts, so that it goes on where the link broke off: whether, how it is
+//! cut, and what shows that the parts are its bytes.
 //!
-//! Its ETag there is one of parts, so it tells nothing of the whole. Instead each part is compared by its own ETag, and all of them by
-//! the CRC-64/NVME that every object has: combined from those of the parts, which are remembered with the upload.
+//! At another service its ETag is one of parts, so it tells nothing of the whole. A node takes the ETag that it had, and cannot check that.
+//! So each part is compared by its own ETag, and all of them by the CRC-64/NVME that every object has: combined from those of the parts,
+//! which are remembered with the upload, and at a node once more from those of the parts that it has.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +16,38 @@ use myfsio_actors::storage::ObjectPart;
 use super::content::Pieces;
 
 const MIB: u64 = 1024 * 1024;
+
+/// What such an object is sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taker {
+    /// Another service.
+    Service,
+    /// A node; whether what was cut can be there what it was before.
+    Node { takes_whole: bool },
+}
+
+/// How such an object is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goes {
+    /// By a single request.
+    AtOnce,
+    /// In parts, and is an object of parts there.
+    AsParts,
+    /// In parts, and is there what it was before.
+    Whole,
+}
+
+/// How an object of so many bytes is sent; `tells_md5` whether its ETag is their MD5. Where it is not, a node that does not encrypt has to
+/// find out the MD5 itself, which takes all bytes in a row.
+pub(super) fn goes(size: u64, tells_md5: bool, to: Taker) -> Goes {
+    match to {
+        _ if size <= SINGLE_BYTES_MAX => Goes::AtOnce,
+        Taker::Service => Goes::AsParts,
+        Taker::Node { takes_whole: true } if tells_md5 => Goes::Whole,
+        Taker::Node { .. } => Goes::AtOnce,
+    }
+}
+
 /// Largest such object that goes by a single request, in bytes. What is larger goes on where the link broke off, and no service takes more
 /// than 5 GiB at once (S3 User Guide, "Amazon S3 multipart upload limits").
 pub(super) const SINGLE_BYTES_MAX: u64 = 64 * MIB;
@@ -75,6 +108,23 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
+
+    #[test]
+    fn what_one_request_wrote_is_cut_where_that_shows_nowhere() {
+        let (small, large) = (SINGLE_BYTES_MAX, SINGLE_BYTES_MAX + 1);
+        let node = |takes_whole| Taker::Node { takes_whole };
+        for (size, tells_md5, to, expected) in [
+            (small, true, Taker::Service, Goes::AtOnce),
+            (small, true, node(true), Goes::AtOnce),
+            (large, true, Taker::Service, Goes::AsParts),
+            (large, false, Taker::Service, Goes::AsParts),
+            (large, true, node(true), Goes::Whole),
+            (large, false, node(true), Goes::AtOnce),
+            (large, true, node(false), Goes::AtOnce),
+        ] {
+            assert_eq!(goes(size, tells_md5, to), expected, "{size} {tells_md5} {to:?}");
+        }
+    }
 
     #[test]
     fn parts_are_as_many_as_may_be_and_leave_nothing_out() {

@@ -32,6 +32,9 @@ pub struct Answer {
     /// Whether it takes small objects together ([`super::together`]); earlier versions do not say.
     #[serde(default)]
     pub together: bool,
+    /// Whether an upload can be completed as an object of a single request ([`crate::s3::replica::ETAG`]); earlier versions do not say.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// What a node says of a bucket.
@@ -134,6 +137,7 @@ fn of_node(answer: Answer) -> Result<Handshake, Failure> {
         rights: PeerRights { read, write, delete, replicate },
         version: format!("MyFSIO {}", answer.version),
         together: answer.together,
+        whole: answer.whole,
         problem: None,
         is_hidden: false,
     })
@@ -199,4 +203,20 @@ async fn bucket_of(client: &S3Client, remote: &Remote, bucket: &str) -> Result<P
         Err(_) => false,
     };
     Ok(PeerBucket { versioning: versioning(versions.as_deref().unwrap_or_default()), object_lock: lock })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_node_does_not_say_it_does_not_do() {
+        let told = r#"{"node_id": "00000000000000ab", "time": 7, "version": "0.1.0", "bucket": null,
+                       "rights": {"read": true, "write": true, "delete": true, "replicate": true}}"#;
+        let earlier = of_node(serde_json::from_str(told).unwrap()).unwrap();
+        assert!(earlier.takes_replicas() && !earlier.together && !earlier.whole);
+        let now = told.replacen('{', r#"{"together": true, "whole": true, "#, 1);
+        let now = of_node(serde_json::from_str(&now).unwrap()).unwrap();
+        assert!(now.together && now.whole);
+    }
 }

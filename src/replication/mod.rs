@@ -9,6 +9,7 @@ mod content;
 mod cut;
 mod fetch;
 pub mod handshake;
+mod multipart;
 mod object;
 mod peer;
 mod sign;

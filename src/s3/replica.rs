@@ -2,13 +2,13 @@
 //!
 //! Only headers that are signed count. Origin, clock and what was seen keep a change from going round in circles, and need no more
 //! than the request itself, as they do no more: where versions are kept, the change is a version of this node. To choose version ids,
-//! also that of the null version, and times takes `s3:ReplicateObject`, `s3:ReplicateTags` or `s3:ReplicateDelete`. None of these takes
-//! off a lock: that takes what it takes from everybody.
+//! also that of the null version, and times, or to say what an object was before it was cut to be sent, takes `s3:ReplicateObject`,
+//! `s3:ReplicateTags` or `s3:ReplicateDelete`. None of these takes off a lock: that takes what it takes from everybody.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::HeaderMap;
-use myfsio_actors::names::{Change, NodeId, ObjectKey, Seen, Stamp, VersionId};
-use myfsio_actors::storage::{Applied, Bucket, ChangeBeside, Permits, Replica};
+use myfsio_actors::names::{Change, Checksum, ChecksumAlgorithm, ETag, NodeId, ObjectKey, Seen, Stamp, VersionId};
+use myfsio_actors::storage::{Applied, Bucket, ChangeBeside, Permits, Replica, Whole};
 
 use super::authorize::Further;
 use super::context::Call;
@@ -31,7 +31,12 @@ pub const LAST_MODIFIED: &str = "x-myfsio-last-modified";
 pub const TAGS_CHANGE: &str = "x-myfsio-tags-change";
 /// The last change of its retention or legal hold.
 pub const LOCK_CHANGE: &str = "x-myfsio-lock-change";
-/// All headers that say something of a change.
+/// With the request that completes an upload: the ETag of an object that was written by a single request and cut to be sent. It counts as
+/// such an object here, too.
+pub const ETAG: &str = "x-myfsio-etag";
+/// The checksum that its writer chose: `<algorithm>=<base64>`.
+pub const CHECKSUM: &str = "x-myfsio-checksum";
+/// All headers that say something of a change, whatever it is.
 pub const HEADERS: [&str; 8] = [ORIGIN, CLOCK, SEEN, SENDER, VERSION_ID, LAST_MODIFIED, TAGS_CHANGE, LOCK_CHANGE];
 /// What became of it, in the answer.
 pub const APPLIED: &str = "x-myfsio-applied";
@@ -78,6 +83,8 @@ pub struct Received {
     pub replica: Replica,
     /// Whether the caller has the permission to replicate: then what goes with the object was permitted where it was written.
     pub may_replicate: bool,
+    /// What the object is where it comes from, if it was cut to be sent.
+    pub whole: Option<Whole>,
 }
 
 impl Received {
@@ -100,12 +107,14 @@ impl Received {
 /// Reads the headers of a request that changes an object, if they say that another node made the change. Errs: InvalidArgument;
 /// AccessDenied for what only replication may.
 pub fn received(call: &Call, bucket: &Bucket, key: &ObjectKey, does: Does) -> Result<Option<Received>, S3Error> {
-    let Some(mut replica) = parse(&call.headers, &call.auth.signed_headers, call.received)? else { return Ok(None) };
+    let (headers, signed) = (&call.headers, &call.auth.signed_headers);
+    let Some(mut replica) = parse(headers, signed, call.received)? else { return Ok(None) };
+    let whole = parse_whole(headers, signed)?;
     let version = call.version()?;
     if let Some(version) = version {
         refuse_ahead("versionId", version, latest(call.received, AHEAD_NANOS_MAX))?;
     }
-    let may_replicate = chooses(&replica);
+    let may_replicate = chooses(&replica) || whole.is_some();
     if may_replicate {
         call.authorize(does.action(), bucket, Some(key.as_str()))?;
     }
@@ -120,7 +129,7 @@ pub fn received(call: &Call, bucket: &Bucket, key: &ObjectKey, does: Does) -> Re
         replica.permits.bypasses_governance = may_replicate && may("s3:BypassGovernanceRetention");
         replica.permits.lifts_hold = may("s3:PutObjectLegalHold");
     }
-    Ok(Some(Received { replica, may_replicate }))
+    Ok(Some(Received { replica, may_replicate, whole }))
 }
 
 /// Whether a request says that another node made its change, whoever sends it.
@@ -195,6 +204,28 @@ pub fn parse(headers: &HeaderMap, signed: &[String], now: Stamp) -> Result<Optio
         return Err(malformed(SEEN, &replica.seen.to_string(), "A change is later than what it has seen."));
     }
     Ok(Some(replica))
+}
+
+/// Reads what is told of an object that was cut to be sent; none when nobody has signed that. Errs: InvalidArgument.
+pub fn parse_whole(headers: &HeaderMap, signed: &[String]) -> Result<Option<Whole>, S3Error> {
+    let fields = Fields { headers, signed };
+    let Some(text) = fields.text(ETAG)? else { return Ok(None) };
+    let etag = ETag::parse(text).ok().filter(|etag| etag.parts.is_none());
+    let etag = etag.ok_or_else(|| malformed(ETAG, text, "It is no ETag of an object that one request wrote."))?;
+    let checksum = |text: &str| {
+        let (name, value) = text.split_once('=')?;
+        let algorithm = ChecksumAlgorithm::parse(name).filter(|it| *it != ChecksumAlgorithm::Crc64Nvme)?;
+        Checksum::parse_base64(algorithm, value)
+    };
+    let unreadable = |text| malformed(CHECKSUM, text, "The header is not well formed.");
+    let checksum = fields.text(CHECKSUM)?.map(|text| checksum(text).ok_or_else(|| unreadable(text))).transpose()?;
+    Ok(Some(Whole { md5: etag.md5, checksum }))
+}
+
+/// The headers by which an object that was cut is told.
+pub fn describe_whole(whole: &Whole) -> Vec<(&'static str, String)> {
+    let checksum = whole.checksum.map(|sum| (CHECKSUM, format!("{}={sum}", sum.algorithm().name())));
+    [(ETAG, ETag::single(whole.md5).to_string())].into_iter().chain(checksum).collect()
 }
 
 fn latest(now: Stamp, ahead: u64) -> u64 {
@@ -345,6 +376,34 @@ mod tests {
             assert_eq!(read(headers), Err(ErrorCode::InvalidArgument), "{headers:?}");
         }
         assert_eq!(read(&[(CLOCK, "x")]), Ok(None), "without an origin nobody looks at it");
+    }
+
+    #[test]
+    fn what_was_cut_is_told_and_read() {
+        let sum = |algorithm, size| Checksum::from_bytes(algorithm, &vec![7; size]);
+        for checksum in [None, sum(ChecksumAlgorithm::Sha256, 32), sum(ChecksumAlgorithm::Crc32c, 4)] {
+            let whole = Whole { md5: [9; 16], checksum };
+            let (headers, signed) = map(&describe_whole(&whole));
+            assert_eq!(parse_whole(&headers, &signed).unwrap(), Some(whole));
+            assert_eq!(parse_whole(&headers, &[]).unwrap(), None, "nobody has signed it");
+        }
+        let digits = "0".repeat(32);
+        let parts = format!("{digits}-2");
+        for headers in [
+            &[(ETAG, "")][..],
+            &[(ETAG, "x")],
+            &[(ETAG, &parts)],
+            &[(ETAG, &digits), (ETAG, &digits)],
+            &[(ETAG, &digits), (CHECKSUM, "")],
+            &[(ETAG, &digits), (CHECKSUM, "CRC32")],
+            &[(ETAG, &digits), (CHECKSUM, "CRC32=AA==")],
+            &[(ETAG, &digits), (CHECKSUM, "CRC64NVME=AAAAAAAAAAA=")],
+        ] {
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            let (map, signed) = map(&headers);
+            let refused = parse_whole(&map, &signed).map_err(|error| error.code());
+            assert_eq!(refused, Err(ErrorCode::InvalidArgument), "{headers:?}");
+        }
     }
 
     prop_compose! {

@@ -284,6 +284,7 @@ async fn written_anew_an_object_has_another_data_key_and_the_same_content() {
         expected_checksum: None,
         conditions: WriteConditions::default(),
         replica: None,
+        whole: None,
     };
     node.storage.complete_upload(complete).await.unwrap();
     let (_, assembled) = node.get(&there, "parts", None).await;

@@ -47,9 +47,9 @@ pub enum ComparisonState {
 pub enum DifferenceKind {
     /// The target has it not.
     Missing,
-    /// The target has something else there, or something that is deleted here.
+    /// The target has something else there, or something whose deletion here is replicated.
     Different,
-    /// Only the target has it.
+    /// Only the target has it, of what the rules are about.
     Extra,
 }
 
@@ -260,21 +260,46 @@ impl Comparer {
             found.note(kind, slot.key.as_str(), version_id);
             to_queue.push(slot);
         }
+        drop(found);
         for extra in left {
-            // What was deleted here has still a slot to tell so.
-            let told = ours
-                .slots
-                .iter()
-                .find(|slot| !by_version || slot.version == Slot::of(&slot.key, extra.version_id).version);
-            match told {
-                Some(slot) => {
-                    found.note(DifferenceKind::Different, &extra.key, extra.version_id);
-                    to_queue.push(slot.clone());
-                }
-                None => found.note(DifferenceKind::Extra, &extra.key, extra.version_id),
-            }
+            let deleted = self.deleted(by_version, ours, extra)?;
+            let kind = deleted.as_ref().map_or(DifferenceKind::Extra, |_| DifferenceKind::Different);
+            self.job.found.lock().note(kind, &extra.key, extra.version_id);
+            to_queue.extend(deleted);
         }
         Ok(())
+    }
+
+    /// The slot that tells that something of the target was deleted here, if the target is to be told so. What is here and no rule means
+    /// says nothing of what the target has.
+    fn deleted(&self, by_version: bool, ours: &Ours, extra: &PeerEntry) -> Result<Option<Slot>, StorageError> {
+        let Some(key) = &ours.key else { return Ok(None) };
+        if !by_version && self.source.current(&self.bucket, key)?.is_some() {
+            return Ok(None);
+        }
+        let version = Slot::of(key, extra.version_id).version;
+        for slot in ours.slots.iter().filter(|slot| !by_version || slot.version == version) {
+            if self.tells_delete(by_version, slot)? {
+                return Ok(Some(slot.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a slot is deleted in a way that is replicated.
+    fn tells_delete(&self, by_version: bool, slot: &Slot) -> Result<bool, StorageError> {
+        let key = slot.key.as_str();
+        let matches = |change| self.rules.matches(key, change);
+        Ok(match self.source.state(&self.bucket, slot)? {
+            SlotState::Object(_) | SlotState::Gone => false,
+            SlotState::Marker { modified, .. } => {
+                self.rules.means(key, None, modified) && matches(ReplicatedChange::Delete)
+            }
+            SlotState::Deleted { version_id, .. } => match by_version && version_id != VersionId::Null {
+                true => matches(ReplicatedChange::DeleteVersion),
+                false => matches(ReplicatedChange::Delete),
+            },
+        })
     }
 
     /// What should be there of a key.

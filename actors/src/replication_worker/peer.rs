@@ -69,6 +69,11 @@ impl Destination {
         self.terms.as_ref().is_some_and(|terms| terms.takes_replicas())
     }
 
+    /// Whether an object that was cut to be sent can be there what it was before.
+    pub fn takes_whole(&self) -> bool {
+        self.takes_replicas() && self.terms.as_ref().is_some_and(|terms| terms.whole)
+    }
+
     /// The node that is there, if it is one.
     pub fn node(&self) -> Option<NodeId> {
         self.terms.as_ref().and_then(|terms| terms.node).map(|node| node.id)
@@ -88,6 +93,8 @@ pub struct Handshake {
     pub version: String,
     /// Whether it takes small objects together.
     pub together: bool,
+    /// Whether it is a node at which an object that was cut to be sent can be what it was before.
+    pub whole: bool,
     /// What is wrong, such as refused credentials; none while nothing is.
     pub problem: Option<String>,
     /// Whether it is a node whose own routes something keeps from us: then it is not known what may be done there beyond the S3 API.

@@ -275,7 +275,9 @@ impl Explaining<'_> {
             let told = |found: &[segments::Segment]| found.iter().map(|s| (s.part, s.size)).collect::<Vec<_>>();
             match found {
                 Err(error) => return Ok(verdict(FileState::Damaged, &error.to_string())),
-                Ok(found) if !segments::are_of(row, &found) || (row.parts.is_some() && told(&found) != wanted) => {
+                Ok(found)
+                    if !segments::are_of(row, &found) || (row.listed_parts().is_some() && told(&found) != wanted) =>
+                {
                     let detail = "the heads of its segments are not those of the object";
                     return Ok(verdict(FileState::Damaged, detail));
                 }
@@ -325,7 +327,7 @@ fn describe(encryption: &Encryption, row: &ObjectRow, parts: &[ObjectPart]) -> S
         offset += segment.stored_size;
         segment
     };
-    let segments = if row.parts.is_some() { told.as_slice() } else { &whole };
+    let segments = if row.listed_parts().is_some() { told.as_slice() } else { &whole };
     StoredEncryption {
         algorithm: "AES-256-GCM",
         method: wrapping_key.method(),

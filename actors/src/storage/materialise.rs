@@ -6,37 +6,27 @@
 //! INVARIANT: steps may be carried out again after a crash, from any point. Rows and, for staged files, names and times tell
 //! what was done before; the bytes of a body from the journal are always written again.
 
+mod folders;
+mod follow;
 mod left;
 mod versions;
 
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+pub(super) use follow::run;
 pub(super) use left::is_left;
 
 use super::StorageError;
-use super::committer::CommittedBatch;
 use super::disk::{Disk, DiskFile, FileStamp, STAGING_FOLDER, is_absent, is_blocked, is_forbidden};
-use super::engine::Shared;
 use super::index::RowChange;
 use super::keys;
 use super::overlay::Rows;
-use super::plan::Relocate;
 use super::rows::{self, FileTag, Location, ObjectRow};
-use super::steps::{Place, Source, Step, config_path, is_plain_path, staged_path, system_folder, trash_path};
+use super::steps::{Place, Source, Step, is_plain_path, staged_path};
 use super::tags;
-use crate::names::{BucketId, BucketName, Stamp};
-
-/// Pause before work is tried again that the file system refused (full, or failing).
-const RETRY: Duration = Duration::from_secs(1);
-/// Pause before it is tried again to remove files that may not be removed.
-const LEFT_RETRY: Duration = Duration::from_secs(60);
-/// Batches after which it is tried even if there is no pause between them.
-const LEFT_BATCHES: usize = 4096;
+use crate::names::{BucketId, Stamp};
 
 /// Carries out steps on files.
 pub(super) struct Materialiser<'a> {
@@ -113,44 +103,6 @@ impl Materialiser<'_> {
         Ok(Outcome::Done)
     }
 
-    fn make_bucket(&self, name: &str, changes: &[RowChange]) -> Result<(), StorageError> {
-        match self.disk.make_folders(Path::new(name)) {
-            // Another file system is mounted there, or it is no folder: its objects go to overflow.
-            Err(e) if is_blocked(&e) && !is_forbidden(&e) => {
-                tracing::warn!(bucket = name, error = %e, "something else stands where the folder of a bucket belongs");
-                return Ok(());
-            }
-            other => io_at("make", name, other)?,
-        }
-        let row = changes.iter().find(|(key, _)| rows::bucket_name(key).is_ok_and(|bucket| bucket.as_str() == name));
-        if let Some((_, Some(row))) = row {
-            io_at("open", name, self.disk.open_folder_file(Path::new(name)))?.set_tag(row);
-        }
-        Ok(())
-    }
-
-    /// Leaves what is configured of a bucket in a file of its own, and its row with its folder: `reindex` reads them.
-    fn describe_bucket(&self, id: BucketId, name: &str, config: Option<&[u8]>) -> Result<(), StorageError> {
-        let path = config_path(id);
-        match config {
-            Some(config) => {
-                let staged = Path::new(STAGING_FOLDER).join("next");
-                let file = io_at("create", &staged, self.disk.create(&staged))?;
-                io_at("write", &staged, file.write_all_at(config, 0))?;
-                io_at("put in place", &path, self.put_in_place(&staged, &path))?;
-            }
-            None => match self.disk.remove_file(&path) {
-                Err(e) if is_absent(&e) => {}
-                other => io_at("remove", &path, other)?,
-            },
-        }
-        let row = BucketName::parse(name).ok().map(|name| self.rows.get(&keys::bucket(&name))).transpose()?.flatten();
-        if let (Some(row), Ok(folder)) = (row, self.disk.open_folder_file(Path::new(name))) {
-            folder.set_tag(&row);
-        }
-        Ok(())
-    }
-
     /// See [`Step::Tag`].
     fn renew_tag(&self, place: &Place, changes: &[RowChange], row: u32) -> Result<(), StorageError> {
         match tag_of(place, changes, row)? {
@@ -202,27 +154,6 @@ impl Materialiser<'_> {
 
     fn is_doomed(&self, bucket: u64) -> bool {
         self.replay.is_some_and(|doomed| doomed.contains(&bucket))
-    }
-
-    fn trash_bucket(&self, id: u64, name: &str) -> Result<(), StorageError> {
-        let trash = trash_path(id);
-        let done = self.replay.is_some() && self.disk.list(&trash).is_ok();
-        if !done {
-            match self.disk.rename(Path::new(name), &trash) {
-                // Somebody removed it, or something is mounted there, and stays. The mark says that this was done: on replay a later
-                // bucket may have the name.
-                Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::ResourceBusy => {
-                    io_at("make", &trash, self.disk.make_folders(&trash))?;
-                }
-                other => io_at("move away", name, other)?,
-            }
-            self.disk.forget_folders();
-        }
-        let own = system_folder(BucketId(id));
-        match self.disk.rename(&own, &trash.with_extension("system")) {
-            Err(e) if is_absent(&e) => Ok(()),
-            other => io_at("move away", &own, other),
-        }
     }
 
     fn write(
@@ -463,63 +394,6 @@ impl Materialiser<'_> {
         self.disk.stamp_at(path).map_err(|e| StorageError::io("look at", path, e))
     }
 
-    /// Removes the folders above a removed file as far as they are empty and no key of their own.
-    fn remove_empty_parents(&self, bucket: &str, key: &str) {
-        let Some(id) = (self.bucket_id)(bucket) else { return };
-        let mut folder = key;
-        while let Some((parent, _)) = folder.trim_end_matches('/').rsplit_once('/') {
-            let folder_key = keys::object(id, format!("{parent}/").as_bytes());
-            let is_key = self.rows.get(&folder_key).map_or(true, |row| row.is_some());
-            if is_key || self.disk.remove_folder(&Path::new(bucket).join(parent)).is_err() {
-                return;
-            }
-            folder = parent;
-        }
-    }
-
-    fn make_folder(
-        &self,
-        id: BucketId,
-        bucket: &str,
-        key: &str,
-        changes: &[RowChange],
-        row: Option<u32>,
-    ) -> Result<(), StorageError> {
-        let folder = key.trim_end_matches('/');
-        if !is_plain_path(folder) || folder.len() + 1 != key.len() {
-            return Ok(());
-        }
-        let path = Path::new(bucket).join(folder);
-        match self.disk.make_folders(&path) {
-            // A file stands there: the key lives in its row alone.
-            Err(e) if is_absent(&e) => return Ok(()),
-            other => io_at("make", &path, other)?,
-        }
-        if let Some(row) = row.and_then(|row| row_at(changes, row)) {
-            let row: ObjectRow = rows::decode(row)?;
-            let still = self.replay.is_none() || self.rows.get(&keys::object(id, key.as_bytes()))?.is_some();
-            if still && let Ok(file) = self.disk.open_folder_file(&path) {
-                file.set_tag(&rows::encode(&FileTag::of(row, None, None))?);
-            }
-        }
-        Ok(())
-    }
-
-    fn remove_folder(&self, bucket: &str, key: &str) {
-        let folder = key.trim_end_matches('/');
-        let is_folder = is_plain_path(folder) && folder.len() + 1 == key.len();
-        if !is_folder {
-            return;
-        }
-        let path = Path::new(bucket).join(folder);
-        if let Ok(there) = self.disk.open_folder_file(&path) {
-            there.remove_tag();
-        }
-        if self.disk.remove_folder(&path).is_ok() {
-            self.remove_empty_parents(bucket, folder);
-        }
-    }
-
     fn discard(&self, name: &str) -> Result<(), StorageError> {
         match self.disk.remove_file(&staged_path(name)) {
             Err(e) if is_absent(&e) => Ok(()),
@@ -555,67 +429,4 @@ fn tag_of(place: &Place, changes: &[RowChange], row: u32) -> Result<Option<Vec<u
 
 fn io_at<T>(action: &'static str, path: impl AsRef<Path>, result: io::Result<T>) -> Result<T, StorageError> {
     result.map_err(|e| StorageError::io(action, path.as_ref(), e))
-}
-
-/// The thread: follows the journal until it ends.
-pub(super) fn run(shared: &Arc<Shared>, batches: &Receiver<Arc<CommittedBatch>>, relocations: &Sender<Relocate>) {
-    let bucket_id = |name: &str| {
-        let name = BucketName::parse(name).ok()?;
-        shared.buckets.get(&name).map(|bucket| bucket.id)
-    };
-    let files = Materialiser { disk: &shared.disk, rows: &shared.rows, bucket_id: &bucket_id, replay: None };
-    let (mut since, mut turn) = (0, 0);
-    loop {
-        let next = batches.recv_timeout(LEFT_RETRY);
-        since += 1;
-        if matches!(next, Err(RecvTimeoutError::Timeout)) || since >= LEFT_BATCHES {
-            if let Err(error) = files.remove_left(turn) {
-                tracing::warn!(%error, "what could not be removed is not tried again for now");
-            }
-            shared.disk.forget_folders();
-            (since, turn) = (0, turn + 1);
-        }
-        let batch = match next {
-            Ok(batch) => batch,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        for entry in &batch.entries {
-            let body = || match &entry.body {
-                Some(body) => body.read(),
-                None => Ok(Vec::new()),
-            };
-            for step in &entry.steps {
-                // Nothing may be skipped: a later step builds on this one. Meanwhile the journal holds the bytes.
-                loop {
-                    match files.carry_out(step, &entry.changes, &body) {
-                        Ok(Outcome::Done) => break,
-                        Ok(Outcome::Moved(place)) => {
-                            let _stopping = relocations.send(Relocate::ToOverflow(place));
-                            break;
-                        }
-                        Ok(Outcome::Gone(place)) => {
-                            let _stopping = relocations.send(Relocate::Nowhere(place));
-                            break;
-                        }
-                        Err(StorageError::NoSpace) if shared.space.give_way() => {}
-                        Err(error) => {
-                            shared.set_trouble(Some(&error));
-                            if shared.is_stopping() {
-                                return shared.progress.give_up();
-                            }
-                            std::thread::sleep(RETRY);
-                        }
-                    }
-                }
-                if let Step::Write { place, .. } | Step::Adopt { place, .. } = step {
-                    shared.pending.remove(&Stamp(place.stamp));
-                }
-                shared.space.settle(step);
-            }
-        }
-        shared.disk.forget_folders();
-        shared.set_trouble(None);
-        shared.progress.materialised(batch.sequence);
-    }
 }

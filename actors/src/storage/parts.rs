@@ -8,6 +8,7 @@ use sha2::Sha256;
 use super::StorageError;
 use super::messages::{CompleteUpload, ObjectChecksum, Part, Sealed, Upload};
 use super::rows::PartRow;
+use crate::encryption::Encryption;
 use crate::names::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag, PartNumber};
 
 /// Largest object in bytes (S3 User Guide, "Multipart upload limits").
@@ -71,9 +72,16 @@ pub(super) fn assemble(
         return Err(StorageError::CompletedMismatch { what: "size" });
     }
     let crc64nvme = combine(crc_fast::CrcAlgorithm::Crc64Nvme, parts.iter().map(|p| (p.row.crc64nvme, p.row.size)));
-    let checksum = upload.checksum.and_then(|(algorithm, kind)| object_checksum(algorithm, kind, &parts, crc64nvme));
+    let own = Checksum::from_bytes(ChecksumAlgorithm::Crc64Nvme, &crc64nvme.to_be_bytes());
+    // Nothing else shows that these are the bytes of which ETag and checksum are told.
+    if request.whole.is_some() && (own.is_none() || request.expected_checksum != own) {
+        return Err(StorageError::CompletedMismatch { what: "checksum" });
+    }
+    let checksum = match request.whole {
+        Some(whole) => whole.checksum.map(|value| ObjectChecksum { value, kind: ChecksumKind::FullObject }),
+        None => upload.checksum.and_then(|(algorithm, kind)| object_checksum(algorithm, kind, &parts, crc64nvme)),
+    };
     if let Some(expected) = request.expected_checksum {
-        let own = Checksum::from_bytes(ChecksumAlgorithm::Crc64Nvme, &crc64nvme.to_be_bytes());
         let computed = match expected.algorithm() {
             ChecksumAlgorithm::Crc64Nvme => own,
             _ => checksum.map(|c| c.value),
@@ -82,21 +90,34 @@ pub(super) fn assemble(
             return Err(StorageError::CompletedMismatch { what: "checksum" });
         }
     }
-    let mut md5 = Md5::new();
-    parts.iter().for_each(|p| md5.update(p.row.md5));
-    let etag = ETag { md5: md5.finalize().into(), parts: u16::try_from(parts.len()).ok() };
-    let sealed = sealed(upload, &parts)?;
+    let etag = etag_of(request, upload.encryption.as_ref().is_some_and(Encryption::hides_etag));
+    let sealed = sealed(upload, &parts, request.whole.is_some())?;
     Ok(Assembly { parts, size, etag, crc64nvme, checksum, sealed })
 }
 
-/// How the object is sealed: its segments are its parts'.
-fn sealed(upload: &Upload, parts: &[StoredPart]) -> Result<Option<Sealed>, StorageError> {
+/// The ETag of the object that a Complete request makes of the parts that it names; `is_hidden` where it must not be the MD5 of the bytes.
+pub(super) fn etag_of(request: &CompleteUpload, is_hidden: bool) -> ETag {
+    let mut md5 = Md5::new();
+    request.parts.iter().for_each(|part| md5.update(part.etag.md5));
+    let of_parts = ETag { md5: md5.finalize().into(), parts: u16::try_from(request.parts.len()).ok() };
+    match request.whole {
+        None => of_parts,
+        Some(whole) if !is_hidden => ETag::single(whole.md5),
+        // Those of such parts are random.
+        Some(_) => ETag::single(of_parts.md5),
+    }
+}
+
+/// How the object is sealed: its segments are its parts', also where it counts as one that has none.
+fn sealed(upload: &Upload, parts: &[StoredPart], is_whole: bool) -> Result<Option<Sealed>, StorageError> {
     let Some(encryption) = upload.encryption.clone() else { return Ok(None) };
     let written: Option<Vec<(u64, u64)>> = parts.iter().map(|p| p.row.sealed).collect();
     let written = written.ok_or_else(|| StorageError::Corrupt { what: "a part of an encrypted upload".to_owned() })?;
     let size = written.iter().map(|(size, _)| size).sum();
     let crcs = written.into_iter().map(|(size, crc)| (crc, size));
-    Ok(Some(Sealed { encryption, size, crc64nvme: combine(crc_fast::CrcAlgorithm::Crc64Nvme, crcs) }))
+    let crc64nvme = combine(crc_fast::CrcAlgorithm::Crc64Nvme, crcs);
+    let segments = u16::try_from(parts.len()).ok().filter(|_| is_whole);
+    Ok(Some(Sealed { encryption, size, crc64nvme, segments }))
 }
 
 fn object_checksum(
@@ -211,8 +232,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::encryption::{CustomerCheck, Method};
     use crate::names::{BucketId, BucketName, CanonicalId, ObjectKey, Stamp, UploadId};
-    use crate::storage::messages::{Attributes, Bucket, CompletedPart, Controls, Versioning, WriteConditions};
+    use crate::storage::messages::{Attributes, Bucket, CompletedPart, Controls, Versioning, Whole, WriteConditions};
 
     fn stored(number: u32, body: &[u8], file: &str, offset: u64, grid: Option<u64>) -> StoredPart {
         let number = PartNumber::new(number).unwrap();
@@ -262,6 +284,7 @@ mod tests {
             expected_checksum: None,
             conditions: WriteConditions::default(),
             replica: None,
+            whole: None,
         }
     }
 
@@ -289,6 +312,76 @@ mod tests {
         let value = assemble(&request(&parts, 1), &composite, &parts).unwrap().checksum.unwrap().value;
         let joined: Vec<u8> = parts.iter().flat_map(|p| p.part.checksum.unwrap().bytes().to_vec()).collect();
         assert_eq!(value.bytes(), digest(ChecksumAlgorithm::Crc32, &joined));
+    }
+
+    fn whole_of(parts: &[StoredPart], bytes: &[u8]) -> CompleteUpload {
+        let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes);
+        let sha256: [u8; 32] = Sha256::digest(bytes).into();
+        CompleteUpload {
+            expected_checksum: Checksum::from_bytes(ChecksumAlgorithm::Crc64Nvme, &crc.to_be_bytes()),
+            whole: Some(Whole {
+                md5: Md5::digest(bytes).into(),
+                checksum: Checksum::from_bytes(ChecksumAlgorithm::Sha256, &sha256),
+            }),
+            ..request(parts, 1)
+        }
+    }
+
+    #[test]
+    fn what_counts_as_written_by_a_single_request_is_told_as_that() {
+        let mut parts = [stored(1, b"12345", "g", 0, Some(5)), stored(2, b"6789", "g", 5, Some(5))];
+        let request = whole_of(&parts, b"123456789");
+        let sha256: [u8; 32] = Sha256::digest(b"123456789").into();
+        // Whatever the upload was begun with.
+        for begun in [None, Some((ChecksumAlgorithm::Crc32, ChecksumKind::Composite))] {
+            let made = assemble(&request, &upload(begun), &parts).unwrap();
+            let checksum = made.checksum.unwrap();
+            assert_eq!(made.etag, ETag::single(Md5::digest(b"123456789").into()));
+            assert_eq!((checksum.value.bytes(), checksum.kind), (&sha256[..], ChecksumKind::FullObject));
+            assert_eq!((made.crc64nvme, made.sealed), (0xAE8B_1486_0A79_9888, None));
+        }
+        for (at, (size, crc)) in [(200, 3), (100, 4)].into_iter().enumerate() {
+            parts[at].row.sealed = Some((size, crc));
+        }
+        let (managed, customers) = (
+            Method::Managed { master: "m".to_owned() },
+            Method::Customer(CustomerCheck { salt: [1; 16], mac: [2; 32] }),
+        );
+        for (method, is_told) in [(managed, true), (customers, false)] {
+            let begun = Upload { encryption: Some(Encryption { method, wrapped_key: vec![1] }), ..upload(None) };
+            let made = assemble(&request, &begun, &parts).unwrap();
+            assert_eq!(made.etag.parts, None);
+            assert_eq!(
+                made.etag.md5 == <[u8; 16]>::from(Md5::digest(b"123456789")),
+                is_told,
+                "its MD5 tells of the bytes"
+            );
+            assert_eq!(
+                made.sealed.map(|sealed| (sealed.size, sealed.segments)),
+                Some((300, Some(2))),
+                "where they lie"
+            );
+            let assembled = CompleteUpload { whole: None, ..request.clone() };
+            let made = assemble(&assembled, &begun, &parts).unwrap();
+            assert_eq!((made.etag.parts, made.sealed.unwrap().segments), (Some(2), None));
+        }
+    }
+
+    #[test]
+    fn nothing_but_its_checksum_makes_it_count_as_that() {
+        let parts = [stored(1, b"12345", "g", 0, Some(5)), stored(2, b"6789", "g", 5, Some(5))];
+        let of = |checksum| CompleteUpload { expected_checksum: checksum, ..whole_of(&parts, b"123456789") };
+        let other = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, b"123456780");
+        let crc32 = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, b"123456789") as u32;
+        for checksum in [
+            None,
+            Checksum::from_bytes(ChecksumAlgorithm::Crc64Nvme, &other.to_be_bytes()),
+            Checksum::from_bytes(ChecksumAlgorithm::Crc32, &crc32.to_be_bytes()),
+        ] {
+            let begun = upload(Some((ChecksumAlgorithm::Crc32, ChecksumKind::FullObject)));
+            let refused = assemble(&of(checksum), &begun, &parts);
+            assert!(matches!(refused, Err(StorageError::CompletedMismatch { what: "checksum" })), "{checksum:?}");
+        }
     }
 
     #[test]

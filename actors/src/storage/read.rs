@@ -270,7 +270,7 @@ fn opened(
     purpose: Purpose,
 ) -> Result<OpenObject, StorageError> {
     // Where the segments of a sealed object lie follows from its parts; their list comes and goes with the row.
-    let wants_parts = purpose == Purpose::Read && object.sealed.is_some() && object.etag.parts.is_some();
+    let wants_parts = purpose == Purpose::Read && object.sealed.is_some() && object.listed_parts().is_some();
     let parts = wants_parts.then(|| object_parts(&shared.rows, bucket, &object)).transpose()?;
     let (pool, chunks) = (shared.tools.pool.clone(), Arc::clone(&shared.chunks));
     Ok(OpenObject { object, bits, parts: parts.map(Arc::from), pool, chunks })
@@ -330,7 +330,7 @@ pub struct OpenObject {
     /// The object.
     pub object: Arc<Object>,
     bits: Bits,
-    /// Parts of an assembled object whose bytes are sealed.
+    /// Parts of an object that came in such, and whose bytes are sealed.
     parts: Option<Arc<[ObjectPart]>>,
     pool: IoPool,
     chunks: Arc<ChunkPool>,
@@ -522,10 +522,9 @@ pub struct ObjectPart {
     pub checksum: Option<Checksum>,
 }
 
-/// The parts of an assembled object; none for one written by a single request.
+/// The parts of which a list tells, also those that only tell where an object's segments lie; none where there is no list.
 pub(super) fn object_parts(rows: &dyn Rows, bucket: &Bucket, object: &Object) -> Result<Vec<ObjectPart>, StorageError> {
-    // Only an assembled one has such an ETag.
-    if object.etag.parts.is_none() {
+    if object.listed_parts().is_none() {
         return Ok(Vec::new());
     }
     let Some(row) = rows.get(&keys::part_list(bucket.id, object.stamp))? else { return Ok(Vec::new()) };

@@ -689,6 +689,11 @@ impl ObjectRow {
         self.sealed.as_ref().map_or(self.size, |sealed| sealed.size)
     }
 
+    /// Number of parts that a list tells of; see [`Object::listed_parts`].
+    pub fn listed_parts(&self) -> Option<u16> {
+        self.parts.or_else(|| self.sealed.as_ref().and_then(|sealed| sealed.segments))
+    }
+
     /// Its version id.
     pub fn version_id(&self) -> VersionId {
         let stamp = self.clock();

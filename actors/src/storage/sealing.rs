@@ -84,7 +84,7 @@ impl SealedAs {
     }
 
     pub fn sealed(&self, (size, crc64nvme): (u64, u64)) -> Option<Sealed> {
-        self.encryption.clone().map(|encryption| Sealed { encryption, size, crc64nvme })
+        self.encryption.clone().map(|encryption| Sealed { encryption, size, crc64nvme, segments: None })
     }
 }
 

@@ -61,11 +61,11 @@ pub(super) fn walk(file: &DiskFile, stored: u64) -> io::Result<Result<Vec<Segmen
 pub(super) fn are_of(row: &ObjectRow, segments: &[Segment]) -> bool {
     let size = segments.iter().fold(0, |sum: u64, segment| sum.saturating_add(segment.size));
     let is_assembled = segments.iter().all(|segment| segment.part.is_some());
-    let count = row.parts.map_or(1, usize::from);
-    size == row.size && segments.len() == count && is_assembled == row.parts.is_some()
+    let count = row.listed_parts().map_or(1, usize::from);
+    size == row.size && segments.len() == count && is_assembled == row.listed_parts().is_some()
 }
 
-/// The list of parts that the segments of an assembled object tell; what `told` says of checksums of the same parts stays.
+/// The list of parts that the segments of an object which came in such tell; what `told` says of checksums of the same parts stays.
 pub(super) fn part_list(segments: &[Segment], told: Option<PartListRow>) -> PartListRow {
     let told = told.unwrap_or_else(|| PartListRow::of(&[]));
     let item = |segment: &Segment| {

@@ -40,6 +40,7 @@ pub async fn answer(node: &Arc<Node>, caller: &Caller) -> Answer {
         bucket,
         rights,
         together: principal.session.is_none(),
+        whole: true,
     };
     let body = serde_json::to_value(&told).map_err(S3Error::internal)?;
     Ok(no_store(json(StatusCode::OK, &body)))

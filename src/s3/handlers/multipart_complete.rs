@@ -78,7 +78,8 @@ fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {
         .collect();
     let parts = parts?;
     check_kind(&call.headers, upload.as_deref())?;
-    let replica = replica::received(call, &bucket, &key, Does::Write)?.map(|received| Box::new(received.replica));
+    let received = replica::received(call, &bucket, &key, Does::Write)?;
+    let whole = received.as_ref().and_then(|received| received.whole);
     Ok(CompleteUpload {
         bucket,
         key,
@@ -86,9 +87,11 @@ fn completion(call: &Call, body: &[u8]) -> Result<CompleteUpload, S3Error> {
         expected_size: expected_size(&call.headers)?,
         expected_checksum: expected_checksum(&call.headers, parts.len())?,
         parts,
-        part_size_min: call.node.settings.multipart_min_part_size,
+        // What counts as written by a single request is none of parts, whatever it was cut into.
+        part_size_min: if whole.is_some() { 1 } else { call.node.settings.multipart_min_part_size },
         conditions: call.write_conditions()?,
-        replica,
+        replica: received.map(|received| Box::new(received.replica)),
+        whole,
     })
 }
 

@@ -115,6 +115,14 @@ impl Node {
         Self::start(root, source, peer)
     }
 
+    /// What a comparison finds.
+    async fn compared(&self, repairs: bool) -> Comparison {
+        self.client.compare(bucket_name(), repairs).await.unwrap();
+        let report = || self.client.comparison(&bucket_name()).unwrap();
+        eventually("it is compared", || report().state != ComparisonState::Running).await;
+        report()
+    }
+
     fn status(&self) -> RuleStatus {
         self.client.status(&bucket_name()).unwrap()
     }
@@ -346,22 +354,35 @@ async fn a_comparison_finds_what_differs_and_repairs_it() {
     node.peer.set("k06", Some("2"));
     node.peer.set("deleted", Some("again"));
     node.peer.set("extra", Some("3"));
-    let compared = async |repairs| {
-        node.client.compare(bucket_name(), repairs).await.unwrap();
-        let report = || node.client.comparison(&bucket_name()).unwrap();
-        eventually("it is compared", || report().state != ComparisonState::Running).await;
-        report()
-    };
-    let found = compared(false).await;
+    let found = node.compared(false).await;
     assert_eq!(found.state, ComparisonState::Done);
     assert_eq!((found.same, found.missing, found.different, found.extra, found.queued), (38, 1, 2, 1, 0));
     let named: Vec<_> = found.differences.iter().map(|it| (it.kind, it.key.as_str())).collect();
     use DifferenceKind::{Different, Extra, Missing};
     assert_eq!(named, [(Different, "deleted"), (Extra, "extra"), (Missing, "k05"), (Different, "k06")]);
-    assert_eq!(compared(true).await.queued, 3);
+    assert_eq!(node.compared(true).await.queued, 3);
     eventually("it is repaired", || node.source.rows() == 0).await;
-    let found = compared(false).await;
+    let found = node.compared(false).await;
     assert_eq!((found.same, found.missing, found.different, found.extra), (40, 0, 0, 1));
+}
+
+#[actix::test]
+async fn what_no_rule_means_is_only_the_targets() {
+    let source = MemorySource::new(Versioning::Off);
+    source.write("before", Some("1"));
+    source.write("deleted", None);
+    let node = Node::connected(source, MemoryPeer::new(true)).await;
+    let only_new = Rule { replicate_deletes: false, ..rule(Mode::NewOnly) };
+    node.client.put_rule(by(), only_new.clone()).await.unwrap();
+    node.peer.set("before", Some("2"));
+    node.peer.set("deleted", Some("1"));
+    let found = node.compared(true).await;
+    assert_eq!((found.missing, found.different, found.extra, found.queued), (0, 0, 2, 0));
+    node.client.put_rule(by(), Rule { replicate_deletes: true, ..only_new }).await.unwrap();
+    let found = node.compared(true).await;
+    assert_eq!((found.missing, found.different, found.extra, found.queued), (0, 1, 1, 1));
+    eventually("the delete is told", || node.peer.get("deleted").is_none()).await;
+    assert_eq!(node.peer.get("before").as_deref(), Some("2"));
 }
 
 #[actix::test]
@@ -371,10 +392,7 @@ async fn a_comparison_ends_where_the_targets_listing_does_not() {
         node.peer.set(&format!("k{at}"), Some("1"));
     }
     node.peer.behaviour.lock().lists_anew = true;
-    node.client.compare(bucket_name(), false).await.unwrap();
-    let report = || node.client.comparison(&bucket_name()).unwrap();
-    eventually("it ends", || report().state != ComparisonState::Running).await;
-    match report().state {
+    match node.compared(false).await.state {
         ComparisonState::Failed(reason) => assert!(reason.contains("does not lead on"), "{reason}"),
         other => panic!("{other:?}"),
     }

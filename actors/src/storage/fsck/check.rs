@@ -247,7 +247,7 @@ impl<'a> Check<'a> {
         if row.version.is_none() {
             self.change(keys::null_version(bucket, key.as_bytes()), None)?;
         }
-        if row.parts.is_some() {
+        if row.listed_parts().is_some() {
             self.change(keys::part_list(bucket, Stamp(row.stamp)), None)?;
         }
         self.change(noncurrent_key(bucket, key, row), None)
@@ -314,7 +314,7 @@ impl<'a> Check<'a> {
     /// Takes what an object has beside its row, which goes or is replaced.
     pub fn leave(&mut self, bucket: BucketId, row: &ObjectRow) -> Result<(), StorageError> {
         self.forget(bucket, row);
-        match row.parts {
+        match row.listed_parts() {
             Some(_) => self.change(keys::part_list(bucket, Stamp(row.stamp)), None),
             None => Ok(()),
         }

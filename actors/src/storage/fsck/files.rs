@@ -237,7 +237,7 @@ fn enter(
     parts: PartListRow,
 ) -> Result<(), StorageError> {
     let list = keys::part_list(bucket.id, Stamp(row.stamp));
-    if row.parts.is_some() && check.opened.rows.index.snapshot()?.get(&list)?.is_none() {
+    if row.listed_parts().is_some() && check.opened.rows.index.snapshot()?.get(&list)?.is_none() {
         check.change(list, Some(rows::encode(&parts)?))?;
     }
     check.enter(bucket.id, key, row)
@@ -267,7 +267,7 @@ fn overflow_object(check: &mut Check<'_>, bucket: &Arc<Bucket>, path: &Path) -> 
     check.flush()?;
     if noncurrent {
         let list = keys::part_list(bucket.id, Stamp(row.stamp));
-        if row.parts.is_some() && check.opened.rows.index.snapshot()?.get(&list)?.is_none() {
+        if row.listed_parts().is_some() && check.opened.rows.index.snapshot()?.get(&list)?.is_none() {
             check.change(list, Some(rows::encode(&parts)?))?;
         }
         check.enter_version(bucket.id, &key, &row)?;

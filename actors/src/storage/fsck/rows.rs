@@ -51,7 +51,7 @@ impl Listed {
     /// Whether it is the list of an object. One without parts says that nothing is known of them, which will not do where they
     /// tell where the segments lie.
     fn is_of(&self, row: &ObjectRow) -> bool {
-        let is_right = self.count == usize::from(row.parts.unwrap_or(0)) && self.bytes == row.size;
+        let is_right = self.count == usize::from(row.listed_parts().unwrap_or(0)) && self.bytes == row.size;
         match (&row.sealed, row.location) {
             (Some(sealed), Location::Plain | Location::Overflow) => is_right && self.sealed == sealed.size,
             _ => is_right || self.count == 0,
@@ -300,8 +300,9 @@ fn object(
         check.stamps.insert((bucket.id, Stamp(row.stamp)));
     }
     let place = place_of(bucket, &key, &row);
-    let list = row.parts.and_then(|_| awaited.part_lists.remove(&(bucket.id, Stamp(row.stamp))));
-    let has_parts = row.parts.is_none() || list.is_some_and(|list| list.is_of(&row));
+    let listed = row.listed_parts();
+    let list = listed.and_then(|_| awaited.part_lists.remove(&(bucket.id, Stamp(row.stamp))));
+    let has_parts = listed.is_none() || list.is_some_and(|list| list.is_of(&row));
     if !has_parts {
         parts(check, &place, &row, list)?;
     }
@@ -388,7 +389,7 @@ pub(super) fn name(place: &Place) -> String {
 
 /// The list of parts does not add up. Where it cannot be had from the file, nothing is known of them.
 fn parts(check: &mut Check<'_>, place: &Place, row: &ObjectRow, list: Option<Listed>) -> Result<(), StorageError> {
-    let detail = format!("{} parts of {} bytes, listed are {list:?}", row.parts.unwrap_or(0), row.size);
+    let detail = format!("{} parts of {} bytes, listed are {list:?}", row.listed_parts().unwrap_or(0), row.size);
     let from_file = if row.sealed.is_some() { sealed::part_list(check, place, row)? } else { None };
     let is_known = from_file.is_some() || row.sealed.is_none() || row.location == Location::Folder;
     let mended = check.may(Mend::Safely) && is_known;

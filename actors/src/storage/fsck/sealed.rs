@@ -47,7 +47,7 @@ pub(super) fn heads(check: &mut Check<'_>, place: &Place, row: &ObjectRow) -> Re
         );
         return Ok(());
     };
-    if row.parts.is_none() {
+    if row.listed_parts().is_none() {
         return Ok(());
     }
     let list = listed(check, place, row);

@@ -144,7 +144,7 @@ impl SealedFile {
             attributes: Attributes::default(),
             controls: Controls::default(),
             upload: None,
-            sealed: Some(Sealed { encryption, size: stored, crc64nvme: 0 }),
+            sealed: Some(Sealed { encryption, size: stored, crc64nvme: 0, segments: None }),
             lineage: None,
         }
     }

@@ -25,7 +25,7 @@ pub use listing::{
     UploadPage, VersionEntry, VersionPage,
 };
 pub use multipart::{
-    AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, RewrapUpload, Upload,
+    AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, RewrapUpload, Upload, Whole,
 };
 pub use object::{
     Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Judged, Object, ObjectChange,

@@ -124,6 +124,16 @@ pub struct CompletedPart {
     pub checksum: Option<Checksum>,
 }
 
+/// What is told of an object that another node has cut into parts to send it: it counts as written by a single request, as it is there.
+/// Its bytes are those of the CRC-64/NVME that comes with it, or it is refused; what else is told of them is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole {
+    /// The MD5 of its bytes.
+    pub md5: [u8; 16],
+    /// The checksum of all bytes that its writer chose, if it is not the CRC-64/NVME.
+    pub checksum: Option<Checksum>,
+}
+
 /// Makes one object of the listed parts. Repeating the same request after success answers the same object.
 /// Errs: NoSuchUpload, InvalidPart, DamagedPart, InvalidPartOrder, PartTooSmall, ObjectTooLarge, CompletedMismatch,
 /// PreconditionFailed, NoSuchKey (If-Match), QuotaExceeded.
@@ -147,6 +157,8 @@ pub struct CompleteUpload {
     pub conditions: WriteConditions,
     /// Where the change comes from, if it is another node's.
     pub replica: Option<Box<Replica>>,
+    /// What it is there, if it was written by a single request: then `expected_checksum` must be its CRC-64/NVME.
+    pub whole: Option<Whole>,
 }
 
 /// Ends an upload and frees its parts. Errs: NoSuchUpload.

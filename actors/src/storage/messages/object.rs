@@ -104,6 +104,9 @@ pub struct Sealed {
     pub size: u64,
     /// CRC-64/NVME of these: a check that needs no key.
     pub crc64nvme: u64,
+    /// Number of its parts, each of which is a segment, of an object that counts as written by a single request and still came in parts;
+    /// absent of all others.
+    pub segments: Option<u16>,
 }
 
 impl Object {
@@ -156,6 +159,11 @@ impl Object {
             true => origin,
             false => own,
         }
+    }
+
+    /// Number of parts that a list tells of: those that it was assembled from, or that only tell where its segments lie.
+    pub(in crate::storage) fn listed_parts(&self) -> Option<u16> {
+        self.etag.parts.or_else(|| self.sealed.as_ref().and_then(|sealed| sealed.segments))
     }
 
     /// How it is encrypted.

@@ -96,7 +96,7 @@ impl Planner<'_> {
             true if is_replaced => {}
             true => drop_previous(self, bucket, key, row, None),
             false => {
-                if row.parts.is_some() {
+                if row.listed_parts().is_some() {
                     self.change(keys::part_list(bucket.id, Stamp(row.stamp)), None);
                 }
                 if row.location == Location::Overflow {
@@ -229,7 +229,7 @@ impl Planner<'_> {
     ) -> Result<(), StorageError> {
         let unlocked = self.unlocked(key, copy, false)?;
         self.change(copy_key.clone(), None);
-        if copy.parts.is_some() {
+        if copy.listed_parts().is_some() {
             self.change(keys::part_list(bucket.id, Stamp(copy.stamp)), None);
         }
         tally.remove_version(unlocked);

@@ -32,7 +32,10 @@ pub(super) enum Change<'a> {
 impl Change<'_> {
     fn kind(self, cause: Cause) -> EventKind {
         match (self, cause) {
-            (Self::Created(object), _) if object.upload.is_some() => EventKind::CreatedByUpload,
+            // One that came in parts and counts as written by a single request is told as that.
+            (Self::Created(object), _) if object.upload.is_some() && object.etag.parts.is_some() => {
+                EventKind::CreatedByUpload
+            }
             (Self::Created(_), Cause::Post) => EventKind::CreatedByPost,
             (Self::Created(_), Cause::Copy) => EventKind::CreatedByCopy,
             (Self::Created(_), _) => EventKind::CreatedByPut,

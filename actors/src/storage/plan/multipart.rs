@@ -172,6 +172,7 @@ impl Mutation for Finish {
         };
         let name = file.name().to_owned();
         let bytes = BodyPlace::Staged(file);
+        let has_list = object.listed_parts().is_some();
         // Before the object is counted: what its parts held is its own now.
         planner.count_parts(&bucket, (key, *id), &self.upload.owner, bytes_of(&stored), 0)?;
         let write = ObjectWrite { bucket: &bucket, key, conditions, object, bytes, reserved: None, replica };
@@ -182,9 +183,11 @@ impl Mutation for Finish {
             self.closing.end();
             return Ok(stored_object);
         }
-        let parts: Vec<Part> = self.assembly.parts.iter().map(|p| p.part).collect();
-        let list = rows::encode(&PartListRow::of(&parts))?;
-        planner.change(keys::part_list(bucket.id, stored_object.object.stamp), Some(list));
+        if has_list {
+            let parts: Vec<Part> = self.assembly.parts.iter().map(|p| p.part).collect();
+            let list = rows::encode(&PartListRow::of(&parts))?;
+            planner.change(keys::part_list(bucket.id, stored_object.object.stamp), Some(list));
+        }
         end_upload(planner, bucket.id, key, *id, &stored, Some(&name))?;
         self.closing.end();
         Ok(stored_object)

@@ -197,7 +197,7 @@ pub(super) fn drop_previous(
     previous: &ObjectRow,
     new: Option<&Place>,
 ) {
-    if previous.parts.is_some() {
+    if previous.listed_parts().is_some() {
         planner.change(keys::part_list(bucket.id, Stamp(previous.stamp)), None);
     }
     let place = place_of(bucket, key, previous);

@@ -153,7 +153,7 @@ pub(super) fn drop_noncurrent(
     if row.version.is_none() {
         planner.change(keys::null_version(bucket.id, key.as_bytes()), None);
     }
-    if row.parts.is_some() {
+    if row.listed_parts().is_some() {
         planner.change(keys::part_list(bucket.id, Stamp(row.stamp)), None);
     }
     tally.remove_version(unlocked);

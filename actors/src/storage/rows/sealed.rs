@@ -45,6 +45,9 @@ pub(in crate::storage) struct SealedRow {
     /// CRC-64/NVME of these.
     #[n(2)]
     pub crc64nvme: u64,
+    /// Number of segments of an object that came in parts and counts as written by a single request; absent of all others.
+    #[n(3)]
+    pub segments: Option<u16>,
 }
 
 impl EncryptionRow {
@@ -131,13 +134,14 @@ impl From<KeyUse> for KeyUseRow {
 
 impl SealedRow {
     pub fn of(sealed: &Sealed) -> Self {
-        let Sealed { encryption, size, crc64nvme } = sealed;
-        Self { encryption: EncryptionRow::of(encryption), size: *size, crc64nvme: *crc64nvme }
+        let Sealed { encryption, size, crc64nvme, segments } = sealed;
+        let encryption = EncryptionRow::of(encryption);
+        Self { encryption, size: *size, crc64nvme: *crc64nvme, segments: *segments }
     }
 
     pub fn into_sealed(self) -> Result<Sealed, StorageError> {
-        let Self { encryption, size, crc64nvme } = self;
-        Ok(Sealed { encryption: encryption.into_encryption()?, size, crc64nvme })
+        let Self { encryption, size, crc64nvme, segments } = self;
+        Ok(Sealed { encryption: encryption.into_encryption()?, size, crc64nvme, segments })
     }
 }
 
@@ -158,10 +162,12 @@ mod tests {
         ];
         for method in methods {
             let encryption = Encryption { method, wrapped_key: vec![1; 60] };
-            let sealed = Sealed { encryption, size: 72, crc64nvme: 9 };
-            let row: SealedRow = decode(&encode(&SealedRow::of(&sealed)).unwrap()).unwrap();
-            assert_eq!(row.encryption.wrapping_key(), Some(sealed.encryption.wrapping_key()));
-            assert_eq!(row.into_sealed().unwrap(), sealed);
+            let sealed = Sealed { encryption, size: 72, crc64nvme: 9, segments: None };
+            for sealed in [Sealed { segments: Some(2), ..sealed.clone() }, sealed] {
+                let row: SealedRow = decode(&encode(&SealedRow::of(&sealed)).unwrap()).unwrap();
+                assert_eq!(row.encryption.wrapping_key(), Some(sealed.encryption.wrapping_key()));
+                assert_eq!(row.into_sealed().unwrap(), sealed);
+            }
         }
         let broken = EncryptionRow {
             method: 9,

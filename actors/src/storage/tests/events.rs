@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fixtures::*;
 use super::fsck::{rebuild, run};
 use crate::bucket_config::{BucketConfig, EventKind, EventPattern, Notification, NotificationTarget, TargetKind};
-use crate::names::{BucketName, VersionId};
+use crate::names::{BucketName, Checksum, ChecksumAlgorithm, VersionId};
 use crate::storage::*;
 
 const QUEUE: &str = "arn:aws:sqs:us-east-1:1:queue";
@@ -88,6 +88,15 @@ async fn each_change_has_its_event() {
     let upload = begin(client, &bucket, "b").await;
     let first = part(client, &bucket, &upload, 1, body(2, 20)).await;
     client.complete_upload(completion(&bucket, &upload, vec![first])).await.unwrap();
+    let cut = begin(client, &bucket, "b").await;
+    let first = part(client, &bucket, &cut, 1, body(2, 20)).await;
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &body(2, 20));
+    let request = CompleteUpload {
+        expected_checksum: Checksum::from_bytes(ChecksumAlgorithm::Crc64Nvme, &crc.to_be_bytes()),
+        whole: Some(Whole { md5: md5_of(&body(2, 20)), checksum: None }),
+        ..completion(&bucket, &cut, vec![first])
+    };
+    client.complete_upload(request).await.unwrap();
     delete(client, &bucket, "a").await;
     delete(client, &bucket, "a").await;
     let refused = WriteConditions { if_none_match: Some(ETagCondition::Any), ..WriteConditions::default() };
@@ -109,6 +118,7 @@ async fn each_change_has_its_event() {
             Untagged,
             AclChanged,
             CreatedByUpload,
+            CreatedByPut,
             Removed,
             CreatedByPut,
             MarkerCreated,
@@ -122,9 +132,9 @@ async fn each_change_has_its_event() {
     let created = &events[0].event;
     assert_eq!((created.size, created.etag, created.version_id), (Some(10), Some(stored.object.etag), None));
     assert_eq!(created.sequence, stored.object.stamp);
-    assert_eq!(events[6].event.version_id, Some(version));
-    assert_eq!((events[7].event.version_id, events[7].event.size), (Some(marker), None));
-    assert_eq!(events[9].event.origin.principal, "s3.amazonaws.com");
+    assert_eq!(events[7].event.version_id, Some(version));
+    assert_eq!((events[8].event.version_id, events[8].event.size), (Some(marker), None));
+    assert_eq!(events[10].event.origin.principal, "s3.amazonaws.com");
 }
 
 #[actix::test]

@@ -152,6 +152,18 @@ pub async fn delete(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
     client.delete_object(message).await.unwrap();
 }
 
+/// Asks for all versions and delete markers of the keys that begin so.
+pub fn versions_of(bucket: &Arc<Bucket>, prefix: &str) -> ListVersions {
+    ListVersions {
+        bucket: Arc::clone(bucket),
+        prefix: prefix.to_owned(),
+        delimiter: None,
+        key_after: None,
+        version_after: None,
+        limit: 1000,
+    }
+}
+
 pub async fn list(client: &StorageClient, bucket: &Arc<Bucket>) -> Vec<String> {
     let query = ListObjects {
         bucket: Arc::clone(bucket),
@@ -275,6 +287,7 @@ pub fn completion(bucket: &Arc<Bucket>, upload: &Upload, parts: Vec<CompletedPar
         expected_checksum: None,
         conditions: WriteConditions::default(),
         replica: None,
+        whole: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fixtures::{begin, body, close, completion, delete, key, owner, part, put, settings, unlocked};
+use super::fixtures::{begin, body, close, completion, delete, key, owner, part, put, settings, unlocked, versions_of};
 use crate::bucket_config::{
     AbortUploads, ConfigChange, Day, Expiration, Lifecycle, LifecycleFilter, LifecycleKind, LifecycleRule,
     NoncurrentExpiration, Retention, RetentionMode,
@@ -92,15 +92,7 @@ impl Aging {
     }
 
     async fn versions(&self, bucket: &Arc<Bucket>) -> Vec<(String, bool, bool)> {
-        let query = ListVersions {
-            bucket: Arc::clone(bucket),
-            prefix: String::new(),
-            delimiter: None,
-            key_after: None,
-            version_after: None,
-            limit: 1000,
-        };
-        let page = self.client.list_versions(query).await.unwrap();
+        let page = self.client.list_versions(versions_of(bucket, "")).await.unwrap();
         let entry = |e: &VersionEntry| (e.key.as_str().to_owned(), e.is_latest, e.object.is_none());
         page.entries.iter().map(entry).collect()
     }
@@ -410,14 +402,7 @@ async fn a_walk_misses_nothing_that_changes_meanwhile() {
                 }
                 3 => uploads.push(begin(&node.client, &bucket, &name).await),
                 _ => {
-                    let query = ListVersions {
-                        bucket: Arc::clone(&bucket),
-                        prefix: name.clone(),
-                        delimiter: None,
-                        key_after: None,
-                        version_after: None,
-                        limit: 1 + choices.below(3),
-                    };
+                    let query = ListVersions { limit: 1 + choices.below(3), ..versions_of(&bucket, &name) };
                     let page = node.client.list_versions(query).await.unwrap();
                     if let Some(last) = page.entries.last() {
                         remove(&node.client, &bucket, last.key.as_str(), last.version_id).await;

@@ -66,15 +66,7 @@ impl Model {
             }
         }
         assert_eq!(client.usage(bucket), usage);
-        let query = ListVersions {
-            bucket: Arc::clone(bucket),
-            prefix: String::new(),
-            delimiter: None,
-            key_after: None,
-            version_after: None,
-            limit: 1000,
-        };
-        let page = client.list_versions(query).await.unwrap();
+        let page = client.list_versions(versions_of(bucket, "")).await.unwrap();
         let listed: Vec<_> = page
             .entries
             .iter()
@@ -218,7 +210,7 @@ async fn a_lost_index_loses_no_version_and_brings_nothing_back() {
         put(&node.client, &there, name, body(size, size)).await;
     }
     remove(&node.client, &there, "gone", None).await;
-    let before = node.client.list_versions(all_versions(&there)).await.unwrap();
+    let before = node.client.list_versions(versions_of(&there, "")).await.unwrap();
     node.client.stop().await.unwrap();
     drop(node.client);
     std::fs::remove_file(node.root.path().join(".myfsio.sys/index.redb")).unwrap();
@@ -230,7 +222,7 @@ async fn a_lost_index_loses_no_version_and_brings_nothing_back() {
     let restarted = open(node.root.path());
     let again = restarted.bucket(&there.name).unwrap();
     assert_eq!(again.versioning, Versioning::Enabled);
-    let after = restarted.list_versions(all_versions(&again)).await.unwrap();
+    let after = restarted.list_versions(versions_of(&again, "")).await.unwrap();
     let told = |page: &VersionPage| -> Vec<_> {
         page.entries.iter().filter(|e| e.object.is_some()).map(|e| (e.key.clone(), e.version_id, e.is_latest)).collect()
     };
@@ -240,17 +232,6 @@ async fn a_lost_index_loses_no_version_and_brings_nothing_back() {
         Err(StorageError::NoSuchKey { delete_marker: Some(_), .. })
     ));
     restarted.stop().await.unwrap();
-}
-
-fn all_versions(bucket: &Arc<Bucket>) -> ListVersions {
-    ListVersions {
-        bucket: Arc::clone(bucket),
-        prefix: String::new(),
-        delimiter: None,
-        key_after: None,
-        version_after: None,
-        limit: 1000,
-    }
 }
 
 /// A file or folder that a person put in the way keeps nothing from going on.

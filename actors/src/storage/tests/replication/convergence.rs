@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::fixtures::owner;
+use super::super::fixtures::{owner, versions_of};
 use super::super::fsck::{rebuild, run};
 use super::courier::{Dice, Ring, copies, listing, name, read};
 use crate::names::VersionId;
@@ -78,15 +78,7 @@ impl Story {
 
     async fn delete_a_version(&mut self, ring: &Ring, at: usize, dice: &mut Dice) {
         let peer = &ring.peers[at];
-        let query = ListVersions {
-            bucket: peer.bucket(),
-            prefix: String::new(),
-            delimiter: None,
-            key_after: None,
-            version_after: None,
-            limit: 1000,
-        };
-        let page = peer.client.list_versions(query).await.unwrap();
+        let page = peer.client.list_versions(versions_of(&peer.bucket(), "")).await.unwrap();
         if page.entries.is_empty() {
             return;
         }

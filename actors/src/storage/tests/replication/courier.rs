@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::super::fixtures::{key, owner, settings};
+use super::super::fixtures::{key, owner, settings, versions_of};
 use crate::bucket_config::{
     BucketConfig, BucketReplication, ReplicationFilter, ReplicationLimits, ReplicationRule, RuleSet, TargetId,
 };
@@ -313,15 +313,7 @@ pub async fn read(
 /// All that a node lists of its bucket, with contents: comparable with another's.
 pub async fn listing(peer: &Peer) -> BTreeMap<(String, usize), String> {
     let bucket = peer.bucket();
-    let query = ListVersions {
-        bucket: Arc::clone(&bucket),
-        prefix: String::new(),
-        delimiter: None,
-        key_after: None,
-        version_after: None,
-        limit: 1000,
-    };
-    let page = peer.client.list_versions(query).await.unwrap();
+    let page = peer.client.list_versions(versions_of(&bucket, "")).await.unwrap();
     assert!(page.next.is_none());
     let mut found = BTreeMap::new();
     let mut objects = BTreeSet::new();

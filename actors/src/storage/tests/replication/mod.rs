@@ -7,3 +7,4 @@ mod locks;
 mod queue;
 mod repaired;
 mod ties;
+mod whole;

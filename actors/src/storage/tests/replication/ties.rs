@@ -53,15 +53,7 @@ async fn deliver(node: &Node, there: &Arc<Bucket>, name: &str, clock: u64, sent:
 
 /// What is listed of a key: its versions, which is the newest, and which are objects.
 async fn listed(node: &Node, there: &Arc<Bucket>, name: &str) -> Vec<(VersionId, bool, bool)> {
-    let query = ListVersions {
-        bucket: Arc::clone(there),
-        prefix: name.to_owned(),
-        delimiter: None,
-        key_after: None,
-        version_after: None,
-        limit: 1000,
-    };
-    let page = node.client.list_versions(query).await.unwrap();
+    let page = node.client.list_versions(versions_of(there, name)).await.unwrap();
     page.entries.iter().map(|entry| (entry.version_id, entry.is_latest, entry.object.is_some())).collect()
 }
 
