@@ -8,6 +8,7 @@ mod browser;
 mod support;
 
 mod access;
+mod account;
 mod attributes;
 mod buckets;
 mod commands;

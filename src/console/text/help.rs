@@ -51,7 +51,7 @@ texts! { Help {
     backups = "Backups in the directories that the running node last wrote some to, and the commands that make, verify and restore one.\nBackups are made on the machine of the node: they write to any folder that it may write to, which nobody may do from afar.",
     settings = "Every setting with its value and where that is from. Secrets are not shown. They are changed where they are from, and count from the next start.",
     guide = "How programs reach this node, and what each screen is for.",
-    account = "The browsers in which you have signed in. A session that you do not know can be ended, and all others at once.",
+    account = "Who you are to this node, and the browsers in which you have signed in. A session that you do not know can be ended, and all others at once.\nYour own secret can be changed here if your policies let you do that by the API, too: iam:RotateAccessKey on yourself.",
     sessions = "The browsers in which anybody has signed in. A session that is ended here ends at once.",
     go = "The way to any page, bucket, user, folder or request. Ctrl-K (⌘ K on a Mac) opens it anywhere.",
 } }
