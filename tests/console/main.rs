@@ -15,6 +15,7 @@ mod commands;
 mod compare;
 mod copies;
 mod create;
+mod encrypted;
 mod forgery;
 mod go;
 mod groups;
