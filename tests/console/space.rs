@@ -34,6 +34,9 @@ async fn folders_are_summed_the_largest_first() {
     let below = page.attributes(".folders tbody th a", "href").remove(0);
     let page = reader.get(&below).await;
     assert_eq!(page.texts(".folders tbody th"), ["x/", "Objects in this folder"]);
+    let folder = reader.get("/ui/buckets/shared/browse?prefix=large%2Fx%2F").await;
+    assert_eq!(folder.attributes("a.takes", "href"), ["/ui/buckets/shared/space?prefix=large%2Fx%2F"]);
+    assert!(reader.get("/ui/buckets/shared/browse").await.attributes("a.takes", "href").is_empty());
     let nothing = reader.get("/ui/buckets/shared/space?prefix=none%2F").await;
     assert!(nothing.text.contains("Nothing takes space here"));
     node.node.put("/shared/top2", b"1234");

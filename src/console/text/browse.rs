@@ -16,6 +16,7 @@ texts! { Browse {
     past_button = "Show",
     at_wrong = "This is no date and time.",
     go_to = "Go to prefix",
+    takes = "What this folder takes",
     empty = "No objects here",
     empty_lead = "Drop files on this page, choose them below, or use any S3 program.",
     empty_search = "No key matches",
