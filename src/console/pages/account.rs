@@ -7,7 +7,6 @@ use askama::Template;
 use serde_json::json;
 
 use super::iam::{Used, User, rotate_own, route, status};
-
 use crate::console::agent;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
