@@ -296,6 +296,7 @@ const OWN_ROUTES: &[OwnRoute] = &[
     route("GET", "/_myfsio/audit", ""),
     route("GET", "/_myfsio/settings", ""),
     route("GET", "/_myfsio/self-check", ""),
+    route("GET", "/_myfsio/requests/buckets", ""),
     route("GET", "/_myfsio/backups", ""),
     // A refusal is told to whom it was told before, and is unknown to all others.
     OwnRoute { is_open: true, ..route("GET", "/_myfsio/explain?request_id=0000000000000001", "") },

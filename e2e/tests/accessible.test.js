@@ -49,7 +49,7 @@ before(async () => {
     "/ui/iam", `/ui/iam/${user}`, `/ui/iam/${user}/permissions`, "/ui/metrics", "/ui/requests", "/ui/trace", "/ui/audit", "/ui/why",
     `/ui/why?request_id=${refused.headers.get("x-amz-request-id")}`, "/ui/simulate", "/ui/settings", "/ui/self-check", "/ui/integrity", "/ui/backups", "/ui/guide",
     "/ui/account", "/ui/sessions", "/ui/transfer", "/ui/none",
-    "/ui/jobs", `/ui/jobs/${job}`, `${bucket}/work`, `${bucket}/work?item=folder%2F`, `${bucket}/space`, `${bucket}/access`, `${bucket}/cors`,
+    "/ui/jobs", `/ui/jobs/${job}`, `${bucket}/work`, `${bucket}/work?item=folder%2F`, `${bucket}/space`, `${bucket}/encrypted`, `${bucket}/access`, `${bucket}/cors`,
     `${bucket}/notifications`, "/ui/groups", "/ui/groups/team", "/ui/policies", `/ui/policies/policy?arn=${encodeURIComponent(policy)}`];
 });
 after(() => node.stop());

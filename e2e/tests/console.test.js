@@ -71,6 +71,30 @@ test("colours follow the choice, and stay", async () => {
   await context.close();
 });
 
+test("times are of UTC, or of the browser's zone, each with the other beside", async () => {
+  const { page, context, quiet } = await signedIn(node, { timezoneId: "Asia/Kolkata" });
+  const time = page.locator("td time[datetime]").first();
+  const there = (iso) => new Date(Date.parse(iso) + 5.5 * 3_600_000).toISOString().slice(0, 19).replace("T", " ");
+  await page.goto(`${node.console}/ui/buckets`);
+  await page.waitForSelector("td time[title]");
+  const [utc, iso] = [await time.textContent(), await time.getAttribute("datetime")];
+  assert.match(utc, / UTC$/);
+  assert.ok((await time.getAttribute("title")).startsWith(`${there(iso)} `));
+  await page.selectOption(".side [name=zone]", "local");
+  await page.waitForSelector("html[data-zone=local]");
+  await page.waitForSelector("td time[title$=UTC]");
+  assert.equal(await time.getAttribute("title"), utc);
+  assert.ok((await time.textContent()).startsWith(`${there(iso)} `));
+  await page.goto(`${node.console}/ui/trace`);
+  const clock = page.locator("td time[data-clock]").first();
+  await page.waitForFunction(() => document.querySelector("[data-trace]").textContent.startsWith("Live"));
+  const moment = await clock.getAttribute("datetime");
+  assert.equal(await clock.textContent(), there(moment).slice(11));
+  assert.match(await clock.getAttribute("title"), / UTC$/);
+  assert.deepEqual(quiet(), []);
+  await context.close();
+});
+
 test("keyboard: the first stop skips to the content", async () => {
   const { page, context } = await signedIn(node);
   await page.keyboard.press("Tab");

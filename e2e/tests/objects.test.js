@@ -47,6 +47,19 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
+test("the forms of a lock stand apart from one another", async () => {
+  await node.s3("PUT", "/locked", undefined, { "x-amz-bucket-object-lock-enabled": "true" });
+  await node.s3("PUT", "/locked/held.txt", "kept");
+  const { page, context } = await signedIn(node, { viewport: { width: 360, height: 800 } });
+  await page.goto(`${node.console}/ui/buckets/locked/object?key=held.txt`);
+  const forms = page.locator("form[action$='/lock']");
+  assert.equal(await forms.count(), 2);
+  const [hold, retention] = [await forms.nth(0).boundingBox(), await forms.nth(1).boundingBox()];
+  const apart = retention.y - hold.y - hold.height;
+  assert.ok(apart >= 16, `${apart} pixels apart`);
+  await context.close();
+});
+
 test("without scripts: headers, versions and links", async () => {
   const { page, context } = await signedIn(node, { javaScriptEnabled: false });
   await page.goto(note());

@@ -138,7 +138,7 @@ async fn begin(node: &Arc<Node>, asker: &Asker, by: By, order: Order, work: &Wor
     }
     let (origin, now) = (by.origin.clone(), node.clock.now());
     let job = node.jobs.begin(bucket.id.0, by, order, now).await?;
-    let about = job.tell_some(&["id", "action", "keys", "prefixes", "versions", "to_bucket", "to"]);
+    let about = job.tell_some(&["id", "action", "keys", "prefixes", "containing", "versions", "to_bucket", "to"]);
     let target = format!("arn:aws:s3:::{}", bucket.name);
     let entry = AuditEntry::of_document(now, origin, "myfsio:StartJob", target, Value::Null, about);
     node.audit.record(entry.into_iter().collect()).await;

@@ -97,6 +97,10 @@ pub async fn answer(
             only_administrators(node, &caller)?;
             requests::find(node, caller.query())
         }
+        AdminRoute::RequestsByBucket => {
+            only_administrators(node, &caller)?;
+            requests::by_bucket(node, caller.query())
+        }
         AdminRoute::Trace => {
             only_administrators(node, &caller)?;
             requests::trace(node, caller)

@@ -1,4 +1,4 @@
-//! Requests that ended: the last ones, and all as they end.
+//! Requests that ended: the last ones, the buckets that they were for, and all as they end.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::stream::{KEEP_ALIVE, Listener, answer};
 use crate::node::Node;
-use crate::requests::{self, RequestFilter, RequestRecord};
+use crate::requests::{self, Measure, RequestFilter, RequestRecord, busiest};
 use crate::s3::error::S3Error;
 use crate::s3::preflight::Caller;
 use crate::s3::query::Query;
@@ -20,6 +20,9 @@ use crate::s3::respond::{self, Answer, no_store};
 /// Records of an answer when nothing is said of it, and at most.
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1000;
+/// Buckets of an answer when nothing is said of it, and at most.
+const BUCKETS: usize = 10;
+const BUCKETS_MAX: usize = 100;
 
 /// The last requests that the query wants, newest first. Errs: InvalidArgument.
 pub fn find(node: &Node, query: &Query) -> Answer {
@@ -29,6 +32,27 @@ pub fn find(node: &Node, query: &Query) -> Answer {
     let limit = query.get("limit").map_or(Ok(LIMIT), |text| limit(text).ok_or_else(|| limits(text)))?;
     let found: Vec<_> = node.requests.find(&filter, limit).iter().map(|record| requests::json(record)).collect();
     Ok(no_store(respond::json(StatusCode::OK, &json!({ "requests": found }))))
+}
+
+/// The buckets that the last requests were for, those with the most first. Errs: InvalidArgument.
+pub fn by_bucket(node: &Node, query: &Query) -> Answer {
+    let measures = |text| S3Error::invalid_argument("by", text, "It is requests, received or sent.");
+    let by =
+        query.get("by").map_or(Ok(Measure::Requests), |text| Measure::parse(text).ok_or_else(|| measures(text)))?;
+    let limits = |text| S3Error::invalid_argument("limit", text, format!("It is a number from 1 to {BUCKETS_MAX}."));
+    let limit = |text: &str| text.parse().ok().filter(|limit| (1..=BUCKETS_MAX).contains(limit));
+    let limit = query.get("limit").map_or(Ok(BUCKETS), |text| limit(text).ok_or_else(|| limits(text)))?;
+    let kept = node.requests.find(&RequestFilter::default(), usize::MAX);
+    let buckets = busiest(kept.iter().filter_map(|record| record.traffic()), by, limit);
+    let told = buckets.into_iter().map(|(bucket, traffic)| {
+        json!({
+            "bucket": bucket, "requests": traffic.requests, "errors": traffic.errors,
+            "bytes_received": traffic.received, "bytes_sent": traffic.sent,
+        })
+    });
+    let since = kept.last().map(|record| record.ended.rfc3339());
+    let told = json!({ "since": since, "requests": kept.len(), "buckets": told.collect::<Vec<_>>() });
+    Ok(no_store(respond::json(StatusCode::OK, &told)))
 }
 
 /// Each request that the query wants, as it ends, as server-sent events. Who is too slow is told how many were missed. Errs:

@@ -45,6 +45,8 @@ pub enum AdminRoute {
     MetricsHistory,
     /// `GET /_myfsio/requests`
     Requests,
+    /// `GET /_myfsio/requests/buckets`
+    RequestsByBucket,
     /// `GET /_myfsio/trace`
     Trace,
     /// `GET /_myfsio/settings`
@@ -178,6 +180,7 @@ pub fn find(method: &Method, path: &str) -> Result<AdminRoute, S3Error> {
         ["metrics"] => (Method::GET, AdminRoute::Metrics),
         ["metrics", "history"] => (Method::GET, AdminRoute::MetricsHistory),
         ["requests"] => (Method::GET, AdminRoute::Requests),
+        ["requests", "buckets"] => (Method::GET, AdminRoute::RequestsByBucket),
         ["trace"] => (Method::GET, AdminRoute::Trace),
         ["settings"] => (Method::GET, AdminRoute::Settings),
         ["self-check"] => (Method::GET, AdminRoute::SelfCheck),
@@ -227,6 +230,7 @@ mod tests {
         assert_eq!(find(&Method::GET, "/_myfsio/audit").unwrap(), AdminRoute::AuditLog);
         assert_eq!(find(&Method::GET, "/_myfsio/settings").unwrap(), AdminRoute::Settings);
         assert_eq!(find(&Method::GET, "/_myfsio/self-check").unwrap(), AdminRoute::SelfCheck);
+        assert_eq!(find(&Method::GET, "/_myfsio/requests/buckets").unwrap(), AdminRoute::RequestsByBucket);
         let storage = |bucket: &BucketName, key: &str| {
             AdminRoute::ObjectStorage(bucket.clone(), ObjectKey::parse(key.as_bytes()).unwrap())
         };

@@ -16,6 +16,8 @@ pub enum Kind {
     SigningIn,
     /// Which colours are wanted.
     Theme,
+    /// In which zone times are told.
+    Zone,
 }
 
 /// How cookies are named and guarded on one connection.
@@ -38,6 +40,7 @@ impl Jar {
             Kind::Session => "session",
             Kind::SigningIn => "signing-in",
             Kind::Theme => "theme",
+            Kind::Zone => "zone",
         };
         match self.secure {
             true => format!("__Host-myfsio-{word}"),

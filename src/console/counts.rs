@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use myfsio_actors::names::{AccessKeyId, BucketId, Stamp};
-use myfsio_actors::storage::{Bucket, ObjectPage};
+use myfsio_actors::storage::{Bucket, Object, ObjectPage};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -26,6 +26,9 @@ const UNWATCHED_MAX: Duration = Duration::from_secs(30);
 const KEPT: Duration = Duration::from_secs(120);
 /// How long a page waits for a count that may be done soon.
 const WAIT: Duration = Duration::from_millis(40);
+
+/// Where classes of age end, in days.
+pub const AGE_DAYS: [u64; 5] = [1, 7, 30, 90, 365];
 
 /// Objects and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,11 +57,37 @@ pub struct Sums {
     pub own: Sum,
     /// All together.
     pub total: Sum,
+    /// Of these, what is encrypted on disk.
+    pub sealed: Sum,
+    /// And by how long ago it was written: up to so many of [`AGE_DAYS`], and what is older.
+    pub ages: [Sum; AGE_DAYS.len() + 1],
+}
+
+/// What is counted of an object.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    size: u64,
+    is_sealed: bool,
+    age_seconds: u64,
+}
+
+impl Found {
+    fn of(object: &Object, now: Stamp) -> Self {
+        let age_seconds = now.seconds().saturating_sub(object.stamp.seconds());
+        Self { size: object.size, is_sealed: object.sealed.is_some(), age_seconds }
+    }
 }
 
 impl Sums {
-    fn take(&mut self, prefix: &str, key: &str, size: u64) {
+    fn take(&mut self, prefix: &str, key: &str, Found { size, is_sealed, age_seconds }: Found) {
         self.total.add(size);
+        if is_sealed {
+            self.sealed.add(size);
+        }
+        let class = AGE_DAYS.iter().take_while(|days| age_seconds >= **days * 86_400).count();
+        if let Some(sum) = self.ages.get_mut(class) {
+            sum.add(size);
+        }
         let rest = key.strip_prefix(prefix).unwrap_or(key);
         let has_room = self.folders.len() < FOLDERS_MAX;
         match rest.split_once('/') {
@@ -132,10 +161,11 @@ impl Counts {
             return Ok(known);
         }
         let mut sums = Sums::default();
-        let next = take(&mut sums, prefix, first);
+        let at = asker.node().clock.now();
+        let next = take(&mut sums, prefix, first, at);
         let stage = if next.is_some() { Stage::Counting } else { Stage::Done(Instant::now()) };
         let state = Mutex::new(State { sums, stage, watched: Instant::now() });
-        let count = Arc::new(Count { subject, at: asker.node().clock.now(), state, ended: Notify::new() });
+        let count = Arc::new(Count { subject, at, state, ended: Notify::new() });
         self.keep(Arc::clone(&count));
         if let Some(next) = next {
             let going_on = go_on(Arc::downgrade(&count), asker.clone(), Arc::clone(bucket), next);
@@ -209,9 +239,9 @@ async fn look(
 }
 
 /// Adds a page; answers where the next begins.
-fn take(sums: &mut Sums, prefix: &str, page: ObjectPage) -> Option<String> {
+fn take(sums: &mut Sums, prefix: &str, page: ObjectPage, now: Stamp) -> Option<String> {
     for entry in &page.entries {
-        sums.take(prefix, entry.key.as_str(), entry.object.size);
+        sums.take(prefix, entry.key.as_str(), Found::of(&entry.object, now));
     }
     page.next
 }
@@ -222,7 +252,7 @@ async fn go_on(count: Weak<Count>, asker: Asker, bucket: Arc<Bucket>, mut next: 
         let Some(count) = count.upgrade().filter(|count| count.is_fresh()) else { return };
         let prefix = &count.subject.prefix;
         match patiently(async || look(&asker, &bucket, prefix, Some(&next), LOOK_ROWS).await).await {
-            Ok(page) => match take(&mut count.state.lock().sums, prefix, page) {
+            Ok(page) => match take(&mut count.state.lock().sums, prefix, page, count.at) {
                 Some(after) => next = after,
                 None => break count.end(Stage::Done(Instant::now())),
             },
@@ -238,17 +268,29 @@ mod tests {
     #[test]
     fn sums_of_folders() {
         let mut sums = Sums::default();
+        let of_size = |size| Found { size, ..Found::default() };
         for (key, size) in [("a/x/1", 1), ("a/x/2", 2), ("a/y", 4), ("a//z", 8), ("a/", 16)] {
-            sums.take("a/", key, size);
+            sums.take("a/", key, of_size(size));
         }
         let sum = |objects, bytes| Sum { objects, bytes };
         let folders: Vec<_> = sums.folders.iter().map(|(name, sum)| (name.as_str(), *sum)).collect();
         assert_eq!(folders, [("", sum(1, 8)), ("x", sum(2, 3))]);
         assert_eq!((sums.own, sums.total), (sum(2, 20), sum(5, 31)));
         for at in 0..FOLDERS_MAX + 3 {
-            sums.take("a/", &format!("a/{at}/k"), 1);
+            sums.take("a/", &format!("a/{at}/k"), of_size(1));
         }
         assert_eq!((sums.folders.len(), sums.others), (FOLDERS_MAX, sum(5, 5)));
+    }
+
+    #[test]
+    fn sums_of_ages_and_of_what_is_encrypted() {
+        let mut sums = Sums::default();
+        let day = 86_400;
+        for (size, age_seconds) in [(1, 0), (2, day - 1), (4, day), (8, 30 * day), (16, 365 * day), (32, 9_999 * day)] {
+            sums.take("", "k", Found { size, age_seconds, is_sealed: size == 4 });
+        }
+        assert_eq!(sums.ages.map(|sum| sum.bytes), [3, 4, 0, 8, 0, 48]);
+        assert_eq!((sums.sealed, sums.total.objects), (Sum { objects: 1, bytes: 4 }, 6));
     }
 
     fn count(prefix: &str, stage: Stage) -> Arc<Count> {

@@ -29,6 +29,7 @@ const TOPICS: &[Topic] = &[
     topic("buckets/{}/delete", |help| help.delete_bucket, "jobs.md"),
     topic("buckets/{}/space", |help| help.space, "quotas.md"),
     topic("buckets/{}/properties", |help| help.properties, "quotas.md"),
+    topic("buckets/{}/encrypted", |help| help.encrypted, "encryption-use.md"),
     topic("buckets/{}/policy", |help| help.policy, "access.md"),
     topic("buckets/{}/access", |help| help.access, "access.md"),
     topic("buckets/{}/lifecycle", |help| help.lifecycle, "compatibility.md"),

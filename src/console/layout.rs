@@ -248,6 +248,8 @@ pub struct Page {
     pub assets: String,
     /// `light`, `dark` or `auto`.
     pub theme: &'static str,
+    /// In which zone scripts tell times: `utc`, or `local`, the browser's.
+    pub zone: &'static str,
     /// The node's version.
     pub version: &'static str,
     /// Where programs reach the API.

@@ -97,6 +97,13 @@ const SCREENS: &[Screen] = &[
         ["du --depth 2 myfsio/{}", "size {remote}"],
         "/{}?list-type=2",
     ),
+    screen(
+        "buckets/{}/encrypted",
+        "s3api get-bucket-encryption --bucket {}",
+        ("s3", "get_bucket_encryption(Bucket={})"),
+        ["encrypt info myfsio/{}", ""],
+        "/{}?encryption",
+    ),
     screen("buckets/{}/work", "s3 rm --recursive --dryrun s3://{}/", NO_CALL, NONE, "/_myfsio/jobs"),
     screen("buckets/{}/delete", "s3 rb s3://{}", ("s3", "delete_bucket(Bucket={})"), NONE, ""),
     screen("jobs", "", NO_CALL, NONE, "/_myfsio/jobs"),

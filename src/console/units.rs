@@ -64,9 +64,15 @@ impl When {
         Self::of_seconds(stamp.seconds())
     }
 
-    /// A time as RFC 3339 writes it, in words; what is none stays as it is.
+    /// A time as RFC 3339 writes it; what is none stays as it is, and is nothing to machines.
+    pub fn told(text: &str) -> Self {
+        let none = || Self { iso: String::new(), text: legible(text) };
+        Stamp::parse_rfc3339(text).map_or_else(none, Self::of)
+    }
+
+    /// The same in words alone.
     pub fn legible(text: &str) -> String {
-        Stamp::parse_rfc3339(text).map_or_else(|| legible(text), |stamp| Self::of(stamp).text)
+        Self::told(text).text
     }
 
     /// Of seconds since 1970, before the year 10000.
@@ -136,6 +142,8 @@ mod tests {
         let when = When::of_seconds(1_764_144_000);
         assert_eq!((when.iso.as_str(), when.text.as_str()), ("2025-11-26T08:00:00Z", "2025-11-26 08:00:00 UTC"));
         assert_eq!(When::of_seconds(253_402_300_799).iso, "9999-12-31T23:59:59Z");
+        assert_eq!(When::told("2025-11-26T08:00:00.5Z"), when);
+        assert_eq!(When::legible("soon\n"), "soon␊");
         assert_eq!(lasting(7_200), "2\u{a0}hours");
     }
 

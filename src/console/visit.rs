@@ -114,6 +114,10 @@ impl Visit {
             Some("dark") => "dark",
             _ => "auto",
         };
+        let zone = match self.jar().get(&self.head, Kind::Zone) {
+            Some("local") => "local",
+            _ => "utc",
+        };
         let signed_in = self.signed_in.as_ref();
         let endpoint = signed_in.map(|signed_in| signed_in.asker.endpoint()).unwrap_or_default();
         let region = console.node.settings.region.clone();
@@ -127,6 +131,7 @@ impl Visit {
             base: console.settings.base().to_owned(),
             assets: console.assets.address(""),
             theme,
+            zone,
             version: env!("CARGO_PKG_VERSION"),
             commands: user.as_ref().map(|_| commands_of(&endpoint, &region, path)).unwrap_or_default(),
             help: user.as_ref().and_then(|_| help::of(self.t, path)),

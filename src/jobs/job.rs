@@ -310,6 +310,7 @@ impl Job {
             "bucket": order.bucket,
             "keys": first(&order.keys),
             "prefixes": first(&order.prefixes),
+            "containing": order.containing,
             "versions": order.versions,
             "uploads": order.uploads,
             "from": order.from,

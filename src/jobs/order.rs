@@ -54,6 +54,9 @@ pub struct Order {
     /// And with all keys that begin with one of these; the empty one is the whole bucket.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<String>,
+    /// Of these, only with keys that contain this text behind the prefix, whatever the case of its letters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub containing: String,
     /// Of a deletion: for good, with all versions and delete markers.
     #[serde(default, skip_serializing_if = "is_false")]
     pub versions: bool,
@@ -113,6 +116,8 @@ pub struct Work {
     pub keys: Vec<ObjectKey>,
     /// Prefixes.
     pub prefixes: Vec<String>,
+    /// What keys below them contain, in lower case; all contain the empty text.
+    pub containing: String,
     /// What is done.
     pub does: Does,
 }
@@ -174,10 +179,16 @@ impl Work {
         matches!(self.does, Does::Delete { versions: true, .. } | Does::Restore { .. })
     }
 
+    /// Whether a key below one of the prefixes is meant.
+    pub fn wants(&self, prefix: &str, key: &str) -> bool {
+        let rest = key.strip_prefix(prefix).unwrap_or(key);
+        self.containing.is_empty() || rest.to_lowercase().contains(&self.containing)
+    }
+
     /// Whether an object of the bucket is one that the order names, by its key or a prefix.
     pub fn names(&self, bucket: &BucketName, key: &ObjectKey) -> bool {
-        *bucket == self.bucket
-            && (self.keys.contains(key) || self.prefixes.iter().any(|prefix| key.as_str().starts_with(prefix)))
+        let below = |prefix: &String| key.as_str().starts_with(prefix) && self.wants(prefix, key.as_str());
+        *bucket == self.bucket && (self.keys.contains(key) || self.prefixes.iter().any(below))
     }
 
     /// The bucket that copies go to, where it is another one.
@@ -214,6 +225,12 @@ impl Order {
         if self.prefixes.iter().any(|prefix| prefix.len() > KEY_BYTES_MAX) {
             return Err(unsound("A prefix is longer than any key."));
         }
+        if !self.containing.is_empty() && !self.keys.is_empty() {
+            return Err(unsound("containing is said of prefixes; keys are named one by one."));
+        }
+        if self.containing.len() > KEY_BYTES_MAX {
+            return Err(unsound("containing is longer than any key."));
+        }
         self.has_only_its_own()?;
         let does = match self.action {
             Action::Delete => Does::Delete { versions: self.versions, uploads: self.uploads },
@@ -221,7 +238,7 @@ impl Order {
             Action::Tag => self.tagging()?,
             Action::Restore => Does::Restore { as_of: self.time()? },
         };
-        Ok(Work { bucket, keys, prefixes: self.prefixes.clone(), does })
+        Ok(Work { bucket, keys, prefixes: self.prefixes.clone(), containing: self.containing.to_lowercase(), does })
     }
 
     /// Errs: something is said that means nothing for what is done.
@@ -323,6 +340,20 @@ mod tests {
     }
 
     #[test]
+    fn of_prefixes_only_what_contains_a_text_can_be_meant() {
+        let some = r#"{"action":"delete","bucket":"bbb","prefixes":["cat/"],"containing":"CaT"}"#;
+        let (order, some) = (Order::parse(some.as_bytes()).unwrap(), work(some).unwrap());
+        assert_eq!(Order::parse(&serde_json::to_vec(&order).unwrap()), Ok(order));
+        let named = |key: &str| {
+            let key = ObjectKey::parse(key.as_bytes()).unwrap();
+            (some.names(&some.bucket, &key), some.wants("cat/", key.as_str()))
+        };
+        assert_eq!(named("cat/my-Cat.jpg"), (true, true));
+        assert_eq!(named("cat/dog.jpg"), (false, false), "the prefix itself is not looked at");
+        assert_eq!(named("dog/cat.jpg"), (false, true), "nor is what is not below it named");
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         let delete = |more: &str| format!(r#"{{"action":"delete","bucket":"bbb"{more}}}"#);
         for (order, said) in [
@@ -331,6 +362,8 @@ mod tests {
             (delete(r#","keys":["k"],"to":"x""#), "to means nothing"),
             (delete(r#","keys":["k"],"keys":["l"]"#), "twice"),
             (delete(r#","keys":["k"],"more":1"#), "unknown field"),
+            (delete(r#","keys":["k"],"prefixes":["a/"],"containing":"x""#), "said of prefixes"),
+            (delete(&format!(r#","prefixes":[""],"containing":"{}""#, "k".repeat(1025))), "longer than any key"),
             (delete(&format!(r#","prefixes":["{}"]"#, "k".repeat(1025))), "longer than any key"),
             (r#"{"action":"burn","bucket":"bbb","keys":["k"]}"#.to_owned(), "unknown variant"),
             (r#"{"action":"delete","bucket":"B","keys":["k"]}"#.to_owned(), "No bucket"),

@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
         let targets = page
             .entries
             .into_iter()
-            .filter(|entry| entry.object.stamp <= until)
+            .filter(|entry| entry.object.stamp <= until && self.work.wants(prefix, entry.key.as_str()))
             .map(|entry| Target::Object { key: entry.key, size: entry.object.size, etag: Some(entry.object.etag) });
         let targets = targets.collect();
         match page.next {
@@ -245,6 +245,11 @@ impl<'a> Walk<'a> {
             if is_key && entry.key.as_str() != prefix {
                 is_over = true;
                 break;
+            }
+            if !is_key && !self.work.wants(prefix, entry.key.as_str()) {
+                // The versions of the key before are all known.
+                self.versions.settled = true;
+                continue;
             }
             targets.extend(self.target_of(entry));
         }
@@ -281,8 +286,8 @@ impl<'a> Walk<'a> {
         let after = self.at.after.clone().map(|key| (key, within));
         let page = asker.uploads(bucket, prefix, after, PAGE_ROWS).await?;
         let rows = page.entries.len();
-        let targets =
-            page.entries.iter().map(|upload| Target::Upload { key: upload.key.clone(), upload: upload.id }).collect();
+        let wanted = page.entries.iter().filter(|upload| self.work.wants(prefix, upload.key.as_str()));
+        let targets = wanted.map(|upload| Target::Upload { key: upload.key.clone(), upload: upload.id }).collect();
         match page.next {
             Some((key, upload)) => {
                 self.at.after = Some(key);

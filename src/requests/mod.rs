@@ -5,8 +5,10 @@ mod clock;
 mod filter;
 mod log;
 mod record;
+mod traffic;
 
 pub use clock::{Stopwatch, Times};
 pub use filter::RequestFilter;
 pub use log::RequestLog;
 pub use record::{RequestRecord, json};
+pub use traffic::{Measure, busiest};

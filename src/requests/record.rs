@@ -10,6 +10,7 @@ use myfsio_actors::storage::Bucket;
 use serde_json::{Value, json};
 
 use super::clock::Times;
+use super::traffic::Traffic;
 use crate::s3::respond::RequestId;
 use crate::s3::xml::write::time_into;
 use crate::spans::TraceContext;
@@ -69,6 +70,13 @@ impl Default for RequestRecord {
 }
 
 impl RequestRecord {
+    /// What it was for its bucket; none where that is not there.
+    pub fn traffic(&self) -> Option<(&str, Traffic)> {
+        let errors = u64::from(self.status >= 400);
+        let bucket = self.bucket.as_ref()?;
+        Some((bucket.name.as_str(), Traffic { requests: 1, errors, received: self.received, sent: self.sent }))
+    }
+
     /// How the one who asked is called: a user's name, else its access key.
     pub fn user(&self) -> Option<&str> {
         self.principal.as_ref().map(|principal| match principal.display_name.as_str() {

@@ -31,6 +31,7 @@ use md5::{Digest as _, Md5};
 use myfsio_actors::audit::AuditEntry;
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey};
+use myfsio_actors::policy_engine::Reason;
 use myfsio_actors::storage::Bucket;
 use serde_json::Value;
 
@@ -234,6 +235,25 @@ impl Asker {
     pub fn may(&self, action: &str, bucket: Option<&Bucket>, key: Option<&str>) -> bool {
         let query = Query::default();
         authorize::may(&self.node, Some(&self.principal), action, bucket, key, self.facts(&query))
+    }
+
+    /// Whether the asker may be told what the node knows of it as a user.
+    pub fn may_see_itself(&self) -> bool {
+        self.may_with_itself("iam:GetUser").is_some()
+    }
+
+    /// Whether the asker may give its own access key a new secret, as the route that does it will ask.
+    pub fn may_rotate_its_key(&self) -> bool {
+        let may = |action| self.may_with_itself(action);
+        may("iam:RotateAccessKey").is_some_and(|reason| {
+            reason.is_grant() || (may("iam:CreateAccessKey").is_some() && may("iam:UpdateAccessKey").is_some())
+        })
+    }
+
+    fn may_with_itself(&self, action: &str) -> Option<Reason> {
+        let (query, itself) = (Query::default(), &self.principal);
+        let arn = itself.arn();
+        authorize::may_on_resource(&self.node, Some(itself), action, (&arn, &itself.tags), self.facts(&query))
     }
 
     /// Whether the asker administers the node.

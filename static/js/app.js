@@ -1,13 +1,12 @@
 // What every page has: everything works without it.
 
+import { tell } from "./zone.js";
+
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
 for (const element of $$("[data-noscript]")) element.hidden = true;
-// Times are of UTC; what they are here is told beside.
-for (const time of $$("time[datetime]:not([title])")) {
-  const when = new Date(time.dateTime);
-  if (!Number.isNaN(when.getTime())) time.title = when.toLocaleString([], { dateStyle: "medium", timeStyle: "long" });
-}
+// What has a title already tells how long ago it was, or is a clock alone.
+for (const time of $$("time[datetime]:not([title]), time[data-clock]")) tell(time);
 for (const select of $$("select[data-submit]")) select.addEventListener("change", () => select.form.requestSubmit());
 
 for (const button of $$("[data-reveal]")) {

@@ -1,5 +1,7 @@
 // Figures that change while a page is open: the same address tells them as JSON, every two seconds as long as the page is seen.
 
+import { tell } from "./zone.js";
+
 const root = document.querySelector("[data-live]");
 const stale = document.querySelector("[data-stale]");
 const wait = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
@@ -18,6 +20,7 @@ function redraw({ charts, begin, end }) {
       const time = figure.querySelectorAll(".span time")[side];
       time.dateTime = when.iso;
       time.textContent = when.text;
+      tell(time);
     });
   }
 }

@@ -1,5 +1,7 @@
 // Requests as they end, from a stream of server-sent events, newest first.
 
+import { tell as tellTime } from "./zone.js";
+
 const ROWS_MAX = 200;
 const state = document.querySelector("[data-trace]");
 const rows = document.querySelector("[data-rows]");
@@ -26,6 +28,15 @@ function node(name, text, className) {
   return element;
 }
 
+function moment(iso) {
+  const time = node("time", iso.slice(11, 19));
+  time.dateTime = iso;
+  time.title = `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
+  time.dataset.clock = "";
+  tellTime(time);
+  return time;
+}
+
 function link(address, id, text) {
   const element = node("a", text);
   element.href = `${address}?request_id=${encodeURIComponent(id)}`;
@@ -36,7 +47,9 @@ function row(told) {
   const line = node("tr");
   const what = told.bucket ? (told.key ? `${told.bucket}/${told.key}` : told.bucket) : (told.path ?? "");
   const when = node("td");
-  when.append(link(words.details, told.request_id, told.time.slice(11, 19)));
+  const way = link(words.details, told.request_id);
+  way.append(moment(told.time));
+  when.append(way);
   const operation = node("th", told.operation);
   operation.scope = "row";
   const status = node("td");

@@ -89,7 +89,8 @@ def test_lifecycle_the_cache_and_actors_are_told(node_factory):
 def test_who_may_read_them(node):
     node.add_users({"access_key": "user", "secret_key": "secret", "display_name": "user",
                     "policies": [{"bucket": "*", "actions": ["list", "read", "write"]}]})
-    for target in ("/_myfsio/metrics", "/_myfsio/metrics/history", "/_myfsio/requests", "/_myfsio/trace"):
+    for target in ("/_myfsio/metrics", "/_myfsio/metrics/history", "/_myfsio/requests", "/_myfsio/requests/buckets",
+                   "/_myfsio/trace"):
         assert send(node.endpoint, "GET", target)[0] == 403
         assert signed(node, "GET", target, access="user", secret="secret")[0] == 403
     assert signed(node, "GET", "/_myfsio/metrics")[0] == 200

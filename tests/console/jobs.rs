@@ -96,6 +96,89 @@ async fn folders_are_copied_moved_tagged_and_deleted() {
     assert!(audit.contains(r#""done":6"#) && audit.contains(r#""access_key":"writer""#), "{audit}");
 }
 
+/// Keys below `pets/`, half of which speak of cats.
+fn put_pets(node: &Node) {
+    for key in ["pets/Cat.txt", "pets/deep/my-cat", "pets/dog.txt", "cats/list.txt"] {
+        node.put(&format!("/shared/{key}"), b"text");
+    }
+}
+
+#[actix_rt::test]
+async fn of_a_prefix_only_what_contains_a_text() {
+    let node = world::node().node;
+    put_pets(&node);
+    let order =
+        |action: &str| json!({ "action": action, "bucket": "shared", "prefixes": ["pets/"], "containing": "CAT" });
+    let preview = ask(&node, WRITER, "POST", "/preview", Some(&order("delete")));
+    assert_eq!(preview, (200, json!({ "objects": 2, "bytes": 8, "is_partial": false })));
+    let mut moved = order("move");
+    moved["from"] = json!("pets/");
+    moved["to"] = json!("found/");
+    assert_eq!(carried_out(&node, WRITER, &moved)["done"], 2);
+    let found = ["cats/list.txt", "folder/a.txt", "found/Cat.txt", "found/deep/my-cat", "pets/dog.txt"];
+    assert_eq!(keys(&node, "/shared?list-type=2"), found);
+    let named = json!({ "action": "delete", "bucket": "shared", "keys": ["pets/dog.txt"], "containing": "dog" });
+    assert_eq!(ask(&node, WRITER, "POST", "", Some(&named)).0, 400);
+}
+
+#[actix_rt::test]
+async fn what_was_searched_for_is_deleted_and_brought_back() {
+    let node = ConsoleNode::start(&[]).node;
+    node.create_bucket("shared");
+    assert_eq!(node.ask("PUT", "/shared?versioning", &[], VERSIONING).status, 200);
+    put_pets(&node);
+    let order = |action: &str, containing: &str| json!({ "action": action, "bucket": "shared", "prefixes": [""], "containing": containing });
+    assert_eq!(carried_out(&node, ADMIN, &order("delete", "pets"))["done"], 3);
+    assert_eq!(keys(&node, "/shared?list-type=2"), ["cats/list.txt"]);
+    assert_eq!(carried_out(&node, ADMIN, &order("restore", "dog"))["done"], 1);
+    assert_eq!(keys(&node, "/shared?list-type=2"), ["cats/list.txt", "pets/dog.txt"]);
+    let mut for_good = order("delete", "deep");
+    for_good["versions"] = json!(true);
+    assert_eq!(carried_out(&node, ADMIN, &for_good)["done"], 2, "the object and its marker");
+    assert_eq!(carried_out(&node, ADMIN, &order("restore", ""))["done"], 1, "one of three is left to come back");
+}
+
+#[actix_rt::test]
+async fn all_that_match_are_chosen_on_the_page_of_a_search() {
+    let node = world::node();
+    put_pets(&node.node);
+    let writer = world::browser(&node, Role::Writer).await;
+    let browse = writer.get("/ui/buckets/shared/browse?prefix=pets%2F&q=cat").await;
+    assert!(browse.texts(".all-matching").join("").contains("All 2 objects that match"), "{}", browse.text);
+    let work = "/ui/buckets/shared/work";
+    let fields = browse.form(work);
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let zip = writer.post("/ui/buckets/shared/archive", &fields).await;
+    assert_eq!((zip.status, zip.header("content-type")), (200, "application/zip"));
+    assert!(zip.text.contains("deep/my-cat") && zip.text.contains("Cat.txt") && !zip.text.contains("dog.txt"));
+    let chosen = writer.submit(&browse, work, &[]).await;
+    let told = chosen.texts("dl dd").join("\n");
+    assert!(told.contains("all that contains “cat” below shared/pets/") && told.contains("2 objects"), "{told}");
+    let begin = "/ui/buckets/shared/jobs";
+    let tagged = writer.submit(&chosen, begin, &[("do", "tag"), ("tags", "kind=cat")]).await;
+    assert_eq!(tagged.status, 303, "{}", tagged.text);
+    let id = tagged.location().rsplit('/').next().unwrap();
+    assert_eq!(when(&node.node, id, is_over)["done"], 2);
+    assert!(writer.get(tagged.location()).await.texts("h1").join("").contains("contains “cat”"));
+    assert!(!node.node.ask("GET", "/shared/pets/dog.txt?tagging", &[], b"").text().contains("kind"));
+    assert!(node.node.ask("GET", "/shared/pets/deep/my-cat?tagging", &[], b"").text().contains("kind"));
+    let moved = writer.submit(&chosen, begin, &[("do", "move"), ("to", "found")]).await;
+    let id = moved.location().rsplit('/').next().unwrap();
+    assert_eq!(when(&node.node, id, is_over)["done"], 2, "{}", moved.text);
+    assert_eq!(keys(&node.node, "/shared?list-type=2&prefix=found/"), ["found/Cat.txt", "found/deep/my-cat"]);
+    // A prefix that ends within a name.
+    let browse = writer.get("/ui/buckets/shared/browse?prefix=pets%2Fd").await;
+    assert!(browse.texts(".all-matching").join("").contains("All objects below here"), "{}", browse.text);
+    let chosen = writer.submit(&browse, work, &[]).await;
+    assert!(chosen.texts("dl dd").join("").contains("all that begins with shared/pets/d"), "{}", chosen.text);
+    let deleted = writer.submit(&chosen, begin, &[("do", "delete"), ("confirm", "shared")]).await;
+    let id = deleted.location().rsplit('/').next().unwrap();
+    assert_eq!(when(&node.node, id, is_over)["done"], 1, "{}", deleted.text);
+    assert!(keys(&node.node, "/shared?list-type=2&prefix=pets/").is_empty());
+    let whole = writer.get("/ui/buckets/shared/browse").await;
+    assert!(whole.texts(".all-matching").is_empty(), "what is on one page is selected there");
+}
+
 #[actix_rt::test]
 async fn folders_that_lead_to_their_like_lose_nothing() {
     let node = world::node().node;

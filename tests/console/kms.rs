@@ -87,6 +87,28 @@ async fn what_a_deletion_would_cost_is_said_before_it() {
 }
 
 #[actix_rt::test]
+async fn a_key_names_the_buckets_that_have_it_as_their_default() {
+    let node = node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let address = made(&admin, &[("alias", "photos")]).await;
+    let id = address.rsplit('/').next().unwrap();
+    let named = |page: &crate::browser::Shown| page.attributes("#about a", "href");
+    assert!(named(&admin.get(&address).await).is_empty());
+    for name in ["other", "third"] {
+        let create = admin.get("/ui/buckets/create").await;
+        assert_eq!(admin.submit(&create, "/ui/buckets", &[("name", name)]).await.status, 303);
+    }
+    for (bucket, key) in [("shared", id), ("other", "alias/photos"), ("third", "")] {
+        let page = admin.get(&format!("/ui/buckets/{bucket}/properties")).await;
+        let fields = [("algorithm", "aws:kms"), ("key", key)];
+        let set = admin.submit(&page, &format!("/ui/buckets/{bucket}/encryption"), &fields).await;
+        assert_eq!(set.status, 303, "{}", set.text);
+    }
+    let expected = ["other", "shared"].map(|bucket| format!("/ui/buckets/{bucket}/properties#encryption"));
+    assert_eq!(named(&admin.get(&address).await), expected);
+}
+
+#[actix_rt::test]
 async fn the_list_of_a_buckets_keys_has_their_names() {
     let node = node();
     let admin = world::browser(&node, Role::Admin).await;

@@ -8,12 +8,14 @@ mod browser;
 mod support;
 
 mod access;
+mod account;
 mod attributes;
 mod buckets;
 mod commands;
 mod compare;
 mod copies;
 mod create;
+mod encrypted;
 mod forgery;
 mod go;
 mod groups;

@@ -109,3 +109,32 @@ async fn requests_and_changes_as_files() {
     assert!(file.text.contains(",s3:CreateBucket,arn:aws:s3:::photos,"), "{}", file.text);
     assert_eq!(admin.get("/ui/requests/csv?status=x").await.status, 400);
 }
+
+#[actix_rt::test]
+async fn the_busiest_buckets_come_first() {
+    let node = world::node();
+    node.node.create_bucket("quiet");
+    node.node.put("/quiet/large", &[0; 50_000]);
+    for _ in 0..30 {
+        assert_eq!(node.node.status("/shared/none"), 404);
+    }
+    let admin = world::browser(&node, Role::Admin).await;
+    let page = admin.get("/ui/metrics").await;
+    let named = |page: &crate::browser::Shown| page.texts("table tbody th");
+    assert_eq!(named(&page)[..2], ["shared", "quiet"], "{}", page.text);
+    assert_eq!(page.texts("table tbody td[data-label=Errors]")[0], "30");
+    let by_bytes = page.attributes("thead a", "href").into_iter().find(|href| href.contains("received")).unwrap();
+    let page = admin.get(&by_bytes).await;
+    assert_eq!(named(&page)[0], "quiet", "{by_bytes}");
+    assert_eq!(page.texts("thead [aria-sort=descending]"), ["Received ↓"]);
+    let requests = page.attributes("table tbody th a", "href").remove(0);
+    assert_eq!(requests, "/ui/requests?bucket=quiet");
+    let ask = |query: &str| node.node.ask("GET", &format!("/_myfsio/requests/buckets{query}"), &[], b"");
+    let told: serde_json::Value = serde_json::from_slice(&ask("?by=received&limit=1").body).unwrap();
+    let first = &told["buckets"][0];
+    assert_eq!((first["bucket"].as_str(), told["buckets"].as_array().unwrap().len()), (Some("quiet"), 1));
+    assert!(first["bytes_received"].as_u64().unwrap() >= 50_000 && told["since"].is_string(), "{told}");
+    for wrong in ["?by=colour", "?limit=0", "?limit=101"] {
+        assert_eq!(ask(wrong).status, 400, "{wrong}");
+    }
+}

@@ -3,6 +3,7 @@
 use crate::support::ADMIN;
 use crate::world;
 use myfsio::console::route::Role;
+use myfsio_actors::names::Stamp;
 
 #[actix_rt::test]
 async fn doors() {
@@ -67,6 +68,29 @@ async fn navigation_and_theme() {
     assert!(home.texts(".banner.warn").join("").contains("well-known"), "while the first secret is in force");
     let reader = world::browser(&node, Role::Reader).await.get("/ui").await;
     assert!(!reader.text.contains("well-known"));
+}
+
+#[actix_rt::test]
+async fn times_are_of_utc_and_say_so() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    for path in ["/ui/buckets", "/ui/requests", "/ui/account"] {
+        let page = admin.get(path).await;
+        assert_eq!(page.attributes("html", "data-zone"), ["utc"]);
+        let times = page.texts("td time[datetime]:not(.by)");
+        assert!(!times.is_empty() && times.iter().all(|time| time.ends_with(" UTC")), "{path}: {times:?}");
+        for moment in page.attributes("td time", "datetime") {
+            assert!(Stamp::parse_rfc3339(&moment).is_some(), "{path}: {moment}");
+        }
+    }
+    let buckets = admin.get("/ui/buckets").await;
+    admin.submit(&buckets, "/ui/zone", &[("zone", "local")]).await;
+    let local = admin.get("/ui/buckets").await;
+    assert_eq!(local.attributes("html", "data-zone"), ["local"]);
+    // What is of the browser's zone, only the browser knows.
+    assert_eq!(local.texts("td time"), buckets.texts("td time"));
+    admin.submit(&buckets, "/ui/zone", &[("zone", "Mars/Olympus")]).await;
+    assert_eq!(admin.get("/ui/buckets").await.attributes("html", "data-zone"), ["utc"]);
 }
 
 #[actix_rt::test]

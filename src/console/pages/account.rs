@@ -1,20 +1,27 @@
-//! Sessions: one's own, and for administrators those of everybody.
+//! Whoever has signed in: who that is, its access keys and a new secret, and its sessions; for administrators those of everybody.
+//!
+//! INVARIANT: nobody is told or may change here what the routes of users do not let it.
 
+use actix_web::http::Method;
 use askama::Template;
 use serde_json::json;
 
+use super::iam::{Used, User, rotate_own, route, status};
 use crate::console::agent;
 use crate::console::failure::Failure;
 use crate::console::layout::Page;
+use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::route::{ADMINS, Outcome, Row, SIGNED_IN};
 use crate::console::store::Session;
 use crate::console::units::{When, count, lasting, legible};
-use crate::console::visit::{Visit, render};
+use crate::console::visit::{Visit, read, render};
+use crate::within::Asker;
 
 /// Routes.
 pub const ROWS: &[Row] = &[
-    Row::get("/ui/account", SIGNED_IN, |visit| Box::pin(async { show(visit) })),
+    Row::get("/ui/account", SIGNED_IN, |visit| Box::pin(show(visit))),
+    Row::post("/ui/account/rotate", ADMINS, |visit| Box::pin(rotate_own(visit))).tested_by("access_key=none"),
     Row::post("/ui/account/end", SIGNED_IN, |visit| Box::pin(async { end(visit) })).tested_by("session=none"),
     Row::post("/ui/account/end-all", SIGNED_IN, |visit| Box::pin(async { end_all(visit) })),
     Row::get("/ui/sessions", ADMINS, |visit| Box::pin(async { show_all(visit) })),
@@ -38,10 +45,35 @@ struct SessionRow {
     is_this: bool,
 }
 
+/// Who has signed in.
+struct Own {
+    name: String,
+    arn: String,
+    account_id: String,
+    /// The key that it signed in with.
+    access_key: String,
+    /// All of its keys, where it may know them.
+    keys: Vec<KeyRow>,
+    may_rotate: bool,
+    /// Address of what it may do, where it may know that, without the base.
+    permissions: Option<String>,
+}
+
+struct KeyRow {
+    access_key: String,
+    word: &'static str,
+    tone: &'static str,
+    created: Option<When>,
+    expires: Option<When>,
+    used: Used,
+}
+
 #[derive(Template)]
 #[template(path = "account/account.html")]
 struct AccountPage {
     page: Page,
+    /// None where the sessions are everybody's.
+    own: Option<Own>,
     rows: Vec<SessionRow>,
     /// Whether they are everybody's.
     is_everybodys: bool,
@@ -50,10 +82,11 @@ struct AccountPage {
     is_admin: bool,
 }
 
-fn show(visit: Visit) -> Outcome {
+async fn show(visit: Visit) -> Outcome {
     let who = visit.signed_in.as_ref().ok_or(Failure::SignedOut)?;
     let sessions = visit.console.sessions.of_key(&who.session.access_key);
     let view = AccountPage {
+        own: Some(own(&visit, &who.asker).await?),
         rows: rows(&visit, sessions),
         is_everybodys: false,
         more: String::new(),
@@ -61,6 +94,35 @@ fn show(visit: Visit) -> Outcome {
         page: visit.page(visit.t.account.title),
     };
     render(&view)
+}
+
+async fn own(visit: &Visit, asker: &Asker) -> Result<Own, Failure> {
+    let who = asker.principal();
+    let id = who.user_id.as_str();
+    let user: Option<User> = match asker.may_see_itself() {
+        true => Some(read(asker.json(Method::GET, &route(id, &[]), None).await?)?),
+        false => None,
+    };
+    let keys = user.iter().flat_map(|user| &user.access_keys).map(|key| {
+        let (word, tone) = status(visit, key.enabled, key.expires_at.as_deref());
+        KeyRow {
+            access_key: key.access_key.clone(),
+            word,
+            tone,
+            created: key.created_at.as_deref().map(When::told),
+            expires: key.expires_at.as_deref().map(When::told),
+            used: Used::of(visit, key.last_used.iter()),
+        }
+    });
+    Ok(Own {
+        name: legible(&who.display_name),
+        arn: legible(&who.arn()),
+        account_id: who.account_id.clone(),
+        access_key: who.access_key.as_str().to_owned(),
+        keys: keys.collect(),
+        may_rotate: asker.may_rotate_its_key(),
+        permissions: asker.is_administrator().then(|| links::link(&["iam", id, "permissions"], &[])),
+    })
 }
 
 fn rows(visit: &Visit, sessions: Vec<Session>) -> Vec<SessionRow> {
@@ -92,6 +154,7 @@ fn show_all(visit: Visit) -> Outcome {
     let more = sessions.len().saturating_sub(ROWS_MAX);
     sessions.truncate(ROWS_MAX);
     let view = AccountPage {
+        own: None,
         rows: rows(&visit, sessions),
         is_everybodys: true,
         more: if more > 0 { count(more as u64) } else { String::new() },

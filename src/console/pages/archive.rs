@@ -12,6 +12,7 @@ use myfsio_actors::storage::Bucket;
 use tokio::sync::mpsc::{self, Sender};
 
 use super::bytes::disposition;
+use super::jobs::Chosen;
 use crate::console::failure::Failure;
 use crate::console::route::{Outcome, Row, SIGNED_IN};
 use crate::console::visit::{Visit, parse_key};
@@ -24,6 +25,8 @@ pub const ROWS: &[Row] = &[Row::post("/ui/buckets/{bucket}/archive", SIGNED_IN, 
 
 /// Most objects in one archive.
 const OBJECTS_MAX: usize = 50_000;
+/// Keys that are looked at for those that match.
+const LOOKED_MAX: usize = 500_000;
 /// Chunks that wait for a browser that takes its time.
 const CHUNKS_MAX: usize = 8;
 
@@ -51,11 +54,12 @@ async fn archive(visit: Visit) -> Outcome {
     Ok(response.body(BoxBody::new(body)))
 }
 
-/// The keys that are selected, folders by what is in them.
+/// The keys that are selected, folders and searches by what is in them.
 async fn keys(visit: &Visit, asker: &Asker, bucket: &Arc<Bucket>) -> Result<Vec<ObjectKey>, Failure> {
     let mut keys = Vec::new();
-    for item in visit.form.all("item") {
-        if !item.ends_with('/') {
+    let (chosen, mut looked_at) = (Chosen::of(&visit.form), 0);
+    for (item, is_prefix) in chosen.each() {
+        if !is_prefix {
             keys.push(parse_key(item)?);
             continue;
         }
@@ -63,9 +67,14 @@ async fn keys(visit: &Visit, asker: &Asker, bucket: &Arc<Bucket>) -> Result<Vec<
         loop {
             let wanted = ObjectsWanted { prefix: item.to_owned(), after, limit: 1_000, ..ObjectsWanted::default() };
             let page = asker.objects(bucket, wanted).await?;
-            keys.extend(page.entries.into_iter().map(|entry| entry.key));
+            looked_at += page.entries.len();
+            let found = page.entries.into_iter().map(|entry| entry.key);
+            keys.extend(found.filter(|key| chosen.wants(item, key.as_str())));
             if keys.len() > OBJECTS_MAX {
                 return Err(Failure::input(visit.t.browse.archive_large));
+            }
+            if looked_at > LOOKED_MAX {
+                return Err(Failure::input(visit.t.browse.archive_far));
             }
             match page.next {
                 Some(next) => after = Some(next),

@@ -15,6 +15,7 @@ use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::{Outcome, Role, Row, SIGNED_IN};
 use crate::console::sorting::{Column, Head, Sorting};
+use crate::console::text::Text;
 use crate::console::units::{When, bytes, count, counted, legible};
 use crate::console::visit::{Visit, json as answer, render};
 use crate::within::{Asker, ObjectsWanted, Refusal, VersionsWanted};
@@ -90,6 +91,10 @@ struct BrowsePage {
     stored: String,
     commands: Vec<Command>,
     work: String,
+    /// All that the listing comes to, in words, where a page shows but some of it, or what was searched for.
+    all: Option<String>,
+    /// The folder that all of it is in.
+    folder: String,
     heads: Heads,
     /// How many objects were sorted, where there are more than the page shows.
     sorted_within: Option<String>,
@@ -143,6 +148,18 @@ async fn show(visit: Visit) -> Outcome {
         })
     };
     let is_part = !next.is_empty() || visit.query.raw("after").is_some();
+    let folder = prefix.rfind('/').and_then(|at| prefix.get(..=at)).unwrap_or_default().to_owned();
+    let all = match mode {
+        Mode::Search => {
+            let found = (!is_part).then_some(listed.entries.len() as u64);
+            Some(all_of(visit.t, found, visit.t.browse.that_match))
+        }
+        Mode::Folders | Mode::Flat if is_part || prefix != folder => {
+            let found = prefix.is_empty().then_some(usage.objects);
+            Some(all_of(visit.t, found, visit.t.browse.that_begin))
+        }
+        _ => None,
+    };
     let objects_here = listed.entries.iter().filter(|entry| !entry.is_folder).count() as u64;
     let may = |action| asker.may(action, Some(&bucket), Some(&prefix));
     let may_write = may("s3:PutObject");
@@ -188,6 +205,8 @@ async fn show(visit: Visit) -> Outcome {
         ),
         commands: commands::of_prefix(&asker.endpoint(), &asker.node().settings.region, name, &prefix),
         bucket: name.to_owned(),
+        all,
+        folder,
         prefix,
     };
     if visit.wants_json() {
@@ -196,6 +215,15 @@ async fn show(visit: Visit) -> Outcome {
         return answer(&json!({ "rows": view.rows.len(), "looked_at": view.looked_at, "next": next }));
     }
     render(&view)
+}
+
+/// `All 12 objects that match`; without the number where it is not known.
+fn all_of(words: &Text, found: Option<u64>, which: &str) -> String {
+    let objects = match found {
+        Some(found) => counted(found, words.common.objects_one, words.common.objects_many),
+        None => words.browse.all_objects.to_owned(),
+    };
+    format!("{} {objects} {which}", words.browse.all)
 }
 
 fn mode(visit: &Visit) -> Result<Mode, Failure> {

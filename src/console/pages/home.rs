@@ -240,7 +240,7 @@ async fn activity(visit: &Visit) -> Result<Activity, Failure> {
     let (begin, end) = history.times();
     let mut troubles = listing(visit, TROUBLES_MAX, "&status=5xx").await?;
     troubles.extend(listing(visit, TROUBLES_MAX, "&status=4xx").await?);
-    troubles.sort_by(|a, b| b.time.cmp(&a.time));
+    troubles.sort_by(|a, b| b.when.iso.cmp(&a.when.iso));
     troubles.truncate(TROUBLES_MAX);
     let ranges = range.choices(&visit.t.monitor, |name| links::link(&[], &[("range", name)]));
     Ok(Activity { ranges, charts, begin, end, troubles })

@@ -1,4 +1,4 @@
-//! Signing in and out, and the choice of colours, which needs no session.
+//! Signing in and out, and how pages look: colours and the zone of times, which need no session.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -20,12 +20,13 @@ pub const ROWS: &[Row] = &[
     Row::post("/ui/login", ANYONE, |visit| Box::pin(sign_in(visit))).tested_by("access_key=none&secret_key=none"),
     Row::post("/ui/logout", SIGNED_IN, |visit| Box::pin(async { sign_out(visit) })),
     Row::post("/ui/theme", ANYONE, |visit| Box::pin(async { choose_theme(visit) })).tested_by("theme=dark"),
+    Row::post("/ui/zone", ANYONE, |visit| Box::pin(async { choose_zone(visit) })).tested_by("zone=local"),
 ];
 
 /// How long a log-in form is good for, in seconds.
 const FORM_SECONDS: u64 = 60 * 60;
-/// How long colours are remembered, in seconds.
-const THEME_SECONDS: u64 = 365 * 24 * 60 * 60;
+/// How long it is remembered how pages are to look, in seconds.
+const LOOKS_SECONDS: u64 = 365 * 24 * 60 * 60;
 
 #[derive(Template)]
 #[template(path = "login/login.html")]
@@ -133,8 +134,18 @@ fn choose_theme(visit: Visit) -> Outcome {
         "dark" => "dark",
         _ => "auto",
     };
+    remember(&visit, Kind::Theme, theme)
+}
+
+fn choose_zone(visit: Visit) -> Outcome {
+    let zone = if visit.form.text("zone") == "local" { "local" } else { "utc" };
+    remember(&visit, Kind::Zone, zone)
+}
+
+/// Keeps in the browser how pages are to look, and goes back to where it was chosen.
+fn remember(visit: &Visit, kind: Kind, choice: &str) -> Outcome {
     let mut response: HttpResponse = visit.go_to(safe_next(visit.form.text("next")))?;
-    add_cookie(response.headers_mut(), &visit.jar().set(Kind::Theme, theme, Some(THEME_SECONDS)));
+    add_cookie(response.headers_mut(), &visit.jar().set(kind, choice, Some(LOOKS_SECONDS)));
     Ok(response)
 }
 

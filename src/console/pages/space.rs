@@ -22,6 +22,8 @@ struct SpacePage {
     prefix: String,
     steps: Vec<(String, String)>,
     rows: Vec<Entry>,
+    /// The same by age.
+    ages: Vec<Entry>,
     objects: String,
     stored: String,
     is_whole: bool,
@@ -66,7 +68,10 @@ async fn show(visit: Visit) -> Outcome {
         .map(|(folder, sum)| entry(legible(&format!("{folder}/")), Some(here(&format!("{prefix}{folder}/"))), *sum));
     let rest = [(words.own, sums.own), (words.others, sums.others)].into_iter().filter(|(_, sum)| sum.objects > 0);
     let rows = folders.chain(rest.map(|(word, sum)| entry(word.to_owned(), None, sum))).collect();
+    let classes = [words.age_day, words.age_week, words.age_month, words.age_quarter, words.age_year, words.age_older];
+    let ages = classes.into_iter().zip(sums.ages).map(|(word, sum)| entry(word.to_owned(), None, sum)).collect();
     let view = SpacePage {
+        ages,
         steps: steps(&prefix).into_iter().map(|(name, below)| (name, here(&below))).collect(),
         rows,
         objects: count(sums.total.objects),

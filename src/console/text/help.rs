@@ -17,7 +17,8 @@ texts! { Help {
     uploads = "Uploads in parts that were neither completed nor ended. Their parts take space until somebody does either.\nTo go on with an upload, choose the same file again on the page of the objects. A lifecycle rule can end those that are forgotten.",
     work = "Work on many objects at once, as a job that goes on when you close the page.\nIt tells beforehand how much it concerns. Each object is decided on as if you asked for it alone.",
     delete_bucket = "Removes an empty bucket. What is in it is told first: a bucket that is not empty is refused.",
-    space = "What current objects of each folder take, the largest first. Old versions and unfinished uploads are told by the properties.",
+    encrypted = "How many current objects of the bucket are encrypted on the disk, and how many are not, whatever new ones get.\nWhat is not can be encrypted by a job of the node, which goes on when you close the page, and after a restart.",
+    space = "What current objects of each folder take, the largest first, and how long ago they were written. Old versions and unfinished uploads are told by the properties.",
     properties = "What is set of the bucket: versions, encryption, quota, lock, tags, website, and the way to everything else.\nA form that somebody else overtook is refused, and nothing is overwritten.\nThe quota is seen by everybody who sees the bucket, and changed by who may.",
     policy = "Who may do what with the bucket beside what users' own policies give them: nobody else, everybody reads, or a policy of your own.\nChecking a draft tells who would gain access and who would lose it. What you type stays in this browser until it is applied.",
     access = "The block of public access, who owns objects, and access control lists. The block holds whatever policies and lists say.",
@@ -51,7 +52,7 @@ texts! { Help {
     backups = "Backups in the directories that the running node last wrote some to, and the commands that make, verify and restore one.\nBackups are made on the machine of the node: they write to any folder that it may write to, which nobody may do from afar.",
     settings = "Every setting with its value and where that is from. Secrets are not shown. They are changed where they are from, and count from the next start.",
     guide = "How programs reach this node, and what each screen is for.",
-    account = "The browsers in which you have signed in. A session that you do not know can be ended, and all others at once.",
+    account = "Who you are to this node, and the browsers in which you have signed in. A session that you do not know can be ended, and all others at once.\nYour own secret can be changed here if your policies let you do that by the API, too: iam:RotateAccessKey on yourself.",
     sessions = "The browsers in which anybody has signed in. A session that is ended here ends at once.",
     go = "The way to any page, bucket, user, folder or request. Ctrl-K (⌘ K on a Mac) opens it anywhere.",
 } }

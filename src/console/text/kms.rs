@@ -47,6 +47,7 @@ texts! { Kms {
     used = "What is under this key",
     objects = "objects and versions",
     uploads = "unfinished uploads",
+    default_of = "Default of the buckets",
     used_unknown = "You may not see how much is under this key.",
     rotate = "Rotate now",
     rotated = "The key was rotated: what is encrypted from now on is under its new version.",

@@ -107,7 +107,7 @@ texts! { NodePages {
     addressing_none = "Addressing by host is off (BASE_DOMAINS): tell programs to use path style.",
     where_next = "Where to go on",
     link_buckets = "Buckets and objects",
-    link_account = "Your sessions",
+    link_account = "Your account and sessions",
     link_why = "Why a request was denied",
     link_check = "Whether the node is well deployed",
     link_api = "The S3 API, as AWS describes it",

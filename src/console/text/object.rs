@@ -125,6 +125,8 @@ texts! { Object {
     retain_button = "Set retention",
     retain_time = "Until (UTC)",
     retain_bypass = "Bypass governance",
+    retain_lift = "Lift the retention",
+    retain_lift_lead = "Lifting it takes the permission s3:BypassGovernanceRetention. The version can be deleted then.",
     lock_saved = "The lock is saved.",
     show = "Show",
 } }

@@ -2,7 +2,7 @@
 //! is neither.
 
 use myfsio_actors::iam::Principal;
-use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, Reason};
+use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, Reason, RequestContext};
 use myfsio_actors::storage::Bucket;
 
 use super::{Question, Subject, ask};
@@ -87,11 +87,55 @@ pub fn on_resource(
     (resource, tags): (&str, &[(String, String)]),
     facts: Facts<'_>,
 ) -> Result<Reason, S3Error> {
+    on_resource_telling(node, principal, action, (resource, &told_of(tags)), facts)
+}
+
+/// Why the caller has a permission on what is no bucket, if it does, for what is shown: a refusal is neither told nor kept.
+pub fn may_on_resource(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    (resource, tags): (&str, &[(String, String)]),
+    facts: Facts<'_>,
+) -> Option<Reason> {
+    let context = context(facts, &told_of(tags));
+    let decision = node.access.policy_engine.decide(&request(principal, action, resource, &context));
+    decision.allowed.then_some(decision.reason)
+}
+
+/// What conditions may ask for of a resource that has these tags.
+fn told_of(tags: &[(String, String)]) -> Vec<(String, String)> {
     let keys = |(key, value): &(String, String)| {
         ["iam", "aws"].map(|service| (format!("{service}:ResourceTag/{key}"), value.clone()))
     };
-    let told: Vec<_> = tags.iter().flat_map(keys).collect();
-    on_resource_telling(node, principal, action, (resource, &told), facts)
+    tags.iter().flat_map(keys).collect()
+}
+
+fn context(facts: Facts<'_>, told: &[(String, String)]) -> RequestContext {
+    let mut context = facts.context(Asks::Nothing);
+    for (key, value) in told {
+        context.add(key.clone(), value.as_str());
+    }
+    context
+}
+
+fn request<'a>(
+    principal: Option<&'a Principal>,
+    action: &'a str,
+    resource: &'a str,
+    context: &'a RequestContext,
+) -> AccessRequest<'a> {
+    AccessRequest {
+        principal,
+        action,
+        bucket: None,
+        bucket_owner: None,
+        config: None,
+        key: None,
+        resource: Some(resource),
+        object: ObjectState::Missing,
+        context,
+    }
 }
 
 /// The same, with what conditions may ask for beside the request itself. Errs: AccessDenied.
@@ -102,21 +146,8 @@ pub fn on_resource_telling(
     (resource, told): (&str, &[(String, String)]),
     facts: Facts<'_>,
 ) -> Result<Reason, S3Error> {
-    let mut context = facts.context(Asks::Nothing);
-    for (key, value) in told {
-        context.add(key.clone(), value.as_str());
-    }
-    let request = AccessRequest {
-        principal,
-        action,
-        bucket: None,
-        bucket_owner: None,
-        config: None,
-        key: None,
-        resource: Some(resource),
-        object: ObjectState::Missing,
-        context: &context,
-    };
+    let context = context(facts, told);
+    let request = request(principal, action, resource, &context);
     let decision = node.access.policy_engine.decide(&request);
     match decision.allowed {
         true => Ok(decision.reason),

@@ -7,7 +7,8 @@ mod transfer;
 mod user;
 mod users;
 
-pub use told::User;
+pub use secret::rotate_own;
+pub use told::{Used, User, route, status};
 
 use crate::console::route::{ADMINS, Body, Row};
 

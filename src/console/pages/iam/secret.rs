@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::told::route;
+use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::Outcome;
@@ -42,13 +43,19 @@ struct SecretPage {
 /// The page with a credential that was just made.
 pub fn show(visit: &Visit, made: Value) -> Outcome {
     let credential: Credential = read(made)?;
+    let user = links::link(&["iam", &credential.user_id], &[]);
+    tell(visit, credential, (visit.t.iam.title, "/ui/iam"), user)
+}
+
+/// `above`: what the page is below of; `back`: where it leads once the secret is kept, without the base.
+fn tell(visit: &Visit, credential: Credential, above: (&'static str, &'static str), back: String) -> Outcome {
     let view = SecretPage {
-        page: visit.page(visit.t.iam.secret_title).crumb(visit.t.iam.title, "/ui/iam"),
+        page: visit.page(visit.t.iam.secret_title).crumb(above.0, above.1),
         name: legible(&credential.display_name),
         access_key: credential.access_key,
         secret_key: credential.secret_key,
         replaced: credential.replaced.map(|old| (old.access_key, old.expires_at)),
-        address: links::link(&["iam", &credential.user_id], &[]),
+        address: back,
     };
     let mut response = render(&view)?;
     // Beside what others chose, a compressed secret can be guessed from lengths.
@@ -66,6 +73,19 @@ pub async fn add_key(visit: Visit) -> Outcome {
 
 /// Gives a key a new secret, at once or beside the old one.
 pub async fn rotate(visit: Visit) -> Outcome {
+    let made = rotated(&visit, visit.parameter("user")).await?;
+    show(&visit, made)
+}
+
+/// The same with a key of one's own, for whoever may.
+pub async fn rotate_own(visit: Visit) -> Outcome {
+    let user = visit.asker()?.principal().user_id.clone();
+    let credential = read(rotated(&visit, user.as_str()).await?)?;
+    let account = "/ui/account";
+    tell(&visit, credential, (visit.t.account.title, account), account.to_owned())
+}
+
+async fn rotated(visit: &Visit, user: &str) -> Result<Value, Failure> {
     let mut wanted = Map::new();
     if let Some(key) = visit.form.filled("access_key") {
         wanted.insert("access_key".to_owned(), Value::from(key));
@@ -73,7 +93,5 @@ pub async fn rotate(visit: Visit) -> Outcome {
     if let Some(seconds) = visit.form.number("overlap")?.filter(|seconds| *seconds > 0) {
         wanted.insert("overlap_seconds".to_owned(), Value::from(seconds));
     }
-    let target = route(visit.parameter("user"), &["rotate"]);
-    let made = visit.asker()?.json(Method::POST, &target, Some(&Value::Object(wanted))).await?;
-    show(&visit, made)
+    Ok(visit.asker()?.json(Method::POST, &route(user, &["rotate"]), Some(&Value::Object(wanted))).await?)
 }

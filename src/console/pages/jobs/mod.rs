@@ -5,7 +5,7 @@ mod show;
 mod start;
 mod told;
 
-pub use start::foresee_deletion;
+pub use start::{Chosen, foresee_deletion};
 pub use told::{Told, row};
 
 use super::browse::CHANGERS;

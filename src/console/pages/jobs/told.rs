@@ -23,6 +23,9 @@ pub struct Told {
     pub keys: Vec<String>,
     /// And prefixes.
     pub prefixes: Vec<String>,
+    /// What keys below them contain.
+    #[serde(default)]
+    pub containing: String,
     /// Whether it deletes for good.
     pub versions: bool,
     /// Where copies go.
@@ -183,9 +186,19 @@ fn title(words: &Jobs, job: &Told) -> String {
 /// What a job is about, in short.
 fn subject(words: &Jobs, job: &Told) -> String {
     match (&job.prefixes[..], &job.keys[..]) {
+        ([prefix], []) if !job.containing.is_empty() => matching(words, &job.bucket, prefix, &job.containing),
         ([prefix], []) if prefix.is_empty() => format!("{} {}", words.whole_bucket, job.bucket),
         ([prefix], []) => legible(&format!("{}/{prefix}", job.bucket)),
         ([], [key]) => legible(&format!("{}/{key}", job.bucket)),
         _ => format!("{} {}", words.selection_in, job.bucket),
+    }
+}
+
+/// All below a prefix that contains a text, or begins so.
+pub fn matching(words: &Jobs, bucket: &str, prefix: &str, query: &str) -> String {
+    let below = legible(&format!("{bucket}/{prefix}"));
+    match query.is_empty() {
+        true => format!("{} {below}…", words.beginning),
+        false => format!("{} “{}” {} {below}", words.containing, legible(query), words.below),
     }
 }

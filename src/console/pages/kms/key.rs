@@ -1,7 +1,11 @@
 //! A key: its names, its state, its versions, and what would be lost with it.
 
+use std::sync::Arc;
+
 use actix_web::http::Method;
 use askama::Template;
+use myfsio_actors::bucket_config::DefaultEncryption;
+use myfsio_actors::storage::Bucket;
 use serde::Deserialize;
 
 use super::told::{self, Described, Version};
@@ -11,9 +15,14 @@ use crate::console::route::Outcome;
 use crate::console::text::Kms;
 use crate::console::units::{When, count, legible};
 use crate::console::visit::{Visit, read, render};
+use crate::within::Asker;
 
 /// Versions that are shown: a key has no more.
 const VERSIONS_MAX: u32 = 1000;
+/// Buckets that are named.
+const BUCKETS_MAX: usize = 20;
+/// The name of the key that a default means which names none.
+const OWN_ALIAS: &str = "alias/aws/s3";
 
 #[derive(Template)]
 #[template(path = "kms/key.html")]
@@ -36,6 +45,10 @@ struct KeyPage {
     /// Objects and uploads under it.
     used: Option<(String, String)>,
     is_used: bool,
+    /// Buckets whose new objects are encrypted under it unasked: names and addresses.
+    buckets: Vec<(String, String)>,
+    /// How many more there are.
+    more_buckets: usize,
     /// What is typed to have it deleted.
     name: String,
     paths: Paths,
@@ -78,6 +91,9 @@ pub async fn show(visit: Visit) -> Outcome {
     let (state, tone) = told::state(words, &key.key_state);
     let used = described.affected_objects.zip(described.affected_uploads);
     let created = When::of_seconds(key.creation_date.max(0.0) as u64);
+    let mut buckets = buckets_of(visit.asker()?, &described).await;
+    let more_buckets = buckets.len().saturating_sub(BUCKETS_MAX);
+    buckets.truncate(BUCKETS_MAX);
     let view = KeyPage {
         page: visit.page(legible(name_of(&described))).crumb(words.title, "/ui/kms"),
         id: key.key_id.clone(),
@@ -95,6 +111,8 @@ pub async fn show(visit: Visit) -> Outcome {
         versions: versions.into_iter().map(|version| row(words, version, &created)).collect(),
         used: used.map(|(objects, uploads)| (count(objects), count(uploads))),
         is_used: used.is_some_and(|used| used != (0, 0)),
+        buckets,
+        more_buckets,
         name: name_of(&described).to_owned(),
         paths: Paths {
             rotate: own(&["rotate"]),
@@ -107,6 +125,30 @@ pub async fn show(visit: Visit) -> Outcome {
         },
     };
     render(&view)
+}
+
+/// Buckets that have the key as their default, as far as the asker may see that: a default names it by its id, its ARN or an alias, or is
+/// the node's own key by naming none.
+async fn buckets_of(asker: &Asker, described: &Described) -> Vec<(String, String)> {
+    let key = &described.key_metadata;
+    let is_alias =
+        |name: &str| described.aliases.iter().any(|alias| name == alias || name.ends_with(&format!(":{alias}")));
+    let is_meant = |default: Option<&DefaultEncryption>| match default {
+        Some(DefaultEncryption::Kms { key: Some(name) }) => *name == key.key_id || *name == key.arn || is_alias(name),
+        Some(DefaultEncryption::Kms { key: None }) => is_alias(OWN_ALIAS),
+        Some(DefaultEncryption::Managed) | None => false,
+    };
+    let mut buckets = asker.buckets().await.unwrap_or_default();
+    buckets.retain(|bucket| {
+        let configured = bucket.config.encryption.as_ref();
+        is_meant(configured.and_then(|encryption| encryption.default.as_ref()))
+            && asker.may("s3:GetEncryptionConfiguration", Some(bucket), None)
+    });
+    let named = |bucket: &Arc<Bucket>| {
+        let name = bucket.name.as_str();
+        (name.to_owned(), format!("{}#encryption", links::bucket(name, "properties")))
+    };
+    buckets.iter().map(named).collect()
 }
 
 /// The versions, newest first; none for who may not list them.

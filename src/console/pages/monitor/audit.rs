@@ -10,7 +10,7 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::Outcome;
-use crate::console::units::legible;
+use crate::console::units::{When, legible};
 use crate::console::visit::{Visit, read, render};
 
 /// Fields of the search, as the route names them.
@@ -52,7 +52,7 @@ struct AuditPage {
 }
 
 struct Change {
-    time: String,
+    when: When,
     action: String,
     target: String,
     principal: String,
@@ -137,7 +137,7 @@ fn change(entry: Entry) -> Change {
         (!value.is_null()).then(|| text.lines().map(legible).collect::<Vec<_>>().join("\n"))
     };
     Change {
-        time: entry.time.replace('T', " ").replace('Z', " UTC"),
+        when: When::told(&entry.time),
         action: legible(&entry.action),
         target: legible(&entry.target),
         principal: legible(&entry.principal),

@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::chart::Chart;
 use super::figures::{History, Range};
+use super::traffic::Busiest;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::Outcome;
@@ -26,6 +27,7 @@ struct MetricsPage {
     errors: String,
     received: String,
     sent: String,
+    busiest: Busiest,
 }
 
 /// The charts.
@@ -47,6 +49,7 @@ pub async fn show(visit: Visit) -> Outcome {
         ],
     };
     let (begin, end) = history.times();
+    let busiest = Busiest::of(&visit, range).await?;
     let view = MetricsPage {
         page: visit.page(visit.t.monitor.metrics_title),
         ranges: range.choices(&visit.t.monitor, |name| links::link(&["metrics"], &[("range", name)])),
@@ -58,6 +61,7 @@ pub async fn show(visit: Visit) -> Outcome {
         errors: count(history.sum(|point| point.client_errors.saturating_add(point.server_errors))),
         received: bytes(history.sum(|point| point.received)),
         sent: bytes(history.sum(|point| point.sent)),
+        busiest,
     };
     render(&view)
 }

@@ -8,6 +8,7 @@ pub mod growth;
 mod metrics;
 pub mod requests;
 mod trace;
+mod traffic;
 mod why;
 
 use crate::console::route::{ADMINS, Row, SIGNED_IN};

@@ -9,7 +9,7 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::Outcome;
-use crate::console::units::{bytes, legible};
+use crate::console::units::{When, bytes, legible};
 use crate::console::visit::{Visit, read, render};
 
 /// Requests on the page, and in a file.
@@ -101,7 +101,7 @@ pub struct RequestRow {
     /// Address of its details.
     pub address: String,
     /// When it ended.
-    pub time: String,
+    pub when: When,
     /// The same without the day.
     pub clock: String,
     /// What was asked for.
@@ -214,7 +214,7 @@ fn row(visit: &Visit, told: Told) -> RequestRow {
     let why = (told.status == 403).then(|| links::link(&["why"], &[("request_id", &told.request_id)]));
     RequestRow {
         clock: told.time.get(11..19).unwrap_or_default().to_owned(),
-        time: told.time.get(..19).unwrap_or_default().replace('T', " "),
+        when: When::told(&told.time),
         operation: told.operation,
         what: legible(&what),
         who: legible(&told.user.unwrap_or_else(|| words.nobody.to_owned())),

@@ -7,6 +7,7 @@ mod access;
 pub(super) mod change;
 mod cors;
 mod documents;
+mod encrypted;
 mod events;
 mod lifecycle;
 pub(super) mod show;
@@ -31,6 +32,9 @@ pub const ROWS: &[Row] = &[
     Row::get("/ui/buckets/{bucket}/properties", SIGNED_IN, |visit| Box::pin(show::show(visit))),
     Row::post("/ui/buckets/{bucket}/versioning", ADMINS, |visit| Box::pin(change::versioning(visit))),
     Row::post("/ui/buckets/{bucket}/encryption", ADMINS, |visit| Box::pin(change::encryption(visit))),
+    Row::get("/ui/buckets/{bucket}/encrypted", SIGNED_IN, |visit| Box::pin(encrypted::show(visit))),
+    Row::post("/ui/buckets/{bucket}/encrypted", ADMINS, |visit| Box::pin(encrypted::begin(visit))),
+    Row::post("/ui/buckets/{bucket}/encrypted/stop", ADMINS, |visit| Box::pin(encrypted::stop(visit))),
     Row::post("/ui/buckets/{bucket}/quota", ADMINS, |visit| Box::pin(change::quota(visit))),
     Row::post("/ui/buckets/{bucket}/object-lock", ADMINS, |visit| Box::pin(change::object_lock(visit))),
     Row::post("/ui/buckets/{bucket}/bucket-tags", ADMINS, |visit| Box::pin(change::tags(visit))),

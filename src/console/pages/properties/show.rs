@@ -78,6 +78,7 @@ struct Encryption {
     keys: Vec<Key>,
     revision: String,
     may_change: bool,
+    may_list: bool,
 }
 
 /// A key of the KMS that may be chosen.
@@ -215,6 +216,7 @@ async fn encryption(asker: &Asker, bucket: &Bucket) -> Encryption {
         keys,
         revision: revision(bucket, "encryption"),
         may_change,
+        may_list: asker.may("s3:ListBucket", Some(bucket), None),
     }
 }
 
