@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::context::RequestContext;
-use super::evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Surroundings, decide};
+use super::decision::{Decision, Reason};
+use super::evaluate::{Surroundings, decide};
 use super::parse::parse_bucket_policy;
+use super::request::{AccessRequest, ObjectFacts, ObjectState};
 use super::{ACTIONS, AclOf, Capability};
 use crate::bucket_config::{Acl, BucketConfig, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock};
 use crate::iam::Directory;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::context::RequestContext;
-use super::evaluate::{
-    AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Source, Surroundings, decide, may_list,
-};
+use super::decision::{Decision, Reason, Source};
+use super::evaluate::{Surroundings, decide, may_list};
 use super::parse::parse_bucket_policy;
+use super::request::{AccessRequest, ObjectFacts, ObjectState};
 use super::*;
 use crate::audit::{AuditLog, ChangeOrigin};
 use crate::clock::ManualClock;
