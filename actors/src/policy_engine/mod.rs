@@ -56,7 +56,7 @@ mod verdict;
 
 pub use acl::{AclOf, GrantRef};
 pub use actions::{ACTIONS, ActionRow, Capability, Coarse, find_action};
-pub(crate) use administrators::is_node_administrator;
+pub(crate) use administrators::makes_administrators;
 pub use by_policies::{PolicyDecision, PolicyQuestion, ask_policies, context_keys};
 pub use client::{DraftPolicy, PolicyEngineClient, PolicyEngineSettings};
 pub use condition_keys::is_condition_key;
