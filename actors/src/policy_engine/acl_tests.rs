@@ -294,6 +294,25 @@ fn the_grant_that_decided_is_named() {
     assert_eq!(world.ask("fay", "s3:GetObjectAcl").reason, Reason::NoStatementAllows);
 }
 
+/// What deletes goes by this: it deletes whatever is there.
+#[test]
+fn no_deletion_depends_on_the_object() {
+    let mut world = World::new();
+    for condition in [json!({}), json!({"StringEquals": {"s3:ExistingObjectTag/team": "red"}})] {
+        let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "s3:*",
+            "Resource": "arn:aws:s3:::photos/*", "Condition": condition});
+        for policy in [None, Some(json!({"Version": "2012-10-17", "Statement": statement}).to_string())] {
+            world.policy = policy;
+            for who in ["-", "ann", "fay"] {
+                for action in ["s3:DeleteObject", "s3:DeleteObjects", "s3:DeleteObjectVersion"] {
+                    let reason = world.ask_with(who, action, ObjectState::Unseen).reason;
+                    assert_ne!(reason, Reason::DependsOnObject, "{who} {action} {condition}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn tags_of_the_object_are_asked_for_only_where_a_policy_does() {
     let mut world = World::new();

@@ -158,7 +158,6 @@ impl Client<'_> {
             bucket: self.bucket(mirrored.bucket)?,
             key: key(mirrored.name),
             version: of,
-            of: Judged::Unseen,
             owner: owner(),
             bypass_governance: false,
             conditions: WriteConditions::default(),

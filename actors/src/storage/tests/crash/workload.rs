@@ -502,7 +502,6 @@ fn deletion(bucket: &Arc<Bucket>, name: &str, version: Option<VersionId>) -> Del
         bucket: Arc::clone(bucket),
         key: key(name),
         version,
-        of: Judged::Unseen,
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
