@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::fixtures::{body, completion, key, owner};
-use super::workload::{Changes, Client, LARGE, SMALL, Thing, Value, checkpoint};
+use super::client::{Changes, Client, Thing, Value};
+use super::workload::{LARGE, SMALL, checkpoint};
 use crate::names::{Change, NodeId, Seen, Stamp, VersionId};
 use crate::storage::*;
 
