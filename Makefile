@@ -50,8 +50,9 @@ test-clients: build $(VENV_READY) ## boto3 and the aws cli against the built nod
 	    $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
 crash: export CRASH_ROUNDS ?= 5
+# With the workspace, as `test-rust` has it: of one package alone, cargo would compile it and what it depends on anew, with other features.
 crash: build $(VENV_READY) ## power lost at every change, CRASH_ROUNDS times; kill -9 under load for CRASH_SECONDS
-	cargo test --locked -p myfsio-actors --lib tests::crash
+	cargo test --workspace --locked --lib storage::tests::crash
 	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
 	    $(VENV)/bin/python -m pytest tests/clients/test_crash.py tests/clients/test_durability.py $(PYTEST_ARGS)
 else

@@ -134,6 +134,7 @@ const GUIDES: &[Guide] = &[
                code.",
         examples: &[
             "myfsio trace --status 4xx",
+            "myfsio trace --code NoSuchKey",
             "myfsio trace --bucket photos --min-ms 200 --json",
             "AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… myfsio trace --url https://s3.example.com:5000",
         ],

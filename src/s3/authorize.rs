@@ -7,14 +7,14 @@
 //! owner, access control list or tags is its row looked up, and the question asked again. Where the object is opened anyway its row
 //! comes first, and goes on to the handler with the permission.
 //!
-//! INVARIANT: what a handler opens, changes or deletes is the very object that the permission was asked for, or one that it was asked for anew.
+//! INVARIANT: what a handler opens or changes is the very object that the permission was asked for, or one that it was asked for anew.
+//! The permission to delete is decided at the bucket and depends on no object (`no_deletion_depends_on_the_object`), so whatever is there goes.
 
 mod apart;
 mod change;
-pub mod deletion;
 mod open;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +25,7 @@ use myfsio_actors::bucket_config::{BucketConfig, Tag};
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, VersionId};
 use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, RequestContext};
-use myfsio_actors::storage::{Bucket, Judged, Object, PeekedObject, StorageError};
+use myfsio_actors::storage::{Bucket, Object, PeekedObject, StorageError};
 
 pub use super::access::{Access, OwnKey};
 use super::auth::PayloadSigning;
@@ -44,9 +44,6 @@ use crate::node::Node;
 pub use apart::{may, may_anew, may_on_resource, on_bucket, on_resource, on_resource_telling};
 pub use change::{change, change_of};
 pub use open::{ask_again, missing, open, open_further};
-
-/// How often an object may be overtaken by another one under its key.
-const TRIES_MAX: usize = 4;
 
 /// An authenticated request.
 pub type Authenticated = super::auth::Authenticated<Principal>;
@@ -221,7 +218,7 @@ pub async fn primary(
     let opened = row.filter(|_| primary.operation.opens_object());
     let peeked = opened.and_then(|(bucket, key, version)| node.storage.peek_object(bucket, key, version).ok());
     let found = peeked.as_ref().map_or_else(OnceCell::new, |peeked| OnceCell::from(Arc::clone(&peeked.object)));
-    ask_primary(node, auth, primary, &Subject { row, found, ..Subject::default() })?;
+    ask_primary(node, auth, primary, &Subject { row, found })?;
     Ok(peeked)
 }
 
@@ -259,23 +256,11 @@ struct Subject<'a> {
     /// Where its row is; none: there is no object to look up.
     row: Option<(&'a Bucket, &'a ObjectKey, Option<VersionId>)>,
     found: OnceCell<Arc<Object>>,
-    /// Whether an answer depended on it.
-    looked: Cell<bool>,
 }
 
 impl Subject<'_> {
-    /// What the answers depended on.
-    fn judged(&self) -> Judged {
-        match (self.looked.get(), self.found.get()) {
-            (false, _) => Judged::Unseen,
-            (true, Some(object)) => Judged::Object(object.stamp),
-            (true, None) => Judged::Nothing,
-        }
-    }
-
     /// Looks it up; none where there is nothing to look up.
     fn look(&self, node: &Node) -> Option<Result<&Arc<Object>, StorageError>> {
-        self.looked.set(true);
         if let Some(found) = self.found.get() {
             return Some(Ok(found));
         }
@@ -307,16 +292,9 @@ fn ask(node: &Node, question: &Question<'_>, subject: &Subject<'_>, asks: Asks<'
     let decision = decide(state);
     match found {
         Some(Err(error)) if !is_absence(&error) => Err(error.into()),
-        // Deleting what is not there succeeds, so its absence is no answer to who may not.
-        Some(Err(error)) if !decision.allowed && !is_deletion(question.action) && may_list(node, question) => {
-            Err(refused_read(error))
-        }
+        Some(Err(error)) if !decision.allowed && may_list(node, question) => Err(refused_read(error)),
         Some(_) | None => verdict(node, question, &decision, state, &context),
     }
-}
-
-fn is_deletion(action: &str) -> bool {
-    matches!(action, "s3:DeleteObject" | "s3:DeleteObjectVersion")
 }
 
 fn verdict(
@@ -385,16 +363,11 @@ fn about<'a>(call: &'a Call, action: &'a str, bucket: &'a Bucket, key: Option<&'
 
 /// Asks for a permission on a further resource. Errs: AccessDenied; what is missing, to those who may list.
 pub fn further(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<(), S3Error> {
-    further_judged(call, action, bucket, more).map(drop)
-}
-
-/// The same; answers what the permission depended on.
-fn further_judged(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>) -> Result<Judged, S3Error> {
     let question = Question { version: more.version, ..about(call, action, bucket, more.key) };
     let key = more.key.and_then(|key| ObjectKey::parse(key.as_bytes()).ok());
     let row = key.as_ref().map(|key| (bucket, key, more.version));
     let found = more.object.map_or_else(OnceCell::new, |object| OnceCell::from(Arc::clone(object)));
-    let subject = Subject { row, found, ..Subject::default() };
+    let subject = Subject { row, found };
     let asked = match (more.tags, more.lock, more.bucket_tags) {
         (Some(tags), _, _) => ask(&call.node, &question, &subject, Asks::Tags(tags)),
         (None, Some(lock), _) => ask(&call.node, &question, &subject, Asks::Lock(lock)),
@@ -404,7 +377,7 @@ fn further_judged(call: &Call, action: &str, bucket: &Bucket, more: Further<'_>)
     if asked.is_err() {
         call.refusals.set(call.refusals.get().saturating_add(1));
     }
-    asked.map(|()| subject.judged())
+    asked
 }
 
 /// Answers for each action that it is asked for whether the caller may do that to an object that is at hand. What is told of

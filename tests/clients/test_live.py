@@ -71,8 +71,9 @@ def test_top_and_trace(busy, over):
     assert figures["commit_ms"] > 0 and 0 < figures["objects"] <= 7 and figures["memory_bytes"] > 0 and figures["buckets"] == 1
     picture = command(node, "top", "--once", "--interval", "1", *where, **env)
     assert picture.startswith("MyFSIO ") and "\nrequests " in picture and "\x1b" not in picture
-    lines = command(node, "trace", "--count", "3", "--status", "4xx", *where, **env).splitlines()
-    assert len(lines) == 3 and all(" 404 " in line and " GetObject busy/none " in line and line.endswith(" NoSuchKey") for line in lines), lines
+    for filters in (("--status", "4xx"), ("--code", "NoSuchKey")):
+        lines = command(node, "trace", "--count", "3", *filters, *where, **env).splitlines()
+        assert len(lines) == 3 and all(" 404 " in line and " GetObject busy/none " in line and line.endswith(" NoSuchKey") for line in lines), lines
     following = program(node, "trace", "--bucket", "busy", "--operation", "PutObject", "--json", *where, **env)
     try:
         records = [json.loads(following.stdout.readline()) for _ in range(3)]

@@ -428,12 +428,15 @@ async fn the_last_administrator_is_kept_unless_forced() {
     let key =
         |enabled, expires_at| UpdateAccessKey { user: who(), access_key: "localadmin".to_owned(), enabled, expires_at };
     let end = Some(Some(Stamp(2_000_000_000_000_000_000)));
+    let everything = json!({"bucket": "*", "actions": ["*"]});
+    let denied = json!({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}});
     let delete = || DeleteUser { user: who(), force: true };
     let refusals = [
         client.change(by(), delete()).await.err(),
         update(UpdateUser { enabled: Some(false), ..UpdateUser::new(who()) }).await.err(),
         update(UpdateUser { expires_at: end, ..UpdateUser::new(who()) }).await.err(),
         client.change(by(), SetPolicies { user: who(), policies: json!([]) }).await.err(),
+        client.change(by(), SetPolicies { user: who(), policies: json!([everything, denied]) }).await.err(),
         client.change(by(), key(Some(false), None)).await.err(),
         client.change(by(), key(None, end)).await.err(),
         client.change(by(), DeleteAccessKey { user: who(), access_key: "localadmin".to_owned() }).await.err(),

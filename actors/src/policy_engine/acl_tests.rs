@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::context::RequestContext;
-use super::evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Surroundings, decide};
+use super::decision::{Decision, Reason};
+use super::evaluate::{Surroundings, decide};
 use super::parse::parse_bucket_policy;
+use super::request::{AccessRequest, ObjectFacts, ObjectState};
 use super::{ACTIONS, AclOf, Capability};
 use crate::bucket_config::{Acl, BucketConfig, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock};
 use crate::iam::Directory;
@@ -290,6 +292,25 @@ fn the_grant_that_decided_is_named() {
     let Reason::Granted(told) = world.ask("fay", "s3:PutObjectAcl").reason else { panic!() };
     assert_eq!((told.of, told.index), (AclOf::Object, 1));
     assert_eq!(world.ask("fay", "s3:GetObjectAcl").reason, Reason::NoStatementAllows);
+}
+
+/// What deletes goes by this: it deletes whatever is there.
+#[test]
+fn no_deletion_depends_on_the_object() {
+    let mut world = World::new();
+    for condition in [json!({}), json!({"StringEquals": {"s3:ExistingObjectTag/team": "red"}})] {
+        let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "s3:*",
+            "Resource": "arn:aws:s3:::photos/*", "Condition": condition});
+        for policy in [None, Some(json!({"Version": "2012-10-17", "Statement": statement}).to_string())] {
+            world.policy = policy;
+            for who in ["-", "ann", "fay"] {
+                for action in ["s3:DeleteObject", "s3:DeleteObjects", "s3:DeleteObjectVersion"] {
+                    let reason = world.ask_with(who, action, ObjectState::Unseen).reason;
+                    assert_ne!(reason, Reason::DependsOnObject, "{who} {action} {condition}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ArbiterHandle};
 
 use super::actor::PolicyEngine;
+use super::administrators::is_administrator;
 use super::context::{Facts, RequestContext};
+use super::decision::Decision;
 use super::document::{Asked, Document};
 use super::effort::Effort;
 use super::error::{InvalidPolicy, PolicyError};
-use super::evaluate::{self, AccessRequest, Decision, ObjectState, Surroundings};
+use super::evaluate::{self, Surroundings};
 use super::messages::{DeleteBucketPolicy, PutBucketPolicy, Reload};
 use super::parse::parse_bucket_policy;
 use super::policies::{BucketPolicies, PolicyFile};
 use super::preset::Preset;
 use super::principal::is_account_id;
+use super::request::{AccessRequest, ObjectState};
 use super::trace::Trace;
 use crate::audit::AuditLog;
 use crate::call::Door;
@@ -199,7 +202,7 @@ impl PolicyEngineClient {
     /// Whether the caller is an administrator: holds `iam:*` or `iam:list_users` by a grant.
     pub fn is_administrator(&self, principal: &Principal, context: &RequestContext) -> bool {
         let facts = Facts::new(Some(principal), "iam:ListUsers", context, None, &[]);
-        evaluate::is_administrator(principal, &facts)
+        is_administrator(principal, &facts)
     }
 
     /// Whether the bucket's policy is public; false without one, and for a broken one, which lets nobody in.

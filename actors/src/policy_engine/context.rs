@@ -121,6 +121,28 @@ pub(super) struct Facts<'a> {
 /// What condition keys of an existing object's tags begin with, in lower case.
 pub(super) const OBJECT_TAG_PREFIX: &str = "s3:existingobjecttag/";
 
+/// Condition keys, in lower case, whose values follow from who asks and when, whatever the request says.
+const OF_SENDER: [&str; 13] = [
+    "aws:currenttime",
+    "aws:epochtime",
+    "aws:federatedprovider",
+    "aws:multifactorauthage",
+    "aws:multifactorauthpresent",
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:principalisawsservice",
+    "aws:principaltype",
+    "aws:sourceidentity",
+    "aws:tokenissuetime",
+    "aws:userid",
+    "aws:username",
+];
+
+/// Whether the value of a condition key, given in lower case, depends on what a request says.
+pub(super) fn is_of_request(lower: &str) -> bool {
+    !OF_SENDER.contains(&lower) && !lower.starts_with("aws:principaltag/")
+}
+
 impl<'a> Facts<'a> {
     /// The facts of a decision.
     pub fn new(

@@ -4,7 +4,7 @@ use super::action_set::{ActionSet, Place};
 use super::condition::Condition;
 use super::condition_keys::actions_with;
 use super::context::{Facts, OBJECT_TAG_PREFIX};
-use super::evaluate::Source;
+use super::decision::Source;
 use super::pattern::Pattern;
 use super::principal::{Meant, PrincipalClause, PrincipalIds};
 use super::trace::Watch;

@@ -13,160 +13,23 @@
 
 use super::acl::{AclOf, GrantRef, Grantees, is_object_owners, right_of, writes_object_acl};
 use super::actions::{ActionRow, Capability, find_action};
+use super::administrators::{is_administrator, is_node_administrator};
+use super::bounds::{names_session, session_policies, within_session};
 use super::condition_keys::has_existing_tags;
 use super::context::{Facts, RequestContext};
-use super::document::{Asked, Document, Effect};
+use super::decision::{Decision, Reason, StatementRef, allow, refuse};
+use super::document::{Asked, Document};
 use super::effort::Effort;
 use super::error::InvalidPolicy;
 use super::grant::Wish;
-use super::identity::{Form, IdentityPolicy, PolicyHome};
+use super::identity::{Form, IdentityPolicy};
 use super::principal::Meant;
+use super::request::{AccessRequest, ObjectState};
 use super::trace::{Trace, Watch};
 use super::verdict::{BucketVerdict, IdentityVerdict};
-use crate::bucket_config::{Acl, BucketConfig, ObjectOwnership, PublicAccessBlock, Tag};
+use crate::bucket_config::{BucketConfig, ObjectOwnership, PublicAccessBlock};
 use crate::iam::{COMMAND_LINE_KEY, Principal};
 use crate::names::{BucketName, CanonicalId};
-
-/// What is asked for, and by whom.
-#[derive(Debug, Clone, Copy)]
-pub struct AccessRequest<'a> {
-    /// The caller; `None` is the anonymous one.
-    pub principal: Option<&'a Principal>,
-    /// Name with service, such as `s3:GetObject`; aliases such as `s3:HeadBucket` count as what they check.
-    pub action: &'a str,
-    /// The bucket; `None` for what concerns the node.
-    pub bucket: Option<&'a BucketName>,
-    /// Owner of the bucket; `None` while it does not exist.
-    pub bucket_owner: Option<&'a CanonicalId>,
-    /// What is configured of the bucket; `None` while it does not exist.
-    pub config: Option<&'a BucketConfig>,
-    /// The decoded key.
-    pub key: Option<&'a str>,
-    /// ARN of what is asked for, where that is no bucket: a user, role, policy, key.
-    pub resource: Option<&'a str>,
-    /// The object of that key, or the version of it that the request names.
-    pub object: ObjectState<'a>,
-    /// What conditions may ask for.
-    pub context: &'a RequestContext,
-}
-
-/// What is known of an object.
-#[derive(Debug, Clone, Copy)]
-pub enum ObjectState<'a> {
-    /// Nobody has looked yet.
-    Unseen,
-    /// There is none.
-    Missing,
-    /// It is there.
-    Found(ObjectFacts<'a>),
-}
-
-/// An object, as decisions see it.
-#[derive(Debug, Clone, Copy)]
-pub struct ObjectFacts<'a> {
-    /// Its owner.
-    pub owner: &'a CanonicalId,
-    /// Its access control list; absent means full control for its owner.
-    pub acl: Option<&'a Acl>,
-    /// Its tags.
-    pub tags: &'a [Tag],
-}
-
-/// Whether the caller may, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// Whether the caller may.
-    pub allowed: bool,
-    /// Why.
-    pub reason: Reason,
-}
-
-/// Which policy decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A policy that the caller holds.
-    Identity {
-        /// Where from.
-        home: PolicyHome,
-        /// `PolicyName`, if it has one.
-        name: Option<Box<str>>,
-    },
-    /// The bucket's policy.
-    Bucket,
-    /// The trust policy of a role.
-    Trust,
-    /// The policy of a KMS key.
-    Key,
-}
-
-/// A statement of a policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatementRef {
-    /// The policy.
-    pub source: Source,
-    /// Place in `Statement`, counted from 0; `None` in the short form, which has no statements.
-    pub index: Option<usize>,
-    /// `Sid`, if it has one.
-    pub sid: Option<Box<str>>,
-}
-
-/// Why a decision is as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
-    /// A statement denies.
-    ExplicitDeny(StatementRef),
-    /// A statement or grant allows; across accounts, the identity policy's beside the bucket's.
-    Allowed(StatementRef),
-    /// The caller is the root of the account that owns the bucket, or the node lets its account create one.
-    AccountRoot,
-    /// The caller created the bucket.
-    BucketCreator,
-    /// The caller, or its account, owns the object.
-    ObjectOwner,
-    /// A grant of an access control list allows; across accounts, beside an identity policy.
-    Granted(GrantRef),
-    /// Owner, root and the node's administrators may always reach a bucket's policy.
-    PolicyRepair,
-    /// Every signed caller may list its buckets.
-    OwnBuckets,
-    /// No credentials, and the bucket policy does not let everybody in.
-    Anonymous,
-    /// The object must be looked at first: its owner, access control list or tags decide.
-    DependsOnObject,
-    /// Nothing allows it.
-    NoStatementAllows,
-    /// The caller's temporary credentials are bounded by policies that do not allow it.
-    NoSessionPolicyAllows,
-    /// The role's trust policy does not let the caller assume it.
-    NoTrust,
-    /// Another account's bucket or object: its policy or a grant allows, but none of the caller's own policies does.
-    NoIdentityPolicyAllows,
-    /// Another account's bucket or object: the caller's policy allows, but neither the bucket's nor a grant does.
-    NoBucketPolicyAllows,
-    /// Only administrators may (`iam:*` or `iam:list_users`).
-    AdministratorsOnly,
-    /// The caller administers the node, and so its keys.
-    Administrator,
-    /// The key's policy neither allows it to the caller nor leaves it to the caller's account.
-    NoKeyPolicyAllows,
-    /// The key's policy has a mistake and refuses everybody but administrators.
-    BrokenKeyPolicy(InvalidPolicy),
-    /// The bucket's policy has a mistake and refuses everybody but owner and administrators.
-    BrokenBucketPolicy(InvalidPolicy),
-    /// One of the caller's own policies has a mistake, and so the caller may do nothing.
-    BrokenIdentityPolicy(InvalidPolicy),
-    /// The patterns of the policies take too long for what the request says.
-    TooMuchWork,
-    /// No such action.
-    UnknownAction,
-}
-
-impl Reason {
-    /// Whether a grant of the short form allows, which counts in every account.
-    pub fn is_grant(&self) -> bool {
-        matches!(self, Self::Allowed(statement) if statement.index.is_none())
-    }
-}
 
 /// What the engine knows beside the request.
 #[derive(Clone, Copy)]
@@ -178,14 +41,6 @@ pub(super) struct Surroundings<'a> {
     pub object_account: Option<&'a str>,
     /// The account of a user.
     pub account_of: &'a dyn Fn(&CanonicalId) -> String,
-}
-
-pub(super) fn allow(reason: Reason) -> Decision {
-    Decision { allowed: true, reason }
-}
-
-pub(super) fn refuse(reason: Reason) -> Decision {
-    Decision { allowed: false, reason }
 }
 
 /// Decides a request.
@@ -250,43 +105,6 @@ fn judge<W: Watch>(row: &ActionRow, request: &AccessRequest<'_>, around: &Surrou
         _ => false,
     };
     within_session(decision, principal, asked, &facts, names_session, watch)
-}
-
-fn session_policies(principal: &Principal) -> &[IdentityPolicy] {
-    principal.session.as_ref().map(|session| session.policies.as_slice()).unwrap_or_default()
-}
-
-/// Whether the document allows it to this very session of a role.
-pub(super) fn names_session(document: &Document, principal: &Principal, asked: Asked<'_>, facts: &Facts<'_>) -> bool {
-    principal.role.is_some()
-        && document.statements.iter().any(|statement| {
-            statement.effect == Effect::Allow
-                && statement.principals.as_ref().is_some_and(|clause| clause.names_session(principal))
-                && statement.covers(asked, facts)
-        })
-}
-
-/// What session policies leave of a decision.
-pub(super) fn within_session<W: Watch>(
-    decision: Decision,
-    principal: &Principal,
-    asked: Asked<'_>,
-    facts: &Facts<'_>,
-    names_session: impl FnOnce() -> bool,
-    watch: &mut W,
-) -> Decision {
-    let policies = session_policies(principal);
-    if policies.is_empty() {
-        return decision;
-    }
-    match IdentityVerdict::of(policies, None, asked, facts, watch) {
-        _ if matches!(decision.reason, Reason::ExplicitDeny(_)) => decision,
-        IdentityVerdict::Denied(statement) => refuse(Reason::ExplicitDeny(statement)),
-        IdentityVerdict::Broken(mistake) => refuse(Reason::BrokenIdentityPolicy(mistake)),
-        IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_) => decision,
-        IdentityVerdict::Silent if decision.allowed && !names_session() => refuse(Reason::NoSessionPolicyAllows),
-        IdentityVerdict::Silent => decision,
-    }
 }
 
 /// Decides, whatever session policies say.
@@ -562,29 +380,6 @@ pub(super) fn may_list(principal: &Principal, bucket: &BucketName, context: &Req
     };
     let bounds = session_policies(principal);
     lists(&principal.policies) && (bounds.is_empty() || lists(bounds)) && !effort.is_spent()
-}
-
-/// Whether the caller holds `iam:*` or `iam:list_users`, and so may change quotas and see everybody's settings. A document does not
-/// make it one, whatever it allows: users of any account write them, for those of their account.
-pub(super) fn is_administrator(principal: &Principal, facts: &Facts<'_>) -> bool {
-    let wish = Wish {
-        capability: Capability::IamListUsers,
-        action: "iam:ListUsers",
-        bucket: None,
-        key: None,
-        listed_prefix: None,
-    };
-    let asked = Asked::new("iam:ListUsers", "*");
-    let verdict = |policies: &[IdentityPolicy]| IdentityVerdict::of(policies, Some(wish), asked, facts, &mut ());
-    let bounds = session_policies(principal);
-    matches!(verdict(&principal.policies), IdentityVerdict::Granted(_))
-        && (bounds.is_empty() || matches!(verdict(bounds), IdentityVerdict::Granted(_) | IdentityVerdict::Allowed(_)))
-}
-
-/// Whether the node's administrator gave the caller `iam:*` by a grant. A document says that of an account only.
-pub(crate) fn is_node_administrator(principal: &Principal) -> bool {
-    let wish = Wish { capability: Capability::IamOther, action: "iam:*", bucket: None, key: None, listed_prefix: None };
-    principal.policies.iter().any(|policy| matches!(&*policy.form, Form::Short(grant) if grant.gives(wish)))
 }
 
 fn is_policy_repair(action: &str) -> bool {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::context::RequestContext;
+use super::decision::{Decision, Reason, Source};
 use super::document::{Document, Effect};
 use super::error::InvalidPolicy;
-use super::evaluate::{AccessRequest, Decision, ObjectState, Reason, Source, Surroundings, decide, explain, may_list};
+use super::evaluate::{Surroundings, decide, explain, may_list};
 use super::identity::{IdentityPolicy, PolicyHome};
 use super::parse::{Kind, parse_bucket_policy, parse_document};
+use super::request::{AccessRequest, ObjectState};
 use super::trace::Trace;
 use super::trust::{TrustPolicy, TrustRequest};
 use crate::iam::{Principal, RoleSession, Session};

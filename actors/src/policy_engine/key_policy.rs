@@ -12,13 +12,13 @@
 use std::sync::Arc;
 
 use super::actions::{Capability, find_action};
+use super::administrators::is_node_administrator;
+use super::bounds::{names_session, within_session};
 use super::context::{Facts, RequestContext};
+use super::decision::{Decision, Reason, Source, StatementRef, allow, refuse};
 use super::document::{Asked, Document, Verdict};
 use super::effort::Effort;
 use super::error::InvalidPolicy;
-use super::evaluate::{
-    Decision, Reason, Source, StatementRef, allow, is_node_administrator, names_session, refuse, within_session,
-};
 use super::grant::Wish;
 use super::identity::{Form, IdentityPolicy};
 use super::parse::{Kind, parse_document};

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::context::RequestContext;
+use super::decision::Decision;
 use super::document::Document;
-use super::evaluate::{AccessRequest, Decision, ObjectState, Surroundings, decide, explain};
+use super::evaluate::{Surroundings, decide, explain};
 use super::identity::IdentityPolicy;
 use super::parse::{Kind, parse_document};
+use super::request::{AccessRequest, ObjectState};
 use super::trace::Trace;
 use crate::iam::Principal;
 use crate::names::{AccessKeyId, BucketName, CanonicalId, Stamp};

@@ -13,6 +13,8 @@ mod acl_tests;
 mod action_set;
 mod actions;
 mod actor;
+mod administrators;
+mod bounds;
 mod by_policies;
 mod changes;
 mod client;
@@ -20,6 +22,7 @@ mod condition;
 mod condition_keys;
 mod condition_operators;
 mod context;
+mod decision;
 mod document;
 mod effort;
 mod error;
@@ -41,6 +44,7 @@ pub mod probe;
 #[cfg(test)]
 mod properties;
 mod public;
+mod request;
 #[cfg(test)]
 mod tables;
 #[cfg(test)]
@@ -52,19 +56,20 @@ mod verdict;
 
 pub use acl::{AclOf, GrantRef};
 pub use actions::{ACTIONS, ActionRow, Capability, Coarse, find_action};
+pub(crate) use administrators::makes_administrators;
 pub use by_policies::{PolicyDecision, PolicyQuestion, ask_policies, context_keys};
 pub use client::{DraftPolicy, PolicyEngineClient, PolicyEngineSettings};
 pub use condition_keys::is_condition_key;
 pub use context::RequestContext;
+pub use decision::{Decision, Reason, Source, StatementRef};
 pub use document::{DOCUMENT_BYTES_MAX, Effect};
 pub use error::{InvalidPolicy, PolicyError};
-pub(crate) use evaluate::is_node_administrator;
-pub use evaluate::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, Source, StatementRef};
 pub use identity::{IdentityPolicy, PolicyHome};
 pub use key_policy::{KEY_POLICY_BYTES_MAX, KeyPolicy, KeyRequest, UseThroughS3, decide_on_key, explain_on_key};
 pub use messages::{DeleteBucketPolicy, PutBucketPolicy};
 pub use preset::Preset;
 pub(crate) use principal::is_account_id;
+pub use request::{AccessRequest, ObjectFacts, ObjectState};
 pub use trace::{Considered, Fit, Trace};
 pub use trust::{TrustPolicy, TrustRequest};
 pub use unambiguous::refuse_ambiguous;

@@ -7,10 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::condition_operators::{Operator, Wanted};
 use super::context::{Facts, Found, RequestContext};
+use super::decision::{Decision, Reason};
 use super::document::{Document, Effect};
-use super::evaluate::{AccessRequest, Decision, ObjectState, Reason, Surroundings, decide, explain};
+use super::evaluate::{Surroundings, decide, explain};
 use super::parse::{Kind, parse_bucket_policy, parse_document};
 use super::pattern::{Pattern, Syntax};
+use super::request::{AccessRequest, ObjectState};
 use super::{IdentityPolicy, PolicyHome, TrustPolicy};
 use crate::iam::{Principal, RoleSession, Session};
 use crate::names::{AccessKeyId, BucketName, CanonicalId, Stamp};

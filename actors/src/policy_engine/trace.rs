@@ -3,8 +3,8 @@
 
 use super::condition::Condition;
 use super::context::Facts;
+use super::decision::{Source, StatementRef};
 use super::document::{Effect, Outcome, Statement};
-use super::evaluate::{Source, StatementRef};
 use super::principal::Meant;
 
 /// Most statements that a trace keeps.

@@ -5,11 +5,12 @@
 
 use serde_json::Value;
 
+use super::bounds::{names_session, within_session};
 use super::context::{Facts, RequestContext};
+use super::decision::{Decision, Reason, Source, allow, refuse};
 use super::document::{Asked, Document, Verdict};
 use super::effort::Effort;
 use super::error::InvalidPolicy;
-use super::evaluate::{Decision, Reason, Source, allow, names_session, refuse, within_session};
 use super::grant::Wish;
 use super::parse::{Kind, parse_document};
 use super::principal::principal_ids;

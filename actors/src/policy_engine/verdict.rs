@@ -1,9 +1,9 @@
 //! What the policies of one side say together: those that the caller holds, or the bucket's.
 
 use super::context::Facts;
+use super::decision::{Source, StatementRef};
 use super::document::{Asked, Document, Verdict};
 use super::error::InvalidPolicy;
-use super::evaluate::{Source, StatementRef};
 use super::grant::Wish;
 use super::identity::{Form, IdentityPolicy};
 use super::trace::Watch;

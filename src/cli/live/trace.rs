@@ -12,13 +12,14 @@ use crate::cli::print;
 use crate::config::Config;
 
 /// Flags that the node filters by: name, parameter of the route, value, help.
-const FILTERS: [(&str, &str, &str, &str); 7] = [
+const FILTERS: [(&str, &str, &str, &str); 8] = [
     ("request-id", "request_id", "ID", "Only the request of this id"),
     ("bucket", "bucket", "BUCKET", "Only requests of this bucket"),
     ("prefix", "prefix", "PREFIX", "Only keys that begin with this"),
     ("user", "user", "USER", "Only requests of this user, by name or access key"),
     ("operation", "operation", "NAME", "Only this operation, as in GetObject"),
     ("status", "status", "STATUS", "Only this status (404), or all of a class (4xx)"),
+    ("code", "code", "CODE", "Only this code of an S3 error, as in NoSuchKey"),
     ("min-ms", "min_ms", "MILLISECONDS", "Only requests that took at least as long"),
 ];
 /// Longest event that is kept until its end, in bytes: a key of 1024 bytes, escaped, and the rest.
@@ -159,6 +160,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::requests::RequestFilter;
+    use crate::s3::query::Query;
 
     const STREAM: &str = ": listening\n\nid: 1\nevent: request\ndata: {\"status\":403,\"operation\":\"GetObject\",\"bucket\":\"b\",\"key\":\"a\\nb\",\
                           \"milliseconds\":1.25,\"code\":\"AccessDenied\"}\n\n: keep-alive\n\nevent: missed\ndata: {\"requests\":7}\n\n";
@@ -175,6 +178,22 @@ mod tests {
             let expected: Vec<_> = std::iter::from_fn(|| whole.next()).collect();
             prop_assert_eq!(&found, &expected);
             prop_assert_eq!(found.len(), 2);
+        }
+    }
+
+    #[test]
+    fn the_node_filters_by_every_flag() {
+        for (flag, parameter, ..) in FILTERS {
+            let value = match flag {
+                "request-id" => "0123456789abcdef",
+                "status" => "4xx",
+                "min-ms" => "200",
+                _ => "NoSuchKey",
+            };
+            let asked = read(&command().get_matches_from(["trace", &format!("--{flag}"), value]));
+            assert_eq!(asked.filters, [(parameter, value.to_owned())]);
+            let filter = RequestFilter::parse(&Query::parse(&format!("{parameter}={value}")).unwrap()).unwrap();
+            assert_ne!(filter, RequestFilter::default(), "{flag}");
         }
     }
 

@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use myfsio_actors::storage::{Bucket, ChangeBeside, ChangeObject, Object, ObjectChange, StorageError};
 
-use super::{TRIES_MAX, missing};
+use super::missing;
 use crate::s3::context::Call;
 use crate::s3::error::S3Error;
+
+/// How often an object may be overtaken by another one under its key.
+const TRIES_MAX: usize = 4;
 
 /// Changes the object of the request. `permitted` is the one that the permission was asked for, if it was there; `ask` asks for it
 /// again, for another one; `change` tells what is to change of an object, none where it is as it should be. Errs: what is missing;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use futures_util::{StreamExt as _, stream};
 use myfsio_actors::names::{KEY_BYTES_MAX, ObjectKey, VersionId};
-use myfsio_actors::storage::{Bucket, DeleteObject, Deleted, ETagCondition, Judged, WriteConditions};
+use myfsio_actors::storage::{Bucket, DeleteObject, Deleted, ETagCondition, WriteConditions};
 
 use super::object_lock::bypasses_governance;
 use crate::decisions::Circumstances;
 use crate::s3::authorize::Further;
-use crate::s3::authorize::deletion::delete;
 use crate::s3::conditional::{date_seconds, etag_condition};
 use crate::s3::context::Call;
 use crate::s3::error::{ErrorCode, S3Error};
@@ -80,17 +79,17 @@ async fn delete_one(call: &Call, bucket: &Arc<Bucket>, object: &ObjectIdentifier
         let reads = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
         call.authorize_further(reads, bucket, further)?;
     }
-    let message = || DeleteObject {
+    call.authorize_further(call.operation.action(version.is_some()), bucket, further)?;
+    let message = DeleteObject {
         bucket: Arc::clone(bucket),
-        key: key.clone(),
-        version,
-        of: Judged::Unseen,
-        owner: call.owner_id(),
         bypass_governance: bypasses_governance(call, bucket, key.as_str(), version, None),
-        conditions: conditions.clone(),
+        key,
+        version,
+        owner: call.owner_id(),
+        conditions,
         replica: None,
     };
-    delete(call, bucket, &key, version, message).await
+    Ok(call.storage().delete_object(message).await?)
 }
 
 /// Errs: InvalidArgument for an empty version id, NoSuchVersion for one that this node did not hand out.

@@ -14,7 +14,7 @@ mod world;
 use row::{Facts, Row, Table};
 use world::World;
 
-use super::evaluate::{Decision, Reason, Source, StatementRef};
+use super::decision::{Decision, Reason, Source, StatementRef};
 use super::{AclOf, Fit, PolicyHome, Trace};
 
 const ACCESS: [(&str, &str); 7] = [

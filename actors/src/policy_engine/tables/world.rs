@@ -14,10 +14,10 @@ use crate::bucket_config::{Acl, BucketConfig, Grant, Grantee, ObjectOwnership, P
 use crate::iam::{Directory, Principal, RoleSession, Session};
 use crate::names::{BucketName, CanonicalId, Stamp};
 use crate::policy_engine::context::RequestContext;
-use crate::policy_engine::evaluate::{
-    AccessRequest, Decision, ObjectFacts, ObjectState, Surroundings, decide, explain,
-};
+use crate::policy_engine::decision::Decision;
+use crate::policy_engine::evaluate::{Surroundings, decide, explain};
 use crate::policy_engine::parse::parse_bucket_policy;
+use crate::policy_engine::request::{AccessRequest, ObjectFacts, ObjectState};
 use crate::policy_engine::{IdentityPolicy, PolicyHome, Trace, TrustPolicy, TrustRequest};
 
 const ROLE_ACCOUNTS: [(&str, &str, &str); 2] =

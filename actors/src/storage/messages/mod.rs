@@ -28,7 +28,7 @@ pub use multipart::{
     AbortUpload, BeginPart, CompleteUpload, CompletedPart, CreateUpload, Part, PutPart, RewrapUpload, Upload, Whole,
 };
 pub use object::{
-    Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Judged, Object, ObjectChange,
+    Attributes, BeginBody, ChangeObject, Controls, DeleteObject, Deleted, ETagCondition, Object, ObjectChange,
     ObjectChecksum, PutObject, Sealed, Stored, WriteConditions,
 };
 pub use quota::{CountMeter, LimitOwners, Quantity, QuotaAccount, QuotaScope, QuotaWarning};

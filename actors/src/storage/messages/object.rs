@@ -292,31 +292,8 @@ pub struct Stored {
     pub applied: Applied,
 }
 
-/// What a permission depended on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Judged {
-    /// No object.
-    #[default]
-    Unseen,
-    /// The object that was written then.
-    Object(Stamp),
-    /// That there is none.
-    Nothing,
-}
-
-impl Judged {
-    /// Whether it holds for the object that is there, by when that was written.
-    pub(in crate::storage) fn holds(self, present: Option<Stamp>) -> bool {
-        match self {
-            Self::Unseen => true,
-            Self::Object(stamp) => present == Some(stamp),
-            Self::Nothing => present.is_none(),
-        }
-    }
-}
-
 /// Deletes the current object, or one version. A missing object is no error without conditions.
-/// Errs: NoSuchBucket, Overtaken, NoSuchKey (If-Match on a missing object), PreconditionFailed.
+/// Errs: NoSuchBucket, NoSuchKey (If-Match on a missing object), PreconditionFailed.
 #[derive(Debug)]
 pub struct DeleteObject {
     /// The bucket, as looked up when the request was authorised.
@@ -325,8 +302,6 @@ pub struct DeleteObject {
     pub key: ObjectKey,
     /// The version to delete for good; none means the current object.
     pub version: Option<VersionId>,
-    /// What is there now, if that is what the permission depended on. Anything else errs Overtaken.
-    pub of: Judged,
     /// Owner of the delete marker if one is made.
     pub owner: CanonicalId,
     /// Whether a governance retention does not hold: the caller asked for that, and may.

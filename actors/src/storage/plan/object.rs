@@ -10,7 +10,7 @@ use super::{Effect, Growth, Mutation, Planner, replica};
 use crate::names::{BucketId, ETag, ObjectKey, Stamp, VersionId};
 use crate::storage::body::{BodyPlace, ObjectBody};
 use crate::storage::messages::{
-    Applied, Bucket, DeleteObject, Deleted, ETagCondition, Judged, Object, PutObject, Replica, Stored, Versioning,
+    Applied, Bucket, DeleteObject, Deleted, ETagCondition, Object, PutObject, Replica, Stored, Versioning,
     WriteConditions,
 };
 use crate::storage::quota::Reserved;
@@ -294,7 +294,6 @@ impl DeleteObject {
     fn delete_current(self, planner: &mut Planner<'_>, bucket: &Bucket) -> Result<Deleted, StorageError> {
         let key = &self.key;
         let current = current_row(planner.rows, bucket.id, key)?;
-        self.check_judged(current.as_ref().map(|(_, row)| row))?;
         check_conditions(&self.conditions, key, current.as_ref().map(|(_, row)| row))?;
         let before = current.as_ref().map(|(_, row)| row);
         if let Some(replica) = &self.replica {
@@ -349,9 +348,9 @@ impl DeleteObject {
         Ok(Deleted { version_id: Some(marker), delete_marker: true, applied: Applied::default() })
     }
 
-    /// What is asked of a request holds for what other nodes send, too. Errs: Overtaken, NoSuchKey, PreconditionFailed.
+    /// What is asked of a request holds for what other nodes send, too. Errs: NoSuchKey, PreconditionFailed.
     fn check_replica(&self, planner: &Planner<'_>, bucket: &Bucket) -> Result<(), StorageError> {
-        if self.of == Judged::Unseen && self.conditions == WriteConditions::default() {
+        if self.conditions == WriteConditions::default() {
             return Ok(());
         }
         let found = match self.version {
@@ -359,16 +358,7 @@ impl DeleteObject {
             Some(version) => find_version(planner.rows, bucket.id, &self.key, version)?,
         };
         let object = found.as_ref().map(|(_, row)| row).filter(|row| !row.is_marker());
-        self.check_judged(object)?;
         check_conditions(&self.conditions, &self.key, object)
-    }
-
-    /// Errs: Overtaken.
-    fn check_judged(&self, present: Option<&ObjectRow>) -> Result<(), StorageError> {
-        match self.of.holds(present.map(|row| Stamp(row.stamp))) {
-            true => Ok(()),
-            false => Err(StorageError::Overtaken { key: self.key.clone() }),
-        }
     }
 
     /// Removes one version, or a delete marker, for good; the next one becomes current.
@@ -381,7 +371,6 @@ impl DeleteObject {
         let key = &self.key;
         let found = find_version(planner.rows, bucket.id, key, version)?;
         let object = found.as_ref().map(|(_, row)| row).filter(|row| !row.is_marker());
-        self.check_judged(object)?;
         check_conditions(&self.conditions, key, object)?;
         let mut outcome = Deleted { version_id: Some(version), delete_marker: false, applied: Applied::default() };
         let Some((row_key, row)) = found else { return Ok(outcome) };

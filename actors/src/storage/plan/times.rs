@@ -9,8 +9,8 @@ use crate::names::UploadId;
 use crate::storage::StorageError;
 use crate::storage::keys::{self, RowKind};
 use crate::storage::messages::{
-    AbortUpload, Bucket, Cause, DeleteObject, Expire, Expired, Judged, LifecycleRun, Origin, RecordRun, Versioning,
-    WalkTimes, WriteConditions,
+    AbortUpload, Bucket, Cause, DeleteObject, Expire, Expired, LifecycleRun, Origin, RecordRun, Versioning, WalkTimes,
+    WriteConditions,
 };
 use crate::storage::rows::{self, TimesRow};
 use crate::storage::times::{self, Top};
@@ -131,7 +131,6 @@ impl Mutation for Expire {
                 bucket: Arc::clone(&bucket),
                 key,
                 version: thing.version_id().filter(|_| entry.kind != LifecycleKind::Current),
-                of: Judged::Unseen,
                 owner: bucket.owner.clone(),
                 bypass_governance: false,
                 conditions: WriteConditions::default(),

@@ -127,7 +127,6 @@ async fn no_file_that_people_may_come_to_edit_is_shared_with_a_backup() {
         bucket: Arc::clone(&bucket),
         key: key("k"),
         version: Some(second.object.version_id),
-        of: Judged::Unseen,
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),

@@ -62,7 +62,6 @@ async fn remove(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, versio
         bucket: Arc::clone(bucket),
         key: key(name),
         version,
-        of: Judged::Unseen,
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),

@@ -143,7 +143,6 @@ pub async fn delete(client: &StorageClient, bucket: &Arc<Bucket>, name: &str) {
         bucket: Arc::clone(bucket),
         key: key(name),
         version: None,
-        of: Judged::Unseen,
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),

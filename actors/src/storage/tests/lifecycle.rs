@@ -117,7 +117,6 @@ async fn remove(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, versio
         bucket: Arc::clone(bucket),
         key: key(name),
         version: Some(version),
-        of: Judged::Unseen,
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),

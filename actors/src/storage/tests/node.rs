@@ -220,7 +220,6 @@ async fn conditions_are_decided_in_the_commit() {
         bucket: bucket.clone(),
         key: key("k"),
         version: None,
-        of: Judged::Unseen,
         owner: owner(),
         bypass_governance: false,
         conditions: wrong_size,

@@ -95,7 +95,6 @@ async fn remove(client: &StorageClient, bucket: &Arc<Bucket>, name: &str, versio
         bucket: Arc::clone(bucket),
         key: key(name),
         version,
-        of: Judged::Unseen,
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
@@ -297,43 +296,4 @@ async fn a_state_that_was_set_twice_lasts() {
     let restarted = open(node.root.path());
     assert_eq!(restarted.bucket(&seen.name).unwrap().versioning, Versioning::Enabled);
     restarted.stop().await.unwrap();
-}
-
-#[actix::test]
-async fn only_what_was_judged_is_deleted() {
-    let node = node();
-    let (client, there) = (&node.client, bucket(&node.client, "judged").await);
-    let delete = async |version, of| {
-        let message = DeleteObject {
-            bucket: Arc::clone(&there),
-            key: key("a"),
-            version,
-            of,
-            owner: owner(),
-            bypass_governance: false,
-            conditions: WriteConditions::default(),
-            replica: None,
-        };
-        client.delete_object(message).await
-    };
-    let write = async || Judged::Object(put(client, &there, "a", body(1, 9)).await.object.stamp);
-    let overtaken = |deleted| matches!(deleted, Err(StorageError::Overtaken { .. }));
-    for version in [None, Some(VersionId::Null)] {
-        delete(version, Judged::Nothing).await.unwrap();
-        let (former, present) = (write().await, write().await);
-        for of in [former, Judged::Nothing] {
-            assert!(overtaken(delete(version, of).await), "{version:?} {of:?}");
-        }
-        assert!(client.peek_object(&there, &key("a"), None).is_ok());
-        delete(version, present).await.unwrap();
-        assert!(overtaken(delete(version, present).await), "gone");
-        write().await;
-        delete(version, Judged::Unseen).await.unwrap();
-    }
-    set(client, &there, Versioning::Enabled).await;
-    let (former, present) = (write().await, write().await);
-    assert!(overtaken(delete(None, former).await));
-    assert!(delete(None, present).await.unwrap().delete_marker);
-    assert!(overtaken(delete(None, present).await), "behind a marker is none");
-    delete(None, Judged::Nothing).await.unwrap();
 }

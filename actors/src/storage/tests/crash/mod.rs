@@ -7,13 +7,17 @@
 //!
 //! `CRASH_ROUNDS` repeats all of it with other seeds (`make crash`).
 
+mod client;
 mod disk_model;
+mod events;
 mod faults;
 mod oracle;
 mod power_loss;
 mod recorder;
 mod replicas;
 mod sealed;
+mod uploads;
+mod versions;
 mod workload;
 
 /// How often the tests are repeated, each time with other random choices.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::super::envelopes;
 use super::super::fixtures::md5_of;
+use super::client::{Changes, Thing, Value};
 use super::recorder::Note;
 use super::replicas::MIRRORED;
 use super::sealed::is_sealed;
-use super::workload::{Changes, Thing, Value};
 use crate::bucket_config::TargetId;
 use crate::clock::SystemClock;
 use crate::names::{ObjectKey, Stamp};

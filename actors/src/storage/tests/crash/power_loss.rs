@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::replication::courier::rules_of;
+use super::client::{Changes, Client};
 use super::disk_model::{DiskModel, SURVIVALS, Survival};
 use super::oracle::{self, Promise, REPLICATED};
 use super::recorder::{Fault, Note, Recorder};
 use super::sealed::is_plaintext;
-use super::workload::{self, Changes, Client};
+use super::workload;
 use super::{Choices, rounds, seed};
 use crate::bucket_config::ReplicationLimits;
 use crate::clock::SystemClock;

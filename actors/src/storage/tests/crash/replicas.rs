@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::fixtures::{body, completion, key, owner};
-use super::workload::{Changes, Client, LARGE, SMALL, Thing, Value, checkpoint};
+use super::client::{Changes, Client, Thing, Value};
+use super::workload::{LARGE, SMALL, checkpoint};
 use crate::names::{Change, NodeId, Seen, Stamp, VersionId};
 use crate::storage::*;
 
@@ -158,7 +159,6 @@ impl Client<'_> {
             bucket: self.bucket(mirrored.bucket)?,
             key: key(mirrored.name),
             version: of,
-            of: Judged::Unseen,
             owner: owner(),
             bypass_governance: false,
             conditions: WriteConditions::default(),

@@ -7,8 +7,11 @@ use bytes::Bytes;
 use super::super::envelopes;
 use super::super::fixtures::key;
 use super::Choices;
+use super::client::{Client, Thing, Value};
 use super::recorder::Note;
-use super::workload::{Client, History, LARGE, SMALL, Thing, Uploading, Value, checkpoint};
+use super::uploads::Uploading;
+use super::versions::History;
+use super::workload::{LARGE, SMALL, checkpoint};
 use crate::encryption::Envelope;
 use crate::storage::*;
 

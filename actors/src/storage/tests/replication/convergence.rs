@@ -66,7 +66,6 @@ impl Story {
         let message = DeleteObject {
             bucket,
             key: name(number),
-            of: Judged::Unseen,
             version,
             owner: owner(),
             bypass_governance: false,

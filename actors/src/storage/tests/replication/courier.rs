@@ -233,7 +233,6 @@ impl Ring {
                 let message = DeleteObject {
                     bucket,
                     key,
-                    of: Judged::Unseen,
                     version,
                     owner: owner(),
                     bypass_governance: false,

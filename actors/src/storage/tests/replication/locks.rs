@@ -88,7 +88,6 @@ async fn remove(
         bucket: Arc::clone(there),
         key: key("k"),
         version,
-        of: Judged::Unseen,
         owner: owner(),
         bypass_governance,
         conditions: WriteConditions::default(),
@@ -281,20 +280,16 @@ async fn conditions_hold_for_what_other_nodes_send() {
     let later = Stamp(UNTIL_MILLIS * 1_000_000).0;
     let sent = write(&node, &there, of(later, VersionId::Null), Controls::default(), absent.clone()).await;
     assert!(matches!(sent, Err(StorageError::PreconditionFailed { .. })));
-    let of_nothing = |of, conditions| DeleteObject {
+    let deletion = DeleteObject {
         bucket: Arc::clone(&there),
         key: key("k"),
         version: None,
-        of,
         owner: owner(),
         bypass_governance: false,
-        conditions,
-        replica: Some(Box::new(self::of(later, VersionId::Null))),
+        conditions: WriteConditions { if_match_size: Some(7), ..absent },
+        replica: Some(Box::new(of(later, VersionId::Null))),
     };
-    let judged = of_nothing(Judged::Nothing, WriteConditions::default());
-    assert!(matches!(node.client.delete_object(judged).await, Err(StorageError::Overtaken { .. })));
-    let conditional = of_nothing(Judged::Unseen, WriteConditions { if_match_size: Some(7), ..absent });
-    assert!(matches!(node.client.delete_object(conditional).await, Err(StorageError::PreconditionFailed { .. })));
+    assert!(matches!(node.client.delete_object(deletion).await, Err(StorageError::PreconditionFailed { .. })));
     assert_eq!(get(&node.client, &there, "k").await.unwrap(), b"here");
     is_whole(node).await;
 }

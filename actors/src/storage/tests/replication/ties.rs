@@ -42,7 +42,6 @@ async fn deliver(node: &Node, there: &Arc<Bucket>, name: &str, clock: u64, sent:
         bucket: Arc::clone(there),
         key: key(name),
         version,
-        of: Judged::Unseen,
         owner: owner(),
         bypass_governance: false,
         conditions: WriteConditions::default(),
