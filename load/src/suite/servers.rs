@@ -166,7 +166,8 @@ impl Server {
 
     fn site_of(&self, name: &str, credentials: Option<Credentials>, bucket: &str) -> Result<Arc<Site>, String> {
         let (authority, process) = (self.address().to_string(), Some(self.process()));
-        let endpoint = Endpoint { name: name.to_owned(), authority, credentials, place: Place::Query, process, bucket: None };
+        let endpoint =
+            Endpoint { name: name.to_owned(), authority, credentials, place: Place::Query, process, bucket: None };
         Site::new(endpoint, bucket, OffsetDateTime::now_utc()).map(Arc::new)
     }
 }
