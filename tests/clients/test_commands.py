@@ -117,9 +117,11 @@ def test_the_last_administrator_stays_unless_forced(node, runs):
     with pytest.raises(ClientError) as refusal:
         iam.update_access_key(AccessKeyId=own, Status="Inactive")
     assert refusal.value.response["Error"]["Code"] == "DeleteConflict", refusal.value
-    # Whoever comes by the network does not get it by saying so either.
+    # Whoever comes by the network does not get it by saying so either. What a document denies takes as much as what is not granted.
+    denied = json.dumps([{"bucket": "*", "actions": ["*"]},
+                         {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}}]).encode()
     for method, target, body in (("DELETE", "?force=true", b""), ("PATCH", "?force=true", b'{"enabled": false}'), ("PATCH", "", b'{"expires_at": "2090-01-01"}'),
-                                 ("PUT", "/policies", b"[]"), ("DELETE", f"/access-keys/{own}", b"")):
+                                 ("PUT", "/policies", b"[]"), ("PUT", "/policies", denied), ("DELETE", f"/access-keys/{own}", b"")):
         status, _, answer = signed(node, method, f"/_myfsio/iam/users/localadmin{target}", body)
         assert status == 409 and json.loads(answer)["error"]["code"] == "DeleteConflict", (method, target, answer)
     node.client().list_buckets()

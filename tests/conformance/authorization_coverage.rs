@@ -5,14 +5,11 @@
 //! header pair and by SigV4. The first four are refused with 403 and must change nothing; the last is never refused with
 //! 403, whatever else may be wrong with its request (an operation that is not built answers 501, an unknown upload 404).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use myfsio::aws::Action;
 use myfsio::s3::operation::{Mark, Operation, Row, Scope};
 use serde_json::json;
-use support::{Node, Reply};
+
+use crate::support::{self, Node, Reply};
 
 /// One request of each operation: target and headers, as its row of the table describes it.
 fn request(row: &Row) -> (String, Vec<(&'static str, &'static str)>) {

@@ -1,17 +1,14 @@
 //! What people do beside S3: edit files, drop files in, check a data directory, make its index anew, and mistype settings.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-#[path = "maintenance/bad_settings.rs"]
 mod bad_settings;
-mod support;
 
 use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::Node;
+
+use crate::support::{self, Node};
 
 /// Waits until a plain file holds these bytes: it follows the answer within a moment.
 fn wait_for(path: &Path, bytes: &[u8]) {

@@ -3,10 +3,6 @@
 //! Plain HTTP to a node of its own, no retries, so that every failure shows. The SDK itself adds CRC32 trailers, checks
 //! the checksums of answers, pages listings and signs URLs; none of it is configured away.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -20,7 +16,7 @@ use aws_sdk_s3::types::{
 };
 use std::time::Duration;
 
-use support::Node;
+use crate::support::Node;
 
 fn client(node: &Node, access: &str, secret: &str) -> Client {
     let config = aws_sdk_s3::Config::builder()

@@ -3,13 +3,9 @@
 //! Each refusal must be an S3 error (or a closed connection where no answer is possible), must leave no object and no
 //! temporary file, and must not let leftovers of a body be read as a request.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{ADMIN, Node, Wire, element, head, sign};
+use crate::support::{self, ADMIN, Node, Wire, element, head, sign};
 
 fn node() -> Node {
     let node = Node::start(&[]);
