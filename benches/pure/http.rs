@@ -94,7 +94,7 @@ pub fn signatures(criterion: &mut Criterion) {
     let credential = format!("AKIAIOSFODNN7EXAMPLE/{}", scope());
     let mut by_header =
         headers(&[("host", "localhost:5000"), ("x-amz-date", DATE), ("x-amz-content-sha256", "UNSIGNED-PAYLOAD")]);
-    let names = ["host", "x-amz-content-sha256", "x-amz-date"].map(str::to_owned).to_vec();
+    let names = ["host", "x-amz-content-sha256", "x-amz-date"].map(Into::into).to_vec();
     let signed = Signed { headers: names, payload: "UNSIGNED-PAYLOAD".into(), leave_out: None };
     let text = format!(
         "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={}, Signature={}",
@@ -109,11 +109,8 @@ pub fn signatures(criterion: &mut Criterion) {
          &X-Amz-SignedHeaders=host",
         credential.replace('/', "%2F")
     );
-    let in_query = Signed {
-        headers: vec!["host".to_owned()],
-        payload: "UNSIGNED-PAYLOAD".into(),
-        leave_out: Some("X-Amz-Signature"),
-    };
+    let in_query =
+        Signed { headers: vec!["host".into()], payload: "UNSIGNED-PAYLOAD".into(), leave_out: Some("X-Amz-Signature") };
     let presigned = format!("{unsigned}&X-Amz-Signature={}", signature(&head(&plain, &unsigned), &in_query));
 
     let settings = AuthSettings::default();

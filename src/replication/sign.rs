@@ -1,6 +1,8 @@
 //! Requests that the node signs itself (SigV4, "Authenticating Requests: Using the Authorization Header"), over the very canonical
 //! request by which it verifies others. Pure.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::{AccessKeyId, Stamp};
 
@@ -50,9 +52,10 @@ impl Signer {
         headers.insert(HeaderName::from_static("x-amz-date"), HeaderValue::from_str(&date.text).ok()?);
         headers.insert(HeaderName::from_static(CONTENT_SHA256), HeaderValue::from_str(request.payload).ok()?);
         let scope = Scope::new(date.day(), &self.region, "s3");
-        let mut names: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
-        names.retain(|name| !UNSIGNED_HEADERS.contains(&name.as_str()));
-        names.push("host".to_owned());
+        let mut names: Vec<Cow<'static, str>> =
+            headers.keys().map(|name| Cow::Owned(name.as_str().to_owned())).collect();
+        names.retain(|name| !UNSIGNED_HEADERS.contains(&&**name));
+        names.push("host".into());
         names.sort_unstable();
         names.dedup();
         let signed_headers = names.join(";");

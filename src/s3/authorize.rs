@@ -23,8 +23,10 @@ use actix_web::http::header::HeaderMap;
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::bucket_config::{BucketConfig, Tag};
 use myfsio_actors::iam::Principal;
-use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, VersionId};
-use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectFacts, ObjectState, Reason, RequestContext};
+use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
+use myfsio_actors::policy_engine::{
+    AccessRequest, ContextSource, ContextValue, Decision, ObjectFacts, ObjectState, Reason, RequestContext,
+};
 use myfsio_actors::storage::{Bucket, Object, PeekedObject, StorageError};
 
 pub use super::access::{Access, OwnKey};
@@ -79,7 +81,7 @@ impl<'a> Question<'a> {
         context
     }
 
-    fn request(&self, object: ObjectState<'a>, context: &'a RequestContext) -> AccessRequest<'a> {
+    fn request(&self, object: ObjectState<'a>, context: &'a dyn ContextSource) -> AccessRequest<'a> {
         AccessRequest {
             principal: self.principal,
             action: self.action,
@@ -105,6 +107,32 @@ impl<'a> Question<'a> {
         let header = text(self.facts.headers, "x-amz-tagging").filter(|_| !is_copy || replaces);
         // A header that cannot be read is refused by whoever reads the attributes.
         header.and_then(|value| parse_tagging(&value).ok()).unwrap_or_default()
+    }
+}
+
+/// What a question's request says about itself, gathered once a policy asks for more of it than every request has.
+#[derive(Debug)]
+struct Told<'a> {
+    question: &'a Question<'a>,
+    asks: Asks<'a>,
+    whole: OnceCell<RequestContext>,
+}
+
+impl ContextSource for Told<'_> {
+    fn now(&self) -> Stamp {
+        self.question.facts.now
+    }
+
+    fn source_ip(&self) -> Option<IpAddr> {
+        self.question.facts.address
+    }
+
+    fn secure_transport(&self) -> bool {
+        self.question.facts.secure
+    }
+
+    fn values(&self) -> &[ContextValue] {
+        self.whole.get_or_init(|| self.question.context(self.asks)).values()
     }
 }
 
@@ -272,7 +300,7 @@ impl Subject<'_> {
 
 /// Asks one question. Errs: AccessDenied; what is missing, to those who may list.
 fn ask(node: &Node, question: &Question<'_>, subject: &Subject<'_>, asks: Asks<'_>) -> Result<(), S3Error> {
-    let context = question.context(asks);
+    let context = Told { question, asks, whole: OnceCell::new() };
     let decide = |state| node.access.policy_engine.decide(&question.request(state, &context));
     // Of an object that was looked up anyway, one question is enough. Refusals tell whether they needed it.
     if let Some(found) = subject.found.get()
@@ -302,7 +330,7 @@ fn verdict(
     question: &Question<'_>,
     decision: &Decision,
     object: ObjectState<'_>,
-    context: &RequestContext,
+    context: &dyn ContextSource,
 ) -> Result<(), S3Error> {
     match decision.allowed {
         true => Ok(()),

@@ -5,6 +5,8 @@
 //! also that of the null version, and times, or to say what an object was before it was cut to be sent, takes `s3:ReplicateObject`,
 //! `s3:ReplicateTags` or `s3:ReplicateDelete`. None of these takes off a lock: that takes what it takes from everybody.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::names::{Change, Checksum, ChecksumAlgorithm, ETag, NodeId, ObjectKey, Seen, Stamp, VersionId};
@@ -173,7 +175,7 @@ pub fn tell(response: &mut HttpResponse, applied: Applied) {
 }
 
 /// Reads the headers; none when they name no origin, or nobody has signed that. Errs: InvalidArgument.
-pub fn parse(headers: &HeaderMap, signed: &[String], now: Stamp) -> Result<Option<Replica>, S3Error> {
+pub fn parse(headers: &HeaderMap, signed: &[Cow<'static, str>], now: Stamp) -> Result<Option<Replica>, S3Error> {
     let fields = Fields { headers, signed };
     let Some(origin) = fields.read::<NodeId>(ORIGIN)? else { return Ok(None) };
     let clock = fields.number(CLOCK)?.ok_or_else(|| malformed(CLOCK, "", "A change has a clock."))?;
@@ -207,7 +209,7 @@ pub fn parse(headers: &HeaderMap, signed: &[String], now: Stamp) -> Result<Optio
 }
 
 /// Reads what is told of an object that was cut to be sent; none when nobody has signed that. Errs: InvalidArgument.
-pub fn parse_whole(headers: &HeaderMap, signed: &[String]) -> Result<Option<Whole>, S3Error> {
+pub fn parse_whole(headers: &HeaderMap, signed: &[Cow<'static, str>]) -> Result<Option<Whole>, S3Error> {
     let fields = Fields { headers, signed };
     let Some(text) = fields.text(ETAG)? else { return Ok(None) };
     let etag = ETag::parse(text).ok().filter(|etag| etag.parts.is_none());
@@ -268,7 +270,7 @@ fn malformed(name: &str, value: &str, message: &'static str) -> S3Error {
 
 struct Fields<'a> {
     headers: &'a HeaderMap,
-    signed: &'a [String],
+    signed: &'a [Cow<'static, str>],
 }
 
 impl<'a> Fields<'a> {
@@ -313,12 +315,12 @@ mod tests {
     const NOW: Stamp = Stamp(1_800_000_000_000_000_000);
     const NODE: &str = "00000000000000ab";
 
-    fn map(headers: &[(&'static str, String)]) -> (HeaderMap, Vec<String>) {
+    fn map(headers: &[(&'static str, String)]) -> (HeaderMap, Vec<Cow<'static, str>>) {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
-        (map, headers.iter().map(|(name, _)| (*name).to_owned()).collect())
+        (map, headers.iter().map(|(name, _)| Cow::Borrowed(*name)).collect())
     }
 
     fn read(headers: &[(&'static str, &str)]) -> Result<Option<Replica>, ErrorCode> {
@@ -332,7 +334,7 @@ mod tests {
         let headers = [(ORIGIN, NODE.to_owned()), (CLOCK, "7".to_owned()), (LAST_MODIFIED, "5".to_owned())];
         let (headers, _) = map(&headers);
         let of = |signed: &[&str]| {
-            let signed: Vec<_> = signed.iter().map(|name| (*name).to_owned()).collect();
+            let signed: Vec<_> = signed.iter().map(|name| Cow::Owned((*name).to_owned())).collect();
             parse(&headers, &signed, NOW).unwrap()
         };
         assert_eq!(of(&[]), None);

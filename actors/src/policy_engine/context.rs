@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::fmt;
 use std::net::IpAddr;
 
 use super::condition_keys::has_key;
@@ -14,6 +15,45 @@ use crate::names::Stamp;
 /// How many values there is room for at once: a usual request has fewer.
 const VALUES_USUAL: usize = 8;
 
+/// A condition key and one of its values.
+pub type ContextValue = (Cow<'static, str>, String);
+
+/// What a request says about itself, as decisions ask for it. Most depend on nothing but what every request has; what takes work to
+/// find out is asked for by those only whose policies have such a condition.
+pub trait ContextSource: fmt::Debug {
+    /// When the request arrived: `aws:CurrentTime`, `aws:EpochTime`.
+    fn now(&self) -> Stamp;
+    /// Address of the client: `aws:SourceIp`.
+    fn source_ip(&self) -> Option<IpAddr>;
+    /// Whether it came over TLS: `aws:SecureTransport`.
+    fn secure_transport(&self) -> bool;
+    /// All else. Keys are compared without regard to letter case, and may have several values.
+    fn values(&self) -> &[ContextValue];
+}
+
+impl ContextSource for RequestContext {
+    fn now(&self) -> Stamp {
+        self.now
+    }
+
+    fn source_ip(&self) -> Option<IpAddr> {
+        self.source_ip
+    }
+
+    fn secure_transport(&self) -> bool {
+        self.secure_transport
+    }
+
+    fn values(&self) -> &[ContextValue] {
+        &self.values
+    }
+}
+
+/// The values of a key, in whatever letter case.
+pub(super) fn values_of<'s>(context: &'s dyn ContextSource, key: &str) -> impl Iterator<Item = &'s str> {
+    context.values().iter().filter(move |(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
+}
+
 /// Condition keys and their values, as the request gives them. Keys are compared without regard to letter case.
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext {
@@ -23,7 +63,7 @@ pub struct RequestContext {
     pub source_ip: Option<IpAddr>,
     /// Whether it came over TLS: `aws:SecureTransport`.
     pub secure_transport: bool,
-    values: Vec<(Cow<'static, str>, String)>,
+    values: Vec<ContextValue>,
 }
 
 impl RequestContext {
@@ -61,11 +101,7 @@ impl RequestContext {
 
     /// The first value of a key that was added.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.all(key).next()
-    }
-
-    fn all<'s>(&'s self, key: &str) -> impl Iterator<Item = &'s str> {
-        self.values.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
+        values_of(self, key).next()
     }
 }
 
@@ -109,7 +145,7 @@ pub(super) struct Facts<'a> {
     pub principal: Option<&'a Principal>,
     /// What is asked for, by its canonical name: of what the request says, conditions see what this action has.
     action: &'a str,
-    pub context: &'a RequestContext,
+    pub context: &'a dyn ContextSource,
     /// Account that owns the bucket.
     pub resource_account: Option<&'a str>,
     /// Tags of the object: `s3:ExistingObjectTag/<key>`.
@@ -148,7 +184,7 @@ impl<'a> Facts<'a> {
     pub fn new(
         principal: Option<&'a Principal>,
         action: &'a str,
-        context: &'a RequestContext,
+        context: &'a dyn ContextSource,
         resource_account: Option<&'a str>,
         object_tags: &'a [Tag],
     ) -> Self {
@@ -162,7 +198,7 @@ impl<'a> Facts<'a> {
         let tag = lower.strip_prefix(OBJECT_TAG_PREFIX).filter(|_| is_open);
         let added = Some(lower).filter(|_| is_open && tag.is_none());
         let tags = tag.into_iter().flat_map(|tag| self.tags(tag));
-        let added = added.into_iter().flat_map(|key| self.context.all(key).chain(self.claims(key)));
+        let added = added.into_iter().flat_map(|key| values_of(self.context, key).chain(self.claims(key)));
         derived.into_iter().chain(tags.chain(added).map(Found::borrowed))
     }
 
@@ -188,11 +224,11 @@ impl<'a> Facts<'a> {
         let context = self.context;
         let truth = |yes| Found::borrowed(if yes { "true" } else { "false" });
         match lower {
-            "aws:sourceip" => context.source_ip.map(|ip| Found::Address(ip.to_canonical())),
-            "aws:securetransport" => Some(truth(context.secure_transport)),
-            "aws:currenttime" => Some(Found::Time(context.now)),
-            "aws:epochtime" => Some(Found::Seconds(context.now.seconds())),
-            "aws:viaawsservice" => Some(truth(context.get("aws:CalledVia").is_some())),
+            "aws:sourceip" => context.source_ip().map(|ip| Found::Address(ip.to_canonical())),
+            "aws:securetransport" => Some(truth(context.secure_transport())),
+            "aws:currenttime" => Some(Found::Time(context.now())),
+            "aws:epochtime" => Some(Found::Seconds(context.now().seconds())),
+            "aws:viaawsservice" => Some(truth(values_of(context, "aws:CalledVia").next().is_some())),
             "aws:principalisawsservice" => Some(truth(false)),
             "aws:resourceaccount" | "s3:resourceaccount" => self.resource_account.map(Found::borrowed),
             "aws:username" => {

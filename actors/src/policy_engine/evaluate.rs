@@ -16,7 +16,7 @@ use super::actions::{ActionRow, Capability, find_action};
 use super::administrators::{is_administrator, is_node_administrator};
 use super::bounds::{names_session, session_policies, within_session};
 use super::condition_keys::has_existing_tags;
-use super::context::{Facts, RequestContext};
+use super::context::{Facts, RequestContext, values_of};
 use super::decision::{Decision, Reason, StatementRef, allow, refuse};
 use super::document::{Asked, Document};
 use super::effort::Effort;
@@ -140,7 +140,10 @@ fn judge_unbounded<W: Watch>(
         action: row.name,
         bucket: request.bucket.map(BucketName::as_str),
         key: request.key,
-        listed_prefix: request.context.get("s3:prefix"),
+        listed_prefix: match row.capability {
+            Capability::List => values_of(request.context, "s3:prefix").next(),
+            _ => None,
+        },
     };
     let identity = IdentityVerdict::of(&principal.policies, Some(wish), asked, facts, watch);
     let caller = Caller::of(principal, request, around, limits);

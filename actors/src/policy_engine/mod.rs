@@ -60,7 +60,7 @@ pub(crate) use administrators::makes_administrators;
 pub use by_policies::{PolicyDecision, PolicyQuestion, ask_policies, context_keys};
 pub use client::{DraftPolicy, PolicyEngineClient, PolicyEngineSettings};
 pub use condition_keys::is_condition_key;
-pub use context::RequestContext;
+pub use context::{ContextSource, ContextValue, RequestContext};
 pub use decision::{Decision, Reason, Source, StatementRef};
 pub use document::{DOCUMENT_BYTES_MAX, Effect};
 pub use error::{InvalidPolicy, PolicyError};

@@ -1,6 +1,6 @@
 //! What is asked: whether somebody may do an action to a resource.
 
-use super::context::RequestContext;
+use super::context::ContextSource;
 use crate::bucket_config::{Acl, BucketConfig, Tag};
 use crate::iam::Principal;
 use crate::names::{BucketName, CanonicalId};
@@ -25,7 +25,7 @@ pub struct AccessRequest<'a> {
     /// The object of that key, or the version of it that the request names.
     pub object: ObjectState<'a>,
     /// What conditions may ask for.
-    pub context: &'a RequestContext,
+    pub context: &'a dyn ContextSource,
 }
 
 /// What is known of an object.

@@ -3,6 +3,7 @@
 //! A request without any is anonymous; whether that suffices is for the policy to say. A request with two is refused:
 //! which of them was meant cannot be known.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use myfsio_actors::names::{AccessKeyId, Stamp};
@@ -53,7 +54,7 @@ pub struct Authenticated<P> {
     pub session_token: Option<SecretText>,
     /// Names of the headers that the signature covers, lower case; none where the whole request is not signed. All of them where the
     /// secret itself is sent.
-    pub signed_headers: Vec<String>,
+    pub signed_headers: Vec<Cow<'static, str>>,
 }
 
 /// Authenticates a request head. Errs: each S3 error that the mechanism's module names, InvalidArgument for two
@@ -94,7 +95,7 @@ pub async fn authenticate<C: Credentials>(
         signed_at_seconds: None,
         session_token,
         // Whoever wrote the secret into the request has written the rest of it, too.
-        signed_headers: head.headers.keys().map(|name| name.as_str().to_owned()).collect(),
+        signed_headers: head.headers.keys().map(|name| Cow::Owned(name.as_str().to_owned())).collect(),
     })
 }
 

@@ -175,7 +175,7 @@ pub struct Reading<'a> {
 #[derive(Debug, Clone)]
 pub struct Signed {
     /// Names of the signed headers, lower case, in the order the client gave.
-    pub headers: Vec<String>,
+    pub headers: Vec<Cow<'static, str>>,
     /// The payload line: a SHA-256 in hexadecimal or one of the literal values.
     pub payload: Cow<'static, str>,
     /// Query parameter that the canonical query leaves out.

@@ -1,11 +1,13 @@
 //! A signature as a request claims it, before anything of it is believed; shared by the `Authorization` header and the
 //! presigned query.
 
+use std::borrow::Cow;
+
 use myfsio_actors::names::AccessKeyId;
 
 use super::canonical::Signed;
 use super::credentials::SecretText;
-use super::payload::DeclaredPayload;
+use super::payload::{CONTENT_SHA256, DeclaredPayload};
 use super::settings::AuthSettings;
 use super::signing::{AmzDate, Scope, iso8601};
 use crate::s3::error::{ErrorCode, S3Error};
@@ -107,12 +109,23 @@ pub fn check_skew(date: &AmzDate, now_seconds: i64) -> Result<(), S3Error> {
 }
 
 /// Splits `SignedHeaders`; names become lower case.
-pub fn parse_signed_headers(text: &str) -> Vec<String> {
-    text.split(';').map(str::trim).filter(|name| !name.is_empty()).map(str::to_ascii_lowercase).collect()
+pub fn parse_signed_headers(text: &str) -> Vec<Cow<'static, str>> {
+    text.split(';').map(str::trim).filter(|name| !name.is_empty()).map(header_name).collect()
+}
+
+/// The name of a header in lower case. Those that clients sign with every request are not copied.
+fn header_name(name: &str) -> Cow<'static, str> {
+    const USUAL: [&str; 4] = ["host", "x-amz-date", CONTENT_SHA256, SECURITY_TOKEN];
+    let usual = USUAL.into_iter().find(|usual| *usual == name);
+    usual.map_or_else(|| Cow::Owned(name.to_ascii_lowercase()), Cow::Borrowed)
 }
 
 /// Refuses a request with headers that must be signed and are not: `host` and every `x-amz-*` but `exempt`.
-pub fn check_signed_headers(head: &RequestHead<'_>, signed: &[String], exempt: Option<&str>) -> Result<(), S3Error> {
+pub fn check_signed_headers(
+    head: &RequestHead<'_>,
+    signed: &[Cow<'static, str>],
+    exempt: Option<&str>,
+) -> Result<(), S3Error> {
     // A header that stands in for a parameter of the query is signed with the query, as long as it says nothing else.
     let from_query = |name: &str| {
         let mut values = head.headers.get_all(name);

@@ -188,7 +188,11 @@ struct Declared {
 
 /// The payload is unsigned unless the query or a signed header says otherwise, or the body was read already. An unsigned header does not enter the
 /// signature; what it says about framing is heeded all the same, else the frames would be stored as data.
-fn declared_payload(head: &RequestHead<'_>, signed: &[String], in_query: Option<&str>) -> Result<Declared, S3Error> {
+fn declared_payload(
+    head: &RequestHead<'_>,
+    signed: &[Cow<'static, str>],
+    in_query: Option<&str>,
+) -> Result<Declared, S3Error> {
     let in_header = head.header(CONTENT_SHA256);
     if let Some(line) = in_header.filter(|_| signed.iter().any(|name| name == CONTENT_SHA256)) {
         return Ok(Declared { line: payload_line(line), payload: DeclaredPayload::parse(line)?, exempt: false });

@@ -62,7 +62,7 @@ pub fn presigned_url(signer: Signer<'_>, asked: UrlRequest<'_>, settings: &AuthS
         secure: asked.base.https,
         body_sha256: None,
     };
-    let signed = Signed { headers: vec!["host".to_owned()], payload: UNSIGNED.into(), leave_out: None };
+    let signed = Signed { headers: vec!["host".into()], payload: UNSIGNED.into(), leave_out: None };
     let reading = Reading { host: Some(&asked.base.authority), ..Reading::default() };
     let to_sign = string_to_sign(&date, &scope, &canonical_request(&head, &signed, &reading));
     let signature = SigningKey::derive(signer.secret.expose(), &scope).sign(to_sign.as_bytes());

@@ -89,7 +89,7 @@ pub struct Claim {
 
 /// Whether an `Authorization` header is of this version.
 pub fn is_header(authorization: &str) -> bool {
-    scheme(authorization).0 == "AWS"
+    authorization.strip_prefix("AWS").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
 fn scheme(authorization: &str) -> (&str, &str) {

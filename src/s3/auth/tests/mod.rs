@@ -1,5 +1,6 @@
 //! Whole requests against a keeper of one access key: the support that the tests beside this file share.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -165,7 +166,8 @@ impl Request {
         if !self.headers.contains_key("x-amz-content-sha256") {
             self.set("x-amz-content-sha256", EMPTY_SHA256);
         }
-        let mut names: Vec<String> = self.headers.keys().map(|name| name.as_str().to_owned()).collect();
+        let mut names: Vec<Cow<'static, str>> =
+            self.headers.keys().map(|name| Cow::Owned(name.as_str().to_owned())).collect();
         names.sort();
         let payload = self.head().header("x-amz-content-sha256").unwrap().to_owned();
         let list = names.join(";");
