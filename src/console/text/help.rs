@@ -39,7 +39,7 @@ texts! { Help {
     group = "Members of the group, its own policies, and the managed policies that are attached to it.",
     policies = "Policies that are written once, and attached to users, groups and roles.",
     managed_policy = "The policy's document, its earlier versions, and to whom it is attached. A new version is in force at once; an earlier one can be put in force again.",
-    kms = "Keys that objects are encrypted under with aws:kms. Their material never leaves the node.",
+    kms = "Keys that objects are encrypted under with aws:kms. Their material never leaves the node.\nAdministrators see how far the node's job for keys is, and start it after a rotation.",
     kms_key = "The key, its aliases and versions, and how much is encrypted under it.\nWhat is under a key that was deleted can never be read again. Until the waiting time is over, the deletion can be cancelled.",
     why = "Every refusal of the API has a request id. With it, the node tells what was asked for, which policies were considered, and which of them decided.\nAdministrators see all refusals, others their own.",
     simulate = "What would be decided of a request that nobody sent, by the rules that requests are decided by. Policies can be tried in place of the user's own. Nothing is changed.",
