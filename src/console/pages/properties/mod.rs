@@ -3,7 +3,7 @@
 //! Every form carries a mark of the setting as it was when the page was loaded: who saves over a change of somebody else is told
 //! so, and nothing is saved.
 
-mod access;
+pub(super) mod access;
 pub(super) mod change;
 mod cors;
 mod documents;
