@@ -23,6 +23,7 @@ const TOPICS: &[Topic] = &[
     topic("buckets/create", |help| help.create, "getting-started.md"),
     topic("buckets/{}/browse", |help| help.browse, "console-tour.md"),
     topic("buckets/{}/object", |help| help.object, "console-tour.md"),
+    topic("buckets/{}/object-acl", |help| help.object_list, "access.md"),
     topic("buckets/{}/compare", |help| help.compare, ""),
     topic("buckets/{}/uploads", |help| help.uploads, ""),
     topic("buckets/{}/work", |help| help.work, "jobs.md"),

@@ -41,6 +41,11 @@ pub fn object(bucket: &str, key: &str, version: &str) -> String {
     link(&["buckets", bucket, "object"], &[("key", key), ("version", version)])
 }
 
+/// The access control list of an object, or of one version of it.
+pub fn object_list(bucket: &str, key: &str, version: &str) -> String {
+    link(&["buckets", bucket, "object-acl"], &[("key", key), ("version", version)])
+}
+
 /// Two versions of an object side by side, the first on the left.
 pub fn comparison(bucket: &str, key: &str, version: &str, other: &str) -> String {
     link(&["buckets", bucket, "compare"], &[("key", key), ("version", version), ("other", other)])

@@ -54,6 +54,8 @@ use crate::s3::query::Query;
 use crate::s3::respond::RequestId;
 use crate::s3::route::{self, Address, Route};
 pub use crate::s3::xml::XmlWriter;
+pub use crate::s3::xml::logging::write_logging;
+pub use crate::s3::xml::website::write_website;
 use crate::server::within::{self, Permitted};
 use crate::tls;
 

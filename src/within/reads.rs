@@ -184,9 +184,35 @@ impl Asker {
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<Arc<Object>, Refusal> {
+        self.look_at(bucket, key, version, false).await
+    }
+
+    /// The same, for its access control list. Errs: as GetObjectAcl.
+    pub async fn object_for_list(
+        &self,
+        bucket: &Arc<Bucket>,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Arc<Object>, Refusal> {
+        self.look_at(bucket, key, version, true).await
+    }
+
+    async fn look_at(
+        &self,
+        bucket: &Arc<Bucket>,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        for_list: bool,
+    ) -> Result<Arc<Object>, Refusal> {
         let id = version.map(|version| version.to_string());
-        let query: Vec<_> = id.as_deref().map(|id| ("versionId", id)).into_iter().collect();
-        let method = Method::HEAD;
+        let mut query = Vec::new();
+        let method = if for_list { Method::GET } else { Method::HEAD };
+        if for_list {
+            query.push(("acl", ""));
+        }
+        if let Some(id) = &id {
+            query.push(("versionId", id.as_str()));
+        }
         let wish = Wish { method, bucket: Some(&bucket.name), key: Some(key), query: &query, ..Wish::default() };
         let permitted = self.permit(wish).await?;
         match authorize::open(&permitted.call, bucket, Purpose::Look).await {

@@ -12,6 +12,7 @@ const WITHOUT: &[&str] = &[
     "/ui/account",
     "/ui/buckets/{bucket}/compare",
     "/ui/buckets/{bucket}/document",
+    "/ui/buckets/{bucket}/object-acl",
     "/ui/buckets/create",
     "/ui/go",
     "/ui/guide",

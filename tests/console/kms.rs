@@ -3,7 +3,7 @@
 use myfsio::console::route::Role;
 use serde_json::Value;
 
-use crate::browser::{Browser, ConsoleNode};
+use crate::browser::{Browser, ConsoleNode, Shown};
 use crate::world;
 
 fn node() -> ConsoleNode {
@@ -106,6 +106,47 @@ async fn a_key_names_the_buckets_that_have_it_as_their_default() {
     }
     let expected = ["other", "shared"].map(|bucket| format!("/ui/buckets/{bucket}/properties#encryption"));
     assert_eq!(named(&admin.get(&address).await), expected);
+}
+
+#[actix_rt::test]
+async fn the_job_for_keys_is_started_told_and_ended() {
+    let node = node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let idle = || -> Value {
+        let told = node.node.ask("GET", "/_myfsio/kms/reencrypt?wait=50", &[], b"");
+        serde_json::from_str(&told.text()).unwrap()
+    };
+    let figure = |page: &Shown, name: &str| page.texts(&format!("#reencrypt [data-part={name}]")).join("");
+    let headers = [("x-amz-server-side-encryption", "AES256")];
+    assert_eq!(node.node.ask("PUT", "/shared/sealed", &headers, b"sealed").status, 200);
+    let page = admin.get("/ui/kms").await;
+    assert!(page.texts("#reencrypt .kind").is_empty(), "no job was at work yet: {}", page.text);
+    let token = admin.token().await;
+    let ended = admin.post("/ui/kms/reencrypt/stop", &[("csrf", &token)]).await;
+    assert_eq!(ended.status, 400, "nothing is there to be ended: {}", ended.text);
+
+    let (action, rewrite) = ("/ui/kms/reencrypt", [("how", "rewrite"), ("bucket", "shared")]);
+    assert_eq!(admin.submit(&page, action, &[("bucket", "missing")]).await.status, 404);
+    let begun = admin.submit(&page, action, &rewrite).await;
+    assert_eq!((begun.status, begun.location()), (303, "/ui/kms"), "{}", begun.text);
+    assert_eq!(idle()["state"], "done", "{}", idle());
+    let page = admin.get("/ui/kms").await;
+    assert_eq!(page.texts("#reencrypt .kind"), ["Write objects anew, with fresh data keys"]);
+    assert!(page.texts("#reencrypt dl code").contains(&"shared".to_owned()), "{}", page.text);
+    assert_eq!((figure(&page, "rewritten"), figure(&page, "failed")), ("1".to_owned(), "0".to_owned()));
+    assert!(page.texts("#reencrypt h2").join("").contains("Done"), "{}", page.text);
+    let live = admin.ask("GET", "/ui/kms", &[("accept", "application/json")], None).await;
+    let told: Value = serde_json::from_str(&live.text).unwrap();
+    let job = &told["jobs"][0];
+    assert_eq!((&job["id"], &job["status"]), (&"reencrypt".into(), &"done".into()), "{told}");
+    assert_eq!(job["rewritten"], "1", "{told}");
+
+    assert_eq!(admin.submit(&page, action, &[]).await.status, 303);
+    assert_eq!(idle()["order"]["rewrite"], false, "{}", idle());
+    let page = admin.get("/ui/kms").await;
+    assert_eq!(page.texts("#reencrypt .kind"), ["Wrap data keys anew"]);
+    // Its data key is under the key in force already.
+    assert_eq!((figure(&page, "current"), figure(&page, "rewrapped")), ("1".to_owned(), "0".to_owned()));
 }
 
 #[actix_rt::test]

@@ -29,6 +29,7 @@ mod matrix;
 mod monitor;
 mod names;
 mod node;
+mod object_list;
 mod objects;
 mod preview;
 mod preview_origin;

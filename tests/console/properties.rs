@@ -44,6 +44,69 @@ async fn versioning_encryption_tags_and_website() {
 }
 
 #[actix_rt::test]
+async fn a_website_that_redirects() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let told = || node.node.ask("GET", "/shared?website", &[], b"").text();
+    let to_host = [("host", "www.example.com"), ("protocol", "https")];
+    assert_eq!(save(&admin, "website", &to_host).await.location(), PAGE);
+    assert!(told().contains("<HostName>www.example.com</HostName><Protocol>https</Protocol>"), "{}", told());
+    let form = admin.get(PAGE).await.form("/ui/buckets/shared/website");
+    assert_eq!((form["host"].as_str(), form["protocol"].as_str()), ("www.example.com", "https"));
+    let both = save(&admin, "website", &[("index", "index.html")]).await;
+    assert_eq!(both.status, 400, "what does not go together is refused: {}", both.text);
+    assert_eq!(save(&admin, "website", &[("host", "two words")]).await.status, 400);
+    assert_eq!(save(&admin, "website", &[("host", "")]).await.location(), PAGE);
+    assert!(told().contains("NoSuchWebsiteConfiguration"));
+
+    // Rules are set as a document, and stay when the form is saved.
+    let (address, action) = ("/ui/buckets/shared/document?name=website", "/ui/buckets/shared/document");
+    assert!(admin.get(PAGE).await.attributes("#website a", "href").contains(&address.to_owned()));
+    let page = admin.get(address).await;
+    let example = page.texts("details pre").join("");
+    assert_eq!(admin.submit(&page, action, &[("document", &example)]).await.location(), PAGE);
+    assert!(admin.get(PAGE).await.texts("#website .hint").join("").contains("1 redirect rules"));
+    assert_eq!(save(&admin, "website", &[("error", "404.html")]).await.location(), PAGE);
+    let now = told();
+    assert!(now.contains("<Key>404.html</Key>") && now.contains("<KeyPrefixEquals>docs/<"), "{now}");
+}
+
+#[actix_rt::test]
+async fn access_logs_go_into_another_bucket() {
+    let node = world::node();
+    let admin = world::browser(&node, Role::Admin).await;
+    let told = || node.node.ask("GET", "/shared?logging", &[], b"").text();
+    node.node.create_bucket("closed");
+    assert_eq!(node.node.ask("PUT", "/logs", &[("x-amz-acl", "log-delivery-write")], b"").status, 200);
+    for target in ["", "closed", "missing"] {
+        let refused = save(&admin, "logging", &[("enabled", "on"), ("target", target)]).await;
+        assert_eq!(refused.status, 400, "{target}: {}", refused.text);
+    }
+    let fields = [("enabled", "on"), ("target", "logs"), ("prefix", "access/")];
+    let done = save(&admin, "logging", &fields).await;
+    assert_eq!(done.location(), PAGE, "{}", done.text);
+    assert!(told().contains("<TargetBucket>logs</TargetBucket><TargetPrefix>access/</TargetPrefix>"), "{}", told());
+    let page = admin.get(PAGE).await;
+    let form = page.form("/ui/buckets/shared/logging");
+    assert_eq!((form["enabled"].as_str(), form["target"].as_str()), ("on", "logs"));
+    assert!(page.texts("#logging h2").join("").contains("On"), "{}", page.text);
+
+    // What the form does not show stays.
+    let partitioned = "<BucketLoggingStatus><LoggingEnabled><TargetBucket>logs</TargetBucket><TargetPrefix>a/</TargetPrefix>\
+        <TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime</PartitionDateSource></PartitionedPrefix>\
+        </TargetObjectKeyFormat></LoggingEnabled></BucketLoggingStatus>";
+    assert_eq!(node.node.ask("PUT", "/shared?logging", &[], partitioned.as_bytes()).status, 200);
+    assert_eq!(save(&admin, "logging", &[("prefix", "b/")]).await.location(), PAGE);
+    let now = told();
+    assert!(now.contains("<TargetPrefix>b/</TargetPrefix>") && now.contains("EventTime"), "{now}");
+
+    assert_eq!(save(&admin, "logging", &[("enabled", "")]).await.location(), PAGE);
+    assert!(!told().contains("LoggingEnabled"));
+    let reader = world::browser(&node, Role::Reader).await.get(PAGE).await;
+    assert!(reader.attributes("#logging form", "action").is_empty());
+}
+
+#[actix_rt::test]
 async fn a_quota_is_seen_by_all_and_set_by_administrators() {
     let node = world::node();
     let admin = world::browser(&node, Role::Admin).await;

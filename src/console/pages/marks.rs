@@ -27,6 +27,11 @@ pub fn of_retention(object: &Object) -> String {
     mark(&format!("{} {:?}", seen(object), object.controls.retention))
 }
 
+/// A mark of an object and its access control list.
+pub fn of_list(object: &Object) -> String {
+    mark(&format!("{} {:?}", seen(object), object.controls.acl))
+}
+
 /// Errs: a form was loaded with another mark than `now`; AccessDenied to whoever may not do `action` at all, whatever has become of
 /// the object.
 pub async fn check(visit: &Visit, bucket: &Bucket, key: &ObjectKey, action: &str, now: &str) -> Result<(), Failure> {

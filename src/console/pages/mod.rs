@@ -21,6 +21,7 @@ pub mod marks;
 pub mod monitor;
 pub mod node;
 pub mod object;
+pub mod object_list;
 pub mod older;
 pub mod policy;
 pub mod presign;
@@ -42,6 +43,7 @@ pub const SCREENS: &[&[Row]] = &[
     create::ROWS,
     browse::ROWS,
     object::ROWS,
+    object_list::ROWS,
     presign::ROWS,
     bytes::ROWS,
     change::ROWS,

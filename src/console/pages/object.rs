@@ -84,6 +84,8 @@ struct ObjectPage {
     /// What the API tells beside that.
     facts: Vec<(&'static str, String)>,
     owner: String,
+    /// Where its access control list is, for who may see it.
+    list: Option<String>,
     headers: Vec<(&'static str, String)>,
     metadata: Vec<(String, String)>,
     tags: Option<String>,
@@ -156,6 +158,8 @@ pub async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires
         encryption: encryption(visit, &object),
         facts: facts(visit, &subject).await?,
         owner: visit.console.node.access.owner_name(&object.owner).unwrap_or_default(),
+        list: may(if version.is_some() { "s3:GetObjectVersionAcl" } else { "s3:GetObjectAcl" })
+            .then(|| links::object_list(name, key.as_str(), &id)),
         headers: headers(attributes),
         metadata: attributes.user_metadata.iter().map(|(name, value)| (legible(name), legible(value))).collect(),
         tags: may("s3:GetObjectTagging").then_some(tags),

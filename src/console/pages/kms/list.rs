@@ -1,14 +1,16 @@
-//! The list of keys, page by page, and the form that makes one.
+//! The list of keys, page by page, the form that makes one, and for administrators the node's job for keys.
 
 use actix_web::http::Method;
 use askama::Template;
+use serde_json::json;
 
+use super::job::{Job, job};
 use super::told::{self, Described, Listing, address, route};
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::route::Outcome;
 use crate::console::units::{When, legible};
-use crate::console::visit::{Visit, read, render};
+use crate::console::visit::{Visit, json as answer_json, read, render};
 
 /// Keys on one page, at most: each is looked up.
 const KEYS_MAX: usize = 100;
@@ -20,6 +22,11 @@ struct KeysPage {
     is_off: bool,
     rows: Vec<KeyRow>,
     next: Option<String>,
+    is_admin: bool,
+    /// The job that is at work, or the last one.
+    job: Option<Job>,
+    /// Whether it is at work.
+    is_open: bool,
 }
 
 struct KeyRow {
@@ -33,9 +40,14 @@ struct KeyRow {
     created: Option<When>,
 }
 
-/// The page. Where the KMS is off, it says so.
+/// The page, or how far the job is. Where the KMS is off, it says so.
 pub async fn show(visit: Visit) -> Outcome {
     let asker = visit.asker()?;
+    let is_admin = asker.is_administrator();
+    let job = if is_admin { job(&visit).await? } else { None };
+    if visit.wants_json() {
+        return answer_json(&json!({ "jobs": job.iter().map(Job::live).collect::<Vec<_>>() }));
+    }
     let limit = visit.console.settings.page_size.min(KEYS_MAX);
     let marker = visit.query.filled("marker").map(|marker| format!("&marker={}", links::encode(marker)));
     let target = format!("/kms/keys?limit={limit}{}", marker.unwrap_or_default());
@@ -59,6 +71,9 @@ pub async fn show(visit: Visit) -> Outcome {
         rows,
         next: listing.next_marker.map(|marker| links::link(&["kms"], &[("marker", &marker)])),
         page: visit.page(visit.t.kms.title),
+        is_admin,
+        is_open: job.as_ref().is_some_and(|job| job.is_running),
+        job,
     };
     render(&view)
 }

@@ -1,6 +1,8 @@
-//! Keys of the KMS. Everything goes over the routes below `/kms`, which decide as the operations of AWS KMS do.
+//! Keys of the KMS. Everything goes over the routes below `/kms`, which decide as the operations of AWS KMS do; but for the node's job that
+//! wraps data keys anew, which is for administrators.
 
 mod change;
+pub mod job;
 mod key;
 mod list;
 pub mod told;
@@ -11,6 +13,8 @@ use crate::console::route::{ADMINS, Row};
 pub const ROWS: &[Row] = &[
     Row::get("/ui/kms", ADMINS, |visit| Box::pin(list::show(visit))),
     Row::post("/ui/kms", ADMINS, |visit| Box::pin(change::create(visit))).tested_by("description=matrix"),
+    Row::post("/ui/kms/reencrypt", ADMINS, |visit| Box::pin(job::begin(visit))),
+    Row::post("/ui/kms/reencrypt/stop", ADMINS, |visit| Box::pin(job::stop(visit))),
     Row::get("/ui/kms/{key}", ADMINS, |visit| Box::pin(key::show(visit))),
     Row::post("/ui/kms/{key}/rotate", ADMINS, |visit| Box::pin(change::rotate(visit))),
     Row::post("/ui/kms/{key}/enable", ADMINS, |visit| Box::pin(change::enable(visit))),

@@ -194,7 +194,8 @@ fn grant_rows(visit: &Visit, bucket: &Bucket) -> Vec<GrantRow> {
     grants(bucket).into_iter().enumerate().map(row).collect()
 }
 
-fn group_word(words: &Access, group: &Grantee) -> &'static str {
+/// The word for a group; empty for a user.
+pub(in crate::console::pages) fn group_word(words: &Access, group: &Grantee) -> &'static str {
     match group {
         Grantee::AllUsers => words.everybody,
         Grantee::AuthenticatedUsers => words.signed_in,

@@ -1,7 +1,7 @@
 //! Forms of the properties of a bucket.
 
 use actix_web::http::Method;
-use myfsio_actors::bucket_config::{PrefixQuota, QuotaLimits};
+use myfsio_actors::bucket_config::{Logging, PrefixQuota, QuotaLimits, RedirectAll, Website};
 use myfsio_actors::names::BucketName;
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use super::{begin, saved, written};
 use crate::console::failure::Failure;
 use crate::console::route::Outcome;
 use crate::console::visit::Visit;
-use crate::within::{Asker, Wish, XmlWriter, body};
+use crate::within::{Asker, Wish, XmlWriter, body, write_logging, write_website};
 
 pub(super) async fn versioning(visit: Visit) -> Outcome {
     let bucket = begin(&visit, "s3:PutBucketVersioning", "versioning").await?;
@@ -67,16 +67,49 @@ pub(super) async fn tags(visit: Visit) -> Outcome {
 
 pub(super) async fn website(visit: Visit) -> Outcome {
     let bucket = begin(&visit, "s3:PutBucketWebsite", "website").await?;
-    let Some(index) = visit.form.filled("index") else {
-        remove(visit.asker()?, &bucket.name, "website").await?;
+    let (asker, form) = (visit.asker()?, &visit.form);
+    let (index, host) = (form.filled("index"), form.filled("host"));
+    if index.is_none() && host.is_none() {
+        remove(asker, &bucket.name, "website").await?;
         return saved(&visit, &bucket, "properties");
-    };
-    let mut document = XmlWriter::new("WebsiteConfiguration");
-    document.open("IndexDocument").text("Suffix", index).close();
-    if let Some(error) = visit.form.filled("error") {
-        document.open("ErrorDocument").text("Key", error).close();
     }
-    visit.asker()?.put_document(&bucket.name, "website", &document.finish()).await?;
+    // Redirect rules, which this form does not show, stay; what does not go together is refused, not dropped.
+    let routing_rules = bucket.config.website.as_ref().map(|kept| kept.routing_rules.clone()).unwrap_or_default();
+    let website = Website {
+        index_suffix: index.map(str::to_owned),
+        error_key: form.filled("error").map(str::to_owned),
+        redirect_all: host.map(|host| RedirectAll {
+            host_name: host.to_owned(),
+            protocol: form.filled("protocol").map(str::to_owned),
+        }),
+        routing_rules,
+    };
+    asker.put_document(&bucket.name, "website", &write_website(&website)).await?;
+    saved(&visit, &bucket, "properties")
+}
+
+/// Sets where access logs go. What the form does not show, grants and how keys are made, stays as it is.
+pub(super) async fn logging(visit: Visit) -> Outcome {
+    let bucket = begin(&visit, "s3:PutBucketLogging", "logging").await?;
+    let form = &visit.form;
+    let logging = match (form.is_on("enabled"), form.filled("target")) {
+        (false, _) => None,
+        (true, None) => return Err(Failure::input(visit.t.properties.logging_target_missing)),
+        (true, Some(target)) => {
+            let (target_bucket, target_prefix) = (target.to_owned(), form.raw("prefix").unwrap_or_default().to_owned());
+            Some(match bucket.config.logging.clone() {
+                Some(kept) => Logging { target_bucket, target_prefix, ..kept },
+                None => Logging {
+                    target_bucket,
+                    target_prefix,
+                    target_grants: Vec::new(),
+                    partitioned_by: None,
+                    simple_prefix: false,
+                },
+            })
+        }
+    };
+    visit.asker()?.put_document(&bucket.name, "logging", &write_logging(logging.as_ref())).await?;
     saved(&visit, &bucket, "properties")
 }
 

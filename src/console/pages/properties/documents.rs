@@ -78,6 +78,21 @@ pub(super) const KINDS: &[Kind] = &[
                   <TargetPrefix>access/</TargetPrefix>\n  </LoggingEnabled>\n</BucketLoggingStatus>",
     },
     Kind {
+        name: "website",
+        icon: "globe",
+        part: "website",
+        read: "s3:GetBucketWebsite",
+        write: "s3:PutBucketWebsite",
+        empty: None,
+        title: |t| t.website,
+        lead: |t| t.website_document_lead,
+        example: "<WebsiteConfiguration>\n  <IndexDocument><Suffix>index.html</Suffix></IndexDocument>\n  \
+                  <RoutingRules>\n    <RoutingRule>\n      \
+                  <Condition><KeyPrefixEquals>docs/</KeyPrefixEquals></Condition>\n      \
+                  <Redirect><ReplaceKeyPrefixWith>documents/</ReplaceKeyPrefixWith></Redirect>\n    \
+                  </RoutingRule>\n  </RoutingRules>\n</WebsiteConfiguration>",
+    },
+    Kind {
         name: "lifecycle",
         icon: "history",
         part: "lifecycle",

@@ -3,7 +3,6 @@
 
 use actix_web::http::Method;
 use askama::Template;
-use myfsio_actors::names::Stamp;
 use myfsio_actors::storage::Bucket;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,12 +12,10 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
+use crate::console::pages::kms::job::{JOB, standing, when};
 use crate::console::route::Outcome;
 use crate::console::units::{When, bytes, count, counted, legible};
 use crate::console::visit::{Visit, json as answer_json, read, render};
-
-/// The route of the job.
-const JOB: &str = "/_myfsio/kms/reencrypt";
 
 #[derive(Deserialize)]
 struct Told {
@@ -136,14 +133,7 @@ fn live(job: &Job) -> Value {
 }
 
 fn job(visit: &Visit, told: Told) -> Job {
-    let words = &visit.t.jobs;
-    let (word, tone) = match told.state.as_str() {
-        "running" => (words.running, "accent"),
-        "cancelled" => (words.cancelled, ""),
-        _ if told.failed > 0 => (words.done_partly, "warn"),
-        _ => (words.done, "good"),
-    };
-    let when = |millis: u64| When::of(Stamp(millis.saturating_mul(1_000_000)));
+    let (word, tone) = standing(&visit.t.jobs, &told.state, told.failed);
     Job {
         word,
         tone,

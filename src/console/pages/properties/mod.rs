@@ -3,7 +3,7 @@
 //! Every form carries a mark of the setting as it was when the page was loaded: who saves over a change of somebody else is told
 //! so, and nothing is saved.
 
-mod access;
+pub(super) mod access;
 pub(super) mod change;
 mod cors;
 mod documents;
@@ -39,6 +39,7 @@ pub const ROWS: &[Row] = &[
     Row::post("/ui/buckets/{bucket}/object-lock", ADMINS, |visit| Box::pin(change::object_lock(visit))),
     Row::post("/ui/buckets/{bucket}/bucket-tags", ADMINS, |visit| Box::pin(change::tags(visit))),
     Row::post("/ui/buckets/{bucket}/website", ADMINS, |visit| Box::pin(change::website(visit))),
+    Row::post("/ui/buckets/{bucket}/logging", ADMINS, |visit| Box::pin(change::logging(visit))),
     Row::get("/ui/buckets/{bucket}/document", ADMINS, |visit| Box::pin(documents::show(visit))).tested_by("name=cors"),
     Row::post("/ui/buckets/{bucket}/document", ADMINS, |visit| Box::pin(documents::put(visit))).tested_by("name=cors"),
     Row::get("/ui/buckets/{bucket}/lifecycle", ADMINS, |visit| Box::pin(lifecycle::show(visit))),

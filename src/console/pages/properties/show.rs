@@ -34,6 +34,7 @@ struct PropertiesPage {
     lock: Option<Lock>,
     tags: Option<Tags>,
     website: Option<Website>,
+    logging: Option<LoggingCard>,
     documents: Vec<DocumentLink>,
     may_delete: bool,
     objects: String,
@@ -107,8 +108,24 @@ struct Tags {
 struct Website {
     index: String,
     error: String,
-    /// Whether it has redirects, which the form would drop.
-    has_redirects: bool,
+    /// Where everything is sent, if it is.
+    host: String,
+    /// `http`, `https`, or empty for that of the request.
+    protocol: String,
+    /// How many redirect rules it has, which the form does not show, if it has some.
+    rules: Option<String>,
+    /// Where it is edited as it is.
+    document: String,
+    revision: String,
+    may_change: bool,
+}
+
+struct LoggingCard {
+    is_on: bool,
+    target: String,
+    prefix: String,
+    /// Where it is edited as it is.
+    document: String,
     revision: String,
     may_change: bool,
 }
@@ -143,6 +160,7 @@ pub(super) async fn show(visit: Visit) -> Outcome {
         lock: sees("s3:GetBucketObjectLockConfiguration").then(|| lock(asker, &bucket)).flatten(),
         tags: sees("s3:GetBucketTagging").then(|| tags(asker, &bucket)),
         website: sees("s3:GetBucketWebsite").then(|| website(asker, &bucket)),
+        logging: sees("s3:GetBucketLogging").then(|| logging(asker, &bucket)),
         documents: documents(&visit, asker, &bucket),
         may_delete: sees("s3:DeleteBucket"),
         objects: counted(usage.objects, visit.t.common.objects_one, visit.t.common.objects_many),
@@ -268,8 +286,13 @@ fn tags(asker: &Asker, bucket: &Bucket) -> Tags {
 
 fn website(asker: &Asker, bucket: &Bucket) -> Website {
     let website = bucket.config.website.clone().unwrap_or_default();
+    let rules = website.routing_rules.len() as u64;
+    let (host, protocol) = website.redirect_all.map(|all| (all.host_name, all.protocol)).unwrap_or_default();
     Website {
-        has_redirects: website.redirect_all.is_some() || !website.routing_rules.is_empty(),
+        host,
+        protocol: protocol.unwrap_or_default(),
+        rules: (rules > 0).then(|| count(rules)),
+        document: document(bucket, "website"),
         index: website.index_suffix.unwrap_or_default(),
         error: website.error_key.unwrap_or_default(),
         revision: revision(bucket, "website"),
@@ -277,16 +300,34 @@ fn website(asker: &Asker, bucket: &Bucket) -> Website {
     }
 }
 
+fn logging(asker: &Asker, bucket: &Bucket) -> LoggingCard {
+    let logging = bucket.config.logging.as_ref();
+    LoggingCard {
+        is_on: logging.is_some(),
+        target: logging.map(|logging| logging.target_bucket.clone()).unwrap_or_default(),
+        prefix: logging.map(|logging| logging.target_prefix.clone()).unwrap_or_default(),
+        document: document(bucket, "logging"),
+        revision: revision(bucket, "logging"),
+        may_change: asker.may("s3:PutBucketLogging", Some(bucket), None),
+    }
+}
+
+/// The address of a configuration's document.
+fn document(bucket: &Bucket, kind: &str) -> String {
+    links::link(&["buckets", bucket.name.as_str(), "document"], &[("name", kind)])
+}
+
 fn documents(visit: &Visit, asker: &Asker, bucket: &Bucket) -> Vec<DocumentLink> {
     let (t, config) = (&visit.t.properties, &bucket.config);
-    let seen = KINDS.iter().filter(|kind| asker.may(kind.read, Some(bucket), None));
+    // The others have cards of their own, which lead to their documents.
+    let listed = KINDS.iter().filter(|kind| !matches!(kind.name, "logging" | "website"));
+    let seen = listed.filter(|kind| asker.may(kind.read, Some(bucket), None));
     let link = |kind: &super::documents::Kind| {
         let name = bucket.name.as_str();
         let rules = match kind.name {
             "cors" => config.cors.as_ref().map(|cors| cors.rules.len()),
             "lifecycle" => config.lifecycle.as_ref().map(|lifecycle| lifecycle.rules.len()),
-            "notification" => config.notification.as_ref().map(|notification| notification.targets.len()),
-            _ => config.logging.as_ref().map(|_| 1),
+            _ => config.notification.as_ref().map(|notification| notification.targets.len()),
         };
         DocumentLink {
             icon: kind.icon,
@@ -294,9 +335,8 @@ fn documents(visit: &Visit, asker: &Asker, bucket: &Bucket) -> Vec<DocumentLink>
             lead: (kind.lead)(t),
             rules: rules.map(|rules| count(rules as u64)),
             address: match kind.name {
-                "lifecycle" | "cors" => links::bucket(name, kind.name),
                 "notification" => links::bucket(name, "notifications"),
-                other => links::link(&["buckets", name, "document"], &[("name", other)]),
+                page => links::bucket(name, page),
             },
         }
     };
