@@ -127,13 +127,15 @@ impl Multipart<'_> {
             Some(Remembered::This(upload)) => match self.listed(&remote, bucket, &upload).await {
                 Ok(there) => (upload, there),
                 Err(failure) if failure.status() == 404 => (self.begin(&remote, bucket, &what).await?, Vec::new()),
+                // To write does not take to list: who may only write begins anew.
+                Err(failure) if failure.status() == 403 => {
+                    self.peer.abort(&remote, &what, &upload).await;
+                    (self.begin(&remote, bucket, &what).await?, Vec::new())
+                }
                 Err(failure) => return Err(failure.into()),
             },
             Some(Remembered::Other(upload)) => {
-                // Should it fail, the target's rules clear it away.
-                let _gone = self
-                    .ask(&remote, bucket, Method::DELETE, &[("uploadId", &upload)], Vec::new(), Payload::Empty)
-                    .await;
+                self.peer.abort(&remote, &what, &upload).await;
                 (self.begin(&remote, bucket, &what).await?, Vec::new())
             }
             None => (self.begin(&remote, bucket, &what).await?, Vec::new()),
@@ -152,12 +154,10 @@ impl Multipart<'_> {
         };
         // What is refused would be refused again with the same upload.
         if matches!(&done, Ok(_) | Err(PeerError { kind: PeerErrorKind::Refused { .. }, .. })) {
-            if done.is_err() {
-                let _gone = self
-                    .ask(&remote, bucket, Method::DELETE, &[("uploadId", &upload)], Vec::new(), Payload::Empty)
-                    .await;
+            match done {
+                Ok(_) => self.peer.uploads.ended(&what),
+                Err(_) => self.peer.abort(&remote, &what, &upload).await,
             }
-            self.peer.uploads.ended(&what);
         }
         match done {
             // To seal parts takes to open their key, which not everybody may who may write.

@@ -25,7 +25,7 @@ use super::client::{Ask, Failure, Place, Remote, Reply, S3Client};
 use super::content::Payload;
 use super::sign::Signer;
 use super::target::Endpoint;
-use super::uploads::Uploads;
+use super::uploads::{Uploads, What as UploadOf};
 use super::{bundle, handshake, object};
 use crate::s3::auth::SecretText;
 use crate::s3::auth::signing_keys::SigningKeys;
@@ -141,8 +141,42 @@ impl HttpPeer {
         Ok(applied)
     }
 
+    /// Ends an upload that nobody goes on with. Should that fail, the target's own rules clear it away, if it has any.
+    pub(super) async fn abort(&self, remote: &Remote, what: &UploadOf, upload: &str) {
+        let ask = Ask {
+            method: Method::DELETE,
+            place: Place::Key(&what.bucket, &what.key),
+            query: &[("uploadId", upload)],
+            headers: Vec::new(),
+            payload: Payload::Empty,
+        };
+        if let Err(failure) = self.client.send(remote, ask).await {
+            tracing::debug!(key = %what.key, %failure, "an upload was left at the target");
+        }
+        self.uploads.ended(what);
+    }
+
+    /// Ends what was begun of an object that is deleted before all of it was sent.
+    async fn give_up(&self, to: &Destination, remote: &Remote, bucket: &str, deletion: &Deletion) {
+        let version = match deletion.what {
+            // Where versions are kept, the one before the marker is still to be sent.
+            Deleting::Marker(version) if version != VersionId::Null => return,
+            Deleting::Marker(version) | Deleting::Version(version) => version,
+        };
+        let what = UploadOf {
+            connection: to.connection.id.to_string(),
+            bucket: bucket.to_owned(),
+            key: deletion.key.as_str().to_owned(),
+            version: version.to_string(),
+        };
+        if let Some(upload) = self.uploads.begun_for(&what) {
+            self.abort(remote, &what, &upload).await;
+        }
+    }
+
     async fn remove(&self, to: &Destination, deletion: &Deletion) -> Result<Applied, PeerError> {
         let (remote, bucket) = self.bucket(to)?;
+        self.give_up(to, &remote, bucket, deletion).await;
         let version = match deletion.what {
             Deleting::Marker(_) => None,
             Deleting::Version(version) => addressed(to, version),

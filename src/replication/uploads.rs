@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// Most uploads that are remembered; the oldest go first.
 const UPLOADS_MAX: usize = 4096;
-/// How long one is remembered, in nanoseconds: targets abort what nobody goes on with.
+/// How long one is remembered, in nanoseconds. What is left of it then is for the target's rules to clear away.
 const KEPT_NANOS: u64 = 7 * 86_400 * 1_000_000_000;
 
 /// What is sent, and where.
@@ -73,6 +73,12 @@ impl Uploads {
             true => Remembered::This(begun.upload.clone()),
             false => Remembered::Other(begun.upload.clone()),
         })
+    }
+
+    /// The upload that was begun for this, of whatever object.
+    pub fn begun_for(&self, what: &What) -> Option<String> {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.get(what).map(|begun| begun.upload.clone())
     }
 
     /// An upload was begun.
@@ -158,7 +164,8 @@ mod tests {
         again.sent(&what("c"), 1, 1);
         again.begun(what("c"), "2", "u4");
         assert_eq!(again.part(&what("c"), 1), None, "it is of another upload");
-        assert_eq!(again.find(&what("a"), "1"), None);
+        assert_eq!((again.find(&what("a"), "1"), again.begun_for(&what("a"))), (None, None));
+        assert_eq!(again.begun_for(&what("b")), Some("u2".to_owned()));
         assert_eq!(again.find(&what("b"), "2"), Some(Remembered::This("u2".to_owned())));
         assert_eq!(again.find(&what("b"), "3"), Some(Remembered::Other("u2".to_owned())));
         std::fs::write(&path, "{").unwrap();

@@ -43,7 +43,7 @@ use super::storage_error::refused_read;
 use crate::decisions::FURTHER_MAX;
 use crate::node::Node;
 
-pub use apart::{may, may_anew, may_on_resource, on_bucket, on_resource, on_resource_telling};
+pub use apart::{may, may_anew, may_of_object, may_on_resource, on_bucket, on_resource, on_resource_telling};
 pub use change::{change, change_of};
 pub use open::{ask_again, missing, open, open_further};
 

@@ -32,7 +32,7 @@ use myfsio_actors::audit::AuditEntry;
 use myfsio_actors::iam::Principal;
 use myfsio_actors::names::{BucketName, ObjectKey};
 use myfsio_actors::policy_engine::Reason;
-use myfsio_actors::storage::Bucket;
+use myfsio_actors::storage::{Bucket, Object};
 use serde_json::Value;
 
 pub use changes::Place;
@@ -237,6 +237,12 @@ impl Asker {
     pub fn may(&self, action: &str, bucket: Option<&Bucket>, key: Option<&str>) -> bool {
         let query = Query::default();
         authorize::may(&self.node, Some(&self.principal), action, bucket, key, self.facts(&query))
+    }
+
+    /// The same of an object that is at hand, which decides with the rest.
+    pub fn may_of(&self, action: &str, bucket: &Bucket, key: &str, object: &Object) -> bool {
+        let query = Query::default();
+        authorize::may_of_object(&self.node, Some(&self.principal), action, (bucket, key), object, self.facts(&query))
     }
 
     /// Whether the asker may be told what the node knows of it as a user.

@@ -135,6 +135,41 @@ def test_who_may_not_open_the_key_there_sends_it_by_one_request(way):
     assert not uploads(way.b)
 
 
+def begun_and_cut(way):
+    """A large object of which a part is at the target when the link breaks off."""
+    body = data(3 * PART)
+    way.link.delay = 0.004
+    way.a.put_object(Bucket="orig", Key="big", Body=body)
+    remembered = way.source.root / ".myfsio.sys/replication_uploads.json"
+    wait_until("a part to be there", lambda: remembered.exists() and '"parts"' in remembered.read_text(), 60)
+    way.link.down = True
+    way.link.cut()
+    wait_until("the source to see it", lambda: way.status()["state"] == "OFFLINE")
+    assert len(uploads(way.b)) == 1
+    way.link.delay = 0
+    return body
+
+
+def test_who_may_write_and_not_list_begins_anew(way):
+    way = way(actions=("write", "delete", "replication")).buckets()
+    body = begun_and_cut(way)
+    way.link.down = False
+    way.quiet(120)
+    assert way.status()["parked"] == 0, admin(way.source, "GET", "/rules/orig/failures")
+    assert md5(way.b.get_object(Bucket="copy", Key="big")["Body"].read()) == md5(body)
+    assert not uploads(way.b), "what nobody goes on with is gone"
+
+
+def test_nothing_is_left_of_what_was_deleted_before_it_was_sent(way):
+    way = way().buckets()
+    begun_and_cut(way)
+    way.a.delete_object(Bucket="orig", Key="big")
+    way.link.down = False
+    way.quiet(120)
+    assert way.status()["parked"] == 0, admin(way.source, "GET", "/rules/orig/failures")
+    assert not uploads(way.b) and "Contents" not in way.b.list_objects_v2(Bucket="copy")
+
+
 def test_only_who_may_replicate_says_what_it_was(way):
     way = way()
     way.b.create_bucket(Bucket="copy")

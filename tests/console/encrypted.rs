@@ -39,6 +39,12 @@ async fn what_is_not_encrypted_is_counted_and_encrypted() {
     assert_eq!((head.text().as_str(), head.header("x-amz-server-side-encryption")), ("text", Some("AES256")));
     let live = admin.ask("GET", PAGE, &[("accept", "application/json")], None).await;
     assert!(live.text.contains(r#""id":"convert""#) && live.text.contains(r#""status":"done""#), "{}", live.text);
+    let ended = admin.post(&format!("{PAGE}/stop"), &[("csrf", &token)]).await;
+    assert!(
+        ended.status == 400 && ended.text.contains("nothing was ended"),
+        "what is at work may be another: {}",
+        ended.text
+    );
     let other = admin.get("/ui/buckets/create").await;
     admin.submit(&other, "/ui/buckets", &[("name", "other")]).await;
     assert!(admin.get("/ui/buckets/other/encrypted").await.texts("#job").is_empty(), "the job was for another bucket");

@@ -158,7 +158,13 @@ pub async fn page(visit: &Visit, url: Option<SignedUrl>, method: String, expires
         encryption: encryption(visit, &object),
         facts: facts(visit, &subject).await?,
         owner: visit.console.node.access.owner_name(&object.owner).unwrap_or_default(),
-        list: may(if version.is_some() { "s3:GetObjectVersionAcl" } else { "s3:GetObjectAcl" })
+        list: asker
+            .may_of(
+                if version.is_some() { "s3:GetObjectVersionAcl" } else { "s3:GetObjectAcl" },
+                &bucket,
+                key.as_str(),
+                &object,
+            )
             .then(|| links::object_list(name, key.as_str(), &id)),
         headers: headers(attributes),
         metadata: attributes.user_metadata.iter().map(|(name, value)| (legible(name), legible(value))).collect(),

@@ -79,7 +79,7 @@ async fn show(visit: Visit) -> Outcome {
         owner_id: owner.to_string(),
         grants: list.grants.iter().map(|grant| row(&visit, grant)).collect(),
         counts,
-        may_change: asker.may(change, Some(&bucket), Some(key.as_str())),
+        may_change: asker.may_of(change, &bucket, key.as_str(), &object),
         choices: canned(words),
         revision: marks::of_list(&object),
         bucket: name.to_owned(),

@@ -3,9 +3,9 @@
 
 use myfsio_actors::iam::Principal;
 use myfsio_actors::policy_engine::{AccessRequest, Decision, ObjectState, Reason, RequestContext};
-use myfsio_actors::storage::Bucket;
+use myfsio_actors::storage::{Bucket, Object};
 
-use super::{Question, Subject, ask};
+use super::{Question, Subject, ask, facts_of};
 use crate::node::Node;
 use crate::s3::error::S3Error;
 use crate::s3::request_facts::{Asks, Facts};
@@ -55,6 +55,18 @@ pub fn may_anew(
     facts: Facts<'_>,
 ) -> bool {
     foresee(node, principal, action, (Some(bucket), key), facts, ObjectState::Missing).allowed
+}
+
+/// The same, of an object that is at hand.
+pub fn may_of_object(
+    node: &Node,
+    principal: Option<&Principal>,
+    action: &str,
+    (bucket, key): (&Bucket, &str),
+    object: &Object,
+    facts: Facts<'_>,
+) -> bool {
+    foresee(node, principal, action, (Some(bucket), Some(key)), facts, ObjectState::Found(facts_of(object))).allowed
 }
 
 fn foresee(

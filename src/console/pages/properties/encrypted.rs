@@ -35,6 +35,13 @@ struct Order {
     convert: bool,
 }
 
+impl Told {
+    /// Whether it encrypts what is in this bucket.
+    fn is_of(&self, bucket: &str) -> bool {
+        self.order.convert && self.order.bucket.as_deref() == Some(bucket)
+    }
+}
+
 #[derive(Template)]
 #[template(path = "properties/encrypted.html")]
 struct EncryptedPage {
@@ -85,7 +92,7 @@ pub(super) async fn show(visit: Visit) -> Outcome {
     };
     let name = bucket.name.as_str();
     let (mine, others): (Option<Told>, Option<Told>) = match told {
-        Some(told) if told.order.convert && told.order.bucket.as_deref() == Some(name) => (Some(told), None),
+        Some(told) if told.is_of(name) => (Some(told), None),
         told => (None, told),
     };
     let job = mine.map(|told| job(&visit, told));
@@ -166,10 +173,15 @@ pub(super) async fn begin(visit: Visit) -> Outcome {
     visit.done(Notice::good(visit.t.properties.convert_begun), &links::bucket(name, "encrypted"))
 }
 
-/// Ends the job that is at work.
+/// Ends the job that is at work for the bucket.
 pub(super) async fn stop(visit: Visit) -> Outcome {
-    let bucket = visit.bucket().await?;
-    visit.asker()?.json(Method::DELETE, JOB, None).await?;
+    let (bucket, asker) = (visit.bucket().await?, visit.asker()?);
+    let told: Option<Told> = read(asker.json(Method::GET, JOB, None).await?)?;
+    // The page may be from before: somebody else's job is not ended with it.
+    if !told.is_some_and(|told| told.is_of(bucket.name.as_str()) && told.state == "running") {
+        return Err(Failure::input(visit.t.properties.convert_not_at_work));
+    }
+    asker.json(Method::DELETE, JOB, None).await?;
     let notice = Notice::good(visit.t.properties.convert_ended);
     visit.done(notice, &links::bucket(bucket.name.as_str(), "encrypted"))
 }
