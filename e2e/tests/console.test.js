@@ -109,6 +109,8 @@ test("a bucket is created and deleted", async () => {
   await page.goto(`${node.console}/ui/buckets`);
   await page.click(".heading-actions .primary");
   const states = () => page.$$eval("#name-rules li", (rules) => rules.map((rule) => rule.dataset.state));
+  // A click does not wait for the scripts of the page that it leads to.
+  await page.waitForLoadState();
   assert.deepEqual(await states(), ["", "", "", "", ""], "nothing is wrong before something is typed");
   await page.fill("#create [name=name]", "F..");
   assert.deepEqual(await states(), ["kept", "broken", "broken", "broken", "kept"]);
