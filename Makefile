@@ -36,11 +36,7 @@ release: ## build the node as it is installed, with the commit in `myfsio versio
 run: ## run a node for development (config/dev.toml)
 	cargo run -- --config config/dev.toml
 
-# Clients and browser wait for nodes of their own most of the time, so they wait side by side. What they need is installed before: only one
-# can install packages at a time.
-test: build test-rust ## all tests: Rust, then S3 clients and a browser against the built node
-	e2e/run prepare
-	$(MAKE) --no-print-directory -j2 test-clients test-console
+test: build test-rust test-clients test-console ## all tests: Rust, then S3 clients and a browser against the built node
 
 test-rust: ## unit, property, conformance and raw-socket tests
 	cargo test --workspace --locked
@@ -49,8 +45,6 @@ test-console: build ## the console in the distribution's Chromium
 	MYFSIO_BIN="$(TARGET)/debug/myfsio" e2e/run
 
 ifneq ($(wildcard tests/clients/requirements.txt),)
-test: $(VENV_READY)
-
 test-clients: build $(VENV_READY) ## boto3 and the aws cli against the built node
 	MYFSIO_BIN="$(TARGET)/debug/myfsio" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
 	    $(VENV)/bin/python -m pytest tests/clients $(PYTEST_ARGS)
