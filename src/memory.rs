@@ -5,7 +5,7 @@
 //! evicts it; with one arena for all, small requests took twice the time waiting for each other (docs/decisions.md).
 //!
 //! Huge pages are off (the feature `no_thp` of libmimalloc-sys): of each 2 MiB that the allocator once touched the kernel held all,
-//! which was half of the node's memory and made nothing faster (docs/benchmarks.md).
+//! which was half of the node's memory, and gave nothing that could be measured for it (docs/benchmarks.md).
 
 /// Milliseconds after which memory that is free goes back to the system. By default these are 1000, and what listings or large
 /// bodies left in threads that rest is then still there when others need theirs (docs/benchmarks.md).

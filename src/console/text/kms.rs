@@ -89,6 +89,7 @@ texts! { Kms {
     job_position = "In the bucket",
     job_begin = "Start",
     job_begun = "The job has begun.",
+    job_is_another = "The job that this page tells of is not at work any more: nothing was ended.",
     job_ended = "The job ends. What it has done stays so.",
     own_lead = "This is the node's default key. It is rotated by itself each year, and can be neither disabled nor deleted.",
 } }

@@ -65,7 +65,6 @@ texts! { Properties {
     convert_others = "An administrator of the node can have the rest encrypted.",
     convert_busy = "The node's job for keys is at work elsewhere. There is one at a time.",
     convert_begun = "The job has begun.",
-    convert_not_at_work = "Nothing of this bucket is being encrypted now: nothing was ended.",
     convert_ended = "The job ends. What it has encrypted stays so.",
     convert_job = "The job",
     lock = "Object Lock",

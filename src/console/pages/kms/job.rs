@@ -18,20 +18,28 @@ pub const JOB: &str = "/_myfsio/kms/reencrypt";
 /// The screen that shows it.
 const PAGE: &str = "/ui/kms";
 
+/// What the route tells of it.
 #[derive(Deserialize)]
-struct Told {
+pub struct Told {
     order: Order,
-    state: String,
-    started_millis: u64,
-    ended_millis: Option<u64>,
+    /// Where it stands.
+    pub state: String,
+    /// When it was begun, in milliseconds since 1970: no two are begun at once, so that it names the job.
+    pub started_millis: u64,
+    /// When it ended.
+    pub ended_millis: Option<u64>,
     looked_at: u64,
     rewrapped: u64,
-    rewritten: u64,
+    /// Objects that were written once more.
+    pub rewritten: u64,
     uploads: u64,
     current: u64,
-    skipped: u64,
-    failed: u64,
-    errors: Vec<String>,
+    /// Objects that were left alone.
+    pub skipped: u64,
+    /// Objects that could not be.
+    pub failed: u64,
+    /// The first reasons.
+    pub errors: Vec<String>,
     /// Where it is.
     bucket: Option<String>,
 }
@@ -44,6 +52,18 @@ struct Order {
     to_key_id: Option<String>,
     rewrite: bool,
     convert: bool,
+}
+
+impl Told {
+    /// Whether it is at work.
+    pub fn is_running(&self) -> bool {
+        self.state == "running"
+    }
+
+    /// Whether it encrypts what is in a bucket, and nothing else.
+    pub fn encrypts(&self, bucket: &str) -> bool {
+        self.order.convert && self.order.bucket.as_deref() == Some(bucket)
+    }
 }
 
 /// The job that is at work, or the last one.
@@ -66,6 +86,8 @@ pub struct Job {
     pub figures: Vec<(&'static str, &'static str, String)>,
     /// When it was begun.
     pub started: When,
+    /// The same, by which it is named when it is ended.
+    pub name: u64,
     /// When it ended.
     pub ended: Option<When>,
     /// The first errors.
@@ -83,15 +105,19 @@ impl Job {
     }
 }
 
+/// What the route tells, if there was a job. Errs: as the route would.
+pub async fn told(visit: &Visit) -> Result<Option<Told>, Failure> {
+    Ok(read(visit.asker()?.json(Method::GET, JOB, None).await?)?)
+}
+
 /// The job, if there was one, for an administrator. Errs: as the route would.
 pub async fn job(visit: &Visit) -> Result<Option<Job>, Failure> {
-    let told: Option<Told> = read(visit.asker()?.json(Method::GET, JOB, None).await?)?;
-    Ok(told.map(|told| shown(&visit.t.kms, &visit.t.jobs, told)))
+    Ok(told(visit).await?.map(|told| shown(&visit.t.kms, &visit.t.jobs, told)))
 }
 
 fn shown(words: &'static Kms, jobs: &'static Jobs, told: Told) -> Job {
     let (word, tone) = standing(jobs, &told.state, told.failed);
-    let is_running = told.state == "running";
+    let is_running = told.is_running();
     let figures = [
         ("looked_at", words.job_looked_at, told.looked_at),
         ("rewrapped", words.job_rewrapped, told.rewrapped),
@@ -121,6 +147,7 @@ fn shown(words: &'static Kms, jobs: &'static Jobs, told: Told) -> Job {
         position: told.bucket.filter(|_| is_running).unwrap_or_default(),
         figures: figures.map(|(name, word, number)| (name, word, count(number))).to_vec(),
         started: when(told.started_millis),
+        name: told.started_millis,
         ended: told.ended_millis.map(when),
         errors: told.errors.iter().map(|error| legible(error)).collect(),
         state: told.state,
@@ -152,8 +179,17 @@ pub async fn begin(visit: Visit) -> Outcome {
     visit.done(Notice::good(visit.t.kms.job_begun), PAGE)
 }
 
-/// Ends it.
-pub async fn stop(visit: Visit) -> Outcome {
+/// Ends the job that is at work, if it is the one that is meant: a page may be from before. Errs: it is another, or none; as the route would.
+pub async fn end(visit: &Visit, is_meant: impl Fn(&Told) -> bool) -> Result<(), Failure> {
+    if !told(visit).await?.is_some_and(|told| told.is_running() && is_meant(&told)) {
+        return Err(Failure::input(visit.t.kms.job_is_another));
+    }
     visit.asker()?.json(Method::DELETE, JOB, None).await?;
+    Ok(())
+}
+
+/// Ends the one that the form names.
+pub async fn stop(visit: Visit) -> Outcome {
+    end(&visit, |told| visit.form.text("job") == told.started_millis.to_string()).await?;
     visit.done(Notice::good(visit.t.kms.job_ended), PAGE)
 }

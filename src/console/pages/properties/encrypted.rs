@@ -4,7 +4,6 @@
 use actix_web::http::Method;
 use askama::Template;
 use myfsio_actors::storage::Bucket;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::console::counts::Sum;
@@ -12,35 +11,10 @@ use crate::console::failure::Failure;
 use crate::console::layout::Page;
 use crate::console::links;
 use crate::console::notice::Notice;
-use crate::console::pages::kms::job::{JOB, standing, when};
+use crate::console::pages::kms::job::{JOB, Told, end, standing, told, when};
 use crate::console::route::Outcome;
 use crate::console::units::{When, bytes, count, counted, legible};
-use crate::console::visit::{Visit, json as answer_json, read, render};
-
-#[derive(Deserialize)]
-struct Told {
-    order: Order,
-    state: String,
-    started_millis: u64,
-    ended_millis: Option<u64>,
-    rewritten: u64,
-    skipped: u64,
-    failed: u64,
-    errors: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Order {
-    bucket: Option<String>,
-    convert: bool,
-}
-
-impl Told {
-    /// Whether it encrypts what is in this bucket.
-    fn is_of(&self, bucket: &str) -> bool {
-        self.order.convert && self.order.bucket.as_deref() == Some(bucket)
-    }
-}
+use crate::console::visit::{Visit, json as answer_json, render};
 
 #[derive(Template)]
 #[template(path = "properties/encrypted.html")]
@@ -86,13 +60,10 @@ pub(super) async fn show(visit: Visit) -> Outcome {
     let counting = visit.console.counts.of(asker, &bucket, "", visit.query.is_on("anew")).await?;
     let (sums, is_whole) = counting.watch().await?;
     let is_admin = asker.is_administrator();
-    let told: Option<Told> = match is_admin {
-        true => read(asker.json(Method::GET, JOB, None).await?)?,
-        false => None,
-    };
+    let told = if is_admin { told(&visit).await? } else { None };
     let name = bucket.name.as_str();
     let (mine, others): (Option<Told>, Option<Told>) = match told {
-        Some(told) if told.is_of(name) => (Some(told), None),
+        Some(told) if told.encrypts(name) => (Some(told), None),
         told => (None, told),
     };
     let job = mine.map(|told| job(&visit, told));
@@ -127,7 +98,7 @@ pub(super) async fn show(visit: Visit) -> Outcome {
         is_admin,
         is_open: !is_whole || job.as_ref().is_some_and(|job| job.is_running),
         job,
-        is_busy: others.is_some_and(|told| told.state == "running"),
+        is_busy: others.is_some_and(|told| told.is_running()),
         is_whole,
         bucket: name.to_owned(),
     };
@@ -146,7 +117,7 @@ fn job(visit: &Visit, told: Told) -> Job {
         tone,
         started: when(told.started_millis),
         ended: told.ended_millis.map(when),
-        is_running: told.state == "running",
+        is_running: told.is_running(),
         done: count(told.rewritten),
         skipped: count(told.skipped),
         failed: count(told.failed),
@@ -175,13 +146,8 @@ pub(super) async fn begin(visit: Visit) -> Outcome {
 
 /// Ends the job that is at work for the bucket.
 pub(super) async fn stop(visit: Visit) -> Outcome {
-    let (bucket, asker) = (visit.bucket().await?, visit.asker()?);
-    let told: Option<Told> = read(asker.json(Method::GET, JOB, None).await?)?;
-    // The page may be from before: somebody else's job is not ended with it.
-    if !told.is_some_and(|told| told.is_of(bucket.name.as_str()) && told.state == "running") {
-        return Err(Failure::input(visit.t.properties.convert_not_at_work));
-    }
-    asker.json(Method::DELETE, JOB, None).await?;
+    let bucket = visit.bucket().await?;
+    end(&visit, |told| told.encrypts(bucket.name.as_str())).await?;
     let notice = Notice::good(visit.t.properties.convert_ended);
     visit.done(notice, &links::bucket(bucket.name.as_str(), "encrypted"))
 }
