@@ -107,7 +107,7 @@ impl Job {
 
 /// What the route tells, if there was a job. Errs: as the route would.
 pub async fn told(visit: &Visit) -> Result<Option<Told>, Failure> {
-    Ok(read(visit.asker()?.json(Method::GET, JOB, None).await?)?)
+    read(visit.asker()?.json(Method::GET, JOB, None).await?)
 }
 
 /// The job, if there was one, for an administrator. Errs: as the route would.
