@@ -18,6 +18,12 @@ use crate::connections::Place;
 use crate::s3::body::RATE_MIN;
 use crate::tls::Mark;
 
+/// Bytes of a head, and what came with it, that the HTTP layer may read before it looks at them. A request's headers keep the
+/// whole buffer that they were read into as long as the request lives; it begins with 8 KiB, and doubles when less than 1 KiB is free.
+const HEAD_UNSEEN_MAX: usize = 7 << 10;
+/// The same of a body: a connection keeps its buffer until it is closed, and would make it 256 KiB long.
+const BODY_UNSEEN_MAX: usize = 60 << 10;
+
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -48,6 +54,14 @@ impl Phase {
         self.0.set(Turn::Request);
         Serving(self.clone())
     }
+
+    /// Bytes that the HTTP layer may read before it looks at them.
+    fn unseen_max(&self) -> usize {
+        match self.0.get() {
+            Turn::Idle | Turn::Head(_) => HEAD_UNSEEN_MAX,
+            Turn::Request => BODY_UNSEEN_MAX,
+        }
+    }
 }
 
 /// A request that is being served on a connection.
@@ -70,6 +84,8 @@ pub struct Connection<S> {
     /// What it takes of its client's share.
     _place: Option<Place>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Bytes that were read since the HTTP layer last looked at what there is.
+    unseen: usize,
     /// Bytes that the client took since the last request began.
     taken: u64,
     /// How long they were waited for, but for the wait under way.
@@ -89,6 +105,7 @@ impl<S> Connection<S> {
             mark: None,
             _place: None,
             timer: None,
+            unseen: 0,
             taken: 0,
             waited: Duration::ZERO,
             blocked: None,
@@ -148,9 +165,17 @@ impl<S> Connection<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.unseen >= this.phase.unseen_max() {
+            // The HTTP layer looks at what it has once nothing more is to be had.
+            this.unseen = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.socket).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        let arrived = buffer.filled().len() - before;
+        this.unseen = if read.is_pending() { 0 } else { this.unseen + arrived };
+        if arrived > 0 {
             this.note_arrival();
         }
         match (read, this.phase.0.get()) {
@@ -194,6 +219,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio::time::{sleep, timeout};
 
@@ -229,6 +256,41 @@ mod tests {
         actix_rt::spawn(drip(client));
         let dripping = async { while connection.read(&mut byte).await.unwrap() > 0 {} };
         timeout(LONG, dripping).await.unwrap();
+    }
+
+    const PIECE: usize = 4096;
+
+    /// Bytes that are read before the HTTP layer gets to look at them, of so many that are there.
+    async fn unseen(connection: &mut Connection<DuplexStream>, there: usize) -> usize {
+        let mut bytes = vec![0; there];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        poll_fn(|context| {
+            // As the HTTP layer's buffer offers it.
+            while buffer.remaining() > 0 {
+                let mut piece = [0; PIECE];
+                let mut room = ReadBuf::new(&mut piece[..PIECE.min(buffer.remaining())]);
+                if Pin::new(&mut *connection).poll_read(context, &mut room).is_pending() {
+                    break;
+                }
+                buffer.put_slice(room.filled());
+            }
+            Poll::Ready(buffer.filled().len())
+        })
+        .await
+    }
+
+    #[actix_rt::test]
+    async fn the_http_layer_looks_at_what_it_has_before_its_buffer_grows() {
+        let (server, mut client) = duplex(1 << 20);
+        let mut connection = Connection::new(server, Patience { head: LONG, answer: LONG });
+        client.write_all(&vec![7; 1 << 19]).await.unwrap();
+        let head = unseen(&mut connection, 1 << 18).await;
+        assert!((HEAD_UNSEEN_MAX..HEAD_UNSEEN_MAX + PIECE).contains(&head), "{head}");
+        let serving = connection.phase().serve();
+        assert_eq!(unseen(&mut connection, 1 << 18).await, BODY_UNSEEN_MAX);
+        assert_eq!(unseen(&mut connection, 1 << 18).await, BODY_UNSEEN_MAX, "it goes on");
+        drop(serving);
+        assert_eq!(unseen(&mut connection, 5000).await, 5000);
     }
 
     #[actix_rt::test]

@@ -26,10 +26,8 @@ use crate::names::PartNumber;
 
 /// Bytes that are hashed and written at a time.
 const CHUNK_BYTES: usize = 512 << 10;
-/// The same while many bodies are under way.
-const SMALL_CHUNK_BYTES: usize = 128 << 10;
-/// Bodies that have large buffers, at most about.
-const LARGE_MAX: usize = 24;
+/// The same while more bodies than so many are under way.
+const CROWDED: [(usize, usize); 2] = [(96, 64 << 10), (24, 128 << 10)];
 /// Spare buffers kept, at most.
 const SPARE_MAX: usize = 16;
 /// Bodies up to this size are hashed on the request's own thread: a hop costs more.
@@ -59,7 +57,8 @@ pub(super) struct BodyBuffers {
 impl BodyBuffers {
     /// Bytes of the next buffer of a body: memory stays bounded when many come at once.
     fn chunk_bytes(&self) -> usize {
-        if Arc::strong_count(&self.crowd) > LARGE_MAX { SMALL_CHUNK_BYTES } else { CHUNK_BYTES }
+        let bodies = Arc::strong_count(&self.crowd);
+        CROWDED.iter().find(|(more, _)| bodies > *more).map_or(CHUNK_BYTES, |(_, bytes)| *bytes)
     }
 
     /// An empty buffer for a body, or a piece of one, of so many bytes.
