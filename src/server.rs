@@ -47,6 +47,7 @@ use crate::s3::operation::Operation;
 use crate::s3::preflight::{self, Prepared};
 use crate::s3::query::percent_decode;
 use crate::s3::replica;
+use crate::s3::request_head::first_value;
 use crate::s3::respond::{Answer, Asked, RequestId, add_common_headers, error_response, set_header};
 use crate::s3::route::{self, Address, Route, parse_key};
 use crate::s3::website::{self, Door, Site};
@@ -480,7 +481,7 @@ fn find_route(node: &Node, door: Door, head: &RequestHead) -> Result<Route, S3Er
     if let Some(site) = website::find(door, host, path, &node.settings.website_domains, exists) {
         return Ok(Route::Website(site));
     }
-    let account = head.headers.get("x-amz-account-id").and_then(|account| account.to_str().ok());
+    let account = first_value(&head.headers, "x-amz-account-id").and_then(|account| account.to_str().ok());
     // There the host names an account, not a bucket.
     let domains = if route::is_control(host, path, account) { &[] } else { node.settings.base_domains.as_slice() };
     let route = route::find(host, path, domains)?;

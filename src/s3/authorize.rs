@@ -38,6 +38,7 @@ use super::headers::{parse_tagging, text};
 use super::operation::Operation;
 use super::request_facts::Asks;
 pub use super::request_facts::{AskedLock, Facts};
+use super::request_head::first_value;
 use super::respond::RequestId;
 use super::storage_error::refused_read;
 use crate::decisions::FURTHER_MAX;
@@ -203,7 +204,7 @@ pub struct Primary<'a> {
 /// Refuses a bucket that is not of the account that the client expects it to be of: by account id, or by the owner's
 /// canonical id. Errs: AccessDenied.
 pub fn expect_owner(node: &Node, headers: &HeaderMap, header: &str, bucket: &Bucket) -> Result<(), S3Error> {
-    let Some(expected) = headers.get(header) else { return Ok(()) };
+    let Some(expected) = first_value(headers, header) else { return Ok(()) };
     let directory = node.access.iam.directory();
     let holds = |owner: &str| expected.as_bytes() == owner.as_bytes();
     if holds(&directory.account_of(&bucket.owner)) || holds(bucket.owner.as_str()) {

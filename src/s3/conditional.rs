@@ -10,6 +10,7 @@ use myfsio_actors::storage::{ETagCondition, WriteConditions};
 
 use super::error::{ErrorCode, S3Error};
 use super::headers::text;
+use super::request_head::values;
 
 /// What the conditions of a read say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +102,7 @@ pub fn write_conditions(headers: &HeaderMap) -> Result<WriteConditions, S3Error>
 /// A header that is a list, whole: its lines count as one (RFC 9110 §5.3).
 fn list(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines: Vec<String> =
-        headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        values(headers, name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
     (!lines.is_empty()).then(|| lines.join(","))
 }
 

@@ -12,6 +12,7 @@ use myfsio_actors::storage::Attributes;
 
 use super::error::{ErrorCode, S3Error};
 use super::query::Query;
+use super::request_head::first_value;
 
 /// What a writer says of an object by headers, or by fields of a form, of these names (S3 API Reference, PutObject).
 pub const OBJECT_HEADERS: [&str; 10] = [
@@ -56,7 +57,7 @@ pub const STORAGE_CLASSES: [&str; 12] = [
 
 /// The first value of a header as text; bytes that are not UTF-8 are read as ISO-8859-1.
 pub fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).map(value_text)
+    first_value(headers, name).map(value_text)
 }
 
 /// The text of a header value; bytes that are not UTF-8 are read as ISO-8859-1.

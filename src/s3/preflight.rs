@@ -32,7 +32,7 @@ use super::exchange::Exchange;
 use super::headers::text;
 use super::operation::{self, Operation};
 use super::query::Query;
-use super::request_head::RequestHead;
+use super::request_head::{RequestHead, has_header};
 use super::requester_pays;
 use super::respond::RequestId;
 use super::route::{self, Address};
@@ -427,7 +427,7 @@ fn body_limits(
     auth: &Authenticated,
 ) -> Result<(Option<ChunkedDecoder>, BodyLimits), S3Error> {
     let length = text(head.headers, "content-length").and_then(|value| value.trim().parse::<u64>().ok());
-    let is_chunked = head.headers.contains_key("transfer-encoding");
+    let is_chunked = has_header(head.headers, "transfer-encoding");
     let decoder = ChunkedDecoder::for_request(&auth.payload, head)?;
     let declared = match (&decoder, length) {
         (Some(_), _) => Some(decoded_length(head)?),

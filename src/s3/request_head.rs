@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderValue};
 
 /// The head of one request.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub struct RequestHead<'a> {
 impl<'a> RequestHead<'a> {
     /// The first value of a header as text, trimmed; `None` when absent or not visible ASCII.
     pub fn header(&self, name: &str) -> Option<&'a str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+        first_value(self.headers, name).and_then(|value| value.to_str().ok()).map(str::trim_ascii)
     }
 
     /// The `Host` header; empty when absent.
@@ -60,6 +60,22 @@ impl<'a> RequestHead<'a> {
     }
 }
 
+/// The values of a header, by its name in lower case, in their order. A map would make a name of the text first, which costs more
+/// than to look through the few that a request has.
+pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a HeaderValue> + use<'a> {
+    headers.iter().filter(move |(header, _)| header.as_str() == name).map(|(_, value)| value)
+}
+
+/// The first of them.
+pub fn first_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
+    headers.iter().find(|(header, _)| header.as_str() == name).map(|(_, value)| value)
+}
+
+/// Whether there is one.
+pub fn has_header(headers: &HeaderMap, name: &str) -> bool {
+    headers.keys().any(|header| header.as_str() == name)
+}
+
 /// The decoded name/value pairs of a query; see [`RequestHead::query_pairs`].
 pub fn query_pairs<'a>(query: &'a str) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
     pairs(query).map(|(name, value)| (text(name), text(value)))
@@ -72,20 +88,24 @@ pub fn query_names(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
 
 /// The pairs of a query as they were received, empty ones left out.
 pub fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut rest = Some(query);
-    let pieces = std::iter::from_fn(move || {
-        let (piece, behind) = split_at(rest?, b'&');
-        rest = behind;
-        Some(piece)
-    });
-    pieces.filter(|piece| !piece.is_empty()).map(|piece| {
+    split(query, b'&').filter(|piece| !piece.is_empty()).map(|piece| {
         let (name, value) = split_at(piece, b'=');
         (name, value.unwrap_or_default())
     })
 }
 
+/// The pieces between the bytes of this value, which is an ASCII one.
+pub fn split(text: &str, byte: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let (piece, behind) = split_at(rest?, byte);
+        rest = behind;
+        Some(piece)
+    })
+}
+
 /// What is in front of the first `byte`, which is an ASCII one, and what is behind it.
-fn split_at(text: &str, byte: u8) -> (&str, Option<&str>) {
+pub fn split_at(text: &str, byte: u8) -> (&str, Option<&str>) {
     match memchr::memchr(byte, text.as_bytes()) {
         Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
         None => (text, None),
@@ -127,9 +147,23 @@ pub fn decode_query_part(part: &str) -> Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::HeaderName;
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn headers_are_found_as_the_map_finds_them() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("host", "a"), ("x-amz-date", "1"), ("x-amz-date", "2"), ("x-amz-dates", "3")] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        for name in ["host", "x-amz-date", "x-amz-dates", "x-amz", "date"] {
+            assert!(values(&headers, name).eq(headers.get_all(name)), "{name}");
+            assert_eq!(first_value(&headers, name), headers.get(name));
+            assert_eq!(has_header(&headers, name), headers.contains_key(name));
+        }
+    }
 
     proptest! {
         #[test]

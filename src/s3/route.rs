@@ -4,6 +4,7 @@
 //! plus sign. Path-style and virtual-hosted addressing differ only here; the signature is over the untouched path.
 
 use actix_http::RequestHead;
+use actix_web::http::header::HOST;
 use myfsio_actors::names::{BucketName, InvalidObjectKey, KEY_BYTES_MAX, ObjectKey};
 
 use super::error::{ErrorCode, S3Error};
@@ -130,7 +131,7 @@ pub fn bucket_of(host: Option<&str>, raw_path: &str, base_domains: &[String]) ->
 
 /// The host that a request names: its `Host` header, else that of its target.
 pub fn host(head: &RequestHead) -> Option<&str> {
-    head.headers.get("host").and_then(|host| host.to_str().ok()).or(head.uri.host())
+    head.headers.get(HOST).and_then(|host| host.to_str().ok()).or(head.uri.host())
 }
 
 /// Finds the route. Errs: InvalidBucketName, KeyTooLongError, InvalidURI for malformed escapes and keys that are not

@@ -3,7 +3,6 @@
 //! Most actions that are asked for are in the table, so what the patterns of a statement make of the table is worked out when
 //! the policy is parsed: it then tells by one bit whether it is about an action.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::actions::ACTIONS;
@@ -16,7 +15,7 @@ const WORDS: usize = ACTIONS.len().div_ceil(64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(usize);
 
-static PLACES: LazyLock<HashMap<&'static str, Place>> =
+static PLACES: LazyLock<foldhash::HashMap<&'static str, Place>> =
     LazyLock::new(|| ACTIONS.iter().enumerate().map(|(index, row)| (row.name, Place(index))).collect());
 
 impl Place {

@@ -16,7 +16,7 @@ use super::settings::{AuthSettings, client_address, exposed};
 use super::signing::seconds_of;
 use super::{header_pair, presigned, sigv2, sigv4, verify};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::RequestHead;
+use crate::s3::request_head::{RequestHead, values};
 
 /// How a request proved who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +138,7 @@ fn claimed<'a>(head: &RequestHead<'a>, settings: &AuthSettings, now_seconds: i64
 
 /// The `Authorization` header; an empty one counts as absent. Errs: InvalidArgument when given twice or not as text.
 fn authorization<'a>(head: &RequestHead<'a>) -> Result<Option<&'a str>, S3Error> {
-    let mut values = head.headers.get_all("authorization");
+    let mut values = values(head.headers, "authorization");
     let Some(first) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(two_mechanisms(None));

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use actix_web::http::header::HeaderMap;
 
 use super::signing::{ALGORITHM, AmzDate, HexDigest, Scope};
-use crate::s3::request_head::{RequestHead, decode_query_part, pairs};
+use crate::s3::request_head::{RequestHead, decode_query_part, pairs, values};
 
 /// Whether SigV4 leaves the byte unencoded everywhere (RFC 3986 unreserved). Every byte of a query is looked at, so it is a table.
 fn is_unreserved(byte: u8) -> bool {
@@ -143,7 +143,7 @@ pub fn folded_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
 }
 
 fn push_folded_header(out: &mut Vec<u8>, headers: &HeaderMap, name: &str) {
-    for (i, value) in headers.get_all(name).enumerate() {
+    for (i, value) in values(headers, name).enumerate() {
         if i > 0 {
             out.push(b',');
         }
@@ -216,8 +216,12 @@ pub fn canonical_request(head: &RequestHead<'_>, signed: &Signed, reading: &Read
 
 /// The string to sign of a canonical request.
 pub fn string_to_sign(date: &AmzDate, scope: &Scope, canonical_request: &[u8]) -> String {
-    let digest = HexDigest::sha256(canonical_request);
-    [ALGORITHM, "\n", &date.text, "\n", scope.as_str(), "\n", digest.as_str()].concat()
+    pieces_to_sign(date, scope, &HexDigest::sha256(canonical_request)).concat()
+}
+
+/// The same in pieces, of the canonical request's digest.
+pub fn pieces_to_sign<'a>(date: &'a AmzDate, scope: &'a Scope, digest: &'a HexDigest) -> [&'a str; 7] {
+    [ALGORITHM, "\n", &date.text, "\n", scope.as_str(), "\n", digest.as_str()]
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::payload::{CONTENT_SHA256, DeclaredPayload};
 use super::settings::AuthSettings;
 use super::signing::{AmzDate, Scope, iso8601};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::RequestHead;
+use crate::s3::request_head::{RequestHead, split, values};
 
 /// Largest difference between the clocks of client and node, in seconds (S3 API Reference, RequestTimeTooSkewed).
 pub const SKEW_SECONDS_MAX: i64 = 15 * 60;
@@ -110,7 +110,7 @@ pub fn check_skew(date: &AmzDate, now_seconds: i64) -> Result<(), S3Error> {
 
 /// Splits `SignedHeaders`; names become lower case.
 pub fn parse_signed_headers(text: &str) -> Vec<Cow<'static, str>> {
-    text.split(';').map(str::trim).filter(|name| !name.is_empty()).map(header_name).collect()
+    split(text, b';').map(str::trim_ascii).filter(|name| !name.is_empty()).map(header_name).collect()
 }
 
 /// The name of a header in lower case. Those that clients sign with every request are not copied.
@@ -128,7 +128,7 @@ pub fn check_signed_headers(
 ) -> Result<(), S3Error> {
     // A header that stands in for a parameter of the query is signed with the query, as long as it says nothing else.
     let from_query = |name: &str| {
-        let mut values = head.headers.get_all(name);
+        let mut values = values(head.headers, name);
         let (Some(value), None) = (values.next(), values.next()) else { return false };
         let stands_for =
             |parameter: &str, text: &str| parameter.eq_ignore_ascii_case(name) && text.as_bytes() == value.as_bytes();
@@ -161,7 +161,7 @@ pub const SECURITY_TOKEN: &str = "x-amz-security-token";
 pub fn session_token(head: &RequestHead<'_>, in_query: Option<&str>) -> Result<Option<SecretText>, S3Error> {
     let invalid = || S3Error::new(ErrorCode::InvalidToken);
     let mut found = in_query;
-    for value in head.headers.get_all(SECURITY_TOKEN) {
+    for value in values(head.headers, SECURITY_TOKEN) {
         let text = value.to_str().map_err(|_| invalid())?.trim();
         if found.is_some_and(|found| found != text) {
             return Err(invalid());

@@ -157,12 +157,13 @@ impl SigningKey {
 
     /// The signature of a string to sign: 64 lower-case hexadecimal digits.
     pub fn sign(&self, string_to_sign: &[u8]) -> String {
-        self.signature_of(string_to_sign).as_str().to_owned()
+        HexDigest::of(self.0.clone().chain_update(string_to_sign).finalize().into_bytes().into()).as_str().to_owned()
     }
 
-    /// The same without a copy, for those who only compare.
-    pub fn signature_of(&self, string_to_sign: &[u8]) -> HexDigest {
-        HexDigest::of(self.0.clone().chain_update(string_to_sign).finalize().into_bytes().into())
+    /// The same of a string in pieces and without a copy, for those who only compare.
+    pub fn signature_of(&self, pieces: &[&str]) -> HexDigest {
+        let signed = pieces.iter().fold(self.0.clone(), |mac, piece| mac.chain_update(piece.as_bytes()));
+        HexDigest::of(signed.finalize().into_bytes().into())
     }
 }
 

@@ -10,7 +10,7 @@ use super::payload::{CONTENT_SHA256, DeclaredPayload, payload_line};
 use super::settings::AuthSettings;
 use super::signing::{ALGORITHM, AmzDate};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::RequestHead;
+use crate::s3::request_head::{RequestHead, split, split_at};
 
 /// The three components of the header.
 struct Components<'a> {
@@ -54,15 +54,15 @@ fn parse_components(authorization: &str) -> Result<Components<'_>, S3Error> {
         return Err(S3Error::invalid_argument("Authorization", authorization, "Unsupported Authorization Type"));
     }
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-    for component in rest.split(',').map(str::trim).filter(|component| !component.is_empty()) {
-        let (name, value) = component.split_once('=').unwrap_or((component, ""));
-        let slot = match name.trim() {
+    for component in split(rest, b',') {
+        let (name, value) = split_at(component, b'=');
+        let slot = match name.trim_ascii() {
             "Credential" => &mut credential,
             "SignedHeaders" => &mut signed_headers,
             "Signature" => &mut signature,
             _ => continue,
         };
-        if slot.replace(value.trim()).is_some() {
+        if slot.replace(value.unwrap_or_default().trim_ascii()).is_some() {
             return Err(Place::Header.malformed("a component is given twice."));
         }
     }

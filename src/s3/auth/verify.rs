@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::canonical::{Reading, canonical_request, path_forms, string_to_sign};
+use super::canonical::{Reading, canonical_request, path_forms, pieces_to_sign, string_to_sign};
 use super::claim::Claim;
 use super::hint;
 use super::settings::{AuthSettings, forwarded_host, forwarded_host_without_port};
-use super::signing::{SigningKey, same_secret};
+use super::signing::{HexDigest, SigningKey, same_secret};
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::request_head::RequestHead;
 use crate::s3::route::virtual_bucket;
@@ -17,7 +17,7 @@ const SPELLED_BYTES_MAX: usize = 8 * 1024;
 /// Whether the claim's signature fits the request in one reading.
 pub fn matches(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, reading: &Reading<'_>) -> bool {
     let canonical = canonical_request(head, &claim.signed, reading);
-    let expected = key.signature_of(string_to_sign(&claim.date, &claim.scope, &canonical).as_bytes());
+    let expected = key.signature_of(&pieces_to_sign(&claim.date, &claim.scope, &HexDigest::sha256(&canonical)));
     same_secret(expected.as_str().as_bytes(), claim.signature.as_bytes())
 }
 

@@ -10,6 +10,7 @@ use myfsio_actors::encryption::{CustomerKey, EncryptionContext};
 use super::customer::{self, OF_OBJECT};
 use crate::s3::error::S3Error;
 use crate::s3::headers::{not_implemented, text, value_text};
+use crate::s3::request_head::{has_header, values};
 
 /// The header that names the method; S3's refusals name it for all others.
 pub const METHOD: &str = "x-amz-server-side-encryption";
@@ -105,7 +106,7 @@ fn known(method: Option<&str>) -> Result<(), S3Error> {
 /// Refuses headers of encryption where only reading is asked for: how an object is encrypted is not for its reader to say; but
 /// its key may be. Errs: InvalidArgument.
 pub fn refuse_on_read(headers: &HeaderMap) -> Result<(), S3Error> {
-    match [METHOD, KMS_KEY, CONTEXT, BUCKET_KEY].into_iter().find(|name| headers.contains_key(*name)) {
+    match [METHOD, KMS_KEY, CONTEXT, BUCKET_KEY].into_iter().find(|name| has_header(headers, name)) {
         None => Ok(()),
         Some(name) => Err(unsupported(headers, name)),
     }
@@ -127,7 +128,7 @@ fn unsupported(headers: &HeaderMap, name: &str) -> S3Error {
 
 /// The value of a header; several are one list, as conditions of policies see them, and so none of these words.
 pub(super) fn single(headers: &HeaderMap, name: &str) -> Option<String> {
-    let mut values = headers.get_all(name).map(value_text);
+    let mut values = values(headers, name).map(value_text);
     let first = values.next()?;
     Some(values.fold(first, |all, value| format!("{all}, {value}")))
 }

@@ -11,6 +11,7 @@ use myfsio_actors::encryption::{CustomerKey, Encryption, Method};
 
 use super::asked::{METHOD, single};
 use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::request_head::has_header;
 
 /// The only algorithm.
 pub const ALGORITHM: &str = "AES256";
@@ -47,7 +48,7 @@ pub fn brings_key(headers: &HeaderMap) -> bool {
 
 /// Whether one of the headers is there.
 pub(super) fn names_key(headers: &HeaderMap, names: KeyHeaders) -> bool {
-    [names.algorithm, names.key, names.key_md5].iter().any(|name| headers.contains_key(*name))
+    [names.algorithm, names.key, names.key_md5].iter().any(|name| has_header(headers, name))
 }
 
 /// The key that the request brings, if it brings one. Errs: InvalidArgument, InvalidEncryptionAlgorithmError.
