@@ -414,7 +414,7 @@ async fn pages_start_show_and_end_jobs() {
     assert!(live.text.contains(r#""status":"done""#), "{}", live.text);
     let list = writer.get("/ui/jobs").await;
     assert_eq!(list.texts("tbody tr").len(), 2);
-    assert!(list.attributes("img", "src").is_empty() && !list.text.contains("data-module"));
+    assert!(list.attributes("img", "src").is_empty() && !list.text.contains("./jobs.js"));
     let forged = writer.post(begin, &[("do", "delete"), ("item", "folder/"), ("confirm", "shared")]).await;
     assert_eq!(forged.status, 403);
     let token = writer.token().await;

@@ -161,8 +161,12 @@ async fn the_way_to_a_folder_can_be_typed() {
     let page = reader.get("/ui/buckets/shared/browse?prefix=folder%2F").await;
     assert_eq!(page.attributes("form.jump", "action"), ["/ui/buckets/shared/browse"]);
     assert_eq!(page.attributes("form.jump input[name=prefix]", "value"), ["folder/"]);
+    assert_eq!(page.attributes("nav.path", "data-up"), ["/ui/buckets/shared/browse"], "where a key leads");
+    let top = reader.get("/ui/buckets/shared/browse").await;
+    assert!(top.attributes("nav.path", "data-up").is_empty(), "nothing is above a bucket");
     // As browsers send it.
     let there = reader.get("/ui/buckets/shared/browse?prefix=folder%2Fa").await;
+    assert_eq!(there.attributes("nav.path", "data-up"), ["/ui/buckets/shared/browse?prefix=folder%2F"]);
     assert!(there.texts("tbody th").join(" ").contains("a.txt"), "{}", there.text);
     let itself = reader.get("/ui/buckets/shared/browse?prefix=folder%2Fa.txt").await;
     assert!(itself.texts("tbody th").join(" ").contains("a.txt"), "{}", itself.text);

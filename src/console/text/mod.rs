@@ -23,6 +23,7 @@ mod object;
 mod policy;
 mod properties;
 mod replication;
+mod shortcuts;
 mod space;
 mod transfer;
 
@@ -45,6 +46,7 @@ pub use object::Object;
 pub use policy::Policy;
 pub use properties::Properties;
 pub use replication::Replication;
+pub use shortcuts::Shortcuts;
 pub use space::Space;
 pub use transfer::Transfer;
 
@@ -108,6 +110,8 @@ pub struct Text {
     pub node: NodePages,
     /// Connections and replication.
     pub replication: Replication,
+    /// Keys that lists are worked with.
+    pub shortcuts: Shortcuts,
     /// What takes the space.
     pub space: Space,
     /// Who may reach a bucket, its rules for other origins, its events.
@@ -136,6 +140,7 @@ pub static ENGLISH: Text = Text {
     kms: Kms::ENGLISH,
     node: NodePages::ENGLISH,
     replication: Replication::ENGLISH,
+    shortcuts: Shortcuts::ENGLISH,
     space: Space::ENGLISH,
     access: Access::ENGLISH,
 };
