@@ -9,6 +9,8 @@ use std::time::Duration;
 use prometheus::proto::{MetricFamily, MetricType};
 use serde::{Deserialize, Serialize};
 
+use super::window::{Kept, Window, choose};
+
 /// Points of a series.
 const POINTS: usize = 360;
 /// Seconds from point to point.
@@ -40,6 +42,16 @@ impl Span {
     pub fn step_seconds(self) -> u64 {
         STEPS.get(self as usize).copied().unwrap_or(u64::MAX)
     }
+
+    /// How long it is, in seconds.
+    pub fn seconds(self) -> u64 {
+        self.step_seconds().saturating_mul(POINTS as u64)
+    }
+}
+
+/// The time that is kept: as far back as the coarsest series goes.
+pub fn kept(now: u64) -> Kept {
+    Kept::until(now, Span::Month.seconds())
 }
 
 /// Figures that only grow, and some that are as they are, at one moment.
@@ -192,6 +204,17 @@ fn quantile(classes: &[(f64, u64)], count: u64, share: f64) -> Option<f64> {
     Some((lower * 1e6).round() / 1e3)
 }
 
+/// What is told of a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// The window, as it can be told.
+    pub window: Window,
+    /// Seconds from point to point.
+    pub step_seconds: u64,
+    /// Its points, oldest first.
+    pub points: Vec<Point>,
+}
+
 /// The three series.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct History {
@@ -224,9 +247,22 @@ impl History {
 
     /// The points of a span, oldest first, none older than it.
     pub fn points(&self, span: Span, now: u64) -> Vec<Point> {
-        let oldest = now.saturating_sub(span.step_seconds().saturating_mul(POINTS as u64));
+        let oldest = now.saturating_sub(span.seconds());
         let series = self.series.get(span as usize);
         series.into_iter().flatten().filter(|point| point.at >= oldest && point.at <= now).copied().collect()
+    }
+
+    /// A window as the finest series tells it that goes back so far; of a wider one or of a part, where it cannot be told as it is.
+    pub fn view(&self, wanted: Window, now: u64) -> View {
+        let begin = |point: &Point| point.at.saturating_sub(point.seconds as u64);
+        let begins = self.series.iter().map(|series| series.front().map(begin));
+        let (chosen, window) = choose(wanted, kept(now), &STEPS.into_iter().zip(begins).collect::<Vec<_>>());
+        let series = self.series.get(chosen);
+        View {
+            window,
+            step_seconds: STEPS.get(chosen).copied().unwrap_or(u64::MAX),
+            points: series.into_iter().flatten().filter(|point| window.holds(point.at)).copied().collect(),
+        }
     }
 
     /// Drops what a file should not have held.
@@ -261,6 +297,28 @@ mod tests {
         let day = history.points(Span::Day, 1_000_500);
         assert_eq!(day.iter().map(|point| point.requests).collect::<Vec<_>>(), [2400, 2400]);
         assert!(history.points(Span::Month, 1_000_500).is_empty());
+    }
+
+    #[test]
+    fn a_window_is_told_as_finely_as_it_is_held() {
+        let mut history = History::default();
+        for tick in 0..=2_000 {
+            history.take(1_000_000 + tick * 10, Duration::from_secs(tick * 10), &totals(tick));
+        }
+        let now = 1_020_000;
+        let view = |begin, end| history.view(Window::new(begin, end).unwrap(), now);
+        let fine = view(now - 3_000, now - 2_000);
+        assert_eq!((fine.step_seconds, fine.points.len()), (10, 100));
+        assert_eq!((fine.points[0].at, fine.points[99].at), (now - 2_990, now - 2_000));
+        let coarse = view(now - 10_000, now - 5_200);
+        assert_eq!((coarse.step_seconds, coarse.points.len()), (240, 20));
+        let narrow = view(now - 10_000, now - 9_999).window;
+        assert_eq!((narrow.begin(), narrow.end()), (now - 10_720, now - 9_280));
+        let all = view(0, u64::MAX);
+        assert_eq!((all.window.begin(), all.window.end(), all.step_seconds), (0, now, 240));
+        assert!(view(0, 1).points.is_empty(), "before anything was known");
+        let empty = History::default().view(all.window, now);
+        assert_eq!((empty.step_seconds, empty.points.len()), (10, 0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod node;
 mod replication;
 pub mod sampler;
 mod scrub;
+pub mod window;
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder, process_collector,

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::world;
 
 /// A history of earlier runs, in the file that the node keeps it in: thirty days, each of which takes a part of the device.
-fn keep_history(root: &std::path::Path) {
+/// Answers when they end, in seconds since 1970.
+pub fn keep_history(root: &std::path::Path) -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let series = [10, 240, 7_200].map(|step| {
         let point = |back: u64| {
@@ -18,6 +19,7 @@ fn keep_history(root: &std::path::Path) {
     });
     std::fs::create_dir_all(root.join(".myfsio.sys")).unwrap();
     std::fs::write(root.join(".myfsio.sys/metrics.json"), json!({ "series": series }).to_string()).unwrap();
+    now
 }
 
 /// What buckets held over the last thirty days, in the file that the node keeps it in, where it samples every two hours: each of them grew

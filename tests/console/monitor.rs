@@ -1,8 +1,23 @@
 //! Figures, requests, changes, and why something was refused.
 
 use myfsio::console::route::Role;
+use serde_json::Value;
 
-use crate::world;
+use crate::browser::ConsoleNode;
+use crate::{home, world};
+
+/// A node with a history of thirty days, and when that ends, in seconds since 1970.
+fn with_history() -> (ConsoleNode, u64) {
+    let mut node = world::node();
+    node.node.stop();
+    let end = home::keep_history(&node.node.root());
+    node.node.restart();
+    (node, end)
+}
+
+/// What no window is.
+const NO_WINDOWS: &[&str] =
+    &["from=1", "to=5", "from=5&to=5", "from=6&to=5", "from=x&to=5", "from=-1&to=5", "from=1&to=18446744073709551616"];
 
 #[actix_rt::test]
 async fn requests_are_searched_and_refusals_explained() {
@@ -86,6 +101,78 @@ async fn figures_are_drawn() {
     let csv = admin.get("/ui/metrics/csv?range=24h").await;
     assert!(csv.header("content-disposition").contains("myfsio-24h.csv"));
     assert!(csv.text.starts_with("time,seconds,requests,"));
+}
+
+#[actix_rt::test]
+async fn a_window_of_history_is_told_as_finely_as_it_is_held() {
+    let (node, end) = with_history();
+    let ask = |query: &str| node.node.ask("GET", &format!("/_myfsio/metrics/history?{query}"), &[], b"");
+    let told = |from: u64, to: u64| -> Value {
+        let reply = ask(&format!("from={from}&to={to}"));
+        assert_eq!(reply.status, 200, "{from} {to}: {}", reply.text());
+        serde_json::from_slice(&reply.body).unwrap()
+    };
+    let number = |told: &Value, name: &str| told[name].as_u64().unwrap();
+    for (first, last, step, points) in
+        [(1_800, 1_200, 10, 60), (7_200, 3_600, 240, 15), (7_200, 1_200, 240, 25), (864_000, 432_000, 7_200, 60)]
+    {
+        let (from, to) = (end - first, end - last);
+        let told = told(from, to);
+        assert_eq!([number(&told, "from"), number(&told, "to"), number(&told, "step_seconds")], [from, to, step]);
+        let at: Vec<_> = told["points"].as_array().unwrap().iter().map(|point| number(point, "at")).collect();
+        assert_eq!((at.len(), at.first(), at.last()), (points, Some(&(from + step)), Some(&to)));
+    }
+    let narrow = told(end - 7_000, end - 6_999);
+    assert_eq!((number(&narrow, "from"), number(&narrow, "to")), (end - 7_720, end - 6_280), "six points");
+    let all = told(0, u64::MAX);
+    assert_eq!(number(&all, "to"), number(&all, "now"));
+    assert_eq!((number(&all, "to") - number(&all, "from"), number(&all, "step_seconds")), (2_592_000, 7_200));
+    let after = told(u64::MAX - 1, u64::MAX);
+    assert_eq!((number(&after, "to") - number(&after, "from"), number(&after, "step_seconds")), (60, 10));
+    for query in NO_WINDOWS.iter().copied().chain(["from=&to="]) {
+        assert_eq!(ask(query).status, 400, "{query}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_window_of_history_is_drawn_and_leads_to_others() {
+    let (node, end) = with_history();
+    let admin = world::browser(&node, Role::Admin).await;
+    node.node.put("/shared/busy", b"x");
+    let address = |from: u64, to: u64| format!("/ui/metrics?from={}&to={}", end - from, end - to);
+    let page = admin.get(&address(1_800, 1_200)).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    assert!(page.attributes("main .tabs a[aria-current]", "href").is_empty());
+    assert_eq!(page.attributes("main .tabs a", "href")[2], "/ui/metrics?range=30d");
+    assert_eq!(page.texts(".figure .value")[0], "3 000", "60 points of 50 requests");
+    let iso = |back: u64| {
+        let at = time::OffsetDateTime::from_unix_timestamp(i64::try_from(end - back).unwrap()).unwrap();
+        at.format(&time::format_description::well_known::Rfc3339).unwrap()
+    };
+    assert_eq!(page.attributes(".chart .span time", "datetime")[..2], [iso(1_800), iso(1_200)]);
+    assert_eq!(page.attributes("[data-zoom]", "data-zoom"), ["/ui/metrics"]);
+    assert!(page.attributes("[data-live]", "data-live").is_empty(), "nothing draws another time into it");
+    let ways = [address(2_100, 1_500), address(1_500, 900), address(1_650, 1_350), address(2_100, 900)];
+    assert_eq!(page.texts("main nav.pager a"), ["Earlier", "Later", "Closer", "Wider"]);
+    assert_eq!(page.attributes("main nav.pager a", "href"), ways);
+    for way in &ways {
+        assert!(!admin.get(way).await.texts(".chart").is_empty(), "{way}");
+    }
+    let sorted = page.attributes("main thead a", "href");
+    assert!(!sorted.is_empty() && sorted.iter().all(|href| href.starts_with(&address(1_800, 1_200))), "{sorted:?}");
+    let csv = admin.get(&page.attributes(".heading a.button", "href").remove(0)).await;
+    let name = format!("myfsio-{}-{}.csv", end - 1_800, end - 1_200);
+    assert!(csv.header("content-disposition").contains(&name), "{}", csv.header("content-disposition"));
+    assert_eq!(csv.text.lines().count(), 61);
+    // A span leads into its past and to its middle; nothing follows it.
+    assert_eq!(admin.get("/ui/metrics").await.texts("main nav.pager a"), ["Earlier", "Closer", "Wider"]);
+    let early = admin.get("/ui/metrics?from=1&to=2").await;
+    assert!(early.text.contains("no figures of this time") && early.texts(".chart").is_empty(), "{}", early.text);
+    assert_eq!(early.texts("main nav.pager a"), ["Later", "Wider"]);
+    for query in NO_WINDOWS {
+        assert_eq!(admin.get(&format!("/ui/metrics?{query}")).await.status, 400, "{query}");
+        assert_eq!(admin.get(&format!("/ui/metrics/csv?{query}")).await.status, 400, "{query}");
+    }
 }
 
 #[actix_rt::test]

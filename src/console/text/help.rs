@@ -44,7 +44,7 @@ texts! { Help {
     kms_key = "The key, its aliases and versions, and how much is encrypted under it.\nWhat is under a key that was deleted can never be read again. Until the waiting time is over, the deletion can be cancelled.",
     why = "Every refusal of the API has a request id. With it, the node tells what was asked for, which policies were considered, and which of them decided.\nAdministrators see all refusals, others their own.",
     simulate = "What would be decided of a request that nobody sent, by the rules that requests are decided by. Policies can be tried in place of the user's own. Nothing is changed.",
-    metrics = "Figures of the node over an hour, a day or thirty days, from its own history: no other program is needed. They are there as a file, and for Prometheus.",
+    metrics = "Figures of the node over an hour, a day or thirty days, from its own history: no other program is needed. They are there as a file, and for Prometheus.\nAny part of that time can be looked at closer, as finely as it is still held: by the links above the charts, or by dragging over one. Its address can be passed on.",
     requests = "The last requests, newest first, searched by what they were. Each tells where its time went.\nSecrets and signatures are not in it.",
     trace = "Requests as they end, with filters. Without scripts, the last ones.",
     audit = "Who changed what, from what to what. Stars stand for anything in a filter.",

@@ -4,14 +4,22 @@ use actix_web::http::Method;
 use serde::Deserialize;
 
 use super::chart::{Chart, draw};
+use super::ways::fields;
 use crate::console::failure::Failure;
+use crate::console::links::encode;
 use crate::console::text::Monitor;
 use crate::console::units::{When, bytes, count};
 use crate::console::visit::{Visit, read};
-use crate::metrics::history::Point;
+use crate::metrics::history::{Point, kept};
+use crate::metrics::window::{Kept, Window};
+use crate::within::Refusal;
 
 #[derive(Deserialize)]
 struct Told {
+    now: u64,
+    from: u64,
+    to: u64,
+    step_seconds: u64,
     points: Vec<Point>,
 }
 
@@ -66,23 +74,57 @@ impl Range {
 /// A line of a chart: what it is of, and its value at a point.
 type Figure = (&'static str, fn(&Point) -> Option<f64>);
 
-/// What is known of a span of time.
+/// What is known of a span of time, or of a window.
 pub struct History {
     words: &'static Monitor,
+    /// The span; none for a window that its address names.
+    pub range: Option<Range>,
+    /// All of the time, whether points tell of it or not.
+    pub window: Window,
+    /// Seconds from point to point.
+    pub step_seconds: u64,
+    /// The time that could be asked for.
+    pub kept: Kept,
     /// Its points, oldest first.
     pub points: Vec<Point>,
 }
 
 impl History {
-    /// Asks for it. Errs: as the route.
+    /// Asks for a span. Errs: as the route.
     pub async fn of(visit: &Visit, range: Range) -> Result<Self, Failure> {
-        let target = format!("/_myfsio/metrics/history?range={}", range.name());
-        let told: Told = read(visit.asker()?.json(Method::GET, &target, None).await?)?;
-        Ok(Self { words: &visit.t.monitor, points: told.points })
+        Self::asked(visit, Some(range), &format!("range={}", range.name())).await
     }
 
-    /// When it begins and ends, in seconds since 1970.
+    /// Asks for what the page's address names: the window between `from` and `to`, else a span. Errs: as the route.
+    pub async fn named(visit: &Visit) -> Result<Self, Failure> {
+        let (from, to) = (visit.query.text("from"), visit.query.text("to"));
+        if from.is_empty() && to.is_empty() {
+            return Self::of(visit, Range::of(visit)).await;
+        }
+        Self::asked(visit, None, &format!("from={}&to={}", encode(from), encode(to))).await
+    }
+
+    async fn asked(visit: &Visit, range: Option<Range>, query: &str) -> Result<Self, Failure> {
+        let target = format!("/_myfsio/metrics/history?{query}");
+        let told: Told = read(visit.asker()?.json(Method::GET, &target, None).await?)?;
+        let window = Window::new(told.from, told.to).ok_or_else(|| Refusal::broken("The time has no length."))?;
+        let Told { now, step_seconds, points, .. } = told;
+        Ok(Self { words: &visit.t.monitor, range, window, step_seconds, kept: kept(now), points })
+    }
+
+    /// The fields that name it in an address.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        match self.range {
+            Some(range) => vec![("range", range.name().to_owned())],
+            None => fields(self.window),
+        }
+    }
+
+    /// When what is drawn begins and ends, in seconds since 1970: a window as it is, a span as far as it is known.
     fn span(&self) -> (u64, u64) {
+        if self.range.is_none() {
+            return (self.window.begin(), self.window.end());
+        }
         let begin = self.points.first().map_or(0, |point| point.at);
         (begin, self.points.last().map_or(begin, |point| point.at))
     }

@@ -9,6 +9,7 @@ mod metrics;
 pub mod requests;
 mod trace;
 mod traffic;
+mod ways;
 mod why;
 
 use crate::console::route::{ADMINS, Row, SIGNED_IN};

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde::Deserialize;
 
-use super::figures::Range;
+use super::ways::address;
 use crate::console::failure::Failure;
 use crate::console::links;
 use crate::console::sorting::{Column, Head, Sorting};
@@ -65,8 +65,8 @@ pub struct Row {
 }
 
 impl Busiest {
-    /// As the page's address wants it sorted. Errs: as the route.
-    pub async fn of(visit: &Visit, range: Range) -> Result<Self, Failure> {
+    /// As the page's address wants it sorted. `fields`: what else stands in that address. Errs: as the route.
+    pub async fn of(visit: &Visit, fields: &[(&'static str, String)]) -> Result<Self, Failure> {
         let (sorting, words) = (Sorting::of(&visit.query, COLUMNS), &visit.t.monitor);
         let target = format!("/_myfsio/requests/buckets?by={}&limit={ROWS}", sorting.by());
         let mut told: Told = read(visit.asker()?.json(Method::GET, &target, None).await?)?;
@@ -74,9 +74,7 @@ impl Busiest {
             told.buckets.reverse();
         }
         let head = |name, word| {
-            sorting.head(name, word, |[sort, order]| {
-                format!("{}#traffic", links::link(&["metrics"], &[("range", range.name()), sort, order]))
-            })
+            sorting.head(name, word, |sorted| format!("{}#traffic", address(&["metrics"], fields, &sorted)))
         };
         Ok(Self {
             since: told.since.as_deref().map(When::told),
