@@ -436,6 +436,7 @@ fn call(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, hold: &mut
         query,
         auth,
         peeked,
+        expected,
         charged: _,
         checks,
         limits,
@@ -466,6 +467,7 @@ fn call(node: &Arc<Node>, head: &mut RequestHead, prepared: Prepared, hold: &mut
         body: RequestBody::new(incoming, decoder, limits, checks),
         on_behalf: OnceCell::new(),
         peeked,
+        expected,
         refusals: Cell::new(0),
     }
 }

@@ -50,6 +50,27 @@ impl Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(Box::new(refusal))
+        match refusal.is_not_as_expected() {
+            true => Self::Changed,
+            false => Self::Refused(Box::new(refusal)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use myfsio_actors::storage::StorageError;
+
+    use super::*;
+    use crate::s3::error::S3Error;
+
+    #[test]
+    fn what_was_changed_meanwhile_is_told_as_such_and_other_conditions_as_what_they_are() {
+        let failure = |error: StorageError| Failure::from(Refusal::from(S3Error::from(error)));
+        let late = failure(StorageError::NotAsExpected { what: "shared/a".to_owned() });
+        assert!(matches!(late, Failure::Changed), "{late:?}");
+        assert_eq!(late.status(), StatusCode::CONFLICT);
+        let other = failure(StorageError::PreconditionFailed { condition: "If-Match" });
+        assert!(matches!(other, Failure::Refused(_)), "{other:?}");
     }
 }

@@ -13,7 +13,7 @@ use myfsio_actors::storage::{
 use serde_json::Value;
 use tracing::Instrument as _;
 
-use super::context::Call;
+use super::context::{Call, Expected};
 use super::error::S3Error;
 use super::handlers::bucket_policy::drop_policy;
 use crate::node::Node;
@@ -38,12 +38,17 @@ impl Call {
         self.make(work).await
     }
 
-    /// Makes a change of the bucket that the request addresses. Errs: NoSuchBucket, and as Storage does.
+    /// Makes a change of the bucket that the request addresses. Errs: NoSuchBucket, PreconditionFailed when the bucket is not what the
+    /// request expects, and as Storage does.
     pub async fn configure(&self, change: BucketChange) -> Result<Arc<Bucket>, S3Error> {
         let message = ConfigureBucket { bucket: self.bucket()?, change };
+        let expected = match &self.expected {
+            Some(Expected::Bucket(expected)) => Some(Arc::clone(expected)),
+            Some(Expected::Object(_)) | None => None,
+        };
         let storage = self.storage().clone();
         let work = async move {
-            let Configured { before, after } = storage.configure_bucket(message).await?;
+            let Configured { before, after } = storage.configure_bucket_expecting(message, expected).await?;
             let (before, told) = (described(&before), described(&after));
             Ok(Made { bucket: after.name.clone(), answer: after, before, after: told })
         };

@@ -9,7 +9,7 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use myfsio_actors::audit::ChangeOrigin;
 use myfsio_actors::names::{BucketName, CanonicalId, ObjectKey, Stamp, VersionId};
-use myfsio_actors::storage::{Bucket, Cause, Origin, PeekedObject, StorageClient, WriteConditions};
+use myfsio_actors::storage::{Bucket, Cause, Object, Origin, PeekedObject, StorageClient, WriteConditions};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -23,6 +23,16 @@ use super::requester_pays;
 use super::respond::RequestId;
 use crate::access_log::AccessNote;
 use crate::node::Node;
+
+/// What a change is expected to find, as somebody saw it: else it is refused when it is committed. No header and no query says so, only
+/// who asks from within, such as a form of the console.
+#[derive(Debug, Clone)]
+pub enum Expected {
+    /// This object, and what changes of it as it is here.
+    Object(Arc<Object>),
+    /// What changes of the bucket as it is here.
+    Bucket(Arc<Bucket>),
+}
 
 /// One request on its way to a handler.
 #[derive(Debug)]
@@ -65,6 +75,8 @@ pub struct Call {
     pub on_behalf: OnceCell<StorageClient>,
     /// The object that the permission was asked for, where that was looked up.
     pub peeked: Option<PeekedObject>,
+    /// What it expects to find; none of every request of a client.
+    pub expected: Option<Expected>,
     /// How many permissions were refused to it on its way.
     pub refusals: Cell<usize>,
 }

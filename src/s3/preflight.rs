@@ -26,6 +26,7 @@ use super::auth::{AuthSettings, ChunkedDecoder, Mechanism, SecretText, authentic
 use super::authorize::{self, Authenticated, Facts, Primary};
 use super::body::{BodyLimits, RequestBody, too_large};
 use super::checksum::BodyChecks;
+use super::context::Expected;
 use super::encryption::settings::refuse_exposed_key;
 use super::error::{ErrorCode, S3Error};
 use super::exchange::Exchange;
@@ -71,6 +72,8 @@ pub struct Prepared {
     pub auth: Authenticated,
     /// The object, where it was looked up for the permission.
     pub peeked: Option<PeekedObject>,
+    /// What a change is expected to find; none of every request of a client.
+    pub expected: Option<Expected>,
     /// Whether the requester pays.
     pub charged: bool,
     /// Claims about the body.
@@ -375,6 +378,7 @@ pub async fn prepare(
         query,
         auth,
         peeked,
+        expected: None,
         charged,
         checks,
         limits,

@@ -8,6 +8,9 @@ use super::conditional::http_date;
 use super::error::{ErrorCode, S3Error};
 use super::headers::too_many_bucket_tags;
 
+/// The condition that does not hold of a change which does not find what it expects.
+pub const EXPECTATION: &str = "Expectation";
+
 /// The refusal of a read, which says of a missing key whether a delete marker stands there.
 pub fn refused_read(error: StorageError) -> S3Error {
     let nothing_there = matches!(error, StorageError::NoSuchKey { delete_marker: None, .. });
@@ -51,6 +54,9 @@ impl From<StorageError> for S3Error {
             }
             StorageError::Overtaken { key } => {
                 Self::new(ErrorCode::OperationAborted).field("Key", key.as_str()).because(cause)
+            }
+            StorageError::NotAsExpected { what: _ } => {
+                Self::new(ErrorCode::PreconditionFailed).field("Condition", EXPECTATION).because(cause)
             }
             StorageError::NoSuchKey { key, delete_marker } => {
                 let error = Self::new(ErrorCode::NoSuchKey).field("Key", key.as_str());

@@ -12,6 +12,7 @@ use myfsio_actors::storage::Bucket;
 use super::{Answer, Call, Hold, begin_exchange, call, finish, note_refusal, preflight, run, run_own};
 use crate::node::Node;
 use crate::s3::auth::Mechanism;
+use crate::s3::context::Expected;
 use crate::s3::error::S3Error;
 use crate::s3::exchange::Exchange;
 use crate::s3::respond::RequestId;
@@ -45,18 +46,19 @@ impl Permitted {
     }
 }
 
-/// Answers a request of any route but websites and the AWS services.
+/// Answers a request of any route but websites and the AWS services. `expected`: what a change by the S3 API is expected to find.
 pub async fn answer(
     node: &Arc<Node>,
     mut head: RequestHead,
     route: Route,
     payload: Payload,
+    expected: Option<Expected>,
 ) -> Result<Response<BoxBody>, Refused> {
     let mut hold = hold(node, &head, &route, payload);
     let request_id = hold.request_id;
     let answered: Answer = match route {
         Route::S3(address) => match preflight::prepare(node, &head, address, request_id, &hold.exchange).await {
-            Ok(prepared) => run(node, &mut head, prepared, &mut hold).await,
+            Ok(prepared) => run(node, &mut head, preflight::Prepared { expected, ..prepared }, &mut hold).await,
             Err(error) => Err(error),
         },
         route => run_own(node, &head, &route, request_id, &mut hold).await,

@@ -48,6 +48,7 @@ use crate::s3::auth::Mechanism;
 use crate::s3::auth::canonical::encode;
 use crate::s3::auth::settings::{public_url, split_port};
 use crate::s3::authorize::{self, Facts};
+pub use crate::s3::context::Expected;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::preflight;
 use crate::s3::query::Query;
@@ -82,6 +83,7 @@ pub struct Asker {
     principal: Arc<Principal>,
     headers: HeaderMap,
     peer: Option<std::net::SocketAddr>,
+    expected: Option<Expected>,
 }
 
 /// A request of the S3 API.
@@ -127,7 +129,13 @@ impl Asker {
                 headers.insert(name, host);
             }
         }
-        Self { node: Arc::clone(node), principal, headers, peer: head.peer_addr }
+        Self { node: Arc::clone(node), principal, headers, peer: head.peer_addr, expected: None }
+    }
+
+    /// The same, whose changes by the S3 API are made only as long as they find what is expected: else nothing changes, and
+    /// [`Refusal::is_not_as_expected`].
+    pub fn expecting(&self, expected: Expected) -> Self {
+        Self { expected: Some(expected), ..self.clone() }
     }
 
     /// Who it is.
@@ -156,7 +164,7 @@ impl Asker {
     pub async fn s3(&self, mut wish: Wish<'_>) -> Result<Response<BoxBody>, Refusal> {
         let (head, address) = self.request(&wish)?;
         let payload = wish.payload.take().unwrap_or(Payload::None);
-        Ok(within::answer(&self.node, head, Route::S3(address), payload).await?)
+        Ok(within::answer(&self.node, head, Route::S3(address), payload, self.expected.clone()).await?)
     }
 
     /// Puts one configuration of a bucket, an XML document. Errs: as the API would.
@@ -215,7 +223,7 @@ impl Asker {
         // Without a host, no domain of buckets can be meant.
         let route = route::find(None, head.uri.path(), &[])
             .map_err(|_| Refusal::invalid("The address is none of the node's."))?;
-        let answer = within::answer(&self.node, head, route, payload).await?;
+        let answer = within::answer(&self.node, head, route, payload, None).await?;
         let bytes = collect(answer, JSON_BYTES_MAX).await?;
         match bytes.is_empty() {
             true => Ok(Value::Null),
@@ -229,7 +237,7 @@ impl Asker {
         let head = self.head(method, uri);
         let route = route::find(None, head.uri.path(), &[])
             .map_err(|_| Refusal::invalid("The address is none of the node's."))?;
-        Ok(within::answer(&self.node, head, route, Payload::None).await?)
+        Ok(within::answer(&self.node, head, route, Payload::None, None).await?)
     }
 
     /// Whether a permission is there, for what is shown of a page. `key`: of an object, which need not be there. Where the object

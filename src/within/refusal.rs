@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use actix_web::http::StatusCode;
 
 use crate::s3::error::{ErrorCode, S3Error};
+use crate::s3::storage_error::EXPECTATION;
 use crate::server::within::Refused;
 
 /// What was refused, and by which request it can be asked about.
@@ -28,6 +29,11 @@ impl Refusal {
     /// A request that cannot be made.
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         S3Error::with_message(ErrorCode::InvalidArgument, message).into()
+    }
+
+    /// Whether nothing was changed since it is not as it was seen any more ([`Asker::expecting`](super::Asker::expecting)).
+    pub fn is_not_as_expected(&self) -> bool {
+        self.fields.iter().any(|(name, value)| *name == "Condition" && value == EXPECTATION)
     }
 
     /// The same as an answer of the API.

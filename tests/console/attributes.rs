@@ -164,3 +164,35 @@ async fn tags_and_locks_of_a_stale_form_change_nothing() {
     let fields = [("key", "folder/a.txt"), ("tags", "a=b"), ("revision", "old"), ("csrf", token.as_str())];
     assert_eq!(reader.post("/ui/buckets/shared/tags", &fields).await.status, 403);
 }
+
+#[actix_rt::test]
+async fn of_two_forms_that_are_sent_at_once_one_comes_too_late() {
+    let node = world::node();
+    let lock = [("x-amz-bucket-object-lock-enabled", "true")];
+    assert_eq!(node.node.ask("PUT", "/locked", &lock, b"").status, 200);
+    let md5 = [("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")];
+    assert_eq!(node.node.ask("PUT", "/locked/note", &md5, b"hello").status, 200);
+    let (one, two) = (node.signed_in(ADMIN).await, node.signed_in(ADMIN).await);
+    let (page, tags, lock) =
+        ("/ui/buckets/locked/object?key=note", "/ui/buckets/locked/tags", "/ui/buckets/locked/lock");
+    for round in 0..6 {
+        let (first, second) = (one.get(page).await, two.get(page).await);
+        let values = ["one", "two"].map(|who| format!("by={who}{round}"));
+        let [mine, theirs] = values.each_ref().map(|value| [("tags", value.as_str())]);
+        let taken = world::taken_of(tags, (&one, &first, &mine), (&two, &second, &theirs)).await;
+        assert_eq!(one.get(page).await.texts("textarea[name=tags]"), [values[taken].as_str()]);
+        // The first form that goes there is that of the legal hold: both turn it to what it was not.
+        world::taken_of(lock, (&one, &first, &[]), (&two, &second, &[])).await;
+        let held = node.node.ask("GET", "/locked/note?legal-hold", &[], b"").text();
+        assert_eq!(held.contains("<Status>ON</Status>"), round % 2 == 0, "{held}");
+        let years = [0, 1].map(|later| format!("{}-01-01", 2080 + 2 * round + later));
+        let mark = &first.attributes("form[action$=lock] input[name=revision]", "value")[1];
+        let until = years.each_ref().map(|year| format!("{year}T00:00"));
+        let [mine, theirs] = until.each_ref().map(|until| {
+            [("hold", ""), ("mode", "GOVERNANCE"), ("until", until.as_str()), ("revision", mark.as_str())]
+        });
+        let taken = world::taken_of(lock, (&one, &first, &mine), (&two, &second, &theirs)).await;
+        let told = node.node.ask("GET", "/locked/note?retention", &[], b"").text();
+        assert!(told.contains(&years[taken]) && !told.contains(&years[1 - taken]), "{told}");
+    }
+}

@@ -152,6 +152,20 @@ async fn nobody_saves_over_what_they_have_not_seen() {
 }
 
 #[actix_rt::test]
+async fn of_two_who_save_at_once_one_comes_too_late() {
+    let node = world::node();
+    let (one, two) = (world::browser(&node, Role::Admin).await, world::browser(&node, Role::Admin).await);
+    let action = "/ui/buckets/shared/quota";
+    for round in 0..6 {
+        let (first, second) = (one.get(PAGE).await, two.get(PAGE).await);
+        let sizes = [1, 2].map(|more| (2 * round + more).to_string());
+        let [mine, theirs] = sizes.each_ref().map(|size| [("max_mb", size.as_str()), ("do", "update")]);
+        let taken = world::taken_of(action, (&one, &first, &mine), (&two, &second, &theirs)).await;
+        assert_eq!(one.get(PAGE).await.form(action)["max_mb"], sizes[taken]);
+    }
+}
+
+#[actix_rt::test]
 async fn documents_are_edited_as_they_are() {
     let node = world::node();
     let admin = world::browser(&node, Role::Admin).await;

@@ -1,9 +1,10 @@
 //! The world that roles are tested in ([`myfsio::console::route::Role`]).
 
+use futures_util::future::join;
 use myfsio::console::route::Role;
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, ConsoleNode};
+use crate::browser::{Browser, ConsoleNode, Shown};
 use crate::support::ADMIN;
 
 /// The bucket that everybody may do something with.
@@ -47,4 +48,21 @@ pub async fn browser(node: &ConsoleNode, role: Role) -> Browser {
         Role::Replicator => "replicator",
     };
     node.signed_in((name, &secret(name))).await
+}
+
+/// A page in a browser, and what is filled into one of its forms.
+pub type Filled<'a> = (&'a Browser, &'a Shown, &'a [(&'a str, &'a str)]);
+
+/// Sends two forms to `action` at once. Answers which of them was taken, the first or the second: the other one must have come too late.
+pub async fn taken_of(action: &str, first: Filled<'_>, second: Filled<'_>) -> usize {
+    let (one, two) = (first.0.submit(first.1, action, first.2), second.0.submit(second.1, action, second.2));
+    let (first, second) = join(one, two).await;
+    for late in [&first, &second].into_iter().filter(|shown| shown.status == 409) {
+        assert!(late.text.contains("Somebody has changed this"), "{}", late.text);
+    }
+    match (first.status, second.status) {
+        (303, 409) => 0,
+        (409, 303) => 1,
+        statuses => panic!("{statuses:?}: {} {}", first.text, second.text),
+    }
 }

@@ -119,6 +119,28 @@ pub enum ConfigChange {
     Encryption(Option<BucketEncryption>),
 }
 
+impl ConfigChange {
+    /// Whether what it changes is the same in two configurations.
+    pub fn finds_the_same(&self, one: &BucketConfig, other: &BucketConfig) -> bool {
+        match self {
+            Self::Acl(_) => one.acl == other.acl,
+            Self::Ownership(_) => one.ownership == other.ownership,
+            Self::PublicAccessBlock(_) => one.public_access_block == other.public_access_block,
+            Self::Tags(_) | Self::MergeTags { .. } => one.tags == other.tags,
+            Self::Cors(_) => one.cors == other.cors,
+            Self::Website(_) => one.website == other.website,
+            Self::Lifecycle(_) => one.lifecycle == other.lifecycle,
+            Self::ObjectLock(_) => one.object_lock == other.object_lock,
+            Self::Notification(_) => one.notification == other.notification,
+            Self::Logging(_) => one.logging == other.logging,
+            Self::RequesterPays(_) => one.requester_pays == other.requester_pays,
+            Self::Accelerate(_) => one.accelerate == other.accelerate,
+            Self::Quota(_) => one.quota == other.quota,
+            Self::Encryption(_) => one.encryption == other.encryption,
+        }
+    }
+}
+
 impl BucketConfig {
     /// Makes a change.
     pub fn apply(&mut self, change: ConfigChange) {
@@ -164,5 +186,45 @@ mod tests {
         let remove = ["a", "b", "c", "none"].map(str::to_owned).to_vec();
         config.apply(ConfigChange::MergeTags { set: Vec::new(), remove });
         assert_eq!(config.tags, None);
+    }
+
+    #[test]
+    fn a_change_finds_another_setting_only_where_it_is_its_own() {
+        let tag = || vec![("a".to_owned(), "1".to_owned())];
+        let logging = Logging {
+            target_bucket: "logs".to_owned(),
+            target_prefix: String::new(),
+            target_grants: Vec::new(),
+            partitioned_by: None,
+            simple_prefix: false,
+        };
+        let all = [
+            ConfigChange::Acl(Some(Acl::default())),
+            ConfigChange::Ownership(Some(ObjectOwnership::ObjectWriter)),
+            ConfigChange::PublicAccessBlock(Some(PublicAccessBlock::default())),
+            ConfigChange::Tags(Some(tag())),
+            ConfigChange::Cors(Some(Cors::default())),
+            ConfigChange::Website(Some(Website::default())),
+            ConfigChange::Lifecycle(Some(Lifecycle::default())),
+            ConfigChange::ObjectLock(ObjectLock::default()),
+            ConfigChange::Notification(Some(Notification::default())),
+            ConfigChange::Logging(Some(logging)),
+            ConfigChange::RequesterPays(true),
+            ConfigChange::Accelerate(true),
+            ConfigChange::Quota(Some(BucketQuota::default())),
+            ConfigChange::Encryption(Some(BucketEncryption::default())),
+        ];
+        let before = BucketConfig::default();
+        for (at, made) in all.iter().enumerate() {
+            let mut after = before.clone();
+            after.apply(made.clone());
+            for (other, change) in all.iter().enumerate() {
+                assert_eq!(change.finds_the_same(&before, &after), other != at, "{made:?} and {change:?}");
+            }
+        }
+        let mut tagged = before.clone();
+        tagged.apply(ConfigChange::Tags(Some(tag())));
+        let merge = ConfigChange::MergeTags { set: tag(), remove: Vec::new() };
+        assert!(!merge.finds_the_same(&before, &tagged) && merge.finds_the_same(&tagged, &tagged));
     }
 }

@@ -16,7 +16,7 @@ use super::disk::{Disk, is_absent};
 use super::engine::{Engine, Shared, StorageSettings};
 use super::messages::*;
 use super::overlay::Rows;
-use super::plan::{DropBucket, EndUpload, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
+use super::plan::{DropBucket, EndUpload, Expecting, Mutation, NewBucket, NewPart, NewUpload, check_conditions};
 use super::quota::Growing;
 use super::read::{self, Found, ObjectPart, OpenObject, PeekedObject, Purpose, object_row};
 use super::steps::bytes_on_disk;
@@ -139,8 +139,18 @@ impl StorageClient {
 
     /// See [`ConfigureBucket`].
     pub async fn configure_bucket(&self, message: ConfigureBucket) -> Result<Configured, StorageError> {
+        self.configure_bucket_expecting(message, None).await
+    }
+
+    /// The same, if what changes of the bucket is still as it is in `expected`; none: whatever it is. Errs: as [`ConfigureBucket`];
+    /// NotAsExpected.
+    pub async fn configure_bucket_expecting(
+        &self,
+        message: ConfigureBucket,
+        expected: Option<Arc<Bucket>>,
+    ) -> Result<Configured, StorageError> {
         self.shared.space.check_change()?;
-        self.commit(message).await
+        self.commit(Expecting { message, expected }).await
     }
 
     /// See [`DeleteBucket`].
@@ -335,8 +345,18 @@ impl StorageClient {
 
     /// See [`ChangeObject`].
     pub async fn change_object(&self, message: ChangeObject) -> Result<Arc<Object>, StorageError> {
+        self.change_object_expecting(message, None).await
+    }
+
+    /// The same, if the object is `expected`, and what changes of it still as it is there; none: whatever it is. Errs: as
+    /// [`ChangeObject`]; NotAsExpected.
+    pub async fn change_object_expecting(
+        &self,
+        message: ChangeObject,
+        expected: Option<Arc<Object>>,
+    ) -> Result<Arc<Object>, StorageError> {
         self.shared.space.check_change()?;
-        self.commit(message).await
+        self.commit(Expecting { message, expected }).await
     }
 
     /// Checks write conditions against the state now, before a body is read; the commit decides.

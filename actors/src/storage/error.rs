@@ -68,6 +68,12 @@ pub enum StorageError {
         /// The key.
         key: ObjectKey,
     },
+    /// What was to be changed is not what the caller expects any more. Only of changes that say what they expect.
+    #[error("{what} is not as it was seen any more")]
+    NotAsExpected {
+        /// The bucket, or bucket and key.
+        what: String,
+    },
     /// No object of this key.
     #[error("no object {key}")]
     NoSuchKey {

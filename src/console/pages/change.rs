@@ -274,10 +274,9 @@ async fn set_tags(visit: Visit) -> Outcome {
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
         tags.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    let asker = visit.asker()?;
-    let object = asker.object(&bucket, &key, version).await?;
+    let object = visit.asker()?.object(&bucket, &key, version).await?;
     let action = if version.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
-    marks::check(&visit, &bucket, &key, action, &marks::of_tags(&object)).await?;
+    let asker = marks::check(&visit, &bucket, &key, action, &object, marks::of_tags).await?;
     asker.set_tags(place(&bucket.name, &key, version), &tags).await?;
     let id = version.map(|version| version.to_string()).unwrap_or_default();
     visit.done(Notice::good(visit.t.object.tags_saved), &links::object(bucket.name.as_str(), key.as_str(), &id))
@@ -285,16 +284,17 @@ async fn set_tags(visit: Visit) -> Outcome {
 
 async fn set_lock(visit: Visit) -> Outcome {
     let (bucket, key, version) = (visit.bucket().await?, visit.key()?, visit.version()?);
-    let asker = visit.asker()?;
     let place = place(&bucket.name, &key, version);
-    let object = asker.object(&bucket, &key, version).await?;
+    let object = visit.asker()?.object(&bucket, &key, version).await?;
     match visit.form.filled("hold") {
         Some(hold) => {
-            marks::check(&visit, &bucket, &key, "s3:PutObjectLegalHold", &marks::of_hold(&object)).await?;
+            let action = "s3:PutObjectLegalHold";
+            let asker = marks::check(&visit, &bucket, &key, action, &object, marks::of_hold).await?;
             asker.set_legal_hold(place, hold == "on").await?;
         }
         None => {
-            marks::check(&visit, &bucket, &key, "s3:PutObjectRetention", &marks::of_retention(&object)).await?;
+            let action = "s3:PutObjectRetention";
+            let asker = marks::check(&visit, &bucket, &key, action, &object, marks::of_retention).await?;
             let until = visit.form.text("until");
             let until = if until.len() == 16 { format!("{until}:00Z") } else { until.to_owned() };
             asker.set_retention(place, visit.form.text("mode"), &until, visit.form.is_on("bypass")).await?;

@@ -1,11 +1,14 @@
 //! Marks of what forms of an object were filled in for, so that nobody overwrites what they have not seen.
 
+use std::sync::Arc;
+
 use myfsio_actors::names::ObjectKey;
 use myfsio_actors::storage::{Bucket, Object};
 
 use super::properties::mark;
 use crate::console::failure::Failure;
 use crate::console::visit::Visit;
+use crate::within::{Asker, Expected};
 
 /// Which object it is: another text as soon as anybody writes another one.
 pub fn seen(object: &Object) -> String {
@@ -32,13 +35,20 @@ pub fn of_list(object: &Object) -> String {
     mark(&format!("{} {:?}", seen(object), object.controls.acl))
 }
 
-/// Errs: a form was loaded with another mark than `now`; AccessDenied to whoever may not do `action` at all, whatever has become of
-/// the object.
-pub async fn check(visit: &Visit, bucket: &Bucket, key: &ObjectKey, action: &str, now: &str) -> Result<(), Failure> {
-    if visit.form.text("revision") == now {
-        return Ok(());
-    }
+/// Who asks for what a form changes of an object, as it is now: should somebody else be faster, then that request is refused. Errs: the
+/// form was loaded with another mark; AccessDenied to whoever may not do `action` at all, whatever has become of the object.
+pub async fn check(
+    visit: &Visit,
+    bucket: &Bucket,
+    key: &ObjectKey,
+    action: &str,
+    now: &Arc<Object>,
+    mark: fn(&Object) -> String,
+) -> Result<Asker, Failure> {
     let asker = visit.asker()?;
+    if visit.form.text("revision") == mark(now) {
+        return Ok(asker.expecting(Expected::Object(Arc::clone(now))));
+    }
     if !asker.may(action, Some(bucket), Some(key.as_str())) {
         asker.ask(action, bucket).await?;
     }

@@ -124,9 +124,8 @@ fn permission_word(words: &Access, permission: Permission) -> &'static str {
 /// Puts a canned list in the place of the object's. Errs: as PutObjectAcl; another list than the form was loaded with.
 async fn set(visit: Visit) -> Outcome {
     let (bucket, key, version) = (visit.bucket().await?, visit.key()?, visit.version()?);
-    let asker = visit.asker()?;
-    let object = asker.object_for_list(&bucket, &key, version).await?;
-    marks::check(&visit, &bucket, &key, "s3:PutObjectAcl", &marks::of_list(&object)).await?;
+    let object = visit.asker()?.object_for_list(&bucket, &key, version).await?;
+    let asker = marks::check(&visit, &bucket, &key, "s3:PutObjectAcl", &object, marks::of_list).await?;
     let id = version.map(|version| version.to_string()).unwrap_or_default();
     let mut query = vec![("acl", "")];
     if version.is_some() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use myfsio_actors::storage::{Bucket, ChangeBeside, ChangeObject, Object, ObjectChange, StorageError};
 
 use super::missing;
-use crate::s3::context::Call;
+use crate::s3::context::{Call, Expected};
 use crate::s3::error::S3Error;
 
 /// How often an object may be overtaken by another one under its key.
@@ -16,7 +16,8 @@ const TRIES_MAX: usize = 4;
 
 /// Changes the object of the request. `permitted` is the one that the permission was asked for, if it was there; `ask` asks for it
 /// again, for another one; `change` tells what is to change of an object, none where it is as it should be. Errs: what is missing;
-/// what those two err; OperationAborted when the object is another one again and again.
+/// what those two err; OperationAborted when the object is another one again and again; PreconditionFailed when it is not what the
+/// request expects.
 pub async fn change(
     call: &Call,
     bucket: &Arc<Bucket>,
@@ -51,7 +52,11 @@ pub async fn change_of(
         let Some(change) = change(&object)? else { return Ok(object) };
         let of = Some(object.stamp);
         let message = ChangeObject { bucket: Arc::clone(bucket), key: key.clone(), version, of, change, replica };
-        match call.storage().change_object(message).await {
+        let expected = match &call.expected {
+            Some(Expected::Object(expected)) => Some(Arc::clone(expected)),
+            Some(Expected::Bucket(_)) | None => None,
+        };
+        match call.storage().change_object_expecting(message, expected).await {
             Err(StorageError::Overtaken { .. }) => {}
             changed => return changed.map_err(|error| missing(call, bucket, error)),
         }

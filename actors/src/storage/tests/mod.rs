@@ -5,6 +5,7 @@ mod crash;
 mod edits;
 mod envelopes;
 mod events;
+mod expecting;
 mod explain;
 mod fixtures;
 mod fsck;

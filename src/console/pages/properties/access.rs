@@ -216,10 +216,9 @@ fn permission_word(words: &Access, permission: Permission) -> &'static str {
 
 /// Sets the four switches, or removes them.
 pub(super) async fn block(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketPublicAccessBlock", "public_access_block").await?;
-    let asker = visit.asker()?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketPublicAccessBlock", "public_access_block").await?;
     if visit.form.text("do") == "remove" {
-        remove(asker, &bucket.name, "publicAccessBlock").await?;
+        remove(&asker, &bucket.name, "publicAccessBlock").await?;
         return saved(&visit, &bucket, PAGE);
     }
     let mut document = XmlWriter::new("PublicAccessBlockConfiguration");
@@ -232,10 +231,9 @@ pub(super) async fn block(visit: Visit) -> Outcome {
 
 /// Sets who owns new objects, or leaves it to what S3 did before there was such a setting.
 pub(super) async fn ownership(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketOwnershipControls", "ownership").await?;
-    let asker = visit.asker()?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketOwnershipControls", "ownership").await?;
     let Some(setting) = visit.form.filled("ownership") else {
-        remove(asker, &bucket.name, "ownershipControls").await?;
+        remove(&asker, &bucket.name, "ownershipControls").await?;
         return saved(&visit, &bucket, PAGE);
     };
     let mut document = XmlWriter::new("OwnershipControls");
@@ -246,7 +244,7 @@ pub(super) async fn ownership(visit: Visit) -> Outcome {
 
 /// Adds a grant.
 pub(super) async fn grant(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketAcl", "acl").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketAcl", "acl").await?;
     let mut document = list_before(&bucket);
     for grant in grants(&bucket) {
         write_grant(&mut document, &grant);
@@ -260,19 +258,19 @@ pub(super) async fn grant(visit: Visit) -> Outcome {
         None => return Err(Failure::input(visit.t.access.who_wrong)),
     };
     document.close().text("Permission", visit.form.text("permission"));
-    visit.asker()?.put_document(&bucket.name, "acl", &document.finish()).await?;
+    asker.put_document(&bucket.name, "acl", &document.finish()).await?;
     saved(&visit, &bucket, PAGE)
 }
 
 /// Takes a grant away.
 pub(super) async fn revoke(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketAcl", "acl").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketAcl", "acl").await?;
     let at = visit.form.number("at")?;
     let mut document = list_before(&bucket);
     for (_, grant) in (0..).zip(grants(&bucket)).filter(|(place, _): &(u64, _)| Some(*place) != at) {
         write_grant(&mut document, &grant);
     }
-    visit.asker()?.put_document(&bucket.name, "acl", &document.finish()).await?;
+    asker.put_document(&bucket.name, "acl", &document.finish()).await?;
     saved(&visit, &bucket, PAGE)
 }
 

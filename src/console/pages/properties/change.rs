@@ -12,18 +12,17 @@ use crate::console::visit::Visit;
 use crate::within::{Asker, Wish, XmlWriter, body, write_logging, write_website};
 
 pub(super) async fn versioning(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketVersioning", "versioning").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketVersioning", "versioning").await?;
     let status = if visit.form.text("status") == "Enabled" { "Enabled" } else { "Suspended" };
-    visit.asker()?.put_document(&bucket.name, "versioning", &written::versioning(status)).await?;
+    asker.put_document(&bucket.name, "versioning", &written::versioning(status)).await?;
     saved(&visit, &bucket, "properties")
 }
 
 pub(super) async fn encryption(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutEncryptionConfiguration", "encryption").await?;
-    let asker = visit.asker()?;
+    let (bucket, asker) = begin(&visit, "s3:PutEncryptionConfiguration", "encryption").await?;
     let algorithm = visit.form.text("algorithm");
     if algorithm == "none" {
-        remove(asker, &bucket.name, "encryption").await?;
+        remove(&asker, &bucket.name, "encryption").await?;
         return saved(&visit, &bucket, "properties");
     }
     // What this form does not show stays as it is.
@@ -33,44 +32,44 @@ pub(super) async fn encryption(visit: Visit) -> Outcome {
 }
 
 pub(super) async fn quota(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketQuota", "quota").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketQuota", "quota").await?;
     // Limits of prefixes, which this form does not show, stay.
     let prefixes = bucket.config.quota.as_ref().map(|quota| &quota.prefixes[..]).unwrap_or_default();
     let limits = match visit.form.text("do") {
         "remove" => QuotaLimits::default(),
         _ => written::limits(&visit.form, &visit.t.properties)?,
     };
-    put_quota(visit.asker()?, &bucket.name, limits, prefixes).await?;
+    put_quota(&asker, &bucket.name, limits, prefixes).await?;
     saved(&visit, &bucket, "properties")
 }
 
 pub(super) async fn object_lock(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketObjectLockConfiguration", "object_lock").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketObjectLockConfiguration", "object_lock").await?;
     let document = written::object_lock(&visit.form, &visit.t.properties)?;
-    visit.asker()?.put_document(&bucket.name, "object-lock", &document).await?;
+    asker.put_document(&bucket.name, "object-lock", &document).await?;
     saved(&visit, &bucket, "properties")
 }
 
 pub(super) async fn tags(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketTagging", "tags").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketTagging", "tags").await?;
     let tags = written::tags(&visit.form, &visit.t.properties)?;
     if tags.is_empty() {
-        remove(visit.asker()?, &bucket.name, "tagging").await?;
+        remove(&asker, &bucket.name, "tagging").await?;
         return saved(&visit, &bucket, "properties");
     }
     let mut document = XmlWriter::new("Tagging");
     document.open("TagSet");
     written::write_tags(&mut document, &tags);
-    visit.asker()?.put_document(&bucket.name, "tagging", &document.finish()).await?;
+    asker.put_document(&bucket.name, "tagging", &document.finish()).await?;
     saved(&visit, &bucket, "properties")
 }
 
 pub(super) async fn website(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketWebsite", "website").await?;
-    let (asker, form) = (visit.asker()?, &visit.form);
+    let (bucket, asker) = begin(&visit, "s3:PutBucketWebsite", "website").await?;
+    let form = &visit.form;
     let (index, host) = (form.filled("index"), form.filled("host"));
     if index.is_none() && host.is_none() {
-        remove(asker, &bucket.name, "website").await?;
+        remove(&asker, &bucket.name, "website").await?;
         return saved(&visit, &bucket, "properties");
     }
     // Redirect rules, which this form does not show, stay; what does not go together is refused, not dropped.
@@ -90,7 +89,7 @@ pub(super) async fn website(visit: Visit) -> Outcome {
 
 /// Sets where access logs go. What the form does not show, grants and how keys are made, stays as it is.
 pub(super) async fn logging(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketLogging", "logging").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketLogging", "logging").await?;
     let form = &visit.form;
     let logging = match (form.is_on("enabled"), form.filled("target")) {
         (false, _) => None,
@@ -109,7 +108,7 @@ pub(super) async fn logging(visit: Visit) -> Outcome {
             })
         }
     };
-    visit.asker()?.put_document(&bucket.name, "logging", &write_logging(logging.as_ref())).await?;
+    asker.put_document(&bucket.name, "logging", &write_logging(logging.as_ref())).await?;
     saved(&visit, &bucket, "properties")
 }
 

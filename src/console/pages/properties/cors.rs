@@ -99,7 +99,7 @@ fn row((at, rule): (usize, &CorsRule)) -> RuleRow {
 
 /// Adds a rule, behind those that are there.
 pub(super) async fn add(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketCORS", "cors").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketCORS", "cors").await?;
     let form = &visit.form;
     let lines = |name| -> Vec<String> {
         form.text(name).split([',', '\n']).map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
@@ -118,19 +118,18 @@ pub(super) async fn add(visit: Visit) -> Outcome {
     }
     let known = bucket.config.cors.as_ref().map(|cors| cors.rules.as_slice()).unwrap_or_default();
     let document = document(known.iter().chain([&rule]));
-    visit.asker()?.put_document(&bucket.name, "cors", &document).await?;
+    asker.put_document(&bucket.name, "cors", &document).await?;
     saved(&visit, &bucket, PAGE)
 }
 
 /// Removes a rule; with the last one, the configuration.
 pub(super) async fn remove_rule(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketCORS", "cors").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketCORS", "cors").await?;
     let at = visit.form.number("at")?.and_then(|at| usize::try_from(at).ok());
     let known = bucket.config.cors.as_ref().map(|cors| cors.rules.as_slice()).unwrap_or_default();
     let left: Vec<_> = known.iter().enumerate().filter(|(place, _)| Some(*place) != at).map(|(_, rule)| rule).collect();
-    let asker = visit.asker()?;
     match left.is_empty() {
-        true => remove(asker, &bucket.name, "cors").await?,
+        true => remove(&asker, &bucket.name, "cors").await?,
         false => asker.put_document(&bucket.name, "cors", &document(left)).await?,
     }
     saved(&visit, &bucket, PAGE)

@@ -149,13 +149,12 @@ pub(super) async fn show(visit: Visit) -> Outcome {
 
 pub(super) async fn put(visit: Visit) -> Outcome {
     let kind = kind(visit.form.text("name"))?;
-    let bucket = begin(&visit, kind.write, kind.part).await?;
-    let asker = visit.asker()?;
+    let (bucket, asker) = begin(&visit, kind.write, kind.part).await?;
     let document = visit.form.text("document");
     match (document.is_empty() || visit.form.text("do") == "remove", kind.empty) {
         (false, _) => asker.put_document(&bucket.name, kind.name, document).await?,
         (true, Some(empty)) => asker.put_document(&bucket.name, kind.name, empty).await?,
-        (true, None) => change::remove(asker, &bucket.name, kind.name).await?,
+        (true, None) => change::remove(&asker, &bucket.name, kind.name).await?,
     }
     saved(&visit, &bucket, "properties")
 }

@@ -11,7 +11,7 @@ use crate::console::links;
 use crate::console::route::Outcome;
 use crate::console::units::legible;
 use crate::console::visit::{Visit, render};
-use crate::within::XmlWriter;
+use crate::within::{Asker, XmlWriter};
 
 /// The page of this screen.
 const PAGE: &str = "notifications";
@@ -90,7 +90,7 @@ pub(super) async fn show(visit: Visit) -> Outcome {
 
 /// Adds a target.
 pub(super) async fn add(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketNotification", "notification").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketNotification", "notification").await?;
     let form = &visit.form;
     let (arn, events) = (form.text("arn"), form.all("event").collect::<Vec<_>>());
     if arn.is_empty() || events.is_empty() {
@@ -104,23 +104,24 @@ pub(super) async fn add(visit: Visit) -> Outcome {
         write_known(&mut document, target);
     }
     write(&mut document, kind, form.filled("id"), arn, events.into_iter(), filters);
-    put(&visit, &bucket, document, &known, form.is_on("untested")).await
+    put(&visit, &asker, &bucket, document, &known, form.is_on("untested")).await
 }
 
 /// Removes a target. Those that stay are not tested again: one of them may be away.
 pub(super) async fn remove(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutBucketNotification", "notification").await?;
+    let (bucket, asker) = begin(&visit, "s3:PutBucketNotification", "notification").await?;
     let known = bucket.config.notification.clone().unwrap_or_default();
     let id = visit.form.raw("id").unwrap_or_default();
     let mut document = XmlWriter::new("NotificationConfiguration");
     for target in known.targets.iter().filter(|target| target.id != id) {
         write_known(&mut document, target);
     }
-    put(&visit, &bucket, document, &known, true).await
+    put(&visit, &asker, &bucket, document, &known, true).await
 }
 
 async fn put(
     visit: &Visit,
+    asker: &Asker,
     bucket: &Bucket,
     mut document: XmlWriter,
     known: &Notification,
@@ -130,7 +131,7 @@ async fn put(
         document.open("EventBridgeConfiguration").close();
     }
     let headers: &[_] = if is_untested { &[("x-amz-skip-destination-validation", "true")] } else { &[] };
-    visit.asker()?.put_document_with(&bucket.name, "notification", &document.finish(), headers).await?;
+    asker.put_document_with(&bucket.name, "notification", &document.finish(), headers).await?;
     saved(visit, bucket, PAGE)
 }
 

@@ -265,14 +265,13 @@ fn run_row(run: &Value) -> RunRow {
 }
 
 pub(super) async fn add(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutLifecycleConfiguration", "lifecycle").await?;
-    let asker = visit.asker()?;
+    let (bucket, asker) = begin(&visit, "s3:PutLifecycleConfiguration", "lifecycle").await?;
     let draft = Draft::read(&visit.form)?;
     if draft.does_nothing() {
         return Err(Failure::input(visit.t.properties.rule_empty));
     }
     let alone = draft.xml();
-    let document = match current(asker, &bucket.name, "lifecycle").await? {
+    let document = match current(&asker, &bucket.name, "lifecycle").await? {
         None => alone,
         Some(now) => {
             let rule = rules_of(&alone).into_iter().next().unwrap_or_default();
@@ -285,16 +284,15 @@ pub(super) async fn add(visit: Visit) -> Outcome {
 }
 
 pub(super) async fn remove(visit: Visit) -> Outcome {
-    let bucket = begin(&visit, "s3:PutLifecycleConfiguration", "lifecycle").await?;
-    let asker = visit.asker()?;
+    let (bucket, asker) = begin(&visit, "s3:PutLifecycleConfiguration", "lifecycle").await?;
     let id = visit.form.raw("id").unwrap_or_default();
     let rules = bucket.config.lifecycle.as_ref().map(|lifecycle| &lifecycle.rules[..]).unwrap_or_default();
     let Some(place) = rules.iter().position(|rule| rule.id == id) else { return Err(Failure::Changed) };
-    let now = current(asker, &bucket.name, "lifecycle").await?.ok_or(Failure::Changed)?;
+    let now = current(&asker, &bucket.name, "lifecycle").await?.ok_or(Failure::Changed)?;
     let kept: Vec<_> =
         rules_of(&now).into_iter().enumerate().filter(|(at, _)| *at != place).map(|(_, rule)| rule).collect();
     if kept.is_empty() {
-        change::remove(asker, &bucket.name, "lifecycle").await?;
+        change::remove(&asker, &bucket.name, "lifecycle").await?;
     } else {
         let document = format!("<LifecycleConfiguration>{}{END}", kept.concat());
         asker.put_document(&bucket.name, "lifecycle", &document).await?;

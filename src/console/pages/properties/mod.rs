@@ -1,7 +1,7 @@
 //! What is set of a bucket: properties, lifecycle rules, and documents that are edited as they are.
 //!
 //! Every form carries a mark of the setting as it was when the page was loaded: who saves over a change of somebody else is told
-//! so, and nothing is saved.
+//! so, and nothing is saved. So is whoever comes second where two save at the same instant.
 
 pub(super) mod access;
 pub(super) mod change;
@@ -26,6 +26,7 @@ use crate::console::links;
 use crate::console::notice::Notice;
 use crate::console::route::{ADMINS, Outcome, Row, SIGNED_IN};
 use crate::console::visit::Visit;
+use crate::within::{Asker, Expected};
 
 /// The routes.
 pub const ROWS: &[Row] = &[
@@ -76,12 +77,17 @@ pub(super) fn mark(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(text))
 }
 
-/// The bucket, for a form that changes `part` of it, which takes the permission `action`. Errs: the permission is not there; the
-/// setting is not what the form was loaded with.
-async fn begin(visit: &Visit, action: &str, part: &str) -> Result<Arc<Bucket>, Failure> {
-    let bucket = visit.bucket().await?;
-    visit.asker()?.ask(action, &bucket).await?;
-    if visit.form.text("revision") == revision(&bucket, part) { Ok(bucket) } else { Err(Failure::Changed) }
+/// The bucket, for a form that changes `part` of it, which takes the permission `action`; and who asks for that, of the bucket as it is
+/// now: should somebody else be faster, then that request is refused. Errs: the permission is not there; the setting is not what the form
+/// was loaded with.
+async fn begin(visit: &Visit, action: &str, part: &str) -> Result<(Arc<Bucket>, Asker), Failure> {
+    let (bucket, asker) = (visit.bucket().await?, visit.asker()?);
+    asker.ask(action, &bucket).await?;
+    if visit.form.text("revision") != revision(&bucket, part) {
+        return Err(Failure::Changed);
+    }
+    let asker = asker.expecting(Expected::Bucket(Arc::clone(&bucket)));
+    Ok((bucket, asker))
 }
 
 /// Tells that a setting was saved, on the page that shows it.
