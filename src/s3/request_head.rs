@@ -34,7 +34,7 @@ pub struct RequestHead<'a> {
 impl<'a> RequestHead<'a> {
     /// The first value of a header as text, trimmed; `None` when absent or not visible ASCII.
     pub fn header(&self, name: &str) -> Option<&'a str> {
-        first_value(self.headers, name).and_then(|value| value.to_str().ok()).map(str::trim_ascii)
+        first_value(self.headers, name).and_then(visible).map(str::trim_ascii)
     }
 
     /// The `Host` header; empty when absent.
@@ -64,6 +64,12 @@ impl<'a> RequestHead<'a> {
 /// than to look through the few that a request has.
 pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a HeaderValue> + use<'a> {
     headers.iter().filter(move |(header, _)| header.as_str() == name).map(|(_, value)| value)
+}
+
+/// A value as text; `None` when not all of it is ASCII. Other controls than tabs cannot be in one, so this is `HeaderValue::to_str`,
+/// which looks at one byte at a time.
+pub fn visible(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii())
 }
 
 /// The first of them.
@@ -151,6 +157,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn values_are_texts_as_the_crate_has_them(bytes in proptest::collection::vec(any::<u8>(), 0..8)) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                prop_assert_eq!(visible(&value), value.to_str().ok());
+            }
+        }
+    }
 
     #[test]
     fn headers_are_found_as_the_map_finds_them() {

@@ -16,7 +16,7 @@ use super::settings::{AuthSettings, client_address, exposed};
 use super::signing::seconds_of;
 use super::{header_pair, presigned, sigv2, sigv4, verify};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::{RequestHead, values};
+use crate::s3::request_head::{RequestHead, values, visible};
 
 /// How a request proved who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +144,7 @@ fn authorization<'a>(head: &RequestHead<'a>) -> Result<Option<&'a str>, S3Error>
         return Err(two_mechanisms(None));
     }
     let unsupported = || S3Error::invalid_argument("Authorization", "", "Unsupported Authorization Type");
-    let text = first.to_str().map_err(|_| unsupported())?.trim();
+    let text = visible(first).ok_or_else(unsupported)?.trim_ascii();
     Ok((!text.is_empty()).then_some(text))
 }
 

@@ -147,6 +147,11 @@ fn push_folded_header(out: &mut Vec<u8>, headers: &HeaderMap, name: &str) {
         if i > 0 {
             out.push(b',');
         }
+        // Most have no white space, and no other than these can be in one.
+        if memchr::memchr2(b' ', b'\t', value.as_bytes()).is_none() {
+            out.extend_from_slice(value.as_bytes());
+            continue;
+        }
         let words = value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         for (j, word) in words.enumerate() {
             if j > 0 {
