@@ -47,6 +47,6 @@ impl Asker {
         head.headers = whence.headers();
         head.peer_addr = whence.peer;
         let principal = resume(node, &head, access_key).await?.principal;
-        Ok(Self { node: Arc::clone(node), principal, headers: head.headers, peer: whence.peer })
+        Ok(Self { node: Arc::clone(node), principal, headers: head.headers, peer: whence.peer, expected: None })
     }
 }

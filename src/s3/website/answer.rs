@@ -269,6 +269,7 @@ impl<'a> Visit<'a> {
             body: RequestBody::new(stream::empty(), None, limits, BodyChecks::default()),
             on_behalf: Default::default(),
             peeked: None,
+            expected: None,
             refusals: Default::default(),
         }
     }
