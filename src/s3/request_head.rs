@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// The head of one request.
 #[derive(Debug, Clone, Copy)]
@@ -61,9 +61,11 @@ impl<'a> RequestHead<'a> {
 }
 
 /// The values of a header, by its name in lower case, in their order. A map would make a name of the text first, which costs more
-/// than to look through the few that a request has.
+/// than to look through the few that a request has. Those of one name stand side by side.
 pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a HeaderValue> + use<'a> {
-    headers.iter().filter(move |(header, _)| header.as_str() == name).map(|(_, value)| value)
+    let is_it = move |header: &HeaderName| header.as_str() == name;
+    let from_first = headers.iter().skip_while(move |(header, _)| !is_it(header));
+    from_first.take_while(move |(header, _)| is_it(header)).map(|(_, value)| value)
 }
 
 /// A value as text; `None` when not all of it is ASCII. Other controls than tabs cannot be in one, so this is `HeaderValue::to_str`,
@@ -130,30 +132,25 @@ fn text(part: &str) -> Cow<'_, str> {
 
 /// Decodes one name or value of a query: `+` is a space, `%XX` a byte, a broken escape stays as it is.
 pub fn decode_query_part(part: &str) -> Cow<'_, [u8]> {
-    if memchr::memchr2(b'+', b'%', part.as_bytes()).is_none() {
-        return Cow::Borrowed(part.as_bytes());
-    }
+    let escape = |bytes: &[u8]| memchr::memchr2(b'+', b'%', bytes);
+    let Some(first) = escape(part.as_bytes()) else { return Cow::Borrowed(part.as_bytes()) };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
     let mut out = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let (decoded, behind) = match (byte, behind) {
-            (b'+', _) => (b' ', behind),
-            (b'%', [high, low, further @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, further),
-                _ => (byte, behind),
-            },
-            _ => (byte, behind),
-        };
-        out.push(decoded);
-        rest = behind;
+    let (mut rest, mut next) = (part.as_bytes(), Some(first));
+    while let Some((plain, [byte, behind @ ..])) = next.and_then(|at| rest.split_at_checked(at)) {
+        out.extend_from_slice(plain);
+        let escaped = behind.first_chunk().filter(|_| *byte == b'%');
+        let escaped = escaped.and_then(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+        out.push(escaped.unwrap_or(if *byte == b'+' { b' ' } else { *byte }));
+        rest = behind.get(if escaped.is_some() { 2 } else { 0 }..).unwrap_or_default();
+        next = escape(rest);
     }
+    out.extend_from_slice(rest);
     Cow::Owned(out)
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderName;
     use proptest::prelude::*;
 
     use super::*;

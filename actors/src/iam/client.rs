@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ArbiterHandle};
+use arc_swap::Guard;
 use parking_lot::Mutex;
 
 use super::actor::Iam;
@@ -23,7 +24,7 @@ use super::uses::{KeyUses, LastUse};
 use crate::audit::{AuditLog, ChangeOrigin};
 use crate::call::{CallError, Door};
 use crate::clock::SharedClock;
-use crate::json_store::{FileProblem, FileStamp, JsonStore, Snapshot, StoreError};
+use crate::json_store::{FileProblem, FileStamp, JsonStore, Published, Snapshot, StoreError};
 use crate::names::{AccessKeyId, CanonicalId, Stamp};
 use crate::policy_engine::RequestContext;
 use crate::seal::{Sealer, SecretKey};
@@ -156,10 +157,18 @@ impl IamClient {
 
     /// The same, as far as the file was edited before `arrived`.
     pub async fn refresh_since(&self, arrived: Instant) -> Result<(), IamError> {
-        if self.shared.directory.load().is_current_for_request(&self.shared.path, arrived) {
-            return Ok(());
+        self.fresh_since(arrived).await.map(drop)
+    }
+
+    /// The directory with the hand edits from before `arrived`, for one look.
+    async fn fresh_since(&self, arrived: Instant) -> Result<Guard<Arc<Published<Directory>>>, IamError> {
+        let published = self.shared.directory.load();
+        if published.is_current_for_request(&self.shared.path, arrived) {
+            return Ok(published);
         }
-        Ok(self.door.call(Reload).await?)
+        drop(published);
+        self.door.call(Reload).await?;
+        Ok(self.shared.directory.load())
     }
 
     /// The secret and user of an access key; `token` comes with temporary ones. `exposed`, asked only where it matters: whether the
@@ -182,11 +191,10 @@ impl IamClient {
         token: Option<&str>,
         exposed: impl FnOnce() -> bool,
     ) -> Result<Credential, IamError> {
-        self.refresh_since(arrived).await?;
+        let published = self.fresh_since(arrived).await?;
         if let Some(token) = token {
             return Ok(self.session(id, token)?.credential.clone());
         }
-        let published = self.shared.directory.load();
         let entry = published.state.key(id).ok_or_else(|| IamError::NoSuchAccessKey(id.clone()))?;
         self.check(id, entry, exposed)?;
         Ok(Credential { secret: entry.secret.clone(), principal: Arc::clone(&entry.principal) })
@@ -294,7 +302,7 @@ impl IamClient {
         if !entry.is_enabled {
             return Err(IamError::Disabled(id.clone()));
         }
-        if entry.expires_at.is_over(self.shared.clock.now()) {
+        if entry.expires_at.has_end() && entry.expires_at.is_over(self.shared.clock.now()) {
             return Err(IamError::Expired(id.clone()));
         }
         Ok(())

@@ -183,6 +183,11 @@ impl Expiry {
         }
     }
 
+    /// Whether it comes at all.
+    pub fn has_end(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whether it has come.
     pub fn is_over(self, now: Stamp) -> bool {
         self.0.is_some_and(|end| end <= now)

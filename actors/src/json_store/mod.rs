@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use serde_json::Value;
 use self::file::{ATTEMPTS_MAX, Replaced, Seen, problem, read, replace, rest};
 pub use self::file::{FILE_BYTES_MAX, FileStamp, write_new_secret};
 use self::former::Formers;
-use self::watch::Watch;
+use self::watch::{Watch, nanos};
 use crate::names::Stamp;
 
 mod file;
@@ -34,7 +34,7 @@ mod tests;
 mod watch;
 
 /// How long the folder that the file was found in serves further looks, before the whole path is followed again.
-const FOLDER_NANOS: u64 = 1_000_000;
+const FOLDER_LASTS: Duration = Duration::from_millis(10);
 
 /// Why a file's content is not in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,12 +211,13 @@ impl<T> Published<T> {
     /// The same for requests, of which many come at once, and each of whose clients may have edited the file a moment ago. Where
     /// the kernel tells that nothing happened in the folder, that is all that is looked at; else the file is, in the folder that
     /// it was in, which is the cheaper half of following a path. Folders and links on the way, and what the kernel does not tell
-    /// (other hosts of a network's file system, memory maps), are looked at once a millisecond. What was looked at after the
+    /// (other hosts of a network's file system, memory maps), are looked at once in [`FOLDER_LASTS`]. What was looked at after the
     /// request had `arrived` need not be looked at again.
     pub fn is_current_for_request(&self, path: &Path, arrived: Instant) -> bool {
-        let now = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
+        // By the clock that was read already. What is followed now is found as it was when the request arrived, or later.
+        let now = nanos(self.since, arrived).max(1);
         let followed = self.followed.load(Ordering::Relaxed);
-        let is_followed = followed != 0 && now.saturating_sub(followed) < FOLDER_NANOS;
+        let is_followed = followed != 0 && u128::from(now.saturating_sub(followed)) < FOLDER_LASTS.as_nanos();
         let turn = self.watch.as_ref().and_then(|watch| watch.turn(arrived));
         if let Some(folder) = self.folder.as_ref().filter(|_| is_followed) {
             let is_silent = turn.is_some_and(|turn| turn == self.turn.load(Ordering::Relaxed));

@@ -134,7 +134,8 @@ impl Watch {
     }
 }
 
-fn nanos(since: Instant, at: Instant) -> u64 {
+/// From one moment to another in nanoseconds; 0 when that is not behind it.
+pub(super) fn nanos(since: Instant, at: Instant) -> u64 {
     u64::try_from(at.saturating_duration_since(since).as_nanos()).unwrap_or(u64::MAX)
 }
 

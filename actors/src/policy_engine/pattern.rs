@@ -162,7 +162,10 @@ impl Pattern {
     fn fits(&self, text: &str, case: Case, lookup: &Lookup<'_>) -> bool {
         // As most patterns of resources are.
         if let ([Piece::Text(head), Piece::Run(None)], Case::Counts) = (&*self.pieces, case) {
-            return effort::spend() && text.starts_with(&**head);
+            // Resources differ late, so the last byte tells most apart.
+            let (text, head) = (text.as_bytes(), head.as_bytes());
+            let may_begin = head.last() == head.len().checked_sub(1).and_then(|last| text.get(last));
+            return effort::spend() && may_begin && text.starts_with(head);
         }
         if self.variables.is_empty() {
             return glob(&self.pieces, &[], text, case);

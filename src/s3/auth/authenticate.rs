@@ -11,12 +11,13 @@ use myfsio_actors::names::{AccessKeyId, Stamp};
 use super::chunked::ChunkSigner;
 use super::claim::{Claim, session_token};
 use super::credentials::{Credentials, SecretText};
+use super::header_signs::HeaderSigns;
 use super::payload::{DeclaredPayload, PayloadSigning};
 use super::settings::{AuthSettings, client_address, exposed};
 use super::signing::seconds_of;
 use super::{header_pair, presigned, sigv2, sigv4, verify};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::{RequestHead, values, visible};
+use crate::s3::request_head::{RequestHead, visible};
 
 /// How a request proved who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +102,7 @@ pub async fn authenticate<C: Credentials>(
 
 /// By what a request proves who sent it, before that is looked at.
 enum Claimed<'a> {
-    Version4(Box<Claim>, Mechanism),
+    Version4(Box<Claim<'a>>, Mechanism),
     Version2(Box<sigv2::Claim>, Mechanism),
     Pair(AccessKeyId, &'a str),
     Nothing,
@@ -109,10 +110,11 @@ enum Claimed<'a> {
 
 /// Parses the one mechanism that is used. Nothing of it waits, so that what it takes apart is no part of what waits.
 fn claimed<'a>(head: &RequestHead<'a>, settings: &AuthSettings, now_seconds: i64) -> Result<Claimed<'a>, S3Error> {
-    let authorization = authorization(head)?;
+    let signs = HeaderSigns::of(head.headers);
+    let authorization = authorization(&signs)?;
     let in_query = presigned::Parameters::of(head);
     let (is_presigned, is_version_2) = (in_query.is_version_4(), in_query.is_version_2);
-    let pair = header_pair::find(head)?;
+    let pair = if signs.has_pair { Some(header_pair::find(head)?) } else { None };
     let used = [authorization.is_some(), is_presigned, is_version_2, pair.is_some()];
     if used.iter().filter(|used| **used).count() > 1 {
         return Err(two_mechanisms(authorization));
@@ -122,7 +124,7 @@ fn claimed<'a>(head: &RequestHead<'a>, settings: &AuthSettings, now_seconds: i64
         return Ok(Claimed::Version2(Box::new(claim), Mechanism::SigV2Header));
     }
     if let Some(authorization) = authorization {
-        let claim = sigv4::parse(head, authorization, settings, now_seconds)?;
+        let claim = sigv4::parse(head, &signs, authorization, settings, now_seconds)?;
         return Ok(Claimed::Version4(Box::new(claim), Mechanism::SigV4Header));
     }
     if is_presigned {
@@ -137,10 +139,9 @@ fn claimed<'a>(head: &RequestHead<'a>, settings: &AuthSettings, now_seconds: i64
 }
 
 /// The `Authorization` header; an empty one counts as absent. Errs: InvalidArgument when given twice or not as text.
-fn authorization<'a>(head: &RequestHead<'a>) -> Result<Option<&'a str>, S3Error> {
-    let mut values = values(head.headers, "authorization");
-    let Some(first) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
+fn authorization<'a>(signs: &HeaderSigns<'a>) -> Result<Option<&'a str>, S3Error> {
+    let Some(first) = signs.authorization else { return Ok(None) };
+    if signs.is_authorized_twice {
         return Err(two_mechanisms(None));
     }
     let unsupported = || S3Error::invalid_argument("Authorization", "", "Unsupported Authorization Type");
@@ -171,7 +172,7 @@ async fn verified<C: Credentials>(
     head: &RequestHead<'_>,
     settings: &AuthSettings,
     credentials: &C,
-    claim: Box<Claim>,
+    claim: Box<Claim<'_>>,
     mechanism: Mechanism,
 ) -> Result<Authenticated<C::Principal>, S3Error> {
     let token = claim.session_token.as_ref().map(SecretText::expose);
@@ -183,7 +184,7 @@ async fn verified<C: Credentials>(
         DeclaredPayload::Sha256(digest) => PayloadSigning::Sha256(digest),
         DeclaredPayload::StreamingUnsignedTrailer => PayloadSigning::StreamingUnsignedTrailer,
         DeclaredPayload::StreamingSigned { trailer } => PayloadSigning::StreamingSigned {
-            signer: ChunkSigner::new(key, &claim.date, &claim.scope, claim.signature),
+            signer: ChunkSigner::new(key, &claim.date, &claim.scope, claim.signature.into_owned()),
             trailer,
         },
     };

@@ -131,12 +131,16 @@ pub fn canonical_query(query: &str, leave_out: Option<&str>) -> String {
 }
 
 fn push_canonical_query(out: &mut Vec<u8>, query: &str, leave_out: Option<&str>) {
-    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = pairs(query)
-        .map(|(name, value)| (canonical_query_part(name), canonical_query_part(value)))
-        .filter(|(name, _)| leave_out.is_none_or(|left_out| left_out != name))
-        .collect();
-    pairs.sort_unstable();
-    for (i, (name, value)) in pairs.iter().enumerate() {
+    if query.is_empty() {
+        return;
+    }
+    let received = pairs(query).map(|(name, value)| (canonical_query_part(name), value));
+    let kept = received.filter(|(name, _)| leave_out.is_none_or(|left_out| left_out != name));
+    // Room for those of a presigned URL.
+    let mut sorted: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(8);
+    sorted.extend(kept.map(|(name, value)| (name, canonical_query_part(value))));
+    sorted.sort_unstable();
+    for (i, (name, value)) in sorted.iter().enumerate() {
         if i > 0 {
             out.push(b'&');
         }

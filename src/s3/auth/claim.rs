@@ -18,7 +18,7 @@ pub const SKEW_SECONDS_MAX: i64 = 15 * 60;
 
 /// What a signed request claims.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub struct Claim<'a> {
     /// Whose key signed.
     pub access_key_id: AccessKeyId,
     /// Credential scope.
@@ -28,7 +28,7 @@ pub struct Claim {
     /// What the signature covers.
     pub signed: Signed,
     /// The signature, as sent.
-    pub signature: String,
+    pub signature: Cow<'a, str>,
     /// What it says about the body.
     pub payload: DeclaredPayload,
     /// The session token of temporary credentials.

@@ -7,13 +7,9 @@ use myfsio_actors::names::AccessKeyId;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::request_head::RequestHead;
 
-/// The pair, if the request carries it. Errs: AccessDenied when one of the two is missing or given twice;
+/// The pair of a request that carries one of the two. Errs: AccessDenied when the other is missing or one is given twice;
 /// InvalidAccessKeyId when no key can have this id.
-pub fn find<'a>(head: &RequestHead<'a>) -> Result<Option<(AccessKeyId, &'a str)>, S3Error> {
-    // Few requests have it, and looking at the names costs less than looking for two.
-    if !head.headers.keys().any(|name| matches!(name.as_str(), "x-access-key" | "x-secret-key")) {
-        return Ok(None);
-    }
+pub fn find<'a>(head: &RequestHead<'a>) -> Result<(AccessKeyId, &'a str), S3Error> {
     let count = |name: &str| head.headers.get_all(name).count();
     match (count("x-access-key"), count("x-secret-key")) {
         (1, 1) => {}
@@ -23,7 +19,7 @@ pub fn find<'a>(head: &RequestHead<'a>) -> Result<Option<(AccessKeyId, &'a str)>
         return Err(incomplete());
     };
     let unknown = |_| S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", id);
-    Ok(Some((AccessKeyId::parse(id).map_err(unknown)?, secret)))
+    Ok((AccessKeyId::parse(id).map_err(unknown)?, secret))
 }
 
 fn incomplete() -> S3Error {

@@ -29,7 +29,7 @@ impl Guess {
 }
 
 /// The edit that explains the mismatch, as a sentence; `None` when none of the likely ones does.
-pub fn find(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, settings: &AuthSettings) -> Option<String> {
+pub fn find(head: &RequestHead<'_>, claim: &Claim<'_>, key: &SigningKey, settings: &AuthSettings) -> Option<String> {
     let canonical_bytes = canonical_request(head, &claim.signed, &Reading::default()).len().max(1);
     let readings_max = (BYTES_MAX / canonical_bytes).min(READINGS_MAX);
     if readings_max == 0 {
@@ -48,7 +48,7 @@ pub fn find(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, settings: &
     method_hint(head, claim, key).or_else(|| header_hint(head, claim, key))
 }
 
-fn method_hint(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey) -> Option<String> {
+fn method_hint(head: &RequestHead<'_>, claim: &Claim<'_>, key: &SigningKey) -> Option<String> {
     let others = ["GET", "PUT", "HEAD", "DELETE", "POST"].into_iter().filter(|method| *method != head.method);
     others.into_iter().find_map(|method| {
         let reading = Reading { method: Some(method), ..Reading::default() };
@@ -61,7 +61,7 @@ fn method_hint(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey) -> Optio
     })
 }
 
-fn header_hint(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey) -> Option<String> {
+fn header_hint(head: &RequestHead<'_>, claim: &Claim<'_>, key: &SigningKey) -> Option<String> {
     let candidates = [
         ("accept-encoding", "identity"),
         ("accept-encoding", "gzip"),

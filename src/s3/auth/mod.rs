@@ -14,6 +14,7 @@ pub mod chunked;
 mod claim;
 pub mod credentials;
 mod header_pair;
+mod header_signs;
 mod hint;
 pub mod payload;
 pub mod post_auth;

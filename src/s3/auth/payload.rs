@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use actix_web::http::header::HeaderMap;
 
 use super::chunked::ChunkSigner;
+use super::signing::EMPTY_SHA256;
 use crate::s3::error::{ErrorCode, S3Error};
 use crate::s3::request_head::RequestHead;
 
@@ -15,9 +16,10 @@ pub const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// The payload line of a canonical request: what most clients write is not copied.
 pub fn payload_line(text: &str) -> Cow<'static, str> {
-    match text == UNSIGNED {
-        true => Cow::Borrowed(UNSIGNED),
-        false => Cow::Owned(text.to_owned()),
+    match text {
+        UNSIGNED => Cow::Borrowed(UNSIGNED),
+        EMPTY_SHA256 => Cow::Borrowed(EMPTY_SHA256),
+        _ => Cow::Owned(text.to_owned()),
     }
 }
 

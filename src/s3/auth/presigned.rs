@@ -106,12 +106,12 @@ impl<'a> Parameters<'a> {
 
 /// Parses and checks all that needs no secret. Errs: AuthorizationQueryParametersError, AccessDenied (expired, not yet
 /// valid, `X-Amz-Expires` out of range, unsigned headers), InvalidToken, and the errors of `x-amz-content-sha256`.
-pub fn parse(
+pub fn parse<'a>(
     head: &RequestHead<'_>,
-    parameters: Parameters<'_>,
+    parameters: Parameters<'a>,
     settings: &AuthSettings,
     now_seconds: i64,
-) -> Result<Claim, S3Error> {
+) -> Result<Claim<'a>, S3Error> {
     if parameters.is_twice {
         return Err(malformed("An authentication query parameter is given twice."));
     }
@@ -141,7 +141,6 @@ pub fn parse(
     check_signed_headers(head, &headers, declared.exempt.then_some(CONTENT_SHA256))?;
     let session_token = session_token(head, parameters.security_token.as_deref())?;
     let signed = Signed { headers, payload: declared.line, leave_out: Some("X-Amz-Signature") };
-    let signature = signature.into_owned();
     Ok(Claim { access_key_id, scope, date, signed, signature, payload: declared.payload, session_token })
 }
 

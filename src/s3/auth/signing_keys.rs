@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use foldhash::fast::RandomState;
 use myfsio_actors::names::AccessKeyId;
 
 use super::credentials::SecretText;
@@ -23,7 +24,7 @@ struct Derived {
 
 /// Keys by access key id. Clones share them.
 #[derive(Clone, Default)]
-pub struct SigningKeys(Arc<Mutex<HashMap<AccessKeyId, Derived>>>);
+pub struct SigningKeys(Arc<Mutex<HashMap<AccessKeyId, Derived, RandomState>>>);
 
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,12 +1,15 @@
 //! The `Authorization` header of Signature Version 4 (S3 API Reference, "Authenticating Requests: Using the
 //! Authorization Header").
 
+use std::borrow::Cow;
+
 use super::canonical::Signed;
 use super::claim::{
     Claim, Place, check_scope_date, check_signed_headers, check_skew, parse_credential, parse_signed_headers,
     session_token,
 };
-use super::payload::{CONTENT_SHA256, DeclaredPayload, payload_line};
+use super::header_signs::HeaderSigns;
+use super::payload::{DeclaredPayload, payload_line};
 use super::settings::AuthSettings;
 use super::signing::{ALGORITHM, AmzDate};
 use crate::s3::error::{ErrorCode, S3Error};
@@ -22,27 +25,29 @@ struct Components<'a> {
 /// Parses and checks all that needs no secret. Errs: InvalidRequest (another algorithm), InvalidArgument (another
 /// scheme), AuthorizationHeaderMalformed, AccessDenied (no date, unsigned headers), RequestTimeTooSkewed, InvalidToken,
 /// and the errors of `x-amz-content-sha256`.
-pub fn parse(
+pub fn parse<'a>(
     head: &RequestHead<'_>,
-    authorization: &str,
+    signs: &HeaderSigns<'_>,
+    authorization: &'a str,
     settings: &AuthSettings,
     now_seconds: i64,
-) -> Result<Claim, S3Error> {
+) -> Result<Claim<'a>, S3Error> {
     let components = parse_components(authorization)?;
     let (access_key_id, scope) = parse_credential(components.credential, Place::Header, settings)?;
-    let date = request_date(head)?;
+    let date = request_date(signs)?;
     check_scope_date(&scope, &date, Place::Header)?;
     check_skew(&date, now_seconds)?;
-    let Some(payload_text) = head.header(CONTENT_SHA256).or(head.body_sha256) else {
+    let Some(payload_text) = signs.content_sha256().or(head.body_sha256) else {
         let message = "Missing required header for this request: x-amz-content-sha256";
         return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
     };
     let payload = DeclaredPayload::parse(payload_text)?;
     let headers = parse_signed_headers(components.signed_headers);
     check_signed_headers(head, &headers, None)?;
-    let session_token = session_token(head, None)?;
+    let session_token = if signs.has_token { session_token(head, None)? } else { None };
     let signed = Signed { headers, payload: payload_line(payload_text), leave_out: None };
-    Ok(Claim { access_key_id, scope, date, signed, signature: components.signature.to_owned(), payload, session_token })
+    let signature = Cow::Borrowed(components.signature);
+    Ok(Claim { access_key_id, scope, date, signed, signature, payload, session_token })
 }
 
 fn parse_components(authorization: &str) -> Result<Components<'_>, S3Error> {
@@ -83,9 +88,8 @@ fn unsupported_algorithm() -> S3Error {
 }
 
 /// `x-amz-date`, or `Date` when that is absent; either may have either form.
-fn request_date(head: &RequestHead<'_>) -> Result<AmzDate, S3Error> {
-    let text = head.header("x-amz-date").or_else(|| head.header("date")).unwrap_or_default();
-    AmzDate::parse_header(text).ok_or_else(|| {
+fn request_date(signs: &HeaderSigns<'_>) -> Result<AmzDate, S3Error> {
+    AmzDate::parse_header(signs.date().unwrap_or_default()).ok_or_else(|| {
         let message = "AWS authentication requires a valid Date or x-amz-date header";
         S3Error::with_message(ErrorCode::AccessDenied, message)
     })

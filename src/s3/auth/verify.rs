@@ -15,7 +15,7 @@ use crate::s3::route::virtual_bucket;
 const SPELLED_BYTES_MAX: usize = 8 * 1024;
 
 /// Whether the claim's signature fits the request in one reading.
-pub fn matches(head: &RequestHead<'_>, claim: &Claim, key: &SigningKey, reading: &Reading<'_>) -> bool {
+pub fn matches(head: &RequestHead<'_>, claim: &Claim<'_>, key: &SigningKey, reading: &Reading<'_>) -> bool {
     let canonical = canonical_request(head, &claim.signed, reading);
     let expected = key.signature_of(&pieces_to_sign(&claim.date, &claim.scope, &HexDigest::sha256(&canonical)));
     same_secret(expected.as_str().as_bytes(), claim.signature.as_bytes())
@@ -36,7 +36,7 @@ fn accepted_hosts<'a>(head: &'a RequestHead<'_>, settings: &'a AuthSettings) -> 
 /// proxy explains the difference.
 pub fn verify(
     head: &RequestHead<'_>,
-    claim: &Claim,
+    claim: &Claim<'_>,
     secret: &str,
     settings: &AuthSettings,
 ) -> Result<SigningKey, S3Error> {
@@ -58,13 +58,13 @@ pub fn verify(
 }
 
 /// `SignatureDoesNotMatch` with the strings that the node signed (S3 API Reference, "Error responses").
-fn mismatch(head: &RequestHead<'_>, claim: &Claim) -> S3Error {
+fn mismatch(head: &RequestHead<'_>, claim: &Claim<'_>) -> S3Error {
     let canonical = canonical_request(head, &claim.signed, &Reading::default());
     let to_sign = string_to_sign(&claim.date, &claim.scope, &canonical);
     let error = S3Error::new(ErrorCode::SignatureDoesNotMatch)
         .field("AWSAccessKeyId", claim.access_key_id.as_str())
         .field("StringToSign", to_sign.as_str())
-        .field("SignatureProvided", claim.signature.as_str())
+        .field("SignatureProvided", &*claim.signature)
         .field("StringToSignBytes", spell(to_sign.as_bytes()))
         .field("CanonicalRequest", String::from_utf8_lossy(&canonical));
     if canonical.len() > SPELLED_BYTES_MAX {
