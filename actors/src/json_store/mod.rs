@@ -211,7 +211,7 @@ impl<T> Published<T> {
     /// The same for requests, of which many come at once, and each of whose clients may have edited the file a moment ago. Where
     /// the kernel tells that nothing happened in the folder, that is all that is looked at; else the file is, in the folder that
     /// it was in, which is the cheaper half of following a path. Folders and links on the way, and what the kernel does not tell
-    /// (other hosts of a network's file system, memory maps), are looked at once in [`FOLDER_LASTS`]. What was looked at after the
+    /// (other hosts of a network's file system, memory maps), are looked at once in `FOLDER_LASTS`. What was looked at after the
     /// request had `arrived` need not be looked at again.
     pub fn is_current_for_request(&self, path: &Path, arrived: Instant) -> bool {
         // By the clock that was read already. What is followed now is found as it was when the request arrived, or later.
