@@ -61,7 +61,7 @@ impl<'a> RequestHead<'a> {
 }
 
 /// The values of a header, by its name in lower case, in their order. A map would make a name of the text first, which costs more
-/// than to look through the few that a request has. Those of one name stand side by side.
+/// than to look through the few that a request has. Those of one name stand side by side in the map, which a test holds it to.
 pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a HeaderValue> + use<'a> {
     let is_it = move |header: &HeaderName| header.as_str() == name;
     let from_first = headers.iter().skip_while(move |(header, _)| !is_it(header));
@@ -120,7 +120,8 @@ pub fn split_at(text: &str, byte: u8) -> (&str, Option<&str>) {
     }
 }
 
-fn text(part: &str) -> Cow<'_, str> {
+/// A name or value of a query, decoded; what is no UTF-8 is replaced.
+pub fn text(part: &str) -> Cow<'_, str> {
     match decode_query_part(part) {
         // Nothing was escaped.
         Cow::Borrowed(_) => Cow::Borrowed(part),
@@ -167,7 +168,9 @@ mod tests {
     #[test]
     fn headers_are_found_as_the_map_finds_them() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("host", "a"), ("x-amz-date", "1"), ("x-amz-date", "2"), ("x-amz-dates", "3")] {
+        for (name, value) in
+            [("x-amz-date", "1"), ("host", "a"), ("x-amz-dates", "3"), ("x-amz-date", "2"), ("host", "b")]
+        {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         for name in ["host", "x-amz-date", "x-amz-dates", "x-amz", "date"] {

@@ -152,12 +152,7 @@ impl IamClient {
 
     /// Takes up a hand edit of the file, if there is one: one `stat` otherwise.
     pub async fn refresh(&self) -> Result<(), IamError> {
-        self.refresh_since(Instant::now()).await
-    }
-
-    /// The same, as far as the file was edited before `arrived`.
-    pub async fn refresh_since(&self, arrived: Instant) -> Result<(), IamError> {
-        self.fresh_since(arrived).await.map(drop)
+        self.fresh_since(Instant::now()).await.map(drop)
     }
 
     /// The directory with the hand edits from before `arrived`, for one look.
@@ -302,6 +297,7 @@ impl IamClient {
         if !entry.is_enabled {
             return Err(IamError::Disabled(id.clone()));
         }
+        // Few keys have an end, and reading the clock for the others is a cost of every request.
         if entry.expires_at.has_end() && entry.expires_at.is_over(self.shared.clock.now()) {
             return Err(IamError::Expired(id.clone()));
         }

@@ -50,8 +50,6 @@ impl Node {
     fn write(&self, text: &str) {
         fs::create_dir_all(self.path().parent().unwrap()).unwrap();
         fs::write(self.path(), text).unwrap();
-        // Requests look at the file once a millisecond.
-        std::thread::sleep(std::time::Duration::from_millis(2));
     }
 
     fn text(&self) -> String {

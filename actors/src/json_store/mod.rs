@@ -177,7 +177,7 @@ pub struct Published<T> {
     turn: AtomicU64,
     /// When this was published.
     since: Instant,
-    /// When the whole path was last followed for a reader, in nanoseconds since `since`; 0 for never.
+    /// When the request arrived for which the whole path was last followed, in nanoseconds since `since`; 0 for never.
     followed: AtomicU64,
 }
 

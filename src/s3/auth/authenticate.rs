@@ -128,7 +128,7 @@ fn claimed<'a>(head: &RequestHead<'a>, settings: &AuthSettings, now_seconds: i64
         return Ok(Claimed::Version4(Box::new(claim), Mechanism::SigV4Header));
     }
     if is_presigned {
-        let claim = presigned::parse(head, in_query, settings, now_seconds)?;
+        let claim = presigned::parse(head, &signs, in_query, settings, now_seconds)?;
         return Ok(Claimed::Version4(Box::new(claim), Mechanism::SigV4Query));
     }
     if is_version_2 {

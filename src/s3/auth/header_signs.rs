@@ -95,5 +95,9 @@ mod tests {
         let signs = HeaderSigns::of(&headers);
         assert_eq!((signs.date(), signs.has_pair), (Some("2"), true));
         assert_eq!(HeaderSigns::of(&HeaderMap::new()).date(), None);
+        for (value, date) in [(&b""[..], Some("")), (b"\xe9", Some("1"))] {
+            headers.insert(HeaderName::from_static("x-amz-date"), HeaderValue::from_bytes(value).unwrap());
+            assert_eq!(HeaderSigns::of(&headers).date(), date);
+        }
     }
 }

@@ -12,12 +12,13 @@ use super::claim::{
     Claim, Place, SECURITY_TOKEN, SKEW_SECONDS_MAX, check_scope_date, check_signed_headers, parse_credential,
     parse_signed_headers, session_token,
 };
+use super::header_signs::HeaderSigns;
 use super::payload::{CONTENT_SHA256, DeclaredPayload, UNSIGNED, payload_line};
 use super::query_signs::QuerySigns;
 use super::settings::AuthSettings;
 use super::signing::{ALGORITHM, AmzDate, iso8601};
 use crate::s3::error::{ErrorCode, S3Error};
-use crate::s3::request_head::{RequestHead, query_pairs};
+use crate::s3::request_head::{RequestHead, pairs, query_pairs, text};
 
 /// Longest life of a presigned URL, in seconds: a week.
 pub const EXPIRES_SECONDS_MAX: i64 = 604_800;
@@ -77,8 +78,8 @@ impl<'a> Parameters<'a> {
     /// Of the decoded names: whoever bears a URL could hide a signature in other spellings.
     pub fn of(head: &RequestHead<'a>) -> Self {
         let mut parameters = Self::default();
-        for (name, value) in head.query_pairs() {
-            let slot = match &*name {
+        for (name, value) in pairs(head.query) {
+            let slot = match &*text(name) {
                 "X-Amz-Algorithm" => &mut parameters.algorithm,
                 "X-Amz-Credential" => &mut parameters.credential,
                 "X-Amz-Date" => &mut parameters.date,
@@ -93,7 +94,7 @@ impl<'a> Parameters<'a> {
                 }
                 _ => continue,
             };
-            parameters.is_twice |= slot.replace(value).is_some();
+            parameters.is_twice |= slot.replace(text(value)).is_some();
         }
         parameters
     }
@@ -108,6 +109,7 @@ impl<'a> Parameters<'a> {
 /// valid, `X-Amz-Expires` out of range, unsigned headers), InvalidToken, and the errors of `x-amz-content-sha256`.
 pub fn parse<'a>(
     head: &RequestHead<'_>,
+    signs: &HeaderSigns<'_>,
     parameters: Parameters<'a>,
     settings: &AuthSettings,
     now_seconds: i64,
@@ -137,9 +139,13 @@ pub fn parse<'a>(
     check_scope_date(&scope, &date, Place::Query)?;
     check_life(&date, &expires, now_seconds)?;
     let headers = parse_signed_headers(&signed_headers);
-    let declared = declared_payload(head, &headers, parameters.content_sha256.as_deref())?;
+    let in_query = parameters.content_sha256.as_deref().or(head.body_sha256);
+    let declared = declared_payload(signs.content_sha256(), &headers, in_query)?;
     check_signed_headers(head, &headers, declared.exempt.then_some(CONTENT_SHA256))?;
-    let session_token = session_token(head, parameters.security_token.as_deref())?;
+    let session_token = match (&parameters.security_token, signs.has_token) {
+        (None, false) => None,
+        (in_query, _) => session_token(head, in_query.as_deref())?,
+    };
     let signed = Signed { headers, payload: declared.line, leave_out: Some("X-Amz-Signature") };
     Ok(Claim { access_key_id, scope, date, signed, signature, payload: declared.payload, session_token })
 }
@@ -188,15 +194,14 @@ struct Declared {
 /// The payload is unsigned unless the query or a signed header says otherwise, or the body was read already. An unsigned header does not enter the
 /// signature; what it says about framing is heeded all the same, else the frames would be stored as data.
 fn declared_payload(
-    head: &RequestHead<'_>,
+    in_header: Option<&str>,
     signed: &[Cow<'static, str>],
     in_query: Option<&str>,
 ) -> Result<Declared, S3Error> {
-    let in_header = head.header(CONTENT_SHA256);
     if let Some(line) = in_header.filter(|_| signed.iter().any(|name| name == CONTENT_SHA256)) {
         return Ok(Declared { line: payload_line(line), payload: DeclaredPayload::parse(line)?, exempt: false });
     }
-    let line = in_query.or(head.body_sha256).unwrap_or(UNSIGNED);
+    let line = in_query.unwrap_or(UNSIGNED);
     let payload = DeclaredPayload::parse(line)?;
     let line = payload_line(line);
     match in_header.map(DeclaredPayload::parse).transpose()? {

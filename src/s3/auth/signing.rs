@@ -65,7 +65,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     HexDigest::sha256(bytes).as_str().to_owned()
 }
 
-/// Whether two secrets are the same bytes, in time that depends on their lengths only. Eight bytes at a time.
+/// Whether two secrets are the same bytes, in time that depends on their lengths only. Eight bytes at a time, where the crate takes one.
 pub fn same_secret(a: &[u8], b: &[u8]) -> bool {
     let (words, rest) = a.as_chunks::<8>();
     let (other_words, other_rest) = b.as_chunks::<8>();
@@ -206,6 +206,7 @@ impl AmzDate {
         if !shaped {
             return None;
         }
+        // All are digits, by the check above.
         let number = |at: usize, length: usize| {
             let digits = text.as_bytes().get(at..at + length)?;
             Some(digits.iter().fold(0, |number: u16, digit| number * 10 + u16::from(digit - b'0')))
@@ -269,9 +270,17 @@ mod tests {
     #[test]
     fn a_string_in_pieces_has_the_signature_of_the_whole() {
         let key = SigningKey::derive("secret", &Scope::new("20130524", "us-east-1", "s3"));
-        let long = "r".repeat(150);
-        let longer = "r".repeat(500);
-        for pieces in [&[][..], &["", "a", "b"], &[&long, "a", &long, "b"], &["a", &longer, "b"], &[&longer, &long]] {
+        let [long, whole, longer] = [150, 192, 500].map(|length| "r".repeat(length));
+        let pieces: [&[&str]; 7] = [
+            &[],
+            &["", "a", "b"],
+            &[&long, "a", &long, "b"],
+            &["a", &longer, "b"],
+            &[&longer, &long],
+            &[&whole, &whole, "a"],
+            &[&long, &long[..42], "", "a"],
+        ];
+        for pieces in pieces {
             assert_eq!(key.signature_of(pieces).as_str(), key.sign(pieces.concat().as_bytes()), "{pieces:?}");
         }
     }

@@ -3,11 +3,9 @@
 //! One key for each access key id, with the secret and scope that it was derived from, so that a secret that has changed is
 //! never signed with.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use foldhash::fast::RandomState;
 use myfsio_actors::names::AccessKeyId;
 
 use super::credentials::SecretText;
@@ -24,7 +22,7 @@ struct Derived {
 
 /// Keys by access key id. Clones share them.
 #[derive(Clone, Default)]
-pub struct SigningKeys(Arc<Mutex<HashMap<AccessKeyId, Derived, RandomState>>>);
+pub struct SigningKeys(Arc<Mutex<foldhash::HashMap<AccessKeyId, Derived>>>);
 
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
