@@ -214,6 +214,12 @@ pub fn expect_owner(node: &Node, headers: &HeaderMap, header: &str, bucket: &Buc
     Err(S3Error::new(ErrorCode::AccessDenied).because(cause).by_rule("expected_owner"))
 }
 
+/// Whether conditions of a write name ETags, rather than ask whether there is an object.
+pub fn compares_etags(headers: &HeaderMap) -> bool {
+    let by_etag = |name: &str| headers.get_all(name).any(|value| value.as_bytes().trim_ascii() != b"*");
+    by_etag("if-match") || by_etag("if-none-match")
+}
+
 /// Whether a write asks for what only a reader may learn: an ETag, size or time of the object that is there (S3 User Guide,
 /// "Conditional requests").
 fn compares(operation: Operation, headers: &HeaderMap) -> bool {
@@ -221,10 +227,8 @@ fn compares(operation: Operation, headers: &HeaderMap) -> bool {
         operation,
         Operation::PutObject | Operation::CopyObject | Operation::CompleteMultipartUpload | Operation::DeleteObject
     );
-    let by_etag = |name: &str| headers.get_all(name).any(|value| value.as_bytes().trim_ascii() != b"*");
     writes
-        && (by_etag("if-match")
-            || by_etag("if-none-match")
+        && (compares_etags(headers)
             || headers.contains_key("x-amz-if-match-size")
             || headers.contains_key("x-amz-if-match-last-modified-time"))
 }

@@ -58,11 +58,12 @@ def make_client(endpoint, access=ACCESS, secret=SECRET, **config):
     """A boto3 client without retries, path style unless told otherwise."""
     s3 = {"addressing_style": "path", **config.pop("s3", {})}
     verify = str(TLS_FILES / "ca.pem") if endpoint.startswith("https:") else None
+    region = config.pop("region_name", REGION)
     config = Config(
         retries={"total_max_attempts": 1}, s3=s3, signature_version=config.pop("signature_version", "s3v4"),
         connect_timeout=5, read_timeout=60, max_pool_connections=32, **config,
     )
-    return boto3.client("s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id=access,
+    return boto3.client("s3", endpoint_url=endpoint, region_name=region, aws_access_key_id=access,
                         aws_secret_access_key=secret, config=config, verify=verify)
 
 

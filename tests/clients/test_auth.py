@@ -69,10 +69,20 @@ def test_small_skew_is_fine(server, minutes):
 
 
 def test_wrong_region_and_service(server):
-    status, _, body = ask(server, region="eu-west-9")
+    status, headers, body = ask(server, region="eu-west-9")
     assert (status, code_of(body)) == (400, "AuthorizationHeaderMalformed") and b"<Region>us-east-1</Region>" in body
+    assert headers["x-amz-bucket-region"] == "us-east-1"
     status, _, body = ask(server, service="ec2")
     assert (status, code_of(body)) == (400, "AuthorizationHeaderMalformed")
+
+
+def test_clients_of_another_region_find_this_one(server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    for first in ("head_bucket", "head_object", "get_object", "list_objects_v2", "put_object"):
+        # A new client, which has learnt nothing yet.
+        client = server.client(region_name="eu-west-9")
+        key = {"Key": "k"} if first.endswith("_object") else {}
+        assert getattr(client, first)(Bucket=bucket, **key)["ResponseMetadata"]["HTTPStatusCode"] == 200, first
 
 
 @pytest.mark.parametrize("value", [

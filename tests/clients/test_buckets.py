@@ -54,7 +54,7 @@ def test_a_recreated_bucket_is_empty(s3):
         s3.delete_bucket(Bucket=b)
 
 
-@pytest.mark.parametrize("bad", ["ab", "a" * 64, "Upper", "under_score", "192.168.5.4", "xn--b", "a..b", "-a-b", "a-b-",
+@pytest.mark.parametrize("bad", ["ab", "a" * 64, "Upper", "under_score", "192.168.5.4", "xn--b", "a..b", "-a-b", "a-b-", "foo.-bar", "foo-.bar",
                                  "b-s3alias", ".ab", "ab.", "healthz", "presign", "kms", "bucket", "ui"])
 def test_bad_names(server, bad):
     status, _, body = signed(server, "PUT", "/" + bad)

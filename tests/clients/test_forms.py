@@ -189,6 +189,23 @@ def test_version_2_forms(server, s3, bucket):
     assert (status, code_of(body)) == (403, "SignatureDoesNotMatch")
 
 
+def test_conditions_of_forms(server, s3, bucket):
+    def send(key, **more):
+        more = {name.replace("_", "-"): value for name, value in more.items()}
+        made = s3.generate_presigned_post(bucket, key, Fields=more, Conditions=[{name: value} for name, value in more.items()])
+        status, _, body = post(server, bucket, encode(made["fields"].items()))
+        return status if status < 400 else (status, code_of(body))
+
+    etag = s3.put_object(Bucket=bucket, Key="there", Body=b"old")["ETag"]
+    failed = (412, "PreconditionFailed")
+    assert [send("there", if_none_match="*"), send("there", if_match='"nope"'), send("there", if_none_match=etag)] == [failed] * 3
+    assert send("there", x_amz_expected_bucket_owner="111111111111") == (403, "AccessDenied")
+    assert send("there", x_amz_write_offset_bytes="3") == (501, "NotImplemented")
+    assert s3.get_object(Bucket=bucket, Key="there")["Body"].read() == b"old"
+    assert (send("there", if_match=etag), send("new", if_none_match="*")) == (204, 204)
+    assert s3.get_object(Bucket=bucket, Key="there")["Body"].read() == b"form body"
+
+
 def test_boto3_presigns_forms(server, s3, bucket):
     made = s3.generate_presigned_post(bucket, "k ü", Fields={"acl": "private"}, Conditions=[{"acl": "private"}, ["content-length-range", 0, 9]])
     assert post(server, bucket, encode(made["fields"].items()))[0] == 204

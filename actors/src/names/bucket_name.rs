@@ -27,6 +27,15 @@ impl BucketName {
         }
     }
 
+    /// Refuses what no new bucket may be called, while one that is there keeps its name: parts between dots that begin or end with a
+    /// hyphen are no names of hosts, by which buckets are addressed (RFC 952).
+    pub fn check_new(&self) -> Result<(), InvalidBucketName> {
+        match self.0.contains("-.") || self.0.contains(".-") {
+            true => Err(InvalidBucketName { reason: "a bucket name has no dot beside a hyphen" }),
+            false => Ok(()),
+        }
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -93,6 +102,13 @@ mod tests {
     fn accepts_what_s3_accepts() {
         for name in ["abc", "a.b", "my-bucket.2024", "1-2", "192.168.5", "192.168.5.4a", &"a".repeat(63)] {
             assert!(BucketName::parse(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn new_names_are_names_of_hosts() {
+        for (name, is_good) in [("foo-.bar", false), ("foo.-bar", false), ("foo-bar.a--b", true)] {
+            assert_eq!(BucketName::parse(name).unwrap().check_new().is_ok(), is_good, "{name}");
         }
     }
 

@@ -281,6 +281,21 @@ static BY_NAME: LazyLock<foldhash::HashMap<String, &'static ActionRow>> =
 static BY_EXACT_NAME: LazyLock<foldhash::HashMap<&'static str, &'static ActionRow>> =
     LazyLock::new(|| ACTIONS.iter().map(|row| (row.name, row)).collect());
 
+/// Whether an action that AWS checks is done to objects rather than to buckets (Service Authorization Reference, "Actions,
+/// resources, and condition keys for Amazon S3").
+pub(super) fn is_of_objects(checks: &str) -> bool {
+    const FURTHER: [&str; 7] = [
+        "s3:AbortMultipartUpload",
+        "s3:BypassGovernanceRetention",
+        "s3:InitiateReplication",
+        "s3:ListMultipartUploadParts",
+        "s3:ObjectOwnerOverrideToBucketOwner",
+        "s3:ReplicateDelete",
+        "s3:ReplicateTags",
+    ];
+    FURTHER.contains(&checks) || (checks.contains("Object") && !checks.contains("Bucket"))
+}
+
 /// The row of an action, by its name with service, in any letter case.
 pub fn find_action(name: &str) -> Option<&'static ActionRow> {
     BY_EXACT_NAME.get(name).or_else(|| BY_NAME.get(&name.to_ascii_lowercase())).copied()

@@ -35,6 +35,10 @@ impl PolicyEngine {
                 format!("Conditions do not apply to combination of actions and resources in statement: `{key}`");
             return Err(malformed(InvalidPolicy::new(format!("Statement[{index}].Condition"), reason)));
         }
+        if let Some((index, action)) = document.idle_action(&format!("arn:aws:s3:::{}", message.bucket)) {
+            let reason = format!("Action does not apply to any resource(s) in statement: `{action}`");
+            return Err(malformed(InvalidPolicy::new(format!("Statement[{index}].Action"), reason)));
+        }
         let ids = self.ids_of_principals(&document).map_err(malformed)?;
         if message.refuse_public && document.is_public() {
             return Err(PolicyError::Public { bucket: message.bucket.clone() });

@@ -1,11 +1,12 @@
 //! A parsed policy document and whether its statements apply to a request.
 
 use super::action_set::{ActionSet, Place};
+use super::actions::{ACTIONS, ActionRow, is_of_objects};
 use super::condition::Condition;
 use super::condition_keys::actions_with;
 use super::context::{Facts, OBJECT_TAG_PREFIX};
 use super::decision::Source;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, no_variables};
 use super::principal::{Meant, PrincipalClause, PrincipalIds};
 use super::trace::Watch;
 use crate::iam::Principal;
@@ -161,6 +162,24 @@ impl Document {
                     .is_some_and(|actions| !actions.iter().any(|&action| is_about(action)))
             };
             statement.conditions.iter().find(is_idle).map(|condition| (index, condition.key()))
+        })
+    }
+
+    /// The first pattern of actions none of which can be done to a resource of its statement: the statement, and one such action.
+    /// `bucket` is the ARN of the policy's bucket. What is negated is about all the rest, and so about something.
+    pub fn idle_action(&self, bucket: &str) -> Option<(usize, &'static str)> {
+        let plain = |(_, statement): &(usize, &Statement)| !statement.actions.negated && !statement.resources.negated;
+        self.statements.iter().enumerate().filter(plain).find_map(|(index, statement)| {
+            let resources = &statement.resources.patterns;
+            let has_objects = resources.iter().any(|pattern| pattern.may_have(b'/'));
+            let is_bucket = |pattern: &Pattern| pattern.has_variables() || pattern.matches(bucket, &no_variables);
+            let has_bucket = resources.iter().any(is_bucket);
+            statement.actions.patterns.iter().find_map(|pattern| {
+                let mut about = ACTIONS.iter().filter(|row| pattern.matches_ignoring_case(row.name, &no_variables));
+                let first = about.clone().next()?;
+                let applies = |row: &ActionRow| if is_of_objects(row.checks) { has_objects } else { has_bucket };
+                (!about.any(applies)).then_some((index, first.name))
+            })
         })
     }
 

@@ -144,6 +144,19 @@ impl Pattern {
         self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))
     }
 
+    /// Whether a text with this byte can fit; it is an ASCII one.
+    pub fn may_have(&self, byte: u8) -> bool {
+        self.pieces.iter().any(|piece| match piece {
+            Piece::Text(text) => text.as_bytes().contains(&byte),
+            Piece::One | Piece::Run(_) | Piece::Variable(_) => true,
+        })
+    }
+
+    /// Whether what fits depends on the request.
+    pub fn has_variables(&self) -> bool {
+        !self.variables.is_empty()
+    }
+
     /// Names of the variables in it, as they are written.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().map(|variable| &*variable.name)

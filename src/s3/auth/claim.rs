@@ -75,7 +75,9 @@ pub fn parse_credential(text: &str, place: Place, settings: &AuthSettings) -> Re
     };
     if scope.region() != settings.region {
         let detail = format!("the region '{}' is wrong; expecting '{}'", scope.region(), settings.region);
-        return Err(place.malformed(&detail).field("Region", settings.region.as_str()));
+        // Clients that look for a bucket's region by HEAD, whose answers have no body, find it in the header.
+        let error = place.malformed(&detail).field("Region", settings.region.as_str());
+        return Err(error.header("x-amz-bucket-region", &settings.region));
     }
     if scope.service() != settings.service {
         let (theirs, ours) = (scope.service(), &settings.service);

@@ -26,6 +26,7 @@ const VERSIONING_BYTES_MAX: usize = 16 * 1024;
 /// S3 API Reference, CreateBucket. The permission may depend on the region and the tags, so it is asked for once they are known.
 pub async fn create_bucket(mut call: Call) -> Answer {
     let name = call.bucket_name.clone().ok_or(ErrorCode::InvalidBucketName)?;
+    name.check_new().map_err(|broken| S3Error::new(ErrorCode::InvalidBucketName).because(broken))?;
     let document = call.body.collect(CREATE_BUCKET_BYTES_MAX).await?;
     let asked = match document.is_empty() {
         true => Ok(CreateBucketConfiguration::default()),

@@ -19,10 +19,11 @@ use super::object_put::{kept_checksum, stored_response};
 use crate::s3::auth::post_form::{FileHead, boundary_of};
 use crate::s3::auth::post_policy::{Fields, field, substitute_filename};
 use crate::s3::auth::{FormEvent, FormParser, PostPolicy, authenticate_form};
-use crate::s3::authorize::Further;
+use crate::s3::authorize::{Further, compares_etags, expect_owner};
 
 use crate::s3::body::too_large;
 use crate::s3::checksum::BodyChecks;
+use crate::s3::conditional::write_conditions;
 use crate::s3::context::Call;
 use crate::s3::controls::NewObject;
 use crate::s3::encryption::asked::Asked;
@@ -53,6 +54,10 @@ pub async fn post_object(mut call: Call) -> Answer {
     let tags = Some(upload.attributes.tags.as_slice());
     let further = Further { key: Some(key.as_str()), tags, ..Further::default() };
     call.authorize_further("s3:PutObject", &bucket, further)?;
+    expect_owner(&call.node, &upload.headers, "x-amz-expected-bucket-owner", &bucket)?;
+    if compares_etags(&upload.headers) {
+        call.authorize_further("s3:GetObject", &bucket, Further { key: Some(key.as_str()), ..Further::default() })?;
+    }
     let charged = call.charged(&bucket)?;
     if !upload.attributes.tags.is_empty() {
         call.authorize_further("s3:PutObjectTagging", &bucket, further)?;
@@ -65,7 +70,7 @@ pub async fn post_object(mut call: Call) -> Answer {
     let writer = call.storage().begin_body(begin, upload.checks.plan(), envelope.as_ref())?;
     let body = read_file(&mut call, parser, events, writer, policy.as_ref()).await?;
     let checksum = upload.checks.verify(body.digests(), &[])?.and_then(kept_checksum);
-    let FormUpload { key, attributes, reply, .. } = upload;
+    let FormUpload { key, attributes, conditions, reply, .. } = upload;
     let location = location(&call, &key);
     let message = PutObject {
         bucket: Arc::clone(&bucket),
@@ -75,7 +80,7 @@ pub async fn post_object(mut call: Call) -> Answer {
         controls,
         body,
         checksum,
-        conditions: WriteConditions::default(),
+        conditions,
         replica: None,
     };
     let stored = call.storage().put_object(message).await?;
@@ -175,6 +180,7 @@ pub(crate) struct FormUpload {
     headers: HeaderMap,
     pub(crate) attributes: Attributes,
     checks: BodyChecks,
+    conditions: WriteConditions,
     reply: Reply,
 }
 
@@ -196,12 +202,21 @@ impl FormUpload {
             check_tags(&attributes.tags)?;
         }
         let checks = BodyChecks::parse(&headers, None)?;
-        Ok(Self { key: parse_key(key.as_bytes())?, headers, attributes, checks, reply: Reply::parse(fields) })
+        let conditions = write_conditions(&headers)?;
+        let (key, reply) = (parse_key(key.as_bytes())?, Reply::parse(fields));
+        Ok(Self { key, headers, attributes, checks, conditions, reply })
     }
 }
 
 /// Fields that PutObject takes as headers of the same name, beside those of the object itself.
-const HEADER_FIELDS: [&str; 2] = ["x-amz-acl", "x-amz-request-payer"];
+const HEADER_FIELDS: [&str; 6] = [
+    "x-amz-acl",
+    "x-amz-request-payer",
+    "x-amz-expected-bucket-owner",
+    "x-amz-write-offset-bytes",
+    "if-match",
+    "if-none-match",
+];
 /// Beginnings of further such fields.
 const HEADER_PREFIXES: [&str; 5] =
     ["x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-"];
@@ -366,6 +381,8 @@ mod tests {
         assert_eq!(upload(&[("tagging", "<Tagging>")]).unwrap_err(), ErrorCode::MalformedXML);
         assert_eq!(upload(&[("x-amz-checksum-crc32", "AAAA")]).unwrap_err(), ErrorCode::BadDigest);
         assert_eq!(upload(&[("x-amz-storage-class", "COLD")]).unwrap_err(), ErrorCode::InvalidStorageClass);
+        assert_eq!(upload(&[("x-amz-write-offset-bytes", "4")]).unwrap_err(), ErrorCode::NotImplemented);
+        assert_eq!(upload(&[("If-None-Match", "")]).unwrap_err(), ErrorCode::InvalidArgument);
     }
 
     #[test]
