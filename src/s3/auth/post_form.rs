@@ -125,6 +125,8 @@ impl FormParser {
     pub fn finish(self) -> Result<(), S3Error> {
         match self.state {
             State::After => Ok(()),
+            // The closing delimiter without its dashes.
+            State::File if self.carry.starts_with(&self.delimiter) => Ok(()),
             State::File => Err(S3Error::new(ErrorCode::IncompleteBody)),
             _ => Err(malformed("it ends before its file")),
         }
@@ -206,19 +208,28 @@ impl FormParser {
             self.carry = Bytes::new();
             joined.freeze()
         };
-        if let Some(at) = find(&data, &self.delimiter, 0) {
-            data.truncate(at);
-            if !data.is_empty() {
-                events.push(FormEvent::Data(data));
+        let mut from = 0;
+        let (end, is_over) = loop {
+            let Some(at) = find(&data, &self.delimiter, from) else {
+                break (data.len() - partial_suffix(&data, &self.delimiter), false);
+            };
+            match data.get(at + self.delimiter.len()..).unwrap_or_default() {
+                [b'-', b'-', ..] | [b'\r' | b'\n' | b' ' | b'\t', ..] => break (at, true),
+                // What follows tells whether it is one.
+                [] | [b'-'] => break (at, false),
+                // A line of the file that only begins like the delimiter.
+                _ => from = at + 1,
             }
-            events.push(FormEvent::End);
-            self.state = State::After;
-            return;
-        }
-        let keep = partial_suffix(&data, &self.delimiter);
-        self.carry = data.split_off(data.len() - keep);
+        };
+        let behind = data.split_off(end);
         if !data.is_empty() {
             events.push(FormEvent::Data(data));
+        }
+        if is_over {
+            events.push(FormEvent::End);
+            self.state = State::After;
+        } else {
+            self.carry = behind;
         }
     }
 
@@ -352,7 +363,7 @@ mod tests {
     const BODY: &str = "--xx\r\nContent-Disposition: form-data; name=\"key\"; filename=\"key\"\r\n\r\nfoo.txt\r\n--xx\r\n\
         content-disposition: form-data; name=empty\r\n\r\n\r\n--xx\r\n\
         Content-Disposition: form-data; name=\"File\"; filename=\"a\\\"b.txt\"\r\nContent-Type: text/plain\r\n\r\n\
-        some\r\n--x\r\r\n-- data\r\n--xx\r\nContent-Disposition: form-data; name=\"late\"\r\n\r\nignored\r\n--xx--\r\n";
+        some\r\n--x\r\r\n-- data\r\n--xxx\r\n--xx-y\r\n--xx\r\nContent-Disposition: form-data; name=\"late\"\r\n\r\nignored\r\n--xx--\r\n";
 
     fn run(pieces: &[&[u8]]) -> Result<(FileHead, Vec<u8>), ErrorCode> {
         let mut parser = FormParser::new("xx");
@@ -375,7 +386,7 @@ mod tests {
         let fields = [("key", "foo.txt"), ("empty", "")].map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
         let filename = Some("a\"b.txt".to_owned());
         let head = FileHead { fields, filename, content_type: Some("text/plain".to_owned()) };
-        (head, b"some\r\n--x\r\r\n-- data".to_vec())
+        (head, b"some\r\n--x\r\r\n-- data\r\n--xxx\r\n--xx-y".to_vec())
     }
 
     #[test]
@@ -383,6 +394,9 @@ mod tests {
         assert_eq!(run(&[BODY.as_bytes()]), Ok(expected()));
         let empty_file = "--xx\r\nContent-Disposition: form-data; name=file\r\n\r\n\r\n--xx--";
         assert_eq!(run(&[empty_file.as_bytes()]).map(|(_, data)| data), Ok(vec![]));
+        let mut parser = FormParser::new("xx");
+        parser.feed(Bytes::from_static(empty_file.trim_end_matches('-').as_bytes())).unwrap();
+        assert!(parser.finish().is_ok());
     }
 
     #[test]
