@@ -138,7 +138,8 @@ def test_who_may_not_open_the_key_there_sends_it_by_one_request(way):
 def begun_and_cut(way):
     """A large object of which a part is at the target when the link breaks off."""
     body = data(3 * PART)
-    way.link.delay = 0.004
+    # So slow that seconds go by between its first part and its end.
+    way.link.delay = 0.02
     way.a.put_object(Bucket="orig", Key="big", Body=body)
     remembered = way.source.root / ".myfsio.sys/replication_uploads.json"
     wait_until("a part to be there", lambda: remembered.exists() and '"parts"' in remembered.read_text(), 60)

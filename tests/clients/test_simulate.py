@@ -292,6 +292,12 @@ def random_statement(rng):
         if needed:
             statement["Action"] = [*(statement.pop("NotAction", None) or statement["Action"]), *needed]
         statement["Condition"] = condition
+    # Each action applies to one of the resources.
+    whole, plain = "arn:aws:s3:::photos", [action for action in statement.get("Action", []) if "*" not in action]
+    if any("Bucket" in action for action in plain) and not {whole, "*"} & set(statement["Resource"]):
+        statement["Resource"].append(whole)
+    if any("Object" in action for action in plain) and statement["Resource"] == [whole]:
+        statement["Resource"].append(f"{whole}/*")
     return statement
 
 
