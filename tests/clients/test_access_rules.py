@@ -104,19 +104,21 @@ def test_a_condition_that_no_action_has_is_refused(boss):
         assert error.value.response["Error"]["Code"] == "MalformedPolicy"
 
 
-def test_an_action_that_applies_to_no_resource_of_its_statement_is_refused(boss):
+def test_a_denied_action_that_applies_to_no_resource_of_its_statement_is_refused(boss):
     whole, inside = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"
     put = lambda effect, action, resource: put_policy(boss, {"Effect": effect, "Principal": "*", "Action": action, "Resource": resource})
-    for effect, action, resource in (("Deny", "s3:GetObject", whole), ("Allow", "s3:HeadObject", whole), ("Allow", "s3:ListBucket", inside),
-                                     ("Allow", ["s3:GetObject", "s3:ListBucket"], inside), ("Deny", "s3:AbortMultipartUpload", [whole]),
-                                     ("Deny", "s3:PutBucket*", f"{whole}/folder/*")):
+    for action, resource in (("s3:GetObject", whole), ("s3:HeadObject", whole), ("s3:ListBucket", inside), (["s3:GetObject", "s3:ListBucket"], inside),
+                             ("s3:AbortMultipartUpload", [whole]), ("s3:PutBucket*", f"{whole}/folder/*")):
         with pytest.raises(ClientError, match=r"Action does not apply to any resource\(s\) in statement") as error:
-            put(effect, action, resource)
+            put("Deny", action, resource)
         assert error.value.response["Error"]["Code"] == "MalformedPolicy"
     for action, resource in (("s3:*", whole), ("s3:Get*", inside), (["s3:GetObject", "s3:ListBucket"], [whole, inside]),
                              (["s3:GetObject", "s3:ListBucket"], f"{whole}*"), ("s3:DeleteObject", f"{whole}/${{aws:username}}/*")):
         put("Deny", action, resource)
         boss.delete_bucket_policy(Bucket=BUCKET)
+    # What cannot be done may be allowed.
+    put("Allow", "s3:GetObject", whole)
+    boss.delete_bucket_policy(Bucket=BUCKET)
 
 
 def test_an_account_that_is_excepted_from_a_deny_is_its_root(node, boss):

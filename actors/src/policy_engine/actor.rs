@@ -35,7 +35,7 @@ impl PolicyEngine {
                 format!("Conditions do not apply to combination of actions and resources in statement: `{key}`");
             return Err(malformed(InvalidPolicy::new(format!("Statement[{index}].Condition"), reason)));
         }
-        if let Some((index, action)) = document.idle_action(&format!("arn:aws:s3:::{}", message.bucket)) {
+        if let Some((index, action)) = document.idle_denial(&format!("arn:aws:s3:::{}", message.bucket)) {
             let reason = format!("Action does not apply to any resource(s) in statement: `{action}`");
             return Err(malformed(InvalidPolicy::new(format!("Statement[{index}].Action"), reason)));
         }
