@@ -372,6 +372,14 @@ mod tests {
         for failure in expected {
             assert_eq!(ask(&mut connection, Payload::NONE, Wanted::default()).await.unwrap_err(), failure);
         }
+    }
+
+    #[tokio::test]
+    async fn a_port_where_nobody_listens_refuses() {
+        // Held and not listened at: nobody else can get the port meanwhile.
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut connection = Connection::new(held.local_addr().unwrap());
         let refused = ask(&mut connection, Payload::NONE, Wanted::default()).await.unwrap_err();
         assert_eq!(refused, Failure::Connect(io::ErrorKind::ConnectionRefused));
     }
