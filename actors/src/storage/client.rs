@@ -463,7 +463,7 @@ impl StorageClient {
         let working = Arc::clone(shared);
         let prepared = shared.long_pool.run(move || complete::prepare(&working, closing, request)).await;
         let result = match prepared {
-            Ok(finish) => self.commit(finish).await,
+            Ok(finish) => self.commit(finish).await.map(|(stored, _turn)| stored),
             Err(error) => Err(error),
         };
         match result {

@@ -1,5 +1,6 @@
 //! Putting an upload's parts together, before the commit: which file is the object's, and copying what is not in it yet.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::StorageError;
@@ -8,7 +9,7 @@ use super::engine::Shared;
 use super::keys;
 use super::messages::{CompleteUpload, Stored, Upload, Versioning};
 use super::overlay::Rows;
-use super::parts::{self, Assembly, Copy, Layout};
+use super::parts::{self, Assembly, Copy, Layout, StoredPart};
 use super::plan::{Finish, FinishedFile, check_conditions};
 use super::read::object_row;
 use super::rows::{self, UploadRow};
@@ -58,28 +59,45 @@ pub(super) fn check(rows: &dyn Rows, request: &CompleteUpload) -> Result<(Arc<Up
 /// Puts the object together and makes it durable; blocks, for as long as copying takes.
 pub(super) fn prepare(shared: &Shared, closing: Closing, request: CompleteUpload) -> Result<Finish, StorageError> {
     let taken = closing.taken();
-    let (upload, assembly) = check(&shared.rows, &request)?;
-    let stored = stored_parts(&shared.rows, request.bucket.id, request.upload)?;
+    loop {
+        let (upload, assembly) = check(&shared.rows, &request)?;
+        let stored = stored_parts(&shared.rows, request.bucket.id, request.upload)?;
+        match put_together(shared, &assembly, &stored, &taken) {
+            Ok(file) => return Ok(Finish { request, upload, assembly, file, closing }),
+            // A part that came again, or the end of the upload, took away the files of before.
+            Err(error) if stored_parts(&shared.rows, request.bucket.id, request.upload)? == stored => {
+                return Err(error);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn put_together(
+    shared: &Shared,
+    assembly: &Assembly,
+    stored: &[StoredPart],
+    taken: &HashSet<u16>,
+) -> Result<FinishedFile, StorageError> {
     // A slot without a row is being written, or its part is on its way into the journal.
     let settled = |number: &u16| stored.iter().any(|p| p.number.get() == *number && p.row.grid.is_some());
     let writing = !taken.iter().all(settled);
-    let file = match parts::layout(&assembly.parts, &stored, writing) {
+    match parts::layout(&assembly.parts, stored, writing) {
         Layout::InPlace { file, copies } => {
             if !copies.is_empty() {
                 let path = staged_path(&file);
                 let target = shared.disk.open_writable(&path).map_err(|e| StorageError::io("open", &path, e))?;
                 copy_all(shared, &copies, &target)?;
             }
-            FinishedFile::Own(file)
+            Ok(FinishedFile::Own(file))
         }
         Layout::Fresh { copies } => {
             let staged = shared.tools.staging.take()?;
             let target = staged.file().ok_or(StorageError::BodyUnfinished)?;
             copy_all(shared, &copies, &target)?;
-            FinishedFile::Fresh(staged)
+            Ok(FinishedFile::Fresh(staged))
         }
-    };
-    Ok(Finish { request, upload, assembly, file, closing })
+    }
 }
 
 fn copy_all(shared: &Shared, copies: &[Copy], target: &DiskFile) -> Result<(), StorageError> {

@@ -140,8 +140,8 @@ impl Closing {
         self.entry.slots.lock().taken.clone()
     }
 
-    /// The upload ended with this request: its file is the object's now.
-    pub fn end(mut self) {
+    /// The upload ends with this request: its file is the object's.
+    pub fn end(&mut self) {
         self.ended = true;
     }
 }

@@ -118,7 +118,7 @@ pub(in crate::storage) struct Finish {
     pub assembly: Assembly,
     /// The file that holds the object; its guard removes it when the commit is refused, unless it is the upload's own.
     pub file: FinishedFile,
-    /// Keeps parts away from that file until it is decided.
+    /// Keeps parts and other Complete requests away from that file until the commit can be seen.
     pub closing: Closing,
 }
 
@@ -131,9 +131,10 @@ pub(in crate::storage) enum FinishedFile {
 }
 
 impl Mutation for Finish {
-    type Output = Stored;
+    /// With the request's turn, which the answer ends and not the plan: who came next would find the rows as they were.
+    type Output = (Stored, Closing);
 
-    fn plan(self, planner: &mut Planner<'_>) -> Result<Stored, StorageError> {
+    fn plan(mut self, planner: &mut Planner<'_>) -> Result<(Stored, Closing), StorageError> {
         let CompleteUpload { bucket, key, upload: id, conditions, replica, .. } = &self.request;
         let replica = replica.clone();
         let bucket = planner.live(bucket)?;
@@ -181,7 +182,7 @@ impl Mutation for Finish {
             // Nothing of it is wanted.
             end_upload(planner, bucket.id, key, *id, &stored, None)?;
             self.closing.end();
-            return Ok(stored_object);
+            return Ok((stored_object, self.closing));
         }
         if has_list {
             let parts: Vec<Part> = self.assembly.parts.iter().map(|p| p.part).collect();
@@ -190,7 +191,7 @@ impl Mutation for Finish {
         }
         end_upload(planner, bucket.id, key, *id, &stored, Some(&name))?;
         self.closing.end();
-        Ok(stored_object)
+        Ok((stored_object, self.closing))
     }
 }
 

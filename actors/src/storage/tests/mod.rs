@@ -1,6 +1,7 @@
 //! Storage as its client sees it.
 
 mod backup;
+mod completing;
 mod crash;
 mod edits;
 mod envelopes;
