@@ -3,12 +3,13 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use myfsio_actors::names::ChecksumAlgorithm;
+use myfsio_actors::storage::checksum_of;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::input::{Request, is_answered};
 use crate::s3::auth::DeclaredPayload;
 use crate::s3::auth::chunked::{declared_trailers, decoded_length};
-use crate::s3::checksum::{BodyChecks, checksum_of};
+use crate::s3::checksum::BodyChecks;
 use crate::s3::headers::{
     METADATA_BYTES_MAX, attributes, mail_safe, parse_tagging, refuse_unbuilt, text, write_attributes,
 };

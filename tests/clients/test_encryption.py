@@ -109,7 +109,9 @@ def test_checksums_are_of_the_plaintext(s3, bucket, mode, algorithm):
     body = data(70_000)
     name = f"Checksum{algorithm}"
     expected = CHECKSUMS[algorithm](body)
-    assert s3.put_object(Bucket=bucket, Key="k", Body=body, ChecksumAlgorithm=algorithm, **mode.write)[name] == expected
+    # What boto3 does not compute itself it is given.
+    claim = {name: expected} if algorithm == "MD5" else {"ChecksumAlgorithm": algorithm}
+    assert s3.put_object(Bucket=bucket, Key="k", Body=body, **claim, **mode.write)[name] == expected
     with refused(400, "BadDigest"):
         s3.put_object(Bucket=bucket, Key="k", Body=body, **{name: CHECKSUMS[algorithm](b"x")}, **mode.write)
     for read in (s3.head_object, s3.get_object):

@@ -230,6 +230,8 @@ def test_copy_part(s3, bucket):
 
 
 @pytest.mark.parametrize("name, kind", [("CRC32", "COMPOSITE"), ("CRC32C", "COMPOSITE"), ("SHA1", "COMPOSITE"), ("SHA256", "COMPOSITE"),
+                                        ("MD5", "COMPOSITE"), ("SHA512", "COMPOSITE"), ("XXHASH64", "COMPOSITE"),
+                                        ("XXHASH3", "COMPOSITE"), ("XXHASH128", "COMPOSITE"),
                                         ("CRC32", "FULL_OBJECT"), ("CRC32C", "FULL_OBJECT"), ("CRC64NVME", "FULL_OBJECT")])
 def test_checksums(s3, bucket, name, kind):
     field, function = "Checksum" + name, CHECKSUMS[name]
@@ -298,7 +300,8 @@ def test_full_object_crcs_are_combined_right(s3, bucket):
 
 
 def test_impossible_checksum_types(s3, bucket):
-    for name, kind in (("CRC64NVME", "COMPOSITE"), ("SHA1", "FULL_OBJECT"), ("SHA256", "FULL_OBJECT")):
+    for name, kind in (("CRC64NVME", "COMPOSITE"), ("SHA1", "FULL_OBJECT"), ("SHA256", "FULL_OBJECT"), ("SHA512", "FULL_OBJECT"),
+                       ("MD5", "FULL_OBJECT"), ("XXHASH64", "FULL_OBJECT"), ("XXHASH3", "FULL_OBJECT"), ("XXHASH128", "FULL_OBJECT")):
         with refused(400, "InvalidRequest"):
             s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm=name, ChecksumType=kind)
 

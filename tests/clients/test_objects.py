@@ -304,10 +304,10 @@ def test_broken_framing_stores_nothing(server, s3, bucket, framed, decoded, trai
         s3.head_object(Bucket=bucket, Key="k")
 
 
-@pytest.mark.parametrize("name", ["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"])
+@pytest.mark.parametrize("name", CHECKSUMS)
 def test_boto3_checksum_algorithm(s3, bucket, name):
-    if name in ("CRC32C", "CRC64NVME"):
-        pytest.importorskip("awscrt")
+    if name == "MD5":
+        pytest.skip("boto3 computes it as Content-MD5 only")
     body = data(70_000)
     put = s3.put_object(Bucket=bucket, Key="k", Body=body, ChecksumAlgorithm=name)
     assert put["Checksum" + name] == CHECKSUMS[name](body)
@@ -362,8 +362,7 @@ def test_too_large_is_refused_early(node_factory):
 
 
 @pytest.mark.parametrize("name, status, code", [
-    *((name, 501, "NotImplemented") for name in ("md5", "sha512", "xxhash3", "xxhash64", "xxhash128")),
-    ("crc7", 400, "InvalidRequest"), ("crc32", 400, "BadDigest"),
+    ("crc7", 400, "InvalidRequest"), ("crc32", 400, "BadDigest"), ("xxhash3", 400, "BadDigest"),
 ])
 def test_no_checksum_is_passed_over(server, s3, bucket, name, status, code):
     got, _, body = signed(server, "PUT", f"/{bucket}/k", b"hello", {f"x-amz-checksum-{name}": "AAAAAA=="})

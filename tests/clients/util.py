@@ -8,6 +8,7 @@ import zlib
 from contextlib import contextmanager
 
 import pytest
+import xxhash
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -90,7 +91,14 @@ def sha256(b):
     return b64(hashlib.sha256(b).digest())
 
 
-CHECKSUMS = {"CRC32": crc32, "CRC32C": crc32c, "CRC64NVME": crc64nvme, "SHA1": sha1, "SHA256": sha256}
+CHECKSUMS = {
+    "CRC32": crc32, "CRC32C": crc32c, "CRC64NVME": crc64nvme, "SHA1": sha1, "SHA256": sha256,
+    "MD5": lambda body: b64(hashlib.md5(body).digest()),
+    "SHA512": lambda body: b64(hashlib.sha512(body).digest()),
+    "XXHASH64": lambda body: b64(xxhash.xxh64(body).digest()),
+    "XXHASH3": lambda body: b64(xxhash.xxh3_64(body).digest()),
+    "XXHASH128": lambda body: b64(xxhash.xxh3_128(body).digest()),
+}
 
 
 def send(endpoint, method, target, body=b"", headers=None):

@@ -14,24 +14,53 @@ pub enum ChecksumAlgorithm {
     Crc32c,
     /// CRC-64/NVME, 8 bytes; always of the full object.
     Crc64Nvme,
-    /// SHA-1, 20 bytes; of a multipart object always composite.
+    /// MD5, 16 bytes; of a multipart object always composite, as all below.
+    Md5,
+    /// SHA-1, 20 bytes.
     Sha1,
-    /// SHA-256, 32 bytes; of a multipart object always composite.
+    /// SHA-256, 32 bytes.
     Sha256,
+    /// SHA-512, 64 bytes.
+    Sha512,
+    /// XXH3 of 128 bits with the seed 0, 16 bytes, most significant first.
+    XxHash128,
+    /// XXH3 of 64 bits with the seed 0, 8 bytes, most significant first.
+    XxHash3,
+    /// XXH64 with the seed 0, 8 bytes, most significant first.
+    XxHash64,
 }
+
+/// Bytes of the longest value.
+const VALUE_BYTES_MAX: usize = 64;
 
 impl ChecksumAlgorithm {
     /// Every algorithm, in the order of their names.
-    pub const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
+    pub const ALL: [Self; 10] = [
+        Self::Crc32,
+        Self::Crc32c,
+        Self::Crc64Nvme,
+        Self::Md5,
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha512,
+        Self::XxHash128,
+        Self::XxHash3,
+        Self::XxHash64,
+    ];
 
-    /// The S3 name: `CRC32`, `CRC32C`, `CRC64NVME`, `SHA1`, `SHA256`.
+    /// The S3 name: `CRC32`, `SHA256`, `XXHASH64` and so on.
     pub fn name(self) -> &'static str {
         match self {
             Self::Crc32 => "CRC32",
             Self::Crc32c => "CRC32C",
             Self::Crc64Nvme => "CRC64NVME",
+            Self::Md5 => "MD5",
             Self::Sha1 => "SHA1",
             Self::Sha256 => "SHA256",
+            Self::Sha512 => "SHA512",
+            Self::XxHash128 => "XXHASH128",
+            Self::XxHash3 => "XXHASH3",
+            Self::XxHash64 => "XXHASH64",
         }
     }
 
@@ -46,8 +75,13 @@ impl ChecksumAlgorithm {
             Self::Crc32 => "x-amz-checksum-crc32",
             Self::Crc32c => "x-amz-checksum-crc32c",
             Self::Crc64Nvme => "x-amz-checksum-crc64nvme",
+            Self::Md5 => "x-amz-checksum-md5",
             Self::Sha1 => "x-amz-checksum-sha1",
             Self::Sha256 => "x-amz-checksum-sha256",
+            Self::Sha512 => "x-amz-checksum-sha512",
+            Self::XxHash128 => "x-amz-checksum-xxhash128",
+            Self::XxHash3 => "x-amz-checksum-xxhash3",
+            Self::XxHash64 => "x-amz-checksum-xxhash64",
         }
     }
 
@@ -55,9 +89,11 @@ impl ChecksumAlgorithm {
     pub fn value_bytes(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
-            Self::Crc64Nvme => 8,
+            Self::Crc64Nvme | Self::XxHash3 | Self::XxHash64 => 8,
+            Self::Md5 | Self::XxHash128 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
+            Self::Sha512 => VALUE_BYTES_MAX,
         }
     }
 
@@ -96,7 +132,7 @@ impl ChecksumKind {
 pub struct Checksum {
     algorithm: ChecksumAlgorithm,
     // Only the first `algorithm.value_bytes()` bytes count; the rest is zero.
-    value: [u8; 32],
+    value: [u8; VALUE_BYTES_MAX],
 }
 
 impl Checksum {
@@ -105,7 +141,7 @@ impl Checksum {
         if bytes.len() != algorithm.value_bytes() {
             return None;
         }
-        let mut value = [0; 32];
+        let mut value = [0; VALUE_BYTES_MAX];
         value.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(Self { algorithm, value })
     }

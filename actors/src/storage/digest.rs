@@ -1,7 +1,10 @@
 //! Digests of a body as it streams by.
 
+use std::hash::Hasher as _;
+
 use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
+use twox_hash::{XxHash3_64, XxHash3_128, XxHash64};
 
 use super::md5::Md5;
 use crate::names::{Checksum, ChecksumAlgorithm};
@@ -30,31 +33,97 @@ pub struct Digests {
     pub checksum: Option<Checksum>,
 }
 
+/// The checksum of bytes in memory.
+pub fn checksum_of(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Option<Checksum> {
+    let mut hash = ChecksumHash::new(algorithm);
+    hash.update(bytes);
+    Checksum::from_bytes(algorithm, &hash.finish())
+}
+
+/// A checksum on its way.
+enum ChecksumHash {
+    Crc32(crc_fast::Digest),
+    Crc64(crc_fast::Digest),
+    Md5(Box<md5::Md5>),
+    Sha1(Sha1),
+    Sha256(Sha256),
+    Sha512(Box<Sha512>),
+    XxHash128(Box<XxHash3_128>),
+    XxHash3(Box<XxHash3_64>),
+    XxHash64(Box<XxHash64>),
+}
+
+impl ChecksumHash {
+    fn new(algorithm: ChecksumAlgorithm) -> Self {
+        match algorithm {
+            ChecksumAlgorithm::Crc32 => Self::Crc32(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc)),
+            ChecksumAlgorithm::Crc32c => Self::Crc32(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi)),
+            ChecksumAlgorithm::Crc64Nvme => Self::Crc64(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme)),
+            ChecksumAlgorithm::Md5 => Self::Md5(Box::default()),
+            ChecksumAlgorithm::Sha1 => Self::Sha1(Sha1::new()),
+            ChecksumAlgorithm::Sha256 => Self::Sha256(Sha256::new()),
+            ChecksumAlgorithm::Sha512 => Self::Sha512(Box::default()),
+            ChecksumAlgorithm::XxHash128 => Self::XxHash128(Box::new(XxHash3_128::new())),
+            ChecksumAlgorithm::XxHash3 => Self::XxHash3(Box::new(XxHash3_64::new())),
+            ChecksumAlgorithm::XxHash64 => Self::XxHash64(Box::new(XxHash64::with_seed(0))),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Crc32(hash) | Self::Crc64(hash) => hash.update(bytes),
+            Self::Md5(hash) => hash.update(bytes),
+            Self::Sha1(hash) => hash.update(bytes),
+            Self::Sha256(hash) => hash.update(bytes),
+            Self::Sha512(hash) => hash.update(bytes),
+            Self::XxHash128(hash) => hash.write(bytes),
+            Self::XxHash3(hash) => hash.write(bytes),
+            Self::XxHash64(hash) => hash.write(bytes),
+        }
+    }
+
+    /// The raw value, of numbers the most significant byte first.
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Crc32(hash) => (hash.finalize() as u32).to_be_bytes().to_vec(),
+            Self::Crc64(hash) => hash.finalize().to_be_bytes().to_vec(),
+            Self::Md5(hash) => hash.finalize().to_vec(),
+            Self::Sha1(hash) => hash.finalize().to_vec(),
+            Self::Sha256(hash) => hash.finalize().to_vec(),
+            Self::Sha512(hash) => hash.finalize().to_vec(),
+            Self::XxHash128(hash) => hash.finish_128().to_be_bytes().to_vec(),
+            Self::XxHash3(hash) => hash.finish().to_be_bytes().to_vec(),
+            Self::XxHash64(hash) => hash.finish().to_be_bytes().to_vec(),
+        }
+    }
+}
+
+impl std::fmt::Debug for ChecksumHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ChecksumHash")
+    }
+}
+
 /// All planned digests at once.
 #[derive(Debug)]
 pub(super) struct Hasher {
     md5: Option<Md5>,
     crc64: crc_fast::Digest,
     sha256: Option<Sha256>,
-    sha1: Option<Sha1>,
-    crc32: Option<crc_fast::Digest>,
+    /// Of the planned checksum; none of those that are computed anyway.
+    other: Option<ChecksumHash>,
     checksum: Option<ChecksumAlgorithm>,
 }
 
 impl Hasher {
     pub fn new(plan: DigestPlan) -> Self {
-        let wants = |algorithm| plan.checksum == Some(algorithm);
-        let crc32 = match plan.checksum {
-            Some(ChecksumAlgorithm::Crc32) => Some(crc_fast::CrcAlgorithm::Crc32IsoHdlc),
-            Some(ChecksumAlgorithm::Crc32c) => Some(crc_fast::CrcAlgorithm::Crc32Iscsi),
-            _ => None,
-        };
+        let shared = [ChecksumAlgorithm::Crc64Nvme, ChecksumAlgorithm::Sha256];
+        let other = plan.checksum.filter(|algorithm| !shared.contains(algorithm));
         Self {
             md5: Some(Md5::default()),
             crc64: crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme),
-            sha256: (plan.sha256 || wants(ChecksumAlgorithm::Sha256)).then(Sha256::new),
-            sha1: wants(ChecksumAlgorithm::Sha1).then(Sha1::new),
-            crc32: crc32.map(crc_fast::Digest::new),
+            sha256: (plan.sha256 || plan.checksum == Some(ChecksumAlgorithm::Sha256)).then(Sha256::new),
+            other: other.map(ChecksumHash::new),
             checksum: plan.checksum,
         }
     }
@@ -78,11 +147,8 @@ impl Hasher {
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(bytes);
         }
-        if let Some(sha1) = &mut self.sha1 {
-            sha1.update(bytes);
-        }
-        if let Some(crc32) = &mut self.crc32 {
-            crc32.update(bytes);
+        if let Some(other) = &mut self.other {
+            other.update(bytes);
         }
     }
 
@@ -92,10 +158,7 @@ impl Hasher {
         let checksum = self.checksum.and_then(|algorithm| match algorithm {
             ChecksumAlgorithm::Crc64Nvme => Checksum::from_bytes(algorithm, &crc64nvme.to_be_bytes()),
             ChecksumAlgorithm::Sha256 => Checksum::from_bytes(algorithm, &sha256?),
-            ChecksumAlgorithm::Sha1 => Checksum::from_bytes(algorithm, &self.sha1?.finalize()),
-            ChecksumAlgorithm::Crc32 | ChecksumAlgorithm::Crc32c => {
-                Checksum::from_bytes(algorithm, &(self.crc32?.finalize() as u32).to_be_bytes())
-            }
+            _ => Checksum::from_bytes(algorithm, &self.other?.finish()),
         });
         Digests { md5: self.md5.map(Md5::finish), crc64nvme, sha256, checksum }
     }
@@ -107,22 +170,51 @@ mod tests {
 
     #[test]
     fn check_values_of_the_standards() {
-        // "123456789" is the check input of the CRC catalogue; the digests are those of RFC 1321 and FIPS 180.
+        // "123456789" is the check input of the CRC catalogue; the digests are those of RFC 1321, FIPS 180 and the xxHash command
+        // of its authors.
         let cases = [
             (ChecksumAlgorithm::Crc32, "cbf43926"),
             (ChecksumAlgorithm::Crc32c, "e3069283"),
             (ChecksumAlgorithm::Crc64Nvme, "ae8b14860a799888"),
+            (ChecksumAlgorithm::Md5, "25f9e794323b453885f5181f1b624d0b"),
             (ChecksumAlgorithm::Sha1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
             (ChecksumAlgorithm::Sha256, "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
+            (
+                ChecksumAlgorithm::Sha512,
+                "d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274ad27fcd5811b313d681f7e55ec02d73d499c95455b6b5bb503acf574fba8ffe85",
+            ),
+            (ChecksumAlgorithm::XxHash128, "33119477ede5dcd5e9716427681d5860"),
+            (ChecksumAlgorithm::XxHash3, "72dcb18b67a17dff"),
+            (ChecksumAlgorithm::XxHash64, "8cb841db40e6ae83"),
         ];
+        assert_eq!(cases.map(|(algorithm, _)| algorithm), ChecksumAlgorithm::ALL);
         for (algorithm, expected) in cases {
             let mut hasher = Hasher::new(DigestPlan { checksum: Some(algorithm), ..DigestPlan::default() });
             hasher.update(b"1234");
             hasher.update(b"56789");
             let digests = hasher.finish();
             assert_eq!(hex::encode(digests.checksum.unwrap().bytes()), expected);
+            assert_eq!(checksum_of(algorithm, b"123456789"), digests.checksum);
             assert_eq!(hex::encode(digests.md5.unwrap()), "25f9e794323b453885f5181f1b624d0b");
             assert_eq!(digests.crc64nvme, 0xae8b_1486_0a79_9888);
+        }
+    }
+
+    #[test]
+    fn long_bodies_have_the_same_value_however_they_arrive() {
+        let body: Vec<u8> = (0..=255).cycle().take(10_240).collect();
+        let expected = [
+            (ChecksumAlgorithm::XxHash128, "1cb22534d0d96975c03d2231ab9348f3"),
+            (ChecksumAlgorithm::XxHash3, "c03d2231ab9348f3"),
+            (ChecksumAlgorithm::XxHash64, "58b820aa7970dbe2"),
+        ];
+        for (algorithm, expected) in expected {
+            assert_eq!(checksum_of(algorithm, &body).map(|c| hex::encode(c.bytes())).as_deref(), Some(expected));
+        }
+        for algorithm in ChecksumAlgorithm::ALL {
+            let mut hash = ChecksumHash::new(algorithm);
+            body.chunks(1000).for_each(|chunk| hash.update(chunk));
+            assert_eq!(Checksum::from_bytes(algorithm, &hash.finish()), checksum_of(algorithm, &body), "{algorithm:?}");
         }
     }
 }

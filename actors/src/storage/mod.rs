@@ -73,7 +73,7 @@ pub use backup::{
 };
 pub use body::{BodyWriter, FinishedBody};
 pub use client::StorageClient;
-pub use digest::{DigestPlan, Digests};
+pub use digest::{DigestPlan, Digests, checksum_of};
 pub use disk::open_beneath;
 pub use engine::StorageSettings;
 pub use error::StorageError;

@@ -2,10 +2,9 @@
 //! already or must be put together.
 
 use md5::{Digest as _, Md5};
-use sha1::Sha1;
-use sha2::Sha256;
 
 use super::StorageError;
+use super::digest::checksum_of;
 use super::messages::{CompleteUpload, ObjectChecksum, Part, Sealed, Upload};
 use super::rows::PartRow;
 use crate::encryption::Encryption;
@@ -130,36 +129,23 @@ fn object_checksum(
         parts.iter().map(|p| p.part.checksum.filter(|c| c.algorithm() == algorithm)).collect();
     let crc32 = |crc: crc_fast::CrcAlgorithm, values: &[Checksum]| {
         let parts = values.iter().zip(parts).map(|(c, p)| (be_number(c.bytes()), p.row.size));
-        u32::try_from(combine(crc, parts)).unwrap_or(0).to_be_bytes().to_vec()
+        Checksum::from_bytes(algorithm, &u32::try_from(combine(crc, parts)).unwrap_or(0).to_be_bytes())
     };
-    let raw = match (kind, algorithm) {
-        (_, ChecksumAlgorithm::Crc64Nvme) => crc64nvme.to_be_bytes().to_vec(),
+    let value = match (kind, algorithm) {
+        (_, ChecksumAlgorithm::Crc64Nvme) => Checksum::from_bytes(algorithm, &crc64nvme.to_be_bytes()),
         (ChecksumKind::FullObject, ChecksumAlgorithm::Crc32) => crc32(crc_fast::CrcAlgorithm::Crc32IsoHdlc, &values?),
         (ChecksumKind::FullObject, ChecksumAlgorithm::Crc32c) => crc32(crc_fast::CrcAlgorithm::Crc32Iscsi, &values?),
-        (ChecksumKind::FullObject, ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256) => return None,
+        (ChecksumKind::FullObject, _) => None,
         (ChecksumKind::Composite, _) => {
             let joined: Vec<u8> = values?.iter().flat_map(|c| c.bytes().to_vec()).collect();
-            digest(algorithm, &joined)
+            checksum_of(algorithm, &joined)
         }
     };
-    Some(ObjectChecksum { value: Checksum::from_bytes(algorithm, &raw)?, kind })
+    Some(ObjectChecksum { value: value?, kind })
 }
 
 fn be_number(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |n, b| n << 8 | u64::from(*b))
-}
-
-fn digest(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Vec<u8> {
-    let crc32 = |crc| (crc_fast::checksum(crc, bytes) as u32).to_be_bytes().to_vec();
-    match algorithm {
-        ChecksumAlgorithm::Crc32 => crc32(crc_fast::CrcAlgorithm::Crc32IsoHdlc),
-        ChecksumAlgorithm::Crc32c => crc32(crc_fast::CrcAlgorithm::Crc32Iscsi),
-        ChecksumAlgorithm::Crc64Nvme => {
-            crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes).to_be_bytes().to_vec()
-        }
-        ChecksumAlgorithm::Sha1 => Sha1::digest(bytes).to_vec(),
-        ChecksumAlgorithm::Sha256 => Sha256::digest(bytes).to_vec(),
-    }
 }
 
 /// CRC of the concatenation, from the parts' CRCs and sizes.
@@ -311,17 +297,16 @@ mod tests {
         let composite = upload(Some((ChecksumAlgorithm::Crc32, ChecksumKind::Composite)));
         let value = assemble(&request(&parts, 1), &composite, &parts).unwrap().checksum.unwrap().value;
         let joined: Vec<u8> = parts.iter().flat_map(|p| p.part.checksum.unwrap().bytes().to_vec()).collect();
-        assert_eq!(value.bytes(), digest(ChecksumAlgorithm::Crc32, &joined));
+        assert_eq!(Some(value), checksum_of(ChecksumAlgorithm::Crc32, &joined));
     }
 
     fn whole_of(parts: &[StoredPart], bytes: &[u8]) -> CompleteUpload {
         let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes);
-        let sha256: [u8; 32] = Sha256::digest(bytes).into();
         CompleteUpload {
             expected_checksum: Checksum::from_bytes(ChecksumAlgorithm::Crc64Nvme, &crc.to_be_bytes()),
             whole: Some(Whole {
                 md5: Md5::digest(bytes).into(),
-                checksum: Checksum::from_bytes(ChecksumAlgorithm::Sha256, &sha256),
+                checksum: checksum_of(ChecksumAlgorithm::Sha256, bytes),
             }),
             ..request(parts, 1)
         }
@@ -331,13 +316,13 @@ mod tests {
     fn what_counts_as_written_by_a_single_request_is_told_as_that() {
         let mut parts = [stored(1, b"12345", "g", 0, Some(5)), stored(2, b"6789", "g", 5, Some(5))];
         let request = whole_of(&parts, b"123456789");
-        let sha256: [u8; 32] = Sha256::digest(b"123456789").into();
+        let sha256 = checksum_of(ChecksumAlgorithm::Sha256, b"123456789").unwrap();
         // Whatever the upload was begun with.
         for begun in [None, Some((ChecksumAlgorithm::Crc32, ChecksumKind::Composite))] {
             let made = assemble(&request, &upload(begun), &parts).unwrap();
             let checksum = made.checksum.unwrap();
             assert_eq!(made.etag, ETag::single(Md5::digest(b"123456789").into()));
-            assert_eq!((checksum.value.bytes(), checksum.kind), (&sha256[..], ChecksumKind::FullObject));
+            assert_eq!((checksum.value, checksum.kind), (sha256, ChecksumKind::FullObject));
             assert_eq!((made.crc64nvme, made.sealed), (0xAE8B_1486_0A79_9888, None));
         }
         for (at, (size, crc)) in [(200, 3), (100, 4)].into_iter().enumerate() {

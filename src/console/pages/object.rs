@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use askama::Template;
 use myfsio_actors::bucket_config::RetentionMode;
-use myfsio_actors::names::{ObjectKey, VersionId};
+use myfsio_actors::names::{ChecksumAlgorithm, ObjectKey, VersionId};
 use myfsio_actors::storage::{Attributes, Bucket, Object, VersionEntry, Versioning};
 
 use super::attributes::Editable;
@@ -278,12 +278,8 @@ pub fn lock(object: &Object) -> Lock {
 /// only with its owner's key.
 pub async fn facts(visit: &Visit, subject: &Subject<'_>) -> Result<Vec<(&'static str, String)>, Failure> {
     let t = &visit.t.object;
-    let told = [
-        ("x-amz-checksum-crc64nvme", "CRC64NVME"),
-        ("x-amz-checksum-crc32", "CRC32"),
-        ("x-amz-checksum-crc32c", "CRC32C"),
-        ("x-amz-checksum-sha1", "SHA1"),
-        ("x-amz-checksum-sha256", "SHA256"),
+    let checksums = ChecksumAlgorithm::ALL.map(|algorithm| (algorithm.header(), algorithm.name()));
+    let others = [
         ("x-amz-server-side-encryption", t.algorithm),
         ("x-amz-server-side-encryption-aws-kms-key-id", t.kms_key),
         ("x-amz-replication-status", t.replication),
@@ -301,5 +297,5 @@ pub async fn facts(visit: &Visit, subject: &Subject<'_>) -> Result<Vec<(&'static
     };
     let Ok(answer) = visit.asker()?.s3(wish).await else { return Ok(Vec::new()) };
     let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(legible);
-    Ok(told.into_iter().filter_map(|(name, word)| Some((word, text(name)?))).collect())
+    Ok(checksums.into_iter().chain(others).filter_map(|(name, word)| Some((word, text(name)?))).collect())
 }

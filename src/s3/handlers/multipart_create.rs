@@ -6,6 +6,7 @@ use myfsio_actors::names::{ChecksumAlgorithm, ChecksumKind, PartNumber, UploadId
 use myfsio_actors::storage::{AbortUpload, CreateUpload};
 
 use super::bucket_lifecycle::tell_abort;
+use crate::s3::checksum::unsupported;
 use crate::s3::context::Call;
 use crate::s3::controls::NewObject;
 use crate::s3::encryption::told;
@@ -65,8 +66,8 @@ pub fn part_number(query: &Query) -> Result<PartNumber, S3Error> {
     PartNumber::parse(text).map_err(|error| S3Error::invalid_argument("partNumber", text, error.to_string()))
 }
 
-/// `x-amz-checksum-algorithm` and `x-amz-checksum-type` in the pairs that S3 knows: CRC64NVME covers the full object, SHA
-/// values are composite, CRC32 and CRC32C may be either and are composite by default.
+/// `x-amz-checksum-algorithm` and `x-amz-checksum-type` in the pairs that S3 knows: CRC64NVME covers the full object, CRC32 and
+/// CRC32C may be either and are composite by default, all others are composite.
 fn checksum_choice(headers: &HeaderMap) -> Result<Option<(ChecksumAlgorithm, ChecksumKind)>, S3Error> {
     let refused = |message: String| S3Error::with_message(ErrorCode::InvalidRequest, message);
     let kind = checksum_kind(headers)?;
@@ -79,18 +80,14 @@ fn checksum_choice(headers: &HeaderMap) -> Result<Option<(ChecksumAlgorithm, Che
         };
     };
     let Some(algorithm) = ChecksumAlgorithm::parse(&name) else {
-        return Err(refused(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: \
-             [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
-                .to_owned(),
-        ));
+        return Err(unsupported());
     };
     let (default, allowed): (_, &[ChecksumKind]) = match algorithm {
         ChecksumAlgorithm::Crc64Nvme => (ChecksumKind::FullObject, &[ChecksumKind::FullObject]),
-        ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256 => (ChecksumKind::Composite, &[ChecksumKind::Composite]),
         ChecksumAlgorithm::Crc32 | ChecksumAlgorithm::Crc32c => {
             (ChecksumKind::Composite, &[ChecksumKind::Composite, ChecksumKind::FullObject])
         }
+        _ => (ChecksumKind::Composite, &[ChecksumKind::Composite]),
     };
     let kind = kind.unwrap_or(default);
     if allowed.contains(&kind) {

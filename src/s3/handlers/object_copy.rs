@@ -11,6 +11,7 @@ use super::bucket_lifecycle::expiration;
 use super::object_put::{kept_checksum, told_checksum, told_version};
 use super::slow_answer::{self, Done};
 use crate::s3::authorize::{Further, expect_owner, open_further};
+use crate::s3::checksum::unsupported;
 use crate::s3::conditional::ReadConditions;
 use crate::s3::context::{Call, parse_version};
 use crate::s3::controls::NewObject;
@@ -186,20 +187,19 @@ pub fn checksum_element(algorithm: ChecksumAlgorithm) -> &'static str {
         ChecksumAlgorithm::Crc32 => "ChecksumCRC32",
         ChecksumAlgorithm::Crc32c => "ChecksumCRC32C",
         ChecksumAlgorithm::Crc64Nvme => "ChecksumCRC64NVME",
+        ChecksumAlgorithm::Md5 => "ChecksumMD5",
         ChecksumAlgorithm::Sha1 => "ChecksumSHA1",
         ChecksumAlgorithm::Sha256 => "ChecksumSHA256",
+        ChecksumAlgorithm::Sha512 => "ChecksumSHA512",
+        ChecksumAlgorithm::XxHash128 => "ChecksumXXHASH128",
+        ChecksumAlgorithm::XxHash3 => "ChecksumXXHASH3",
+        ChecksumAlgorithm::XxHash64 => "ChecksumXXHASH64",
     }
 }
 
 fn checksum_algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, S3Error> {
     let Some(name) = text(headers, "x-amz-checksum-algorithm") else { return Ok(None) };
-    ChecksumAlgorithm::parse(&name).map(Some).ok_or_else(|| {
-        S3Error::with_message(
-            ErrorCode::InvalidRequest,
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, \
-             CRC64NVME, SHA1, SHA256]",
-        )
-    })
+    ChecksumAlgorithm::parse(&name).map(Some).ok_or_else(unsupported)
 }
 
 /// Whether `COPY` (the default) or `REPLACE` is asked for. Errs: InvalidArgument.

@@ -10,6 +10,11 @@ pub(super) fn algorithm_code(algorithm: ChecksumAlgorithm) -> u8 {
         ChecksumAlgorithm::Crc64Nvme => 3,
         ChecksumAlgorithm::Sha1 => 4,
         ChecksumAlgorithm::Sha256 => 5,
+        ChecksumAlgorithm::Md5 => 6,
+        ChecksumAlgorithm::Sha512 => 7,
+        ChecksumAlgorithm::XxHash128 => 8,
+        ChecksumAlgorithm::XxHash3 => 9,
+        ChecksumAlgorithm::XxHash64 => 10,
     }
 }
 
