@@ -143,12 +143,8 @@ pub fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), S3Error> {
 
 /// The refusal of a header whose feature is not built.
 pub fn not_implemented(header: &str, value: &str) -> S3Error {
-    S3Error::with_message(
-        ErrorCode::NotImplemented,
-        "A header you provided implies functionality that is not implemented",
-    )
-    .field("Header", header)
-    .field("AdditionalMessage", value)
+    let message = format!("A header you provided implies functionality that is not implemented: {header}");
+    S3Error::with_message(ErrorCode::NotImplemented, message).field("Header", header).field("AdditionalMessage", value)
 }
 
 /// `Content-Encoding` without the transport's own token; none when nothing else is left.

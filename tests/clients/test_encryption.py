@@ -355,7 +355,7 @@ BAD = [
     ({SSE: ""}, "InvalidArgument", "The encryption method specified is not supported"),
     ({SSE: "aes256"}, "InvalidArgument", "The encryption method specified is not supported"),
     ({SSE: "aws:fsx"}, "InvalidArgument", "The encryption method specified is not supported"),
-    ({SSE: "aws:kms:dsse"}, "NotImplemented", "A header you provided implies functionality that is not implemented"),
+    ({SSE: "aws:kms:dsse"}, "NotImplemented", "A header you provided implies functionality that is not implemented: x-amz-server-side-encryption"),
     ({SSE: "AES256", SSE + "-aws-kms-key-id": "k"}, "InvalidArgument",
      "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms"),
     ({SSE + "-aws-kms-key-id": "k"}, "InvalidArgument",

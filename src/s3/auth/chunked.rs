@@ -7,7 +7,7 @@
 //! until then. Each signature covers the one before, hence chunks cannot be replayed, reordered or left out.
 //!
 //! Tolerated, since clients do it: a blank line between the last chunk and the trailers, trailer lines that end in a
-//! bare line feed, and a missing line end at the very end. None of them can change what was signed.
+//! bare line feed, and a line end too many (minio-go) or too few at the very end. None of them can change what was signed.
 
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
@@ -26,6 +26,7 @@ pub const TRAILER_BYTES_MAX: usize = 16 * 1024;
 pub const TRAILERS_MAX: usize = 32;
 
 const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature";
+const BEHIND_THE_END: &str = "bytes follow the end of the chunked body";
 
 /// Trailers in the order they came, names in lower case.
 pub type Trailers = Vec<(String, String)>;
@@ -92,11 +93,15 @@ pub enum ChunkedKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     ChunkLine,
-    Data { left: u64 },
+    Data {
+        left: u64,
+    },
     DataEnd,
     LastLineEnd,
     Trailers,
+    /// All has come, but for a blank line that some clients send behind it.
     Done,
+    DoneAndBlank,
     Failed,
 }
 
@@ -180,7 +185,8 @@ impl ChunkedDecoder {
             self.trailer_line(&line)?;
         }
         match self.state {
-            State::Done => {}
+            State::Done | State::DoneAndBlank if self.line.is_empty() => {}
+            State::Done | State::DoneAndBlank => return Err(malformed(BEHIND_THE_END)),
             State::LastLineEnd if self.line.is_empty() => {}
             State::Trailers if self.trailers_complete() => {}
             State::Trailers => return Err(self.missing_trailers()),
@@ -221,7 +227,16 @@ impl ChunkedDecoder {
                         self.trailer_line(&line)?;
                     }
                 }
-                State::Done => return Err(malformed("bytes follow the end of the chunked body")),
+                State::Done => {
+                    if self.take_line(&mut input, 2)? {
+                        if self.line != b"\r\n" {
+                            return Err(malformed(BEHIND_THE_END));
+                        }
+                        self.line.clear();
+                        self.state = State::DoneAndBlank;
+                    }
+                }
+                State::DoneAndBlank => return Err(malformed(BEHIND_THE_END)),
                 State::Failed => return Err(malformed("the body was refused before its end")),
             }
         }

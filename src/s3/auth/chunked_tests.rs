@@ -103,6 +103,7 @@ fn unsigned_bodies() {
     let whole = Ok((b"hello".to_vec(), vec![(crc.to_owned(), "NhCmhg==".to_owned())]));
     assert_eq!(unsigned(5, &[crc], "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"), whole);
     assert_eq!(unsigned(5, &[crc], "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Amz-Checksum-CRC32: NhCmhg==\r\n"), whole);
+    assert_eq!(unsigned(5, &[crc], "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\n\r\n\r\n"), whole, "minio-go's");
     assert_eq!(unsigned(0, &[], "0\r\n\r\n"), Ok((vec![], vec![])));
     for (length, declared, body, code) in [
         (5, &[crc][..], "5\r\nhello\r\n0\r\n\r\n", ErrorCode::MalformedTrailerError),
@@ -114,6 +115,9 @@ fn unsigned_bodies() {
             ErrorCode::MalformedTrailerError,
         ),
         (5, &[][..], "5\r\nhello\r\n0\r\n\r\nx", ErrorCode::InvalidRequest),
+        (5, &[][..], "5\r\nhello\r\n0\r\n\r\n\r", ErrorCode::InvalidRequest),
+        (5, &[][..], "5\r\nhello\r\n0\r\n\r\n\r\n\r\n", ErrorCode::InvalidRequest),
+        (5, &[][..], "5\r\nhello\r\n0\r\n\r\nx\n", ErrorCode::InvalidRequest),
         (5, &[][..], "5\r\nhello!\r\n0\r\n\r\n", ErrorCode::InvalidRequest),
         (5, &[][..], "5\nhello\r\n0\r\n\r\n", ErrorCode::InvalidRequest),
         (5, &[][..], "+5\r\nhello\r\n0\r\n\r\n", ErrorCode::InvalidRequest),

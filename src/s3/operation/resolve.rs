@@ -33,7 +33,7 @@ pub fn resolve(method: &Method, scope: Scope, query: &Query, headers: &HeaderMap
     match unknown_sub_resource(row, query) {
         Some(name) => Err(S3Error::with_message(
             ErrorCode::NotImplemented,
-            "A query parameter you provided implies functionality that is not implemented",
+            format!("A query parameter you provided implies functionality that is not implemented: {name}"),
         )
         .field("Parameter", name)),
         None => Ok(row.operation),

@@ -146,11 +146,11 @@ fn prefix(element: &Element) -> Result<String, S3Error> {
     }
 }
 
-/// At most one condition, or several within `And`.
+/// At most one condition, or several within `And`. Several side by side, which S3 refuses and others take, count as if they stood
+/// in one.
 fn filter(element: &Element) -> Result<LifecycleFilter, S3Error> {
     let mut filter = LifecycleFilter::default();
     match element.branch()? {
-        [] => {}
         [and] if and.name == "And" => {
             filter.and = true;
             for child in and.branch()? {
@@ -160,8 +160,12 @@ fn filter(element: &Element) -> Result<LifecycleFilter, S3Error> {
                 return Err(MalformedXml::new("And without conditions").into());
             }
         }
-        [single] => condition(&mut filter, single)?,
-        _ => return Err(MalformedXml::new("several conditions outside And").into()),
+        conditions => {
+            filter.and = conditions.len() > 1;
+            for child in conditions {
+                condition(&mut filter, child)?;
+            }
+        }
     }
     if let (Some(than), Some(less)) = (filter.size_greater_than, filter.size_less_than)
         && less <= than.saturating_add(1)
@@ -438,6 +442,8 @@ mod tests {
         let and = format!("<And><Prefix/>{tag}<ObjectSizeGreaterThan>0</ObjectSizeGreaterThan></And>");
         let filter = rule(&filtered(&and, DAYS)).filter;
         assert!(filter.and && filter.tags.len() == 1 && filter.size_greater_than == Some(0));
+        let beside = and.replace("<And>", "").replace("</And>", "");
+        assert_eq!(rule(&filtered(&beside, DAYS)).filter, filter);
         assert_eq!(read(&with(DAYS).repeat(1000)).unwrap().rules.len(), 1000);
     }
 
@@ -497,7 +503,9 @@ mod tests {
                 "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action must be a positive integer",
             ),
             (with("<AbortIncompleteMultipartUpload/>"), MalformedXML, ""),
-            (filtered(&format!("<Prefix>a</Prefix>{tag}"), DAYS), MalformedXML, ""),
+            (filtered(&format!("<Prefix>a</Prefix><And>{tag}</And>"), DAYS), MalformedXML, ""),
+            (filtered(&format!("<And>{tag}</And><And>{tag}</And>"), DAYS), MalformedXML, ""),
+            (filtered("<Prefix>a</Prefix><Prefix>b</Prefix>", DAYS), MalformedXML, ""),
             (filtered("<And/>", DAYS), MalformedXML, ""),
             (filtered(&format!("<And>{tag}{tag}</And>"), DAYS), InvalidRequest, "Duplicate Tag Keys are not allowed."),
             (filtered("<Tag><Key/><Value/></Tag>", DAYS), InvalidTag, ""),
