@@ -180,7 +180,7 @@ impl FormParser {
 
     fn begin_part(&mut self, events: &mut Vec<FormEvent>) -> Result<bool, S3Error> {
         let part = std::mem::take(&mut self.part);
-        let name = part.name.ok_or_else(|| malformed("a part has no name"))?;
+        let name = part.name.filter(|name| !name.is_empty()).ok_or_else(|| malformed("a part has no name"))?;
         if !name.eq_ignore_ascii_case("file") {
             self.state = State::Field { name };
             return Ok(true);
@@ -409,6 +409,8 @@ mod tests {
         assert_eq!(run(&[&b"a".repeat(PRE_DATA_BYTES_MAX)]), pre_data);
         assert_eq!(run(&[b"--xx\r\nContent-Disposition: form-data; name=a"]), Err(ErrorCode::MalformedPOSTRequest));
         assert_eq!(run(&[b"--xx\r\n\r\nb\r\n--xx--"]), Err(ErrorCode::MalformedPOSTRequest));
+        let nameless = b"--xx\r\nContent-Disposition: form-data; name=\"\"; filename=\"a\"\r\n\r\nb\r\n--xx--";
+        assert_eq!(run(&[nameless]), Err(ErrorCode::MalformedPOSTRequest));
         let cut = b"--xx\r\nContent-Disposition: form-data; name=file\r\n\r\nabc\r\n--x";
         assert_eq!(run(&[cut]), Err(ErrorCode::IncompleteBody));
     }

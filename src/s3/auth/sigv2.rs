@@ -214,6 +214,15 @@ fn resource_paths(head: &RequestHead<'_>) -> Vec<String> {
     paths
 }
 
+/// How `?name=`, without a value, is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    /// As it was sent.
+    AsSent,
+    /// As `?name`: what minio-go sends and signs.
+    Bare,
+}
+
 fn is_signed(name: &str, extent: Extent) -> bool {
     SIGNED_PARAMETERS.contains(&name) || (extent == Extent::Selecting && is_sub_resource(name))
 }
@@ -228,7 +237,7 @@ fn hides_parameter(head: &RequestHead<'_>) -> bool {
 }
 
 /// The parameters of the resource, decoded, ordered by name; `?name` without `=` stays so.
-fn push_parameters(out: &mut Vec<u8>, query: &str, extent: Extent) {
+fn push_parameters(out: &mut Vec<u8>, query: &str, extent: Extent, empty: Empty) {
     let mut parameters: Vec<_> = query
         .split('&')
         .filter(|pair| !pair.is_empty())
@@ -243,7 +252,7 @@ fn push_parameters(out: &mut Vec<u8>, query: &str, extent: Extent) {
     for (i, (name, value)) in parameters.into_iter().enumerate() {
         out.push(if i == 0 { b'?' } else { b'&' });
         out.extend_from_slice(&name);
-        if let Some(value) = value {
+        if let Some(value) = value.filter(|value| empty == Empty::AsSent || !value.is_empty()) {
             out.push(b'=');
             out.extend_from_slice(&value);
         }
@@ -257,7 +266,7 @@ fn header_value(head: &RequestHead<'_>, name: &str) -> Vec<u8> {
 }
 
 /// The string to sign.
-fn string_to_sign(head: &RequestHead<'_>, claim: &Claim, path: &str, extent: Extent) -> Vec<u8> {
+fn string_to_sign(head: &RequestHead<'_>, claim: &Claim, path: &str, extent: Extent, empty: Empty) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(head.method.as_bytes());
     out.push(b'\n');
@@ -275,7 +284,7 @@ fn string_to_sign(head: &RequestHead<'_>, claim: &Claim, path: &str, extent: Ext
         out.push(b'\n');
     }
     out.extend_from_slice(path.as_bytes());
-    push_parameters(&mut out, head.query, extent);
+    push_parameters(&mut out, head.query, extent, empty);
     out
 }
 
@@ -292,8 +301,8 @@ pub fn verify(head: &RequestHead<'_>, claim: &Claim, secret: &str) -> Result<(),
     }
     let provided = STANDARD.decode(&claim.signature).unwrap_or_default();
     for path in resource_paths(head) {
-        for extent in extents {
-            let expected = hmac_sha1(secret.as_bytes(), &string_to_sign(head, claim, &path, *extent));
+        for (extent, empty) in extents.iter().flat_map(|extent| [(*extent, Empty::AsSent), (*extent, Empty::Bare)]) {
+            let expected = hmac_sha1(secret.as_bytes(), &string_to_sign(head, claim, &path, extent, empty));
             if same_secret(&expected, &provided) {
                 return Ok(());
             }
@@ -304,7 +313,7 @@ pub fn verify(head: &RequestHead<'_>, claim: &Claim, secret: &str) -> Result<(),
 
 fn mismatch(head: &RequestHead<'_>, claim: &Claim) -> S3Error {
     let path = resource_paths(head).into_iter().next().unwrap_or_default();
-    let to_sign = string_to_sign(head, claim, &path, Extent::Selecting);
+    let to_sign = string_to_sign(head, claim, &path, Extent::Selecting, Empty::AsSent);
     S3Error::new(ErrorCode::SignatureDoesNotMatch)
         .field("AWSAccessKeyId", claim.access_key_id.as_str())
         .field("StringToSign", String::from_utf8_lossy(&to_sign))

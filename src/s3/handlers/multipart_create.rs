@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn pairs_of_algorithm_and_type() {
-        use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
+        use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
         use ChecksumKind::{Composite, FullObject};
         assert_eq!(choice("", ""), Ok(None));
         for (algorithm, kind, expected) in [
@@ -140,7 +140,9 @@ mod tests {
             ("SHA1", "FULL_OBJECT", None),
             ("SHA256", "COMPOSITE", Some((Sha256, Composite))),
             ("SHA256", "FULL_OBJECT", None),
-            ("MD5", "", None),
+            ("MD5", "", Some((Md5, Composite))),
+            ("XXHASH3", "FULL_OBJECT", None),
+            ("CRC7", "", None),
             ("", "FULL_OBJECT", None),
             ("CRC32", "HALF", None),
         ] {

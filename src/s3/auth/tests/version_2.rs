@@ -125,6 +125,16 @@ fn what_botocore_signs_is_accepted() {
     }
 }
 
+/// minio-go sends `?acl=` and signs `?acl`.
+#[test]
+fn an_empty_value_may_be_signed_as_none() {
+    let signed = |query| url("GET", "/bucket/k", query, "jgMPX4QqyyoyHi7tvzCFV8cY7zk=");
+    assert!(signed("acl").run().is_ok());
+    assert!(signed("acl=").run().is_ok());
+    assert_eq!(signed("acl=x").run().unwrap_err().code(), ErrorCode::SignatureDoesNotMatch);
+    assert_eq!(signed("").run().unwrap_err().code(), ErrorCode::SignatureDoesNotMatch);
+}
+
 #[test]
 fn every_change_of_a_signed_part_is_noticed() {
     type Change = fn(&mut Request);
