@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 import node as nodes
+from test_forms import encode, post
 from test_iam_api import client_of
-from util import signed
+from util import code_of, signed
 
 pytestmark = pytest.mark.local
 ONE, TWO = "111122223333", "444455556666"
@@ -213,6 +214,24 @@ def test_owning_gives_nobody_access_to_give_on(node, boss):
     put_policy(boss, closed, bucket="made")
     assert code(boss.list_objects_v2, Bucket="made") == "AccessDenied"
     boss.delete_bucket_policy(Bucket="made")
+
+
+def test_who_may_not_read_learns_no_etag_from_conditions(node, boss):
+    """By whether a write goes through, one could try which object it is. That there is none may be asked by who may write."""
+    etag = boss.put_object(Bucket=BUCKET, Key="guessed", Body=b"x")["ETag"]
+
+    def send(name, key, **fields):
+        fields = {field.replace("_", "-"): value for field, value in fields.items()}
+        client = node.client(name, "secret")
+        made = client.generate_presigned_post(BUCKET, key, Fields=fields, Conditions=[{field: value} for field, value in fields.items()])
+        status, _, body = post(node, BUCKET, encode(made["fields"].items()))
+        return status if status < 400 else (status, code_of(body))
+
+    denied, failed = (403, "AccessDenied"), (412, "PreconditionFailed")
+    for condition in ({"if_match": etag}, {"if_match": '"wrong"'}, {"if_none_match": etag}):
+        assert send("writer", "guessed", **condition) == denied, condition
+    assert [send("writer", "guessed", if_none_match="*"), send("writer", "fresh", if_none_match="*")] == [failed, 204]
+    assert [send("alice", "guessed", if_match='"wrong"'), send("alice", "guessed", if_match=etag)] == [failed, 204]
 
 
 def test_tags_of_a_session_are_no_system_tags(node):
