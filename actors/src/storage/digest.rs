@@ -170,8 +170,8 @@ mod tests {
 
     #[test]
     fn check_values_of_the_standards() {
-        // "123456789" is the check input of the CRC catalogue; the digests are those of RFC 1321, FIPS 180 and the xxHash command
-        // of its authors.
+        // "123456789" is the check input of the CRC catalogue; the digests are those of RFC 1321, FIPS 180 and the
+        // reference implementation of xxHash.
         let cases = [
             (ChecksumAlgorithm::Crc32, "cbf43926"),
             (ChecksumAlgorithm::Crc32c, "e3069283"),
