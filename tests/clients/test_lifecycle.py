@@ -80,6 +80,9 @@ def test_rules_come_back_as_they_were_given(s3, bucket):
     put_rules(s3, bucket, {"Filter": {}, **DAYS}, {"Filter": {"Prefix": "a"}, **DAYS})
     ids = [rule["ID"] for rule in get_rules(s3, bucket)]
     assert len(set(ids)) == 2 and all(ids)
+    # Several conditions side by side, as Ceph's clients send them, are those of an And.
+    put_rules(s3, bucket, {"ID": "beside", "Filter": {"Prefix": "a", "Tag": tags[0]}, "Status": "Enabled", **DAYS})
+    assert get_rules(s3, bucket)[0]["Filter"] == {"And": {"Prefix": "a", "Tags": tags[:1]}}
     s3.delete_bucket_lifecycle(Bucket=bucket)
     with refused(404, "NoSuchLifecycleConfiguration"):
         get_rules(s3, bucket)
@@ -91,7 +94,7 @@ def test_rules_that_make_no_sense_are_refused(s3, bucket):
         ({"Filter": {}, "Expiration": {"Days": 0}}, 400, "InvalidArgument"),
         ({"Filter": {}, "Status": "enabled", **DAYS}, 400, "MalformedXML"),
         ({"Filter": {}}, 400, "InvalidRequest"),
-        ({"Filter": {"Prefix": "a", "ObjectSizeLessThan": 3}, **DAYS}, 400, "MalformedXML"),
+        ({"Filter": {"Prefix": "a", "And": {"Prefix": "a", "ObjectSizeLessThan": 3}}, **DAYS}, 400, "MalformedXML"),
         ({"Filter": {}, "Expiration": {"Date": "2017-09-27T12:00:00Z"}}, 400, "InvalidArgument"),
         ({"Filter": {}, "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}, 501, "NotImplemented"),
     ]:

@@ -195,7 +195,7 @@ def test_only_who_may_replicate_says_what_it_was(way):
             ({**ORIGIN, **whole}, "BadDigest"),
             ({**ORIGIN, **whole, "x-amz-checksum-sha256": sha256(body)}, "BadDigest"),
             ({**ORIGIN, "x-myfsio-etag": f"{md5(body)}-2", **crc(body)}, "InvalidArgument"),
-            ({**ORIGIN, **etag, "x-myfsio-checksum": f"MD5={b64(b'x' * 16)}", **crc(body)}, "InvalidArgument"),
+            ({**ORIGIN, **etag, "x-myfsio-checksum": f"CRC7={b64(b'x' * 16)}", **crc(body)}, "InvalidArgument"),
             ({**whole, **crc(body)}, "EntityTooSmall")):  # without an origin nobody looks at it
         assert ends(way.key, headers) == (400, refused), headers
     assert ends(way.key, {**ORIGIN, **crc(body)}, unsigned=whole) == (400, "EntityTooSmall"), "what is not signed is not there"
