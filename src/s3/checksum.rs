@@ -158,8 +158,8 @@ const ABOUT: [&str; 3] = ["algorithm", "mode", "type"];
 fn refuse_unknown(headers: &HeaderMap) -> Result<(), S3Error> {
     for name in headers.keys() {
         let Some(kind) = name.as_str().strip_prefix(PREFIX) else { continue };
-        let is_built = ChecksumAlgorithm::ALL.iter().any(|algorithm| algorithm.header() == name.as_str());
-        if !is_built && !ABOUT.contains(&kind) {
+        let is_known = ChecksumAlgorithm::ALL.iter().any(|algorithm| algorithm.header() == name.as_str());
+        if !is_known && !ABOUT.contains(&kind) {
             let message = "The algorithm type you specified in x-amz-checksum- header is invalid.";
             return Err(S3Error::with_message(ErrorCode::InvalidRequest, message));
         }

@@ -304,10 +304,8 @@ def test_broken_framing_stores_nothing(server, s3, bucket, framed, decoded, trai
         s3.head_object(Bucket=bucket, Key="k")
 
 
-@pytest.mark.parametrize("name", CHECKSUMS)
+@pytest.mark.parametrize("name", [name for name in CHECKSUMS if name != "MD5"])  # which boto3 computes as Content-MD5 only
 def test_boto3_checksum_algorithm(s3, bucket, name):
-    if name == "MD5":
-        pytest.skip("boto3 computes it as Content-MD5 only")
     body = data(70_000)
     put = s3.put_object(Bucket=bucket, Key="k", Body=body, ChecksumAlgorithm=name)
     assert put["Checksum" + name] == CHECKSUMS[name](body)

@@ -444,7 +444,7 @@ impl StorageClient {
                 Ok(())
             }
             other => {
-                let (upload, _) = other?;
+                let upload = other?.upload;
                 self.check_quota(&request.bucket, &request.key, &upload.owner, 0)
             }
         }

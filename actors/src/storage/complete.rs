@@ -42,8 +42,16 @@ pub(super) fn already_done(rows: &dyn Rows, request: &CompleteUpload) -> Result<
     }))
 }
 
+/// What a request is about, if it may go on.
+pub(super) struct Checked {
+    pub upload: Arc<Upload>,
+    /// All parts of the upload, as the assembly was made of them.
+    stored: Vec<StoredPart>,
+    assembly: Assembly,
+}
+
 /// Checks a request against upload, parts and current object as they are now.
-pub(super) fn check(rows: &dyn Rows, request: &CompleteUpload) -> Result<(Arc<Upload>, Assembly), StorageError> {
+pub(super) fn check(rows: &dyn Rows, request: &CompleteUpload) -> Result<Checked, StorageError> {
     let upload = find_upload(rows, request.bucket.id, &request.key, request.upload)?;
     let stored = stored_parts(rows, request.bucket.id, request.upload)?;
     let assembly = parts::assemble(request, &upload, &stored)?;
@@ -53,15 +61,14 @@ pub(super) fn check(rows: &dyn Rows, request: &CompleteUpload) -> Result<(Arc<Up
         Err(error) => return Err(error),
     };
     check_conditions(&request.conditions, &request.key, current.as_ref())?;
-    Ok((upload, assembly))
+    Ok(Checked { upload, stored, assembly })
 }
 
 /// Puts the object together and makes it durable; blocks, for as long as copying takes.
 pub(super) fn prepare(shared: &Shared, closing: Closing, request: CompleteUpload) -> Result<Finish, StorageError> {
     let taken = closing.taken();
     loop {
-        let (upload, assembly) = check(&shared.rows, &request)?;
-        let stored = stored_parts(&shared.rows, request.bucket.id, request.upload)?;
+        let Checked { upload, stored, assembly } = check(&shared.rows, &request)?;
         match put_together(shared, &assembly, &stored, &taken) {
             Ok(file) => return Ok(Finish { request, upload, assembly, file, closing }),
             // A part that came again, or the end of the upload, took away the files of before.

@@ -13,6 +13,7 @@ mod backup;
 mod ballast;
 mod body;
 mod checkpoint;
+mod checksum_hash;
 mod chunk_pool;
 mod client;
 mod committer;
@@ -72,8 +73,9 @@ pub use backup::{
     finish_restore, restore,
 };
 pub use body::{BodyWriter, FinishedBody};
+pub use checksum_hash::checksum_of;
 pub use client::StorageClient;
-pub use digest::{DigestPlan, Digests, checksum_of};
+pub use digest::{DigestPlan, Digests};
 pub use disk::open_beneath;
 pub use engine::StorageSettings;
 pub use error::StorageError;

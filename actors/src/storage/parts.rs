@@ -4,7 +4,7 @@
 use md5::{Digest as _, Md5};
 
 use super::StorageError;
-use super::digest::checksum_of;
+use super::checksum_hash::checksum_of;
 use super::messages::{CompleteUpload, ObjectChecksum, Part, Sealed, Upload};
 use super::rows::PartRow;
 use crate::encryption::Encryption;
